@@ -9,7 +9,7 @@ from typing import Any
 from rivya_flows.app.runner import Listener, Rendering
 from rivya_flows.ledger.phrases import credits_of, open_jobs
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     CacheAnswered,
@@ -115,10 +115,7 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     ),
     ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
     JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
-    AnswerGiven: lambda e: (
-        f"{name_of(e)}: {e.answer}"
-        + (", after its deadline" if e.by.channel == "deadline" else f", by {e.by.channel}")
-    ),
+    AnswerGiven: answer_line,
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",
     PurchaseRefused: lambda e: f"{_name(e)}: refused, not charged: {e.message}",

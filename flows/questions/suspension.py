@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from prefect import get_client
@@ -35,13 +34,18 @@ from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.ledger.provenance import provenance, recorded
 from rivya_flows.planning.questions.open_questions import (
+    Choice,
     first_deadline,
-    name_of,
     open_questions,
     read_form,
 )
-from rivya_flows.planning.questions.presentation import digest_of, questions_page, title
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.presentation import (
+    answer_line,
+    digest_of,
+    questions_page,
+    title,
+)
+from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
@@ -192,12 +196,13 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     questions = open_questions(state)
     if flow_run.id is None or not questions:
         return state
-    form = read_form(questions, state, await _last_response(UUID(flow_run.id)))
+    chosen = await _last_response(UUID(flow_run.id))
+    form = read_form(questions, state, chosen, datetime.now(UTC))
     logger = run_logger()
     for problem in form.problems:
         logger.warning("%s", problem)
     for answer in form.answers:
-        logger.info("%s: %s, picked in the form", name_of(answer), answer.answer)
+        logger.info("%s", answer_line(answer))
         entry = await in_thread(partial(context.journal.append, run_id, answer, lease.fence))
         state, _ = step(state, answer)
         reporter.record(entry, state)
@@ -208,8 +213,8 @@ def _state_of(context: RunContext, run_id: str) -> State:
     return replay(entry.event for entry in context.journal.entries(run_id))
 
 
-async def _last_response(flow_run_id: UUID) -> dict[tuple[str, str], Any]:
-    """The values of the form that was filled in last, by step and key."""
+async def _last_response(flow_run_id: UUID) -> dict[QuestionName, Choice]:
+    """What was chosen in the form that was filled in last, by step, key and round."""
     async with get_client() as client:
         found = await last_response(client, flow_run_id, _FORM)
     return {} if found is None else chosen_values(*found)

@@ -152,7 +152,7 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
     event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
     [line] = news(run.state, event, run.state)
-    assert line == "hero: nobody answered in time; taking studio"
+    assert line == "hero: studio, after its deadline"
 
 
 def rendering_run(keys: str = "") -> State:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from rivya_flows.cli.terminal import parse_choice, question_lines
+from rivya_flows.cli.terminal import question_lines
 from rivya_flows.planning.queue.actions import Question
 from support.naive_service import NOON
 
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))
-PICK = replace(HERO, choices=("studio", "neon", "1"))
 
 
 def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
@@ -28,23 +25,6 @@ def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
 def test_the_numbers_of_many_choices_are_aligned() -> None:
     many = replace(HERO, choices=tuple("abcdefghij"))
     assert (question_lines(many, {})[1], question_lines(many, {})[10]) == ("   1  a", "  10  j")
-
-
-@pytest.mark.parametrize(
-    ("line", "choice"),
-    [
-        ("neon\n", "neon"),
-        ("NEON", "neon"),
-        ("2", "neon"),
-        ("1", "1"),
-        ("4", None),
-        ("0", None),
-        ("²", None),
-        ("", None),
-    ],
-)
-def test_answer_is_a_key_or_a_number(line: str, choice: str | None) -> None:
-    assert parse_choice(PICK, line) == choice
 
 
 def test_form_numbers_the_choices_and_names_their_files() -> None:

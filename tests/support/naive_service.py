@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Any
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.load import load
-from rivya_flows.planning.pricing.estimate import picked_from
+from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -107,6 +108,7 @@ class NaiveService:
         rambling: Share of chat answers without the asked shape, 0 to 1.
         failing_models: Models whose jobs all fail.
         refusing_models: Models whose requests are all refused.
+        judged: Keys of the candidates that each session was told.
     """
 
     seed: int = 0
@@ -118,6 +120,7 @@ class NaiveService:
     refusing_models: Collection[str] = ()
     bodies: dict[str, str] = field(default_factory=dict)
     charges: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, list[str]] = field(default_factory=dict)
 
     def chance(self, key: str, share: float, what: str) -> bool:
         """The same for a key whenever it is asked, as a service that replays answers."""
@@ -141,6 +144,28 @@ class NaiveService:
         return self.charges.setdefault(
             buy.idempotency_key, int(model.base_credits or 0) + self.extra
         )
+
+    def answer(self, buy: Buy) -> tuple[str, str]:
+        """The session of a chat and what it answers; a judge scores by the keys of candidates."""
+        body = json.loads(buy.body)
+        session: str = body.get("session_id") or f"s_{buy.idempotency_key}"
+        told = re.findall(r'^{"candidate": .*}$', body["message"], re.MULTILINE)
+        if told:
+            self.judged[session] = [json.loads(one)["key"] for one in told]
+        if self.chance(buy.idempotency_key, self.rambling, "ramble"):
+            return session, "hello"
+        if session in self.judged:
+            scores = [
+                {"candidate": number, "score": score_of(key), "reason": f"{key} is lit"}
+                for number, key in enumerate(self.judged[session], 1)
+            ]
+            return session, json.dumps({"scores": scores})
+        return session, json.dumps({"visual": "a lamp", "narration": "light"})
+
+
+def score_of(key: str) -> int:
+    """What the judge of this service gives a candidate, 0 to 10."""
+    return sum(map(ord, key)) % 11
 
 
 @dataclass
@@ -247,13 +272,12 @@ class Rehearsal:
                 **of, task_id=f"task_{action.idempotency_key}", reserved_credits=charged
             )
         else:
-            wild = self.service.chance(action.idempotency_key, self.service.rambling, "ramble")
-            answer = {"visual": "a lamp", "narration": "light"}
+            session, content = self.service.answer(action)
             yield ChatAnswered(
                 **of,
-                completion_id=f"chat_{action.n}",
-                session_id="s",
-                content="hello" if wild else json.dumps(answer),
+                completion_id=f"chat_{action.idempotency_key}",
+                session_id=session,
+                content=content,
                 reserved_credits=charged,
                 final_credits=charged,
             )

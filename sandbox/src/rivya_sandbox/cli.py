@@ -19,6 +19,7 @@ from rivya_sandbox.service.accounts import SCOPES
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.options import PROFILES, Options
 
+_WIDTH = 60  # characters of an answer in a list
 _CENTURY = 100 * 365 * 24 * 3600
 
 
@@ -115,6 +116,9 @@ def program() -> None:
     help="Seconds a result URL works; default: the profile's.",
 )
 @click.option("--faults", type=click.Path(path_type=Path), help="YAML file of faults to inject.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path), help="YAML file of rehearsed chat answers."
+)
 @click.option("--public-url", help="Where clients reach it, if not on host and port.")
 @click.option(
     "--allow-local-webhooks",
@@ -132,6 +136,7 @@ def serve(
     key_life: float | None,
     url_life: float | None,
     faults: Path | None,
+    answers: Path | None,
     public_url: str | None,
     as_json: bool,
     **rest: Any,
@@ -146,11 +151,16 @@ def serve(
         chosen = replace(chosen, key_life_seconds=key_life)
     if url_life is not None:
         chosen = replace(chosen, url_life_seconds=url_life)
-    text = None if faults is None else _text(faults)
     # Here and not above: the other commands need neither a web server nor renderers.
     from rivya_sandbox.service import serve as server
 
-    options = Options(profile=chosen, faults=text, public_url=public_url, **rest)
+    options = Options(
+        profile=chosen,
+        faults=None if faults is None else _text(faults),
+        answers=None if answers is None else _text(answers),
+        public_url=public_url,
+        **rest,
+    )
     server.serve(options, as_json=as_json)
 
 
@@ -280,15 +290,70 @@ def _show_faults(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             fault["on"],
             fault["do"],
             fault["model"] or "any",
+            _shortened(fault["prompt"] or "any"),
             "" if fault["status"] is None else str(fault["status"]),
             "" if fault["seconds"] is None else f"{fault['seconds']:g}",
             f"{fault['probability']:g}",
-            str(fault["used"]) + ("" if fault["times"] is None else f" of {fault['times']}"),
+            _times(fault),
         ]
         for fault in found
     ]
-    columns = ["on", "do", "model", ">status", ">seconds", ">probability", ">happened"]
+    columns = ["on", "do", "model", "prompt", ">status", ">seconds", ">probability", ">happened"]
     _show(found, as_json, *(_table(columns, rows) if rows else ["no faults"]))
+
+
+@program.group()
+def answers() -> None:
+    """Rehearse chat answers; works while it serves."""
+
+
+@answers.command("list")
+@DATA
+@JSON
+def list_answers(data: Path, as_json: bool) -> None:
+    """List the rehearsed answers, each with how often it was given."""
+    _show_answers(admin.list_answers(data), as_json)
+
+
+@answers.command("set")
+@click.argument("file", type=Path)
+@DATA
+@JSON
+def set_answers(file: Path, data: Path, as_json: bool) -> None:
+    """Replace all rehearsed answers with those of a YAML FILE."""
+    _show_answers(admin.set_answers(data, _text(file), source=str(file)), as_json)
+
+
+@answers.command("clear")
+@DATA
+@JSON
+def clear_answers(data: Path, as_json: bool) -> None:
+    """End all rehearsed answers."""
+    count = len(admin.list_answers(data))
+    admin.set_answers(data, "")
+    _show([], as_json, f"{count} answer{'' if count == 1 else 's'} ended")
+
+
+def _show_answers(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    rows = [
+        [
+            _shortened(answer["when"] or "any message"),
+            answer["model"] or "any",
+            _shortened(json.dumps(answer["json"]) if answer["text"] is None else answer["text"]),
+            _times(answer),
+        ]
+        for answer in found
+    ]
+    columns = ["when", "model", "answer", ">given"]
+    _show(found, as_json, *(_table(columns, rows) if rows else ["no rehearsed answers"]))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def _times(one: Mapping[str, Any]) -> str:
+    return str(one["used"]) + ("" if one["times"] is None else f" of {one['times']}")
 
 
 def _show(document: Any, as_json: bool, *lines: str) -> None:

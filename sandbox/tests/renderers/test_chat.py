@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from rivya_sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
+from rivya_sandbox.renderers.chat import reply
+from rivya_sandbox.renderers.conversation import SHAPE_INSTRUCTION
 
 BRIEF = (
     "Write a shot description and a 12-word narration for Aurora desk lamp: "
@@ -69,3 +71,18 @@ def test_texts_requested_by_name_and_number_are_in_the_answer() -> None:
 
 def test_a_broken_shape_is_answered_as_text() -> None:
     assert reply(f"{BRIEF}\n\n{SHAPE_INSTRUCTION}{{oops", []).startswith("[Sandbox answer")
+
+
+def test_a_rating_without_a_shape_is_a_score_with_its_reason() -> None:
+    answer = reply("Rate these from 1 to 5:\n1. Light, gently.\n2. An oak lamp", [])
+    note, first, second = answer.splitlines()
+    assert note.startswith("[Sandbox answer")
+    assert re.match(r"1\. \d(\.\d)? of 5: \w", first)
+    assert second.startswith("2. ")
+
+
+def test_a_request_to_repeat_is_answered_as_the_message_before() -> None:
+    first = asking(BRIEF, {"visual": "string"})
+    again = "That answer could not be used: visual is missing."
+    history = [("user", first), ("assistant", "No idea."), ("user", again), ("assistant", "No.")]
+    assert reply(again, history) == reply(first, [])

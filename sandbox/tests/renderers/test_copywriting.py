@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-from rivya_sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
+from rivya_sandbox.renderers.chat import reply
+from rivya_sandbox.renderers.conversation import SHAPE_INSTRUCTION
 
 
 def asking(message: str, shape: Any) -> str:
@@ -34,3 +35,9 @@ def test_a_shot_leaves_out_what_a_camera_cannot_see() -> None:
     shot = json.loads(reply(asking(message, {"visual": "string"}), []))["visual"]
     assert "brushed steel" in shot
     assert not re.search(r"₹|free|keeps", shot)
+
+
+def test_known_details_of_an_english_brief_are_in_its_hindi_copy() -> None:
+    message = "A 12-word narration in Hindi for Aurora lamp: Warm light, quiet evening"
+    spoken = json.loads(reply(asking(message, {"narration": "string"}), []))["narration"]
+    assert "गुनगुनी रोशनी, शांत शाम" in spoken

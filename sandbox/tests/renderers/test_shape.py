@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, strategies as st
+from PIL import Image
 
-from rivya_sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
+from rivya_sandbox.renderers.chat import reply
+from rivya_sandbox.renderers.conversation import SHAPE_INSTRUCTION
 
 SCALARS: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -71,3 +74,69 @@ def test_each_field_gets_a_value_that_fits_its_name() -> None:
     assert re.search(r"[\u0900-\u097f]", answer["tagline_hi"])
     assert answer["url"].startswith("https://")
     assert len(set(answer.values())) == len(fields)
+
+
+def test_each_attached_picture_gets_its_own_score_and_reason(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{colour}.png" for colour in ("red", "navy", "olive", "orange")]
+    for path in paths:
+        Image.new("RGB", (8, 8), path.stem).save(path)
+    shape = {"scores": [{"candidate": "integer", "score": "number", "reason": "string"}]}
+    message = asking("Score each candidate from 0 to 10.\nCriteria:\n1. sharp\n2. calm", shape)
+    scores = json.loads(reply(message, [], paths))["scores"]
+    assert [one["candidate"] for one in scores] == [1, 2, 3, 4]
+    assert len({one["score"] for one in scores}) == 4
+    assert all(3 <= one["score"] <= 9.5 and one["reason"] for one in scores)
+    again = json.loads(reply(message, [], paths[::-1]))["scores"]
+    assert [one["score"] for one in again] == [one["score"] for one in scores][::-1]
+
+
+def test_the_fields_of_a_judgement_agree_with_each_other() -> None:
+    shape = {
+        "verdict": "string",
+        "approved": "boolean",
+        "needs_redo": "boolean",
+        "score": "integer",
+        "reason": "string",
+        "problems": ["string"],
+    }
+    for text in ("An oak lamp for quiet evenings", "BUY NOW!!! best lamp ever made, guaranteed"):
+        message = f"Score it from 0 to 100; verdict: keep or drop. The line: {text}"
+        answer = json.loads(reply(asking(message, shape), []))
+        good = answer["score"] >= 56
+        assert answer["approved"] is good
+        assert answer["needs_redo"] is not good
+        assert answer["verdict"] == ("keep" if good else "drop")
+        assert good or answer["problems"]
+    assert not answer["approved"]
+
+
+def test_lists_of_maps_have_as_many_entries_as_the_message_asks_for() -> None:
+    shape = {
+        "scenes": [{"visual": "string", "seconds": "number", "n": "integer"}],
+        "tags": ["string"],
+    }
+    message = (
+        "Write a storyboard with 4 scenes and six tags for a 20 second film about Aurora lamp: oak"
+    )
+    answer = json.loads(reply(asking(message, shape), []))
+    assert [scene["seconds"] for scene in answer["scenes"]] == [5, 5, 5, 5]
+    assert len({scene["visual"] for scene in answer["scenes"]}) == 4
+    assert len(set(answer["tags"])) == 6
+
+
+def test_a_field_is_in_the_language_that_its_name_or_the_message_says() -> None:
+    message = (
+        "Write a Hindi slogan for Aurora desk lamp: warm light, oak and brass. "
+        "Give the English translation and a cover idea."
+    )
+    shape = dict.fromkeys(("slogan", "english", "cover"), "string")
+    answer = json.loads(reply(asking(message, shape), []))
+    assert re.search(r"[\u0900-\u097f]", answer["slogan"])
+    assert answer["english"] == "Warm light. Made for you."
+    assert answer["cover"].startswith("Close-up of the Aurora desk lamp")
+
+
+def test_a_field_takes_one_of_the_values_that_the_message_lists() -> None:
+    message = "A caption for Aurora lamp: warm light. Mood: one of calm, lively or dark."
+    answer = json.loads(reply(asking(message, {"mood": "string"}), []))
+    assert answer["mood"] in ("calm", "lively", "dark")

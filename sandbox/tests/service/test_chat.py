@@ -104,3 +104,22 @@ def test_an_empty_wallet_buys_no_answer(sandbox: Sandbox) -> None:
         answer = say(client)
         assert (answer.status_code, code(answer)) == (402, "insufficient_credits")
         assert admin.ledger(sandbox.data, account=name)["balance"] == 2
+
+
+def test_a_judge_sees_the_pictures_of_its_session(client: httpx.Client) -> None:
+    shape = '{"scores":[{"candidate":"integer","score":"number"}]}'
+    asked = f"\n\nAnswer with one JSON object and nothing else, of this shape: {shape}"
+    files = [{"file_id": upload(client, png(side)).json()["id"]} for side in (4, 5)]
+
+    def scores(**body: Any) -> list[dict[str, Any]]:
+        content = say(client, **body).json()["message"]["content"]
+        return list(json.loads(content)["scores"])
+
+    first = say(client, message="Score the pictures, 0-10." + asked, attachments=files).json()
+    given = json.loads(first["message"]["content"])["scores"]
+    assert [one["candidate"] for one in given] == [1, 2]
+    session = first["session_id"]
+    again = f"That answer could not be used: scores is missing.{asked}"
+    assert scores(session_id=session, message=again) == given
+    session_shown = client.get(f"/api/v1/chat/sessions/{session}").json()["messages"][0]
+    assert set(session_shown) == {"id", "role", "content", "created_at"}

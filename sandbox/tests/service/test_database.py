@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_sandbox.service.database import FILE_NAME, Database
+from rivya_sandbox.service.database import _SCHEMAS, FILE_NAME, Database
 from rivya_sandbox.service.errors import SandboxError
 
 INSERT = "INSERT INTO server VALUES ('a', '1')"
@@ -52,3 +52,22 @@ def test_a_closed_database_can_be_closed_again_and_not_used(tmp_path: Path) -> N
     database.close()
     with pytest.raises(sqlite3.ProgrammingError):
         database.rows("SELECT * FROM server")
+
+
+def test_a_job_that_an_older_version_let_fail_still_fails(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as raw:
+        for statement in (one for schema in _SCHEMAS[:2] for one in schema):
+            raw.execute(statement)
+        raw.execute("INSERT INTO accounts VALUES ('a', 'default', 1, 0)")
+        for task_id, fails in (("task_1", 1), ("task_2", 0)):
+            raw.execute(
+                "INSERT INTO generations (id, account_id, model, category, status, prompt, params,"
+                " file_ids, reserved_credits, fails, created_at, updated_at, starts_at)"
+                " VALUES (?, 'a', 'z-image', 'image', 'queued', '', '{}', '[]', 1, ?, 1, 1, 1)",
+                (task_id, fails),
+            )
+        raw.execute("PRAGMA user_version = 2")
+        raw.commit()
+    with closing(Database(tmp_path)) as database:
+        rows = database.rows("SELECT failure FROM generations ORDER BY id")
+    assert [row["failure"] for row in rows] == ["generation_failed", None]

@@ -86,3 +86,14 @@ def test_a_fault_may_be_for_one_model_and_for_a_pattern_of_paths(sandbox: Sandbo
 def test_a_delay_only_delays(sandbox: Sandbox) -> None:
     with faulty(sandbox, f'on: "{CREATE}", do: delay, seconds: 0.01') as client:
         assert order(client).status_code == 202
+
+
+def test_a_refused_prompt_is_answered_at_once_and_costs_nothing(sandbox: Sandbox) -> None:
+    with faulty(sandbox, f'on: "{CREATE}", do: refuse, prompt: bare shoulders') as client:
+        before = credits(client), len(admin.ledger(sandbox.data)["generations"])
+        for _ in range(2):
+            answer = order(client, key="refused", prompt="Bare shoulders, neon")
+            assert (answer.status_code, code(answer)) == (400, "validation_failed")
+            assert "content policy" in answer.json()["error"]["message"]
+        assert (credits(client), len(admin.ledger(sandbox.data)["generations"])) == before
+        assert order(client, key="refused", prompt="A coat, neon").status_code == 202

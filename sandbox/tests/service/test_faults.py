@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from rivya_sandbox.service import admin
+from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import calling, order
@@ -48,3 +49,38 @@ def test_counts_survive_a_restart_with_the_same_faults(tmp_path: Path) -> None:
         with running(tmp_path, faults=text) as sandbox, calling(sandbox) as client:
             statuses.append(order(client).status_code)
     assert statuses == [500, 202]
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (
+            "on: chat, do: refuse",
+            "'do: refuse' does not go with 'on: chat', but one of delay, fail",
+        ),
+        ('on: "GET /api/v1/models", do: refuse', "'do: refuse' does not go with"),
+        ("on: webhook, do: double, prompt: a", "'prompt' does not go with 'on: webhook'"),
+        ('on: "GET /x", do: status, status: 500, prompt: a', "'prompt' does not go with"),
+        ("on: generation, do: refuse, prompt: ' '", "'prompt' has no words"),
+        ("on: generation, do: refuse, prompt: ''", "faults.0.prompt"),
+        ("on: generation, do: refuse, words: a", "faults.0.words: Extra inputs"),
+        ("on: generation, do: refuze", "faults.0.do"),
+    ],
+)
+def test_a_wrong_fault_says_what_is_wrong_and_leaves_the_earlier_ones(
+    sandbox: Sandbox, fault: str, problem: str
+) -> None:
+    admin.set_faults(sandbox.data, "faults: [{on: chat, do: fail}]")
+    with pytest.raises(SandboxError) as error:
+        admin.set_faults(sandbox.data, f"faults: [{{{fault}}}]")
+    assert problem in str(error.value)
+    assert [one["on"] for one in admin.list_faults(sandbox.data)] == ["chat"]
+    admin.set_faults(sandbox.data, "")
+
+
+def test_a_refusal_may_happen_to_some_prompts_by_the_seed(sandbox: Sandbox) -> None:
+    fault = f'on: "{CREATE}", do: refuse, prompt: neon, probability: 0.5, times: 3'
+    with faulty(sandbox, fault, seed=3) as client:
+        drawn = [order(client, prompt=f"Neon lamp {n}").status_code for n in range(12)]
+        assert {order(client).status_code for _ in range(3)} == {202}
+    assert drawn.count(400) == 3

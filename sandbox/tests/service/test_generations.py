@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import httpx
+import pytest
+from PIL import Image
 
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import code, customer, ended, fetch, order, png, upload
@@ -83,3 +86,19 @@ def test_a_film_as_reference_needs_its_duration_token(client: httpx.Client) -> N
     assert together.status_code == 202
     films = order(client, model="happyhorse-1-0", params={"referenceMediaItems": both[:1] * 2})
     assert code(films) == "validation_failed"
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "ratio"),
+    [
+        ("google-imagen4-fast", {}, 16 / 9),
+        ("google-imagen4-fast", {"aspect_ratio": "9:16"}, 9 / 16),
+        ("z-image", {}, 1),
+    ],
+)
+def test_a_picture_without_a_shape_has_the_default_of_the_catalogue(
+    client: httpx.Client, model: str, params: dict[str, Any], ratio: float
+) -> None:
+    made = ended(client, order(client, model=model, params=params).json()["id"])
+    with Image.open(io.BytesIO(fetch(made["result"]["primary_url"]).content)) as picture:
+        assert picture.width / picture.height == pytest.approx(ratio)

@@ -41,6 +41,23 @@ def test_injected_faults_make_generations_fail_stall_or_wait(sandbox: Sandbox) -
         assert job["status"] == "processing"
 
 
+def test_refused_content_ends_a_job_with_its_own_code_and_costs_nothing(sandbox: Sandbox) -> None:
+    with faulty(
+        sandbox, 'on: generation, do: refuse, prompt: "Bare  shoulders", model: z-image'
+    ) as client:
+        before = credits(client)
+        accepted = order(client, prompt="A dancer, bare\nSHOULDERS, neon")
+        assert accepted.status_code == 202
+        job = ended(client, accepted.json()["id"])
+        assert (job["status"], job["final_credits"], job["result"]) == ("failed", 0, None)
+        assert job["error"]["code"] == "content_refused"
+        assert "content policy" in job["error"]["message"]
+        assert credits(client) == before
+        for change in ({"prompt": "A dancer in a coat"}, {"model": "nano-banana"}):
+            body = {"prompt": "bare shoulders", **change}
+            assert ended(client, order(client, **body).json()["id"])["status"] == "succeeded"
+
+
 def test_a_failing_rendering_fails_the_job_and_gives_the_credits_back(
     sandbox: Sandbox, client: httpx.Client
 ) -> None:

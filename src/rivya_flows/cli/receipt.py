@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.cli.output import located, print_json, print_table, show
 
 
 @click.command()
@@ -75,7 +75,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     show("", f"credits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)
-    show(f"folder {folder or '–; --out DIR writes one'}")
+    show(*located("folder ", folder or "–; --out DIR writes one"))
 
 
 def wallet(credits: Mapping[str, Any]) -> str:

@@ -56,7 +56,7 @@ class ChatWith(SpecModel):
         reasoning_effort: How much the model thinks, if it supports that.
         web_search: Whether the model may search the web, if it supports that.
         expect: The fields that the answer must have: names with `string`, `integer`, `number`
-            or `boolean`, `[string]`, or a nested map.
+            or `boolean`, `[string]`, `[{name: string}]`, or a nested map.
     """
 
     model: Value
@@ -87,7 +87,16 @@ class GenerateWith(SpecModel):
     brand: Flag = True
 
 
-_Criterion = Annotated[Annotated[str, Field(min_length=1, max_length=300)], COMPUTABLE]
+MAX_CRITERION = 300
+"""Characters of one criterion of a judge."""
+
+JUDGE_FRAME = 2_000
+"""Characters of the message to a judge beside its criteria and the texts of the candidates."""
+
+JUDGED_TOGETHER = 8
+"""Candidates in one chat of a judge; the service does not say how many attachments it takes."""
+
+_Criterion = Annotated[Annotated[str, Field(min_length=1, max_length=MAX_CRITERION)], COMPUTABLE]
 
 
 class JudgeWith(SpecModel):

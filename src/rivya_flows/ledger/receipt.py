@@ -8,6 +8,7 @@ from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.final_cut import CUT_STEPS
+from rivya_flows.ledger.choices import Choices
 from rivya_flows.ledger.provenance import (
     Recorded,
     is_sandbox,
@@ -67,7 +68,7 @@ def receipt_of(
     assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
-    known = recorded(cards)
+    known, choices = recorded(cards), Choices(state)
     return {
         "version": VERSION,
         "run_id": state.run_id,
@@ -82,7 +83,7 @@ def receipt_of(
         "credits": credits,
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
-        "steps": [_step(state, step_id, known) for step_id in state.plan.order],
+        "steps": [_step(state, step_id, known, choices) for step_id in state.plan.order],
         "ledger": rows,
         "agreement": agreement,
         "assets": cards,
@@ -142,12 +143,15 @@ def shown_status(state: State, item: ItemState) -> str:
     return status
 
 
-def _step(state: State, step_id: str, media: Recorded) -> dict[str, Any]:
+def _step(state: State, step_id: str, media: Recorded, choices: Choices) -> dict[str, Any]:
     planned, current = state.planned(step_id), state.steps[step_id]
     status = step_status(planned, current)
     if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
         status = state.ended
     items = [_item(state, step_id, item, media) for item in current.items or ()]
+    if planned.step.uses == "pick":
+        for made, item in zip(items, current.items or (), strict=True):
+            made["choice"] = choices.of(step_id, item)
     return {
         "id": step_id,
         "uses": planned.step.uses,

@@ -11,7 +11,7 @@ from rivya_flows.flows.questions.resume_form import (
     empty_response,
     resume_form,
 )
-from rivya_flows.planning.questions.open_questions import read_form
+from rivya_flows.planning.questions.open_questions import Choice, read_form
 from rivya_flows.planning.questions.presentation import digest_of
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import initial_state
@@ -35,7 +35,7 @@ def test_fields_never_share_a_name_nor_take_one_of_prefects() -> None:
         BUDGET,
     ]
     named = resume_form(hostile).model_fields
-    assert list(named) == ["hero", "hero_2", "copy_2", "budget", "budget_2"]
+    assert list(named) == ["hero", "hero_2", "copy_2", "budget", "budget_2", "signed_by"]
 
 
 def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> None:
@@ -65,8 +65,10 @@ def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
 def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
     schema = resume_form([HERO, BUDGET]).model_json_schema()
     response = {"hero": "neon", "note": "nice"}
-    assert chosen_values(schema, response) == {("hero", ""): "neon"}
-    assert chosen_values(schema, {**response, "budget": "no"})["$budget", "8"] == "no"
+    chosen = {("hero", "", 0): Choice(("neon",), channel="form")}
+    assert chosen_values(schema, response) == chosen
+    both = chosen_values(schema, {**response, "budget": "no"})
+    assert both["$budget", "8", 0].picked == ("no",)
     assert chosen_values({}, response) == {}
     assert chosen_values({"properties": {"hero": {"enum": ["neon"]}}}, response) == {}
 

@@ -54,6 +54,11 @@ steps:
 PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text }}"'
 SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
 
+JUDGED = (
+    'uses: pick, with: {{from: "${{{{ steps.stills.items }}}}", mode: judge, '
+    "judge: {{model: {}, criteria: {}}}}}"
+)
+
 
 ABSENT = (
     "uses: generate, with: {model: nano-banana, prompt: x, "
@@ -154,6 +159,44 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             {"word": "Human"},
             "a: 'mode' cannot be 'Human'; there are: human, first, best, judge",
             id="who picks",
+        ),
+        pytest.param(
+            JUDGED.format("z-image", "[whole]"),
+            {},
+            "a: 'z-image' is a model for generate, not for chat",
+            id="a judge that is no chat model",
+        ),
+        pytest.param(
+            JUDGED.format("claude-sonnet-4-6-chat", "[whole]"),
+            {},
+            "a: 'claude-sonnet-4-6-chat' takes no attachments",
+            id="a judge that sees no pictures",
+        ),
+        pytest.param(
+            JUDGED.format("gpt-5-2-chat", "[whole]").replace("stills", "after"),
+            {},
+            "",
+            id="a judge of restyled pictures",
+        ),
+        pytest.param(
+            JUDGED.format("gpt-5-2-chat", '["${{ inputs.word }}"]'),
+            {"word": "x" * 301},
+            "a: criterion 1 of the judge has 301 characters, not 1 to 300",
+            id="a criterion of a judge",
+        ),
+        pytest.param(
+            JUDGED.format(
+                "gpt-5-2-chat", '[whole], least: 3}, question: "${{ inputs.word }}"'
+            ).removesuffix("}"),
+            {"word": "x" * 16_000},
+            "a: the question and the criteria of the judge leave no room for candidates; shorten them",
+            id="a question to a judge",
+        ),
+        pytest.param(
+            JUDGED.format("gpt-5-2-chat", "[whole]}, count: 3").removesuffix("}"),
+            {},
+            "a: 3 are to be picked, and stills makes 2",
+            id="more to pick than there is",
         ),
         pytest.param(
             'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}',

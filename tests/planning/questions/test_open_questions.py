@@ -169,7 +169,7 @@ def test_a_run_that_its_deadline_failed_asks_again_with_a_new_deadline_when_it_i
     run.take_up(at=NOON + 3 * HOUR)
     run.run()
     [question] = run.asked[-1].questions
-    missed = run.state.missed["hero", ""]
+    missed = run.state.missed["hero", "", 0]
     assert (question.step, question.deadline, missed) == ("hero", None, NOON + HOUR)
     asked = question_asked(question, NOON + 3 * HOUR, missed)
     assert asked.deadline == NOON + 4 * HOUR

@@ -11,24 +11,38 @@ DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _ASKS_HINDI = re.compile(r"\bhindi\b|\bin hi\b|\blanguage\b\W{0,3}hi\b|हिन्दी|हिंदी", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" do not
+_WORK = (
+    r"(?:(?:\d+|one|two|three|four|five|six)[ -]?(?:seconds?|s|minutes?|words?)[ -])?(?:[\w-]{1,30} )?"
+    r"(?:campaign|ad|advert|commercial|film|video|clip|post|poster|spot|carousel|slides?|stor(?:y|ies)"
+    r"|storyboard|reel|blog|newsletter|email|podcast|episode|thumbnail|cover|moodboard|shoot|series"
+    r"|article|guide|talk|landing page|banner)"
+)
+# Before a product, and what is made for it in between: "for a 15 second film about".
 _LEAD = re.compile(
-    r"\b(?:for|about|introducing|launch of|advertis\w+|promot\w+)\s+"
-    r"(?:(?:a|an|the|our|my|this|new)\s+)*(?=[^\s:.;,!?—])",
+    r"\b(?:for|about|introducing|launch of|advertis\w+|promot\w+|moodboard of|campaign of"
+    rf"|{_WORK} on)\s+"
+    rf"(?:(?:a|an|the|our|my|this|new)\s+)*(?:{_WORK} (?:of|for|about|on)\s+(?:(?:a|an|the|our|my|this|new)\s+)*)?"
+    r"(?=[^\s:.;,!?—])",
     re.IGNORECASE,
 )
 # Channels, and other words after "for" that are not a product.
 _CHANNEL = re.compile(
     r"(?:instagram|facebook|linkedin|youtube|whatsapp|twitter|x|email|radio|tv|print|social|web\w*"
     r"|google|me|us|you|people|everyone|students|young|kids|children|men|women|each|every|all"
-    r"|\d[\d,.]*)\b(?!['’])",
+    r"|\d[\d,.]*)\b(?!['’])"
+    r"|(?:[\w-]{1,30} )?(?:readers?|viewers?|image models?|designers?|editors?|runners?|brides|picture|frame"
+    rf"|audience|homepage|billboard)\b|(?:{_WORK})(?=\s*(?:[.,;:!?]|$))",
     re.IGNORECASE,
 )
 _ABOUT_HINDI = re.compile(
     r"(?P<product>[^:.;,!?।\n—]{2,60}?)\s+(?:के लिए|के बारे में)(?P<rest>.*)", re.DOTALL
 )
-_LABELLED = re.compile(
-    r"\b(?:product|brand|client|item|campaign|launch|brief)\s*:\s*(?=\S)", re.IGNORECASE
+# The names of the product in a list of labels, the most telling first.
+_LABELLED = tuple(
+    re.compile(rf"\b(?:{names})\s*:\s*(?=\S)", re.IGNORECASE)
+    for names in ("product|item", "campaign|launch", "brand|client", "brief")
 )
+_BRAND = re.compile(r"^\s*brand\s*:\s*([^.;,\n]{2,40})", re.IGNORECASE | re.MULTILINE)
 _QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{2,60})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,60})['’](?!\w)")
 _COUNT = re.compile(r"(\d{1,3})(?:\s|-)*(?:words?|शब्द)", re.IGNORECASE)
 _NAME = re.compile(r"\b[A-Z][\w'-]+(?:\s+(?:[A-Z][\w'-]*|\d+))*")
@@ -42,6 +56,29 @@ _TALK = re.compile(
     r"|voice ?over|script|visual|greeting|description|language|hindi|english|keep|make it|use the"
     r"|taglines?|tags?|summari[sz]e|give me|shorter|longer|we are|we're|audience|tone)\b"
     r"|लिख|शब्द|दीजिए|दृश्य|कथन|वर्णन|विज्ञापन|अंग्रेज़ी|हिंदी",
+    re.IGNORECASE,
+)
+# Sentences to the writer.
+_INSTRUCTS = re.compile(
+    r"^\W*(?:(?:please|then|also|and|finally)\s+)*"
+    r"(?:give|write|answer|draft|create|suggest|propose|list|return|reply|respond|describe|make"
+    r"|keep|use|include|add|score|rate|judge|check|say|tell|explain|choose|pick|plan|translate"
+    r"|summari[sz]e|do not|don['’]t|avoid|mention|put|limit|output|format|each|every|for each"
+    r"|you are|you['’]re|act as|think|here is|here['’]s|be (?:brief|short|concrete)"
+    r"|no (?:hashtags?|emojis?|text|letters|logos?)|what|which|is|are|does|do|can|should)\b"
+    r"|\b(?:ad|advert|text|copy|post|film|video|picture|image|caption|voice|answer|it)\s+"
+    r"(?:should|must|needs? to|has to)\b",
+    re.IGNORECASE,
+)
+_ASKED_THING = re.compile(
+    r"^(?:and\s+)?(?:an?|the|one|two|three|four|five|six|\d+)\s+(?:[\w-]+\s+){0,2}?"
+    r"(?:titles?|covers?|thumbnails?|prompts?|sentences?|scores?|reasons?|hashtags?|slogans?|paragraphs?"
+    r"|scenes?|shots?|call to action|hooks?|bod(?:y|ies)|translations?|ideas?|visuals?|names?)\b",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"^(?:(?:the|our|its|these|this)\s+(?:[\w-]+\s+){1,3}?|(?:it|they)\s+)"
+    r"(?:is|are|has|have|comes? with)\s+",
     re.IGNORECASE,
 )
 _GREETING = re.compile(
@@ -98,6 +135,7 @@ class Brief:
         language: ``en`` or ``hi``.
         words: How long a narration should be.
         occasion: The day it is for, or None.
+        topic: Whether it is a matter to speak about, and no product to sell.
         seed: Chooses among equivalent wordings.
         named: False if no message names a product.
         audience: In the words of the message, or None.
@@ -113,6 +151,7 @@ class Brief:
     occasion: Occasion | None
     seed: int
     named: bool = True
+    topic: bool = False
     audience: str | None = None
     tone: str | None = None
     price: float | None = None
@@ -146,6 +185,7 @@ def understand(message: str, earlier: Sequence[str] = (), fields: Sequence[str] 
         occasion=_occasion(" ".join(texts)),
         seed=int.from_bytes(hashlib.sha256(f"{product}\x1f{details}".encode()).digest()[:4]),
         named=found is not None,
+        topic=_is_topic(product, texts),
         audience=_first(_AUDIENCE, everything) or _audience(everything),
         tone=_first(_TONE, everything),
         price=_number(_first(_PRICE, everything)),
@@ -156,6 +196,14 @@ def understand(message: str, earlier: Sequence[str] = (), fields: Sequence[str] 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:
     found = pattern.search(text)
     return found[1].strip() if found else None
+
+
+def _is_topic(product: str, texts: Sequence[str]) -> bool:
+    """Whether a product is a matter: a question, or what "an episode about bees" is about."""
+    if product.endswith("?"):
+        return True
+    matter = re.compile(rf"\b{_WORK} (?:about|on)\s+{re.escape(product)}", re.IGNORECASE)
+    return product.islower() and any(map(matter.search, texts))
 
 
 def _number(text: str | None) -> float | None:
@@ -200,13 +248,15 @@ def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
         inside = quoted is not None and quoted.start() < match.end("product")
         named = _inner(quoted) if quoted and inside else match["product"]
         return _without_occasion(named), _details(match["rest"])
-    leads = [_LABELLED.search(text), *_LEAD.finditer(text)]
-    for lead in leads:
+    for lead in (*(label.search(text) for label in _LABELLED), *_LEAD.finditer(text)):
         if lead is None or _CHANNEL.match(text, lead.end()):
+            continue
+        if quoted and quoted.start() < lead.start() < quoted.end():
             continue
         if quoted and lead.end() <= quoted.start() <= lead.end() + 1:
             return _inner(quoted), _details(text[quoted.end() :])
-        return _parted(text[lead.end() :])
+        product, details = _parted(text[lead.end() :])
+        return _branded(product, text), details
     if quoted:
         before = text[: quoted.start()].rpartition(":")[2]
         return _inner(quoted), _details(f"{before}, {text[quoted.end() :]}")
@@ -224,6 +274,12 @@ def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
         return _bare(text)
     name = max(names, key=lambda found: len(found[0]))
     return _parted(name[0] + text[name.end() :])
+
+
+def _branded(product: str, text: str) -> str:
+    """The product with the brand that a list of labels names before it."""
+    brand = _first(_BRAND, text)
+    return f"{brand} {product}" if brand and brand.lower() not in product.lower() else product
 
 
 def _bare(text: str) -> tuple[str, tuple[str, ...]] | None:
@@ -262,6 +318,11 @@ def _parted(text: str) -> tuple[str, tuple[str, ...]]:
     end = re.search(_STOP, text)
     phrase, rest = (text[: end.start()], text[end.end() :]) if end else (text, "")
     product = " ".join(re.sub(r"(?<!\w)['‘]|['’](?!\w)|[*\"“”]", "", phrase).split())
+    product = re.split(r"\s+(?:from|out of)\s+\d|\s+and\s+(?:say|give|tell|write|add)\b", product)[
+        0
+    ]
+    if named := re.fullmatch(r"(.+?)\s+(?:called|named)\s+(.+)", product):
+        product = f"{named[2]} {named[1]}"
     if parted := _PARTED.search(product):
         if parted["told"] and len(parted["rest"].split()) <= 7:
             rest = f"{parted['rest']}, {rest}"
@@ -271,15 +332,18 @@ def _parted(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _details(rest: str) -> tuple[str, ...]:
     """Phrases of at most seven words that describe the product."""
-    pieces = re.split(rf"(?:{_STOP})+|\s+and\s+(?=\w+\s+\w+\s*[,.])", rest)
+    # Whose values are found elsewhere.
+    rest = _TONE.sub(" ", _AUDIENCE.sub(" ", rest))
+    sentences = re.split(r"(?<=[.!?।])\s+|\n", rest)
+    told = ", ".join(one for one in sentences if not _INSTRUCTS.search(one))
+    pieces = re.split(rf"(?:{_STOP})+|\s+and\s+(?=\w+\s+\w+\s*[,.])", told)
     phrases = [_LABEL.sub("", piece.strip(" '\"*-•")).strip() for piece in pieces]
-    # A label such as "Audience:" is alone after the cut; its value is found elsewhere.
-    known = {found for pattern in (_AUDIENCE, _TONE) for found in pattern.findall(rest)}
+    phrases = [_SUBJECT.sub("", phrase) for phrase in phrases]
     return tuple(
         phrase
         for phrase in phrases
         if phrase
         and len(phrase.split()) <= 7
         and not _TALK.search(phrase)
-        and phrase not in {text.strip() for text in known}
+        and not _ASKED_THING.match(phrase)
     )[:4]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rivya_sandbox.renderers import copywriting
 from rivya_sandbox.renderers.brief import Brief, understand
-from rivya_sandbox.renderers.shape import fill
-
-SHAPE_INSTRUCTION = "Answer with one JSON object and nothing else, of this shape: "
+from rivya_sandbox.renderers.conversation import understood
+from rivya_sandbox.renderers.rating import Scale, reviews_of, scale_of
+from rivya_sandbox.renderers.review import Review
+from rivya_sandbox.renderers.shape import Question, count_asked, fill
 
 _NOTE = "[Sandbox answer: written by simple rules, not by a language model.]"
-_COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
+_MOST = 10  # texts of a kind in an answer without a shape
 # Texts that a message can ask for, their name in the answer, and their writer.
 _ASKED = (
     ("headline", "Headline", copywriting.headline),
@@ -31,37 +32,46 @@ _ASKED = (
 )
 
 
-def reply(message: str, history: Sequence[tuple[str, str]]) -> str:
+def reply(message: str, history: Sequence[tuple[str, str]], pictures: Sequence[Path] = ()) -> str:
     """The answer to one message of a session.
 
     Args:
         message: As sent. If it holds `SHAPE_INSTRUCTION`, the answer is one JSON object of the
-            schema that follows it (names with ``string integer number boolean``, ``[type]`` or a
-            nested map), filled with copy for the product of the message.
+            shape that follows it, filled with copy for the product of the message and with
+            judgements of its candidates.
         history: ``(role, content)`` of earlier turns, oldest first. What the message lacks
             (product, language) comes from the latest earlier user message that has it.
+        pictures: Files of the attached images, which may be damaged.
 
     Returns:
         Equal answers for equal arguments.
     """
-    text, shape = _parted(message)
-    earlier = [_parted(content)[0] for role, content in history if role == "user"]
-    brief = understand(text, earlier, tuple(shape or ()))
-    if shape is not None:
-        return json.dumps(fill(shape, brief), ensure_ascii=False)
-    return _short_answer(brief, text)
+    asked = understood(message, history)
+    brief = understand(asked.text, asked.earlier, tuple(_names(asked.shape)))
+    reviews = reviews_of(asked.text, pictures)
+    if asked.shape is None:
+        scale = scale_of(asked.text)
+        return _scored(reviews, scale) if scale else _short_answer(brief, asked.text)
+    question = Question(brief, asked.text, reviews, counted=bool(pictures) or len(reviews) > 1)
+    return json.dumps(fill(asked.shape, question), ensure_ascii=False)
 
 
-def _parted(message: str) -> tuple[str, dict[str, Any] | None]:
-    """The message without the instruction, and the requested schema."""
-    text, found, rest = message.rpartition(SHAPE_INSTRUCTION)
-    if not found:
-        return message, None
-    try:
-        shape, _ = json.JSONDecoder().raw_decode(rest.strip())
-    except (ValueError, RecursionError):
-        return message, None
-    return text.strip(), shape if isinstance(shape, dict) else None
+def _names(shape: Any) -> Iterator[str]:
+    """All names of a shape, outermost first."""
+    if isinstance(shape, dict):
+        yield from shape
+    for inner in shape.values() if isinstance(shape, dict) else shape or ():
+        if isinstance(inner, dict | list):
+            yield from _names(inner)
+
+
+def _scored(reviews: Sequence[Review], scale: Scale) -> str:
+    """A score with its reason for each candidate."""
+    lines = [
+        f"{number}. {scale.score(review.merit):g} of {scale.high}: {review.reason}"
+        for number, review in enumerate(reviews, 1)
+    ]
+    return "\n".join([_NOTE, *lines])
 
 
 def _short_answer(brief: Brief, message: str = "") -> str:
@@ -79,7 +89,7 @@ def _short_answer(brief: Brief, message: str = "") -> str:
         f"{title}: {text}"
         for name, title, write in _ASKED
         if name in lowered
-        for text in _several(write, brief, _count_before(name, lowered))
+        for text in _several(write, brief, count_asked((name,), message) or 1)
     ]
     usual = [
         f"Headline: {copywriting.headline(brief)}",
@@ -90,12 +100,6 @@ def _short_answer(brief: Brief, message: str = "") -> str:
     return "\n".join(dict.fromkeys([_NOTE, *asked, *usual]))
 
 
-def _count_before(name: str, text: str) -> int:
-    found = re.search(rf"\b({'|'.join(_COUNTS)}|\d{{1,2}})\s+(?:\w+\s+)?{name}", text)
-    number = found[1] if found else ""
-    return min(_COUNTS.get(number) or (int(number) if number.isdecimal() else 1), 10)
-
-
 def _several(write: Callable[[Brief, int], str], brief: Brief, count: int) -> list[str]:
     """A number of texts that differ as far as the details of the brief allow."""
-    return list(dict.fromkeys(write(brief, index) for index in range(max(1, count))))
+    return list(dict.fromkeys(write(brief, index) for index in range(min(count, _MOST))))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rivya_sandbox.renderers.brief import DEVANAGARI, Brief
+from rivya_sandbox.renderers.palettes import COLOURS
 
 _OPENINGS = {
     "en": ("Meet {product}.", "Introducing {product}.", "Say hello to {product}."),
@@ -127,14 +129,65 @@ _MOODS = {"en": ("warm and calm", "bright and lively", "quiet and elegant"),
           "hi": ("शांत और गर्मजोश", "चमकदार और जीवंत", "सादा और सुंदर")}  # fmt: skip
 _MUSIC = ("calm piano and soft pads", "warm lo-fi with a light beat", "upbeat pop with plucks")
 _COLOURS = ("gold", "teal", "coral", "navy", "cream", "emerald")
+_MATERIALS = ("oak", "brass", "linen", "glass", "ceramic", "paper")
+_KNOWN_MATERIALS = (
+    *_MATERIALS,
+    "wood",
+    "steel",
+    "silk",
+    "cotton",
+    "leather",
+    "wool",
+    "clay",
+    "gold",
+    "silver",
+    "copper",
+    "marble",
+    "bamboo",
+    "plastic",
+    "stone",
+    "jute",
+)
+_KEYWORDS = (
+    "new",
+    "today",
+    "design",
+    "everyday",
+    "madewithcare",
+    "discover",
+    "ideas",
+    "inspiration",
+)
+_PLACES = ("a quiet room with a large window", "a street in the early morning",
+           "a kitchen table", "a garden in the evening")  # fmt: skip
+# Of later rounds of shots, so that a long list repeats none.
+_LIGHTS = ("", "in morning light", "at dusk", "under an overcast sky", "lit from behind",
+           "by candlelight", "in hard noon light")  # fmt: skip
 _PLAIN_SIGHTS = ("warm light", "honest materials", "quiet moments")
+_TOPIC_OPENINGS = (
+    "Let us talk about {product}.",
+    "A closer look at {product}.",
+    "This is about {product}.",
+)
+_TOPIC_ACTIONS = ("Find out more", "Try it yourself", "Start today")
+_TOPIC_DETAILS = ("small steps every day", "what matters most", "where to begin")
+# Details that an English brief often has, for its copy in Hindi.
+_IN_HINDI = {
+    "warm light": "गुनगुनी रोशनी", "soft light": "मद्धम रोशनी", "quiet evening": "शांत शाम",
+    "oak": "ओक की लकड़ी", "brass": "पीतल की चमक", "oak and brass": "ओक और पीतल", "silk": "रेशम का स्पर्श",
+    "clay cup": "मिट्टी का कुल्हड़", "clay cups": "मिट्टी के कुल्हड़", "steam": "उठती भाप",
+    "rainy evening": "बारिश की शाम", "deep bass": "गहरा बेस", "dark roast": "गहरा भुना स्वाद",
+    "handmade": "हाथ से बना", "made by hand": "हाथ से बना", "natural": "प्राकृतिक", "organic": "जैविक",
+    "no added sugar": "बिना चीनी", "fresh": "ताज़गी", "fast": "तेज़ रफ़्तार", "free delivery": "मुफ़्त डिलीवरी",
+    "no paperwork": "बिना काग़ज़ी काम", "instant loans": "तुरंत लोन", "quiet": "बिना शोर",
+}  # fmt: skip
 _PLAIN_DETAILS = {"en": ("good things every day", "honest care", "moments that stay"),
-                  "hi": ("हर दिन कुछ अच्छा", "सच्ची कारीगरी", "सुकून के पल")}  # fmt: skip
+                  "hi": ("छोटी-छोटी खुशियाँ", "सच्ची कारीगरी", "सुकून के पल")}  # fmt: skip
 
 
 def narration(brief: Brief, index: int = 0) -> str:
     """A spoken text of `brief.words` words, or as near as whole phrases allow."""
-    opening = _pick(_OPENINGS[brief.language], brief, index).format(product=_spoken(brief))
+    opening = _opening(brief, index)
     closings = _CLOSINGS[brief.language]
     left = brief.words - len(opening.split())
     phrases: list[str] = []
@@ -149,6 +202,12 @@ def narration(brief: Brief, index: int = 0) -> str:
     return " ".join(part for part in (opening, middle, closing if left > 0 else "") if part)
 
 
+def _opening(brief: Brief, index: int) -> str:
+    topic = brief.topic and brief.language == "en"
+    choices = _TOPIC_OPENINGS if topic else _OPENINGS[brief.language]
+    return _pick(choices, brief, index).format(product=_spoken(brief))
+
+
 def shot(brief: Brief, index: int = 0) -> str:
     """A scene for an image model, in English: the product, the details of the brief, the light.
 
@@ -156,9 +215,12 @@ def shot(brief: Brief, index: int = 0) -> str:
     """
     details = ", ".join(map(_lower_first, _sights(brief) or _PLAIN_SIGHTS))
     foreign = DEVANAGARI.search(brief.product)
-    product = f"'{brief.product}'" if foreign else _with_article(brief.product)
-    kinds = _SCENES if _NO_OBJECTS & set(brief.product.lower().split()) else _SHOTS
-    return _capital(_rotated(kinds, index)[0].format(product=product, details=details))
+    product = f"'{brief.product}'" if foreign else _spoken(replace(brief, language="en"))
+    unseen = brief.topic or _NO_OBJECTS & set(brief.product.lower().split())
+    kinds = _SCENES if unseen else _SHOTS
+    light = _LIGHTS[index // len(kinds) % len(_LIGHTS)]
+    scene = _capital(_rotated(kinds, index)[0].format(product=product, details=details))
+    return f"{scene}, {light}" if light else scene
 
 
 def _sights(brief: Brief) -> tuple[str, ...]:
@@ -187,7 +249,7 @@ def tagline(brief: Brief, index: int = 0) -> str:
     choices: Sequence[str] = _TAGLINES[brief.language]
     if _VERB.match(detail.lower()):
         choices = choices[:1]
-    chosen = _pick(choices, brief, index)
+    chosen = _pick(choices, brief, index + index // len(_details_of(brief)))
     return _capital(chosen.format(detail=_capital(detail), lower=_lower_first(detail)))
 
 
@@ -208,7 +270,7 @@ def subject_line(brief: Brief, index: int = 0) -> str:
 def description(brief: Brief, index: int = 0) -> str:
     """Three sentences: what it is, what it has, what to do."""
     stop = "।" if brief.language == "hi" else "."
-    opening = _pick(_OPENINGS[brief.language], brief, index).format(product=_spoken(brief))
+    opening = _opening(brief, index)
     middle = _capital(", ".join(map(_lower_first, _rotated(_details_of(brief), index))))
     return f"{opening} {middle}{stop} {call_to_action(brief, index)}{stop}"
 
@@ -251,6 +313,8 @@ def call_to_action(brief: Brief, index: int = 0) -> str:
     """The call to action."""
     if asked := next(filter(_DEED.match, brief.details), None):
         return _capital(asked)  # the brief has its own
+    if brief.topic and brief.language == "en":
+        return _pick(_TOPIC_ACTIONS, brief, index)
     words = set(brief.product.lower().split())
     for names, actions in _SPECIAL_ACTIONS:
         if words.intersection(names.split()):
@@ -258,10 +322,41 @@ def call_to_action(brief: Brief, index: int = 0) -> str:
     return _pick(_ACTIONS[brief.language], brief, index)
 
 
+def overlay(brief: Brief, index: int = 0) -> str:
+    """A few words to letter on a picture."""
+    detail = _rotated([brief.product, *_details_of(brief)], index)[0]
+    return " ".join(_capital(detail).split()[:5])
+
+
+def question(brief: Brief, index: int = 0) -> str:
+    """A question about the product."""
+    detail = _lower_first(_rotated(_details_of(brief), index)[0])
+    if brief.language == "hi":
+        return f"{brief.product}: क्या आपने देखा?"
+    return f"What would you do with {detail}?"
+
+
+def material(brief: Brief, index: int = 0) -> str:
+    """A material: one that the brief names, or another."""
+    words = re.findall(r"[a-z]+", " ".join(brief.details).lower())
+    named = [word for word in _KNOWN_MATERIALS if word in words]
+    others = [one for one in _rotated(_MATERIALS, brief.seed) if one not in named]
+    return _rotated([*named, *others], index)[0]
+
+
+def place(brief: Brief, index: int = 0) -> str:
+    """Where a scene is."""
+    return _pick(_PLACES, brief, index)
+
+
 def keyword(brief: Brief, index: int = 0) -> str:
     """One keyword, without spaces or ``#``."""
-    words = [brief.product, *_details_of(brief), "campaign"]
-    return re.sub(r"[^\w\u0900-\u097f]+", "", _rotated(words, index)[0].title())
+    parts = [word for word in brief.product.split() if len(word) > 3]
+    texts = [brief.product, *_details_of(brief), "campaign", *parts, *_KEYWORDS]
+    words = [re.sub(r"[^\w\u0900-\u097f]+", "", text.title()) for text in texts]
+    # A price alone is none.
+    kept = dict.fromkeys(word for word in words if re.search(r"[^\W\d_]{2}", word))
+    return _rotated(list(kept), index)[0]
 
 
 def mood(brief: Brief, index: int = 0) -> str:
@@ -277,24 +372,32 @@ def music(brief: Brief, index: int = 0) -> str:
 
 
 def colour(brief: Brief, index: int = 0) -> str:
-    """The name of a colour."""
-    return _pick(_COLOURS, brief, index)
+    """The name of a colour: one that the brief names, or another."""
+    words = re.findall(r"[a-z]+", f"{brief.product} {' '.join(brief.details)}".lower())
+    named = list(dict.fromkeys(word for word in words if word in COLOURS))
+    others = [one for one in _rotated(_COLOURS, brief.seed) if one not in named]
+    return _rotated([*named, *others], index)[0]
 
 
 def _details_of(brief: Brief) -> tuple[str, ...]:
     """Details that fit a sentence in the brief's language."""
     hindi = brief.language == "hi"
+    details = brief.details
+    if hindi:
+        details = tuple(_IN_HINDI.get(text.lower(), text) for text in details)
     fitting = tuple(
-        text
-        for text in brief.details
-        if bool(DEVANAGARI.search(text)) == hindi and not _DEED.match(text)
+        text for text in details if bool(DEVANAGARI.search(text)) == hindi and not _DEED.match(text)
     )
     if brief.occasion:
         fitting += brief.occasion.hindi_sights if hindi else brief.occasion.sights
+    if not fitting and brief.topic and not hindi:
+        return _TOPIC_DETAILS
     return fitting or _PLAIN_DETAILS[brief.language]
 
 
 def _spoken(brief: Brief) -> str:
+    if brief.topic:
+        return brief.product.rstrip("?!. ")
     return brief.product if brief.language == "hi" else _with_article(brief.product)
 
 

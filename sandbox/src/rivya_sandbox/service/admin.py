@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rivya_sandbox.service import accounts, faults, wallet
+from rivya_sandbox.service import accounts, answers, faults, wallet
 from rivya_sandbox.service.accounts import DEFAULT_ACCOUNT, SCOPES, Key
 from rivya_sandbox.service.database import FILE_NAME, Database
 from rivya_sandbox.service.errors import SandboxError
@@ -173,6 +173,33 @@ def set_faults(data: Path, text: str, *, source: str = "faults") -> list[dict[st
     with closing(Database(data)) as database:
         faults.replace(database, ordered)
         return faults.listed(database)
+
+
+def list_answers(data: Path) -> list[dict[str, Any]]:
+    """The rehearsed chat answers in their order, each with how often it was `used`.
+
+    Raises:
+        SandboxError: There is no such folder.
+    """
+    with _existing(data) as database:
+        return answers.listed(database)
+
+
+def set_answers(data: Path, text: str, *, source: str = "answers") -> list[dict[str, Any]]:
+    """Replace all rehearsed chat answers with those of a YAML text; an empty text ends all.
+
+    Args:
+        data: The folder.
+        text: YAML.
+        source: Name of the text in messages, such as its path.
+
+    Raises:
+        SandboxError: The text is wrong; the earlier answers stay.
+    """
+    rehearsed = answers.parse(text, source=source)
+    with closing(Database(data)) as database:
+        answers.replace(database, rehearsed)
+        return answers.listed(database)
 
 
 @contextmanager

@@ -5,12 +5,14 @@ Source: contract, section 6.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_sandbox.service import faults, files, idempotency, wallet
+from rivya_sandbox.service import answers, faults, files, idempotency, wallet
 from rivya_sandbox.service.catalogue import ServedCatalogue, ServedModel
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.errors import Refusal, invalid
@@ -45,12 +47,17 @@ class ValidChatRequest:
     Attributes:
         session_id: None starts a session.
         history: ``(role, content)`` of the session's messages, oldest first.
+        attachments: Ids of the files attached to the message.
+        seen: Ids of the pictures in view: those, or if there are none, those of the latest
+            message of the session that has any.
     """
 
     model: ServedModel
     session_id: str | None
     message: str
     history: tuple[tuple[str, str], ...]
+    attachments: tuple[str, ...]
+    seen: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class ChargedTurn:
         begun_at: Unix seconds.
         fails: Whether a fault makes it fail in the middle.
         late_seconds: Real seconds of delay by a fault.
+        rehearsed: The text of its answer, or None if it is to be written.
     """
 
     id: str
@@ -72,6 +80,7 @@ class ChargedTurn:
     begun_at: float
     fails: bool = False
     late_seconds: float = 0
+    rehearsed: str | None = None
 
     @property
     def opening(self) -> dict[str, str]:
@@ -108,10 +117,18 @@ def check(
         raise invalid("'enable_web_search' must be true or false.")
     if fields.get("reasoning_effort") not in (None, *EFFORTS):
         raise invalid(f"'reasoning_effort' must be one of {', '.join(EFFORTS)}.")
-    _check_attachments(database, model, account_id, fields.get("attachments"))
+    attachments = _attachments(database, model, account_id, fields.get("attachments"))
     session_id = fields.get("session_id")
-    history = () if session_id is None else _history(database, account_id, model, session_id)
-    return ValidChatRequest(model, session_id, message, history)
+    earlier = [] if session_id is None else _history(database, account_id, model, session_id)
+    shown = (json.loads(row["attachments"]) for row in reversed(earlier))
+    return ValidChatRequest(
+        model,
+        session_id,
+        message,
+        history=tuple((row["role"], row["content"]) for row in earlier),
+        attachments=attachments,
+        seen=attachments or tuple(next(filter(None, shown), ())),
+    )
 
 
 def begin(
@@ -129,7 +146,7 @@ def begin(
     Raises:
         Refusal: Too few credits; nothing is stored.
     """
-    fault = faults.of_chat(transaction, asked.model.id)
+    fault = faults.of_chat(transaction, asked.model.id, asked.message)
     turn = ChargedTurn(
         id=new_id("chatcmpl"),
         account_id=account_id,
@@ -140,6 +157,7 @@ def begin(
         begun_at=now,
         fails=fault is not None and fault.do == "fail",
         late_seconds=0 if fault is None or fault.seconds is None else fault.seconds,
+        rehearsed=answers.of_turn(transaction, asked.model.id, asked.message, asked.history),
     )
     wallet.reserve(transaction, account_id, turn.reserved, turn.id, now=now)
     idempotency.begin(transaction, claim, now=now)
@@ -176,7 +194,7 @@ def finish(
         "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at",
         (turn.session_id, turn.account_id, asked.model.id, now, now),
     )
-    _say(transaction, turn.session_id, "user", asked.message, now)
+    _say(transaction, turn.session_id, "user", asked.message, now, asked.attachments)
     message_id = _say(transaction, turn.session_id, "assistant", content, now)
     wallet.settle(transaction, turn.account_id, turn.reserved - final, turn.id, now=now)
     answer = {
@@ -222,9 +240,6 @@ def session(database: Database, account_id: str, session_id: str) -> dict[str, A
     found = [one for one in sessions(database, account_id) if one["id"] == session_id]
     if not found:
         return None
-    rows = database.rows(
-        "SELECT * FROM chat_messages WHERE session_id = ? ORDER BY position", session_id
-    )
     messages = [
         {
             "id": row["id"],
@@ -232,9 +247,15 @@ def session(database: Database, account_id: str, session_id: str) -> dict[str, A
             "content": row["content"],
             "created_at": iso(row["created_at"]),
         }
-        for row in rows
+        for row in _messages(database, session_id)
     ]
     return {**found[0], "messages": messages}
+
+
+def _messages(database: Database, session_id: str) -> list[sqlite3.Row]:
+    return database.rows(
+        "SELECT * FROM chat_messages WHERE session_id = ? ORDER BY position", session_id
+    )
 
 
 def _model(catalogue: ServedCatalogue, name: Any) -> ServedModel:
@@ -246,9 +267,12 @@ def _model(catalogue: ServedCatalogue, name: Any) -> ServedModel:
     return model
 
 
-def _check_attachments(database: Database, model: ServedModel, account_id: str, given: Any) -> None:
+def _attachments(
+    database: Database, model: ServedModel, account_id: str, given: Any
+) -> tuple[str, ...]:
+    """The ids of attached images."""
     if given is None or given == []:
-        return
+        return ()
     if not isinstance(given, list) or len(given) > MOST_ATTACHMENTS:
         raise invalid(f"'attachments' must be an array of at most {MOST_ATTACHMENTS} objects.")
     refused = "chat_attachment_not_supported"
@@ -263,11 +287,12 @@ def _check_attachments(database: Database, model: ServedModel, account_id: str, 
         file = files.get(database, account_id, file_id)
         if file is None or file.kind != "image":
             raise Refusal(refused, f"{where}: {file_id!r} is not an image of this account.")
+    return tuple(attachment["file_id"] for attachment in given)
 
 
 def _history(
     database: Database, account_id: str, model: ServedModel, session_id: Any
-) -> tuple[tuple[str, str], ...]:
+) -> list[sqlite3.Row]:
     if not isinstance(session_id, str):
         raise invalid("'session_id' must be text.")
     found = session(database, account_id, session_id)
@@ -277,7 +302,7 @@ def _history(
         raise Refusal(
             "chat_session_conflict", f"The session belongs to the model {found['model']!r}."
         )
-    return tuple((message["role"], message["content"]) for message in found["messages"])
+    return _messages(database, session_id)
 
 
 def _usage(characters_in: int, characters_out: int) -> dict[str, int]:
@@ -291,12 +316,18 @@ def _usage(characters_in: int, characters_out: int) -> dict[str, int]:
 
 
 def _say(
-    transaction: sqlite3.Connection, session_id: str, role: str, content: str, now: float
+    transaction: sqlite3.Connection,
+    session_id: str,
+    role: str,
+    content: str,
+    now: float,
+    attachments: Sequence[str] = (),
 ) -> str:
     message_id = new_id("msg")
     transaction.execute(
-        "INSERT INTO chat_messages (id, session_id, role, content, created_at) VALUES (?, ?, ?, ?, ?)",
-        (message_id, session_id, role, content, now),
+        "INSERT INTO chat_messages (id, session_id, role, content, created_at, attachments) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (message_id, session_id, role, content, now, json.dumps(attachments)),
     )
     return message_id
 

@@ -89,6 +89,16 @@ _SCHEMAS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX deliveries_of_endpoint ON webhook_deliveries (endpoint_id)",
         "CREATE INDEX undelivered ON webhook_deliveries (status) WHERE status = 'pending'",
     ),
+    (
+        # The error code with which a fault makes a generation fail.
+        "ALTER TABLE generations ADD COLUMN failure TEXT",
+        "UPDATE generations SET failure = 'generation_failed' WHERE fails",
+        "ALTER TABLE generations DROP COLUMN fails",
+        # JSON list of the ids of attached files.
+        "ALTER TABLE chat_messages ADD COLUMN attachments TEXT NOT NULL DEFAULT '[]'",
+        """CREATE TABLE answers (
+            position INTEGER PRIMARY KEY, answer TEXT NOT NULL, used INTEGER NOT NULL DEFAULT 0)""",
+    ),
 )
 
 FILE_NAME = "sandbox.sqlite"

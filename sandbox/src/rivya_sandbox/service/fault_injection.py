@@ -11,13 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rivya_sandbox.service import faults
 from rivya_sandbox.service.database import Database
-from rivya_sandbox.service.errors import Refusal
+from rivya_sandbox.service.errors import Refusal, invalid
 from rivya_sandbox.service.identifiers import new_id
 
 DROP = "drop"
 """Key in the ASGI state for the function that cuts the connection; the server process sets it."""
 
-_LARGEST_JSON = 2**20  # bytes; larger bodies are not searched for their model
+REFUSED_PROMPT = "The prompt was refused: it violates the content policy."
+
+_LARGEST_JSON = 2**20  # bytes; larger bodies are not searched for their model and prompt
 
 _CODES = {
     400: "validation_failed",
@@ -43,7 +45,14 @@ class FaultInjection:
         if scope["type"] == "http" and self._may_apply(scope):
             body = await _beginning(receive)
             receive = _replayed(body, receive)
-            fault = faults.of_request(self._database, scope["method"], scope["path"], _model(body))
+            named = _named(body)
+            fault = faults.of_request(
+                self._database,
+                scope["method"],
+                scope["path"],
+                named.get("model"),
+                named.get("prompt", named.get("message")),
+            )
         if fault is None:
             await self._app(scope, receive, send)
         else:
@@ -57,7 +66,9 @@ class FaultInjection:
     ) -> None:
         match fault.do:
             case "status":
-                await _refuse(fault, scope, receive, send)
+                await _answer(_injected(fault), scope, receive, send)
+            case "refuse":
+                await _answer(invalid(REFUSED_PROMPT), scope, receive, send)
             case "drop_before":
                 await _drop(scope, receive)
             case "drop_after_commit":
@@ -68,11 +79,14 @@ class FaultInjection:
                 await self._app(scope, receive, send)
 
 
-async def _refuse(fault: faults.Fault, scope: Scope, receive: Receive, send: Send) -> None:
+def _injected(fault: faults.Fault) -> Refusal:
     status = fault.status or 500
     code = _CODES.get(status, "internal_error" if status >= 500 else "validation_failed")
     headers = {"Retry-After": "1"} if status in (429, 503) else {}
-    refusal = Refusal(code, "Injected fault.", status=status, headers=headers)
+    return Refusal(code, "Injected fault.", status=status, headers=headers)
+
+
+async def _answer(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     request_id = scope.get("state", {}).get("request_id") or new_id("req")
     response = JSONResponse(refusal.envelope(request_id), refusal.status, refusal.headers)
     await response(scope, receive, send)
@@ -108,11 +122,12 @@ def _replayed(messages: list[Message], receive: Receive) -> Receive:
     return replay
 
 
-def _model(messages: list[Message]) -> str | None:
-    """The model that a JSON body names, or None."""
+def _named(messages: list[Message]) -> dict[str, str]:
+    """The texts of a JSON body, such as its model and its prompt; empty of other bodies."""
     try:
         body = json.loads(b"".join(message.get("body", b"") for message in messages))
     except (ValueError, RecursionError):
-        return None
-    named = body.get("model") if isinstance(body, dict) else None
-    return named if isinstance(named, str) else None
+        return {}
+    if not isinstance(body, dict):
+        return {}
+    return {name: value for name, value in body.items() if isinstance(value, str)}

@@ -11,23 +11,30 @@ import random
 import sqlite3
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rivya_sandbox.service import yaml_files
 from rivya_sandbox.service.database import Database, server_value
 from rivya_sandbox.service.errors import SandboxError
+from rivya_sandbox.service.yaml_files import folded
 
 GENERATION = "generation"
 CHAT = "chat"
 WEBHOOK = "webhook"
 _FORM = "write it like `faults: [{on: generation, do: fail, times: 1}]`"
 _OF_REQUESTS = ("status", "delay", "drop_before", "drop_after_commit")
-_OF_GENERATIONS = ("delay", "fail", "stall")
+_OF_GENERATIONS = ("delay", "fail", "stall", "refuse")
 _OF_CHATS = ("delay", "fail")
 _OF_WEBHOOKS = ("status", "delay", "drop_before", "drop_after_commit", "double", "shuffle")
-_ALLOWED = {GENERATION: _OF_GENERATIONS, CHAT: _OF_CHATS, WEBHOOK: _OF_WEBHOOKS}
+CREATE = "POST /api/v1/generations"
+_ALLOWED = {
+    CREATE: (*_OF_REQUESTS, "refuse"),
+    GENERATION: _OF_GENERATIONS,
+    CHAT: _OF_CHATS,
+    WEBHOOK: _OF_WEBHOOKS,
+}
 
 
 class Fault(BaseModel):
@@ -35,10 +42,13 @@ class Fault(BaseModel):
 
     Attributes:
         on: ``METHOD /path`` (with ``*`` for any text), ``generation``, ``chat`` or ``webhook``.
-        do: What happens; `status delay drop_before drop_after_commit` to a request,
-            `delay fail stall` to a generation, `delay fail` to a chat turn,
+        do: What happens; `status delay drop_before drop_after_commit` to a request, and `refuse`
+            to a new generation's; `delay fail stall refuse` to a generation, `delay fail` to a
+            chat turn,
             `status delay drop_before drop_after_commit double shuffle` to a webhook.
         model: Only requests, generations, turns or events of this model; None means any.
+        prompt: Only those whose prompt or message contains this text, whatever its case and
+            spaces; None means any.
         status: HTTP status for ``status``.
         seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them never
             ends.
@@ -50,9 +60,18 @@ class Fault(BaseModel):
 
     on: str = Field(pattern=r"^(generation|chat|webhook|[A-Z]+ /\S*)$")
     do: Literal[
-        "status", "delay", "drop_before", "drop_after_commit", "fail", "stall", "double", "shuffle"
+        "status",
+        "delay",
+        "drop_before",
+        "drop_after_commit",
+        "fail",
+        "stall",
+        "refuse",
+        "double",
+        "shuffle",
     ]
     model: str | None = None
+    prompt: str | None = Field(default=None, min_length=1, max_length=500)
     status: int | None = Field(default=None, ge=400, le=599)
     seconds: float | None = Field(default=None, ge=0)
     times: int | None = Field(default=None, ge=1)
@@ -62,12 +81,25 @@ class Fault(BaseModel):
     def _fits(self) -> Fault:
         allowed = _ALLOWED.get(self.on, _OF_REQUESTS)
         if self.do not in allowed:
-            raise ValueError(f"'do: {self.do}' does not go with 'on: {self.on}'")
+            raise ValueError(
+                f"'do: {self.do}' does not go with 'on: {self.on}', but one of {', '.join(allowed)}"
+            )
         if self.do == "status" and self.status is None:
             raise ValueError("'do: status' needs 'status'")
         if self.do == "delay" and self.seconds is None:
             raise ValueError("'do: delay' needs 'seconds'")
+        if self.prompt is not None:
+            if not self.prompt.strip():
+                raise ValueError("'prompt' has no words")
+            if self.on not in (GENERATION, CHAT) and not self.on.startswith("POST "):
+                raise ValueError(f"'prompt' does not go with 'on: {self.on}', which has none")
         return self
+
+    def concerns(self, model: str | None, prompt: str | None) -> bool:
+        """Whether it is for this model and this prompt or message."""
+        if self.model not in (None, model):
+            return False
+        return self.prompt is None or (prompt is not None and folded(self.prompt) in folded(prompt))
 
 
 class Faults(BaseModel):
@@ -76,16 +108,7 @@ class Faults(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
-    faults: tuple[Fault, ...] = ()
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader with `true` and `false` as the only booleans, as in YAML 1.2."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # its stub says instance
-        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool" or first in "tTfF"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    faults: tuple[Fault, ...] = Field(default=(), max_length=200)
 
 
 def parse(text: str, *, source: str) -> Faults:
@@ -94,22 +117,10 @@ def parse(text: str, *, source: str) -> Faults:
     Raises:
         SandboxError: It is not YAML, or does not match the schema.
     """
-    try:
-        # In the YAML 1.1 of the plain safe loader, `on` is the boolean true.
-        found = yaml.load(text, _Loader) or {}
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
-        what = getattr(problem, "problem", None) or str(problem).splitlines()[0]
-        raise SandboxError(f"{place}: is not YAML: {what}", _FORM) from problem
+    found = yaml_files.read(text, source=source, form=_FORM) or {}
     if not isinstance(found, dict):
         raise SandboxError(f"{source}: is not a map", _FORM)
-    try:
-        return Faults.model_validate(found)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SandboxError(f"{source}: {place}: {first['msg']}", _FORM) from problem
+    return yaml_files.validated(Faults, found, source=source, form=_FORM)
 
 
 def replace(database: Database, faults: Faults) -> None:
@@ -141,23 +152,27 @@ def may_apply(database: Database, method: str, path: str) -> bool:
     return any(_on_request(Fault.model_validate_json(row["fault"]), method, path) for row in rows)
 
 
-def of_request(database: Database, method: str, path: str, model: str | None) -> Fault | None:
+def of_request(
+    database: Database, method: str, path: str, model: str | None, prompt: str | None
+) -> Fault | None:
     """The fault that happens to this request, now counted, or None."""
     with database.transaction() as transaction:
         return _draw(
             transaction,
-            lambda fault: _on_request(fault, method, path) and fault.model in (None, model),
+            lambda fault: _on_request(fault, method, path) and fault.concerns(model, prompt),
         )
 
 
-def of_generation(transaction: sqlite3.Connection, model: str) -> Fault | None:
+def of_generation(transaction: sqlite3.Connection, model: str, prompt: str) -> Fault | None:
     """The fault that happens to this new generation, now counted, or None."""
-    return _draw(transaction, lambda fault: fault.on == GENERATION and fault.model in (None, model))
+    return _draw(
+        transaction, lambda fault: fault.on == GENERATION and fault.concerns(model, prompt)
+    )
 
 
-def of_chat(transaction: sqlite3.Connection, model: str) -> Fault | None:
+def of_chat(transaction: sqlite3.Connection, model: str, message: str) -> Fault | None:
     """The fault that happens to this new chat turn, now counted, or None."""
-    return _draw(transaction, lambda fault: fault.on == CHAT and fault.model in (None, model))
+    return _draw(transaction, lambda fault: fault.on == CHAT and fault.concerns(model, message))
 
 
 def of_delivery(database: Database, model: str) -> Fault | None:

@@ -21,6 +21,9 @@ from rivya_sandbox.service.validation import ValidGenerationRequest
 from rivya_sandbox.webhooks import events
 
 FOLDER = "results"
+FAILED = "generation_failed"
+REFUSED = "content_refused"
+_FAILURES = {"fail": FAILED, "refuse": REFUSED}
 _QUEUED_SECONDS = 1.0
 _SECONDS = {"image": 6.0, "video": 40.0, "audio": 5.0}
 
@@ -32,7 +35,7 @@ class Job:
     Attributes:
         params: As checked.
         file_ids: Uploads it refers to, in order.
-        fails: Whether a fault makes it fail.
+        failure: The error code with which a fault makes it fail, or None.
         starts_at: Unix seconds at which processing starts.
         due_at: Unix seconds before which it does not end; None if a fault makes it hang.
         reserved_credits: Credits reserved for it.
@@ -45,7 +48,7 @@ class Job:
     prompt: str
     params: Mapping[str, Any]
     file_ids: tuple[str, ...]
-    fails: bool
+    failure: str | None
     starts_at: float
     due_at: float | None
     reserved_credits: int
@@ -97,14 +100,14 @@ def create(
     task_id = new_id("task")
     credits = price(asked.model, asked.params, asked.prompt) + profile.surcharge
     wallet.reserve(transaction, account_id, credits, task_id, now=now)
-    fault = faults.of_generation(transaction, asked.model.id)
+    fault = faults.of_generation(transaction, asked.model.id, asked.prompt)
     starts_at = now + _QUEUED_SECONDS * time_scale
     due_at: float | None = starts_at + _SECONDS[asked.model.category] * time_scale
     if fault is not None and fault.do in ("delay", "stall"):
         due_at = None if fault.seconds is None else starts_at + fault.seconds
     transaction.execute(
         """INSERT INTO generations (id, account_id, model, category, status, prompt, params,
-            file_ids, reserved_credits, idempotency_key, client_request_id, fails, created_at,
+            file_ids, reserved_credits, idempotency_key, client_request_id, failure, created_at,
             updated_at, starts_at, due_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             task_id,
@@ -117,7 +120,7 @@ def create(
             credits,
             None if claim is None else claim.key,
             asked.client_request_id,
-            int(fault is not None and fault.do == "fail"),
+            None if fault is None else _FAILURES.get(fault.do),
             now,
             now,
             starts_at,
@@ -173,7 +176,7 @@ def job(database: Database, task_id: str) -> Job:
         prompt=row["prompt"],
         params=json.loads(row["params"]),
         file_ids=tuple(json.loads(row["file_ids"])),
-        fails=bool(row["fails"]),
+        failure=row["failure"],
         starts_at=row["starts_at"],
         due_at=row["due_at"],
         reserved_credits=row["reserved_credits"],
@@ -223,7 +226,7 @@ def fail(
     database: Database, job: Job, message: str, profile: ServiceProfile, *, now: float
 ) -> list[str]:
     """End a job without a result and refund it; returns as `succeed`."""
-    error = json.dumps({"code": "generation_failed", "message": message})
+    error = json.dumps({"code": job.failure or FAILED, "message": message})
     with database.transaction() as transaction:
         if not _end(transaction, job.id, "failed", 0, error, now):
             return []

@@ -77,6 +77,7 @@ class Options:
         media: ``plain`` makes plain-colour media at once.
         profile: Behaviour where the contract leaves it open.
         faults: Text of a YAML file of faults; None keeps those of the data folder.
+        answers: Text of a YAML file of rehearsed chat answers; None keeps those of the data folder.
         public_url: Where clients reach it, if that is not the host and port it listens on.
         allow_local_webhooks: Takes ``http://`` and loopback as targets of webhooks, which Rivya
             refuses; for receivers on this machine.
@@ -93,6 +94,7 @@ class Options:
     media: Media = "real"
     profile: ServiceProfile = FRIENDLY
     faults: str | None = None
+    answers: str | None = None
     public_url: str | None = None
     allow_local_webhooks: bool = False
     request_log: Path | None = None

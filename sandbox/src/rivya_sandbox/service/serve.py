@@ -62,6 +62,7 @@ def running(
     time_scale: float = 0.0,
     media: Media = "plain",
     faults: str | None = None,
+    answers: str | None = None,
     profile: str | ServiceProfile | None = None,
     port: int = 0,
     rate_limit: int = 0,
@@ -76,6 +77,7 @@ def running(
         time_scale: 0 skips simulated durations.
         media: ``plain`` or ``real``.
         faults: YAML text.
+        answers: YAML text of rehearsed chat answers.
         profile: ``hostile``, or a custom one; None is friendly.
         port: 0 takes a free one.
         rate_limit: Requests a minute for each key; 0 means no limit.
@@ -95,6 +97,7 @@ def running(
         media=media,
         profile=chosen,
         faults=faults,
+        answers=answers,
         allow_local_webhooks=allow_local_webhooks,
         clock=clock,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from rivya_sandbox.service import accounts, chat, faults, files, generations, wallet
+from rivya_sandbox.service import accounts, answers, chat, faults, files, generations, wallet
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.identifiers import secret_name
@@ -63,8 +63,8 @@ def acquired(options: Options) -> Iterator[ServerResources]:
     """Take a data folder and a port, and release both at the end.
 
     Raises:
-        SandboxError: Another process serves the folder, the port is taken, or the folder or the
-            faults cannot be used.
+        SandboxError: Another process serves the folder, the port is taken, or the folder, the
+            faults or the answers cannot be used.
     """
     data = options.data.expanduser().absolute()
     with ExitStack() as stack:
@@ -73,6 +73,8 @@ def acquired(options: Options) -> Iterator[ServerResources]:
         listener = stack.enter_context(closing(_listener(options, data)))
         if options.faults is not None:
             faults.replace(database, faults.parse(options.faults, source="faults"))
+        if options.answers is not None:
+            answers.replace(database, answers.parse(options.answers, source="answers"))
         for folder in (files.FOLDER, generations.FOLDER):
             (data / folder).mkdir(exist_ok=True)
             for part in (data / folder).glob("*.part"):  # of a process that died while writing

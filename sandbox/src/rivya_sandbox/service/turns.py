@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from rivya_sandbox.service import chat
+from rivya_sandbox.service import chat, files
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.errors import Refusal
 from rivya_sandbox.service.idempotency import Stored
@@ -67,7 +68,9 @@ class Turns:
     async def _carry_out(self, turn: chat.ChargedTurn, pieces: asyncio.Queue[str | None]) -> Stored:
         try:
             await asyncio.sleep(turn.late_seconds)
-            content = await run_in_threadpool(_written, turn)
+            content = turn.rehearsed
+            if content is None:
+                content = await run_in_threadpool(_written, turn, self._pictures(turn))
             parts = in_pieces(content)
             pause = chat.SECONDS * self._options.time_scale / len(parts)
             for number, part in enumerate(parts):
@@ -89,6 +92,10 @@ class Turns:
         finally:
             pieces.put_nowait(None)
 
+    def _pictures(self, turn: chat.ChargedTurn) -> list[Path]:
+        found = [files.get(self._database, turn.account_id, one) for one in turn.asked.seen]
+        return [files.path(self._options.data, file) for file in found if file is not None]
+
     def _ended(self, task: asyncio.Task[Stored]) -> None:
         self._tasks.discard(task)
         problem = None if task.cancelled() else task.exception()
@@ -104,8 +111,8 @@ def in_pieces(content: str) -> list[str]:
     return ["".join(words[start : start + size]) for start in range(0, len(words), size)]
 
 
-def _written(turn: chat.ChargedTurn) -> str:
+def _written(turn: chat.ChargedTurn, pictures: Sequence[Path]) -> str:
     # Imported on first use, as all renderers.
     from rivya_sandbox.renderers.chat import reply
 
-    return reply(turn.asked.message, turn.asked.history)
+    return reply(turn.asked.message, turn.asked.history, pictures)

@@ -19,6 +19,7 @@ LONGEST_REQUEST_ID = 128  # characters
 _FIELDS = {"model", "prompt", "params", "client_request_id"}
 _ITEM_TEXTS = ("url", "kind", "name", "mimeType", "durationToken")
 WITHOUT_PROMPT = {"elevenlabs-dialogue-v3"}
+_SHAPES = ("aspect_ratio", "aspectRatio", "imageSize", "image_size", "size")
 _LINE_FIELDS = {"voice", "text"}
 # Allowed combinations of files by kind, for models with more than a maximum.
 _TOGETHER = {"happyhorse-1-0": ({"image": 9}, {"image": 5, "video": 1})}
@@ -29,7 +30,8 @@ class ValidGenerationRequest:
     """A generation request that is valid for its model.
 
     Attributes:
-        params: Values of selects are option strings; without the references.
+        params: Values of selects are option strings; without the references. The shape has its
+            default where it is left out.
         references: The items of ``referenceMediaItems``; their owner is not checked yet.
     """
 
@@ -53,11 +55,14 @@ def generation(catalogue: ServedCatalogue, body: Any) -> ValidGenerationRequest:
     model = _model(catalogue, fields.get("model"))
     params = an_object({} if fields.get("params") is None else fields["params"], "'params'")
     references = params.get(REFERENCES)
+    own = _params(model, {key: params[key] for key in params if key != REFERENCES})
+    items = () if references is None else _references(model, references)
     return ValidGenerationRequest(
         model=model,
         prompt=_prompt(model, fields.get("prompt")),
-        params=_params(model, {key: params[key] for key in params if key != REFERENCES}),
-        references=() if references is None else _references(model, references),
+        # Without references to follow, the picture has the shape that the catalogue says.
+        params=own if items else {**_shape(model), **own},
+        references=items,
         client_request_id=request_id(fields.get("client_request_id")),
     )
 
@@ -126,6 +131,15 @@ def _params(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
         if param.required and param.key not in checked:
             raise invalid(f"The parameter {param.key!r} is required by {model.id!r}.")
     return checked
+
+
+def _shape(model: ServedModel) -> dict[str, Any]:
+    """The parameter for the shape with its default; empty without one."""
+    return {
+        param.key: param.default
+        for param in model.params.values()
+        if param.key in _SHAPES and param.default is not None
+    }
 
 
 def _value(model: ServedModel, param: ServedParam, value: Any) -> Any:

@@ -24,6 +24,10 @@ THREADS = "rendering"
 _RENDERINGS = 2  # at once
 _PAUSE = 1.0  # seconds before a job is retried after an error such as a full disk
 
+_REASONS = {
+    generations.REFUSED: "The content was refused: it violates the content policy.",
+}
+
 
 class _FailedError(Exception):
     """A job failed, with this message."""
@@ -76,8 +80,8 @@ class Worker:
             return
         failure, media = None, list[ResultFile]()
         try:
-            if job.fails:
-                raise _FailedError("The generation failed.")
+            if job.failure is not None:
+                raise _FailedError(_REASONS.get(job.failure, "The generation failed."))
             media = await self._in_pool(job)
         except _FailedError as problem:
             failure = str(problem)

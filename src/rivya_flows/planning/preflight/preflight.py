@@ -96,7 +96,8 @@ def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
     for step_id in state.plan.order:
         planned = state.planned(step_id)
         space = state.plan.spaces[planned.space]
-        if planned.skipped or planned.upstream & optional or _has_condition(space, planned):
+        unsure = planned.skipped or planned.round_of or planned.upstream & optional
+        if unsure or _has_condition(space, planned):
             optional.add(step_id)
         else:
             yield step_id, planned, space

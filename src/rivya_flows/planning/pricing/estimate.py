@@ -12,13 +12,21 @@ from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.language.brand import with_words
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_computed,
+)
+from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith
-from rivya_flows.planning.expansion.item_requests import alternatives_of
+from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
+from rivya_flows.planning.expansion.item_requests import ItemRequest, alternatives_of
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,
@@ -28,6 +36,7 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State
 from rivya_flows.planning.structured_output import TURNS
@@ -207,16 +216,6 @@ def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Outputs of a pick: the answered candidate, else the first with an asset; None if neither."""
-    candidates = [one for one in arguments["from"] if one.get("asset")]
-    picked = arguments.get("picked") or (None,)
-    for one in candidates:
-        if picked[0] is None or str(one.get("key")) == picked[0]:
-            return {"asset": one["asset"], "key": one.get("key"), "item": one}
-    return None
-
-
 def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
     models = {item.model for item in step.items if item.model and not item.cached}
     known = [usual[model] for model in models if model in usual]
@@ -233,7 +232,9 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
         return StepEstimate(step_id, uses, later, None, brand_prompt=_words(state, planned, later))
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
-        items = tuple(_if_failed(item) for item in items)
+        items = tuple(_if(item, "only if the run fails") for item in items)
+    if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
+        items = tuple(_if(item, "only if none of the first are picked") for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
 
 
@@ -253,16 +254,32 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.cached:
         free = Price(0, 0, "an equal request was bought before")
         return ItemEstimate(item.key, request.model if request else None, free, True, item.saved)
+    if item.phase not in TERMINAL and request is not None and is_judged(item):
+        left = judge_price(state, planned, item, bought=_is_bought(item))
+        return ItemEstimate(item.key, request.model, left)
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
     if request is not None:
-        left = [request, *item.alternatives[item.alternative + 1 :]]
-        expected = [(one.model, one.price) for one in left]
-        return _with_fallbacks(planned, item.key, expected, again=item.alternative == 0)
+        again = item.alternative == 0
+        requests = item.alternatives[item.alternative :] or (request,)
+    else:
+        again, requests = True, _first_requests(state, planned, item.key)
+    if requests:
+        expected = [(one.model, one.price) for one in requests]
+        return _with_fallbacks(planned, item.key, expected, again)
     expected = _written_prices(state, planned, item.variables)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
+
+
+def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemRequest, ...]:
+    """The alternatives of the item that a round buys again; empty if they are not known."""
+    items = state.steps[planned.repeats].items if planned.repeats is not None else None
+    if items is None or key not in items.table:
+        return ()
+    first = items.get(key)
+    return first.alternatives or ((first.request,) if first.request else ())
 
 
 def _is_bought(item: ItemState) -> bool:
@@ -310,8 +327,10 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
     with_ = planned.step.with_
     if isinstance(with_, ChatWith) and with_.expect:
         times *= TURNS
+    if times == 1:
+        return one
     top = None if one.max is None else one.max * times
-    return Price(one.min, top, one.assumption)
+    return Price(one.min, top, f"{one.assumption}, at most {times} times")
 
 
 def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
@@ -322,8 +341,8 @@ def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
     return replace(one, price=Price(0, top, reason))
 
 
-def _if_failed(one: ItemEstimate) -> ItemEstimate:
-    return one if one.price.max == 0 else _perhaps(one, "only if the run fails")
+def _if(one: ItemEstimate, reason: str) -> ItemEstimate:
+    return one if one.price.max == 0 else _perhaps(one, reason)
 
 
 def _written_prices(
@@ -341,18 +360,20 @@ def _written_price(
     function = function_of(planned.step.uses)
     if function is not None and function.credits:
         return function.name, Price(function.credits, function.credits, "the function's own price")
-    if not isinstance(with_, GenerateWith | ChatWith):
+    if not isinstance(with_, GenerateWith | ChatWith | PickWith):
         return None, Price(0, 0, "free")
     space = state.plan.spaces[planned.space]
     own_brand = brand_in(space, state.plan.files)
     scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
+    if isinstance(with_, PickWith):
+        return written_judge_price(state, planned, scope)
     named = _known(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         return None, Price(0, None, "the model is known during the run")
     if isinstance(with_, ChatWith):
         return model.id, price(model, {}, None)
-    params, prompt = _known(with_.params, scope), _known(with_.prompt, scope)
+    params, prompt = _known_params(with_.params, scope), _known(with_.prompt, scope)
     if isinstance(prompt, str):
         words = state.plan.house_of(planned).words_for(model, with_.brand)
         prompt = with_words(prompt, words)
@@ -373,6 +394,18 @@ def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
             with contextlib.suppress(ExpressionError, UsesNull):
                 found |= inputs_for(space, [name], known)
     return found
+
+
+def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
+    """The parameters; those that are known during the run only count as changed.
+
+    One that bears no price then leaves the price as it is.
+    """
+    if not isinstance(written, Mapping):
+        return _known(written, scope)
+    found = {key: _known(value, scope) for key, value in written.items()}
+    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
+    return {**found, **dict.fromkeys(later, Later())}
 
 
 def _known(value: Any, scope: Mapping[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from rivya_flows.planning.questions.open_questions import (
     writable,
 )
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import AnswerGiven, Channel
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
@@ -32,6 +33,11 @@ _ACROSS, _WIDE_ACROSS = 4, 2
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
+_AT_DEADLINE = {
+    "first": "the first one is taken",
+    "judge": "the judge decides",
+    "fail": "the pick fails",
+}
 _BEGINS_LIST = re.compile(r"^(\d*)([-.])")
 _BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
 
@@ -46,8 +52,42 @@ def deadline_note(question: Question) -> str:
     """The deadline and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    then = "the first one is taken" if question.on_timeout == "first" else "the pick fails"
+    first = (
+        "the first one is taken" if question.count == 1 else f"the first {question.count} are taken"
+    )
+    judged = "what the judge proposes is taken" if question.proposal else "the pick fails"
+    then = {"first": first, "judge": judged, "fail": "the pick fails"}[question.on_timeout]
     return f"Open until {utc_minute(question.deadline)}; after that {then}."
+
+
+def how_to_answer(question: Question) -> str:
+    """What may be answered beside one key, as a sentence; "" if nothing."""
+    parts = [f"Pick {question.count}, with commas between them"] if question.count > 1 else []
+    if question.rounds_left:
+        times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
+        note = ": what should be different" if question.note_room else ""
+        parts.append(f"none{note} buys them again, at most {times}")
+    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "." if parts else ""
+
+
+def answer_line(answer: AnswerGiven) -> str:
+    """An answer as a log line: ``hero: neon, by Ana in the form``."""
+    told = ", ".join(answer.picked) or answer.answer
+    if answer.none:
+        told = "none of these" + (f" ({answer.note})" if answer.note else "")
+    by = answer.by
+    if by.channel == "deadline":
+        return f"{name_of(answer)}: {told}, after its deadline"
+    return f"{name_of(answer)}: {told}, {_BY[by.channel].format(by.name or 'someone')}"
+
+
+_BY: Mapping[Channel, str] = {
+    "terminal": "by {} in a terminal",
+    "command": "by {} with a command",
+    "form": "by {} in the form",
+    "python": "by {} in Python",
+    "deadline": "after its deadline",
+}
 
 
 def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
@@ -113,7 +153,7 @@ def _across(candidates: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _side(candidate: Mapping[str, Any], name: str) -> float:
-    size = candidate["asset"].get(name)  # an expression may have put anything here
+    size = (candidate.get("asset") or {}).get(name)  # an expression may have put anything here
     return size if isinstance(size, int | float) else 0
 
 
@@ -129,7 +169,9 @@ def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Addr
 
 
 def _medium(candidate: Mapping[str, Any], address: Address) -> str:
-    asset: Mapping[str, Any] = candidate["asset"]
+    asset: Mapping[str, Any] | None = candidate.get("asset")
+    if not asset:
+        return as_text(_short(str(candidate.get("text") or candidate.get("json"))))
     found = address(asset)
     if found is None or not found.startswith(("http://", "https://")):
         return "no address for a browser"
@@ -151,7 +193,7 @@ def _price(candidate: Mapping[str, Any]) -> str:
 
 def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
     """The prompt of the item that made a candidate; "" where that is not known."""
-    task_id, sha256 = candidate.get("task_id"), candidate["asset"].get("sha256")
+    task_id, sha256 = candidate.get("task_id"), (candidate.get("asset") or {}).get("sha256")
     for _, item in state.each():
         made = item.outputs or {}
         same = task_id and made.get("task_id") == task_id

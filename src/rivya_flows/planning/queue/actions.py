@@ -115,6 +115,10 @@ class Expire:
     events: tuple[AnswerGiven | ItemFailed, ...]
 
 
+QuestionName = tuple[str, str, int]
+"""Step, key, and how often the candidates had been bought again."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One question.
@@ -134,13 +138,15 @@ class Question:
         scores: What a judge says, by the key of the candidate; empty without a judge.
         proposal: What the judge would pick; empty if nothing is good enough.
         judge_error: Why its judge gave no usable scores.
+        shortfall: Why `proposal` is empty, for the message of a deadline.
+        on_none: What a deadline does then.
     """
 
     step: str
     key: str
     text: str
     choices: tuple[str, ...]
-    candidates: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    candidates: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     timeout_seconds: float | None = None
     on_timeout: Literal["first", "judge", "fail"] = "fail"
     deadline: datetime | None = None
@@ -152,6 +158,13 @@ class Question:
     scores: Mapping[str, Score] = field(default_factory=dict, hash=False)
     proposal: tuple[str, ...] = ()
     judge_error: str | None = None
+    shortfall: str = ""
+    on_none: Literal["fail", "regenerate"] = "fail"
+
+    @property
+    def name(self) -> QuestionName:
+        """What tells it from all other questions of a run."""
+        return (self.step, self.key, self.round)
 
 
 @dataclass(frozen=True)

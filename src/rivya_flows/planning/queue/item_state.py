@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -126,6 +126,7 @@ class ItemState:
         notes: What people asked to be different, one for each round; "" where they said nothing.
         scores: What the judge says of the candidates of this round, in their order.
         judge_error: Why the judge of this round gave no usable scores.
+        judge_turns: Answers of the current chat of the judge that could not be used.
         alternatives: Of a step with `fallback`: its request as written, then what it falls back to.
         alternative: Which of them `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
@@ -152,6 +153,7 @@ class ItemState:
     notes: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     judge_error: str | None = None
+    judge_turns: int = 0
     alternatives: tuple[ItemRequest, ...] = field(default=(), hash=False)
     alternative: int = 0
     gated: bool = False
@@ -176,8 +178,25 @@ class ItemState:
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether it is a pick that nobody has answered yet."""
+        """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
         request = self.request
         if request is None or request.uses != "pick" or self.picked is not None:
             return False
-        return request.arguments.get("mode") == "human"
+        return request.arguments.get("mode") == "human" and not request.chats
+
+
+def next_round(item: ItemState, note: str) -> ItemState:
+    """The pick before its candidates have been bought again, with this note."""
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        request=None,
+        reason=None,
+        code=None,
+        round=item.round + 1,
+        notes=(*item.notes, note),
+        picked=None,
+        scores=(),
+        judge_error=None,
+        judge_turns=0,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from rivya_flows.planning import structured_output
 from rivya_flows.planning.expansion.item_arguments import claim
 from rivya_flows.planning.expansion.item_requests import PricedBy
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
@@ -53,11 +54,13 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
     if isinstance(event, PurchaseAccepted):
         item = replace(item, phase=Phase.RUNNING)
     elif isinstance(event, PurchaseRefused):
-        item = _refused(event, item)
+        item = judging.refused(state, event, item) or _refused(event, item)
     elif isinstance(event, PurchaseUncertain):
         item = uncertain(item, event.reason)
     elif isinstance(event, JobEnded) and event.status == "failed":
         item = _job_failed(state, event, item)
+    elif isinstance(event, ChatAnswered) and judging.is_judged(item):
+        item = judging.answered(state, event, item)
     elif isinstance(event, ChatAnswered):
         item = _chat_answered(state, event, item)
     state = state.with_item(event.step, item)

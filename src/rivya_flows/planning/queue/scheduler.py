@@ -24,6 +24,7 @@ from rivya_flows.planning.expansion.request_bodies import (
 )
 from rivya_flows.planning.names import idempotency_key
 from rivya_flows.planning.pricing.quoted_prices import quoted_price
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -72,7 +73,7 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
     """Start an item; no change and no action if only its purchase is left to do."""
     request = item.request
     assert request is not None
-    if not request.model and not _asks_cache(state, step_id, item, request):
+    if not request.buys and not _asks_cache(state, step_id, item, request):
         arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
         work = Work(step_id, item.key, request.uses, arguments)
         return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
@@ -174,6 +175,9 @@ def _request(
         return "generation", generation_body(request, files, trace)
     if request.is_function:
         return "function", function_body(request, trace)
+    if request.uses == "pick":
+        chat, session, repeated = judging.chat_request(state, item)
+        return "chat", chat_body(chat, files, trace, session=session, message=repeated)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked:
         return "chat", chat_body(request, files, trace, session=None, message=None)
@@ -277,7 +281,7 @@ def budget_question(state: State) -> Question | None:
     needs = [
         (step_id, _reserve(state, item.request.price_class))
         for step_id, item in state.each()
-        if item.phase is Phase.READY and item.request is not None and item.request.model
+        if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
     if not needs:
         return None

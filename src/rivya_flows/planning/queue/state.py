@@ -18,8 +18,8 @@ from rivya_flows.language.workflow import WARN_AT, Step
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Unpaid, UploadedFile
+from rivya_flows.planning.queue.actions import Question, QuestionName
+from rivya_flows.planning.queue.events import AnswerGiven, Unpaid, UploadedFile
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
@@ -113,7 +113,8 @@ class State:
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
-        deadlines: Of all questions that were asked, by step and key; None for no deadline.
+        answers: Of questions that are closed, by ``step`` or ``step[key]``.
+        deadlines: Of all questions that were asked, by step, key and round; None for no deadline.
         missed: The deadlines that failed a pick which is open again.
         asking: Questions that a person, or their deadline, is about to answer.
         left: Nobody answers in this execution.
@@ -143,9 +144,9 @@ class State:
     )
     claims: HashTrieMap[tuple[str, str, str], int] = field(default_factory=HashTrieMap, hash=False)
     claimed: HashTrieMap[str, int] = field(default_factory=HashTrieMap, hash=False)
-    answers: Mapping[str, str] = field(default_factory=dict, hash=False)
-    deadlines: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
-    missed: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
+    answers: Mapping[str, AnswerGiven] = field(default_factory=dict, hash=False)
+    deadlines: Mapping[QuestionName, datetime | None] = field(default_factory=dict, hash=False)
+    missed: Mapping[QuestionName, datetime | None] = field(default_factory=dict, hash=False)
     asking: tuple[Question, ...] = ()
     left: bool = False
     unpaid: Unpaid | None = None

@@ -1,0 +1,64 @@
+"""What a chat message asks for: its words, the shape of the answer, and whether it asks again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SHAPE_INSTRUCTION = "Answer with one JSON object and nothing else, of this shape: "
+REPEAT = "That answer could not be used"
+"""How a message begins that asks the one before it again, in the same session."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A message, apart.
+
+    Attributes:
+        text: Its words without the instruction about the shape; of a message that asks again,
+            those of the message that it repeats.
+        shape: Names with ``string integer number boolean``, ``[type]``, a nested map or a list of
+            one map; None for an answer in words.
+        earlier: The words of earlier user messages, oldest first.
+    """
+
+    text: str
+    shape: dict[str, Any] | None
+    earlier: tuple[str, ...]
+
+
+def understood(message: str, history: Sequence[tuple[str, str]]) -> Asked:
+    """The message of a session, apart.
+
+    Args:
+        message: As sent.
+        history: ``(role, content)`` of earlier turns, oldest first.
+    """
+    said = [_parted(content) for role, content in history if role == "user"]
+    text, shape = _parted(message)
+    while text.startswith(REPEAT) and said:
+        text, before = said.pop()
+        shape = shape or before
+    return Asked(text, shape, tuple(words for words, _ in said))
+
+
+def repeated(message: str, history: Sequence[tuple[str, str]]) -> str:
+    """The message as sent, or the one that it asks again."""
+    asked = [content for role, content in history if role == "user"]
+    while message.startswith(REPEAT) and asked:
+        message = asked.pop()
+    return message
+
+
+def _parted(message: str) -> tuple[str, dict[str, Any] | None]:
+    """The message without the instruction, and the requested shape."""
+    text, found, rest = message.rpartition(SHAPE_INSTRUCTION)
+    if not found:
+        return message, None
+    try:
+        shape, _ = json.JSONDecoder().raw_decode(rest.strip())
+    except (ValueError, RecursionError):
+        return message, None
+    return text.strip(), shape if isinstance(shape, dict) else None
