@@ -53,6 +53,7 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
+    from rivya_flows.ledger.phrases import model_of
     from rivya_flows.ledger.summary import choices, films, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
@@ -61,7 +62,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         [
             row["at"],
             f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
-            row["model"] or "",
+            model_of(row),
             row["status"],
             f"{row['held']} held" if row["final"] is None else str(row["final"]),
             row["task_id"] or "",
