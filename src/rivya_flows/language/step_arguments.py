@@ -133,7 +133,7 @@ class PickWith(SpecModel):
         count: How many to pick.
         none: Lets a person pick none of them: they are bought again, with a note.
         on_none: What happens when no candidate reaches `least` of the judge.
-        question: The question to the person.
+        question: The question to the person or the judge.
         timeout: How long the question stays open, in seconds or such as `48h`.
         on_timeout: What happens when nobody answers.
         sign: Whether the person who answers in a form must give a name.

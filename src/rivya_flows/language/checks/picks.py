@@ -32,7 +32,8 @@ MODES_OF: Mapping[str, tuple[str, ...]] = {
     "order": ("best",),
     "judge": ("judge", "human"),
     "on_none": ("judge", "human"),
-    **dict.fromkeys(("none", "question", "timeout", "on_timeout", "sign"), ("human",)),
+    "question": ("human", "judge"),
+    **dict.fromkeys(("none", "timeout", "on_timeout", "sign"), ("human",)),
 }
 """The modes in which an argument has an effect; the others have one in all."""
 
