@@ -79,6 +79,21 @@ def _duplicates(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
+def answers(store: str, run_id: str) -> list[str]:
+    """Options of `resume` that answer what a suspended run asks: first none, then the first two."""
+    with closing(Journal(store)) as journal:
+        found = receipt(journal.entries(run_id))
+    if found["status"] != "suspended":
+        return []
+    options = []
+    for step in found["steps"]:
+        for choice in (item.get("choice") for item in step["items"]):
+            if choice is not None and not choice["picked"]:
+                answer = "1,2" if choice["round"] else "none: warmer light"
+                options += ["--answer", f"{step['id']}={answer}"]
+    return options
+
+
 def status_of(store: str, run_id: str) -> tuple[str, dict[str, str]]:
     """The status of a run, and the code of each failed item by ``step[key]``."""
     with closing(Journal(store)) as journal:

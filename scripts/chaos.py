@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from audit import Audit, audit, status_of
+from audit import Audit, answers, audit, status_of
 from chaos_processes import (
     Driver,
     JournalReader,
@@ -87,7 +87,8 @@ class Chaos:
             self.tally.runs += 1
             for _ in range(self._chance.randint(0, 5)):
                 if self._left > 0 and status_of(self.store, run_id)[0] != "completed":
-                    self._execute(["resume", run_id], run_id, killable=True)
+                    command = ["resume", run_id, *answers(self.store, run_id)]
+                    self._execute(command, run_id, killable=True)
             self._finish(run_id)
 
     def _first_execution(self) -> str | None:
@@ -144,6 +145,7 @@ class Chaos:
             unsure = [name for name, code in failed.items() if code == "uncertain"]
             self.tally.uncertain.update(f"{run_id}/{name}" for name in unsure)
             options = [part for name in unsure for part in ("--resubmit", name)]
+            options += answers(self.store, run_id)
             if "job_failed" in failed.values():
                 options.append("--regenerate")
             self._execute(["resume", run_id, *options], run_id, killable=False)

@@ -31,13 +31,14 @@ faults:
   - {{on: "POST /api/v1/*", do: status, status: 429, probability: 0.03}}
   - {{on: "GET /api/v1/*", do: drop_before, probability: 0.03}}
   - {{on: "GET /media/*", do: drop_after_commit, probability: 0.05}}
+  - {{on: generation, do: refuse, model: z-image, prompt: neon}}
   - {{on: generation, do: fail, probability: 0.05}}
 """
 
 SPEC = """
 version: 1
 name: chaos
-budget: {credits: 120}
+budget: {credits: 400}
 steps:
   script:
     uses: chat
@@ -49,14 +50,21 @@ steps:
     uses: generate
     matrix: {style: [studio, street, watercolor, neon]}
     regenerate: 1
+    fallback: [{model: seedream-5-lite}, {model: nano-banana}]
     with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
-  hero:
+  heroes:
     uses: pick
-    with: {from: "${{ steps.stills.items }}"}
+    with:
+      from: ${{ steps.stills.items }}
+      mode: human
+      count: 2
+      judge: {model: gemini-2-5-flash-chat, criteria: [The whole lamp is in the picture]}
+      none: {rounds: 1}
   restyled:
     uses: generate
+    foreach: ${{ steps.heroes.items }}
     regenerate: 1
-    with: {model: nano-banana, prompt: In watercolor, references: ["${{ steps.hero.asset }}"]}
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ item.asset }}"]}
   voice:
     uses: generate
     regenerate: 1
@@ -65,7 +73,7 @@ steps:
       prompt: ${{ steps.script.json.narration }}
       params: {voice: TX3LPaxmHKxFdv7VOQHJ}
 outputs:
-  picture: ${{ steps.restyled.asset }}
+  pictures: ${{ steps.restyled.assets }}
   voice: ${{ steps.voice.asset }}
 """
 

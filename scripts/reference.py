@@ -25,6 +25,7 @@ from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
 from rivya_flows.language.schema.document import json_schema
 from rivya_flows.language.schema.fragments import words_of as says_of
 from rivya_flows.language.schema.rules import says
+from rivya_flows.language.step_arguments import JudgeWith, NoneWith
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (
     WITH_MODELS,
@@ -32,6 +33,7 @@ from rivya_flows.language.workflow import (
     Concurrency,
     Defaults,
     Deploy,
+    Fallback,
     Input,
     Retry,
     Schedule,
@@ -66,6 +68,7 @@ _PARTS = (
     ("`budget`", Budget, ""),
     ("`concurrency`", Concurrency, "See [Limits](limits.md)."),
     ("A step, in `steps`, `on_failure` and `finally`", Step, ""),
+    ("`fallback` of a step", Fallback, "One map for each alternative, at most 5."),
     ("`retry` of a step", Retry, "It repeats a request for the same job and costs nothing."),
     ("A deployment, in `deploy`", Deploy, "See [Deployments](deployments.md)."),
     ("`work_pool` of a deployment", WorkPool, ""),
@@ -76,6 +79,11 @@ _PARTS = (
     ),
     ("A trigger, in `triggers`", Trigger, ""),
 )
+_INNER: Mapping[str, Mapping[str, type[BaseModel]]] = {
+    "pick": {"judge": JudgeWith, "none": NoneWith},
+    "compose": CUT_PARTS,
+}
+"""The maps inside `with`, by kind of step."""
 
 
 def filled(page: str) -> str:
@@ -108,8 +116,8 @@ def words() -> str:
         parts.append(f"### `with` of `{uses}`\n\n{says(uses)}\n")
         parts.append(_keys(with_model))
         parts.append(f"It gives {_gives(uses)}.\n")
-        for key, part in CUT_PARTS.items() if uses == "compose" else ():
-            parts.append(f"#### `{key}` of `compose`\n\n{says_of(part)}\n")
+        for key, part in _INNER.get(uses, {}).items():
+            parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(part)}\n")
             parts.append(_keys(part))
     parts.append("### An asset\n")
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
@@ -218,7 +226,8 @@ def _several() -> Iterator[str]:
     fields = ", ".join(f"`{name}`" for name in output_types.of_fan_out(single).fields or ())
     yield (
         f"A step with `matrix`, `foreach` or `zip` gives {fields} instead of what one item gives: "
-        "`items` in order, each with its `key`; `by['KEY']`, one of them; `assets`, the finished media.\n"
+        "`items` in order, each with its `key` and its values of the matrix or zip; `by['KEY']`, one of "
+        "them; `assets`, the finished media.\n"
     )
 
 

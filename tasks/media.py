@@ -26,7 +26,7 @@ from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.language.final_cut import media_in
 from rivya_flows.media.decoding import lay_out, render
 from rivya_flows.media.edit import Rendered
-from rivya_flows.planning.pricing.estimate import picked_from
+from rivya_flows.planning.picking import available, pick_outputs
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session, tell_progress
 
@@ -173,21 +173,21 @@ async def miss_pick(reason: str) -> None:
 
 
 @task(name="pick", **PLAIN)
-async def pick_one(candidates: list[dict[str, Any]], answer: str | None = None) -> dict[str, Any]:
-    """Choose one of several candidates.
+async def pick_one(candidates: list[dict[str, Any]], keys: list[str]) -> dict[str, Any]:
+    """Choose some of several candidates.
 
     Args:
-        candidates: Items of a step; those without an asset are ignored.
-        answer: Key of the chosen one; None takes the first.
+        candidates: Items of a step; those without a medium or an answer are ignored.
+        keys: Keys of the chosen ones, in the order of choice.
 
     Returns:
-        ``{"asset", "key", "item"}``.
+        ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
 
     Raises:
-        UsageError: No candidate has that key, or none has an asset.
+        UsageError: There is no candidate with one of these keys, or none is chosen.
     """
-    picked = picked_from({"from": candidates, "answer": answer})
+    picked = pick_outputs(candidates, keys)
     if picked is None:
-        keys = ", ".join(str(one.get("key")) for one in candidates if one.get("asset"))
-        raise UsageError(f"there is no candidate {answer!r}", f"one of: {keys}")
+        known = ", ".join(str(one.get("key")) for one in available(candidates))
+        raise UsageError(f"there are no candidates {', '.join(keys)!r}", f"one of: {known}")
     return picked

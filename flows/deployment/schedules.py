@@ -62,7 +62,7 @@ def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
 
 
 def schedule_problems(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
-    """What is wrong with a spec's schedules that only Prefect knows: ranges of cron, RFC 5545."""
+    """What is wrong with a spec's schedules that only Prefect knows, such as RFC 5545."""
     for deploy in workflow.deploy:
         for number, schedule in enumerate(deploy.schedules, 1):
             try:

@@ -9,7 +9,7 @@ from typing import Any
 from rivya_flows.app.runner import Listener, Rendering
 from rivya_flows.ledger.phrases import credits_of, open_jobs
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     CacheAnswered,
@@ -23,6 +23,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseUncertain,
     RunEnded,
 )
+from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.state import State
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -38,6 +39,8 @@ def log_events(logger: Logger, then: Listener) -> Listener:
         if line is not None and (words := line(event)):
             level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
             logger.log(level, "%s", words)
+        if instead := bought_instead(event, state):
+            logger.warning("%s", instead)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)
@@ -112,10 +115,7 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     ),
     ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
     JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
-    AnswerGiven: lambda e: (
-        f"{name_of(e)}: {e.answer}"
-        + (", after its deadline" if e.by == "deadline" else f", by {e.by}")
-    ),
+    AnswerGiven: answer_line,
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",
     PurchaseRefused: lambda e: f"{_name(e)}: refused, not charged: {e.message}",

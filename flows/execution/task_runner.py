@@ -154,7 +154,7 @@ class PrefectCalls:
             return [own]
         planned = self._plan.steps[step]
         found: dict[UUID | None, State[Any]] = {}
-        for name in sorted(planned.upstream or self._ends_before(planned.part)):
+        for name in sorted(self._plan.follows(step) or self._ends_before(planned.part)):
             follows = name == planned.itemwise and name not in planned.whole
             for state in self._states(name, key if follows else None):
                 found[_id(state)] = state
@@ -168,7 +168,7 @@ class PrefectCalls:
             return [items[place]]
         if items:
             return list(items.values())
-        before = sorted(self._plan.steps[step].upstream)
+        before = self._plan.follows(step)
         return [state for name in before for state in self._states(name, None)]
 
     def _ends_before(self, part: str) -> set[str]:
@@ -176,7 +176,7 @@ class PrefectCalls:
         if part == "steps":
             return set()
         main = self._plan.parts["steps"]
-        return set(main) - {name for step in main for name in self._plan.steps[step].upstream}
+        return set(main) - {name for step in main for name in self._plan.follows(step)}
 
 
 async def _called(

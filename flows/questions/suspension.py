@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from prefect import get_client
@@ -25,7 +24,7 @@ from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
-from rivya_flows.app.publishing import addresses_of, report_of
+from rivya_flows.app.publishing import addresses_of, report_of, still_of
 from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import StoreError
@@ -33,15 +32,22 @@ from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.ledger.provenance import provenance, recorded
+from rivya_flows.ledger.provenance import Recorded, provenance, recorded, recorded_asset
+from rivya_flows.media.decoding import poster
+from rivya_flows.planning.markdown import link
 from rivya_flows.planning.questions.open_questions import (
+    Choice,
     first_deadline,
-    name_of,
     open_questions,
     read_form,
 )
-from rivya_flows.planning.questions.presentation import digest_of, questions_page, title
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.presentation import (
+    answer_line,
+    digest_of,
+    questions_page,
+    title,
+)
+from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
@@ -58,6 +64,7 @@ _FORM = "questions-"
 _FOREVER = 10 * 365 * 86_400  # seconds; deadlines of questions are ours
 _LOOK_SECONDS = 5
 _PATIENCE_SECONDS = 60
+_PICTURE_SIDE, _MOST_PICTURES = 360, 60  # pixels; the others are shown as they are
 
 
 @dataclass(frozen=True)
@@ -79,10 +86,28 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
     """The open questions of a run, with its pictures at URLs that a browser can open."""
     state = _state_of(context, run_id)
     questions = open_questions(state)
-    page = questions_page(state, questions, addresses_of(context, recorded(provenance(state))))
+    media = recorded(provenance(state))
+    small = _small_pictures(context, media)
+    page = questions_page(state, questions, addresses_of(context, media), small)
     if sheet := report_of(context, run_id):
-        page += f"\n\n[All media of this run]({sheet})"
+        page = f"{link('Compare them large on the contact sheet', sheet)}\n\n{page}"
     return Suspension(run_id, questions, page)
+
+
+def _small_pictures(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
+    """Gives the address of a small picture of the first media that it is asked for."""
+    drawn: dict[str, str | None] = {}
+
+    def small(value: object) -> str | None:
+        asset = recorded_asset(value, media)
+        if asset is None or asset.kind == "audio" or len(drawn) >= _MOST_PICTURES:
+            return None
+        if asset.sha256 not in drawn:
+            draw = partial(poster, side=_PICTURE_SIDE)
+            drawn[asset.sha256] = still_of(context, asset.sha256, draw)
+        return drawn[asset.sha256]
+
+    return small
 
 
 async def suspend(waits: Suspension) -> None:
@@ -192,12 +217,13 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     questions = open_questions(state)
     if flow_run.id is None or not questions:
         return state
-    form = read_form(questions, state, await _last_response(UUID(flow_run.id)))
+    chosen = await _last_response(UUID(flow_run.id))
+    form = read_form(questions, state, chosen, datetime.now(UTC))
     logger = run_logger()
     for problem in form.problems:
         logger.warning("%s", problem)
     for answer in form.answers:
-        logger.info("%s: %s, picked in the form", name_of(answer), answer.answer)
+        logger.info("%s", answer_line(answer))
         entry = await in_thread(partial(context.journal.append, run_id, answer, lease.fence))
         state, _ = step(state, answer)
         reporter.record(entry, state)
@@ -208,8 +234,8 @@ def _state_of(context: RunContext, run_id: str) -> State:
     return replay(entry.event for entry in context.journal.entries(run_id))
 
 
-async def _last_response(flow_run_id: UUID) -> dict[tuple[str, str], Any]:
-    """The values of the form that was filled in last, by step and key."""
+async def _last_response(flow_run_id: UUID) -> dict[QuestionName, Choice]:
+    """What was chosen in the form that was filled in last, by step, key and round."""
     async with get_client() as client:
         found = await last_response(client, flow_run_id, _FORM)
     return {} if found is None else chosen_values(*found)

@@ -5,6 +5,7 @@ No other module reads or changes it; `rivya_flows.settings` parses it into setti
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Mapping
 
@@ -49,6 +50,14 @@ def set_variables(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
         else:
             os.environ[name] = value
     return replaced
+
+
+def user() -> str | None:
+    """The name under which the user of this process logs in; None if the machine knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
 
 
 def set_default(name: str, value: str) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -27,7 +28,7 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.dump import dump
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.open_questions import Choice, checked, name_of, signature
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings
@@ -38,6 +39,9 @@ if TYPE_CHECKING:  # importing Prefect takes a second
 Spec = str | os.PathLike[str] | Workflow
 """A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
 folder."""
+
+Answer = str | Sequence[str] | Choice
+"""An answer to a question: a key, several keys, or what `none_of_these` gives."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,7 +119,8 @@ async def arun(
     cache: CacheMode | None = None,
     out: str | os.PathLike[str] = "runs",
     sandbox: bool = False,
-    answers: Mapping[str, str] | None = None,
+    answers: Mapping[str, Answer] | None = None,
+    by: str | None = None,
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
     """Runs a spec here and now, on a Prefect server that is started if none is named.
@@ -129,8 +134,9 @@ async def arun(
         cache: Overrides the spec's cache mode.
         out: The run gets a folder in this one.
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
-        answers: The key to choose for each question, by the name of its step; a question without
-            an answer suspends the run.
+        answers: What to choose for each question, by the name of its step: a key, a list of keys, or
+            `none_of_these`. Each is given once; a question without an answer suspends the run.
+        by: Who answers: at most 100 characters.
         notify: Is told lines for a person, such as which service is used.
 
     Returns:
@@ -143,7 +149,7 @@ async def arun(
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
-    given = _Answers(answers or {})
+    given = _Answers(_choices(answers), signature(by))
     report = await runs.run(
         _request(spec, inputs, budget, cache),
         _settings(),
@@ -161,7 +167,8 @@ run = _synchronous(arun)
 async def aresume(
     run_id: str | os.PathLike[str],
     *,
-    answers: Mapping[str, str] | None = None,
+    answers: Mapping[str, Answer] | None = None,
+    by: str | None = None,
     budget: int | None = None,
     regenerate: Sequence[str] = (),
     resubmit: Sequence[str] = (),
@@ -171,7 +178,9 @@ async def aresume(
 
     Args:
         run_id: Its id, or the path of its folder.
-        answers: The key to choose for each open question, by the name of its step.
+        answers: What to choose for each open question, by the name of its step: a key, a list of
+            keys, or `none_of_these`.
+        by: Who answers: at most 100 characters.
         budget: A new cap in credits for the whole run.
         regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
@@ -183,8 +192,14 @@ async def aresume(
         StoreError: Another process executes the run.
         APIError: The service did not answer.
     """
-    written = tuple(f"{name}={key}" for name, key in (answers or {}).items())
-    options = ResumeOptions(written, budget, tuple(regenerate), tuple(resubmit))
+    options = ResumeOptions(
+        _choices(answers),
+        budget,
+        tuple(regenerate),
+        tuple(resubmit),
+        by=signature(by),
+        channel="python",
+    )
     observer = _observer(_Answers({}), notify)
     return receipt_of(
         await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
@@ -192,6 +207,15 @@ async def aresume(
 
 
 resume = _synchronous(aresume)
+
+
+def none_of_these(note: str = "") -> Choice:
+    """The answer to a pick that has its candidates bought again.
+
+    Args:
+        note: What should be different; it is added to each prompt. At most 500 characters.
+    """
+    return Choice((), note)
 
 
 async def aoutputs_of(
@@ -233,33 +257,45 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
 
 
 class _Answers:
-    """Answers that were given ahead, and the first one that was no choice of its question."""
+    """Answers that were given ahead, and why the first one that does not fit is refused."""
 
-    def __init__(self, answers: Mapping[str, str]) -> None:
-        self.answers = answers
-        self._wrong: Question | None = None
+    def __init__(self, answers: Mapping[str, Choice], by: str | None = None) -> None:
+        self.answers = dict(answers)
+        self._by = by
+        self._refused: UsageError | None = None
 
-    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> str | None:
-        answer = self.answers.get(name_of(question))
-        if answer is None or answer in question.choices:
-            return answer
-        self._wrong = self._wrong or question
-        return None
+    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
+        choice = self.answers.pop(name_of(question), None)
+        if choice is None:
+            return None
+        try:
+            return checked(question, replace(choice, name=self._by, channel="python"))
+        except UsageError as error:
+            self._refused = self._refused or error
+            return None
 
     def checked(self, report: RunReport) -> Receipt:
         """The receipt of the run.
 
         Raises:
-            UsageError: An answer was no choice, so that the run is suspended.
+            UsageError: An answer does not fit its question, so that the run is suspended.
         """
-        if self._wrong is not None:
-            name, choices = name_of(self._wrong), ", ".join(self._wrong.choices)
+        if self._refused is not None:
             raise UsageError(
-                f"answers: {name}: there is no choice {self.answers[name]!r}; {report.run_id} is"
-                f" {report.status}",
-                f"resume it with one of: {choices}",
+                f"answers: {self._refused.message}; {report.run_id} is {report.status}",
+                f"resume it with {self._refused.hint}",
             )
         return receipt_of(report)
+
+
+def _choices(answers: Mapping[str, Answer] | None) -> dict[str, Choice]:
+    return {name: _choice(answer) for name, answer in (answers or {}).items()}
+
+
+def _choice(answer: Answer) -> Choice:
+    if isinstance(answer, Choice):
+        return answer
+    return Choice((answer,) if isinstance(answer, str) else tuple(answer))
 
 
 def _observer(answers: _Answers, notify: Callable[[str], object] | None) -> Observer:

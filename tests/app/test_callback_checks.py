@@ -61,7 +61,9 @@ def test_an_address_of_this_network_stops_the_run_where_it_is_not_allowed(
 def test_a_callback_that_may_be_skipped_or_follows_from_a_step_stops_nothing(
     tmp_path: Path,
 ) -> None:
-    may_be = SPEC.replace("uses: notify", "uses: notify, if: \"${{ steps.still.status == 'x' }}\"")
+    may_be = SPEC.replace(
+        "uses: notify", "uses: notify, if: \"${{ steps.still.status == 'cached' }}\""
+    )
     start(may_be, tmp_path)
     never = SPEC.replace("uses: notify", 'uses: notify, foreach: [1], if: "${{ item == 2 }}"')
     start(never, tmp_path)

@@ -44,6 +44,18 @@ steps:
 outputs:
   best: ${{ steps.stills.assets | first }}
 """
+MANY = """
+version: 1
+name: stills
+steps:
+  stills:
+    uses: generate
+    foreach: ["9:16", "16:9, wide"]
+    key: ${{ item }}
+    with: {model: z-image, prompt: "${{ item }}"}
+outputs:
+  all: ${{ steps.stills.assets }}
+"""
 
 
 @pytest.fixture
@@ -58,9 +70,9 @@ def picture(store: AssetStore, folder: Path, colour: str) -> dict[str, Any]:
     return {**asset("image", digest), "path": str(store.local_path(digest))}
 
 
-def finished(media: dict[str, dict[str, Any]]) -> list[Stamped]:
+def finished(media: dict[str, dict[str, Any]], spec: str = SPEC) -> list[Stamped]:
     """The journal of a run whose items have these media."""
-    rehearsal = Rehearsal(frozen(SPEC), NaiveService())
+    rehearsal = Rehearsal(frozen(spec), NaiveService())
     rehearsal.take_up()
     rehearsal.run()
     events: list[Event] = []
@@ -75,6 +87,7 @@ def finished(media: dict[str, dict[str, Any]]) -> list[Stamped]:
 
 def pictures(store: AssetStore, folder: Path) -> dict[str, dict[str, Any]]:
     colours = {"ink": "red", "ink!": "green", "ink?": "blue"}
+    colours |= {"9:16": "red", "16:9, wide": "green"}
     return {key: picture(store, folder, colour) for key, colour in colours.items()}
 
 
@@ -100,6 +113,33 @@ def test_outputs_stand_in_front_and_no_two_media_have_one_name(
     for one in written["assets"]:
         content = Path(one["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == one["sha256"]
+
+
+def test_each_of_several_outputs_bears_its_key_also_if_it_is_alone_before_a_resume(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    entries = finished(pictures(store, tmp_path), MANY)
+    first = next(n for n, one in enumerate(entries) if isinstance(one.event, ItemCompleted))
+    for length in (first + 1, len(entries)):
+        write_report(entries[:length], tmp_path / "out", store)
+    assert {name for name in files(tmp_path / "out") if name.endswith(".png")} == {
+        "all-9x16.png",
+        "all-16x9-wide.png",
+    }
+
+
+def test_a_long_key_makes_a_name_that_fits(store: AssetStore, tmp_path: Path) -> None:
+    keys = {name: "नमस्ते " * 40 + name for name in ("one", "two")}
+    text = json.dumps([*keys.values()], ensure_ascii=False)
+    media = {
+        key: picture(store, tmp_path, colour)
+        for key, colour in zip(keys.values(), ("red", "blue"), strict=True)
+    }
+    spec = MANY.replace('["9:16", "16:9, wide"]', text)
+    report = write_report(finished(media, spec), tmp_path / "out", store)
+    names = [Path(one["path"]).name for one in report.receipt["outputs"]["all"]]
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) < 200 for name in names)
 
 
 def test_media_of_a_run_take_no_second_place_on_the_disk(store: AssetStore, tmp_path: Path) -> None:

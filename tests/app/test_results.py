@@ -31,7 +31,7 @@ def test_media_of_the_outputs_are_assets_whose_path_is_the_copy(
     assert (receipt.run_id, receipt.status, receipt.credits) == ("run-1", "completed", 2)
     pictures = receipt.outputs["pictures"]
     assert all(isinstance(one, Asset) for one in pictures)
-    assert [one.path.name for one in pictures] == ["pictures.png", "pictures-2.png"]
+    assert [one.path.name for one in pictures] == ["pictures-0.png", "pictures-1.png"]
     assert all(one.path.is_relative_to(receipt.folder) for one in pictures)
 
 
@@ -54,7 +54,7 @@ def test_a_recorded_run_names_its_files_in_the_store_and_copies_them_where_they_
     assert [one.read_bytes() for one in found.files] == [one.read_bytes() for one in made.files]
     copied = recorded_receipt(studio.settings, "run-1", tmp_path / "out")
     assert copied.folder == tmp_path / "out" / "run-1"
-    assert [one.name for one in copied.files] == ["pictures.png", "pictures-2.png"]
+    assert [one.name for one in copied.files] == ["pictures-0.png", "pictures-1.png"]
 
 
 async def test_a_flow_run_names_its_run_and_one_that_called_several_asks_which(

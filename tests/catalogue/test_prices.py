@@ -8,8 +8,8 @@ from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 
 
-def bounds(model_id: str, params: dict[str, Any], turns: int = 1) -> tuple[int, int | None]:
-    found = price(shipped().models[model_id], params, "a lamp", turns=turns)
+def bounds(model_id: str, params: dict[str, Any]) -> tuple[int, int | None]:
+    found = price(shipped().models[model_id], params, "a lamp")
     assert found.assumption
     return found.min, found.max
 
@@ -54,9 +54,8 @@ def test_a_metered_price_is_at_least_the_base() -> None:
     assert bounds("elevenlabs-turbo-2-5", {"voice": "TX3LPaxmHKxFdv7VOQHJ"}) == (6, None)
 
 
-def test_chat_costs_from_nothing_to_the_reserve_of_every_turn() -> None:
+def test_a_turn_of_a_chat_costs_from_nothing_to_its_reserve() -> None:
     assert bounds("gpt-5-2-chat", {}) == (0, 3)
-    assert bounds("gpt-5-2-chat", {}, turns=3) == (0, 9)
 
 
 def test_an_unknown_billing_type_has_no_upper_bound() -> None:

@@ -269,6 +269,18 @@ def test_nothing_is_deployed_if_one_spec_is_wrong(
     assert names(server, mine) == []
 
 
+def test_specs_without_an_entry_are_no_success(
+    call: Terminal, server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.yaml"
+    path.write_text(SPEC.partition("deploy:\n")[0].replace("NAME", name()))
+    said = call("deploy", path, "--dry-run")
+    assert said.code == 2
+    assert "nothing to deploy: no `deploy:` entry" in said.err
+    assert "add to the spec  deploy: [{name: by-hand}]" in said.err
+    assert call("deploy", path, "--dry-run", "--prune").code == 0
+
+
 def test_a_store_that_workers_cannot_share_is_refused(
     call: Terminal, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

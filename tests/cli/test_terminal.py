@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from rivya_flows.cli.terminal import parse_choice, question_lines
+from rivya_flows.cli.terminal import question_lines
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON
 
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))
-PICK = replace(HERO, choices=("studio", "neon", "1"))
 
 
 def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
@@ -30,23 +28,6 @@ def test_the_numbers_of_many_choices_are_aligned() -> None:
     assert (question_lines(many, {})[1], question_lines(many, {})[10]) == ("   1  a", "  10  j")
 
 
-@pytest.mark.parametrize(
-    ("line", "choice"),
-    [
-        ("neon\n", "neon"),
-        ("NEON", "neon"),
-        ("2", "neon"),
-        ("1", "1"),
-        ("4", None),
-        ("0", None),
-        ("²", None),
-        ("", None),
-    ],
-)
-def test_answer_is_a_key_or_a_number(line: str, choice: str | None) -> None:
-    assert parse_choice(PICK, line) == choice
-
-
 def test_form_numbers_the_choices_and_names_their_files() -> None:
     candidates = tuple(
         {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
@@ -57,3 +38,33 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
         "  1  a    /run/hero.png",
         "  2  bcd  /store/bcd",
     ]
+
+
+def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
+    assert question_lines(replace(HERO, choices=("0", "1")), {})[1:] == ["    0", "    1"]
+
+
+def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
+    scores = {
+        "studio": Score("studio", 7.5, "clear\x1b[2J\nlabel"),
+        "neon": Score("neon", 3, ""),
+    }
+    question = replace(HERO, scores=scores, proposal=("studio",))
+    assert question_lines(question, {})[1:] == [
+        "  1  studio",
+        r"     7.5 of 10, proposed: clear\x1b[2J\nlabel",
+        "  2  neon",
+        "     3 of 10",
+    ]
+    failed = replace(HERO, judge_error="it gave no usable scores")
+    assert question_lines(failed, {})[-1] == "no scores: it gave no usable scores"
+
+
+def test_it_says_how_to_answer_with_more_than_a_key() -> None:
+    question = replace(HERO, count=2, rounds_left=2)
+    assert question_lines(question, {})[-1] == (
+        "Pick 2, with commas between them; none: what should be different buys them again,"
+        " at most 2 times more."
+    )
+    question = replace(HERO, rounds_left=1, note_room=0)
+    assert question_lines(question, {})[-1] == "None buys them again, at most once more."

@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "look").mkdir()
     (tmp_path / "look" / "brand.yaml").write_text(BRAND)
     for name in ("logo.png", "look/logo.png", "look/card.png"):
-        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n")
     return tmp_path
 
 
@@ -99,7 +99,7 @@ def test_an_included_spec_has_the_brand_of_the_spec_around_it_or_its_own(folder:
     assert inner.logo == "logo.png"
     (folder / "parts" / "look" / "brand.yaml").write_text(BRAND)
     for name in ("logo.png", "card.png"):
-        (folder / "parts" / "look" / name).write_bytes(b"x")
+        (folder / "parts" / "look" / name).write_bytes(b"\x89PNG\r\n\x1a\n")
     (folder / "parts" / "part.yaml").write_text(SPEC)
     read = load(WHOLE, file="a.yaml", catalogue=shipped(), folder=folder)
     inner = read.includes["parts/part.yaml"].workflow.branding

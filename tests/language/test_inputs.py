@@ -119,8 +119,8 @@ def test_default_file_starts_from_the_spec_and_a_given_one_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "own.jpg").write_bytes(b"x")
-    (tmp_path / "mine.jpg").write_bytes(b"x")
+    (tmp_path / "specs" / "own.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "mine.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
     monkeypatch.chdir(tmp_path)
     declared = workflow(photo="type: file, kind: image, default: own.jpg")
     own = resolve_inputs(declared, {}, folder=tmp_path / "specs")
@@ -131,7 +131,7 @@ def test_default_file_starts_from_the_spec_and_a_given_one_from_here(
 
 def test_default_file_may_not_leave_the_folder_of_the_spec(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
-    (tmp_path / "secret.jpg").write_bytes(b"x")
+    (tmp_path / "secret.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "specs" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     for name in ("../secret.jpg", "link.jpg", str(tmp_path / "secret.jpg")):
         declared = workflow(photo=f"type: file, default: {name}")
@@ -140,7 +140,7 @@ def test_default_file_may_not_leave_the_folder_of_the_spec(tmp_path: Path) -> No
 
 
 def test_from_a_deployment_a_file_is_never_a_path(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "a.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(SpecError, match="is not allowed here"):
         resolve_inputs(
             workflow(photo="type: file"),

@@ -54,7 +54,14 @@ def test_shipped_spec_loads_and_runs_with_its_defaults(path: Path) -> None:
 
 
 def test_there_are_the_five_specs() -> None:
-    names = {"product-launch", "first-picture", "own-photo", "social-set", "festival-film-hi"}
+    names = {
+        "casting",
+        "product-launch",
+        "first-picture",
+        "own-photo",
+        "social-set",
+        "festival-film-hi",
+    }
     assert names <= {path.stem for path in SPECS}
 
 
@@ -69,9 +76,10 @@ def test_budget_of_a_shipped_spec_is_enough_for_its_default_run(path: Path) -> N
         model = catalogue.get(arguments.model)
         assert model is not None
         params = arguments.params if isinstance(arguments, GenerateWith) else {}
-        cost = price(model, params, turns=3)
+        turns = 3 if isinstance(arguments, ChatWith) else 1
+        cost = price(model, params)
         # No shipped spec fans out into more than four items by default.
-        total += (cost.max or cost.min) * (4 if step.fans_out else 1)
+        total += (cost.max or cost.min) * turns * (4 if step.fans_out else 1)
     assert workflow.budget is not None
     assert total <= workflow.budget.credits
 

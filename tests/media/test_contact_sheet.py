@@ -1,69 +1,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from rivya_flows.media import contact_sheet as module
+from rivya_flows.media import embedding as module
 from rivya_flows.media.contact_sheet import contact_sheet
 from support.browser import CHROMIUM, browsing
-
-VOID = {"meta", "img", "br", "hr", "link", "input", "track"}
-
-
-class Page(HTMLParser):
-    """Reads a page; fails where an element is closed that is not open."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] not in (["style"], ["script"]):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
-
-    def sources(self, *tags: str) -> list[str]:
-        return [str(attrs["src"]) for tag, attrs in self.found if tag in tags and "src" in attrs]
-
-
-class Store:
-    """Assets by hash in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, sha256: str) -> Path:
-        return self.folder / sha256
-
-    def put(self, data: bytes, kind: str, mime_type: str, **facts: Any) -> dict[str, Any]:
-        sha256 = hashlib.sha256(data).hexdigest()
-        (self.folder / sha256).write_bytes(data)
-        url = f"https://rivya.example/{sha256}"
-        asset = {"kind": kind, "mime_type": mime_type, "sha256": sha256, "url": url}
-        return asset | facts
+from support.contact_sheets import Page, Store
 
 
 @pytest.fixture
@@ -105,6 +54,7 @@ def test_a_whole_receipt_is_shown(store: Store) -> None:
                         "status": "completed",
                         "credits": 12,
                         "model": "z-image",
+                        "alternative": 2,
                         "prompt": "a lamp",
                         "params": {"aspect_ratio": "9:16"},
                         "task_ids": ["task_1"],
@@ -115,14 +65,23 @@ def test_a_whole_receipt_is_shown(store: Store) -> None:
             },
             {"id": "script", "status": "completed", "items": [{"text": '{"visual": "oak"}'}]},
         ],
-        "ledger": [{"at": "00:52", "step": "stills", "task_id": "task_1", "final": 12}],
+        "ledger": [
+            {
+                "at": "00:52",
+                "step": "stills",
+                "task_id": "task_1",
+                "final": 12,
+                "model": "seedream",
+                "alternative": 1,
+            }
+        ],
         "assets": [picture, voice],
     }
     page = Page(contact_sheet(receipt, store))
     assert page.open == []
     for words in (
         "Product launch", "run-20261125-005221-k3f9", "25 November 2026, 00:52 UTC",
-        "took 1 h 1 min 37 s", "https://rivya.ai", "1,000", "988", "z-image", "aspect_ratio 9:16",
+        "took 1 h 1 min 37 s", "https://rivya.ai", "1,000", "988", "z-image (fallback 2)", "seedream (fallback 1)", "aspect_ratio 9:16",
         "a lamp", "task_1", "the job failed", "Wake up", "neon, noir", "9 × 16", "3.2 s",
         '"visual": "oak"', "Ledger, 1 purchase",
     ):  # fmt: skip

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Generator
+import re
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.load import load
-from rivya_flows.planning.pricing.estimate import picked_from
+from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -105,6 +106,9 @@ class NaiveService:
         failing: Share of jobs that fail, 0 to 1.
         refusing: Share of purchases that are refused, 0 to 1.
         rambling: Share of chat answers without the asked shape, 0 to 1.
+        failing_models: Models whose jobs all fail.
+        refusing_models: Models whose requests are all refused.
+        judged: Keys of the candidates that each session was told.
     """
 
     seed: int = 0
@@ -112,23 +116,56 @@ class NaiveService:
     failing: float = 0.0
     refusing: float = 0.0
     rambling: float = 0.0
+    failing_models: Collection[str] = ()
+    refusing_models: Collection[str] = ()
     bodies: dict[str, str] = field(default_factory=dict)
     charges: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, list[str]] = field(default_factory=dict)
 
     def chance(self, key: str, share: float, what: str) -> bool:
         """The same for a key whenever it is asked, as a service that replays answers."""
         return random.Random(f"{self.seed}{what}{key}").random() < share
 
+    def fails(self, key: str) -> bool:
+        """Whether the job of a purchase fails."""
+        named = json.loads(self.bodies[key])["model"]
+        return named in self.failing_models or self.chance(key, self.failing, "fail")
+
     def take(self, buy: Buy) -> int | None:
         """Charges once for a key; None where it refuses."""
+        named = json.loads(buy.body)["model"]
+        if named in self.refusing_models:
+            return None
         if self.chance(buy.idempotency_key, self.refusing, "refuse"):
             return None
         known = self.bodies.setdefault(buy.idempotency_key, buy.body)
         assert known == buy.body, "other bytes under the same key"
-        model = shipped().models[json.loads(buy.body)["model"]]
+        model = shipped().models[named]
         return self.charges.setdefault(
             buy.idempotency_key, int(model.base_credits or 0) + self.extra
         )
+
+    def answer(self, buy: Buy) -> tuple[str, str]:
+        """The session of a chat and what it answers; a judge scores by the keys of candidates."""
+        body = json.loads(buy.body)
+        session: str = body.get("session_id") or f"s_{buy.idempotency_key}"
+        told = re.findall(r'^{"candidate": .*}$', body["message"], re.MULTILINE)
+        if told:
+            self.judged[session] = [json.loads(one)["key"] for one in told]
+        if self.chance(buy.idempotency_key, self.rambling, "ramble"):
+            return session, "hello"
+        if session in self.judged:
+            scores = [
+                {"candidate": number, "score": score_of(key), "reason": f"{key} is lit"}
+                for number, key in enumerate(self.judged[session], 1)
+            ]
+            return session, json.dumps({"scores": scores})
+        return session, json.dumps({"visual": "a lamp", "narration": "light"})
+
+
+def score_of(key: str) -> int:
+    """What the judge of this service gives a candidate, 0 to 10."""
+    return sum(map(ord, key)) % 11
 
 
 @dataclass
@@ -225,6 +262,7 @@ class Rehearsal:
                 body=action.body,
                 reserve=action.reserve,
                 at=NOON,
+                alternative=action.alternative,
             )
         charged = self.service.take(action)
         if charged is None:
@@ -234,13 +272,12 @@ class Rehearsal:
                 **of, task_id=f"task_{action.idempotency_key}", reserved_credits=charged
             )
         else:
-            wild = self.service.chance(action.idempotency_key, self.service.rambling, "ramble")
-            answer = {"visual": "a lamp", "narration": "light"}
+            session, content = self.service.answer(action)
             yield ChatAnswered(
                 **of,
-                completion_id=f"chat_{action.n}",
-                session_id="s",
-                content="hello" if wild else json.dumps(answer),
+                completion_id=f"chat_{action.idempotency_key}",
+                session_id=session,
+                content=content,
                 reserved_credits=charged,
                 final_credits=charged,
             )
@@ -248,7 +285,7 @@ class Rehearsal:
     def _collect(self, action: Collect) -> Generator[Event]:
         of = {"step": action.step, "key": action.key}
         key = action.task_id.removeprefix("task_")
-        failed = self.service.chance(key, self.service.failing, "fail")
+        failed = self.service.fails(key)
         if failed:
             self.service.charges[key] = 0
         if not action.settled:

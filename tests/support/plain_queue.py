@@ -37,23 +37,41 @@ steps:
     allow_failures: 30
     {limit}
     with: {{model: {model}, prompt: "line ${{{{ item }}}}"{params}}}
+    {fallback}
   stills:
     uses: generate
-    matrix: {{n: [1, 2, 3], m: [a, b]}}
+    matrix: {{n: [1, 2, 3, 4, 5], m: [a, b]}}
     allow_failures: 6
     with: {{model: z-image, prompt: "the same lamp"}}
+    fallback: [{{model: seedream-5-lite}}]
   redrawn:
     uses: generate
     foreach: ${{{{ steps.stills.items }}}}
-    allow_failures: 6
+    allow_failures: 8
     max_parallel: 2
     with:
       model: nano-banana
       prompt: "again ${{{{ item.key }}}}"
       references: ["https://e.example/one.png", "https://e.example/${{{{ item.key | upper }}}}.png"]
+    fallback:
+      - {{model: seedream-5-lite}}
+      - {{prompt: the same lamp, references: [], model: z-image}}
   hero:
     uses: pick
-    with: {{from: "${{{{ steps.redrawn.items }}}}", mode: human, timeout: 1h, on_timeout: first}}
+    with:
+      from: ${{{{ steps.redrawn.items }}}}
+      mode: human
+      none: {{rounds: 2}}
+      timeout: 1h
+      {judge}
+  liked:
+    uses: pick
+    with:
+      from: ${{{{ steps.stills.items }}}}
+      mode: judge
+      count: 2
+      judge: {{model: gpt-5-2-chat, criteria: [short], least: {least}}}
+      on_none: {on_none}
   film:
     uses: generate
     with: {{model: veo3-1-lite, prompt: push, references: ["${{{{ steps.hero.asset }}}}"]}}
@@ -67,7 +85,11 @@ finally:
     foreach: [x, y]
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
-"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length, a pick."""
+"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, fallbacks, limits, prices by length,
+picks whose candidates may be bought again, and judges."""
+
+_JUDGE = """on_timeout: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"""
 
 
 def everything(chance: random.Random) -> WildRun:
@@ -78,17 +100,22 @@ def everything(chance: random.Random) -> WildRun:
         cache=chance.choice(["", "cache: spec"]),
         budget=chance.choice(["", f"budget: {{credits: {credits}, on_exceed: {on_exceed}}}"]),
         items=", ".join("x" * chance.randrange(1, 900) for _ in range(chance.randrange(1, 12))),
+        fallback=chance.choice(["", "fallback: [{prompt: a shorter line}, {prompt: the last}]"]),
         limit=chance.choice(["", "max_parallel: 3", "regenerate: 1"]),
         model="elevenlabs-turbo-2-5" if by_length else "kling-2-6",
         params=", params: {voice: TX3LPaxmHKxFdv7VOQHJ}"
         if by_length
         else ', params: {duration: "10"}',
+        judge=chance.choice(["on_timeout: first", _JUDGE]),
+        least=chance.choice([0, 6, 9.5]),
+        on_none=chance.choice(["fail", "regenerate"]),
     )
     service = NaiveService(
         seed=chance.randrange(1000),
         extra=chance.choice([0, 5, 30]),
         failing=chance.choice([0, 0.3]),
         refusing=chance.choice([0, 0.2]),
+        rambling=chance.choice([0, 0.5]),
     )
     return WildRun(frozen(text), service)
 
@@ -118,12 +145,16 @@ class WildRun(Rehearsal):
             self.run(chance, chance.randrange(5, 400))
             while self.state.asking and self.state.ended is None:
                 question = self.state.asking[0]
-                of = {"step": question.step, "key": question.key}
+                of: dict[str, Any] = {"step": question.step, "key": question.key}
                 if chance.random() < 0.2:
                     self.feed(QuestionsLeft(at=NOON))
                     break
-                answer = chance.choice(question.choices)
-                self.feed(AnswerGiven(**of, answer=answer, by="terminal"))
+                of["round"] = question.round
+                if question.rounds_left and chance.random() < 0.5:
+                    self.feed(AnswerGiven(**of, answer="", none=True, note="new", by="terminal"))
+                else:
+                    answer = chance.choice(question.choices)
+                    self.feed(AnswerGiven(**of, answer=answer, by="terminal"))
                 self.run(chance, 300)
 
     def _carry_out(self, action: Action) -> Iterator[Event]:  # type: ignore[override]

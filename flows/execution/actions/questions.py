@@ -8,7 +8,12 @@ from contextlib import suppress
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.planning.questions.open_questions import (
+    Choice,
+    decide_at_deadline,
+    given,
+    question_asked,
+)
 from rivya_flows.planning.queue.actions import Ask, Expire, Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, ItemFailed, QuestionsLeft
 from rivya_flows.tasks.media import miss_pick
@@ -21,19 +26,19 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
     asks again.
     """
     for question in action.questions:
-        name, state = (question.step, question.key), run.current()
-        if name not in state.deadlines:
-            yield question_asked(question, run.clock(), state.missed.get(name))
+        state = run.current()
+        if question.name not in state.deadlines:
+            yield question_asked(question, run.clock(), state.missed.get(question.name))
     for question in run.current().asking:
         try:
-            answer = await _answer(run, question)
+            choice = await _answer(run, question)
         except TimeoutError:
             yield await _decided(run, decide_at_deadline(question))
             continue
-        if answer is None:
+        if choice is None:
             yield QuestionsLeft(at=run.clock())
             return
-        yield AnswerGiven(step=question.step, key=question.key, answer=answer, by="terminal")
+        yield given(question, choice, run.clock())
 
 
 async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
@@ -50,7 +55,7 @@ async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
     return event
 
 
-async def _answer(run: Run, question: Question) -> str | None:
+async def _answer(run: Run, question: Question) -> Choice | None:
     """The answer of a person; None if nobody answers.
 
     Raises:

@@ -15,6 +15,7 @@ from rivya_flows.client.wire.api_objects import File
 from rivya_flows.flows.execution.actions.functions import call_free
 from rivya_flows.flows.execution.actions.notify import notify
 from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.planning.picking import chosen_keys
 from rivya_flows.planning.queue.actions import UploadMedium, Work
 from rivya_flows.planning.queue.events import Event, FileUploaded, ItemCompleted, UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
@@ -81,10 +82,8 @@ def _remote(file: File) -> dict[str, Any]:
 
 
 async def _pick(run: Run, action: Work) -> dict[str, Any]:
-    arguments = {
-        "candidates": action.arguments["from"],
-        "answer": action.arguments.get("answer"),
-    }
+    keys = list(chosen_keys(action.arguments))
+    arguments = {"candidates": action.arguments["from"], "keys": keys}
     picked: dict[str, Any] = await run.calls(pick_one, "pick", action.step, action.key, arguments)
     return picked
 

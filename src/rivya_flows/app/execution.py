@@ -23,12 +23,13 @@ from rivya_flows.app.runner import (
     ignore_rendering,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.store.database import in_thread
 
-QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[str | None]]
+QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[Choice | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
 
 
@@ -38,6 +39,7 @@ class Observer:
 
     Attributes:
         notify: Is told lines for a person.
+        begins: Is told the id of the run, which is in the store from now on and can be resumed.
         listen: Is told each event.
         rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
@@ -48,6 +50,7 @@ class Observer:
     """
 
     notify: Callable[[str], object] = lambda _: None
+    begins: Callable[[str], object] = lambda _: None
     listen: Listener = ignore_event
     rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
@@ -81,6 +84,7 @@ async def execute(
         RivyaFlowsError: It could not be executed to an end of its own.
         asyncio.CancelledError: It was cancelled, and the observer does not absorb that.
     """
+    observer.begins(run_id)
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)
@@ -114,7 +118,7 @@ def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
     if ask is None:
         return None
 
-    async def answer(question: Question) -> str | None:
+    async def answer(question: Question) -> Choice | None:
         return await ask(question, partial(asyncio.to_thread, reporter.write))
 
     return answer

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.asset_ingest import file_name
-from rivya_flows.assets import assets_in, rendered_as
+from rivya_flows.assets import as_asset, assets_in, rendered_as
 from rivya_flows.errors import StoreError
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.ledger.provenance import recorded, recorded_asset
@@ -33,6 +35,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal, RunRow
 
 _FILE = BroughtFile.model_fields.keys()
+_RATIO = re.compile(r"(?<=\d):(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -256,16 +259,24 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         for _, item in reversed(items)
         for digest, words in rendered_as(item).items()
     }
+    makers = reversed(document["assets"])
+    keys = {one["sha256"]: one["made_by"]["key"] for one in makers if one["made_by"]}
     for name, value in document["outputs"].items():
-        media = [known for one in assets_in(value) if (known := recorded_asset(one, cards))]
-        for index, asset in enumerate(media):
-            key, words = rendered.get(asset.sha256, ("", ()))
-            stem = _stem(name, words, index, key)
-            named.setdefault(asset.sha256, folder / file_name(stem, asset.mime_type))
+        used: Counter[str] = Counter()
+        # What is in a list bears its key, though it may be alone there before a resume.
+        several = as_asset(value) is None
+        for one in assets_in(value):
+            asset = recorded_asset(one, cards)
+            if asset is None or asset.sha256 in named:
+                continue
+            own = keys.get(asset.sha256, "") if several else ""
+            key, words = rendered.get(asset.sha256, (own, ()))
+            stem = _stem(name, words, used, key)
+            named[asset.sha256] = folder / file_name(stem, asset.mime_type)
     for step_id, item in items:
-        stem, words_of = _item_stem(step_id, item), rendered_as(item)
-        for index, asset in enumerate(assets_in(item["assets"])):
-            own = _stem(stem, words_of.get(asset.sha256, ()), index)
+        used, words_of = Counter(), rendered_as(item)
+        for asset in assets_in(item["assets"]):
+            own = _stem(step_id, words_of.get(asset.sha256, ()), used, item["key"])
             path = folder / "media" / file_name(own, asset.mime_type)
             named.setdefault(asset.sha256, path)
         for file in item["files"]:
@@ -275,17 +286,15 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     return named
 
 
-def _item_stem(step_id: str, item: Mapping[str, Any]) -> str:
-    return f"{step_id}-{item['key']}" if item["key"] else step_id
-
-
-def _stem(name: str, words: tuple[str, ...], index: int, key: str = "") -> str:
-    """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot``, ``spot-2`` and so on."""
-    if not words:
-        return name if index == 0 else f"{name}-{index + 1}"
+def _stem(name: str, words: tuple[str, ...], used: Counter[str], key: str) -> str:
+    """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot-hi``, ``spot-hi-2`` and so on."""
+    stem = "-".join(filter(None, [name, _RATIO.sub("x", key)]))
     # A loop is told by its suffix, and an output may be called `poster`.
     told = [file_stem(word) for word in words if word not in ("gif", name)]
-    return "-".join([name, *([key] if key else []), *told])
+    if words:
+        return "-".join([stem, *told])
+    used[stem] += 1
+    return stem if used[stem] == 1 else f"{stem}-{used[stem]}"
 
 
 def _write_subtitles(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,8 @@ from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import answerable, read_answers
-from rivya_flows.planning.queue.events import AnswerGiven, Unpaid
+from rivya_flows.planning.questions.open_questions import Choice, answerable, read_answers
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, Unpaid
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
 from rivya_flows.planning.queue.resume import can_regenerate
@@ -37,16 +38,20 @@ class ResumeOptions:
     """What a user asks of a resume.
 
     Attributes:
-        answers: ``STEP=KEY`` texts.
+        answers: ``STEP=KEY`` texts, or choices by step.
         budget: A new cap in credits for the whole run, or None.
         regenerate: ``*``, steps or ``step[key]``.
         resubmit: ``step[key]``.
+        by: The name of who answers; None if nobody said.
+        channel: The way the answers came.
     """
 
-    answers: Sequence[str] = ()
+    answers: Sequence[str] | Mapping[str, Choice] = ()
     budget: int | None = None
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
+    by: str | None = None
+    channel: Channel = "command"
 
     @property
     def buys(self) -> bool:
@@ -94,7 +99,8 @@ async def _resume(
     state = await in_thread(reporter.follow)
     _check_names(state, options)
     _notify_idle(state, options.regenerate, observer.notify)
-    answers = read_answers(options.answers, answerable(state), state)
+    by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
+    answers = read_answers(options.answers, answerable(state), state, by)
     if state.ended == "completed" and not _has_more(reporter.receipt(), state, options):
         observer.notify(f"{run_id} is already completed; rewriting its report")
         return await asyncio.to_thread(reporter.write)
@@ -137,7 +143,7 @@ async def _unpaid(
     budget = raised[0] if raised else options.budget
     wanted = RunOptions(budget, options.regenerate, options.resubmit)
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
-    async with context.client() as client:
+    async with context.first_client(notify) as client:
         balance = (await client.credits.retrieve()).current_credits
     left = remaining(state, balance, context.look_up, resumed)
     if left.verdict == "ok" or not left.under_way:

@@ -10,6 +10,7 @@ from typing import Protocol
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
@@ -18,8 +19,8 @@ from rivya_flows.settings import Settings
 Listener = Callable[[Event, State], None]
 """Called with each event after it was written, and the state after it."""
 
-Asker = Callable[[Question], Awaitable[str | None]]
-"""Gives the key of a person's choice; None when there is no one to ask."""
+Asker = Callable[[Question], Awaitable[Choice | None]]
+"""Gives a person's choice, which the question allows; None when there is no one to ask."""
 
 
 Rendering = Callable[[str, str, float], None]

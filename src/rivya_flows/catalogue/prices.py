@@ -29,16 +29,13 @@ class Price:
     assumption: str
 
 
-def price(
-    model: Model, params: Mapping[str, Any], prompt: str | None = None, *, turns: int = 1
-) -> Price:
+def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) -> Price:
     """The price of one request.
 
     Args:
         model: The model of the request.
         params: Written or coerced parameters; a value that is not yet known counts as changed.
         prompt: Text of the request; None if missing or not yet known.
-        turns: How many turns a chat step may take in all.
 
     Source: contract, sections 3.1 and 7.
     """
@@ -46,8 +43,7 @@ def price(
     if base is None:
         return Price(0, None, "the service lists no price for this model")
     if model.billing_type == "TOKEN_BASED":
-        asked = "one turn" if turns == 1 else f"{turns} turns"
-        return Price(0, base * turns, f"settled by tokens, up to the reserve of {asked}")
+        return Price(0, base, "settled by tokens, up to the reserve of one turn")
     if model.billing_type == "METERED":
         length = f" ({len(prompt):,} characters)" if prompt else ""
         return Price(base, None, f"metered by length{length}: the base price is the least")

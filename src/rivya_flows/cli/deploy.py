@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.flows.deployment.deploy import Deployed
@@ -69,6 +70,11 @@ def deploy(
 
         order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine)
         done = asyncio.run(deployed(order, chosen))
+    if not prune and not done.changes:
+        raise UsageError(
+            f"{', '.join(done.without)}: nothing to deploy: no `deploy:` entry",
+            "add to the spec  deploy: [{name: by-hand}]  or remove what it had with --prune",
+        )
     if as_json:
         print_json({"dry_run": dry_run, **_document(done)})
     else:

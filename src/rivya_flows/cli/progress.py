@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     ChatAnswered,
@@ -17,7 +17,9 @@ from rivya_flows.planning.queue.events import (
     JobEnded,
     PurchaseAccepted,
 )
+from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, changed_items, step_status
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
@@ -28,9 +30,9 @@ def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
     """One line for each notable change of an event; a state of None precedes an execution's first."""
     if before is None:
         ended = ((step_id, None, item) for step_id, item in after.each())
-        return (*_done_before(after), *_changes(ended, quiet=True))
+        return (*_done_before(after), *_changes(after, ended, quiet=True))
     line = _line(event, after)
-    changed = _changes(changed_items(before, after), quiet=False)
+    changed = _changes(after, changed_items(before, after), quiet=False)
     return (*([line] if line else []), *changed, *_warnings(before, after))
 
 
@@ -53,7 +55,14 @@ def _line(event: Event, state: State) -> str | None:
         item = state.item(event.step, event.key)
         if item.phase in TERMINAL:
             return None
-        return f"{label(event.step, event.key)} answered in the wrong shape; asking again"
+        name = label(event.step, event.key)
+        if is_judged(item) and not item.judge_turns:
+            return f"{name}: the judge scored {len(item.scores)} candidates"
+        if item.judge_error is not None:
+            return f"{name}: {item.judge_error}"
+        return f"{name} answered in the wrong shape; asking again"
+    if instead := bought_instead(event, state):
+        return instead
     if isinstance(event, JobEnded) and event.status == "failed":
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:
@@ -63,20 +72,19 @@ def _line(event: Event, state: State) -> str | None:
     if isinstance(event, FileUploaded):
         return f"uploaded {event.media}" + (f" for {event.model}" if event.model else "")
     if isinstance(event, AnswerGiven):
-        name = name_of(event)
-        if event.by == "deadline":
-            return f"{name}: nobody answered in time; taking {event.answer}"
-        return f"{name} answered: {event.answer}"
+        return answer_line(event)
     return None
 
 
 def _changes(
-    changed: Iterable[tuple[str, ItemState | None, ItemState]], *, quiet: bool
+    state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]], *, quiet: bool
 ) -> Iterator[str]:
     """Items that ended; `quiet` leaves out those that completed."""
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
+        if item.phase is Phase.SKIPPED and state.planned(step_id).round_of:
+            continue  # a round that nobody asked for
         if item.phase is not Phase.COMPLETED:
             yield f"{label(step_id, item.key)} {item.phase.value}: {item.reason}"
         elif not quiet:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.settings import Settings
 
 
+BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, your user name.")
+
+
 @click.command()
 @click.argument("spec", type=Path)
 @with_inputs
@@ -28,6 +31,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
+@BY_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -38,6 +42,7 @@ def run(
     out: Path,
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
+    by: str | None,
     open_sheet: bool,
     sandbox: bool,
     as_json: bool,
@@ -63,7 +68,7 @@ def run(
             runner,
             out=out,
             sandbox=sandbox,
-            observer=observer(interrupts),
+            observer=observer(interrupts, _who(by)),
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -76,8 +81,9 @@ def run(
     "answers",
     metavar="STEP=KEY",
     multiple=True,
-    help="Answer a question of the run.",
+    help="Answer a question of the run: a key, a number, several, or none: NOTE.",
 )
+@BY_OPTION
 @click.option("--budget", type=click.IntRange(0), help="Set a new credit budget for the whole run.")
 @click.option(
     "--regenerate",
@@ -98,6 +104,7 @@ def run(
 def resume(
     named: str,
     answers: tuple[str, ...],
+    by: str | None,
     budget: int | None,
     regenerate: tuple[str, ...],
     resubmit: tuple[str, ...],
@@ -113,11 +120,26 @@ def resume(
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import observer
 
-    options = ResumeOptions(answers, budget, regenerate, resubmit)
+    who = _who(by)
+    options = ResumeOptions(answers, budget, regenerate, resubmit, by=who)
     report = run_interruptibly(
-        lambda interrupts: resume_run(named, options, chosen, runner, observer=observer(interrupts))
+        lambda interrupts: resume_run(
+            named, options, chosen, runner, observer=observer(interrupts, who)
+        )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
+
+
+def _who(by: str | None) -> str | None:
+    """The name of who answers: as given, else that of the user at the terminal.
+
+    Raises:
+        UsageError: It is too long.
+    """
+    from rivya_flows.environment import user
+    from rivya_flows.planning.questions.open_questions import MAX_NAME, signature
+
+    return signature(by if by is not None else (user() or "")[:MAX_NAME])
 
 
 def begun(*, begins: bool = True, collects_later: bool = True) -> tuple[LocalRunner, Settings]:

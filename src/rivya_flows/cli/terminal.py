@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
-from rivya_flows.cli.output import prompt, tell
-from rivya_flows.planning.questions.presentation import deadline_note, title
+from rivya_flows.cli.output import located, prompt, tell
+from rivya_flows.errors import UsageError
+from rivya_flows.planning.questions.choice_phrases import are_numbered
+from rivya_flows.planning.questions.open_questions import Choice, read_choice
+from rivya_flows.planning.questions.presentation import deadline_note, how_to_answer, title
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
+from rivya_flows.printable import one_line
 
 
-def observer(interrupts: Interrupts) -> Observer:
-    """Shows progress on stderr, and asks the person at the terminal if there is one."""
+def observer(interrupts: Interrupts, by: str | None = None) -> Observer:
+    """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
 
     @contextmanager
@@ -37,22 +41,23 @@ def observer(interrupts: Interrupts) -> Observer:
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return Observer(
         notify=tell,
+        begins=interrupts.begin,
         listen=listen,
         rendering=progress.render,
-        ask=_asker(progress) if is_terminal else None,
+        ask=_asker(progress, by) if is_terminal else None,
         progress=shown,
         absorb_cancel=interrupts.calm,
     )
 
 
-def _asker(progress: Progress) -> QuestionHandler:
-    """Asks at the terminal; an answer is the key of a choice or its number."""
+def _asker(progress: Progress, by: str | None) -> QuestionHandler:
+    """Asks at the terminal; an answer names choices by key or number, or is ``none: NOTE``."""
 
-    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> str | None:
+    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Choice | None:
         with progress.paused():
             written = await report()
             tell(
-                f"contact sheet: {written.sheet_path}",
+                *located("contact sheet: ", written.sheet_path, stderr=True),
                 "",
                 *question_lines(question, written.media_paths),
             )
@@ -61,10 +66,10 @@ def _asker(progress: Progress) -> QuestionHandler:
                 line = await _line()
                 if line is None:
                     return None
-                answer = parse_choice(question, line)
-                if answer is not None:
-                    return answer
-                tell(f"one of: {', '.join(question.choices)}, or its number")
+                try:
+                    return read_choice(question, line, by)
+                except UsageError as error:
+                    tell(f"{error.message}; {error.hint}")
 
     return ask
 
@@ -73,27 +78,27 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
     widest = max(map(len, question.choices), default=0)
-    digits = len(str(len(question.choices)))
+    # A number that is the key of another choice would name that one.
+    digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
     lines = [title(question)]
     if limit := deadline_note(question):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
-        lines.append(f"  {number:>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
+        lines.append(
+            f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip()
+        )
+        if said := question.scores.get(choice):
+            proposed = ", proposed" if choice in question.proposal else ""
+            words = f"{said.score:g} of 10{proposed}: {one_line(said.reason)}"
+            lines.append(f"  {'':>{digits}}  {words}".rstrip(": "))
+    if question.judge_error:
+        lines.append(f"no scores: {one_line(question.judge_error)}")
+    if how := how_to_answer(question):
+        lines.append(how)
     return lines
 
 
-def parse_choice(question: Question, line: str) -> str | None:
-    """The choice that a line means, or None; a key wins over a number."""
-    text = line.strip()
-    if text in question.choices:
-        return text
-    if text.isascii() and text.isdigit() and 0 < int(text) <= len(question.choices):
-        return question.choices[int(text) - 1]
-    near = [one for one in question.choices if one.casefold() == text.casefold()]
-    return near[0] if len(near) == 1 else None
-
-
-def _file(candidate: dict[str, object], paths: dict[str, str]) -> str:
+def _file(candidate: Mapping[str, object], paths: dict[str, str]) -> str:
     asset = candidate.get("asset")
     if not isinstance(asset, dict):
         return ""

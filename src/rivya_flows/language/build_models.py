@@ -52,6 +52,9 @@ _MAPS = {
     "matrix": "write `matrix: {style: [first, second]}`",
     "zip": "write `zip: {style: [first, second], light: [first, second]}`",
     "expect": "write `expect: {name: string}`",
+    "judge": "write `judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`",
+    "none": "write `none: {rounds: 1}`",
+    "fallback": "write {model: …}, or what else is different",
     "transition": "write `transition: {kind: fade}`",
     "music": 'write `music: {audio: "${{ steps.NAME.asset }}"}`',
     "captions": 'write `captions: {text: "${{ steps.NAME.text }}"}`',
@@ -77,6 +80,7 @@ _EXAMPLES = {
     "image": '"${{ steps.NAME.asset }}"',
     "spec": "parts/intro.yaml",
     "type": "string",
+    "criteria": "[the product is whole]",
     "credits": "60",
 }
 """Example values for missing keys."""
@@ -299,7 +303,16 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
         report.add(place, "expression-not-allowed", message, "write the value itself")
         return
     if kind in ("dict_type", "model_type"):
-        if len(place) == 1 or place[-1] in ("matrix", "zip", "expect", *CUT_PARTS):
+        if place[-2:-1] == ("fallback",):
+            hint = _MAPS["fallback"]
+        elif len(place) == 1 or place[-1] in (
+            "matrix",
+            "zip",
+            "expect",
+            "judge",
+            "none",
+            *CUT_PARTS,
+        ):
             hint = _MAPS.get(str(place[-1]), hint)
             if "with" in place:
                 hint = map_hint(str(place[-1]), value) or hint

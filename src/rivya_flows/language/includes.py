@@ -23,7 +23,7 @@ MAX_STEPS = 10_000
 """Steps of a spec with all that it includes."""
 
 NEEDLESS = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
-             "regenerate", "timeout", "max_parallel", "cache")  # fmt: skip
+             "regenerate", "fallback", "timeout", "max_parallel", "cache")  # fmt: skip
 """Keys of a step that have no effect on an included spec."""
 
 

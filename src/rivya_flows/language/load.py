@@ -12,9 +12,12 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.build_models import build
 from rivya_flows.language.checks.catalogue import check_requests
+from rivya_flows.language.checks.conditions import check_conditions
 from rivya_flows.language.checks.deploy_block import check_deployments
+from rivya_flows.language.checks.fallbacks import check_fallbacks
 from rivya_flows.language.checks.fan_outs import check_loops
 from rivya_flows.language.checks.input_declarations import check_declarations
+from rivya_flows.language.checks.picks import check_picks
 from rivya_flows.language.checks.references import check_references
 from rivya_flows.language.checks.step_arguments import check_arguments
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -131,8 +134,11 @@ def _check_one(
     check_loops(data, names, report)
     wanted = {name: one.workflow.inputs for name, (one, _) in found.items() if one is not None}
     check_references(data, names, report, wanted)
+    check_conditions(data, report)
     check_order(data, report)
     check_requests(data, names, catalogue, folder, report)
+    check_fallbacks(data, names, catalogue, folder, report)
+    check_picks(data, names, catalogue, report)
     check_declarations(workflow.inputs, folder, report)
     check_deployments(workflow, report)
     check_given(data, found, folder, report)

@@ -14,11 +14,12 @@ from pydantic import BaseModel
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.language import step_functions
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
-from rivya_flows.language.checks.step_arguments import ASKING
+from rivya_flows.language.checks.picks import idle_keys
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.other_words import own_word
+from rivya_flows.language.step_arguments import JudgeWith, NoneWith
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.language.workflow import (
@@ -28,6 +29,7 @@ from rivya_flows.language.workflow import (
     Concurrency,
     Defaults,
     Deploy,
+    Fallback,
     Input,
     Retry,
     Schedule,
@@ -98,10 +100,12 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     elsewhere = dict.fromkeys(keys_of(model), inside) if model else {}
     step = _known(node, _STEP_KEYS, path, report, elsewhere)
     _inside(step, "retry", keys_of(Retry), path, report)
+    fallback = partial(_known_in, keys_of(Fallback), report)
+    _each(step, "fallback", fallback, (*path, "fallback"))
     if model is None:
         return step
     _inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
-    _cut_parts(step, kind, path, report)
+    _inner_parts(step, kind, path, report)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
 
@@ -121,24 +125,25 @@ def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
     idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
     meant = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
     arguments = meant.get("with")
-    if kind == "pick" and isinstance(arguments, Mapping) and _takes_first(arguments, step):
-        asked = {key: pair for key, pair in arguments.pairs.items() if key not in ASKING}
-        _put(meant, "with", Mapping(arguments.mark, asked))
+    if kind == "pick" and isinstance(arguments, Mapping):
+        unused = idle_keys(_mode(arguments, step))
+        used = {key: pair for key, pair in arguments.pairs.items() if key not in unused}
+        _put(meant, "with", Mapping(arguments.mark, used))
     if kind == "compose" and isinstance(arguments, Mapping):
         held = (one for one in (step.get("with"), arguments) if isinstance(one, Mapping))
         has_clips = any(not _is_nothing(one.get("clips")) for one in held)
-        unused = "fit" if has_clips else "transition"
-        kept = {key: pair for key, pair in arguments.pairs.items() if key != unused}
+        without = "fit" if has_clips else "transition"
+        kept = {key: pair for key, pair in arguments.pairs.items() if key != without}
         _put(meant, "with", Mapping(arguments.mark, kept))
     return meant
 
 
-def _takes_first(given: Mapping, step: Mapping) -> bool:
-    """Whether a `pick` with these defaults asks nobody."""
+def _mode(given: Mapping, step: Mapping) -> typing.Any:
+    """Who chooses in a `pick` with these defaults, as written."""
     own = step.get("with")
     mode = own.get("mode") if isinstance(own, Mapping) else None
     mode = given.get("mode") if mode is None else mode
-    return mode is None or (isinstance(mode, Scalar) and mode.value == "first")
+    return mode.value if isinstance(mode, Scalar) else None
 
 
 def _is_nothing(node: Node | None) -> bool:
@@ -150,14 +155,19 @@ def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     _inside(known, "retry", keys_of(Retry), path, report)
     if model := step_functions.with_model(str(path[-1])):
         _inside(known, "with", keys_of(model), path, report)
-        _cut_parts(known, str(path[-1]), path, report)
+        _inner_parts(known, str(path[-1]), path, report)
     return known
 
 
-def _cut_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollector) -> None:
-    """Keeps the known keys of the maps inside the `with` of a `compose` or `layout`."""
+def _inner_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollector) -> None:
+    """Keeps the known keys of the maps inside the `with` of a `pick`, `compose` or `layout`."""
     arguments = top.get("with")
-    if kind not in CUT_STEPS or not isinstance(arguments, Mapping):
+    if not isinstance(arguments, Mapping):
+        return
+    if kind == "pick":
+        _inside(arguments, "judge", keys_of(JudgeWith), (*path, "with"), report)
+        _inside(arguments, "none", keys_of(NoneWith), (*path, "with"), report)
+    if kind not in CUT_STEPS:
         return
     for key, model in CUT_PARTS.items():
         keys = tuple(one for one in keys_of(model) if one != "cues")

@@ -9,6 +9,7 @@ from pydantic import Field
 from rivya_flows.language.cut_terms import Extra, Fit, Format, Reframe
 from rivya_flows.language.field_types import (
     COMPUTABLE,
+    Count,
     Flag,
     MediaKind,
     Name,
@@ -55,7 +56,7 @@ class ChatWith(SpecModel):
         reasoning_effort: How much the model thinks, if it supports that.
         web_search: Whether the model may search the web, if it supports that.
         expect: The fields that the answer must have: names with `string`, `integer`, `number`
-            or `boolean`, `[string]`, or a nested map.
+            or `boolean`, `[string]`, `[{name: string}]`, or a nested map.
     """
 
     model: Value
@@ -86,22 +87,77 @@ class GenerateWith(SpecModel):
     brand: Flag = True
 
 
+MAX_CRITERION = 300
+"""Characters of one criterion of a judge."""
+
+JUDGE_FRAME = 6_000
+"""Characters that the message to a judge needs beside its criteria and the question."""
+
+_Criterion = Annotated[Annotated[str, Field(min_length=1, max_length=MAX_CRITERION)], COMPUTABLE]
+
+
+class JudgeWith(SpecModel):
+    """A chat model that scores the candidates of a `pick`.
+
+    Attributes:
+        model: Id of a chat model.
+        criteria: What a good candidate is, one sentence each.
+        least: Lowest score that is good enough, 0 to 10.
+    """
+
+    model: Value
+    criteria: Annotated[tuple[_Criterion, ...], Field(min_length=1, max_length=12)]
+    least: Annotated[Number, Field(ge=0, le=10)] = 0.0
+
+
+class NoneWith(SpecModel):
+    """What happens when a person picks none of the candidates.
+
+    Attributes:
+        rounds: How often the step that `from` names is bought again, with the person's note.
+    """
+
+    rounds: Annotated[Count, Field(ge=1, le=5)] = 1
+
+
 class PickWith(SpecModel):
     """What `pick` takes.
 
     Attributes:
         from_: The items to choose from: `${{ steps.NAME.items }}`.
-        mode: `first` takes the first finished item, `human` asks; an expression may give either.
-        question: The question to the person.
+        mode: `first` takes the first finished item, `human` asks, `best` compares `by`, `judge` asks
+            a chat model; an expression may give one of them.
+        by: Of `best`: a number for each candidate, which is `item` in the expression.
+        order: Of `best`: whether the greatest number wins, or the least.
+        judge: The chat model that scores the candidates; with `human`, its scores are a proposal.
+        count: How many to pick.
+        none: Lets a person pick none of them: they are bought again, with a note.
+        on_none: What happens when no candidate reaches `least` of the judge.
+        question: The question to the person or the judge.
         timeout: How long the question stays open, in seconds or such as `48h`.
         on_timeout: What happens when nobody answers.
+        sign: Whether the person who answers in a form must give a name.
     """
 
     from_: Value = Field(alias="from")
     mode: Value = "first"
+    by: Value = None
+    order: Literal["max", "min"] = "max"
+    judge: JudgeWith | None = None
+    count: Annotated[Count, Field(ge=1, le=20)] = 1
+    none: NoneWith | None = None
+    on_none: Literal["fail", "regenerate"] = "fail"
     question: Value = None
     timeout: Seconds | None = None
-    on_timeout: Literal["first", "fail"] = "fail"
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    sign: Flag = False
+
+    @property
+    def rounds(self) -> int:
+        """How often the candidates may be bought again."""
+        if self.none is not None:
+            return self.none.rounds
+        return int(self.on_none == "regenerate")
 
 
 _Overlays = Annotated[

@@ -18,7 +18,7 @@ _MAX_CYCLES = 10
 def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
     """Ids that a step refers to or needs, in the order written, known or not."""
     named: dict[str, None] = {}
-    for key in ("matrix", "foreach", "zip", "if", "with", "key"):
+    for key in ("matrix", "foreach", "zip", "if", "with", "key", "fallback"):
         try:
             found = references(step.get(key))
         except ExpressionError:

@@ -31,7 +31,9 @@ from rivya_flows.language.step_arguments import (
     FunctionWith,
     GenerateWith,
     IncludeWith,
+    JudgeWith,
     LayoutWith,
+    NoneWith,
     NotifyWith,
     PickWith,
     StepWith,
@@ -39,9 +41,10 @@ from rivya_flows.language.step_arguments import (
 )
 from rivya_flows.language.step_groups import Part
 
-__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
-           "GenerateWith", "IncludeWith", "Input", "InputType", "LayoutWith", "MediaKind", "Name",
-           "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith", "Value", "Workflow"]  # fmt: skip
+__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "Fallback",
+           "FunctionWith", "GenerateWith", "IncludeWith", "Input", "InputType", "JudgeWith", "LayoutWith",
+           "MediaKind", "Name", "NoneWith", "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith",
+           "Value", "Workflow"]  # fmt: skip
 """What the steps of a workflow take is imported from here too."""
 
 
@@ -116,6 +119,28 @@ class Retry(SpecModel):
     patience: Seconds | None = None
 
 
+MAX_FALLBACKS = 5
+"""Alternatives of one step."""
+
+
+class Fallback(SpecModel):
+    """What `generate` asks for instead, after the service could not make or refused the job.
+
+    Attributes:
+        model: Id of another model of the same kind of media.
+        prompt: Another prompt.
+        params: The parameters, all of them.
+        references: The reference media, all of them.
+        brand: Whether the words of the brand are added to the prompt.
+    """
+
+    model: Value = None
+    prompt: Value = None
+    params: Value = None
+    references: Value = None
+    brand: Flag | None = None
+
+
 class Step(SpecModel):
     """One step, with the `defaults` of its kind already merged in.
 
@@ -135,6 +160,8 @@ class Step(SpecModel):
         allow_failures: How many items may fail without failing the step.
         retry: How the requests of this step are repeated.
         regenerate: How many more jobs may be bought after failed ones.
+        fallback: What to buy once those have failed, or the request is refused: what is left out
+            stays as in `with`. Each is bought once, in order, until one succeeds.
         timeout: How long to wait for one job, a function or a composition: seconds, or a text such
             as `15m`.
         max_parallel: Jobs of this step in flight at once; unlimited if left out.
@@ -156,6 +183,7 @@ class Step(SpecModel):
     allow_failures: Annotated[Count, Field(ge=0)] = 0
     retry: Retry = Retry()
     regenerate: Annotated[Count, Field(ge=0, le=10)] = 0
+    fallback: Annotated[tuple[Fallback, ...], Field(max_length=MAX_FALLBACKS)] = ()
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
@@ -194,7 +222,8 @@ class Schedule(SpecModel):
     """When a deployment runs, in Prefect's words plus `catchup`.
 
     Attributes:
-        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine.
+        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine; or a name:
+            `@daily`.
         interval: Time between two runs: seconds, or `90s`, `15m`, `24h`.
         rrule: Recurrence rule of a calendar, RFC 5545.
         timezone: A time zone such as `Asia/Kolkata`.

@@ -8,6 +8,7 @@ from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.final_cut import CUT_STEPS
+from rivya_flows.ledger.choices import Choices
 from rivya_flows.ledger.provenance import (
     Recorded,
     is_sandbox,
@@ -56,7 +57,7 @@ def receipt_of(
             journal recorded.
     """
     rows = history.ledger(state)
-    credits = credits_of(state, history.others)
+    credits = credits_of(state, history.others, history.other_runs)
     agreement = None
     if generations is None:
         generations = history.jobs
@@ -67,7 +68,7 @@ def receipt_of(
     assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
-    known = recorded(cards)
+    known, choices = recorded(cards), Choices(state)
     return {
         "version": VERSION,
         "run_id": state.run_id,
@@ -82,7 +83,7 @@ def receipt_of(
         "credits": credits,
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
-        "steps": [_step(state, step_id, known) for step_id in state.plan.order],
+        "steps": [_step(state, step_id, known, choices) for step_id in state.plan.order],
         "ledger": rows,
         "agreement": agreement,
         "assets": cards,
@@ -101,17 +102,20 @@ def status_of(state: State) -> str:
     return state.ended or "running"
 
 
-def credits_of(state: State, others: int = 0) -> dict[str, Any]:
+def credits_of(state: State, others: int = 0, other_runs: Sequence[str] = ()) -> dict[str, Any]:
     """Balance before and after, what this run spent and saved, and the difference.
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
-    the other runs of the store; None if a balance is not known.
+    the other runs of the store; None if a balance is not known. `other_runs` names those if they
+    explain a difference.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
     unexplained = None
+    explained = 0
     if before is not None and after is not None:
         unexplained = without_others(before - after - spent, others)
+        explained = before - after - spent - unexplained
     return {
         "before": before,
         "after": after,
@@ -119,6 +123,8 @@ def credits_of(state: State, others: int = 0) -> dict[str, Any]:
         "saved": state.saved,
         "budget": state.cap,
         "unexplained": unexplained,
+        "others": explained,
+        "other_runs": list(other_runs) if explained else [],
     }
 
 
@@ -142,12 +148,15 @@ def shown_status(state: State, item: ItemState) -> str:
     return status
 
 
-def _step(state: State, step_id: str, media: Recorded) -> dict[str, Any]:
+def _step(state: State, step_id: str, media: Recorded, choices: Choices) -> dict[str, Any]:
     planned, current = state.planned(step_id), state.steps[step_id]
     status = step_status(planned, current)
     if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
         status = state.ended
     items = [_item(state, step_id, item, media) for item in current.items or ()]
+    if planned.step.uses == "pick":
+        for made, item in zip(items, current.items or (), strict=True):
+            made["choice"] = choices.of(step_id, item)
     return {
         "id": step_id,
         "uses": planned.step.uses,
@@ -181,5 +190,6 @@ def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[
         "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),
+        **({"alternative": item.alternative} if uses == "generate" else {}),
         **({name: outputs.get(name) for name in _RENDERED} if uses in CUT_STEPS else {}),
     }

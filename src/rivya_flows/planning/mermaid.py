@@ -36,9 +36,8 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
             lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
         if inside:
             lines.append("    end")
-    for step_id, planned in plan.steps.items():
-        waited = sorted(planned.upstream, key=plan.order.index)
-        lines += [f"    {nodes[name]} --> {nodes[step_id]}" for name in waited]
+    for step_id in plan.steps:
+        lines += [f"    {nodes[name]} --> {nodes[step_id]}" for name in plan.follows(step_id)]
     skipped = [nodes[name] for name, planned in plan.steps.items() if planned.skipped]
     if skipped:
         lines += [
@@ -69,6 +68,8 @@ def _label(step_id: str, planned: PlannedStep, priced: StepEstimate | None) -> s
         lines.append(step.title)
     models = _models(priced) if priced else ""
     lines.append(f"{step.uses}: {models}" if models else step.uses)
+    if planned.round_of:
+        lines.append("only if none of the first are picked")
     if planned.skipped:
         lines.append("skipped")
     elif priced and (price := _credits(priced)):

@@ -10,8 +10,10 @@ from typing import Any
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language.expressions.resolve import whole_reference
+from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.language.workflow import PickWith, Step, Workflow
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.namespaces import Space
 
@@ -41,6 +43,10 @@ class PlannedStep:
         part: The map of the spec that holds it; decides when it runs.
         space: Name of the `include` step that it comes from; "" for the run's own.
         reads: Inputs of its spec that it reads.
+        tolerates: Steps of whose outputs it reads the status alone; it runs when they failed too.
+        rounds: Of a pick: the steps that buy its candidates again, in the order of the rounds.
+        round_of: Of such a step: the name of the pick, and the round, counted from 1.
+        repeats: Of such a step: the name of the step that it buys again.
     """
 
     step: Step
@@ -53,11 +59,29 @@ class PlannedStep:
     part: Part = "steps"
     space: str = ""
     reads: frozenset[str] = frozenset()
+    tolerates: frozenset[str] = frozenset()
+    rounds: tuple[str, ...] = ()
+    round_of: tuple[str, int] | None = None
+    repeats: str | None = None
 
     @cached_property
     def keys(self) -> frozenset[str] | None:
         """Keys of its items; None if they are known only during the run."""
         return None if self.items is None else frozenset(item.key for item in self.items)
+
+
+def items_step(planned: PlannedStep, value: Any) -> str | None:
+    """The step whose items a value of a step is, ``${{ steps.NAME.items }}``; None for any other."""
+    reference = whole_reference(value)
+    if reference is None or reference.namespace != "steps" or reference.path[1:] != ("items",):
+        return None
+    return inlined_name(planned.space, reference.path[0])
+
+
+def candidates_step(planned: PlannedStep) -> str | None:
+    """The step whose items a pick chooses from; None if `from` is anything else."""
+    with_ = planned.step.with_
+    return items_step(planned, with_.from_) if isinstance(with_, PickWith) else None
 
 
 @dataclass(frozen=True)
@@ -111,11 +135,26 @@ class RunPlan:
         """The place of each step in the order of execution."""
         return {name: place for place, name in enumerate(self.steps)}
 
+    def follows(self, name: str) -> tuple[str, ...]:
+        """The steps before a step in a graph, in plan order: a round follows what was looked at."""
+        planned = self.steps[name]
+        before = {*planned.upstream, *planned.rounds}
+        if planned.round_of is not None:
+            pick, number = planned.round_of
+            before.add(self.candidates_of(pick, number - 1))
+        return tuple(sorted(before, key=self.places.__getitem__))
+
+    def candidates_of(self, pick: str, number: int) -> str:
+        """The step that makes the candidates of a pick with rounds, in a round; 0 is the first."""
+        rounds = self.steps[pick].rounds
+        return rounds[number - 1] if number else self.steps[rounds[0]].repeats or ""
+
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
-        """Steps of a part that refer to or need a step; empty for the others."""
+        """Steps of a part that look at a step again when it changes; empty for the others."""
         found: defaultdict[tuple[Part, str], tuple[str, ...]] = defaultdict(tuple)
         for name, planned in self.steps.items():
-            for before in planned.upstream:
+            looks_at = {*planned.upstream, *planned.rounds}
+            for before in sorted(looks_at | ({planned.round_of[0]} if planned.round_of else set())):
                 found[planned.part, before] += (name,)
         return found

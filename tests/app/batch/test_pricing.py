@@ -44,7 +44,7 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
     studio: Studio, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.png"
-    broken.write_text("no picture")
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and no picture")
     with pytest.raises(SpecError) as caught:
         asyncio.run(run(studio, f"product,photo\nLamp,\nDesk,{broken}\n"))
     [problem] = caught.value.diagnostics

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.cli.receipt import wallet
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import ServiceAsked
 from rivya_flows.planning.queue.queue import replay
@@ -128,14 +130,16 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     asyncio.run(studio.execute("run-1"))
     studio.run(stills(4), "run-2")  # while the other one waits for an answer
 
-    async def first(question: Question) -> str:
-        return question.choices[0]
+    async def first(question: Question) -> Choice:
+        return Choice(question.choices[:1])
 
     asyncio.run(studio.execute("run-1", ask=first))
     assert studio.receipt("run-1")["credits"]["unexplained"] == 4
     _, recorded = at_its_end(studio, caplog, lambda job: job)
     assert recorded is not None
-    assert recorded.others == 4
+    assert (recorded.others, recorded.other_runs) == (4, ("run-2",))
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
+    assert (receipt["credits"]["others"], receipt["credits"]["other_runs"]) == (4, ["run-2"])
+    assert wallet(receipt["credits"]).endswith("0 saved; 4 spent meanwhile by run-2")
     assert (troubles(receipt), notes(receipt)) == ([], [])

@@ -112,7 +112,7 @@ def logged(server: Server, run: str, words: str) -> str:
 def answers(place: Place, run: str) -> list[tuple[str, str]]:
     """Each answer in the journal, with who gave it."""
     events = [entry.event for entry in place.entries(run)]
-    return [(event.answer, event.by) for event in events if event.kind == "answer.given"]
+    return [(event.answer, event.by.channel) for event in events if event.kind == "answer.given"]
 
 
 def questions(place: Place, run: str) -> int:

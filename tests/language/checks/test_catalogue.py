@@ -19,9 +19,9 @@ def test_a_request_that_the_catalogue_refuses_has_one_diagnostic(
 
 def test_files_that_a_spec_names_must_be_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
-    (tmp_path / "outside.png").write_bytes(b"x")
+    (tmp_path / "outside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "specs" / "empty.png").write_bytes(b"")
-    (tmp_path / "specs" / "inside.png").write_bytes(b"x")
+    (tmp_path / "specs" / "inside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     step = (
         "  b:\n    uses: generate\n    with: {model: nano-banana-2, prompt: x, references: [%s]}\n"
     )

@@ -101,7 +101,7 @@ def test_outputs_have_the_fields_that_the_arguments_ask_for(output: str, hints: 
 
 
 def test_a_file_beside_the_spec_must_exist(tmp_path: Any) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom")
     missing = "overlays: [{image: logo.png}], end_card: {image: card.png}, music: {audio: m.mp3}"
     text = step("compose", f"clips: [a.mp4, b.mp4, {{media: c.mp4}}], narration: n.mp3, {missing}")
     found: list[Diagnostic] = [

@@ -53,3 +53,54 @@ outputs:
     wrong = text.replace('item.asset }}"]', 'item.film }}"]', 1)
     problems = check(wrong, file="a.yaml", catalogue=shipped())[1]
     assert [problem.code for problem in problems] == ["unknown-field"]
+
+
+def test_items_have_the_axes_of_their_fan_out_and_a_pick_has_those_of_the_chosen_one() -> None:
+    text = """
+version: 1
+name: test
+inputs: {more: {type: list, default: []}}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [neon, noir], ratio: ["9:16"], seconds: [4], asset: [x]}
+    with: {model: z-image, prompt: "${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", count: 2}
+  open:
+    uses: generate
+    matrix: {style: [a], include: "${{ inputs.more }}"}
+    with: {model: z-image, prompt: a}
+outputs:
+  a: ${{ steps.stills.items[0].ratio ~ steps.stills.by['neon, 9:16, 4, x'].style }}
+  b: ${{ steps.hero.item.seconds + steps.hero.items[1].seconds }}
+  c: ${{ steps.hero.assets[0].sha256 ~ steps.hero.item.asset.sha256 }}
+  d: ${{ steps.open.items[0].mood }}
+"""
+    assert check(text, file="a.yaml", catalogue=shipped())[1] == ()
+    for right, wrong in (("item.seconds", "item.mood"), ("stills.items[0].ratio", "stills.ratio")):
+        [problem] = check(text.replace(right, wrong), file="a.yaml", catalogue=shipped())[1]
+        assert problem.code == "unknown-field"
+    assert problem.hint == "the step has several items: use .items, .by['KEY'].ratio"
+
+
+def test_a_pick_of_texts_has_no_asset() -> None:
+    text = """
+version: 1
+name: test
+steps:
+  lines:
+    uses: chat
+    foreach: [calm, bold]
+    with: {model: gpt-5-2-chat, message: "a ${{ item }} line"}
+  best:
+    uses: pick
+    with: {from: "${{ steps.lines.items }}"}
+outputs:
+  line: ${{ steps.best.item.text }}
+"""
+    found = check(text, file="a.yaml", catalogue=shipped())[1]
+    assert [problem.code for problem in found] == []
+    found = check(text.replace("item.text", "asset"), file="a.yaml", catalogue=shipped())[1]
+    assert [problem.hint for problem in found] == ["these items have no asset: use .item"]

@@ -33,7 +33,8 @@ BEYOND = {
     # the inside of expressions, and what they are worth
     "bad-expression", "not-text", "missing-dollar",
     # values that belong together
-    "unequal-lists", "missing-input", "wrong-input", "reserved-secret",
+    "unequal-lists", "missing-input", "wrong-input", "reserved-secret", "wrong-fallback",
+    "useless-condition",
 }  # fmt: skip
 """Codes of mistakes that no schema can know."""
 
@@ -42,11 +43,19 @@ PARTLY = {
         "pattern that cannot be read", "pattern that could take for ever",
         "broken pattern of an input that a deployment gives",
     },
-    "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum"},
-    "bad-schedule": {"unknown time zone"},
+    "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum",
+                   "fallback with a wrong option"},
+    "chat-cannot": {"judge that sees nothing"},
+    "bad-schedule": {"unknown time zone", "cron of a minute that no hour has"},
     "expression-not-allowed": {"computed key"},
-    "prompt-too-long": {"long text around an expression"},
-    "references-refused": {"films as references of a picture", "films as attachments"},
+    "prompt-too-long": {"long text around an expression", "fallback whose prompt is too long",
+                        "fallback for which the prompt is too long"},
+    "references-refused": {"films as references of a picture", "films as attachments",
+                           "fallback that takes no references"},
+    "unknown-param": {"fallback with the parameters of another model"},
+    "wrong-candidates": {"more than there are", "more than a list has", "none of texts",
+                         "none without a prompt", "none of a fan-out", "judge of films",
+                         "judge of a film among stills"},
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
@@ -67,7 +76,9 @@ PARTLY = {
         "clip of a whole step", "clips of items", "music computed",
         "narration photo", "music film", "music duck computed", "captions of map",
         "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset",
-        "pick of a whole step", "pick of answers", "pick from a whole fan-out in a list",
+        "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
+        "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
+        "fallback to a picture as a prompt",
     },
 }  # fmt: skip
 """Mistakes that it cannot know though it knows others of their code."""

@@ -51,7 +51,7 @@ def test_a_url_and_an_id_need_no_folder(value: Any, found: dict[str, str]) -> No
 
 
 def test_a_path_is_resolved_in_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     found = resolve("a.png", kind="image", root=tmp_path, inside=True)
     assert found == {"path": str(tmp_path / "a.png")}
 
@@ -81,6 +81,29 @@ def test_a_value_that_is_not_a_usable_file_is_refused(
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ValueError, match=message):
         resolve(value, kind="image", root=tmp_path, inside=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content", "message"),
+    [
+        ("a.png", "image", b"This is a text.", "not an image file: its content is not that of a"),
+        ("a.png", "image", b"\0\0\0\x18ftypisom", "not an image file: its content is video/mp4"),
+        ("a.png", "image", b"\0\0\0\x18ftypheic", "not an image file: its content is image/heif"),
+        ("a.mp4", "video", b"\x89PNG\r\n\x1a\n", "not a video file: its content is image/png"),
+        ("a.mp3", None, b"This is a text.", "not a media file: its content is not that of a"),
+    ],
+)
+def test_a_file_whose_content_is_of_another_kind_is_refused(
+    name: str, kind: str | None, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        resolve(name, kind=kind, root=tmp_path, inside=True)
+
+
+def test_a_film_container_may_hold_a_sound(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    assert resolve("a.mp4", kind="audio", root=tmp_path, inside=True)
 
 
 def test_a_path_without_a_folder_is_refused() -> None:

@@ -96,6 +96,33 @@ def test_mistake_is_found_at_its_place(text: str, line: int, column: int, code: 
     assert [(one.line, one.column, one.code) for one in found] == [(line, column, code)]
 
 
+def test_unquoted_expressions_are_told_all_at_once() -> None:
+    text = """\
+a: {b: ${{ x }}, c: "${{ quoted }}", d: a ${{ y['}'] }} and ${{ z }}}
+e: ${{ fine.outside }}  # and [${{ in.a.comment }}]
+f: [one,
+  two
+  ${{ u }}]
+g: |
+  [${{ of.a.block }}]
+h: [{${{ v }}: 1}]
+"""
+    _, found = read(text)
+    places = [(1, 8), (1, 43), (1, 61), (5, 3), (8, 6)]
+    assert [(one.line, one.column) for one in found] == places
+    assert {one.code for one in found} == {"unquoted-expression"}
+
+
+def test_places_end_where_another_mistake_hides_the_rest() -> None:
+    _, found = read("a: [${{ x }}, ${{ y }}]\nb: [1\nc: 'open\nd: [${{ z }}]\n")
+    assert [(one.line, one.column) for one in found] == [(1, 5), (1, 15)]
+
+
+def test_very_many_unquoted_expressions_are_not_all_told() -> None:
+    _, found = read("a: [" + "${{x}} " * 100_000 + "]")
+    assert len(found) == 100
+
+
 def test_alias_bomb_is_refused_while_it_is_small() -> None:
     text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     for n in range(1, 40):

@@ -65,9 +65,9 @@ def _step(draw: st.DrawFn, before: dict[str, Spec]) -> Spec:
         words.append("${{ matrix.a }}")
     conditions = ["${{ inputs.loud }}", "${{ inputs.quiet }}"]
     if earlier:
-        conditions.append(f"${{{{ steps.{draw(st.sampled_from(earlier))}.status == 'x' }}}}")
+        conditions.append(f"${{{{ steps.{draw(st.sampled_from(earlier))}.status == 'cached' }}}}")
     if "matrix" in step:
-        conditions.append("${{ matrix.a == 1 }}")
+        conditions.append("${{ matrix.a | string == '1' }}")
     if draw(st.integers(0, 3)) == 0:
         step["if"] = draw(st.sampled_from(conditions))
     step["with"] = {"model": "z-image", "prompt": " ".join(words)}
@@ -227,3 +227,83 @@ def _numbered(keys: list[str]) -> list[str]:
             named, number = f"{key}#{number}", number + 1
         given.append(named)
     return given
+
+
+def test_a_step_waits_for_what_its_fallback_and_its_judge_name() -> None:
+    spec = {
+        "version": 1,
+        "name": "judged",
+        "inputs": {"word": {"type": "string"}},
+        "steps": {
+            "idea": {"uses": "chat", "with": {"model": "gpt-5-2-chat", "message": "A lamp"}},
+            "stills": {
+                "uses": "generate",
+                "matrix": {"n": [1, 2]},
+                "with": {"model": "z-image", "prompt": "a lamp"},
+                "fallback": [{"prompt": "${{ steps.idea.text }}, ${{ inputs.word }}"}],
+            },
+            "hero": {
+                "uses": "pick",
+                "with": {
+                    "from": "${{ steps.stills.items }}",
+                    "mode": "judge",
+                    "judge": {
+                        "model": "gemini-2-5-flash-chat",
+                        "criteria": ["fits ${{ steps.idea.text }}"],
+                    },
+                },
+            },
+        },
+    }
+    workflow = load(json.dumps(spec), file="a.yaml", catalogue=shipped())
+    plan = expand(workflow, {"word": "neon"}, shipped())
+    assert plan.steps["stills"].upstream == {"idea"}
+    assert plan.steps["stills"].reads == {"word"}
+    assert plan.steps["hero"].upstream == {"idea", "stills"}
+
+
+def test_a_step_tolerates_the_failure_of_what_it_reads_the_status_of() -> None:
+    still = {"uses": "generate", "with": {"model": "z-image", "prompt": "a lamp"}}
+    spec = {
+        "version": 1,
+        "name": "backups",
+        "steps": {
+            "a": still,
+            "b": still,
+            "c": {
+                **still,
+                "if": "${{ steps.a.status == 'failed' or steps['b'].status != 'cached' }}",
+                "fallback": [{"prompt": "${{ steps.b.task_id }}"}],
+            },
+            "d": {**still, "if": "${{ steps.a.status != 'cached' }}", "needs": ["a", "b"]},
+        },
+    }
+    plan = expand(load(json.dumps(spec), file="a.yaml", catalogue=shipped()), {}, shipped())
+    assert {name: one.tolerates for name, one in plan.steps.items()} == {
+        "a": frozenset(),
+        "b": frozenset(),
+        "c": {"a"},
+        "d": frozenset(),
+    }
+
+
+def test_items_that_a_pick_chose_are_a_list_of_their_own() -> None:
+    text = """
+version: 1
+name: casting
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [a, b, c]}
+    with: {model: z-image, prompt: "${{ matrix.style }}"}
+  heroes:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", count: 2}
+  films:
+    uses: generate
+    foreach: ${{ steps.heroes.items }}
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ item.asset }}"]}
+"""
+    plan = expand(load(text, file="a.yaml", catalogue=shipped()), {}, shipped())
+    films = plan.steps["films"]
+    assert (films.itemwise, films.items) == (None, None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped
@@ -150,7 +151,7 @@ def test_a_condition_that_is_false_skips_all_of_it() -> None:
     run = run_of(started(spec, calm=False))
     found = statuses(run.state)
     assert {found[name] for name in ("logo", "logo__idea", "logo__still", "film")} == {"skipped"}
-    later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'failed' }}\n    with")
+    later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'cached' }}\n    with")
     run = run_of(started(later))
     assert {statuses(run.state)[name] for name in ("logo", "logo__idea")} == {"skipped"}
     [item] = run.state.steps["logo__idea"].items or []
@@ -230,10 +231,32 @@ def test_the_folder_and_the_frozen_texts_give_equal_workflows(tmp_path: Path) ->
     assert expand(read, {"product": "x", "calm": True}, shipped()).order
 
 
+def test_a_fallback_is_read_as_the_arguments_of_its_step(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "own.png")
+    text = """
+version: 1
+name: shots
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+    fallback:
+      - {model: nano-banana, references: [own.png, "${{ steps.other.asset }}"]}
+  other:
+    uses: generate
+    with: {model: z-image, prompt: Another}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped(), folder=tmp_path)
+    assert set(named_files(workflow)) == {"own.png"}
+    plan = expand(workflow, {}, shipped())
+    assert plan.order == ("other", "still")
+    assert plan.steps["still"].upstream == {"other"}
+
+
 def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "inner.png").write_bytes(b"x")
-    (tmp_path / "outer.png").write_bytes(b"x")
+    (tmp_path / "parts" / "inner.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "outer.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     inner = LOGO.replace("required: false}", "default: inner.png}")
     (tmp_path / "parts" / "logo.yaml").write_text(inner)
     spec = SPEC.replace("${{ steps.photo.asset }}", "outer.png")
@@ -248,6 +271,10 @@ def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> 
     [item] = run.state.steps["logo__restyled"].items or []
     assert item.request is not None
     assert [medium.source for medium in item.request.uploads] == ["outer"]
+
+
+HEADS = {"mp4": b"\0\0\0\x18ftypisom", "png": b"\x89PNG\r\n\x1a\n", "mp3": b"ID3"}
+"""The first bytes of a file, by its extension."""
 
 
 def test_files_inside_the_maps_of_an_included_composition_are_found_in_its_folder(
@@ -273,8 +300,8 @@ steps:
     (tmp_path / "parts" / "inner.yaml").write_text(inner)
     for name in "abcdefgh":
         for path in tmp_path, tmp_path / "parts":
-            for suffix in ("mp4", "png", "mp3"):
-                (path / f"{name}.{suffix}").write_bytes(b"x")
+            for suffix, head in HEADS.items():
+                (path / f"{name}.{suffix}").write_bytes(head)
     outer = (
         "version: 1\nname: outer\nsteps:\n  a: {uses: include, with: {spec: parts/inner.yaml}}\n"
     )

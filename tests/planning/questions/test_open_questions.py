@@ -117,7 +117,7 @@ def test_after_the_deadline_a_resume_takes_the_first_and_goes_on() -> None:
     run.take_up(at=NOON + HOUR)
     run.run()
     [given] = [event for event in run.journal if isinstance(event, AnswerGiven)]
-    assert (given.step, given.answer, given.by) == ("hero", "studio", "deadline")
+    assert (given.step, given.answer, given.by.channel) == ("hero", "studio", "deadline")
     assert run.state.item("film", "").phase is Phase.COMPLETED
     # Then the other one is asked, which waits for ever.
     assert names(run.asked[-1].questions) == ["poster"]
@@ -169,7 +169,7 @@ def test_a_run_that_its_deadline_failed_asks_again_with_a_new_deadline_when_it_i
     run.take_up(at=NOON + 3 * HOUR)
     run.run()
     [question] = run.asked[-1].questions
-    missed = run.state.missed["hero", ""]
+    missed = run.state.missed["hero", "", 0]
     assert (question.step, question.deadline, missed) == ("hero", None, NOON + HOUR)
     asked = question_asked(question, NOON + 3 * HOUR, missed)
     assert asked.deadline == NOON + 4 * HOUR
@@ -201,7 +201,7 @@ def test_an_answer_that_was_written_first_stands_though_its_deadline_has_passed(
     run.feed(AnswerGiven(step="hero", key="", answer="neon", by="form"))
     run.take_up(at=NOON + 2 * HOUR)
     run.run()
-    given = [event.by for event in run.journal if isinstance(event, AnswerGiven)]
+    given = [event.by.channel for event in run.journal if isinstance(event, AnswerGiven)]
     assert given == ["form"]
     picked = run.state.item("hero", "").outputs or {}
     assert picked["key"] == "neon"

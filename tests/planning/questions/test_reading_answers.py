@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.open_questions import (
+    Choice,
     answerable,
     name_of,
     read_answers,
+    read_choice,
     read_form,
 )
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import AnswerGiven
-from support.naive_service import NaiveService, Rehearsal, frozen
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting
 
 SPEC = """
@@ -35,6 +36,13 @@ HERO = Question("hero", "", "Which one?", ("studio", "neon"))
 BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
 
 
+COMMAND = AnsweredBy(name="ana", channel="command", at=NOON)
+
+
+def form(*picked: str) -> Choice:
+    return Choice(picked, channel="form")
+
+
 def asked() -> Rehearsal:
     run = Rehearsal(frozen(SPEC), NaiveService())
     run.take_up()
@@ -43,26 +51,35 @@ def asked() -> Rehearsal:
 
 
 def test_answers_of_a_form_become_entries_of_the_journal() -> None:
-    given = {("hero", ""): "neon", ("$budget", "8"): "no"}
-    reading = read_form([HERO, BUDGET], asked().state, given)
+    chosen = {("hero", "", 0): form("neon"), ("$budget", "8", 0): form("no")}
+    reading = read_form([HERO, BUDGET], asked().state, chosen, NOON)
     assert reading.problems == ()
-    assert [(one.step, one.key, one.answer, one.by) for one in reading.answers] == [
+    assert [(one.step, one.key, one.answer, one.by.channel) for one in reading.answers] == [
         ("hero", "", "neon", "form"),
         ("$budget", "8", "no", "form"),
     ]
 
 
-@pytest.mark.parametrize("given", ["noir", "", 1, True, ["neon"], {"key": "neon"}])
-def test_an_answer_that_is_no_choice_is_told_and_left_out(given: Any) -> None:
-    reading = read_form([HERO], asked().state, {("hero", ""): given})
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        (Choice(("noir",)), "there is no choice 'noir'"),
+        (Choice(("",)), "there is no choice ''"),
+        (Choice(("neon", "studio")), "2 picked instead of 1"),
+        (Choice(("neon", "neon")), "a choice is named twice"),
+        (Choice(()), "there is no choice 'none'"),
+    ],
+)
+def test_an_answer_that_is_no_choice_is_told_and_left_out(chosen: Choice, problem: str) -> None:
+    reading = read_form([HERO], asked().state, {("hero", "", 0): chosen})
     assert reading.answers == ()
-    assert reading.problems == (f"hero: there is no choice {given!r}; asking again",)
+    assert reading.problems == (f"hero: {problem}; asking again",)
 
 
 def test_an_answer_to_what_is_not_asked_any_more_is_told_and_changes_nothing() -> None:
     # A yes to 8 credits is none to 12.
     budget = replace(BUDGET, key="12")
-    reading = read_form([HERO, budget], asked().state, {("$budget", "8"): "yes"})
+    reading = read_form([HERO, budget], asked().state, {("$budget", "8", 0): form("yes")})
     assert reading.answers == ()
     assert reading.problems == ("budget is no longer asked; 'yes' changes nothing",)
     assert read_form([HERO], asked().state, {}).problems == ()
@@ -71,10 +88,10 @@ def test_an_answer_to_what_is_not_asked_any_more_is_told_and_changes_nothing() -
 def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
     run = asked()
     run.feed(AnswerGiven(step="hero", key="", answer="studio", by="command"))
-    late = read_form([], run.state, {("hero", ""): "neon"})
+    late = read_form([], run.state, {("hero", "", 0): form("neon")})
     assert late.answers == ()
     assert late.problems == ("hero is already answered with 'studio'",)
-    assert read_form([], run.state, {("hero", ""): "studio"}).problems == ()
+    assert read_form([], run.state, {("hero", "", 0): form("studio")}).problems == ()
 
 
 def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
@@ -85,8 +102,13 @@ def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
 
 def test_an_answer_fits_the_open_question() -> None:
     run = waiting()
-    [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
-    assert (answer.step, answer.key, answer.answer, answer.by) == ("hero", "", "neon", "command")
+    [answer] = read_answers(["hero=neon"], run.state.asking, run.state, COMMAND)
+    assert (answer.step, answer.key, answer.answer, answer.by.channel) == (
+        "hero",
+        "",
+        "neon",
+        "command",
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +122,7 @@ def test_an_answer_fits_the_open_question() -> None:
 def test_an_answer_that_fits_no_question_is_refused(written: str, message: str, hint: str) -> None:
     run = waiting()
     with pytest.raises(UsageError, match=message) as caught:
-        read_answers([written], run.state.asking, run.state)
+        read_answers([written], run.state.asking, run.state, COMMAND)
     assert hint in (caught.value.hint or "")
 
 
@@ -108,23 +130,95 @@ def test_of_many_choices_a_hint_names_the_first() -> None:
     run = waiting()
     many = replace(run.state.asking[0], choices=tuple("abcdefghijklmnop"))
     with pytest.raises(UsageError) as caught:
-        read_answers(["hero=noir"], [many], run.state)
+        read_answers(["hero=noir"], [many], run.state, COMMAND)
     assert caught.value.hint == "one of: a, b, c, d, e, f, g, h, i, j, k, l and 4 more"
 
 
 def test_an_equal_answer_is_skipped_and_another_one_is_refused() -> None:
     run = waiting()
-    [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
+    [answer] = read_answers(["hero=neon"], run.state.asking, run.state, COMMAND)
     run.feed(answer)
-    assert read_answers(["hero=neon"], run.state.asking, run.state) == ()
+    assert read_answers(["hero=neon"], run.state.asking, run.state, COMMAND) == ()
     with pytest.raises(UsageError, match="already answered with 'neon'"):
-        read_answers(["hero=studio"], run.state.asking, run.state)
+        read_answers(["hero=studio"], run.state.asking, run.state, COMMAND)
 
 
 def test_a_pick_that_its_deadline_failed_can_be_answered() -> None:
     run = past_its_deadline()
     late = answerable(run.state)
-    [answer] = read_answers(["hero=neon"], late, run.state)
-    assert (answer.answer, answer.by) == ("neon", "command")
+    [answer] = read_answers(["hero=neon"], late, run.state, COMMAND)
+    assert (answer.answer, answer.by.channel) == ("neon", "command")
     with pytest.raises(UsageError, match="there is no choice 'noir'"):
-        read_answers(["hero=noir"], late, run.state)
+        read_answers(["hero=noir"], late, run.state, COMMAND)
+
+
+AGAIN = replace(HERO, choices=("studio", "neon", "1", "a,b", "None"), rounds_left=1, note_room=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "picked"),
+    [
+        ("neon", 1, ("neon",)),
+        (" NEON ", 1, ("neon",)),
+        ("2", 1, ("neon",)),
+        ("1", 1, ("1",)),
+        ("a,b", 1, ("a,b",)),
+        ("none", 1, ("None",)),
+        ("2, studio", 2, ("neon", "studio")),
+        ("a,b,3", 2, ("a,b", "1")),
+        ("neon,a,b, 1", 3, ("neon", "a,b", "1")),
+    ],
+)
+def test_a_line_names_choices_by_key_or_number(
+    text: str, count: int, picked: tuple[str, ...]
+) -> None:
+    assert read_choice(replace(AGAIN, count=count), text).picked == picked
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [("none", ""), ("None : warmer ", "warmer"), ("none:\twarmer\x1b[2J", r"warmer\x1b[2J")],
+)
+def test_a_line_rejects_all_with_a_note(text: str, note: str) -> None:
+    question = replace(AGAIN, choices=("studio", "neon"))
+    assert read_choice(question, text, "ana") == Choice((), note, "ana")
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "message"),
+    [
+        ("noir", 1, "there is no choice 'noir'"),
+        ("", 1, "there is no choice ''"),
+        ("0", 1, "there is no choice '0'"),
+        ("9", 1, "there is no choice '9'"),
+        ("²", 1, "there is no choice '²'"),
+        ("1" * 5000, 1, "there is no choice"),
+        ("neon,studio", 1, "2 picked instead of 1"),
+        ("neon", 2, "1 picked instead of 2"),
+        ("neon,2", 2, "a choice is named twice"),
+        ("neon,", 2, "there is no choice ''"),
+        ("none: " + "x" * 21, 1, "the note has 21 characters"),
+    ],
+)
+def test_a_line_that_the_question_does_not_allow_is_refused(
+    text: str, count: int, message: str
+) -> None:
+    question = replace(AGAIN, choices=("studio", "neon"), count=count)
+    with pytest.raises(UsageError, match=message):
+        read_choice(question, text)
+
+
+def test_who_answers_is_one_short_printable_line() -> None:
+    choice = read_choice(HERO, "neon", " Ana\nLopez\x07 ")
+    assert choice.name == r"Ana Lopez\x07"
+    assert read_choice(HERO, "neon", " ").name is None
+    with pytest.raises(UsageError, match="is too long"):
+        read_choice(HERO, "neon", "x" * 101)
+
+
+def test_an_answer_has_who_gave_it_and_when() -> None:
+    [answer] = read_answers(["hero=2"], [HERO], asked().state, COMMAND)
+    assert (answer.by, answer.picked) == (COMMAND, ("neon",))
+    many = {"hero": Choice(("neon", "studio"))}
+    [answer] = read_answers(many, [replace(HERO, count=2)], asked().state, COMMAND)
+    assert (answer.answer, answer.picked) == ("neon", ("neon", "studio"))

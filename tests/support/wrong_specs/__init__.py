@@ -11,6 +11,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.load import check
 from support.wrong_specs.arguments import ARGUMENTS, TYPES
+from support.wrong_specs.choosing import FALLBACKS, PICKS
 from support.wrong_specs.document import DOCUMENT
 from support.wrong_specs.expressions import EXPRESSIONS
 from support.wrong_specs.final_cut import FINAL_CUT
@@ -23,7 +24,7 @@ __all__ = ["HEAD", "STILL", "WRONG", "assert_one_diagnostic", "diagnostics_of"]
 
 WRONG = {
     **DOCUMENT, **STEPS, **ORDER, **FAN_OUTS, **ENDINGS, **EXPRESSIONS, **ARGUMENTS, **TYPES,
-    **REQUESTS, **DECLARATIONS, **DEPLOYMENTS, **FINAL_CUT,
+    **REQUESTS, **DECLARATIONS, **DEPLOYMENTS, **FINAL_CUT, **PICKS, **FALLBACKS,
 }  # fmt: skip
 
 

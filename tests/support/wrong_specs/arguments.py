@@ -45,8 +45,8 @@ ARGUMENTS = {
         HEAD
         + "steps:\n"
         + STILLS
-        + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: ☞best}\n",
-        "there are: human, first",
+        + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: ☞everybody}\n",
+        "there are: human, first, best, judge",
     ),
     "question without a human": (
         "needless-key",
@@ -212,13 +212,12 @@ TYPES = {
         + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills }}'}\n",
         "write .items after it",
     ),
-    "pick of answers": (
+    "pick of callbacks": (
         "wrong-type",
         HEAD
-        + "steps:\n"
-        + SCRIPT.replace("    uses", "    foreach: [a, b]\n    uses")
-        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.script.items }}'}\n",
-        "pick from a step that makes images, videos or audio",
+        + "steps:\n  calls:\n    uses: notify\n    foreach: [a, b]\n    with: {url: https://a.b}\n"
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.calls.items }}'}\n",
+        "pick from a step that makes images, videos or audio, or from a chat",
     ),
     "list as an address": (
         "wrong-type",

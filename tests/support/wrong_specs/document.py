@@ -51,7 +51,7 @@ DOCUMENT = {
     "step with an id": (
         "unknown-key",
         HEAD + "steps:\n" + STILL + "    ☞id: a\n",
-        "there are: uses, with, title, matrix, foreach, as, zip, key, max_items, if, needs, allow_failures, retry, regenerate, timeout, max_parallel, cache",
+        "there are: uses, with, title, matrix, foreach, as, zip, key, max_items, if, needs, allow_failures, retry, regenerate, fallback, timeout, max_parallel, cache",
     ),
     "argument beside with": (
         "unknown-key",

@@ -115,6 +115,11 @@ DEPLOYMENTS = {
         HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, schedules: [{cron: ☞0 9 * *}]}\n",
         "write minute hour day month weekday, such as 0 9 * * 1",
     ),
+    "cron of a minute that no hour has": (
+        "bad-schedule",
+        HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, schedules: [{cron: ☞61 9 * * 1}]}\n",
+        "write minute hour day month weekday, such as 0 9 * * 1",
+    ),
     "two kinds of schedule": (
         "bad-schedule",
         HEAD

@@ -55,27 +55,25 @@ def check_requests(
             continue
         if report.dropped:
             return
-        checks = _Checks(step, arguments, (part, step_id, "with"), step_id, data, names)
+        checks = RequestChecks(step, arguments, step_id, data, names)
         for one in checks.found(catalogue, folder):
-            place = (*checks.path, *one.path)
+            place = (part, step_id, "with", *one.path)
             key = one.code == "unknown-param"
             hint = one.hint or "`rivya-flows models ID` shows what a model takes"
             report.add(place, one.code, one.message, hint, key=key)
 
 
-class _Checks:
-    """The checks of one step."""
+class RequestChecks:
+    """The checks of one request of a step, whose arguments may be those of a fallback."""
 
     def __init__(
         self,
         step: Mapping[str, Any],
         arguments: Mapping[str, Any],
-        path: Path,
         step_id: str,
         data: Mapping[str, Any],
         names: NamesInScope,
     ) -> None:
-        self.path = path
         self._step, self._arguments, self._data = step, arguments, data
         self._scope = names.inside(step_id)
         self._brand = None if arguments.get("brand") is False else names.brand
@@ -88,7 +86,7 @@ class _Checks:
         if uses not in ("chat", "generate"):
             return
         asked = self._arguments.get("model")
-        listed = [asked] if isinstance(asked, dict | list) else self._written_values(asked)
+        listed = [asked] if isinstance(asked, dict | list) else self.written_values(asked)
         for model_id in listed:
             if not isinstance(model_id, str):
                 message = f"a model must be an id, not {shown(model_id)}"
@@ -139,7 +137,7 @@ class _Checks:
             # One value of several may be wrong in the same way.
             found = {
                 one.message: one
-                for value in self._written_values(params[key])
+                for value in self.written_values(params[key])
                 for one in coerce_params(model, {key: value})[1]
                 if one.path == ("params", key) and model.param(key) is not None
             }
@@ -260,7 +258,7 @@ class _Checks:
             shape = field_of(shape, step) if shape else None
         return shape
 
-    def _written_values(self, value: Any) -> list[Any]:
+    def written_values(self, value: Any) -> list[Any]:
         """The literal values that an argument can have."""
         if not is_computed(value):
             return [value] if value is not None else []

@@ -13,14 +13,11 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.syntax.cron import cron_problem
 from rivya_flows.language.syntax.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
-
-_CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
-CRON = re.compile(rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$")
-"""The five fields of a cron schedule; Prefect checks their ranges."""
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
 
@@ -147,10 +144,9 @@ def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector
     if len(kinds) != 1:
         message = "a schedule needs exactly one of cron, interval and rrule"
         report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
-    if schedule.cron is not None and not CRON.match(schedule.cron.strip()):
-        message = f"{schedule.cron!r:.60} is not a cron schedule"
+    if schedule.cron is not None and (wrong := cron_problem(schedule.cron.strip())):
         hint = "write minute hour day month weekday, such as 0 9 * * 1"
-        report.add((*place, "cron"), "bad-schedule", message, hint)
+        report.add((*place, "cron"), "bad-schedule", wrong, hint)
     if schedule.timezone is not None and not _is_zone(schedule.timezone):
         report.unknown(
             (*place, "timezone"), "bad-schedule", "time zone", _zones(), value=schedule.timezone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,14 +26,14 @@ from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
-from rivya_flows.language.field_types import is_evaluated
+from rivya_flows.language.field_types import SpecModel, is_evaluated
 from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an
-from rivya_flows.language.workflow import Input
+from rivya_flows.language.workflow import GenerateWith, Input
 
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
@@ -60,24 +60,20 @@ def check_references(
         path: Path = (part, step_id)
         outside, inside = names.everywhere(part), names.inside(step_id)
         for loop in LOOPS:
-            _check(step.get(loop), (*path, loop), outside, report)
+            check_expressions(step.get(loop), (*path, loop), outside, report)
         for key in ("if", "key"):
-            _check(step.get(key), (*path, key), inside, report)
+            check_expressions(step.get(key), (*path, key), inside, report)
         arguments = step.get("with")
         model = with_model(step.get("uses"))
         if not isinstance(arguments, dict) or model is None:
             continue
-        for name, field in model.model_fields.items():
-            key = field.alias or name
-            if is_evaluated(field) and key in arguments:
-                shape = _check(arguments[key], (*path, "with", key), inside, report)
-                place = (*path, "with", key)
-                uses = str(step["uses"])
-                check_argument(uses, key, arguments[key], shape, inside, place, report)
-                if uses in CUT_STEPS:
-                    check_cut_argument(key, arguments[key], shape, inside, place, report)
-                if key in _SENT:
-                    _lint_bare(arguments[key], place, inside, report)
+        keys = [key for key in _evaluated(model) if (step["uses"], key) != ("pick", "by")]
+        _check_arguments(step["uses"], arguments, keys, (*path, "with"), inside, report)
+        fallbacks = step.get("fallback")
+        for index, one in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
+            if isinstance(one, dict):
+                place = (*path, "fallback", index)
+                _check_arguments("generate", one, _evaluated(GenerateWith), place, inside, report)
         if step["uses"] == "include":
             _check_given(
                 arguments.get("inputs"),
@@ -87,8 +83,33 @@ def check_references(
                 report,
             )
     for name, value in _maps_values(data.get("outputs")):
-        _check(value, ("outputs", name), names.everywhere(), report)
+        check_expressions(value, ("outputs", name), names.everywhere(), report)
         _lint_bare(value, ("outputs", name), names.everywhere(), report)
+
+
+def _evaluated(model: type[SpecModel]) -> list[str]:
+    """The arguments of a kind of step that are evaluated."""
+    return [field.alias or n for n, field in model.model_fields.items() if is_evaluated(field)]
+
+
+def _check_arguments(
+    uses: str,
+    arguments: Mapping[str, Any],
+    keys: Iterable[str],
+    path: Path,
+    scope: Scope,
+    report: DiagnosticCollector,
+) -> None:
+    for key in keys:
+        if key not in arguments:
+            continue
+        value, place = arguments[key], (*path, key)
+        shape = check_expressions(value, place, scope, report)
+        check_argument(uses, key, value, shape, scope, place, report)
+        if uses in CUT_STEPS:
+            check_cut_argument(key, value, shape, scope, place, report)
+        if key in _SENT:
+            _lint_bare(value, place, scope, report)
 
 
 def _check_given(
@@ -96,7 +117,7 @@ def _check_given(
 ) -> None:
     """Computed values for the inputs of an included spec."""
     for name, value in _maps_values(given):
-        shape = _check(value, (*path, name), scope, report)
+        shape = check_expressions(value, (*path, name), scope, report)
         declared = wanted.get(name)
         whole = isinstance(value, str) and "${{" in value
         if declared is None or not whole or shape.kind == "any":
@@ -117,13 +138,15 @@ def _check_given(
             report.add((*path, name), "wrong-type", message, hint)
 
 
-def _check(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> Shape:
+def check_expressions(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> Shape:
     """Checks a value at any depth; returns its shape if it is one expression."""
     if isinstance(value, dict):
         for key, part in value.items():
-            _check(part, (*path, key), scope, report)
+            check_expressions(part, (*path, key), scope, report)
     elif isinstance(value, list):
-        members = [_check(part, (*path, n), scope, report) for n, part in enumerate(value)]
+        members = [
+            check_expressions(part, (*path, n), scope, report) for n, part in enumerate(value)
+        ]
         return list_of(members[0]) if members else ANY
     elif isinstance(value, str):
         _lint(value, path, scope, report)

@@ -12,6 +12,8 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.final_cut import CUT_STEPS
+from rivya_flows.language.other_words import own_word
+from rivya_flows.language.step_arguments import WITH_MODELS
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.secret_names import (
     RESERVED_HINT,
@@ -25,21 +27,18 @@ from rivya_flows.language.wording import an, shown
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
 
-MODES = ("human", "first")
+MODES = ("human", "first", "best", "judge")
 """Who chooses in a `pick`."""
 
-ASKING = ("question", "timeout", "on_timeout")
-"""Arguments of a `pick` that need `mode: human`."""
-
 ANSWER_TYPES = ("string", "integer", "number", "boolean")
-_FORM = "write a name with string, integer, number or boolean, [string], or a nested map"
+_FORM = "write a name with string, integer, number or boolean, [string], [{name: string}], or a map"
 
-_UNPAID = ("regenerate", "timeout", "max_parallel", "cache")
+_UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 IDLE = {
     "upload": _UNPAID,
-    "chat": ("regenerate", "timeout"),
+    "chat": ("regenerate", "fallback", "timeout"),
     "pick": ("retry", *_UNPAID),
-    **dict.fromkeys(CUT_STEPS, ("retry", "regenerate", "max_parallel")),
+    **dict.fromkeys(CUT_STEPS, ("retry", "regenerate", "fallback", "max_parallel")),
     "notify": _UNPAID,
 }
 """Keys of a step that have no effect for its kind."""
@@ -51,15 +50,23 @@ def check_arguments(data: Mapping[str, Any], report: DiagnosticCollector) -> Non
         path: Path = (part, step_id)
         _check_condition(step.get("if"), (*path, "if"), report)
         _check_idle(step, path, report)
+        for index, one in enumerate(_members(step.get("fallback"))):
+            if isinstance(one, dict):
+                _check_generate(one, (*path, "fallback", index), report)
         arguments = step.get("with", {})
         check = _CHECKS.get(str(step.get("uses")))
         if check and isinstance(arguments, dict):
             check(arguments, (*path, "with"), report)
 
 
+def _members(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _check_idle(step: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
     uses = str(step.get("uses"))
-    for key in IDLE.get(uses, ()):
+    of_function = ("fallback",) if uses not in WITH_MODELS else ()
+    for key in IDLE.get(uses, of_function):
         if key in step:
             asks = uses == "pick" and key == "timeout"
             hint = "set it in `with`, where it limits the question" if asks else "remove it"
@@ -109,10 +116,11 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
         if isinstance(part, dict):
             _check_expect(part, place, report)
         elif isinstance(part, list):
-            if len(part) != 1 or not isinstance(part[0], str):
-                report.add(
-                    place, "bad-expect", "a list has exactly one item type", "write [string]"
-                )
+            if len(part) != 1 or not isinstance(part[0], str | dict):
+                hint = "write [string], or [{name: string}]"
+                report.add(place, "bad-expect", "a list has exactly one item type", hint)
+            elif isinstance(part[0], dict):
+                _check_expect(part[0], (*place, 0), report)
             else:
                 _check_answer_type(part[0], (*place, 0), report)
         else:
@@ -140,16 +148,9 @@ def _check_upload(arguments: dict[str, Any], path: Path, report: DiagnosticColle
 
 
 def _check_pick(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
-    mode = arguments.get("mode", "first")
     _check_type(arguments, "from", list, "a list", 'write "${{ steps.NAME.items }}"', path, report)
-    _check_choice(mode, MODES, (*path, "mode"), report)
+    _check_choice(arguments.get("mode"), MODES, (*path, "mode"), report)
     _check_text(arguments.get("question"), (*path, "question"), report)
-    if mode == "first":
-        for key in ASKING:
-            if key in arguments:
-                message = f"{key!r} has no effect with `mode: first`"
-                hint = "write `mode: human`, or remove it"
-                report.add((*path, key), "needless-key", message, hint, key=True)
 
 
 def _check_cut(
@@ -203,7 +204,9 @@ def _check_choice(
 ) -> None:
     if value is not None and value not in choices and not _computed(value):
         message = f"{path[-1]!r} cannot be {shown(value)}"
-        report.add(path, "wrong-choice", message, meant(str(value), choices))
+        own = own_word(str(value), choices)
+        hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
+        report.add(path, "wrong-choice", message, hint)
 
 
 def _check_text(value: Any, path: Path, report: DiagnosticCollector) -> None:

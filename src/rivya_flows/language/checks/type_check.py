@@ -117,6 +117,9 @@ def _check_taken(
         _check_file_list(key, shape, path, report)
 
 
+_PICKED = {"asset", "text", "json"}
+"""What a candidate has at least one of."""
+
 _Members = list[tuple[int | None, Shape]]
 """Shapes of the items of a list, with their indexes if it is a literal."""
 
@@ -128,7 +131,7 @@ def _members(value: Any, shape: Shape, scope: Scope) -> _Members:
 
 
 def _check_candidates(members: _Members, path: Path, report: DiagnosticCollector) -> None:
-    """Reports items that a person cannot pick: each needs an asset."""
+    """Reports items that nobody can pick: each needs an asset or a text."""
     for index, shape in members:
         place = path if index is None else (*path, index)
         if (
@@ -138,9 +141,9 @@ def _check_candidates(members: _Members, path: Path, report: DiagnosticCollector
         ):
             message = "'from' takes the items of a step, but this is a whole step"
             report.add(place, "wrong-type", message, 'write from: "${{ steps.NAME.items }}"')
-        elif shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
-            message = "there is nothing to pick from: these items have no asset"
-            hint = "pick from a step that makes images, videos or audio"
+        elif shape.kind == "map" and shape.fields is not None and not _PICKED & shape.fields.keys():
+            message = "there is nothing to pick from: these items have no asset and no text"
+            hint = "pick from a step that makes images, videos or audio, or from a chat"
             report.add(place, "wrong-type", message, hint)
         elif shape.kind not in ("any", "map"):
             message = f"'from' takes the items of a step, but this is a list of {shape.kind} values"

@@ -145,8 +145,13 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
         case "generate":
             fields |= {"asset": asset(media), "assets": list_of(asset(media)), "task_id": TEXT}
         case "pick":
-            chosen = picked.fields.get("asset") if picked.kind == "map" and picked.fields else None
-            fields |= {"asset": chosen or asset(media), "key": TEXT, "item": picked}
+            known = picked.fields if picked.kind == "map" else None
+            if known is None or "asset" in known:
+                chosen = asset(media) if known is None else known["asset"]
+                fields |= {"asset": chosen, "assets": list_of(chosen)}
+            else:
+                lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
+            fields |= {"key": TEXT, "item": picked, "items": list_of(picked)}
         case "compose" | "layout":
             made, lacking = _of_cut(uses, arguments, asset(media))
             fields |= made
@@ -155,7 +160,7 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
             pass
         case _:
             return ANY
-    if "asset" in fields:
+    if "asset" in fields and "items" not in fields:
         lacks["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
     return map_of(fields, lacks)
 
@@ -205,11 +210,22 @@ def of_function(given: Shape) -> Shape:
     return map_of({**(given.fields or {}), "status": TEXT, "credits": NUMBER})
 
 
-def of_fan_out(single: Shape, keys: tuple[str, ...] | None = None) -> Shape:
-    """The output fields of a step with several items, of these keys; None: not known."""
+def of_fan_out(
+    single: Shape, keys: tuple[str, ...] | None = None, axes: Shape | None = None
+) -> Shape:
+    """The output fields of a step with several items.
+
+    Args:
+        single: Of one item.
+        keys: Of the items; None: not known.
+        axes: Its matrix or zip, whose values are fields of each item; output fields win.
+    """
     if single.fields is None:
         return ANY
-    item = map_of({"key": TEXT, **single.fields}, single.lacks)
+    given = {"key": TEXT, **single.fields} if axes is None else None
+    if axes is not None and axes.fields is not None:
+        given = {**axes.fields, "key": TEXT, **single.fields}
+    item = Shape("map", given, lacks=single.lacks)
     fields = {
         "items": Shape("list", member=item, length=None if keys is None else len(keys)),
         "by": Shape("map", None if keys is None else dict.fromkeys(keys, item), item),
@@ -222,8 +238,8 @@ def of_fan_out(single: Shape, keys: tuple[str, ...] | None = None) -> Shape:
     lacks = {
         name: f"the step has several items: use .items, .by['KEY'].{name}"
         + (", or .assets" if name == "asset" else "")
-        for name in single.fields
-        if name not in fields
+        for name in given or single.fields
+        if name not in (*fields, "key")
     }
     return map_of(fields, lacks)
 

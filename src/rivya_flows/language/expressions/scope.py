@@ -23,7 +23,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.matrix import SPECIAL, written_keys
+from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
 from rivya_flows.language.step_functions import output_model, shape_of as shape_of_type
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.media_references import kind_of
@@ -105,10 +105,9 @@ class NamesInScope:
         step = self._steps[step_id]
         arguments = step.get("with")
         source = {"pick": "from", "upload": "file"}.get(str(step.get("uses")))
-        if source is None or not isinstance(arguments, dict):
-            return []
+        given = arguments.get(source) if source and isinstance(arguments, dict) else None
         try:
-            found = references(arguments.get(source))
+            found = references([given, step.get("matrix"), step.get("zip")])
         except ExpressionError:
             return []  # reported with the expressions
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
@@ -150,8 +149,10 @@ class NamesInScope:
         single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
         if (gives := output_model(step.get("uses"))) is not None:
             single = of_function(shape_of_type(gives))
-        fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
-        return of_fan_out(single, written_keys(step)) if fans_out else single
+        if all(step.get(loop) is None for loop in LOOPS):
+            return single
+        axes = step.get("zip") if step.get("matrix") is None else step["matrix"]
+        return of_fan_out(single, written_keys(step), None if axes is None else self._axes(axes))
 
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):

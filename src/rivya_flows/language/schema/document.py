@@ -50,6 +50,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     built = of_models((Workflow, Defaults, *kinds.values()), instead)
     for uses, callables in models.items():
         built[kinds[uses].__name__]["allOf"] = rules(callables)
+    built["Fallback"]["allOf"] = rules(models["generate"])
     for name, more in (
         ("Step", step_rules(kinds)),
         ("Input", input_rules()),

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language import step_functions
-from rivya_flows.language.checks.deploy_block import CRON
-from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, ASKING, EFFORTS, IDLE, MODES
+from rivya_flows.language.checks.picks import ITEMS, idle_keys
+from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, EFFORTS, IDLE, MODES
 from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
 from rivya_flows.language.cut_terms import FORMATS, Extra
 from rivya_flows.language.expressions.scope import RESERVED
@@ -30,7 +30,9 @@ from rivya_flows.language.schema.fragments import (
     or_whole,
 )
 from rivya_flows.language.schema.generation_requests import model_ids, needs
-from rivya_flows.language.workflow import InputType, SpecModel
+from rivya_flows.language.step_arguments import WITH_MODELS
+from rivya_flows.language.syntax.cron import CRON
+from rivya_flows.language.workflow import MAX_FALLBACKS, InputType, SpecModel
 
 Kinds = Mapping[str, type[SpecModel]]
 """What `with` takes, by kind of step."""
@@ -49,6 +51,12 @@ _SAYS: Mapping[str, str] = {
     "include": "Runs another spec as part of this one.",
 }
 _FILE: Schema = {"type": "string"}
+
+
+def _without(*keys: str) -> Schema:
+    return {"properties": dict.fromkeys(keys, False)}
+
+
 _COMPOSED: list[Schema] = [
     {"anyOf": [given(key) for key in ("clips", "video", "images")]},
     *(
@@ -78,29 +86,46 @@ _COMPOSED: list[Schema] = [
         "then": {"anyOf": [given("narration"), given("audio")]},
     },
 ]
-_OWN_NEEDS: Mapping[str, list[Schema]] = {
-    "compose": _COMPOSED,
-    "pick": [
+_FIRST = {"not": {"required": ["mode"], "properties": {"mode": {"not": {"const": "first"}}}}}
+_PICKED: list[Schema] = [
+    *(
         {
-            "if": {
-                "not": {"required": ["mode"], "properties": {"mode": {"not": {"const": "first"}}}}
-            },
-            "then": {"properties": dict.fromkeys(ASKING, False)},
+            "if": _FIRST if mode == "first" else is_("mode", mode),
+            "then": {"properties": dict.fromkeys(idle_keys(mode), False)},
         }
-    ],
-}
+        for mode in MODES
+    ),
+    {"if": is_("mode", "best"), "then": given("by")},
+    {
+        "if": {
+            "anyOf": [
+                is_("mode", "judge"),
+                is_("on_timeout", "judge"),
+                is_("on_none", "regenerate"),
+            ]
+        },
+        "then": given("judge"),
+    },
+    {
+        "if": {
+            "allOf": [is_("mode", "human"), {"not": is_("on_timeout", "judge")}],
+        },
+        "then": _without("on_none"),
+    },
+    {
+        "if": {"anyOf": [given("none"), is_("on_none", "regenerate")]},
+        "then": {"properties": {"from": {"type": "string", "pattern": ITEMS}}},
+    },
+]
+_OWN_NEEDS: Mapping[str, list[Schema]] = {"compose": _COMPOSED, "pick": _PICKED}
 
 
+_ANSWERED = [{"enum": list(ANSWER_TYPES)}, {"$ref": "#/$defs/ChatWith/properties/expect"}]
+_LISTED = {"type": "array", "minItems": 1, "maxItems": 1, "items": {"anyOf": _ANSWERED}}
 EXPECT: Schema = {
     "type": ["object", "null"],
     "minProperties": 1,
-    "additionalProperties": {
-        "anyOf": [
-            {"enum": list(ANSWER_TYPES)},
-            {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": list(ANSWER_TYPES)}},
-            {"$ref": "#/$defs/ChatWith/properties/expect"},
-        ]
-    },
+    "additionalProperties": {"anyOf": [*_ANSWERED, _LISTED]},
 }
 """The shape of a chat answer."""
 
@@ -156,6 +181,11 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         ]
     },
     ("ChatWith", "expect"): EXPECT,
+    ("Step", "fallback"): {
+        "type": "array",
+        "items": {"$ref": "#/$defs/Fallback", "minProperties": 1},
+        "maxItems": MAX_FALLBACKS,
+    },
     ("ComposeWith", "clips"): {
         "anyOf": [
             {
@@ -217,6 +247,7 @@ def step_rules(kinds: Kinds) -> Schema:
         "required": ["allow_failures"],
         "properties": {"allow_failures": {"exclusiveMinimum": 0}},
     }
+    functions = {uses: ("fallback",) for uses in kinds if uses not in WITH_MODELS}
     rules: list[Schema] = [
         {
             "if": is_("uses", uses),
@@ -227,8 +258,8 @@ def step_rules(kinds: Kinds) -> Schema:
     rules += [
         {"not": {"anyOf": [given(*pair) for pair in pairs]}},
         *(
-            {"if": is_("uses", uses), "then": {"properties": dict.fromkeys(keys, False)}}
-            for uses, keys in {**IDLE, "include": NEEDLESS}.items()
+            {"if": is_("uses", uses), "then": _without(*keys)}
+            for uses, keys in {**functions, **IDLE, "include": NEEDLESS}.items()
         ),
         {"if": {"anyOf": [fails, given("key")]}, "then": several},
     ]
@@ -277,10 +308,6 @@ def _list_of(member: str) -> Schema:
     return {"allOf": [is_("type", "list"), is_("of", member)]}
 
 
-def _without(*keys: str) -> Schema:
-    return {"properties": dict.fromkeys(keys, False)}
-
-
 def says(uses: str) -> str:
     """What a kind of step does, in a sentence; empty where a function has no docstring."""
     if uses in _SAYS:
@@ -300,6 +327,9 @@ def argument_forms(kinds: Kinds, models: Callables) -> dict[tuple[str, str], Sch
             function = step_functions.function_of(uses)
             form = _typed(function.takes[key]) if function else _argument(uses, key, models)
             forms[model.__name__, key] = form if field.is_required() else or_null(form)
+    for key in ("model", "prompt", "params", "references"):
+        forms["Fallback", key] = or_null(_argument("generate", key, models))
+    forms["JudgeWith", "model"] = model_ids(models["chat"])
     return {place: form for place, form in forms.items() if form}
 
 
@@ -313,6 +343,8 @@ def _argument(uses: str, key: str, models: Callables) -> Schema:
             return {"type": ["boolean", "string"], "pattern": COMPUTED}
         case "pick", "mode":
             return chosen(MODES)
+        case "pick", "by":
+            return {"type": "string", "pattern": WHOLE}
         case "pick", "from":
             return {"type": ["array", "string"], "pattern": COMPUTED}
         case "compose", "images":

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rivya_flows.language.wording import an
+from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 SUFFIXES = {
     "image": (".jpg", ".jpeg", ".png", ".webp"),
@@ -91,10 +92,26 @@ def _path(text: str, kind: str | None, root: Path | None, inside: bool) -> Path:
             raise ValueError(f"there is no file {text!r:.200}")
         if path.stat().st_size == 0:
             raise ValueError(f"the file {text!r:.200} is empty")
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"the file {text!r:.60} cannot be read: {error}") from error
     check_kind(text, kind, required=True)
+    _check_head(text, kind, head)
     return path
+
+
+def _check_head(text: str, kind: str | None, head: bytes) -> None:
+    """Refuses a file whose first bytes are not of a medium of the kind, whatever its extension."""
+    mime_type = mime_type_of_head(head)
+    known = bool(suffix_of(mime_type))
+    # Whether a container such as mp4 holds a film or a sound alone, only decoding can tell.
+    is_image = known and str(mime_type).startswith("image/")
+    if known and (kind is None or is_image == (kind == "image")):
+        return
+    what = an(f"{kind or 'media'} file")
+    found = f"content is {mime_type}" if mime_type else "content is not that of a known media file"
+    raise ValueError(f"{text!r:.60} is not {what}: its {found}")
 
 
 def check_kind(text: str, kind: str | None, *, required: bool) -> None:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import yaml
 
@@ -23,12 +24,20 @@ from rivya_flows.language.syntax.tree import (
     Sequence,
     diagnostic_at,
 )
-from rivya_flows.language.syntax.yaml_errors import FLATTEN, QUOTES, TAGS, explain
+from rivya_flows.language.syntax.yaml_errors import (
+    BARE,
+    FLATTEN,
+    QUOTES,
+    TAGS,
+    explain,
+    unquoted_expressions,
+)
 from rivya_flows.language.wording import cut
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+MAX_UNQUOTED = 100
 MAX_TEXT = 8 << 20
 """Characters of all values; an alias counts each time it is used."""
 
@@ -69,9 +78,15 @@ def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
         _check_text(text)
         return _Builder(text, found).document(), tuple(found)
     except _Stop as stop:
-        return None, (*found, stop.diagnostic)
+        end = stop.diagnostic
     except yaml.YAMLError as error:
-        return None, (*found, explain(text, error, max_depth=MAX_DEPTH))
+        end = explain(text, error, max_depth=MAX_DEPTH)
+    others = (
+        islice(unquoted_expressions(text), MAX_UNQUOTED)
+        if end.code == "unquoted-expression"
+        else ()
+    )
+    return None, tuple(dict.fromkeys((*found, end, *others)))
 
 
 def _check_text(text: str) -> None:
@@ -215,8 +230,7 @@ class _Builder:
         begin = node.mark.index - 1
         if self._text.startswith("{{", max(begin, 0)):
             if self._text[max(begin - 1, 0)] == "$":
-                message = "an expression here needs quotes"
-                raise _Stop(node.mark, "unquoted-expression", message, QUOTES)
+                raise _Stop(node.mark, "unquoted-expression", BARE, QUOTES)
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = node.mark.at_column(node.mark.column - 1)
             raise _Stop(mark, "missing-dollar", "an expression starts with a dollar sign", hint)

@@ -7,7 +7,7 @@ closed, a line that continues the text above it. So the last token before the pl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import yaml
@@ -18,6 +18,9 @@ from rivya_flows.language.syntax.tree import Mark, diagnostic_at, lines_of
 FLATTEN = "remove some brackets or levels"
 TAGS = "remove it, or quote text that starts with !"
 QUOTES = 'inside { } and [ ] write "${{ … }}" with quotes'
+
+BARE = "an expression inside { } or [ ] needs quotes"
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _SYNTAX = "yaml-syntax"
@@ -102,9 +105,45 @@ def _bare_expression(at: _ParserError) -> Diagnostic | None:
     if not in_flow and not found <= column <= found + len("${{"):
         return None
     mark = at.mark.at_column(found)
-    return diagnostic_at(
-        mark, "unquoted-expression", "an expression inside { } or [ ] needs quotes", QUOTES
-    )
+    return _unquoted(mark)
+
+
+def _unquoted(mark: Mark) -> Diagnostic:
+    return diagnostic_at(mark, "unquoted-expression", BARE, QUOTES)
+
+
+def unquoted_expressions(text: str) -> Iterator[Diagnostic]:
+    """All unquoted expressions inside { } and [ ], up to another mistake in the syntax."""
+    starts = [found.start() for found in _EXPRESSION.finditer(text)]
+    # As a word, each is a value that the parser can read over.
+    masked = _EXPRESSION.sub(lambda found: "x" * len(found.group()), text)
+    flow: list[bool] = []  # of each open list or map
+    loader, at = _LOADER(masked), 0
+    try:
+        while at < len(starts) and loader.check_event():
+            event = loader.get_event()
+            begin, end = _mark(event.start_mark), _mark(event.end_mark)
+            if isinstance(event, yaml.CollectionStartEvent):
+                flow.append(bool(event.flow_style))
+            elif isinstance(event, yaml.CollectionEndEvent):
+                flow.pop()
+            elif isinstance(event, yaml.ScalarEvent) and begin and end:
+                while at < len(starts) and starts[at] < end.index:
+                    if starts[at] >= begin.index and flow and flow[-1] and not event.style:
+                        yield _unquoted(_mark_inside(text, begin, starts[at]))
+                    at += 1
+    except yaml.YAMLError:
+        return  # told once these are quoted
+    finally:
+        loader.dispose()
+
+
+def _mark_inside(text: str, begin: Mark, index: int) -> Mark:
+    """A place in a value that begins at `begin`, and may have several lines."""
+    line = text.count("\n", begin.index, index)
+    if not line:
+        return begin.at_column(begin.column + index - begin.index)
+    return Mark(begin.line + line, index - text.rindex("\n", 0, index) - 1, index)
 
 
 def _tab(at: _ParserError) -> Diagnostic | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import PurePosixPath
 from typing import Any
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.language.brand import Brand
+from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.language.subtitles import Cue, parse_subtitles
 from rivya_flows.language.syntax.media_references import is_url
 
@@ -24,12 +24,18 @@ class House:
         texts: Texts of subtitles by path from the folder of the main spec.
         folder: Of the spec, from there: "" or ``parts/``.
         files: Assets by path from the folder of the main spec.
+        notes: What people who rejected earlier results want; "" is nothing.
     """
 
     brand: Brand | None = None
     texts: Mapping[str, str] = field(default_factory=dict, hash=False)
     folder: str = ""
     files: Mapping[str, Asset] = field(default_factory=dict, hash=False)
+    notes: tuple[str, ...] = ()
+
+    def noted(self, prompt: str) -> str:
+        """A prompt with the notes after it, which come before the words of the brand."""
+        return reduce(with_words, self.notes, prompt)
 
     def words_for(self, model: Model, wanted: bool) -> str:
         """What the brand adds to the prompts of a model; "" if nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -17,7 +18,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.language.workflow import PickWith, Step, Workflow
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import (
     NamespaceFacts,
@@ -45,7 +46,10 @@ def expand(
         upstream = {name: upstream_of(space, step, name) for name, (space, step) in placed.items()}
         for name in _ordered(upstream):
             space, step = placed[name]
-            planned[name] = _plan_step(part, space, step, upstream[name], known, planned)
+            made = _plan_step(part, space, step, upstream[name], known, planned)
+            again = _rounds(space, name, made, known, planned)
+            planned |= again
+            planned[name] = replace(made, rounds=tuple(again))
     return RunPlan(workflow, inputs, catalogue, planned, files or {}, spaces)
 
 
@@ -81,7 +85,7 @@ def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     if inner is not None:
         named |= {inlined_name(name, one) for one in inner.workflow.steps}
     else:
-        named |= steps_in(space, step.with_.model_dump())
+        named |= steps_in(space, _taken(step))
     for outer, include in space.enclosing():
         named |= steps_in(outer, include.if_)
         named |= {inlined_name(outer.id, one) for one in include.needs}
@@ -107,6 +111,8 @@ def _plan_step(
             whose = "its condition" if guard is step else f"the condition of {guard.id}"
             skipped = f"{whose} is false for these inputs"
     itemwise = _itemwise(space, step)
+    if itemwise is not None and not planned[itemwise].step.fans_out:
+        itemwise = None  # what a pick chose is a list of its outputs
     items: tuple[PlannedItem, ...] | None
     if not step.fans_out:
         items = (PlannedItem("", {}),)
@@ -129,11 +135,62 @@ def _plan_step(
         part,
         space.id,
         inputs_in(space, [*_written(step), fan_out_of(step)]),
+        _tolerated(space, step, upstream),
     )
 
 
+def _rounds(
+    space: Space,
+    name: str,
+    pick: PlannedStep,
+    known: NamespaceFacts,
+    planned: Mapping[str, PlannedStep],
+) -> dict[str, PlannedStep]:
+    """The steps that buy the candidates of a pick again, one for each round."""
+    with_ = pick.step.with_
+    if not isinstance(with_, PickWith) or pick.step.fans_out or pick.skipped:
+        return {}
+    source = _items_of(space, with_.from_)
+    if source is None or source not in planned or not _may_ask(space, with_.mode, known):
+        return {}
+    again: dict[str, PlannedStep] = {}
+    for number in range(1, with_.rounds + 1):
+        step_id = f"{pick.step.id}.{planned[source].step.id}.{number + 1}"
+        again[inlined_name(space.id, step_id)] = replace(
+            planned[source],
+            step=planned[source].step.model_copy(update={"id": step_id}),
+            part=pick.part,
+            round_of=(name, number),
+            repeats=source,
+        )
+    return again
+
+
+def _may_ask(space: Space, mode: Any, known: NamespaceFacts) -> bool:
+    """Whether a pick in this mode may reject all candidates; True if that is not known yet."""
+    try:
+        return evaluate(mode, scope_in(space, mode, known)) in ("human", "judge")
+    except (ExpressionError, UsesNull, KeyError):
+        return True
+
+
+def _tolerated(space: Space, step: Step, upstream: frozenset[str]) -> frozenset[str]:
+    """The steps before a step of which it reads nothing but the status."""
+    named = steps_in(space, [*_written(step), fan_out_of(step)], more_than_status=True)
+    named |= {inlined_name(space.id, one) for one in step.needs}
+    for outer, include in space.enclosing():
+        named |= steps_in(outer, include.if_, more_than_status=True)
+        named |= {inlined_name(outer.id, one) for one in include.needs}
+    return upstream - named
+
+
 def _written(step: Step) -> list[Any]:
-    return [step.with_.model_dump(), step.key, step.if_]
+    return [_taken(step), step.key, step.if_]
+
+
+def _taken(step: Step) -> list[Any]:
+    """What the items of a step take: its arguments, and those that it falls back to."""
+    return [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
 
 
 def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
@@ -162,15 +219,24 @@ def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | Non
 
 
 def _itemwise(space: Space, step: Step) -> str | None:
-    """The step in a `foreach` of the form ``${{ steps.NAME.items }}``; else None."""
-    if not isinstance(step.foreach, str):
+    """The step whose items a `foreach` follows; else None."""
+    return _items_of(space, step.foreach)
+
+
+def _items_of(space: Space, value: Any) -> str | None:
+    """The step with a fan-out in a value of the form ``${{ steps.NAME.items }}``; else None.
+
+    A pick has `items` too, which are no items of its own.
+    """
+    if not isinstance(value, str):
         return None
-    written = step.foreach.strip()
+    written = value.strip()
     if not (written.startswith("${{") and written.endswith("}}")):
         return None
     inner = written[3:-2].strip()
     parts = inner.split(".")
-    if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
+    source = space.workflow.all_steps.get(parts[1]) if len(parts) == 3 else None
+    if parts[0] == "steps" and parts[2:] == ["items"] and source is not None and source.fans_out:
         return inlined_name(space.id, parts[1])
     return None
 

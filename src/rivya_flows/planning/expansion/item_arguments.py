@@ -10,18 +10,29 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.item_requests import (
     MAX_PLAN_BYTES,
     ItemRequest,
     PlanTooLargeError,
+    alternatives_of,
     build_request,
+    check_kind,
+    fallback_of,
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
+from rivya_flows.planning.expansion.run_scope import (
+    fields_of,
+    item_fields,
+    known_of,
+    scope_for,
+)
+from rivya_flows.planning.picking import available, chosen_keys
 from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import State, step_status
@@ -55,17 +66,32 @@ def evaluate_items(state: State, step_id: str) -> State:
     planned, items = state.planned(step_id), state.steps[step_id].items
     if items is None or not items.waiting:
         return state
-    if not all(state.steps[name].settled for name in planned.whole):
+    pick = _unasking_pick(state, planned)
+    if pick is not None and pick.phase not in TERMINAL:
         return state
-    failed = _failed_upstream(state, planned, planned.whole)
-    surroundings = _Surroundings(state, planned)
+    surroundings = _Surroundings(state, planned, step_id)
+    if not all(state.steps[name].settled for name in surroundings.names):
+        return state
+    failed = _failed_upstream(state, planned, surroundings.names)
+    if pick is not None and planned.round_of is not None:
+        ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
+        failed = f"{planned.round_of[0]} {ended} without another round"
     for item in items.those(_evaluable(state, planned, items)):
         room = MAX_PLAN_BYTES - state.totals.tally.size
         evaluated = _evaluate_item(surroundings, item, failed, room)
         if evaluated.code == _TOO_LARGE:
             failed = evaluated.reason  # do not evaluate the rest
-        state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
+        state = claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
+
+
+def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
+    """The pick for which a step buys candidates, if it has not asked for them; else None."""
+    if planned.round_of is None:
+        return None
+    name, number = planned.round_of
+    pick = state.item(name, "")
+    return pick if pick.round < number else None
 
 
 def _evaluable(state: State, planned: PlannedStep, items: Items) -> int:
@@ -104,8 +130,9 @@ def skip_unstarted(state: State, step_id: str, reason: str) -> State:
 class _Surroundings:
     """What all items of a step see, read once for all that are evaluated together."""
 
-    def __init__(self, state: State, planned: PlannedStep) -> None:
+    def __init__(self, state: State, planned: PlannedStep, step_id: str) -> None:
         self.state = state
+        self.step_id = step_id
         self.planned = planned
 
     @cached_property
@@ -119,9 +146,32 @@ class _Surroundings:
         return None
 
     @cached_property
+    def again(self) -> str | None:
+        """Of a pick whose candidates were rejected: the step that bought them again."""
+        if not self.planned.rounds:
+            return None
+        number = self.state.item(self.step_id, "").round
+        return self.planned.rounds[number - 1] if number else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The steps that must be settled before any item."""
+        return self.planned.whole | ({self.again} if self.again else set())
+
+    @cached_property
     def scope(self) -> dict[str, Any]:
-        """The scope without loop variables."""
-        return scope_for(self.state, self.planned, self.planned.whole)
+        """The scope without loop variables; what was bought again stands for the first."""
+        scope = scope_for(self.state, self.planned, self.planned.whole)
+        first = self.state.planned(self.again).repeats if self.again else None
+        if self.again and first:
+            written = self.state.planned(first).step.id
+            scope["steps"][written] = fields_of(self.state, self.again)
+        return scope
+
+    @cached_property
+    def alternatives(self) -> tuple[Step, ...]:
+        """The step as written, then with each `fallback` in place."""
+        return alternatives_of(self.planned.step)
 
     @cached_property
     def files(self) -> Mapping[str, Asset]:
@@ -130,8 +180,12 @@ class _Surroundings:
 
     @cached_property
     def house(self) -> House:
-        """What the spec of this step adds to its requests."""
-        return self.state.plan.house_of(self.planned)
+        """What the spec of this step, and who rejected its first results, add to its requests."""
+        house = self.state.plan.house_of(self.planned)
+        if self.planned.round_of is None:
+            return house
+        pick, number = self.planned.round_of
+        return replace(house, notes=self.state.item(pick, "").notes[:number])
 
 
 def _evaluate_item(
@@ -151,7 +205,7 @@ def _evaluate_item(
             return _ended(item, Phase.SKIPPED, followed.reason or "")
         fields = item_fields(state.planned(planned.itemwise), followed)
         item = replace(item, variables={planned.step.as_: fields})
-    step = planned.step
+    step, requests = planned.step, list[ItemRequest]()
     try:
         if around.shut:
             return _ended(item, Phase.SKIPPED, f"the condition of {around.shut} is false")
@@ -160,16 +214,31 @@ def _evaluate_item(
             return _ended(item, Phase.SKIPPED, "its condition is false")
         catalogue, service = state.plan.catalogue, state.service
         files, house = around.files, around.house
-        request = build_request(step, scope, catalogue, service, files, room, house)
-        if reason := _nothing_to_pick(request):
+        # With all that it may fall back to: nothing is bought if one of them is wrong.
+        for one in around.alternatives:
+            request = build_request(one, scope, catalogue, service, files, room, house)
+            check_kind(request.model, request.media, requests[0].media if requests else None)
+            requests.append(request)
+            room -= request.size
+        if reason := _nothing_to_pick(requests[0]):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
-        return _ended(item, Phase.SKIPPED, str(null))
+        return _ended(item, Phase.SKIPPED, f"{fallback_of(len(requests))}{null}")
     except PlanTooLargeError as error:
-        return _ended(item, Phase.FAILED, str(error), _TOO_LARGE)
+        reason = f"{fallback_of(len(requests))}{error}"
+        return _ended(item, Phase.FAILED, reason, _TOO_LARGE)
     except (ExpressionError, ItemRequestError) as error:
-        return _ended(item, Phase.FAILED, str(error), "bad_arguments")
-    return replace(item, phase=Phase.READY, request=request, reason=None, code=None)
+        reason = f"{fallback_of(len(requests))}{error}"
+        return _ended(item, Phase.FAILED, reason, "bad_arguments")
+    item = replace(
+        item,
+        phase=Phase.READY,
+        request=requests[item.alternative],
+        alternatives=tuple(requests) if len(requests) > 1 else (),
+        reason=None,
+        code=None,
+    )
+    return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
 
 
 def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
@@ -177,6 +246,7 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     name = inlined_name(planned.space, planned.step.id)
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
+    inside += [again for one in inside for again in state.planned(one).rounds]
     found = {one: step_status(state.planned(one), state.steps[one]) for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")
@@ -210,7 +280,7 @@ def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) 
     """Why a step cannot run; a step of a later part sees failed steps as null instead."""
     failed = [
         name
-        for name in sorted(names)
+        for name in sorted(names - planned.tolerates)
         if state.planned(name).part == planned.part
         and step_status(state.planned(name), state.steps[name]) == "failed"
     ]
@@ -236,15 +306,22 @@ def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) 
 def _nothing_to_pick(request: ItemRequest) -> str | None:
     if request.uses != "pick":
         return None
-    candidates = request.arguments["from"]
-    if not isinstance(candidates, list) or not all(isinstance(c, Mapping) for c in candidates):
-        return "pick needs the items of a step: from: ${{ steps.NAME.items }}"
-    if not any(candidate.get("asset") for candidate in candidates):
-        return "there is nothing to pick from: no item has an asset"
+    arguments = request.arguments
+    count, found = arguments.get("count") or 1, len(available(arguments["from"]))
+    if not found:
+        return "there is nothing to pick from: no item has an asset or a text"
+    if found < count:
+        return f"{count} are to be picked, and there are only {found} candidates"
+    values = arguments.get("values")
+    if values is not None and not chosen_keys(arguments):
+        numbers = sum(value is not None for value in values.values())
+        if not numbers:
+            return "there is nothing to pick from: `by` is null for every candidate"
+        return f"{count} are to be picked, and `by` has a number for only {numbers} candidates"
     return None
 
 
-def _claim(state: State, step_id: str, item: ItemState) -> State:
+def claim(state: State, step_id: str, item: ItemState) -> State:
     """Give an item its ordinal among equal requests: four equal prompts are four pictures."""
     if item.request is None or not item.request.request_hash:
         return state

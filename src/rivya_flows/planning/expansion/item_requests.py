@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -20,14 +21,16 @@ from rivya_flows.catalogue.request_checks import (
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
-from rivya_flows.language.expressions.resolve import evaluate
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import as_text, memory_of, type_name
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.matrix import item_keys
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
+from rivya_flows.language.wording import an, shown
+from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith, Step
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.cut_requests import cut_request
+from rivya_flows.planning.expansion.judge_messages import CANDIDATES, judge_message
 from rivya_flows.planning.expansion.request_media import (
     ItemRequestError,
     Medium,
@@ -37,6 +40,7 @@ from rivya_flows.planning.expansion.request_media import (
     named_file,
 )
 from rivya_flows.planning.names import canonical
+from rivya_flows.planning.picking import Candidate, available, is_available
 from rivya_flows.planning.structured_output import instruction
 
 MAX_REQUEST_BYTES = 16 << 20
@@ -96,6 +100,8 @@ class ItemRequest:
         size: Approximate bytes of memory of its arguments.
         request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
             known by its URL alone, whose content may change.
+        chats: Of a pick with a judge: the chats still to be had, each as the places of its
+            candidates in `from`. `uploads` are those of the first.
     """
 
     uses: str
@@ -107,11 +113,21 @@ class ItemRequest:
     request_hash: str = ""
     priced_by: PricedBy = field(default_factory=PricedBy)
     size: int = 0
+    chats: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_function(self) -> bool:
         """Whether it is a Python function with a price."""
-        return self.model is not None and self.uses not in ("generate", "chat")
+        return self.model is not None and self.uses not in ("generate", "chat", "pick")
+
+    @property
+    def buys(self) -> bool:
+        """Whether something is to be bought for it; a pick is free once its judge has answered."""
+        return self.model is not None and (self.uses != "pick" or bool(self.chats))
+
+    def judged(self) -> list[Candidate]:
+        """The candidates of the first of `chats`."""
+        return [self.arguments["from"][place] for place in self.chats[0]]
 
     @cached_property
     def price_class(self) -> PriceClass:
@@ -153,12 +169,46 @@ def build_request(
         arguments = house.drawn(arguments)
         size = memory_of(arguments)
         _refuse_size("captions", size, room)
-    return replace(_order(step, arguments, catalogue, service, files, house), size=size)
+    if isinstance(step.with_, PickWith):
+        request = _pick(step.with_, arguments, scope, catalogue)
+    else:
+        request = _order(step, arguments, catalogue, service, files, house)
+    return replace(request, size=size)
+
+
+def alternatives_of(step: Step) -> tuple[Step, ...]:
+    """The step as written, then with each `fallback` in place; what one leaves out stays."""
+    found = [step]
+    for fallback in step.fallback:
+        given = {name: value for name, value in fallback if value is not None}
+        changed = step.with_.model_copy(update=given)
+        found.append(step.model_copy(update={"with_": changed, "fallback": ()}))
+    return tuple(found)
+
+
+def fallback_of(number: int) -> str:
+    """How messages begin about an alternative, counted from 1; "" for the request as written."""
+    return f"fallback {number}: " if number else ""
+
+
+def check_kind(model: str | None, media: str, written: str | None) -> None:
+    """Checks that an alternative makes the media that the request as written makes, if it is known.
+
+    Raises:
+        ItemRequestError: It makes others.
+    """
+    if written is not None and media != written:
+        raise ItemRequestError(f"{model!r} makes {media}, and the step {written}")
 
 
 def written_arguments(step: Step) -> dict[str, Any]:
-    """The arguments of a step; where a brand may fill in what is not written, without defaults."""
-    return step.with_.model_dump(by_alias=True, exclude_unset=step.uses in CUT_STEPS)
+    """The arguments of a step; where a brand may fill in what is not written, without defaults.
+
+    Without `by` of a pick, which has a value for each candidate.
+    """
+    unset = step.uses in CUT_STEPS
+    exclude = {"by"} if step.uses == "pick" else None
+    return step.with_.model_dump(by_alias=True, exclude_unset=unset, exclude=exclude)
 
 
 def _refuse_size(name: str, size: int, room: int) -> None:
@@ -191,9 +241,6 @@ def _order(
             raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
         arguments["file"] = named_file(arguments["file"], files)
         medium_of(arguments["file"], "image", files)  # raises on other values
-    if step.uses == "pick":
-        check_choice("mode", arguments.get("mode"), MODES)
-        arguments["from"] = _candidates(arguments["from"])
     if step.uses in CUT_STEPS:
         arguments, request_hash = cut_request(step.uses, arguments, files)
         return ItemRequest(step.uses, arguments, request_hash=request_hash)
@@ -222,7 +269,7 @@ def _generation(
     prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
     added = 0
     if prompt is not None:
-        own = as_text(prompt)
+        own = house.noted(as_text(prompt))
         prompt = with_words(own, words)
         added = len(prompt) - len(own)
     uploads = media_of(arguments.get("references"), "image", files)
@@ -263,6 +310,103 @@ def _chat(
         content_hash(["chat", service, told, [m.source for m in uploads]], uploads),
         _priced_by(model, {}, message),
     )
+
+
+def _pick(
+    with_: PickWith,
+    arguments: dict[str, Any],
+    scope: Mapping[str, Any],
+    catalogue: Catalogue,
+) -> ItemRequest:
+    mode, judge = arguments.get("mode"), arguments.get("judge")
+    check_choice("mode", mode, MODES)
+    arguments["from"] = _candidates(arguments["from"])
+    if mode == "best":
+        arguments["values"] = _values(with_.by, arguments["from"], scope)
+    if mode == "judge" and judge is None:
+        raise ItemRequestError("`mode: judge` needs `judge:`, which names a model and criteria")
+    if judge is None or mode not in ("judge", "human"):
+        return ItemRequest("pick", arguments)
+    model = model_of(judge["model"], catalogue, "chat")
+    request = ItemRequest("pick", arguments, model.id)
+    judge_message(arguments, (), model.max_prompt_length)  # raises if it does not fit
+    for one in available(arguments["from"]):
+        _refuse(check_seen(model, one))
+    return with_chats(request, chats_about(request), catalogue)
+
+
+def check_seen(model: Model, candidate: Candidate) -> tuple[Diagnostic, ...]:
+    """Whether a judge sees a candidate: its picture or its text.
+
+    Raises:
+        ItemRequestError: It is a video or a sound.
+    """
+    if not candidate.get("asset"):
+        return ()
+    medium = medium_of(candidate["asset"], "image", {})
+    if medium.media != "image":
+        raise ItemRequestError(
+            f"a judge sees pictures and reads texts; candidate {candidate['key']!r:.60} is"
+            f" {an(medium.media)}"
+        )
+    return check_chat(model, {"attachments": [candidate["asset"]]})
+
+
+def chats_about(
+    request: ItemRequest, judged: Container[str] = frozenset()
+) -> tuple[tuple[int, ...], ...]:
+    """The chats about the candidates of a pick, apart from those with these keys."""
+    left = [
+        place
+        for place, one in enumerate(request.arguments["from"])
+        if is_available(one) and one["key"] not in judged
+    ]
+    return tuple(tuple(left[at : at + CANDIDATES]) for at in range(0, len(left), CANDIDATES))
+
+
+def with_chats(
+    request: ItemRequest, chats: tuple[tuple[int, ...], ...], catalogue: Catalogue
+) -> ItemRequest:
+    """The request of a pick whose judge still has to be asked in these chats."""
+    request = replace(request, chats=chats, uploads=())
+    if not chats:
+        return request
+    model = catalogue.models[request.model or ""]
+    seen = request.judged()
+    message = judge_message(request.arguments, seen, model.max_prompt_length)
+    return replace(
+        request,
+        uploads=media_of([one.get("asset") for one in seen], "image", {}),
+        price=price(model, {}, message),
+        priced_by=_priced_by(model, {}, message),
+    )
+
+
+def _values(
+    by: Any, candidates: Sequence[Candidate], scope: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """What `by` says of each candidate that can be picked; None if it is not eligible.
+
+    Raises:
+        ItemRequestError: It is not a number.
+    """
+    if by is None:
+        raise ItemRequestError("`mode: best` needs `by:`, a number for each candidate")
+    values: dict[str, float | None] = {}
+    for one in available(candidates):
+        try:
+            value = evaluate(by, {**scope, "item": one})
+        except UsesNull:
+            value = None
+        except ExpressionError as error:
+            raise ItemRequestError(f"'by' of candidate {one['key']!r:.60}: {error}") from error
+        number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        if value is not None and (isinstance(value, bool) or not number):
+            raise ItemRequestError(
+                f"'by' of candidate {one['key']!r:.60} must be a number, not {shown(value)}"
+            )
+        values[str(one["key"])] = value
+    return values
 
 
 def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> PricedBy:

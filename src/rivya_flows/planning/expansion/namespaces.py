@@ -76,15 +76,20 @@ def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
     )
 
 
-def steps_in(space: Space, value: Any) -> frozenset[str]:
-    """Plan names of the steps that a value refers to, also through inputs of its namespace."""
+def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> frozenset[str]:
+    """Plan names of the steps that a value refers to, also through inputs of its namespace.
+
+    With `more_than_status` only those of which it reads something else than `status`.
+    """
     found: set[str] = set()
     for reference in references(value):
         if reference.namespace == "steps" and reference.path:
-            found.add(inlined_name(space.id, reference.path[0]))
+            if not (more_than_status and reference.path[1:2] == ("status",)):
+                found.add(inlined_name(space.id, reference.path[0]))
         elif reference.namespace == "inputs" and space.outer is not None:
             for name in reference.path[:1] or space.workflow.inputs:
-                found |= steps_in(space.outer, space.given(name))
+                given = space.given(name)
+                found |= steps_in(space.outer, given, more_than_status=more_than_status)
     return frozenset(found)
 
 

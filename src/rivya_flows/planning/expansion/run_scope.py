@@ -16,7 +16,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "upload": ("asset", "id", "url"),
     "chat": ("text", "json", "session_id", "usage"),
     "generate": ("asset", "assets", "task_id"),
-    "pick": ("asset", "key", "item"),
+    "pick": ("asset", "key", "item", "items", "assets"),
     "compose": ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost"),
     "layout": ("asset", "assets", "by", "lost"),
     "notify": (),
@@ -103,8 +103,9 @@ def _step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
 
 
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    """The output fields of one item; null if it did not complete."""
-    fields: dict[str, Any] = dict.fromkeys(_fields_of_kind(planned.step.uses))
+    """The output fields of one item, null if it did not complete; and its values of the axes."""
+    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
+    fields: dict[str, Any] = {**axes, **dict.fromkeys(_fields_of_kind(planned.step.uses))}
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:

@@ -14,6 +14,7 @@ from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.values import Later, as_text
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
+from rivya_flows.language.workflow import GenerateWith, PickWith
 from rivya_flows.planning.expansion.cut_requests import cut_mistakes
 from rivya_flows.planning.expansion.item_requests import (
     attached,
@@ -21,11 +22,12 @@ from rivya_flows.planning.expansion.item_requests import (
     check_media,
     model_of,
 )
+from rivya_flows.planning.expansion.judge_messages import judge_message
 from rivya_flows.planning.expansion.partial_evaluation import has_later, members
 from rivya_flows.planning.expansion.request_media import media_of
-from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import least_media
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import instruction
 
 
@@ -52,6 +54,8 @@ def request_problems(
         yield from (one.message for one in _chat(model, arguments, known, files))
     elif step.uses == "pick":
         check_choice("mode", known.get("mode"), MODES)
+        yield from _too_few(state, planned)
+        yield from _judge(state, planned, arguments, known.get("mode"))
     elif step.uses in CUT_STEPS:
         yield from cut_mistakes(step.uses, arguments, files)
     elif function := function_of(step.uses):
@@ -85,6 +89,43 @@ def _chat(
     yield from _prompt(model, message, added)
     yield from check_chat(model, known)
     attached(members(arguments.get("attachments")), files)
+
+
+def _too_few(state: State, planned: PlannedStep) -> Iterator[str]:
+    """Whether fewer items are made than a pick takes."""
+    name, with_ = candidates_step(planned), planned.step.with_
+    if name is not None and isinstance(with_, PickWith):
+        most = item_range(state, name)[1]
+        if most < with_.count:
+            yield f"{with_.count} are to be picked, and {name} makes {most}"
+
+
+def _judge(
+    state: State, planned: PlannedStep, arguments: Mapping[str, Any], mode: Any
+) -> Iterator[str]:
+    """What is wrong with the judge of a pick, which is asked before a person is."""
+    judge = arguments.get("judge")
+    if judge is None or mode not in ("judge", "human"):
+        return
+    if not has_later([arguments.get("question"), judge["criteria"]]):
+        judge_message(arguments, (), None)  # raises if there is no room for candidates
+    if has_later(judge["model"]):
+        return
+    model, made = model_of(judge["model"], state.plan.catalogue, "chat"), _made_by(state, planned)
+    if made in ("video", "audio"):
+        yield f"a judge sees pictures and reads texts, and its candidates are {made}"
+    elif made == "image":
+        yield from (one.message for one in check_chat(model, {"attachments": [made]}))
+
+
+def _made_by(state: State, planned: PlannedStep) -> str | None:
+    """The kind of media that the candidates of a pick have; None if that is known during the run."""
+    name = candidates_step(planned)
+    with_ = None if name is None else state.spec(name).with_
+    if not isinstance(with_, GenerateWith) or not isinstance(with_.model, str):
+        return None
+    model = state.plan.catalogue.get(with_.model)
+    return None if model is None else model.category
 
 
 def _prompt(model: Model, written: Any, added: int = 0, words: str = "") -> Iterator[Diagnostic]:

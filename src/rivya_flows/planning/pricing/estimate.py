@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -12,12 +12,21 @@ from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.language.brand import with_words
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_computed,
+)
+from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith
+from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
+from rivya_flows.planning.expansion.item_requests import ItemRequest, alternatives_of
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
-from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.picking import picked_from
+from rivya_flows.planning.plan import PlannedStep, Variables, items_step
+from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,
@@ -27,8 +36,9 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
@@ -41,13 +51,21 @@ RUNTIME = "*"
 
 @dataclass(frozen=True)
 class ItemEstimate:
-    """One item: its model (None if free or not known yet), price, and what a cache hit saves."""
+    """One item.
+
+    Attributes:
+        model: None if free or not known yet.
+        price: With all that it may fall back to in `max`.
+        saved: What a cache hit saves.
+        fallback: Models that may step in, in order; None for one that is not known yet.
+    """
 
     key: str
     model: str | None
     price: Price
     cached: bool = False
     saved: int = 0
+    fallback: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +145,7 @@ class Estimate:
                             "credits": {"min": item.price.min, "max": item.price.max},
                             "assumption": item.price.assumption,
                             "cached": item.cached,
+                            "fallback": list(item.fallback),
                         }
                         for item in one.items
                     ],
@@ -197,16 +216,6 @@ def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Outputs of a pick: the answered candidate, else the first with an asset; None if neither."""
-    candidates = [one for one in arguments["from"] if one.get("asset")]
-    answer = arguments.get("answer")
-    for one in candidates:
-        if answer is None or str(one.get("key")) == answer:
-            return {"asset": one["asset"], "key": one.get("key"), "item": one}
-    return None
-
-
 def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
     models = {item.model for item in step.items if item.model and not item.cached}
     known = [usual[model] for model in models if model in usual]
@@ -223,7 +232,9 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
         return StepEstimate(step_id, uses, later, None, brand_prompt=_words(state, planned, later))
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
-        items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
+        items = tuple(_if(item, "only if the run fails") for item in items)
+    if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
+        items = tuple(_if(item, "only if none of the first are picked") for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
 
 
@@ -243,13 +254,32 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.cached:
         free = Price(0, 0, "an equal request was bought before")
         return ItemEstimate(item.key, request.model if request else None, free, True, item.saved)
+    if item.phase not in TERMINAL and request is not None and is_judged(item):
+        left = judge_price(state, planned, item, bought=_is_bought(item))
+        return ItemEstimate(item.key, request.model, left)
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
     if request is not None:
-        return ItemEstimate(item.key, request.model, _attempts(planned, request.price))
-    model, expected = _written_price(state, planned, item.variables)
-    return ItemEstimate(item.key, model, _maybe(planned, _attempts(planned, expected)))
+        again = item.alternative == 0
+        requests = item.alternatives[item.alternative :] or (request,)
+    else:
+        again, requests = True, _first_requests(state, planned, item.key)
+    if requests:
+        expected = [(one.model, one.price) for one in requests]
+        return _with_fallbacks(planned, item.key, expected, again)
+    expected = _written_prices(state, planned, item.variables)
+    one = _with_fallbacks(planned, item.key, expected)
+    return _perhaps(one, "only if its condition is met") if planned.conditional else one
+
+
+def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemRequest, ...]:
+    """The alternatives of the item that a round buys again; empty if they are not known."""
+    items = state.steps[planned.repeats].items if planned.repeats is not None else None
+    if items is None or key not in items.table:
+        return ()
+    first = items.get(key)
+    return first.alternatives or ((first.request,) if first.request else ())
 
 
 def _is_bought(item: ItemState) -> bool:
@@ -262,11 +292,35 @@ def _is_bought(item: ItemState) -> bool:
 
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    model, expected = _written_price(state, planned, {})
-    one = _attempts(planned, expected)
-    top = None if one.max is None else one.max * planned.step.max_items
-    reason = f"up to {planned.step.max_items} items, known during the run"
-    return ItemEstimate(RUNTIME, model, Price(0, top, reason))
+    one = _with_fallbacks(planned, RUNTIME, _written_prices(state, planned, {}))
+    most, name = planned.step.max_items, items_step(planned, planned.step.foreach)
+    if name is not None:
+        most = min(most, item_range(state, name)[1])
+    return _perhaps(one, f"up to {most} items, known during the run", times=most)
+
+
+def _with_fallbacks(
+    planned: PlannedStep, key: str, expected: Sequence[tuple[str | None, Price]], again: bool = True
+) -> ItemEstimate:
+    """An item by the models and prices of its alternatives: `max` has every purchase of all of them.
+
+    `again` is False if `regenerate` does not count for the first of them.
+    """
+    (model, first), *others = expected
+    one = _attempts(planned, first) if again else first
+    if not others:
+        return ItemEstimate(key, model, one)
+    models = tuple(name for name, _ in others)
+    tops = [price.max for _, price in others]
+    more = None if None in tops else sum(top for top in tops if top is not None)
+    top = None if one.max is None or more is None else one.max + more
+    added = "more" if more is None else f"up to {more} more"
+    reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
+    return ItemEstimate(key, model, Price(one.min, top, reason), fallback=models)
+
+
+def _names(models: Iterable[str | None]) -> str:
+    return ", ".join(dict.fromkeys(name or "a model known during the run" for name in models))
 
 
 def _attempts(planned: PlannedStep, one: Price) -> Price:
@@ -275,17 +329,29 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
     with_ = planned.step.with_
     if isinstance(with_, ChatWith) and with_.expect:
         times *= TURNS
+    if times == 1:
+        return one
     top = None if one.max is None else one.max * times
-    return Price(one.min, top, one.assumption)
+    return Price(one.min, top, f"{one.assumption}, at most {times} times")
 
 
-def _maybe(planned: PlannedStep, one: Price) -> Price:
-    """The price of a step that may be skipped."""
-    return Price(0, one.max, "only if its condition is met") if planned.conditional else one
+def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
+    """What may run not at all, or up to so many times."""
+    top = None if one.price.max is None else one.price.max * times
+    if one.fallback:
+        reason += f"; with fallbacks: {_names(one.fallback)}"
+    return replace(one, price=Price(0, top, reason))
 
 
-def _if_failed(one: Price) -> Price:
-    return one if one.max == 0 else Price(0, one.max, "only if the run fails")
+def _if(one: ItemEstimate, reason: str) -> ItemEstimate:
+    return one if one.price.max == 0 else _perhaps(one, reason)
+
+
+def _written_prices(
+    state: State, planned: PlannedStep, variables: Variables
+) -> list[tuple[str | None, Price]]:
+    alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
+    return [_written_price(state, one, variables) for one in alternatives]
 
 
 def _written_price(
@@ -296,18 +362,20 @@ def _written_price(
     function = function_of(planned.step.uses)
     if function is not None and function.credits:
         return function.name, Price(function.credits, function.credits, "the function's own price")
-    if not isinstance(with_, GenerateWith | ChatWith):
+    if not isinstance(with_, GenerateWith | ChatWith | PickWith):
         return None, Price(0, 0, "free")
     space = state.plan.spaces[planned.space]
     own_brand = brand_in(space, state.plan.files)
     scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
+    if isinstance(with_, PickWith):
+        return written_judge_price(state, planned, scope)
     named = _known(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         return None, Price(0, None, "the model is known during the run")
     if isinstance(with_, ChatWith):
         return model.id, price(model, {}, None)
-    params, prompt = _known(with_.params, scope), _known(with_.prompt, scope)
+    params, prompt = _known_params(with_.params, scope), _known(with_.prompt, scope)
     if isinstance(prompt, str):
         words = state.plan.house_of(planned).words_for(model, with_.brand)
         prompt = with_words(prompt, words)
@@ -328,6 +396,18 @@ def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
             with contextlib.suppress(ExpressionError, UsesNull):
                 found |= inputs_for(space, [name], known)
     return found
+
+
+def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
+    """The parameters; those that are known during the run only count as changed.
+
+    One that bears no price then leaves the price as it is.
+    """
+    if not isinstance(written, Mapping):
+        return _known(written, scope)
+    found = {key: _known(value, scope) for key, value in written.items()}
+    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
+    return {**found, **dict.fromkeys(later, Later())}
 
 
 def _known(value: Any, scope: Mapping[str, Any]) -> Any:

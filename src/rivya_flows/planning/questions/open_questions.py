@@ -5,21 +5,36 @@ Reads no clock: the time comes in events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
+from rivya_flows.planning.picking import available
+from rivya_flows.planning.queue.actions import Question, QuestionName
+from rivya_flows.planning.queue.events import (
+    AnsweredBy,
+    AnswerGiven,
+    Channel,
+    ItemFailed,
+    QuestionAsked,
+)
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
+from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
+from rivya_flows.printable import one_line
+
+MAX_NOTE, MAX_NAME = 500, 100
+"""Characters of a note for the next round, and of the name of who answers."""
 
 _MOST_NAMED = 12  # choices in a hint
+_JOINT = 3  # the most characters that a note adds to a prompt beside its own
+_NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
 
 
 def busy(state: State) -> bool:
@@ -37,11 +52,11 @@ def open_questions(state: State) -> tuple[Question, ...]:
 
 
 def answerable(state: State) -> tuple[Question, ...]:
-    """The open questions, and those whose pick failed at its deadline: a late answer repairs it."""
+    """The open questions, and those whose pick failed without an answer: a late one repairs it."""
     late = [
         _pick(state, name, item)
         for name, item in state.each()
-        if item.phase is Phase.FAILED and item.code == UNANSWERED
+        if item.phase is Phase.FAILED and item.code in (UNANSWERED, BELOW_LEAST)
     ]
     return (*open_questions(state), *late)
 
@@ -59,9 +74,8 @@ def question_asked(
     deadline = None
     if question.timeout_seconds is not None:
         deadline = at + timedelta(seconds=question.timeout_seconds)
-    return QuestionAsked(
-        step=question.step, key=question.key, at=at, deadline=deadline, after=after
-    )
+    step, key, number = question.name
+    return QuestionAsked(step=step, key=key, at=at, deadline=deadline, after=after, round=number)
 
 
 def is_due(question: Question, at: datetime) -> bool:
@@ -70,12 +84,18 @@ def is_due(question: Question, at: datetime) -> bool:
 
 
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
-    """The event that the deadline of a pick causes: its first choice, or its failure."""
-    of = {"step": question.step, "key": question.key}
-    if question.on_timeout == "first" and question.choices:
-        return AnswerGiven(**of, answer=question.choices[0], by="deadline")
-    until = "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
-    return ItemFailed(**of, code=UNANSWERED, message=f"nobody answered {until}")
+    """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
+    picked = {"first": question.choices[: question.count], "judge": question.proposal}
+    choice = Choice(picked.get(question.on_timeout, ()), channel="deadline")
+    judged = question.on_timeout == "judge"
+    regenerates = judged and question.judge_error is None and question.on_none == "regenerate"
+    if choice.picked or (regenerates and question.rounds_left):
+        return given(question, choice, question.deadline)
+    message = "nobody answered "
+    message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
+    if judged:
+        message += f", and {question.judge_error or question.shortfall}"
+    return ItemFailed(step=question.step, key=question.key, code=UNANSWERED, message=message)
 
 
 def first_deadline(questions: Sequence[Question]) -> datetime | None:
@@ -104,6 +124,166 @@ def choices_of(question: Question) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What a person chose, whatever the channel.
+
+    Attributes:
+        picked: Keys, in the order of choice; empty for none of them.
+        note: What should be different, where none was picked.
+        name: Who chose; None if nobody said.
+        channel: The way it came.
+    """
+
+    picked: tuple[str, ...]
+    note: str = ""
+    name: str | None = None
+    channel: Channel = "terminal"
+
+    def __str__(self) -> str:
+        """As ``--answer`` takes it."""
+        return ", ".join(self.picked) or "none" + (f": {self.note}" if self.note else "")
+
+
+def given(question: Question, choice: Choice, at: datetime | None) -> AnswerGiven:
+    """The journal entry of a choice, which must be one that `checked` has returned."""
+    step, key, number = question.name
+    return AnswerGiven(
+        step=step,
+        key=key,
+        answer=choice.picked[0] if choice.picked else "",
+        picked=() if step == BUDGET else choice.picked,
+        none=not choice.picked,
+        note=choice.note,
+        round=number,
+        by=AnsweredBy(name=choice.name, channel=choice.channel, at=at),
+    )
+
+
+def checked(question: Question, choice: Choice) -> Choice:
+    """The choice with its note and name on one line each.
+
+    Raises:
+        UsageError: The question does not allow it.
+    """
+    name = name_of(question)
+    if not choice.picked:
+        if not question.rounds_left:
+            raise _no_more(question)
+        note = plain(choice.note)
+        if len(note) > question.note_room:
+            raise UsageError(
+                f"{name}: the note has {len(note)} characters",
+                f"write at most {question.note_room}"
+                if question.note_room
+                else "answer none without a note: its prompts have no room for one",
+            )
+        return replace(choice, note=note, name=signature(choice.name))
+    for picked in choice.picked:
+        if picked not in question.choices:
+            raise _no_choice(question, picked)
+    if len(set(choice.picked)) != len(choice.picked):
+        raise UsageError(f"{name}: a choice is named twice", f"name {question.count} of them")
+    if len(choice.picked) != question.count:
+        raise UsageError(
+            f"{name}: {len(choice.picked)} picked instead of {question.count}",
+            f"{question.count} of: {_choices(question)}",
+        )
+    return replace(choice, note="", name=signature(choice.name))
+
+
+def plain(text: str) -> str:
+    """A person's text on one line, without what a terminal would act on."""
+    return one_line(" ".join(text.split()))
+
+
+def signature(name: str | None) -> str | None:
+    """The name of who answers; None if it is empty.
+
+    Raises:
+        UsageError: It has more than `MAX_NAME` characters.
+    """
+    written = plain(name or "")
+    if len(written) > MAX_NAME:
+        raise UsageError(
+            f"the name {written[:20]!r}… is too long", f"at most {MAX_NAME} characters"
+        )
+    return written or None
+
+
+def read_choice(
+    question: Question, text: str, name: str | None = None, channel: Channel = "terminal"
+) -> Choice:
+    """What a line means: keys or numbers, with commas between them, or ``none: NOTE``.
+
+    A key wins over a number, and both over ``none``.
+
+    Raises:
+        UsageError: The question does not allow it.
+    """
+    written = text.strip()
+    try:
+        picked = tuple(_named(question, written))
+    except UsageError:
+        if (none := _NONE.fullmatch(written)) is None or not (
+            question.rounds_left or question.round
+        ):
+            raise
+        return checked(question, Choice((), none[1] or "", name, channel))
+    return checked(question, Choice(picked, "", name, channel))
+
+
+def _named(question: Question, text: str) -> Iterator[str]:
+    """The choices that a text names; a key may have commas itself."""
+    words = text.split(",")
+    longest = 1 + max((choice.count(",") for choice in question.choices), default=0)
+    while words:
+        for size in range(min(longest, len(words)), 0, -1):
+            found = _one_named(question, ",".join(words[:size]).strip())
+            if found is not None:
+                yield found
+                words = words[size:]
+                break
+        else:
+            raise _no_choice(question, ",".join(words).strip())
+
+
+def _one_named(question: Question, word: str) -> str | None:
+    if word in question.choices:
+        return word
+    if (
+        word.isascii()
+        and word.isdigit()
+        and len(word) < 6
+        and 0 < int(word) <= len(question.choices)
+    ):
+        return question.choices[int(word) - 1]
+    near = [one for one in question.choices if one.casefold() == word.casefold()]
+    return near[0] if len(near) == 1 else None
+
+
+def _choices(question: Question) -> str:
+    named = question.choices[:_MOST_NAMED]
+    more = len(question.choices) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _no_choice(question: Question, text: str) -> UsageError:
+    none = ", or none: NOTE" if question.rounds_left else ""
+    return UsageError(
+        f"{name_of(question)}: there is no choice {text!r}", f"one of: {_choices(question)}{none}"
+    )
+
+
+def _no_more(question: Question) -> UsageError:
+    if not question.round:
+        return _no_choice(question, "none")
+    return UsageError(
+        f"{name_of(question)}: its candidates cannot be bought again any more",
+        f"one of: {_choices(question)}",
+    )
+
+
+@dataclass(frozen=True)
 class FormAnswers:
     """The content of a filled-in form.
 
@@ -117,68 +297,94 @@ class FormAnswers:
 
 
 def read_form(
-    questions: Sequence[Question], state: State, chosen: Mapping[tuple[str, str], Any]
+    questions: Sequence[Question],
+    state: State,
+    chosen: Mapping[QuestionName, Choice],
+    at: datetime | None = None,
 ) -> FormAnswers:
-    """Reads the values chosen in a form, by step and key; answers in the journal stay as they are."""
-    asked = {(one.step, writable(one.key)): one for one in questions}
+    """Reads what was chosen in a form, in its spelling; answers in the journal stay as they are.
+
+    Args:
+        questions: Those that are open now.
+        state: Of the run.
+        chosen: By step, key and round.
+        at: UTC.
+    """
+    asked = {(one.step, writable(one.key), one.round): one for one in questions}
     answers: list[AnswerGiven] = []
     problems: list[str] = []
-    for (step, key), given in chosen.items():
-        name = _name(step, key)
-        known, question = state.answers.get(label(step, key)), asked.get((step, key))
+    for (step, key, number), choice in chosen.items():
+        name, question = _name(step, key), asked.get((step, key, number))
+        known = state.answers.get(label(step, key))
         if known is not None:
-            if writable(known) != given:
-                problems.append(f"{name} is already answered with {known!r}")
+            if tuple(map(writable, _picked(known))) != choice.picked:
+                problems.append(f"{name} is already answered with {_told(known)!r}")
         elif question is None:
-            problems.append(f"{name} is no longer asked; {given!r} changes nothing")
-        elif isinstance(given, str) and (answer := choices_of(question).get(given)) is not None:
-            of = {"step": question.step, "key": question.key}
-            answers.append(AnswerGiven(**of, answer=answer, by="form"))
+            problems.append(f"{name} is no longer asked; {str(choice)!r} changes nothing")
         else:
-            problems.append(f"{name}: there is no choice {given!r}; asking again")
+            spelled = choices_of(question)
+            picked = tuple(spelled.get(one, one) for one in choice.picked)
+            try:
+                choice = checked(question, replace(choice, picked=picked))
+                answers.append(given(question, choice, at))
+            except UsageError as error:
+                problems.append(f"{error.message}; asking again")
     return FormAnswers(tuple(answers), tuple(problems))
 
 
 def read_answers(
-    written: Sequence[str], questions: Sequence[Question], state: State
+    written: Sequence[str] | Mapping[str, Choice],
+    questions: Sequence[Question],
+    state: State,
+    by: AnsweredBy,
 ) -> tuple[AnswerGiven, ...]:
-    """Reads ``STEP=KEY`` texts; an answer that is already in the journal is left out.
+    """Reads ``STEP=KEY`` texts, or choices; an answer that is already in the journal is left out.
 
     Args:
-        written: The texts; STEP is a step, ``step[key]``, or ``budget`` with ``yes`` or ``no``.
+        written: The texts, or choices by STEP; it is a step, ``step[key]``, or ``budget`` with
+            ``yes`` or ``no``.
         questions: Those that accept an answer.
         state: Of the run.
+        by: Who answers, and when.
 
     Raises:
         UsageError: The run does not ask that, or there is no such choice.
     """
     answers: dict[str, AnswerGiven] = {}
-    for text in written:
-        name, equals, answer = (part.strip() for part in text.partition("="))
-        if not equals:
-            raise UsageError(f"--answer {text!r}: there is no =", "write --answer STEP=KEY")
-        if (found := _read_answer(name, answer, questions, state)) is not None:
+    for name, answer in _pairs(written):
+        if (found := _read_answer(name, answer, questions, state, by)) is not None:
             answers[name] = found
     return tuple(answers.values())
 
 
+def _pairs(written: Sequence[str] | Mapping[str, Choice]) -> Iterator[tuple[str, str | Choice]]:
+    if isinstance(written, Mapping):
+        yield from written.items()
+        return
+    for text in written:
+        name, equals, answer = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise UsageError(f"--answer {text!r}: there is no =", "write --answer STEP=KEY")
+        yield name, answer
+
+
 def _read_answer(
-    name: str, answer: str, questions: Sequence[Question], state: State
+    name: str, answer: str | Choice, questions: Sequence[Question], state: State, by: AnsweredBy
 ) -> AnswerGiven | None:
     # A step may be named `budget` too; then the step is meant.
     for question in sorted(questions, key=lambda one: one.step == BUDGET):
         if name_of(question) == name:
-            if answer not in question.choices:
-                named = question.choices[:_MOST_NAMED]
-                more = len(question.choices) - len(named)
-                choices = ", ".join(named) + (f" and {more} more" if more else "")
-                raise UsageError(f"{name}: there is no choice {answer!r}", f"one of: {choices}")
-            return AnswerGiven(step=question.step, key=question.key, answer=answer, by="command")
-    if state.answers.get(name) == answer:
+            if isinstance(answer, str):
+                choice = read_choice(question, answer, by.name, by.channel)
+            else:
+                choice = checked(question, replace(answer, name=by.name, channel=by.channel))
+            return given(question, choice, by.at)
+    known = state.answers.get(name)
+    if known is not None and _told(known) == str(answer):
         return None
-    if name in state.answers:
+    if known is not None:
         raise UsageError(
-            f"{name} is already answered with {state.answers[name]!r}",
+            f"{name} is already answered with {_told(known)!r}",
             "a purchase may depend on that answer, so it cannot change; start a new run",
         )
     asked = ", ".join(name_of(question) for question in questions)
@@ -186,6 +392,14 @@ def _read_answer(
         f"the run does not ask for {name!r}",
         f"it asks for: {asked}" if asked else "it has no open question; resume without --answer",
     )
+
+
+def _picked(answer: AnswerGiven) -> tuple[str, ...]:
+    return answer.picked or (answer.answer,)
+
+
+def _told(answer: AnswerGiven) -> str:
+    return ", ".join(_picked(answer))
 
 
 def _name(step: str, key: str) -> str:
@@ -200,8 +414,11 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
     request = item.request
     assert request is not None
     arguments: Mapping[str, Any] = request.arguments
-    candidates = tuple(one for one in arguments["from"] if one.get("asset"))
+    candidates = tuple(available(arguments["from"]))
+    chosen = proposal(item)
     text = arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
+    left = rounds_left(state, step_id, item)
+    room = _note_room(state, state.plan.candidates_of(step_id, item.round)) if left else 0
     return Question(
         step_id,
         item.key,
@@ -210,5 +427,37 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
         candidates,
         arguments.get("timeout"),
         arguments.get("on_timeout") or "fail",
-        state.deadlines.get((step_id, item.key)),
+        state.deadlines.get((step_id, item.key, item.round)),
+        count=arguments.get("count") or 1,
+        round=item.round,
+        rounds_left=left,
+        note_room=room,
+        sign=bool(arguments.get("sign")),
+        scores={one.key: one for one in item.scores},
+        proposal=chosen,
+        judge_error=item.judge_error,
+        on_none=arguments.get("on_none") or "fail",
+        shortfall="" if chosen else shortfall(item),
     )
+
+
+def _note_room(state: State, again: str) -> int:
+    """Characters that a note may have so that every prompt fits its model with it.
+
+    Args:
+        state: Of the run.
+        again: The step that made the candidates; its prompts have the brand and earlier notes.
+    """
+    requests = [
+        request
+        for item in state.steps[again].items or ()
+        for request in (item.request, *item.alternatives)
+        if request is not None and (request.arguments.get("prompt") or "").strip()
+    ]
+    models = state.plan.catalogue.models
+    limits = [
+        limit - len(request.arguments["prompt"]) - _JOINT
+        for request in requests
+        if request.model and (limit := models[request.model].max_prompt_length) is not None
+    ]
+    return max(0, min([MAX_NOTE, *limits])) if requests else 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from rivya_flows.assets import Asset
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
+from rivya_flows.planning.queue.item_state import Score
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Buy:
         intended: The intent is journaled, and an earlier execution may have sent it; otherwise
             it is journaled first.
         resubmitted: A user asked to resend an uncertain purchase, so a refusal closes it.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
     """
 
     step: str
@@ -64,6 +67,7 @@ class Buy:
     reserve: int
     intended: bool
     resubmitted: bool = False
+    alternative: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,10 @@ class Expire:
     events: tuple[AnswerGiven | ItemFailed, ...]
 
 
+QuestionName = tuple[str, str, int]
+"""Step, key, and how often the candidates had been bought again."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One question.
@@ -120,18 +128,43 @@ class Question:
         choices: Valid answers.
         candidates: Of a pick, the items to choose from.
         timeout_seconds: How long it stays open after it was first asked; None is for ever.
-        on_timeout: Take the first candidate after that, or fail the pick.
+        on_timeout: Take the first candidates after that, or the judge's, or fail the pick.
         deadline: When it closes; None before it is asked, and if it never closes.
+        count: How many candidates to pick.
+        round: How often the candidates have been bought again.
+        rounds_left: How often they still may be; 0: some of them must be picked.
+        note_room: Characters that a note for the next round may have.
+        sign: Whether a form must give a name.
+        scores: What a judge says, by the key of the candidate; empty without a judge.
+        proposal: What the judge would pick; empty if nothing is good enough.
+        judge_error: Why its judge gave no usable scores.
+        shortfall: Why `proposal` is empty, for the message of a deadline.
+        on_none: What a deadline does then.
     """
 
     step: str
     key: str
     text: str
     choices: tuple[str, ...]
-    candidates: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    candidates: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     timeout_seconds: float | None = None
-    on_timeout: Literal["first", "fail"] = "fail"
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
     deadline: datetime | None = None
+    count: int = 1
+    round: int = 0
+    rounds_left: int = 0
+    note_room: int = 500
+    sign: bool = False
+    scores: Mapping[str, Score] = field(default_factory=dict, hash=False)
+    proposal: tuple[str, ...] = ()
+    judge_error: str | None = None
+    shortfall: str = ""
+    on_none: Literal["fail", "regenerate"] = "fail"
+
+    @property
+    def name(self) -> QuestionName:
+        """What tells it from all other questions of a run."""
+        return (self.step, self.key, self.round)
 
 
 @dataclass(frozen=True)

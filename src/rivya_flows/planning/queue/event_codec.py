@@ -42,7 +42,11 @@ def unique_name(event: Event) -> str | None:
         return f"purchase {event.step}[{event.key}] {event.n}"
     if isinstance(event, QuestionAsked):
         again = "" if event.after is None else f" after {event.after.isoformat()}"
-        return f"question {event.step}[{event.key}]{again}"
+        return f"question {event.step}[{event.key}]{again}{_round(event.round)}"
     if isinstance(event, AnswerGiven):
-        return f"answer {event.step}[{event.key}]"
+        return f"answer {event.step}[{event.key}]{_round(event.round)}"
     return None
+
+
+def _round(number: int) -> str:
+    return f" round {number}" if number else ""

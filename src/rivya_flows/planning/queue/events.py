@@ -162,6 +162,7 @@ class PurchaseIntended(OfPurchase):
 
     Attributes:
         reserve: Credits reserved in the budget of the run.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
@@ -170,6 +171,7 @@ class PurchaseIntended(OfPurchase):
     body: str
     reserve: int
     at: datetime
+    alternative: int = 0
 
 
 class PurchaseAccepted(OfPurchase):
@@ -274,12 +276,14 @@ class QuestionAsked(OfItem):
         at: UTC.
         deadline: When it is answered without a person; None is never.
         after: The deadline that failed it, where a person resumed the run after that.
+        round: How often its candidates have been bought again.
     """
 
     kind: Literal["question.asked"] = "question.asked"
     at: datetime
     deadline: datetime | None = None
     after: datetime | None = None
+    round: int = 0
 
 
 class QuestionsLeft(Entry):
@@ -289,18 +293,53 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
+Channel = Literal["terminal", "command", "form", "python", "deadline"]
+"""The way an answer came."""
+
+
+class AnsweredBy(Entry):
+    """Who answered a question.
+
+    Attributes:
+        name: As the person or their terminal gave it; None if nobody did.
+        at: UTC; None in early journals.
+    """
+
+    name: str | None = None
+    channel: Channel
+    at: datetime | None = None
+
+
 class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
     Attributes:
         key: Of the item; of a budget question the budget that it asks for, see `budget_key`.
-        answer: The key of the picked item, or ``yes``/``no`` for a budget question.
-        by: ``terminal``, ``command``, ``form`` or ``deadline``.
+        answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
+            was picked.
+        picked: Keys of all picked items, in the order of choice; empty for a budget question, and in
+            early journals, which have one key in `answer`.
+        none: None of the candidates was picked: they are bought again.
+        note: What should be different then.
+        round: How often the candidates had been bought again.
     """
 
     kind: Literal["answer.given"] = "answer.given"
     answer: str
-    by: str
+    picked: tuple[str, ...] = ()
+    none: bool = False
+    note: str = ""
+    round: int = 0
+    by: AnsweredBy
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _of_early_versions(cls, value: Any) -> Any:
+        """Early journals name the channel alone."""
+        return {"channel": value} if isinstance(value, str) else value
+
+
+MOST_OTHER_RUNS = 20
 
 
 class ServiceAsked(Entry):
@@ -309,11 +348,13 @@ class ServiceAsked(Entry):
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: Credits that other runs of the store spent there between the two balances.
+        other_runs: Ids of those that spent most, at most `MOST_OTHER_RUNS`.
     """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
     others: int = 0
+    other_runs: tuple[str, ...] = ()
 
 
 class RunEnded(Entry):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
 from rivya_flows.planning.plan import Variables
-from rivya_flows.planning.queue.events import BroughtFile
+from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
 
 
 class Phase(StrEnum):
@@ -44,6 +44,10 @@ class Purchase:
             nothing; `uncertain` counts as spent.
         reserve: Credits reserved before the POST.
         priced_by: What its price depends on.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        resent: An earlier execution may have sent it too, so a refusal does not tell that the
+            service never took it.
+        error: Why it failed or was refused, or why its outcome is unknown.
         reserved: Credits that the service reserved; None before it said so.
         final: What it cost; None before the end.
     """
@@ -72,6 +76,8 @@ class Purchase:
     content: str | None = None
     session_id: str | None = None
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
+    alternative: int = 0
+    resent: bool = False
 
     @property
     def held(self) -> int:
@@ -89,6 +95,21 @@ class Purchase:
 
 
 @dataclass(frozen=True)
+class Score:
+    """What a judge says of a candidate.
+
+    Attributes:
+        key: Of the candidate.
+        score: 0 to 10.
+        reason: In the words of the model: one line, which nobody checked.
+    """
+
+    key: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class ItemState:
     """One item of a step.
 
@@ -96,10 +117,18 @@ class ItemState:
         request: What it does; None until its arguments are evaluated.
         reason: Why it was skipped or failed.
         code: Stable name of that reason, or None.
-        granted: Jobs that a resume allowed beyond `regenerate` of the spec.
+        granted: Jobs of this alternative that a resume allowed beyond those of the spec.
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
-        answer: The key that a person picked.
+        picked: Keys of the candidates that a person, or their deadline, picked.
+        answered_by: Who picked them.
+        round: How often the candidates of a pick have been bought again.
+        notes: What people asked to be different, one for each round; "" where they said nothing.
+        scores: What the judge says of the candidates of this round, in their order.
+        judge_error: Why the judge of this round gave no usable scores.
+        judge_turns: Answers of the current chat of the judge that could not be used.
+        alternatives: Of a step with `fallback`: its request as written, then what it falls back to.
+        alternative: Which of them `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         files: Downloaded results of its jobs, if the item failed.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
@@ -118,7 +147,15 @@ class ItemState:
     asked_cache: bool = False
     cached: bool = False
     saved: int = 0
-    answer: str | None = None
+    picked: tuple[str, ...] | None = None
+    answered_by: AnsweredBy | None = None
+    round: int = 0
+    notes: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    judge_error: str | None = None
+    judge_turns: int = 0
+    alternatives: tuple[ItemRequest, ...] = field(default=(), hash=False)
+    alternative: int = 0
     gated: bool = False
     files: tuple[BroughtFile, ...] = ()
     unpaid: bool = False
@@ -129,14 +166,37 @@ class ItemState:
         return self.purchases[-1] if self.purchases else None
 
     @property
+    def size(self) -> int:
+        """Approximate bytes of memory of its evaluated arguments."""
+        requests = self.alternatives or ((self.request,) if self.request else ())
+        return sum(one.size for one in requests)
+
+    @property
     def credits(self) -> int:
         """What it has cost, or holds while it runs."""
         return sum(one.held for one in self.purchases if one.status != "planned")
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether it is a pick that nobody has answered yet."""
+        """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
         request = self.request
-        if request is None or request.uses != "pick" or self.answer is not None:
+        if request is None or request.uses != "pick" or self.picked is not None:
             return False
-        return request.arguments.get("mode") == "human"
+        return request.arguments.get("mode") == "human" and not request.chats
+
+
+def next_round(item: ItemState, note: str) -> ItemState:
+    """The pick before its candidates have been bought again, with this note."""
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        request=None,
+        reason=None,
+        code=None,
+        round=item.round + 1,
+        notes=(*item.notes, note),
+        picked=None,
+        scores=(),
+        judge_error=None,
+        judge_turns=0,
+    )

@@ -75,15 +75,19 @@ def _advance_part(state: State, part: Part, turn: Turn) -> tuple[State, list[Act
         names.update(plan.downstream[part, name])
     order = [plan.places[name] for name in names]
     heapify(order)
+    queued = set(names)
     while order:
         name = plan.order[heappop(order)]
+        queued.remove(name)
         before = state.steps[name]
         state, started = _advance(state, name, turn)
         actions += started
         if state.steps[name] is not before:
+            # A pick and the steps that buy its candidates again look at each other.
             for later in plan.downstream[part, name]:
-                if later not in names:
-                    names.add(later)
+                names.add(later)
+                if later not in queued:
+                    queued.add(later)
                     heappush(order, plan.places[later])
     return replace(state, touched=state.touched - names), actions
 
@@ -139,6 +143,7 @@ def _resend(state: State, step_id: str, item: ItemState, event: RunResumed) -> A
             bought.reserve,
             intended=True,
             resubmitted=label(step_id, item.key) in event.resubmit,
+            alternative=bought.alternative,
         )
     return _collect(state, step_id, item)
 

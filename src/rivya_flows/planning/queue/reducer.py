@@ -27,7 +27,7 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import apply_purchase
 from rivya_flows.planning.queue.resume import apply_resume
@@ -170,10 +170,9 @@ def _balance(state: State, event: BalanceRead) -> State:
 
 
 def _asked(state: State, event: QuestionAsked) -> State:
-    name = (event.step, event.key)
+    name = (event.step, event.key, event.round)
     asking = tuple(
-        replace(one, deadline=event.deadline) if (one.step, one.key) == name else one
-        for one in state.asking
+        replace(one, deadline=event.deadline) if one.name == name else one for one in state.asking
     )
     return replace(state, deadlines={**state.deadlines, name: event.deadline}, asking=asking)
 
@@ -185,10 +184,15 @@ def _close_question(state: State, event: OfItem) -> State:
 
 def _answer(state: State, event: AnswerGiven) -> State:
     state = _close_question(state, event)
-    state = replace(state, answers={**state.answers, label(event.step, event.key): event.answer})
     if event.step != BUDGET:
-        item = state.item(event.step, event.key)
-        return state.with_item(event.step, replace(item, answer=event.answer))
+        item = replace(state.item(event.step, event.key), answered_by=event.by)
+        if event.none:
+            return state.with_item(event.step, next_round(item, event.note))
+        item = replace(item, picked=event.picked or (event.answer,))
+        state = state.with_item(event.step, item)
+    state = replace(state, answers={**state.answers, label(event.step, event.key): event})
+    if event.step != BUDGET:
+        return state
     cap = cap_asked(event.key)
     return replace(state, cap=cap) if event.answer == "yes" else replace(state, refused_cap=cap)
 

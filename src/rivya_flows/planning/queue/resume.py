@@ -9,9 +9,11 @@ from rpds import HashTrieMap
 
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
-from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
+from rivya_flows.planning.queue.purchase_reducer import uncertain
 from rivya_flows.planning.queue.state import State, StepState
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
@@ -57,7 +59,7 @@ def apply_resume(state: State, event: RunResumed) -> State:
     )
 
 
-def _missed(state: State) -> dict[tuple[str, str], datetime | None]:
+def _missed(state: State) -> dict[QuestionName, datetime | None]:
     """The picks that nobody answered, by their deadlines: a person who resumes is there to answer.
 
     Not where a crash comes between the deadline and the end of the run: nobody has seen that yet.
@@ -65,7 +67,7 @@ def _missed(state: State) -> dict[tuple[str, str], datetime | None]:
     if state.ended not in ("failed", "cancelled"):
         return {}
     return {
-        (step_id, item.key): state.deadlines.get((step_id, item.key))
+        (name := (step_id, item.key, item.round)): state.deadlines.get(name)
         for step_id, item in state.each()
         if item.phase is Phase.FAILED and item.code == UNANSWERED
     }
@@ -77,7 +79,8 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
         name
         for _, item in state.each()
         if item.request is not None and item.last is not None and item.last.status == "refused"
-        for name in item.request.upload_names()
+        for request in item.alternatives or (item.request,)
+        for name in request.upload_names()
     }
 
 
@@ -89,15 +92,16 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
         if state.ended == "failed" and _runs_again(state, step_id, item):
             return _waiting(state, step_id, item)
         return item
+    named = _named(event.regenerate, step_id, item.key)
+    if named and has_no_answer(item):
+        item = replace(item, judge_error=None, judge_turns=0)
     item = _reopen(state, step_id, item, event)
     last = item.last
     if last is not None and last.status == "uncertain":
         return uncertain(item, last.error or "it is unknown whether the service took it")
-    if last is not None and last.status == "failed":
-        allowed = state.spec(step_id).regenerate + item.granted
-        if failed_jobs(item) > allowed:
-            return item
-    if item.code == "unexpected_answer" and not _named(event.regenerate, step_id, item.key):
+    if last is not None and last.status == "failed" and not jobs_left(state.spec(step_id), item):
+        return item
+    if item.code == "unexpected_answer" and not named:
         return item
     given_up = _is_out_of_reach(item) and label(step_id, item.key) in event.regenerate
     if last is not None and last.status in ("intended", "accepted", "succeeded") and not given_up:
@@ -105,7 +109,7 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
         return replace(item, phase=phase, reason=None, code=None)
     if event.unpaid == "completed" and item.phase is Phase.FAILED and _costs(item):
         return item  # the run was completed with that
-    return _waiting(state, step_id, item)
+    return _waiting(state, step_id, started_over(state.spec(step_id), item))
 
 
 def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
@@ -117,6 +121,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
         phase=Phase.WAITING,
         variables={} if follows else item.variables,
         request=None,
+        alternatives=(),
         outputs=None,
         reason=None,
         code=None,
@@ -139,7 +144,13 @@ def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
             otherwise not, since a plain resume most often retrieves them.
     """
     failed = item.last is not None and item.last.status == "failed"
-    return failed or item.code == "unexpected_answer" or (by_name and _is_out_of_reach(item))
+    return failed or has_no_answer(item) or (by_name and _is_out_of_reach(item))
+
+
+def has_no_answer(item: ItemState) -> bool:
+    """Whether a chat model was asked in vain: its answers did not match."""
+    open_pick = item.judge_error is not None and item.phase is not Phase.COMPLETED
+    return item.code == "unexpected_answer" or open_pick
 
 
 def _is_out_of_reach(item: ItemState) -> bool:
@@ -161,15 +172,17 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
     if last.status == "planned":
         return replace(item, purchases=item.purchases[:-1])
     if last.status == "uncertain" and label(step_id, item.key) in event.resubmit:
-        last = replace(last, status="intended", intended_at=event.at, error=None)
+        last = replace(last, status="intended", intended_at=event.at, error=None, resent=True)
     elif last.status == "intended" and event.at - last.intended_at > timedelta(
         hours=event.resend_hours
     ):
         reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
         last = replace(last, status="uncertain", error=reason)
+    elif last.status == "intended":
+        last = replace(last, resent=True)
     elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
         # One job beyond those that failed, however often it was allowed before.
-        beyond = failed_jobs(item) - state.spec(step_id).regenerate
+        beyond = beyond_spec(state.spec(step_id), item)
         item = replace(item, granted=max(item.granted, beyond))
     return replace(item, purchases=(*item.purchases[:-1], last))
 

@@ -24,6 +24,7 @@ from rivya_flows.planning.expansion.request_bodies import (
 )
 from rivya_flows.planning.names import idempotency_key
 from rivya_flows.planning.pricing.quoted_prices import quoted_price
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -72,8 +73,8 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
     """Start an item; no change and no action if only its purchase is left to do."""
     request = item.request
     assert request is not None
-    if not request.model and not _asks_cache(state, step_id, item, request):
-        arguments = {**request.arguments, **({"answer": item.answer} if item.answer else {})}
+    if not request.buys and not _asks_cache(state, step_id, item, request):
+        arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
         work = Work(step_id, item.key, request.uses, arguments)
         return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
     if _asks_cache(state, step_id, item, request):
@@ -121,7 +122,8 @@ def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) ->
 def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemRequest) -> bool:
     """By the mode of the step, else that of the command line, else that of the spec."""
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    fresh = not item.asked_cache and not item.purchases
+    bought = any(one.alternative == item.alternative for one in item.purchases)
+    fresh = not item.asked_cache and not bought
     return mode == "spec" and fresh and bool(request.request_hash)
 
 
@@ -155,9 +157,11 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
-    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
+    which = item.alternative
+    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False, alternative=which)
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
+    bought = replace(bought, alternative=which)
     item = replace(item, phase=Phase.BUYING, gated=False, purchases=(*item.purchases, bought))
     return state.with_item(step_id, item), [buy]
 
@@ -171,6 +175,9 @@ def _request(
         return "generation", generation_body(request, files, trace)
     if request.is_function:
         return "function", function_body(request, trace)
+    if request.uses == "pick":
+        chat, session, repeated = judging.chat_request(state, item)
+        return "chat", chat_body(chat, files, trace, session=session, message=repeated)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked:
         return "chat", chat_body(request, files, trace, session=None, message=None)
@@ -274,7 +281,7 @@ def budget_question(state: State) -> Question | None:
     needs = [
         (step_id, _reserve(state, item.request.price_class))
         for step_id, item in state.each()
-        if item.phase is Phase.READY and item.request is not None and item.request.model
+        if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
     if not needs:
         return None

@@ -14,12 +14,12 @@ from typing import Any, Literal
 from rpds import HashTrieMap, List
 
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import WARN_AT, Step
+from rivya_flows.language.workflow import WARN_AT, PickWith, Step
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Unpaid, UploadedFile
+from rivya_flows.planning.queue.actions import Question, QuestionName
+from rivya_flows.planning.queue.events import AnswerGiven, Unpaid, UploadedFile
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
@@ -113,7 +113,8 @@ class State:
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
-        deadlines: Of all questions that were asked, by step and key; None for no deadline.
+        answers: Of questions that are closed, by ``step`` or ``step[key]``.
+        deadlines: Of all questions that were asked, by step, key and round; None for no deadline.
         missed: The deadlines that failed a pick which is open again.
         asking: Questions that a person, or their deadline, is about to answer.
         left: Nobody answers in this execution.
@@ -143,9 +144,9 @@ class State:
     )
     claims: HashTrieMap[tuple[str, str, str], int] = field(default_factory=HashTrieMap, hash=False)
     claimed: HashTrieMap[str, int] = field(default_factory=HashTrieMap, hash=False)
-    answers: Mapping[str, str] = field(default_factory=dict, hash=False)
-    deadlines: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
-    missed: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
+    answers: Mapping[str, AnswerGiven] = field(default_factory=dict, hash=False)
+    deadlines: Mapping[QuestionName, datetime | None] = field(default_factory=dict, hash=False)
+    missed: Mapping[QuestionName, datetime | None] = field(default_factory=dict, hash=False)
     asking: tuple[Question, ...] = ()
     left: bool = False
     unpaid: Unpaid | None = None
@@ -247,6 +248,14 @@ def changed_items(before: State, after: State) -> Iterator[tuple[str, ItemState 
         known = old.items or NO_ITEMS
         for earlier, item in step.items.table.differing(known.table):
             yield step_id, earlier, item
+
+
+def item_range(state: State, step_id: str) -> tuple[int, int]:
+    """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
+    step, items = state.spec(step_id), state.steps[step_id].items
+    if isinstance(step.with_, PickWith) and not step.fans_out:
+        return step.with_.count, step.with_.count
+    return (0, step.max_items) if items is None else (len(items), len(items))
 
 
 def step_status(planned: PlannedStep, step: StepState) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Asker
+from rivya_flows.planning.questions.open_questions import Choice, read_choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked
 from rivya_sandbox.service.serve import running
@@ -71,16 +72,17 @@ def answering(*answers: str | None) -> tuple[Asker, list[Question]]:
     asked: list[Question] = []
     left = list(answers)
 
-    async def ask(question: Question) -> str | None:
+    async def ask(question: Question) -> Choice | None:
         asked.append(question)
-        return left.pop(0)
+        answer = left.pop(0)
+        return None if answer is None else read_choice(question, answer, "ana")
 
     return ask, asked
 
 
 def given(studio: Studio) -> list[tuple[str, str, str]]:
     found = [event for event in journal(studio) if isinstance(event, AnswerGiven)]
-    return [(one.step, one.answer, one.by) for one in found]
+    return [(one.step, one.answer, one.by.channel) for one in found]
 
 
 def statuses(receipt: dict[str, Any]) -> dict[str, str]:
@@ -91,7 +93,7 @@ def test_questions_stand_in_the_journal_before_anyone_is_asked(studio: Studio) -
     start(studio)
     seen: list[list[str]] = []
 
-    async def ask(question: Question) -> str | None:
+    async def ask(question: Question) -> Choice | None:
         seen.append([one.step for one in journal(studio) if isinstance(one, QuestionAsked)])
         return None
 
@@ -120,11 +122,11 @@ def test_a_deadline_that_comes_while_a_person_thinks_answers_for_them(studio: St
     start(studio, "0.2s")
     asked: list[str] = []
 
-    async def ask(question: Question) -> str | None:
+    async def ask(question: Question) -> Choice | None:
         asked.append(question.step)
         if question.step == "hero":
             await asyncio.Event().wait()
-        return "neon"
+        return Choice(("neon",))
 
     assert execute(studio, ask=ask)["status"] == "completed"
     assert asked == ["hero", "poster"]

@@ -14,6 +14,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.client.wire.chat import ChatMessage
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, Unpaid
 from rivya_flows.planning.queue.state import State
@@ -241,9 +242,9 @@ def test_a_sum_that_was_refused_can_be_agreed_to_after_a_resume_that_allowed_les
     asked: list[str] = []
 
     def say(answer: str, wish: RunOptions) -> dict[str, Any]:
-        async def ask(question: Question) -> str:
+        async def ask(question: Question) -> Choice:
             asked.append(question.text)
-            return answer
+            return Choice((answer,))
 
         asyncio.run(studio.execute("run-1", wish, ask=ask))
         return studio.receipt("run-1")

@@ -1,0 +1,122 @@
+"""The cron schedules that Prefect's server follows: five fields, or a name such as `@daily`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+NAMES = ("@hourly", "@midnight", "@daily", "@weekly", "@monthly", "@yearly", "@annually")
+
+_PART = r"(?:\*|\?|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+|#[0-9])?"
+_FIELD = rf"{_PART}(?:,{_PART})*"
+CRON = re.compile(rf"(?:(?:{_FIELD}\s+){{4}}{_FIELD}|@[A-Za-z]+)$")
+"""What an editor can check of it."""
+
+
+class _Field(NamedTuple):
+    name: str
+    least: int
+    most: int
+    words: tuple[str, ...] = ()
+    """Names of its values, from `least` on."""
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("weekday", 0, 7, _WEEKDAYS),
+)
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_LAST = "l"
+_READ = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
+
+
+def cron_problem(text: str) -> str | None:
+    """Why no scheduler could follow a cron schedule; None if Prefect's does."""
+    shown = f"{text!r:.60}"
+    if text.startswith("@"):
+        listed = f"there are {', '.join(NAMES)}"
+        return None if text.lower() in NAMES else f"{shown} is no name of a schedule; {listed}"
+    fields = text.lower().split()
+    if len(fields) != len(_FIELDS) or not CRON.match(text):
+        return f"{shown} is not a cron schedule"
+    found = []
+    for field, written in zip(_FIELDS, fields, strict=True):
+        try:
+            found.append(_values(field, written))
+        except ValueError as error:
+            return f"{shown}: {error}"
+    days, months, weekday = found[2], found[3], fields[4]
+    if not found[4] and fields[2] not in ("*", "?"):  # no date meets both in the server's reading
+        return f"{shown}: such as fri#2 takes no day beside it; write * for the day"
+    if weekday in ("*", "?") and days and months:
+        longest = max(_LONGEST[month - 1] for month in months)
+        if min(days) > longest:
+            return f"{shown} has no date: no month of it has {min(days)} days"
+    return None
+
+
+def _values(field: _Field, written: str) -> set[int]:
+    """The values that a field names; empty where it names the last or an nth day.
+
+    Raises:
+        ValueError: It cannot be read; the message says why.
+    """
+    if written == "?":
+        if field.name not in ("day", "weekday"):
+            raise ValueError(f"the {field.name} cannot be '?'")
+        return set(range(field.least, field.most + 1))
+    parts = written.split(",")
+    if field.name == "weekday" and any(map(_is_special, parts)):
+        if not all(map(_is_special, parts)):
+            raise ValueError("the weekday has either days or such as fri#2, not both")
+        for part in parts:
+            _value(field, part.partition("#")[0] if "#" in part else part[1:])
+        return set()
+    values: set[int] = set()
+    for part in parts:
+        if part != _LAST or field.name != "day":
+            values |= _range(field, part)
+    return set() if _LAST in parts else values
+
+
+def _is_special(part: str) -> bool:
+    """Whether it is an nth or a last weekday of the month: ``fri#2``, ``l5``."""
+    return re.fullmatch(r"[0-9a-z]+#[1-5]|l[0-9]", part) is not None
+
+
+def _range(field: _Field, part: str) -> set[int]:
+    read = _READ.fullmatch(part)
+    if read is None:
+        raise ValueError(f"the {field.name} cannot be {part!r}")
+    first, last, step = read.groups()
+    if step is not None and int(step) == 0:
+        raise ValueError(f"the step of the {field.name} is at least 1")
+    if first == "*" and last:
+        raise ValueError(f"the {field.name} cannot be {part!r}")
+    low = field.least if first == "*" else _value(field, first)
+    end = field.most if first == "*" or step else low
+    if last is None or (last == _LAST and field.name == "day"):
+        high = end if last is None else field.most
+    else:
+        high = _value(field, last)
+    every = int(step or 1)
+    if low > high:  # over the end, such as fri-mon; with a step, where it begins again is odd
+        after = range(field.least, high + 1) if every == 1 else ()
+        return {*range(low, field.most + 1, every), *after}
+    return set(range(low, high + 1, every))
+
+
+def _value(field: _Field, written: str) -> int:
+    if written in field.words:
+        return field.words.index(written) + field.least
+    if written.isascii() and written.isdigit() and field.least <= int(written) <= field.most:
+        return int(written)
+    words = f", or {field.words[0]} to {field.words[-1]}" if field.words else ""
+    raise ValueError(
+        f"the {field.name} is {field.least} to {field.most}{words}, not {written!r:.20}"
+    )

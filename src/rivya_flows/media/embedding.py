@@ -1,0 +1,335 @@
+"""Media on a contact sheet: each in the page once, embedded as far as it fits, else linked."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.assets import Asset, MediaKind, as_asset, rendered_as
+from rivya_flows.language.subtitles import Cue
+from rivya_flows.media.bounds import MAX_POSTERS
+from rivya_flows.media.captions import vtt
+from rivya_flows.media.decoding import draw_poster
+from rivya_flows.media.receipt_values import map_in, maps_in
+from rivya_flows.planning.names import label
+
+AssetPath = Callable[[str], Path]
+AssetUrl = Callable[[Asset], str | None]
+
+MAX_EMBEDDED_BYTES = 8 * 2**20
+"""Size of all embedded pictures together, in the order of the page; what does not fit is linked, so that
+browsers can open the page."""
+
+SMALL_BYTES = 64 * 2**10
+"""A file of at most this size is embedded itself."""
+
+_KINDS = ("image", "video", "audio")
+_MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
+_MAX_ALT = 160  # characters of a prompt that say what a picture shows
+_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
+
+
+@dataclass(frozen=True)
+class SheetMedium:
+    """One picture or player.
+
+    Attributes:
+        source: A data URI or a link; empty if the file is gone or is in the page already.
+        anchor: Identifies the asset in the page; the script copies the source from there.
+        first: This element holds the data; the others refer to it.
+        link: URL of the file; empty if there is none.
+        small: The source is a small picture of the file at the link.
+        poster: Data URI of the poster of a film; else empty.
+        tall: Not wider than high.
+        key: Of the only item that made it, and its format; empty if several did, or one of a step
+            without either.
+        rendered: It is a format of a film or still.
+        alt: What is seen: step, key, and the beginning of the prompt.
+        picked: The picks that chose it.
+    """
+
+    kind: MediaKind
+    anchor: str
+    first: bool
+    source: str = ""
+    link: str = ""
+    small: bool = False
+    poster: str = ""
+    size: str = ""
+    ratio: str = ""
+    tall: bool = False
+    key: str = ""
+    rendered: bool = False
+    alt: str = ""
+    picked: str = ""
+
+
+@dataclass
+class Embedder:
+    """Turns assets into media, each in the page once.
+
+    Attributes:
+        recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
+        keys: Of the items that made them, with their formats, by hash.
+        rendered: Those that are a format of a film or still, by hash.
+        alts: What is seen on them, by hash.
+        picked: The picks that chose them, by hash.
+        anchors: Of the media that are in the page, by hash or address.
+        files: On this machine, by hash; of a page on a server those alone that it draws.
+        posters: Small pictures, by hash.
+        left: Bytes that may still be embedded.
+    """
+
+    asset_path: AssetPath
+    beside: Path | None
+    asset_url: AssetUrl | None
+    recorded: Mapping[str, Asset]
+    keys: Mapping[str, set[str]]
+    rendered: frozenset[str]
+    alts: Mapping[str, str]
+    picked: Mapping[str, str]
+    anchors: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Path | None] = field(default_factory=dict)
+    posters: dict[str, Future[Any]] = field(default_factory=dict)
+    left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
+
+    @classmethod
+    def of(
+        cls,
+        receipt: Mapping[str, Any],
+        asset_path: AssetPath,
+        beside: Path | None = None,
+        asset_url: AssetUrl | None = None,
+    ) -> Embedder:
+        """For the page of a receipt; see `contact_sheet`."""
+        steps = maps_in(receipt, "steps")
+        items = [(step, item) for step in steps for item in maps_in(step, "items")]
+        rendered = frozenset(digest for _, item in items for digest in rendered_as(item))
+        facts = (_recorded(receipt), _keys(items), rendered, _alts(items), _picked(items))
+        return cls(asset_path, beside, asset_url, *facts)
+
+    def draw(self, first: Iterable[str]) -> None:
+        """Starts to draw the first media of the page, all at once; those of these hashes come first."""
+        order = dict.fromkeys([*first, *self.recorded])
+        visible = [self.recorded[one] for one in order if one in self.recorded]
+        for asset in [one for one in visible if one.kind != "audio"][:MAX_POSTERS]:
+            path = self._file(asset)
+            if path and (asset.kind == "video" or path.stat().st_size > SMALL_BYTES):
+                self.posters[asset.sha256] = draw_poster(asset.sha256, path)
+
+    def media(self, value: Any) -> list[SheetMedium]:
+        """The media of an asset or of a list of them; anything else has none."""
+        if isinstance(value, list | tuple):
+            return [media for member in value for media in self.media(member)]
+        asset = as_asset(value)
+        known = self.recorded.get(asset.sha256) if asset else None
+        return [] if known is None else [self._kept(known)]
+
+    def of_hash(self, sha256: Any) -> list[SheetMedium]:
+        """The medium of the run with this hash, in a list; empty if there is none."""
+        known = self.recorded.get(sha256) if isinstance(sha256, str) else None
+        return [] if known is None else [self._kept(known)]
+
+    def of_item(self, assets: Any) -> list[SheetMedium]:
+        """The media of an item: also those that only the service holds, as links."""
+        found = []
+        for one in assets if isinstance(assets, list | tuple) else ():
+            if asset := as_asset(one):
+                found.append(self._kept(asset))
+            elif isinstance(one, Mapping) and one.get("kind") in _KINDS:
+                link = _web_link(one.get("url"))
+                first, anchor = self._place(link or str(len(self.anchors)))
+                size = _size(None, None, one.get("duration_seconds"))
+                found.append(SheetMedium(one["kind"], anchor, first, link=link, size=size))
+        return found
+
+    def rendering(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What an item rendered; None for one film or still without anything beside it.
+
+        In `formats` is the name of each, its medium, and the same film without captions, if there is one;
+        `track` is a data URI of the captions for films without them.
+        """
+        made = [(name, one) for name, one in map_in(item, "by").items() if isinstance(one, Mapping)]
+        captions, cues = map_in(item, "captions"), _cues(map_in(item, "captions"))
+        if not (captions or len(made) > 1 or len(rendered_as(item)) > 1):
+            return None
+        found = [
+            (name, self.media(one.get("asset")), self.media(one.get("clean"))) for name, one in made
+        ]
+        extras = [(name, self.media(item.get(name))) for name in ("poster", "gif")]
+        formats = [
+            (name, film[0], clean[0] if clean else None) for name, film, clean in found if film
+        ]
+        track = self._embedded("text/vtt;charset=utf-8", vtt(cues).encode()) if cues else ""
+        return {
+            "formats": formats,
+            "extras": [(_WORDS.get(name, name), one[0]) for name, one in extras if one],
+            "cues": [(_clock(cue.start), cue.text) for cue in cues],
+            "estimated": captions.get("estimated") is True,
+            "language": str(captions.get("language") or ""),
+            "track": track,
+            "facts": _facts(item),
+        }
+
+    def _place(self, name: str) -> tuple[bool, str]:
+        """Whether a medium is new in the page, and its anchor there."""
+        first = name not in self.anchors
+        return first, self.anchors.setdefault(name, f"asset-{len(self.anchors) + 1}")
+
+    def _kept(self, asset: Asset) -> SheetMedium:
+        served = self.asset_url(asset) if self.asset_url else None
+        path = self.files.get(asset.sha256) if self.asset_url else self._file(asset)
+        first, anchor = self._place(asset.sha256)
+        link = served or (self._link(path) if path else _web_link(asset.url))
+        width, height = asset.width or 0, asset.height or 0
+        sized = width > 0 and height > 0
+        picture = self._picture(asset, path) if first else ""
+        is_still = asset.kind == "image"
+        # What is neither served nor here is not fetched: the page promises to need no network.
+        source = (served or (link if path else "")) if first else ""
+        return SheetMedium(
+            asset.kind,
+            anchor,
+            first,
+            source=(is_still and picture) or (first and self._whole(asset, path)) or source,
+            link=link,
+            small=bool(is_still and picture),
+            poster="" if is_still else picture,
+            size=_size(asset.width, asset.height, asset.duration_seconds),
+            # Known before it loads, so that the page does not jump.
+            ratio=f"{width} / {height}" if sized else "",
+            tall=sized and width <= height,
+            rendered=asset.sha256 in self.rendered,
+            key=", ".join(keys) if len(keys := self.keys.get(asset.sha256, ())) == 1 else "",
+            alt=self.alts.get(asset.sha256, asset.kind),
+            picked=self.picked.get(asset.sha256, ""),
+        )
+
+    def _file(self, asset: Asset) -> Path | None:
+        """The file on this machine, by hash alone: a path in a receipt may lead anywhere."""
+        if asset.sha256 not in self.files:
+            self.files[asset.sha256] = None
+            # The store may not have it any more; a page without one picture is still a page.
+            with contextlib.suppress(OSError, LookupError):
+                path = self.asset_path(asset.sha256)
+                self.files[asset.sha256] = path if path.is_file() else None
+        return self.files[asset.sha256]
+
+    def _link(self, path: Path) -> str:
+        if self.beside is None:
+            return path.absolute().as_uri()
+        return Path(os.path.relpath(path.absolute(), self.beside.absolute())).as_posix()
+
+    def _picture(self, asset: Asset, path: Path | None) -> str:
+        """A data URI of the small picture; "" without one, or where it does not fit any more."""
+        drawn = self.posters.get(asset.sha256)
+        still = drawn.result() if drawn and path else None
+        return self._embedded("image/jpeg", still) if still else ""
+
+    def _whole(self, asset: Asset, path: Path | None) -> str:
+        """A data URI of a small file; of a page on a server only that of a picture."""
+        shown = asset.kind == "image" or self.asset_url is None
+        if path is None or not shown or path.stat().st_size > SMALL_BYTES:
+            return ""
+        mime_type = asset.mime_type or ""
+        if not _MIME_TYPE.fullmatch(mime_type):
+            mime_type = f"{asset.kind}/*"
+        return self._embedded(mime_type, path.read_bytes())
+
+    def _embedded(self, mime_type: str, data: bytes) -> str:
+        if len(data) > self.left:
+            return ""
+        self.left -= len(data)
+        return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:
+    """What the journal recorded as a medium of the run, by hash."""
+    items = [item for step in maps_in(receipt, "steps") for item in maps_in(step, "items")]
+    made = [asset for item in items for asset in maps_in(item, "assets")]
+    found: dict[str, Asset] = {}
+    for value in [*made, *maps_in(receipt, "assets")]:
+        if asset := as_asset(value):
+            found.setdefault(asset.sha256, asset)
+    return found
+
+
+def _keys(items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, set[str]]:
+    """What the items that made a medium call it, by hash: their key, and its format."""
+    found: dict[str, set[str]] = {}
+    for step, item in items:
+        rendered = rendered_as(item)
+        for value in maps_in(item, "assets"):
+            if (asset := as_asset(value)) and step.get("uses") != "pick":
+                words = (_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
+                name = " · ".join(map(str, filter(None, (item.get("key"), *words))))
+                found.setdefault(asset.sha256, set()).update([name] if name else [])
+    return found
+
+
+def _alts(items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, str]:
+    """What is seen on a medium, by hash, as the first item that has it says."""
+    found: dict[str, str] = {}
+    for step, item in items:
+        name = " ".join(str(one) for one in (step.get("id"), item.get("key")) if one)
+        prompt = " ".join(str(item.get("prompt") or "").split())
+        short = prompt if len(prompt) <= _MAX_ALT else f"{prompt[: _MAX_ALT - 1]}…"
+        rendered = rendered_as(item)
+        for value in maps_in(item, "assets"):
+            if asset := as_asset(value):
+                words = ", ".join(_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
+                parts = [f"{name}, {words}" if words else name, short]
+                found.setdefault(asset.sha256, ": ".join(filter(None, parts)))
+    return found
+
+
+def _picked(items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, str]:
+    """The picks that chose a medium, by hash."""
+    found: dict[str, list[str]] = {}
+    for step, item in items:
+        for one in maps_in(map_in(item, "choice"), "candidates"):
+            if one.get("picked") is True and isinstance(sha256 := one.get("sha256"), str):
+                name = label(str(step.get("id")), str(item.get("key") or ""))
+                found.setdefault(sha256, []).append(name)
+    return {sha256: ", ".join(dict.fromkeys(names)) for sha256, names in found.items()}
+
+
+def _cues(captions: Mapping[str, Any]) -> list[Cue]:
+    """The captions of a receipt, as far as they are ones."""
+    return [
+        Cue(one["start"], one["end"], one["text"])
+        for one in maps_in(captions, "cues")
+        if isinstance(one.get("text"), str)
+        and all(isinstance(one.get(name), int | float) for name in ("start", "end"))
+    ]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def _facts(item: Mapping[str, Any]) -> list[str]:
+    sound, lost = map_in(item, "loudness"), item.get("lost")
+    lufs, peak = sound.get("lufs"), sound.get("true_peak")
+    measured = isinstance(lufs, int | float) and isinstance(peak, int | float)
+    found = [f"{lufs:.1f} LUFS", f"true peak {peak:.1f} dBTP"] if measured else []
+    found = [one.replace("-", "−") for one in found]
+    return found + [f"lost: {one}" for one in (lost if isinstance(lost, list | tuple) else ())]
+
+
+def _size(width: int | None, height: int | None, seconds: Any) -> str:
+    parts = [f"{width} × {height}"] if width and height else []
+    if isinstance(seconds, int | float):
+        parts.append(f"{seconds:.1f} s")
+    return " · ".join(parts)
+
+
+def _web_link(url: Any) -> str:
+    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else ""

@@ -1,0 +1,79 @@
+"""Values of a receipt, any part of which may be missing or foreign, as text for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+_MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
+"""Characters and depth of a JSON text that is shown indented; others are shown as they are."""
+
+
+def text_of(value: Any) -> str:
+    """A value for people: text as it is, JSON indented, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        if len(value) > _MAX_INDENTED_LENGTH:
+            return value
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        # Each level indents all below it: depth multiplies the length.
+        indented = isinstance(parsed, dict | list) and _is_flat(parsed)
+        return text_of(parsed) if indented else value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
+        return str(value.get("path") or value.get("url"))
+    if isinstance(value, list | tuple) and all(isinstance(member, str) for member in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _is_flat(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_INDENTED_DEPTH):
+        held = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [part for parts in held for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def moment_text(value: Any) -> str:
+    moment = _time(value)
+    if moment is None:
+        return ""
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+
+
+def duration_text(begin: Any, end: Any) -> str:
+    begun, ended = _time(begin), _time(end)
+    if begun is None or ended is None or (begun.tzinfo is None) != (ended.tzinfo is None):
+        return ""
+    minutes, seconds = divmod(round((ended - begun).total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def map_in(source: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = source.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def maps_in(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    value = source.get(name)
+    members = value if isinstance(value, list | tuple) else ()
+    return [member for member in members if isinstance(member, Mapping)]

@@ -1,0 +1,165 @@
+"""A `pick` with a judge: its chats, its scores, and what they decide."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from rivya_flows.planning import structured_output
+from rivya_flows.planning.expansion.item_requests import ItemRequest, chats_about, with_chats
+from rivya_flows.planning.expansion.judge_messages import SCORES, judge_message, read_scores
+from rivya_flows.planning.names import whole
+from rivya_flows.planning.picking import best
+from rivya_flows.planning.queue.events import ChatAnswered, PurchaseRefused
+from rivya_flows.planning.queue.item_state import ItemState, Phase, Score, next_round
+from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.structured_output import AnswerError
+
+BELOW_LEAST = "below_least"
+"""Code of a pick whose judge finds too few candidates good enough."""
+
+_REFUSING = {"validation_failed", "chat_attachment_not_supported", "chat_model_not_supported"}
+"""Codes of requests that the service refuses however often they are sent."""
+
+_MOST_LISTED = 20  # scores in a reason
+
+
+def is_judged(item: ItemState) -> bool:
+    """Whether it is a pick with a judge."""
+    request = item.request
+    return request is not None and request.uses == "pick" and request.model is not None
+
+
+def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
+    """A pick with its request, once its arguments are evaluated; what was scored stays scored."""
+    request = item.request
+    assert request is not None
+    if item.picked is not None or item.judge_error is not None:
+        return replace(item, request=with_chats(request, (), state.plan.catalogue))
+    scores = {one.key: one for one in item.scores}
+    chats = chats_about(request, scores)
+    request = with_chats(request, chats, state.plan.catalogue)
+    # A resume may have added candidates, or taken some away.
+    kept = (scores.get(str(one["key"])) for one in request.arguments["from"])
+    item = replace(item, request=request, scores=tuple(one for one in kept if one is not None))
+    return _decided(state, step_id, item)
+
+
+def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
+    """A pick after an answer of its judge: scored, asked again, or without usable scores."""
+    request = item.request
+    assert request is not None
+    try:
+        found = read_scores(event.content, _keys(request))
+    except AnswerError as error:
+        turns = item.judge_turns + 1
+        item = replace(item, judge_turns=turns, phase=Phase.READY)
+        if turns < structured_output.TURNS:
+            return item
+        reason = f"the judge gave no usable scores in {turns} turns: {error}"
+        return _unusable(state, item, reason)
+    scores = (*item.scores, *(Score(*one) for one in found))
+    request = with_chats(request, request.chats[1:], state.plan.catalogue)
+    item = replace(item, phase=Phase.READY, request=request, scores=scores, judge_turns=0)
+    return _decided(state, event.step, item)
+
+
+def refused(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
+    """A pick whose judge cannot be asked at all: a person decides alone. Else None."""
+    if event.code not in _REFUSING or not _asks_person(item):
+        return None
+    return _unusable(state, item, f"the service refused the judge: {event.message}")
+
+
+def proposal(item: ItemState) -> tuple[str, ...]:
+    """The keys that the judge would pick, the best first; empty if too few are good enough."""
+    request = item.request
+    if request is None or request.chats or item.judge_error is not None:
+        return ()
+    judge, count = request.arguments.get("judge"), request.arguments.get("count") or 1
+    if judge is None:
+        return ()
+    return best([(one.key, one.score) for one in item.scores], count, least=judge["least"])
+
+
+def shortfall(item: ItemState) -> str:
+    """Why nothing is good enough for the judge, with the scores."""
+    arguments = item.request.arguments if item.request else {}
+    judge, count = arguments.get("judge"), arguments.get("count") or 1
+    if judge is None:
+        return "it has no judge"
+    listed = ", ".join(f"{one.key} {one.score:g}" for one in item.scores[:_MOST_LISTED])
+    more = len(item.scores) - _MOST_LISTED
+    few = "no candidate reaches" if count == 1 else f"fewer than {count} candidates reach"
+    return f"{few} {judge['least']:g}: {listed}" + (f" and {more} more" if more > 0 else "")
+
+
+def rounds_left(state: State, step_id: str, item: ItemState) -> int:
+    """How often the candidates of a pick may still be bought again."""
+    return max(0, len(state.planned(step_id).rounds) - item.round)
+
+
+def chat_request(state: State, item: ItemState) -> tuple[ItemRequest, str | None, str | None]:
+    """The request of the next turn as a chat, and session and message where it repeats a question.
+
+    A chat is repeated in its session as long as it is about the same candidates.
+    """
+    request = item.request
+    assert request is not None
+    model = state.plan.catalogue.models[request.model or ""]
+    message = judge_message(request.arguments, request.judged(), model.max_prompt_length)
+    chat = replace(request, arguments={"message": message, "expect": SCORES})
+    if not item.judge_turns:
+        return chat, None, None
+    turns = [one for one in item.purchases if one.status == "answered"][-item.judge_turns :]
+    told = whole(message + structured_output.instruction(SCORES))
+    if json.loads(turns[0].body).get("message") != told:
+        return chat, None, None
+    return (
+        chat,
+        turns[-1].session_id,
+        structured_output.repeat(_problem(turns[-1].content, request)),
+    )
+
+
+def _problem(content: str | None, request: ItemRequest) -> str:
+    try:
+        read_scores(content or "", _keys(request))
+    except AnswerError as error:
+        return str(error)
+    return "it was not accepted"
+
+
+def _keys(request: ItemRequest) -> list[str]:
+    return [str(one["key"]) for one in request.judged()]
+
+
+def _asks_person(item: ItemState) -> bool:
+    return (
+        is_judged(item)
+        and item.request is not None
+        and item.request.arguments.get("mode") == "human"
+    )
+
+
+def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
+    """Without scores a person chooses alone; nobody else can."""
+    request = item.request
+    assert request is not None
+    if not _asks_person(item):
+        return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
+    request = with_chats(request, (), state.plan.catalogue)
+    return replace(item, phase=Phase.READY, request=request, judge_error=reason)
+
+
+def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
+    """What the scores decide, once all candidates have one."""
+    request = item.request
+    assert request is not None
+    if request.chats or request.arguments.get("mode") != "judge":
+        return item
+    if chosen := proposal(item):
+        return replace(item, picked=chosen)
+    if request.arguments.get("on_none") == "regenerate" and rounds_left(state, step_id, item):
+        return next_round(item, "")
+    return replace(item, phase=Phase.FAILED, code=BELOW_LEAST, reason=shortfall(item))

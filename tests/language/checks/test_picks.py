@@ -1,0 +1,109 @@
+"""Checks of `pick`: each mistake at its place, with the fix."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_flows.language.load import check
+from rivya_flows.language.step_arguments import JUDGE_FRAME, MAX_CRITERION
+from rivya_flows.planning.expansion.judge_messages import judge_message
+from support.spec_schema import errors_of
+from support.wrong_specs import assert_one_diagnostic, diagnostics_of
+from support.wrong_specs.choosing import PICKS
+
+
+@pytest.mark.parametrize(("code", "marked", "hint"), PICKS.values(), ids=PICKS)
+def test_a_wrong_pick_has_one_diagnostic(code: str, marked: str, hint: str) -> None:
+    assert_one_diagnostic(code, marked, hint)
+
+
+RIGHT = """
+version: 1
+name: right
+inputs:
+  how: {type: enum, values: [human, best, judge], default: human}
+  judge: {type: enum, values: [gpt-5-2-chat, gemini-2-5-flash-chat], default: gpt-5-2-chat}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon], weight: [1, 2]}
+    with: {model: z-image, prompt: "a lamp, ${{ matrix.style }}"}
+  gates:
+    uses: chat
+    foreach: ${{ steps.stills.items }}
+    with:
+      model: gemini-2-5-flash-chat
+      message: Score it from 0 to 10.
+      attachments: ["${{ item.asset }}"]
+      expect: {score: number, parts: [{name: string, whole: boolean}]}
+"""
+PICKS_THAT_FIT = [
+    "count: 4",
+    "mode: best, by: '${{ item.weight }}', order: min",
+    "mode: best, by: '${{ steps.gates.by[item.key].json.score }}', count: 2",
+    "mode: best, by: '${{ item.weight if item.status == ''completed'' else none }}'",
+    "mode: judge, judge: {model: '${{ inputs.judge }}', criteria: [a], least: 6}, on_none: regenerate",
+    "mode: human, judge: {model: gpt-5-2-chat, criteria: ['fits ${{ inputs.how }}']}, sign: true",
+    "mode: human, none: {}, question: Which?, timeout: 1h, on_timeout: first",
+    "mode: human, judge: {model: gpt-5-2-chat, criteria: [a]}, timeout: 1h, on_timeout: judge, "
+    "on_none: regenerate",
+    "mode: '${{ inputs.how }}', by: '${{ item.weight }}', none: {rounds: 5}, question: Which?, "
+    "judge: {model: gpt-5-2-chat, criteria: [a]}, on_none: regenerate",
+]
+
+
+@pytest.mark.parametrize("arguments", PICKS_THAT_FIT)
+def test_a_pick_may_have_what_its_mode_needs(arguments: str) -> None:
+    pick = "  hero:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', %s}\n"
+    text = RIGHT + pick % arguments
+    assert diagnostics_of(text) == ()
+    assert errors_of(text) == []
+
+
+def test_defaults_of_picks_hold_where_the_mode_has_them() -> None:
+    defaults = """defaults:
+  pick:
+    with:
+      judge: {model: gpt-5-2-chat, criteria: [a]}
+      question: Which?
+      by: ${{ item.weight }}
+"""
+    picks = "".join(
+        f"  {mode}:\n    uses: pick\n    with: {{from: '${{{{ steps.stills.items }}}}', mode: {mode}}}\n"
+        for mode in ("human", "first", "best", "judge")
+    )
+    text = RIGHT + picks + defaults
+    assert diagnostics_of(text) == ()
+    assert errors_of(text) == []
+
+
+def test_criteria_have_room_in_the_message_to_a_judge() -> None:
+    wire = copy.deepcopy(dict(shipped().wire))
+    for model in wire["data"]:
+        if model["id"] == "gpt-5-2-chat":
+            model["max_prompt_length"] = JUDGE_FRAME + 500
+    pick = "  hero:\n    uses: pick\n    with:\n      from: ${{ steps.stills.items }}\n"
+    pick += "      mode: judge\n      judge: {model: gpt-5-2-chat, criteria: [CRITERIA]}\n"
+    found = []
+    for number in (2, 3):
+        text = RIGHT + pick.replace("CRITERIA", ", ".join(["x" * 200] * number))
+        found.append(
+            check(text, file="a.yaml", catalogue=from_wire(wire, date="2026-01-01", source="live"))[
+                1
+            ]
+        )
+    assert found[0] == ()
+    assert [one.code for one in found[1]] == ["prompt-too-long"]
+    assert "has room for 500" in found[1][0].message
+
+
+@given(st.integers(1, 12), st.integers(1, MAX_CRITERION), st.integers(0, 3_000), st.integers(0, 9))
+def test_what_check_lets_through_has_room_for_candidates(
+    number: int, length: int, asked: int, spare: int
+) -> None:
+    arguments = {"question": "x" * asked, "judge": {"criteria": ["x" * length] * number}}
+    judge_message(arguments, (), JUDGE_FRAME + asked + number * length + spare)

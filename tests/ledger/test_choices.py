@@ -1,0 +1,141 @@
+"""The choices of a run: waiting, decided, failed, judged, and asked again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rivya_flows.ledger.choices import MAX_TEXT, Choices
+from rivya_flows.ledger.summary import choices
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
+from rivya_flows.planning.queue.item_state import Score
+from rivya_flows.planning.queue.state import State
+from support.naive_service import NOON, Rehearsal
+from support.picks import past_its_deadline, waiting
+from support.receipts import check, receipt_of
+
+PRIYA = AnsweredBy(name="Priya", channel="form", at=NOON + timedelta(minutes=4))
+
+
+def hero(state: State) -> dict[str, Any]:
+    choice = Choices(state).of("hero", state.item("hero", ""))
+    assert choice is not None
+    return choice
+
+
+def answered(by: AnsweredBy | str) -> Rehearsal:
+    run = waiting()
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=by))
+    run.run()
+    return run
+
+
+def judged(*scores: float, **arguments: Any) -> State:
+    """The state of the waiting run with these scores of a judge."""
+    state = waiting().state
+    item = state.item("hero", "")
+    assert item.request is not None
+    request = replace(item.request, arguments={**item.request.arguments, **arguments})
+    said = [
+        Score(key, score, f"{key} is {score}")
+        for key, score in zip(("studio", "neon"), scores, strict=False)
+    ]
+    return state.with_item("hero", replace(item, request=request, scores=tuple(said)))
+
+
+def test_a_waiting_pick_has_its_question_and_numbered_candidates() -> None:
+    run = waiting()
+    choice = hero(run.state)
+    assert choice["waiting"]
+    assert (choice["mode"], choice["question"]) == ("human", "Which one for hero?")
+    assert [(one["n"], one["key"], one["credits"]) for one in choice["candidates"]] == [
+        (1, "studio", 1),
+        (2, "neon", 1),
+    ]
+    assert (choice["picked"], choice["by"]) == ([], None)
+    check(receipt_of(run))
+
+
+def test_a_decided_pick_says_who_picked_what() -> None:
+    run = answered(PRIYA)
+    choice = hero(run.state)
+    assert (choice["waiting"], choice["picked"]) == (False, ["neon"])
+    assert choice["by"] == {"name": "Priya", "channel": "form", "at": "2026-11-25T12:04:00Z"}
+    assert [one["picked"] for one in choice["candidates"]] == [False, True]
+    check(receipt_of(run))
+
+
+def test_an_early_journal_knows_the_channel_alone() -> None:
+    choice = hero(answered("terminal").state)
+    assert choice["by"] == {"name": None, "channel": "terminal", "at": None}
+    assert choice["picked"] == ["neon"]
+
+
+def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
+    run = past_its_deadline()
+    choice = hero(run.state)
+    assert (choice["waiting"], choice["deadline"]) == (True, "2026-11-25T13:00:00.000Z")
+    check(receipt_of(run))
+
+
+def test_a_pick_without_candidates_has_no_choice() -> None:
+    run = waiting()
+    state = run.state.with_item("hero", replace(run.state.item("hero", ""), request=None))
+    assert Choices(state).of("hero", state.item("hero", "")) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "least", "proposed"),
+    [((4, 8.5), 0, [False, True]), ((7, 7), 0, [True, False]), ((4, 5), 6, [False, False])],
+)
+def test_the_best_score_is_proposed_if_it_is_good_enough(
+    scores: tuple[float, ...], least: float, proposed: list[bool]
+) -> None:
+    judge = {"model": "gemini-2-5-flash-chat", "criteria": ["whole"], "least": least}
+    choice = hero(judged(*scores, judge=judge, mode="judge"))
+    assert [one["proposed"] for one in choice["candidates"]] == proposed
+    assert [one["score"] for one in choice["candidates"]] == list(scores)
+    assert choice["candidates"][0]["reason"] == f"studio is {scores[0]}"
+    assert choice["judge"] == judge
+
+
+def test_what_was_compared_is_the_score_of_each_candidate() -> None:
+    values = {"studio": 0.5, "neon": None}
+    choice = hero(judged(mode="best", values=values))
+    assert [one["score"] for one in choice["candidates"]] == [0.5, None]
+
+
+def test_a_long_text_is_cut() -> None:
+    many = [{"key": "a", "text": "x" * 9000}, {"key": "b", "json": {"line": "Go"}}]
+    first, second = hero(judged(**{"from": many, "mode": "first"}))["candidates"]
+    assert len(first["text"]) == MAX_TEXT
+    assert second["text"] == '{"line":"Go"}'
+
+
+def test_the_summary_of_a_waiting_pick_has_all_that_is_needed_to_answer() -> None:
+    run = past_its_deadline()
+    assert choices(receipt_of(run)) == [
+        "hero waits for an answer: Which one for hero?",
+        "  open until 2026-11-25 13:00 UTC; after that the pick fails",
+        "  1  studio",
+        "  2  neon",
+        "  rivya-flows resume run-1 --answer hero=NUMBER",
+    ]
+
+
+def test_the_summary_of_a_decided_pick_says_who_picked_and_what_the_judge_said() -> None:
+    document = receipt_of(answered(PRIYA))
+    [who] = choices(document)
+    asked = " (Which one for hero?)"
+    assert who == f"hero: neon, picked by Priya in Prefect's form, 2026-11-25 12:04 UTC{asked}"
+    choice = document["steps"][1]["items"][0]["choice"]
+    choice |= {"judge": {"model": "m"}, "judge_error": "half an\nanswer"}
+    choice["candidates"][1] |= {"score": 8.5, "reason": "lit\x1b[2J", "proposed": True}
+    assert choices(document)[1:] == [
+        "  no scores: half an\\nanswer",
+        "  studio",
+        "  neon  8.5 of 10, proposed, picked: lit\\x1b[2J",
+    ]

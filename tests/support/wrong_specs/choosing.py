@@ -1,0 +1,367 @@
+"""Wrong specs: picks, and what a request falls back to."""
+
+from __future__ import annotations
+
+from support.wrong_specs.pieces import HEAD, SCRIPT, STILL, STILLS
+
+_LINES = """\
+  lines:
+    uses: chat
+    foreach: [calm, bold]
+    with: {model: gpt-5-2-chat, message: Hi, expect: {score: number, why: string}}
+"""
+_JUDGE = "judge: {model: gemini-2-5-flash-chat, criteria: [whole]}"
+_ITEMS = "from: '${{ steps.stills.items }}'"
+
+
+def _pick(arguments: str, steps: str = STILLS, more: str = "") -> str:
+    """A spec with a `pick` of these arguments; `more` are keys beside `with`."""
+    return f"{HEAD}steps:\n{steps}  b:\n    uses: pick\n    with: {{{arguments}}}\n{more}"
+
+
+def _of(keys: str) -> str:
+    return _pick(f"{_ITEMS}, {keys}")
+
+
+def _falls_back(written: str, still: str = STILL) -> str:
+    return f"{HEAD}steps:\n{still}    fallback: {written}\n"
+
+
+_WIDE = STILL.replace("lamp}", 'lamp, params: {aspect_ratio: "9:16"}}')
+
+PICKS = {
+    "pick by vote": ("wrong-choice", _of("mode: ☞vote"), "did you mean 'judge'?"),
+    "order of a database": (
+        "wrong-choice",
+        _of("mode: best, by: '${{ 1 }}', order: ☞desc"),
+        "did you mean 'max'?",
+    ),
+    "on_none retry": (
+        "wrong-choice",
+        _of(f"mode: judge, {_JUDGE}, on_none: ☞retry"),
+        "did you mean 'regenerate'?",
+    ),
+    "rounds by another name": (
+        "unknown-key",
+        _of("mode: human, none: {☞max_rounds: 2}"),
+        "did you mean 'rounds'? there are: rounds",
+    ),
+    "least by another name": (
+        "unknown-key",
+        _of("mode: judge, judge: {model: gpt-5-2-chat, criteria: [a], ☞threshold: 5}"),
+        "did you mean 'least'? there are: model, criteria, least",
+    ),
+    "none as a number": ("wrong-type", _of("mode: human, none: ☞2"), "write `none: {rounds: 1}`"),
+    "judge as a model": (
+        "wrong-type",
+        _of("mode: judge, judge: ☞gpt-5-2-chat"),
+        "write `judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`",
+    ),
+    "rounds without end": (
+        "out-of-range",
+        _of("mode: human, none: {rounds: ☞50}"),
+        "write at most 5",
+    ),
+    "by without best": (
+        "needless-key",
+        _of("mode: human, ☞by: '${{ item.credits }}'"),
+        "write `mode: best`, or remove it",
+    ),
+    "order without best": ("needless-key", _of("☞order: min"), "write `mode: best`, or remove it"),
+    "judge with first": ("needless-key", _of(f"☞{_JUDGE}"), "write `mode: judge`, or remove it"),
+    "none with a judge": (
+        "needless-key",
+        _of(f"mode: judge, {_JUDGE}, ☞none: {{rounds: 1}}"),
+        "write `mode: human`, or remove it",
+    ),
+    "sign with best": (
+        "needless-key",
+        _of("mode: best, by: '${{ item.credits }}', ☞sign: true"),
+        "write `mode: human`, or remove it",
+    ),
+    "on_none of a proposal": (
+        "needless-key",
+        _of(f"mode: human, {_JUDGE}, ☞on_none: regenerate"),
+        "write `none:` for the person, `on_timeout: judge`, or remove it",
+    ),
+    "best of nothing": (
+        "missing-key",
+        _of("☞mode: best"),
+        'add `by: "${{ item.json.score }}"`, a number for each candidate',
+    ),
+    "judge that is missing": (
+        "missing-key",
+        _of("☞mode: judge"),
+        "add `judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`",
+    ),
+    "judge that is missing at the deadline": (
+        "missing-key",
+        _of("mode: human, timeout: 1h, ☞on_timeout: judge"),
+        "add `judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`",
+    ),
+    "judge without criteria": (
+        "missing-key",
+        _of("mode: judge, ☞judge: {model: gpt-5-2-chat}"),
+        "add `criteria: [the product is whole]`",
+    ),
+    "by as a name": (
+        "wrong-type",
+        _of("mode: best, by: ☞item.credits"),
+        'write "${{ item.credits }}"',
+    ),
+    "by as a number": (
+        "wrong-type",
+        _of("mode: best, by: ☞5"),
+        'write "${{ item.json.score }}"',
+    ),
+    "by of a text": (
+        "wrong-type",
+        _pick("from: '${{ steps.lines.items }}', mode: best, by: ☞'${{ item.json.why }}'", _LINES),
+        "write `| int` if the text is a number, or `score: number` in `expect`",
+    ),
+    "by of a condition": (
+        "wrong-type",
+        _of("mode: best, by: ☞\"${{ item.style == 'neon' }}\""),
+        "write `1 if … else 0`",
+    ),
+    "by of a picture": (
+        "wrong-type",
+        _of("mode: best, by: ☞'${{ item.asset }}'"),
+        "name a number of the candidate, such as item.json.score",
+    ),
+    "by of a field that is inside json": (
+        "unknown-field",
+        _pick("from: '${{ steps.lines.items }}', mode: best, by: '${{ ☞item.score }}'", _LINES),
+        "write .json.score",
+    ),
+    "by of a loop variable": (
+        "unknown-field",
+        _pick(
+            f"{_ITEMS}, mode: best, by: '${{{{ ☞item.words }}}}'",
+            more="    foreach: [{words: a}, {words: b}]\n",
+        ),
+        "there are: key, style, status, credits, asset, assets, task_id",
+    ),
+    "more than there are": ("wrong-candidates", _of("count: ☞3"), "write at most 2"),
+    "more than a list has": (
+        "wrong-candidates",
+        _pick("from: ['${{ steps.still }}'], count: ☞2", STILL),
+        "write at most 1",
+    ),
+    "none of a list": (
+        "wrong-candidates",
+        _pick("from: ['${{ steps.still }}'], mode: human, none: ☞{rounds: 1}", STILL),
+        'write from: "${{ steps.NAME.items }}", with a step that has matrix, foreach or zip',
+    ),
+    "none of texts": (
+        "wrong-candidates",
+        _pick("from: '${{ steps.lines.items }}', mode: human, none: ☞{rounds: 1}", _LINES),
+        'write from: "${{ steps.NAME.items }}", with a step that has matrix, foreach or zip',
+    ),
+    "none without a prompt": (
+        "wrong-candidates",
+        _pick(
+            "from: '${{ steps.a.items }}', mode: human, none: ☞{}",
+            "  a:\n    uses: generate\n    foreach: [1, 2]\n    with: {model: elevenlabs-dialogue-v3, "
+            "params: {dialogue: [{text: Hi}]}}\n",
+        ),
+        "add `prompt:` to that step, or remove this",
+    ),
+    "none of a fan-out": (
+        "wrong-candidates",
+        _pick(f"{_ITEMS}, mode: human, none: ☞{{}}", more="    foreach: [a, b]\n"),
+        "remove `foreach`, or remove 'none'",
+    ),
+    "on_none of one picture": (
+        "wrong-candidates",
+        _pick(
+            f"from: ['${{{{ steps.still }}}}'], mode: judge, {_JUDGE}, on_none: ☞regenerate", STILL
+        ),
+        'write from: "${{ steps.NAME.items }}", with a step that has matrix, foreach or zip',
+    ),
+    "judge of films": (
+        "wrong-candidates",
+        _pick(
+            "from: '${{ steps.stills.items }}', mode: judge, "
+            "judge: ☞{model: gpt-5-2-chat, criteria: [a]}",
+            STILLS.replace("z-image", "veo3-1-lite"),
+        ),
+        "judge the stills that they are made from, or let a person pick without `judge`",
+    ),
+    "judge of a film among stills": (
+        "wrong-candidates",
+        _pick(
+            "from: ['${{ steps.film }}', '${{ steps.still }}'], mode: judge, "
+            "judge: ☞{model: gpt-5-2-chat, criteria: [a]}",
+            STILL + STILL.replace("still", "film").replace("z-image", "veo3-1-lite"),
+        ),
+        "judge the stills that they are made from, or let a person pick without `judge`",
+    ),
+    "judge that sees nothing": (
+        "chat-cannot",
+        _of("mode: judge, judge: {model: ☞claude-sonnet-4-6-chat, criteria: [a]}"),
+        "pick another model",
+    ),
+    "judge that paints": (
+        "wrong-route",
+        _of("mode: judge, judge: {model: ☞z-image, criteria: [a]}"),
+        "pick a chat model that takes pictures: `rivya-flows models`",
+    ),
+    "judge that nobody knows": (
+        "unknown-model",
+        _of("mode: judge, judge: {model: ☞gpt-5-2-cha, criteria: [a]}"),
+        "did you mean 'gpt-5-2-chat'?",
+    ),
+    "criterion of a picture": (
+        "wrong-type",
+        _of(
+            "mode: judge, judge: {model: gpt-5-2-chat, "
+            "criteria: [☞'${{ steps.stills.items[0].asset }}']}"
+        ),
+        "name one of its fields, such as .url",
+    ),
+    "criterion of an unknown step": (
+        "unknown-step",
+        _of("mode: judge, judge: {model: gpt-5-2-chat, criteria: ['${{ ☞steps.x.text }}']}"),
+        "there are: stills, b",
+    ),
+    "list of several types": (
+        "bad-expect",
+        HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: ☞[string, {a: string}]"),
+        "write [string], or [{name: string}]",
+    ),
+    "type in a list of maps": (
+        "bad-expect",
+        HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: [{a: ☞text}]"),
+        "there are: string, integer, number, boolean",
+    ),
+}
+"""Picks that are not valid."""
+
+FALLBACKS = {
+    "fallbacks": (
+        "unknown-key",
+        f"{HEAD}steps:\n{STILL}    ☞backup: [{{model: seedream-5-lite}}]\n",
+        "did you mean 'fallback'? there are: uses, with, title, matrix, foreach, as, zip, key, "
+        "max_items, if, needs, allow_failures, retry, regenerate, fallback, timeout, "
+        "max_parallel, cache",
+    ),
+    "fallback of a chat": (
+        "needless-key",
+        f"{HEAD}steps:\n{SCRIPT}    ☞fallback: [{{model: gpt-5-2-chat}}]\n",
+        "remove it",
+    ),
+    "fallback that is no list": (
+        "wrong-type",
+        _falls_back("☞{model: seedream-5-lite}"),
+        "write [ ] around it, or `- ` before its first line",
+    ),
+    "fallback that is a model": (
+        "wrong-type",
+        _falls_back("[☞seedream-5-lite]"),
+        "write {model: …}, or what else is different",
+    ),
+    "fallback to nothing": (
+        "missing-key",
+        _falls_back("[☞{}]"),
+        "write what is different, such as {model: seedream-5-lite}, or remove it",
+    ),
+    "fallbacks without end": (
+        "out-of-range",
+        _falls_back(
+            "☞[{prompt: a}, {prompt: b}, {prompt: c}, {prompt: d}, {prompt: e}, {prompt: f}]"
+        ),
+        "write at most 5",
+    ),
+    "fallback with a key of its step": (
+        "unknown-key",
+        _falls_back("[{model: seedream-5-lite, ☞regenerate: 2}]"),
+        "there are: model, prompt, params, references, brand",
+    ),
+    "fallback to an unknown model": (
+        "unknown-model",
+        _falls_back("[{model: ☞seedream-5-lit}]"),
+        "did you mean 'seedream-5-lite'?",
+    ),
+    "fallback to a film": (
+        "wrong-fallback",
+        _falls_back("[{model: ☞veo3-1-lite}]"),
+        "pick a model that makes an image",
+    ),
+    "fallback to a chat": (
+        "wrong-route",
+        _falls_back("[{model: ☞gpt-5-2-chat}]"),
+        "write `uses: chat`",
+    ),
+    "fallback with the parameters of another model": (
+        "unknown-param",
+        _falls_back("[{model: ☞seedream-5-lite}]", _WIDE),
+        "write `params:` in the fallback: without it, that of `with` is taken",
+    ),
+    "fallback with an unknown parameter": (
+        "unknown-param",
+        _falls_back("[{model: seedream-5-lite, params: {☞aspect_ratio: '9:16'}}]", _WIDE),
+        "did you mean 'aspectRatio'? 'seedream-5-lite' takes aspectRatio, quality",
+    ),
+    "fallback with a wrong option": (
+        "bad-option",
+        _falls_back("[{params: {aspect_ratio: ☞9:17}}]"),
+        "did you mean '9:16'? one of 1:1, 4:3, 3:4, 16:9, 9:16",
+    ),
+    "fallback whose prompt is too long": (
+        "prompt-too-long",
+        _falls_back("[{prompt: ☞" + "x" * 1001 + "}]"),
+        "shorten it, or pick another model",
+    ),
+    "fallback for which the prompt is too long": (
+        "prompt-too-long",
+        _falls_back(
+            "[{model: ☞qwen2-image}]",
+            STILL.replace("a lamp", "x" * 900),
+        ),
+        "write `prompt:` in the fallback: without it, that of `with` is taken",
+    ),
+    "fallback that takes no references": (
+        "references-refused",
+        _falls_back(
+            "[{model: ☞z-image}]",
+            STILL.replace("z-image", "nano-banana-2").replace(
+                "a lamp", "a lamp, references: ['https://a.b/c.png']"
+            ),
+        ),
+        "write `references:` in the fallback: without it, that of `with` is taken",
+    ),
+    "fallback to a number": ("wrong-type", _falls_back("[{prompt: ☞5}]"), "put it in quotes"),
+    "fallback to a picture as a prompt": (
+        "wrong-type",
+        f"{HEAD}steps:\n{STILLS}{STILL}    fallback: [{{prompt: ☞'${{{{ steps.stills.assets }}}}'}}]\n",
+        "write `| join(', ')`, or pick one item with [0]",
+    ),
+    "fallback to an unknown input": (
+        "unknown-input",
+        _falls_back("[{prompt: '${{ ☞inputs.word }}'}]"),
+        "the spec has no inputs",
+    ),
+    "fallback to a name without braces": (
+        "missing-dollar",
+        f"{HEAD}steps:\n{SCRIPT}{STILL}    fallback: [{{prompt: ☞steps.script.text}}]\n",
+        "write ${{ steps.script.text }}",
+    ),
+    "fallback on what a backup cannot read": (
+        "useless-condition",
+        HEAD
+        + "steps:\n"
+        + STILL.replace("still", "film")
+        + "  backup:\n    uses: generate\n    if: ${{ ☞steps.film.status == 'failed' }}\n"
+        + "    with: {model: z-image, prompt: a}\n"
+        + "    fallback: [{prompt: 'like ${{ steps.film.task_id }}'}]\n",
+        "read nothing of 'film' but its status, or move the step to `on_failure`",
+    ),
+    "fallback to itself": (
+        "cycle",
+        f"{HEAD}steps:\n{STILL.replace('  still', '  ☞still')}"
+        "    fallback: [{prompt: '${{ steps.still.task_id }}'}]\n",
+        "remove that reference",
+    ),
+}
+"""Alternatives that are not valid."""
