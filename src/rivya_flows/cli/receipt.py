@@ -53,7 +53,8 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
-    from rivya_flows.ledger.summary import films, sentence, troubles
+    from rivya_flows.ledger.phrases import model_of
+    from rivya_flows.ledger.summary import choices, films, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
     show(f"{document['status']}: {sentence(document)}", "")
@@ -61,7 +62,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         [
             row["at"],
             f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
-            row["model"] or "",
+            model_of(row),
             row["status"],
             f"{row['held']} held" if row["final"] is None else str(row["final"]),
             row["task_id"] or "",
@@ -69,8 +70,9 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         for row in document["ledger"]
     ]
     print_table(["bought", "for", "model", "status", ">credits", "task"], rows)
-    if made := films(document):
-        show("", *made)
+    for lines in (choices(document), films(document)):
+        if lines:
+            show("", *lines)
     show("", f"credits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)

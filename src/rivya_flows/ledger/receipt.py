@@ -190,5 +190,6 @@ def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[
         "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),
+        **({"alternative": item.alternative} if uses == "generate" else {}),
         **({name: outputs.get(name) for name in _RENDERED} if uses in CUT_STEPS else {}),
     }

@@ -100,6 +100,7 @@ def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:
         "step": event.step,
         "key": event.key,
         "n": event.n,
+        "alternative": event.alternative,
         "route": event.route,
         "model": body.get("model"),
         "idempotency_key": event.idempotency_key,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from rivya_flows.planning.expansion.run_scope import fields_of
 from rivya_flows.planning.queue.actions import Buy
@@ -46,7 +45,7 @@ steps:
   patient:
     uses: generate
     needs: [film]
-    if: ${{ steps['film'].status == 'failed' }}
+    if: ${{ steps['film'].status != 'completed' }}
     with: {model: z-image, prompt: another lamp}
 outputs:
   film: ${{ steps.film.asset | default(steps.backup.asset) }}

@@ -26,7 +26,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("success", "succeeded", "successful", "done", "finished", "ok"), "completed"),
     **dict.fromkeys(("failure", "error", "errored", "crashed"), "failed"),
 }
-_EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with")
+_EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with", "fallback")
 _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 """Whether an operator holds where its two sides agree."""
 

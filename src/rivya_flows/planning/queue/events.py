@@ -162,6 +162,7 @@ class PurchaseIntended(OfPurchase):
 
     Attributes:
         reserve: Credits reserved in the budget of the run.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
@@ -170,6 +171,7 @@ class PurchaseIntended(OfPurchase):
     body: str
     reserve: int
     at: datetime
+    alternative: int = 0
 
 
 class PurchaseAccepted(OfPurchase):
