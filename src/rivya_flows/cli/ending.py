@@ -112,6 +112,7 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
         many = len(question.choices) > _MANY
         for choice in question.choices[:1] if many else question.choices:
             answer = shlex.quote(f"{name_of(question)}={choice}")
+            more = f"  # or another of the {len(question.choices)}" if many else ""
             lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
     for question in (one for one in questions if one.rounds_left):
         none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")
