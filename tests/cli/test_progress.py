@@ -98,6 +98,20 @@ def test_a_job_that_is_bought_again_is_announced() -> None:
     assert "stills[neon]: the job failed (it failed); buying another" in lines
 
 
+def test_a_model_that_steps_in_is_announced_with_the_reason() -> None:
+    fallback = "    fallback: [{model: seedream-5-lite}, {prompt: A lamp}]\n    matrix: {style"
+    spec = SPEC.replace("    matrix: {style", fallback)
+    lines = list(told(rehearsed(spec, NaiveService(failing_models={"seedream-5-lite"})).journal))
+    assert not any("falling back" in line for line in lines)
+    service = NaiveService(refusing_models={"z-image"}, failing_models={"seedream-5-lite"})
+    lines = list(told(rehearsed(spec, service).journal))
+    first = "stills[neon]: z-image refused the request (no); falling back to seedream-5-lite"
+    assert first in lines
+    assert "stills[neon]: seedream-5-lite failed (it failed); falling back to z-image" in lines
+    end = "z-image: no; seedream-5-lite: it failed; z-image: no"
+    assert f"stills[neon] failed: {end}" in lines
+
+
 def test_a_resumed_run_says_what_is_done() -> None:
     run = rehearsed()
     begun = len(run.journal)

@@ -17,6 +17,7 @@ from rivya_flows.planning.queue.events import (
     JobEnded,
     PurchaseAccepted,
 )
+from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, changed_items, step_status
@@ -60,6 +61,8 @@ def _line(event: Event, state: State) -> str | None:
         if item.judge_error is not None:
             return f"{name}: {item.judge_error}"
         return f"{name} answered in the wrong shape; asking again"
+    if instead := bought_instead(event, state):
+        return instead
     if isinstance(event, JobEnded) and event.status == "failed":
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:

@@ -129,6 +129,25 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="an address may be anything",
         ),
         pytest.param(
+            PICTURE + '}, fallback: [{prompt: x}, {model: "${{ inputs.word }}"}]',
+            {"word": "z-imag"},
+            "a: fallback 2: unknown model 'z-imag'",
+            id="a model of a fallback",
+        ),
+        pytest.param(
+            PICTURE + '}, fallback: [{model: "${{ inputs.word }}"}]',
+            {"word": "veo3-1-lite"},
+            "a: fallback 1: 'veo3-1-lite' makes video, and the step image",
+            id="a fallback that makes other media",
+        ),
+        pytest.param(
+            PICTURE + "}, fallback: [{model: nano-banana, prompt: x, references: "
+            "[\"${{ steps.stills.by['old'].asset }}\"]}]",
+            {},
+            "a: steps.stills.by has no 'old'; it has: neon, noir",
+            id="a member in a fallback",
+        ),
+        pytest.param(
             'uses: chat, with: {model: gpt-5-2-chat, message: "${{ steps.script.text }}", '
             'reasoning_effort: "${{ inputs.word }}"}',
             {"word": "huge"},

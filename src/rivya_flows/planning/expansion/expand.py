@@ -111,6 +111,8 @@ def _plan_step(
             whose = "its condition" if guard is step else f"the condition of {guard.id}"
             skipped = f"{whose} is false for these inputs"
     itemwise = _itemwise(space, step)
+    if itemwise is not None and not planned[itemwise].step.fans_out:
+        itemwise = None  # what a pick chose is a list of its outputs
     items: tuple[PlannedItem, ...] | None
     if not step.fans_out:
         items = (PlannedItem("", {}),)
