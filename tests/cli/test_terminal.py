@@ -40,6 +40,10 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
     ]
 
 
+def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
+    assert question_lines(replace(HERO, choices=("0", "1")), {})[1:] == ["    0", "    1"]
+
+
 def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
     scores = {
         "studio": Score("studio", 7.5, "clear\x1b[2J\nlabel"),

@@ -224,7 +224,10 @@ def _itemwise(space: Space, step: Step) -> str | None:
 
 
 def _items_of(space: Space, value: Any) -> str | None:
-    """The step in a value of the form ``${{ steps.NAME.items }}``; else None."""
+    """The step with a fan-out in a value of the form ``${{ steps.NAME.items }}``; else None.
+
+    A pick has `items` too, which are no items of its own.
+    """
     if not isinstance(value, str):
         return None
     written = value.strip()
@@ -232,7 +235,8 @@ def _items_of(space: Space, value: Any) -> str | None:
         return None
     inner = written[3:-2].strip()
     parts = inner.split(".")
-    if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
+    source = space.workflow.all_steps.get(parts[1]) if len(parts) == 3 else None
+    if parts[0] == "steps" and parts[2:] == ["items"] and source is not None and source.fans_out:
         return inlined_name(space.id, parts[1])
     return None
 
