@@ -110,6 +110,7 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
             lines.append(command(run_id, question))
             continue
         many = len(question.choices) > _MANY
+        more = f"  # or another of the {len(question.choices)}" if many else ""
         for choice in question.choices[:1] if many else question.choices:
             answer = shlex.quote(f"{name_of(question)}={choice}")
             more = f"  # or another of the {len(question.choices)}" if many else ""
