@@ -23,6 +23,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseUncertain,
     RunEnded,
 )
+from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.state import State
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -38,6 +39,8 @@ def log_events(logger: Logger, then: Listener) -> Listener:
         if line is not None and (words := line(event)):
             level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
             logger.log(level, "%s", words)
+        if instead := bought_instead(event, state):
+            logger.warning("%s", instead)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)

@@ -10,7 +10,7 @@ from typing import Any
 from rivya_flows.assets import Asset, assets_in, rendered_as
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import candidate_facts, chosen, films, told, troubles
 from rivya_flows.planning.markdown import gallery, link, quotation, table, text
@@ -97,7 +97,7 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
     rows = [
         (
             label(row["step"], row["key"]),
-            row["model"] or "",
+            model_of(row),
             row["status"],
             "" if row["reserved"] is None else row["reserved"],
             "" if row["final"] is None else row["final"],

@@ -136,3 +136,11 @@ def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
 def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:
     told = sentence(ended_in("completed", stills=["completed", "failed"]))
     assert told == "1 of 2 stills; 4 credits"
+
+
+def test_several_choices_are_one_command_and_none_of_them_is_another() -> None:
+    hero = Question("hero", "", "Which?", ("a b", "c", "d"), count=2, rounds_left=1)
+    assert commands("run-1", [hero]) == (
+        "rivya-flows resume run-1 --answer 'hero=a b,c'  # or others of the 3",
+        "rivya-flows resume run-1 --answer 'hero=none: what should be different'",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import click
 import pytest
 
 from rivya_flows.cli.failures import explain
+from rivya_flows.cli.groups import Group
 from rivya_flows.cli.main import COMMANDS, program
 from rivya_flows.errors import (
     APIConnectionError,
@@ -151,12 +153,14 @@ def test_problems_come_with_caret_and_count() -> None:
         column=5,
         source="    stpes:",
     )
-    assert explain(SpecError((problem,))).lines == (
+    failure = explain(SpecError((problem,)))
+    assert failure.problems == (problem,)
+    assert failure.lines == ("error: 1 problem found",)
+    assert problem.lines == (
         "a.yaml:3:5: unknown key 'stpes' [unknown-key]",
         "      stpes:",
         "      ^",
         "  hint: steps",
-        "error: 1 problem found",
     )
 
 
@@ -219,3 +223,46 @@ def in_a_process(arguments: list[str], *, stdout: IO[str]) -> subprocess.Complet
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(("chek",), "check"), (("cache", "lst"), "ls"), (("sandbox", "srve"), "serve")],
+)
+def test_a_mistyped_command_is_told_what_was_meant(
+    call: Terminal, typed: tuple[str, ...], meant: str
+) -> None:
+    said = call(*typed)
+    assert said.code == 2
+    assert f"Did you mean {meant!r}?" in said.err
+
+
+def test_the_list_of_commands_cuts_no_sentence() -> None:
+    for name, command in commands():
+        if isinstance(command, Group):
+            help_text = command.get_help(click.Context(command, info_name=name, terminal_width=60))
+            assert "..." not in help_text.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"), [("rivya-flows ch", "check"), ("rivya-flows run --b", "--budget")]
+)
+def test_a_shell_completes_commands_and_options(typed: str, word: str) -> None:
+    asked = {
+        "_RIVYA_FLOWS_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv = ['rivya-flows']; from rivya_flows.cli.main import main; main()",
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **asked},
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [f"plain,{word}"]

@@ -1,10 +1,19 @@
-"""Tables on stdout."""
+"""Tables, paths and problems, as a person at a terminal sees them."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
 import pytest
 
-from rivya_flows.cli.output import MOST_DRAWN, Cell, print_table
+from rivya_flows.cli.output import MOST_DRAWN, Cell, located, print_table
 
 
 def test_a_long_table_looks_like_a_short_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,3 +29,51 @@ def test_a_long_table_looks_like_a_short_one(capsys: pytest.CaptureFixture[str])
     long = capsys.readouterr().out.splitlines()
     assert long[:4] == short
     assert len(long) == 1 + 3 * MOST_DRAWN
+
+
+def in_terminal(code: str, folder: Path, columns: int = 60, **variables: str) -> list[str]:
+    """What some Python prints in a terminal of so many columns, with its colours."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    command = [sys.executable, "-c", f"from rivya_flows.cli.output import *\n{code}"]
+    subprocess.run(
+        command, stdout=theirs, stderr=theirs, cwd=folder, env=environment, check=True, timeout=60
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        return terminal.read1().decode().splitlines()
+
+
+def test_a_path_is_not_broken_where_a_terminal_is_narrow(tmp_path: Path) -> None:
+    near = tmp_path / "runs" / "run-1" / "contact-sheet.html"
+    far = Path("/elsewhere") / ("x" * 40) / "receipt.json"
+    code = "".join(
+        f"show(*located({label!r}, {str(value)!r}))\n"
+        for label, value in [("sheet  ", near), ("receipt  ", far), ("text  ", "a " * 40)]
+    )
+    shown = in_terminal(code, tmp_path)
+    assert shown[:3] == ["sheet  runs/run-1/contact-sheet.html", "receipt", f"    {far}"]
+    assert shown[3].startswith("text  a a")
+    assert in_terminal(code, tmp_path, columns=200)[0] == f"sheet  {near}"
+
+
+def test_a_path_in_a_pipe_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 200)
+    assert located("sheet  ", path) == (f"sheet  {path}",)
+
+
+PROBLEM = """
+from rivya_flows.diagnostics import Diagnostic
+tell_problem(Diagnostic("a-code", "wrong\\x1b[31m", "right", file="a.yaml", line=1, column=3, source="a: b"))
+"""
+
+
+def test_problems_have_colours_in_a_terminal_that_wants_them(tmp_path: Path) -> None:
+    coloured = in_terminal(PROBLEM, tmp_path, NO_COLOR="")
+    assert coloured[0] == "\x1b[1ma.yaml:1:3: wrong\\x1b[31m [a-code]\x1b[0m"
+    assert coloured[2] == "\x1b[31m\x1b[1m    ^\x1b[0m"
+    assert coloured[3] == "\x1b[36m  hint: right\x1b[0m"
+    plain = in_terminal(PROBLEM, tmp_path, NO_COLOR="1")
+    assert plain == ["a.yaml:1:3: wrong\\x1b[31m [a-code]", "  a: b", "    ^", "  hint: right"]
+    assert in_terminal(PROBLEM, tmp_path, NO_COLOR="", TERM="dumb") == plain

@@ -50,6 +50,20 @@ def test_plan_prices_each_item_and_spends_nothing(call: Terminal, service: Sandb
     assert ledger(service.data)["generations"] == []
 
 
+def test_plan_names_the_models_that_may_step_in(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "version: 1\nname: shot\nsteps:\n  still:\n    uses: generate\n"
+        "    with: {model: z-image, prompt: A lamp}\n"
+        "    fallback: [{model: seedream-5-lite}, {model: nano-banana}]\n"
+    )
+    models = ["seedream-5-lite", "nano-banana"]
+    document = call("plan", spec, "--json").document
+    assert document["credits"] == {"min": 1, "max": 10}
+    assert document["steps"][0]["items"][0]["fallback"] == models
+    assert f"up to 9 more with its fallbacks: {', '.join(models)}" in call("plan", spec).out
+
+
 def test_plan_is_a_table_with_the_assumptions_below(call: Terminal) -> None:
     said = call("plan", SPECS / "social-set.yaml")
     assert said.code == 0

@@ -21,10 +21,12 @@ from rivya_flows.language.workflow import (
     ComposeWith,
     Concurrency,
     Deploy,
+    Fallback,
     GenerateWith,
     Included,
     IncludeWith,
     Input,
+    JudgeWith,
     LayoutWith,
     NotifyWith,
     PickWith,
@@ -193,6 +195,18 @@ LOOPS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([
     {"foreach": [1, {"key": "x"}], "as_": "shot", "max_items": 5},
     {"zip_": {"a": [1, 2], "b": ["x", None]}, "key": "${{ zip.a }}"},
 ])  # fmt: skip
+JUDGE = JudgeWith(model="gpt-5-2-chat", criteria=("whole", "${{ 1 }} lamp"), least=2.5)
+CHOICES: st.SearchStrategy[dict[str, Any]] = st.sampled_from([
+    {},
+    {"mode": "best", "by": "${{ item.key | length }}", "order": "min", "count": 2},
+    {"mode": "judge", "judge": JUDGE, "on_none": "fail"},
+    {"mode": "human", "judge": JUDGE, "timeout": 90, "on_timeout": "judge", "sign": True},
+    {"mode": "${{ 'first' }}", "by": "${{ 1 }}", "judge": JUDGE, "question": "no"},
+])  # fmt: skip
+FALLBACKS = st.sampled_from([
+    (),
+    (Fallback(prompt="no"), Fallback(model="seedream-5-lite", params={}, brand=False)),
+])  # fmt: skip
 SECONDS = st.none() | st.floats(0.5, 1000)
 
 
@@ -200,15 +214,19 @@ SECONDS = st.none() | st.floats(0.5, 1000)
 def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
     """A step that check accepts, with any texts and numbers in it."""
     lines = TEXTS.map(lambda text: f"x{text}")
-    kind = draw(st.sampled_from(["generate", "chat", "compose", "clips", "layout", "notify"]))
+    kinds = ["generate", "chat", "pick", "compose", "clips", "layout", "notify"]
+    kind = draw(st.sampled_from(kinds))
     arguments: Any
     match kind:
         case "generate":
             params = draw(st.sampled_from([{}, {"aspect_ratio": "9:16"}]))
             arguments = GenerateWith(model="z-image", prompt=draw(lines), params=params)
         case "chat":
-            expect = draw(st.sampled_from([None, {"a": "string", "b": ["integer"], "c": {"d": "boolean"}}]))  # fmt: skip
+            expect = draw(st.sampled_from([None, {"a": "string", "b": ["integer"], "c": [{"d": "boolean"}]}]))  # fmt: skip
             arguments = ChatWith(model="gemini-2-5-flash-chat", message=draw(lines), expect=expect)
+        case "pick":
+            picture = {"asset": {"kind": "image", "url": "https://a.example/b.png"}}
+            arguments = PickWith(from_=[picture, {**picture, "key": draw(lines)}], **draw(CHOICES))
         case "compose":
             fit = draw(st.sampled_from(["hold", "loop", "cut"]))
             loudness = draw(st.floats(-40, -5))
@@ -230,6 +248,7 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
             arguments = NotifyWith(url="https://a.example/b", body=draw(JSON))
     some = {
         "regenerate": draw(st.integers(0, 3)),
+        "fallback": draw(FALLBACKS) if kind == "generate" else (),
         "timeout": draw(SECONDS),
         "retry": Retry(attempts=draw(st.integers(1, 20)), patience=draw(SECONDS)),
         "max_parallel": draw(st.none() | st.integers(1, 9)),

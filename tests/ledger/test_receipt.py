@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.events import (
     PurchaseIntended,
@@ -70,6 +71,32 @@ def test_every_beginning_of_a_journal_has_a_receipt() -> None:
         document = receipt(entries[:length])
         check(document)
         assert document["credits"]["spent"] == replay(rehearsal.journal[:length]).spent
+
+
+def test_rows_and_items_tell_which_fallback_they_are() -> None:
+    text = """
+version: 1
+name: shots
+steps:
+  stills:
+    uses: generate
+    foreach: [a, b]
+    with: {model: z-image, prompt: "lamp ${{ item }}"}
+    fallback: [{model: seedream-5-lite}]
+  words:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: Hello}
+"""
+    rehearsal = Rehearsal(frozen(text), NaiveService(refusing_models={"z-image"}))
+    rehearsal.take_up()
+    rehearsal.run()
+    document = receipt_of(rehearsal)
+    check(document)
+    of_a = [row for row in document["ledger"] if row["key"] == "a"]
+    assert [model_of(row) for row in of_a] == ["z-image", "seedream-5-lite (fallback 1)"]
+    stills, words = (step["items"] for step in document["steps"])
+    assert [model_of(item) for item in stills] == ["seedream-5-lite (fallback 1)"] * 2
+    assert "alternative" not in words[0]
 
 
 def test_a_run_of_nothing_but_its_start_has_a_receipt() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -106,6 +106,8 @@ class NaiveService:
         failing: Share of jobs that fail, 0 to 1.
         refusing: Share of purchases that are refused, 0 to 1.
         rambling: Share of chat answers without the asked shape, 0 to 1.
+        failing_models: Models whose jobs all fail.
+        refusing_models: Models whose requests are all refused.
         judged: Keys of the candidates that each session was told.
     """
 
@@ -114,6 +116,8 @@ class NaiveService:
     failing: float = 0.0
     refusing: float = 0.0
     rambling: float = 0.0
+    failing_models: Collection[str] = ()
+    refusing_models: Collection[str] = ()
     bodies: dict[str, str] = field(default_factory=dict)
     charges: dict[str, int] = field(default_factory=dict)
     judged: dict[str, list[str]] = field(default_factory=dict)
@@ -122,13 +126,21 @@ class NaiveService:
         """The same for a key whenever it is asked, as a service that replays answers."""
         return random.Random(f"{self.seed}{what}{key}").random() < share
 
+    def fails(self, key: str) -> bool:
+        """Whether the job of a purchase fails."""
+        named = json.loads(self.bodies[key])["model"]
+        return named in self.failing_models or self.chance(key, self.failing, "fail")
+
     def take(self, buy: Buy) -> int | None:
         """Charges once for a key; None where it refuses."""
+        named = json.loads(buy.body)["model"]
+        if named in self.refusing_models:
+            return None
         if self.chance(buy.idempotency_key, self.refusing, "refuse"):
             return None
         known = self.bodies.setdefault(buy.idempotency_key, buy.body)
         assert known == buy.body, "other bytes under the same key"
-        model = shipped().models[json.loads(buy.body)["model"]]
+        model = shipped().models[named]
         return self.charges.setdefault(
             buy.idempotency_key, int(model.base_credits or 0) + self.extra
         )
@@ -250,6 +262,7 @@ class Rehearsal:
                 body=action.body,
                 reserve=action.reserve,
                 at=NOON,
+                alternative=action.alternative,
             )
         charged = self.service.take(action)
         if charged is None:
@@ -272,7 +285,7 @@ class Rehearsal:
     def _collect(self, action: Collect) -> Generator[Event]:
         of = {"step": action.step, "key": action.key}
         key = action.task_id.removeprefix("task_")
-        failed = self.service.chance(key, self.service.failing, "fail")
+        failed = self.service.fails(key)
         if failed:
             self.service.charges[key] = 0
         if not action.settled:

@@ -37,11 +37,13 @@ steps:
     allow_failures: 30
     {limit}
     with: {{model: {model}, prompt: "line ${{{{ item }}}}"{params}}}
+    {fallback}
   stills:
     uses: generate
     matrix: {{n: [1, 2, 3, 4, 5], m: [a, b]}}
     allow_failures: 6
     with: {{model: z-image, prompt: "the same lamp"}}
+    fallback: [{{model: seedream-5-lite}}]
   redrawn:
     uses: generate
     foreach: ${{{{ steps.stills.items }}}}
@@ -51,6 +53,9 @@ steps:
       model: nano-banana
       prompt: "again ${{{{ item.key }}}}"
       references: ["https://e.example/one.png", "https://e.example/${{{{ item.key | upper }}}}.png"]
+    fallback:
+      - {{model: seedream-5-lite}}
+      - {{prompt: the same lamp, references: [], model: z-image}}
   hero:
     uses: pick
     with:
@@ -66,6 +71,7 @@ steps:
       mode: judge
       count: 2
       judge: {{model: gpt-5-2-chat, criteria: [short], least: {least}}}
+      on_none: {on_none}
   film:
     uses: generate
     with: {{model: veo3-1-lite, prompt: push, references: ["${{{{ steps.hero.asset }}}}"]}}
@@ -79,10 +85,11 @@ finally:
     foreach: [x, y]
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
-"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length,
-picks and judges, candidates that are bought again."""
+"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, fallbacks, limits, prices by length,
+picks whose candidates may be bought again, and judges."""
 
-_JUDGE = "on_timeout: judge\n      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"
+_JUDGE = """on_timeout: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"""
 
 
 def everything(chance: random.Random) -> WildRun:
@@ -93,6 +100,7 @@ def everything(chance: random.Random) -> WildRun:
         cache=chance.choice(["", "cache: spec"]),
         budget=chance.choice(["", f"budget: {{credits: {credits}, on_exceed: {on_exceed}}}"]),
         items=", ".join("x" * chance.randrange(1, 900) for _ in range(chance.randrange(1, 12))),
+        fallback=chance.choice(["", "fallback: [{prompt: a shorter line}, {prompt: the last}]"]),
         limit=chance.choice(["", "max_parallel: 3", "regenerate: 1"]),
         model="elevenlabs-turbo-2-5" if by_length else "kling-2-6",
         params=", params: {voice: TX3LPaxmHKxFdv7VOQHJ}"
@@ -100,6 +108,7 @@ def everything(chance: random.Random) -> WildRun:
         else ', params: {duration: "10"}',
         judge=chance.choice(["on_timeout: first", _JUDGE]),
         least=chance.choice([0, 6, 9.5]),
+        on_none=chance.choice(["fail", "regenerate"]),
     )
     service = NaiveService(
         seed=chance.randrange(1000),

@@ -82,7 +82,9 @@ def _result(
     request = item.request
     if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
         return
-    made = item.purchases or not (request.model or item.cached)
+    # An item that fell back may have failed purchases and outputs from the cache.
+    made = not item.cached and (item.purchases or not request.model)
     if made and request.request_hash:
         name = claimed_hash(run.current(), step_id, item)
-        yield NewResult(name, run.run_id, item.outputs or {}, item.credits, replace)
+        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
+        yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)

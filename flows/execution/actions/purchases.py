@@ -70,6 +70,7 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             body=action.body,
             reserve=action.reserve,
             at=run.clock(),
+            alternative=action.alternative,
         )
     of = {"step": action.step, "key": action.key, "n": action.n}
     if action.route == "function":

@@ -35,3 +35,9 @@ def test_a_shot_leaves_out_what_a_camera_cannot_see() -> None:
     shot = json.loads(reply(asking(message, {"visual": "string"}), []))["visual"]
     assert "brushed steel" in shot
     assert not re.search(r"₹|free|keeps", shot)
+
+
+def test_known_details_of_an_english_brief_are_in_its_hindi_copy() -> None:
+    message = "A 12-word narration in Hindi for Aurora lamp: Warm light, quiet evening"
+    spoken = json.loads(reply(asking(message, {"narration": "string"}), []))["narration"]
+    assert "गुनगुनी रोशनी, शांत शाम" in spoken

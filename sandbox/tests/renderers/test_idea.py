@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from rivya_sandbox.renderers.drawings import PACKET, SCREEN
 from rivya_sandbox.renderers.idea import imagine
+from rivya_sandbox.renderers.still import draw
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
@@ -89,3 +92,20 @@ def test_the_colour_of_a_light_is_not_that_of_the_thing() -> None:
     assert not imagine("A diya in golden light, golden hour", 0).colours
     assert imagine("A diya in golden light", 0).names_colours
     assert len(imagine("A blue diya in golden light", 0).colours) == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject"),
+    [
+        ("A coffee packet on a table", ("glyph", PACKET)),
+        ("A cup of coffee beside a window", ("turned", "cup")),
+        ("A fintech app on a phone", ("glyph", SCREEN)),
+        ("A phone on a desk", ("glyph", "📱")),
+        ("A dog and a banking app", ("glyph", "🐶")),
+    ],
+)
+def test_a_packet_and_the_front_of_a_phone_are_things_of_their_own(
+    prompt: str, subject: tuple[str, str]
+) -> None:
+    assert imagine(prompt, 1).subject == subject
+    assert np.ptp(np.asarray(draw(prompt, 1, (64, 64)))) > 60

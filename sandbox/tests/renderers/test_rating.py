@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 from PIL import Image
 
 from rivya_sandbox.renderers.rating import Scale, reviews_of, scale_of
@@ -88,3 +89,16 @@ def test_without_pictures_the_numbered_texts_are_and_criteria_are_none() -> None
 )
 def test_else_the_text_that_is_asked_about_is_judged(message: str) -> None:
     assert reviews_of(message, []) == (of_text("Warm light, gently"),)
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=40), max_size=4))
+def test_every_message_has_a_candidate_and_every_score_is_on_the_scale(
+    message: str, lines: list[str]
+) -> None:
+    counted = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    reviews = reviews_of(f"{message}\n{counted}", [])
+    scale = scale_of(message) or Scale(0, 10)
+    assert reviews
+    for review in reviews:
+        assert scale.low <= scale.score(review.merit) <= scale.high
+        assert review.reason

@@ -39,6 +39,7 @@ class Observer:
 
     Attributes:
         notify: Is told lines for a person.
+        begins: Is told the id of the run, which is in the store from now on and can be resumed.
         listen: Is told each event.
         rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
@@ -49,6 +50,7 @@ class Observer:
     """
 
     notify: Callable[[str], object] = lambda _: None
+    begins: Callable[[str], object] = lambda _: None
     listen: Listener = ignore_event
     rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
@@ -82,6 +84,7 @@ async def execute(
         RivyaFlowsError: It could not be executed to an end of its own.
         asyncio.CancelledError: It was cancelled, and the observer does not absorb that.
     """
+    observer.begins(run_id)
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)

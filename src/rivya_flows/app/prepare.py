@@ -97,7 +97,12 @@ class Prepared:
 
 
 async def prepare_here(
-    context: RunContext, request: RunRequest, run_id: str, *, starts: bool
+    context: RunContext,
+    request: RunRequest,
+    run_id: str,
+    *,
+    starts: bool,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> Prepared:
     """Checks and prices a run with the models and the balance of this moment; buys nothing.
 
@@ -106,6 +111,7 @@ async def prepare_here(
         request: The run.
         run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there.
+        notify: Is told of a service that does not answer.
 
     Raises:
         SpecError: The spec or an input is wrong.
@@ -116,7 +122,7 @@ async def prepare_here(
         shared_secret,
     )  # a plan without a service opens no database
 
-    async with context.client() as client:
+    async with context.first_client(notify) as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
         await context.recall_durations(client)

@@ -143,7 +143,7 @@ async def _unpaid(
     budget = raised[0] if raised else options.budget
     wanted = RunOptions(budget, options.regenerate, options.resubmit)
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
-    async with context.client() as client:
+    async with context.first_client(notify) as client:
         balance = (await client.credits.retrieve()).current_credits
     left = remaining(state, balance, context.look_up, resumed)
     if left.verdict == "ok" or not left.under_way:

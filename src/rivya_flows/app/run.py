@@ -33,7 +33,9 @@ async def plan(
     """
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=notify) as context:
-        return (await prepare_here(context, request, "run-plan", starts=False)).estimate
+        return (
+            await prepare_here(context, request, "run-plan", starts=False, notify=notify)
+        ).estimate
 
 
 async def run(
@@ -66,7 +68,7 @@ async def run(
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
         run_id = new_run_id(datetime.now(UTC))
-        ready = await prepare_here(context, request, run_id, starts=True)
+        ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
         refuse_over(ready.estimate)
         folder = make_folder(out.expanduser().absolute() / run_id)
         context.journal.create(ready.frozen, folder)

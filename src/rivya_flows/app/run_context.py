@@ -6,8 +6,8 @@ import asyncio
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from rivya_flows.store.database import make_patient
 from rivya_flows.store.job_durations import recent_durations
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
+
+SILENT_SECONDS = 3.0
+"""A person hears of a service that has not answered for so long."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,21 @@ class RunContext:
             poll_seconds=self.service.poll_seconds,
             requests_per_second=self.service.requests_per_second,
         )
+
+    @asynccontextmanager
+    async def first_client(self, notify: Callable[[str], object]) -> AsyncIterator[RivyaClient]:
+        """A client for the first requests of a command, which tells who does not answer.
+
+        Repeating them takes up to a minute.
+        """
+        loop, address = asyncio.get_running_loop(), self.service.base_url
+        words = f"no answer from {address} within {SILENT_SECONDS:g} s; it is tried again"
+        told = loop.call_later(SILENT_SECONDS, notify, words)
+        try:
+            async with self.client() as client:
+                yield client
+        finally:
+            told.cancel()
 
     async def recall_durations(self, client: RivyaClient) -> None:
         """Tells a client how long jobs took in earlier runs: it polls when they usually end.

@@ -11,7 +11,7 @@ from rivya_flows.cli.ending import commands, resume_options
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
-from rivya_flows.cli.output import Cell, print_json, print_table, show, tell
+from rivya_flows.cli.output import Cell, located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
@@ -127,7 +127,7 @@ def _print_rows(result: BatchResult) -> None:
         spent = f"{batch.spent} of {batch.budget} budget credits"
     saved = f", {result.saved} saved" if result.saved else ""
     show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
-    show(f"summary {result.summary_path}")
+    show(*located("summary ", result.summary_path))
 
 
 def _next_steps(result: BatchResult) -> Iterator[str]:

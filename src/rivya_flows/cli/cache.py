@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli.groups import Group
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, print_table, show, size_of
 from rivya_flows.errors import UsageError
@@ -25,7 +26,7 @@ _LONGEST = 36_500
 """Days; no result is that old."""
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
     """List or delete the results that `cache: spec` uses."""
 

@@ -136,8 +136,7 @@ def _row(param: Param) -> list[str]:
 
 def _values(param: Param) -> str:
     if param.options:
-        more = len(param.options) - 12
-        return ", ".join(param.options[:12]) + (f", … ({more} more)" if more > 0 else "")
+        return ", ".join(param.options)
     if param.min is None and param.max is None:
         return ""
     bounds = [

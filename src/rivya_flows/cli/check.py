@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rivya_flows.cli.failures import WRONG, counted
-from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
 
 
 @click.command()
@@ -32,11 +32,11 @@ def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:
         return WRONG if problems else 0
     for path, workflow, own in found:
         for problem in own:
-            tell(*problem.lines)
+            tell_problem(problem)
         if workflow is not None:
             count = len(workflow.all_steps)
             steps = f"{count} step{'' if count == 1 else 's'}"
             show(f"{path}: ok ({steps}, catalogue of {catalogue.date}, {catalogue.source})")
     if problems:
-        tell(f"error: {counted(len(problems))}")
+        tell_styled(f"error: {counted(len(problems))}", fg="red")
     return WRONG if problems else 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
-from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
@@ -61,9 +61,9 @@ def _result(report: RunReport) -> Iterator[str]:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
         # Further lines of a text are indented, so that none passes for a line of ours.
         for index, line in enumerate("\n".join(lines).replace("\r\n", "\n").split("\n")):
-            yield f"  {'' if index else name:<14}{line}"
-    yield f"  {'contact sheet':<14}{report.sheet_path}"
-    yield f"  {'receipt':<14}{report.receipt_path}"
+            yield from located(f"  {'' if index else name:<14}", line)
+    yield from located(f"  {'contact sheet':<14}", report.sheet_path)
+    yield from located(f"  {'receipt':<14}", report.receipt_path)
     yield f"  {'credits':<14}{wallet(receipt['credits'])}"
     for line in troubles(receipt):
         yield f"  {line}"
@@ -112,7 +112,6 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
         many = len(question.choices) > _MANY
         for choice in question.choices[:1] if many else question.choices:
             answer = shlex.quote(f"{name_of(question)}={choice}")
-            more = f"  # or another of the {len(question.choices)}" if many else ""
             lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
     for question in (one for one in questions if one.rounds_left):
         none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")

@@ -50,9 +50,11 @@ class Failure:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What a person reads; further lines of a message are indented, so that they forge none."""
+        """What a person reads after the problems.
+
+        Further lines of a message are indented, so that they forge none.
+        """
         lines = [*self.usage.split("\n"), ""] if self.usage else []
-        lines += [line for problem in self.problems for line in problem.lines]
         first, *more = self.message.split("\n")
         lines += [f"error: {first}", *(f"  {line}" for line in more)]
         if self.hint:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from rivya_flows.cli.failures import INTERRUPTED
-from rivya_flows.cli.output import tell
+from rivya_flows.cli.output import show_cursor, tell
 
 T = TypeVar("T")
 
@@ -20,11 +21,13 @@ class Interrupts:
     Attributes:
         happened: A signal came.
         say: Prints a line; what draws on the terminal replaces it.
+        resume: The command that continues what was cancelled; None while there is nothing yet.
     """
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.happened = False
         self.say: Callable[[str], object] = tell
+        self.resume: str | None = None
         self._task = task
 
     def listen(self) -> None:
@@ -33,12 +36,20 @@ class Interrupts:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
 
+    def begin(self, run_id: str) -> None:
+        """From now on there is a run to resume."""
+        self.resume = f"rivya-flows resume {run_id}"
+
     def calm(self) -> None:
         """Takes the cancellation back, so that the task can end well."""
         self._task.uncancel()
 
     def _on_signal(self) -> None:
         if self.happened:
+            with contextlib.suppress(Exception):  # whatever state the terminal is in
+                show_cursor()
+                if self.resume:
+                    tell(f"resume with: {self.resume}")
             # Ends at once: nothing that hangs may prevent it.
             os._exit(INTERRUPTED)
         self.happened = True

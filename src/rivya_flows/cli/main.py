@@ -14,11 +14,13 @@ from collections.abc import Sequence
 import click
 
 from rivya_flows.cli import failures
+from rivya_flows.cli.groups import Group
 from rivya_flows.cli.output import (
     fill_closed_streams,
     log_handler,
     print_json,
     tell,
+    tell_problem,
     tell_traceback,
     tolerate_narrow_terminals,
 )
@@ -50,7 +52,7 @@ COMMANDS = {
 """Each command, and the module of this package that defines it under the same name."""
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group that imports the module of a command when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -110,6 +112,8 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
             return
         except OSError:  # such as a full disk behind stdout
             pass
+    for problem in failure.problems:
+        tell_problem(problem)
     tell(*failure.lines)
 
 

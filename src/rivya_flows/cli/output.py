@@ -6,6 +6,7 @@ All output of a command goes through this module, which escapes control characte
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -13,10 +14,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.environment import variables
 from rivya_flows.printable import one_line, printable, printable_json
 
 if TYPE_CHECKING:  # imported where something is drawn
@@ -60,9 +64,63 @@ def show(*lines: str) -> None:
         click.echo(one_line(line))
 
 
+def tell_problem(problem: Diagnostic) -> None:
+    """Prints a mistake of a spec on stderr, in colour on a terminal that has it."""
+    place, *rest = problem.lines
+    tell_styled(place, bold=True)
+    for line in rest:
+        if line.strip() == "^":
+            tell_styled(line, fg="red", bold=True)
+        elif line is rest[-1] and problem.hint:
+            tell_styled(line, fg="cyan")
+        else:
+            tell(line)
+
+
+def tell_styled(line: str, **style: Any) -> None:
+    """Prints a line on stderr, in a style of click's where stderr shows colours."""
+    shown = one_line(line)
+    click.echo(click.style(shown, **style) if _has_colours() else shown, err=True)
+
+
+def _has_colours() -> bool:
+    environment = variables()
+    wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    return wanted and sys.stderr.isatty()
+
+
+def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
+    """A label with a path, which no terminal breaks if there is a way; other text stays as it is.
+
+    On a terminal without room for both: from the current folder, then on a line of its own.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    whole = f"{label}{path}"
+    fits = not stream.isatty() or len(whole) <= (columns := _columns(stream))
+    if fits or not Path(str(path)).is_absolute():
+        return (whole,)
+    with contextlib.suppress(ValueError):  # it is elsewhere
+        path = Path(str(path)).relative_to(Path.cwd())
+    near = f"{label}{path}"
+    return (near,) if len(near) <= columns else (label.rstrip(), f"    {path}")
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDE
+    except (OSError, ValueError):
+        return WIDE
+
+
 def prompt(words: str) -> None:
     """Prints a prompt on stderr."""
     click.echo(one_line(words), err=True, nl=False)
+
+
+def show_cursor() -> None:
+    """Shows the cursor of the terminal again, below a live table that ends without its own end."""
+    if sys.stderr.isatty():
+        click.echo("\x1b[?25h", err=True)
 
 
 def tell_traceback(error: BaseException) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.cli.output import located, print_json, print_table, show
 
 
 @click.command()
@@ -53,6 +53,7 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
+    from rivya_flows.ledger.phrases import model_of
     from rivya_flows.ledger.summary import choices, films, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
@@ -61,7 +62,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         [
             row["at"],
             f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
-            row["model"] or "",
+            model_of(row),
             row["status"],
             f"{row['held']} held" if row["final"] is None else str(row["final"]),
             row["task_id"] or "",
@@ -75,7 +76,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     show("", f"credits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)
-    show(f"folder {folder or '–; --out DIR writes one'}")
+    show(*located("folder ", folder or "–; --out DIR writes one"))
 
 
 def wallet(credits: Mapping[str, Any]) -> str:
@@ -86,6 +87,10 @@ def wallet(credits: Mapping[str, Any]) -> str:
     words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
     if before is not None and after is None:
         words += f" of {before}"
+    if others := credits.get("others"):
+        runs = credits["other_runs"]
+        named = ", ".join(runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+        words += f"; {others} spent meanwhile by {named or 'other runs'}"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli.groups import Group
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
 
-class SandboxCommands(click.Group):
+class SandboxCommands(Group):
     """The commands of the other distribution, with the errors of this one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -45,7 +45,7 @@ def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
         return known_catalogue(settings())
 
     async def read(_: Interrupts) -> Catalogue:
-        async with at_home(sandbox=sandbox) as context, context.client() as client:
+        async with at_home(sandbox=sandbox) as context, context.first_client(tell) as client:
             return await read_catalogue(client, context)
 
     return run_interruptibly(read)
@@ -59,7 +59,7 @@ def balance(*, sandbox: bool) -> tuple[int, str]:
     """
 
     async def read(_: Interrupts) -> tuple[int, str]:
-        async with at_home(sandbox=sandbox) as context, context.client() as client:
+        async with at_home(sandbox=sandbox) as context, context.first_client(tell) as client:
             return (await client.credits.retrieve()).current_credits, context.service.base_url
 
     return run_interruptibly(read)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli.groups import Group
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, show
 
@@ -21,7 +22,7 @@ class _Days(AtLeastZero):
         return super().convert(str(value).removesuffix("d"), param, ctx)
 
 
-@click.group()
+@click.group(cls=Group)
 def store() -> None:
     """Read the journal; delete what old runs leave."""
 

@@ -11,7 +11,7 @@ from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
-from rivya_flows.cli.output import prompt, tell
+from rivya_flows.cli.output import located, prompt, tell
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.choice_phrases import are_numbered
 from rivya_flows.planning.questions.open_questions import Choice, read_choice
@@ -41,6 +41,7 @@ def observer(interrupts: Interrupts, by: str | None = None) -> Observer:
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return Observer(
         notify=tell,
+        begins=interrupts.begin,
         listen=listen,
         rendering=progress.render,
         ask=_asker(progress, by) if is_terminal else None,
@@ -56,7 +57,7 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
         with progress.paused():
             written = await report()
             tell(
-                f"contact sheet: {written.sheet_path}",
+                *located("contact sheet: ", written.sheet_path, stderr=True),
                 "",
                 *question_lines(question, written.media_paths),
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli.groups import Group
 from rivya_flows.cli.listen import listen
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
@@ -65,7 +66,7 @@ class Call:
         self.print(document, *(f"{name}: {_cell(value)}" for name, value in shown.items()))
 
 
-@click.group()
+@click.group(cls=Group)
 def webhooks() -> None:
     """Receive the service's events, which wake runs, and manage where it sends them."""
 
@@ -103,7 +104,10 @@ def command(
             check(**arguments)
 
             async def work(_: Interrupts) -> None:
-                async with at_home(sandbox=sandbox) as context, context.client() as client:
+                async with (
+                    at_home(sandbox=sandbox) as context,
+                    context.first_client(tell) as client,
+                ):
                     await function(Call(client, context.journal.engine, as_json), **arguments)
 
             run_interruptibly(work)

@@ -34,7 +34,8 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if workflow.branding is not None:
         yield from (one for one in workflow.branding.media.values() if not is_url(one))
     for step in workflow.all_steps.values():
-        yield from (folder + path for path in _written(step.uses, step.with_.model_dump()))
+        for arguments in (step.with_, *step.fallback):
+            yield from (folder + path for path in _written(step.uses, arguments.model_dump()))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
             inner = workflow.includes[step.with_.spec].workflow
             for name, value in step.with_.inputs.items():

@@ -31,7 +31,9 @@ from rivya_flows.language.step_arguments import (
     FunctionWith,
     GenerateWith,
     IncludeWith,
+    JudgeWith,
     LayoutWith,
+    NoneWith,
     NotifyWith,
     PickWith,
     StepWith,
@@ -39,9 +41,10 @@ from rivya_flows.language.step_arguments import (
 )
 from rivya_flows.language.step_groups import Part
 
-__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
-           "GenerateWith", "IncludeWith", "Input", "InputType", "LayoutWith", "MediaKind", "Name",
-           "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith", "Value", "Workflow"]  # fmt: skip
+__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "Fallback",
+           "FunctionWith", "GenerateWith", "IncludeWith", "Input", "InputType", "JudgeWith", "LayoutWith",
+           "MediaKind", "Name", "NoneWith", "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith",
+           "Value", "Workflow"]  # fmt: skip
 """What the steps of a workflow take is imported from here too."""
 
 

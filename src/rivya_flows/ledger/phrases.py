@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rivya_flows.planning.names import label
 
@@ -25,6 +26,12 @@ def price_range(least: int, most: int | None) -> str:
 def price_of(least: int, most: int | None) -> str:
     """The same with its unit."""
     return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
+def model_of(row: Mapping[str, Any]) -> str:
+    """The model of a purchase or of an item of a receipt: ``z-image``, ``z-image (fallback 1)``."""
+    model, alternative = row.get("model") or "", row.get("alternative")
+    return f"{model} (fallback {alternative})" if model and alternative else model
 
 
 def open_jobs(state: State) -> tuple[str, ...]:

@@ -60,6 +60,8 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     for step in receipt["steps"]:
         done = sum(item["status"] in ("completed", "cached") for item in step["items"])
         total = len(step["items"])
+        if _is_round(step) and not done:
+            continue
         if total > 1:
             parts.append(f"{done} of {total} {step['id']}")
         elif done:
@@ -68,6 +70,11 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     made = ", ".join(parts) or "nothing was made"
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
     return f"{made}; {credits_of(credits['spent'])}{saved}{_failed(receipt)}"
+
+
+def _is_round(step: Mapping[str, Any]) -> bool:
+    """Whether it buys candidates again, which is most often not needed; no other name has a dot."""
+    return "." in step["id"]
 
 
 def told(receipt: Mapping[str, Any]) -> str:
@@ -93,6 +100,8 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
     for step in receipt["steps"]:
         for item in step["items"]:
             if item["status"] in ("completed", "cached") or not item["reason"]:
+                continue
+            if _is_round(step) and item["status"] == "skipped":
                 continue
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             lines.append(f"{name} {item['status']}: {item['reason']}")

@@ -117,6 +117,7 @@ def _item(step: Mapping[str, Any], item: Mapping[str, Any], embedder: Embedder) 
         "reason": item.get("reason"),
         "credits": item.get("credits"),
         "model": item.get("model"),
+        "alternative": item.get("alternative"),
         "prompt": item.get("prompt"),
         "params": [(name, text_of(value)) for name, value in map_in(item, "params").items()],
         "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],

@@ -6,7 +6,33 @@ import logging
 
 import pytest
 
-from rivya_flows.flows.execution.run_log import log_rendering
+from rivya_flows.app.runner import ignore_event
+from rivya_flows.flows.execution.run_log import log_events, log_rendering
+from rivya_flows.planning.queue.queue import step
+from rivya_flows.planning.queue.reducer import initial_state
+from support.naive_service import NaiveService, Rehearsal, frozen
+
+SPEC = """
+version: 1
+name: shot
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+    fallback: [{model: seedream-5-lite}]
+"""
+
+
+def test_a_model_that_steps_in_is_a_warning_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    run = Rehearsal(frozen(SPEC), NaiveService(failing_models={"z-image"}))
+    run.take_up()
+    run.run()
+    listen, state = log_events(logging.getLogger("run"), ignore_event), initial_state(run.start)
+    with caplog.at_level(logging.WARNING):
+        for event in run.journal[1:]:
+            state, _ = step(state, event)
+            listen(event, state)
+    assert caplog.messages == ["still: z-image failed (it failed); falling back to seedream-5-lite"]
 
 
 def test_each_quarter_of_a_rendering_is_one_line_of_the_log(

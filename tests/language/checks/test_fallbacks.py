@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from support.spec_schema import errors_of
@@ -60,3 +62,9 @@ def test_words_of_the_brand_count_in_a_fallback_too() -> None:
     [found] = diagnostics_of(text)
     assert found.code == "prompt-too-long"
     assert "the brand adds" in found.message
+
+
+def test_files_of_a_fallback_are_looked_for(tmp_path: Path) -> None:
+    text = RIGHT + "      - {model: nano-banana-2, references: [photos/none.png]}\n"
+    [found] = diagnostics_of(text, tmp_path)
+    assert (found.code, found.line) == ("bad-file", 16)

@@ -34,6 +34,7 @@ BEYOND = {
     "bad-expression", "not-text", "missing-dollar",
     # values that belong together
     "unequal-lists", "missing-input", "wrong-input", "reserved-secret", "wrong-fallback",
+    "useless-condition",
 }  # fmt: skip
 """Codes of mistakes that no schema can know."""
 
@@ -53,7 +54,8 @@ PARTLY = {
                            "fallback that takes no references"},
     "unknown-param": {"fallback with the parameters of another model"},
     "wrong-candidates": {"more than there are", "more than a list has", "none of texts",
-                         "none without a prompt", "none of a fan-out", "judge of films"},
+                         "none without a prompt", "none of a fan-out", "judge of films",
+                         "judge of a film among stills"},
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",

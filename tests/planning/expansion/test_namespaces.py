@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped
@@ -228,6 +229,28 @@ def test_the_folder_and_the_frozen_texts_give_equal_workflows(tmp_path: Path) ->
     assert included_texts(read) == TEXTS
     assert read == load(SPEC, file="campaign.yaml", catalogue=shipped(), includes=TEXTS)
     assert expand(read, {"product": "x", "calm": True}, shipped()).order
+
+
+def test_a_fallback_is_read_as_the_arguments_of_its_step(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "own.png")
+    text = """
+version: 1
+name: shots
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+    fallback:
+      - {model: nano-banana, references: [own.png, "${{ steps.other.asset }}"]}
+  other:
+    uses: generate
+    with: {model: z-image, prompt: Another}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped(), folder=tmp_path)
+    assert set(named_files(workflow)) == {"own.png"}
+    plan = expand(workflow, {}, shipped())
+    assert plan.order == ("other", "still")
+    assert plan.steps["still"].upstream == {"other"}
 
 
 def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> None:

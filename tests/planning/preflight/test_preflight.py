@@ -54,6 +54,11 @@ steps:
 PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text }}"'
 SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
 
+JUDGED = (
+    'uses: pick, with: {from: "${{ steps.stills.items }}", mode: human, '
+    "judge: {model: gpt-5-2-chat, criteria: [whole]}}"
+)
+
 
 ABSENT = (
     "uses: generate, with: {model: nano-banana, prompt: x, "
@@ -124,6 +129,25 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="an address may be anything",
         ),
         pytest.param(
+            PICTURE + '}, fallback: [{prompt: x}, {model: "${{ inputs.word }}"}]',
+            {"word": "z-imag"},
+            "a: fallback 2: unknown model 'z-imag'",
+            id="a model of a fallback",
+        ),
+        pytest.param(
+            PICTURE + '}, fallback: [{model: "${{ inputs.word }}"}]',
+            {"word": "veo3-1-lite"},
+            "a: fallback 1: 'veo3-1-lite' makes video, and the step image",
+            id="a fallback that makes other media",
+        ),
+        pytest.param(
+            PICTURE + "}, fallback: [{model: nano-banana, prompt: x, references: "
+            "[\"${{ steps.stills.by['old'].asset }}\"]}]",
+            {},
+            "a: steps.stills.by has no 'old'; it has: neon, noir",
+            id="a member in a fallback",
+        ),
+        pytest.param(
             'uses: chat, with: {model: gpt-5-2-chat, message: "${{ steps.script.text }}", '
             'reasoning_effort: "${{ inputs.word }}"}',
             {"word": "huge"},
@@ -135,6 +159,37 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             {"word": "Human"},
             "a: 'mode' cannot be 'Human'; there are: human, first, best, judge",
             id="who picks",
+        ),
+        pytest.param(
+            JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
+            {"word": "z-image"},
+            "a: 'z-image' is a model for generate, not for chat",
+            id="a judge that is no chat model",
+        ),
+        pytest.param(
+            JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
+            {"word": "claude-sonnet-4-6-chat"},
+            "a: 'claude-sonnet-4-6-chat' takes no attachments",
+            id="a judge that sees no pictures",
+        ),
+        pytest.param(JUDGED.replace("stills", "after"), {}, "", id="a judge of restyled pictures"),
+        pytest.param(
+            JUDGED.replace("whole", '"${{ inputs.word }}"'),
+            {"word": "x" * 301},
+            "a: criterion 1 of the judge has 301 characters, not 1 to 300",
+            id="a criterion of a judge",
+        ),
+        pytest.param(
+            JUDGED.replace("mode: human", 'question: "${{ inputs.word }}", mode: human'),
+            {"word": "x" * 16_000},
+            "a: the question and the criteria of the judge leave no room for candidates; shorten them",
+            id="a question to a judge",
+        ),
+        pytest.param(
+            JUDGED.replace("mode: human", "count: 3, mode: human"),
+            {},
+            "a: 3 are to be picked, and stills makes 2",
+            id="more to pick than there is",
         ),
         pytest.param(
             'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}',

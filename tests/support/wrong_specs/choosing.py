@@ -188,6 +188,15 @@ PICKS = {
         ),
         "judge the stills that they are made from, or let a person pick without `judge`",
     ),
+    "judge of a film among stills": (
+        "wrong-candidates",
+        _pick(
+            "from: ['${{ steps.film }}', '${{ steps.still }}'], mode: judge, "
+            "judge: ☞{model: gpt-5-2-chat, criteria: [a]}",
+            STILL + STILL.replace("still", "film").replace("z-image", "veo3-1-lite"),
+        ),
+        "judge the stills that they are made from, or let a person pick without `judge`",
+    ),
     "judge that sees nothing": (
         "chat-cannot",
         _of("mode: judge, judge: {model: ☞claude-sonnet-4-6-chat, criteria: [a]}"),
@@ -337,6 +346,16 @@ FALLBACKS = {
         "missing-dollar",
         f"{HEAD}steps:\n{SCRIPT}{STILL}    fallback: [{{prompt: ☞steps.script.text}}]\n",
         "write ${{ steps.script.text }}",
+    ),
+    "fallback on what a backup cannot read": (
+        "useless-condition",
+        HEAD
+        + "steps:\n"
+        + STILL.replace("still", "film")
+        + "  backup:\n    uses: generate\n    if: ${{ ☞steps.film.status == 'failed' }}\n"
+        + "    with: {model: z-image, prompt: a}\n"
+        + "    fallback: [{prompt: 'like ${{ steps.film.task_id }}'}]\n",
+        "read nothing of 'film' but its status, or move the step to `on_failure`",
     ),
     "fallback to itself": (
         "cycle",

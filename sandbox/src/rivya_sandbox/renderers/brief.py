@@ -12,7 +12,7 @@ _ASKS_HINDI = re.compile(r"\bhindi\b|\bin hi\b|\blanguage\b\W{0,3}hi\b|हिन
 _SPACE = re.compile(r"\s+")
 _STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" do not
 _WORK = (
-    r"(?:(?:\d+|one|two|three|four|five|six)[ -]?(?:seconds?|s|minutes?|words?)[ -])?(?:[\w-]+ )?"
+    r"(?:(?:\d+|one|two|three|four|five|six)[ -]?(?:seconds?|s|minutes?|words?)[ -])?(?:[\w-]{1,30} )?"
     r"(?:campaign|ad|advert|commercial|film|video|clip|post|poster|spot|carousel|slides?|stor(?:y|ies)"
     r"|storyboard|reel|blog|newsletter|email|podcast|episode|thumbnail|cover|moodboard|shoot|series"
     r"|article|guide|talk|landing page|banner)"
@@ -30,7 +30,7 @@ _CHANNEL = re.compile(
     r"(?:instagram|facebook|linkedin|youtube|whatsapp|twitter|x|email|radio|tv|print|social|web\w*"
     r"|google|me|us|you|people|everyone|students|young|kids|children|men|women|each|every|all"
     r"|\d[\d,.]*)\b(?!['’])"
-    r"|(?:[\w-]+ )?(?:readers?|viewers?|image models?|designers?|editors?|runners?|brides|picture|frame"
+    r"|(?:[\w-]{1,30} )?(?:readers?|viewers?|image models?|designers?|editors?|runners?|brides|picture|frame"
     rf"|audience|homepage|billboard)\b|(?:{_WORK})(?=\s*(?:[.,;:!?]|$))",
     re.IGNORECASE,
 )

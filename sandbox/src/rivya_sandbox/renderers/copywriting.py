@@ -171,8 +171,18 @@ _TOPIC_OPENINGS = (
 )
 _TOPIC_ACTIONS = ("Find out more", "Try it yourself", "Start today")
 _TOPIC_DETAILS = ("small steps every day", "what matters most", "where to begin")
+# Details that an English brief often has, for its copy in Hindi.
+_IN_HINDI = {
+    "warm light": "गुनगुनी रोशनी", "soft light": "मद्धम रोशनी", "quiet evening": "शांत शाम",
+    "oak": "ओक की लकड़ी", "brass": "पीतल की चमक", "oak and brass": "ओक और पीतल", "silk": "रेशम का स्पर्श",
+    "clay cup": "मिट्टी का कुल्हड़", "clay cups": "मिट्टी के कुल्हड़", "steam": "उठती भाप",
+    "rainy evening": "बारिश की शाम", "deep bass": "गहरा बेस", "dark roast": "गहरा भुना स्वाद",
+    "handmade": "हाथ से बना", "made by hand": "हाथ से बना", "natural": "प्राकृतिक", "organic": "जैविक",
+    "no added sugar": "बिना चीनी", "fresh": "ताज़गी", "fast": "तेज़ रफ़्तार", "free delivery": "मुफ़्त डिलीवरी",
+    "no paperwork": "बिना काग़ज़ी काम", "instant loans": "तुरंत लोन", "quiet": "बिना शोर",
+}  # fmt: skip
 _PLAIN_DETAILS = {"en": ("good things every day", "honest care", "moments that stay"),
-                  "hi": ("हर दिन कुछ अच्छा", "सच्ची कारीगरी", "सुकून के पल")}  # fmt: skip
+                  "hi": ("छोटी-छोटी खुशियाँ", "सच्ची कारीगरी", "सुकून के पल")}  # fmt: skip
 
 
 def narration(brief: Brief, index: int = 0) -> str:
@@ -372,10 +382,11 @@ def colour(brief: Brief, index: int = 0) -> str:
 def _details_of(brief: Brief) -> tuple[str, ...]:
     """Details that fit a sentence in the brief's language."""
     hindi = brief.language == "hi"
+    details = brief.details
+    if hindi:
+        details = tuple(_IN_HINDI.get(text.lower(), text) for text in details)
     fitting = tuple(
-        text
-        for text in brief.details
-        if bool(DEVANAGARI.search(text)) == hindi and not _DEED.match(text)
+        text for text in details if bool(DEVANAGARI.search(text)) == hindi and not _DEED.match(text)
     )
     if brief.occasion:
         fitting += brief.occasion.hindi_sights if hindi else brief.occasion.sights

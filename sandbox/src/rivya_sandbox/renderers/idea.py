@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise, starmap
 
 from rivya_sandbox.renderers.colour import rgb
+from rivya_sandbox.renderers.drawings import SCREEN
 from rivya_sandbox.renderers.field import Field
 from rivya_sandbox.renderers.palette_choice import palette_for
 from rivya_sandbox.renderers.palettes import COLOURS, METALS, WORDS_OF_PALETTES
@@ -49,9 +50,13 @@ _WARES = frozenset(
     ]
 )
 _HEADS = _WARES | frozenset(
-    ["bottle", "can", "jar", "ring", "cake", "cookie", "cookies", "shake", "smoothie"]
+    [
+        *("bottle", "can", "jar", "ring", "cake", "cookie", "cookies", "shake", "smoothie"),
+        *("packet", "packets", "pouch", "sachet", "पैकेट"),
+    ]
 )
 _LEADS = _WARES | {"cup", "lamp"}  # which already say what a bottle or a jar after them is
+_ON_SCREENS = frozenset(["app", "apps", "screen", "website", "ऐप"])  # not the back of a phone
 _LIT = frozenset(
     ["light", "lights", "lighting", "hour", "glow", "sun", "sunlight", "sky", "evening", "tones"]
 )
@@ -216,7 +221,7 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
         if kind:
             return "turned", kind
         if word not in EMPTY_WORDS and (glyph := glyph_of(word)):
-            return "glyph", glyph
+            return "glyph", SCREEN if glyph == "📱" and known & _ON_SCREENS else glyph
     for word in words:
         if word not in _NO_SUBJECTS and (glyph := named_glyph(word)):
             return "glyph", glyph

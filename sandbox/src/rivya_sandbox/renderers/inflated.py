@@ -148,6 +148,8 @@ def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field
     codes = NATURAL_COLOURS.get(character, "").split()
     if codes:  # of which a prompt may name the first two otherwise: a blue fox has a white chin
         natural = [main if code == "main" else rgb(code) for code in codes]
+        if codes[0] != "main" and "main" in codes:  # a white screen with buttons in that colour
+            return natural
         return [main, *idea.colours[1:], *natural[len(idea.colours) :]] if idea.colours else natural
     second = idea.colours[1] if len(idea.colours) > 1 else idea.palette[4]
     if idea.ground is not None:  # which may be as light

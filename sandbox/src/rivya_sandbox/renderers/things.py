@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
+from rivya_sandbox.renderers.drawings import PACKET, SCREEN
+
 # Objects of rotation, see `turned`.
 TURNED = {
     "bottle": "facewash handwash cleanser conditioner tube bottle flask thermos shampoo lotion sunscreen juice water बोतल पानी",
@@ -23,7 +25,7 @@ TURNED_OF_WORD = {word: kind for kind, words in TURNED.items() for word in words
 # Characters of Noto Emoji, if the Unicode name does not match.
 _GLYPHS = {
     "👟": "sneaker sneakers shoe shoes trainer trainers जूते जूता", "🥾": "boots", "👠": "heels",
-    "📱": "phone smartphone app फोन फ़ोन मोबाइल", "💻": "laptop computer notebook",
+    "📱": "phone smartphone फोन फ़ोन मोबाइल", "💻": "laptop computer notebook",
     "⌚": "watch smartwatch घड़ी", "🎧": "headphones headphone earbuds headset", "🔊": "speaker",
     "📷": "camera", "🚗": "car कार गाड़ी", "🚙": "suv", "🚲": "bike bicycle cycle साइकिल",
     "🛵": "scooter स्कूटर", "🏍": "motorcycle motorbike", "✈": "plane flight airline travel",
@@ -64,7 +66,8 @@ _GLYPHS = {
     "🛹": "skateboard", "🖋": "pen", "🥥": "coconut नारियल", "🥚": "egg", "🧀": "cheese", "🍿": "popcorn",
     "🍬": "sweets mithai मिठाई मिठाइयाँ", "🍳": "pan frypan cookware", "🫖": "teapot kettle",
     "⏰": "alarm clock", "🎤": "microphone", "🧴": "sanitizer", "🧣": "scarf", "🪁": "kite पतंग",
-    "🛺": "rickshaw autorickshaw",
+    "🛺": "rickshaw autorickshaw", SCREEN: "app apps ऐप",
+    PACKET: "packet packets pouch sachet doypack पैकेट",
 }  # fmt: skip
 GLYPH_OF_WORD = {word: glyph for glyph, words in _GLYPHS.items() for word in words.split()}
 
@@ -88,6 +91,7 @@ NATURAL_COLOURS = {
     "🍄": "d8303f fbf1dc fbf1dc", "🌴": "4f9a44 8a5a34 3c7f3a", "🏮": "d8303f f2c14e 7a1f1f",
     "🌙": "f2c94c", "👩": "c98d55 2a1a14 e8507a", "👨": "c98d55 2a1a14 1f6feb",
     "🍬": "e8507a f8c9d9 f2c14e", "🐫": "c99a5b e3bd8c 7b4b2a", "🛕": "e8a95a c8553d f6d9a0",
+    PACKET: "main fbf1dc main", SCREEN: "f6f7f9 main 2b2d33 main main main",
     "🍞": "dba05a f2d6a0", "💎": "6fd0ee bfeaf8 3aa0cc",
 }  # fmt: skip
 

@@ -95,7 +95,7 @@ async def run_batch_in(
     context: RunContext, options: BatchOptions, runner: Runner, observer: BatchObserver
 ) -> BatchResult:
     """As `run_batch`, with things that are open already."""
-    async with context.client() as client:
+    async with context.first_client(observer.say) as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
     request, file = options.request, options.table_name

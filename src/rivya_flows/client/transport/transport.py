@@ -357,7 +357,7 @@ class Transport:
             outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
-            raise kind(f"{request.label}: {describe(exc)}") from exc
+            raise kind(f"{request.label}: {describe(exc)} ({self.base_url})") from exc
         finally:
             logger.debug(
                 "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",

@@ -16,7 +16,7 @@ from rivya_flows.language.checks.step_arguments import MODES
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
-from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, joined, map_of
+from rivya_flows.language.expressions.output_types import ANY, TEXT, Scope, Shape, joined, map_of
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
@@ -32,7 +32,8 @@ MODES_OF: Mapping[str, tuple[str, ...]] = {
     "order": ("best",),
     "judge": ("judge", "human"),
     "on_none": ("judge", "human"),
-    **dict.fromkeys(("none", "question", "timeout", "on_timeout", "sign"), ("human",)),
+    "question": ("human", "judge"),
+    **dict.fromkeys(("none", "timeout", "on_timeout", "sign"), ("human",)),
 }
 """The modes in which an argument has an effect; the others have one in all."""
 
@@ -64,11 +65,11 @@ def check_picks(
             continue
         path: Path = (part, step_id, "with")
         scope = names.inside(step_id)
-        candidate = _candidate(arguments.get("from"), scope)
+        candidates = _candidates(arguments.get("from"), scope)
         _check_keys(arguments, path, report)
         _check_count(arguments, scope, path, report)
         if arguments.get("by") is not None:
-            within = {**scope, "item": candidate}
+            within = {**scope, "item": joined(candidates)}
             _check_by(arguments["by"], (*path, "by"), within, report)
         if arguments.get("none") is not None or arguments.get("on_none") == "regenerate":
             report.add_inside(path, _not_again(step, arguments, data.get(part)))
@@ -76,7 +77,7 @@ def check_picks(
             place: Path = (*path, "judge")
             _check_texts(judge, place, scope, report)
             requests = RequestChecks(step, judge, step_id, data, names)
-            report.add_inside(place, _unable(judge, requests, candidate, catalogue))
+            report.add_inside(place, _unable(arguments, requests, _media(candidates), catalogue))
 
 
 def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -107,15 +108,21 @@ def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticColl
             break
 
 
-def _candidate(written: Any, scope: Scope) -> Shape:
-    """The shape of what a `pick` chooses from: each has a key, which it may get there."""
-    if isinstance(written, list):
-        shape = joined([known_shape(one, scope) for one in written])
-    else:
-        shape = known_shape(written, scope).member or Shape()
-    if shape.kind == "map" and shape.fields is not None:
-        return map_of({"key": TEXT, **shape.fields}, shape.lacks)
-    return shape
+def _candidates(written: Any, scope: Scope) -> list[Shape]:
+    """The shapes of what a `pick` chooses from: each has a key, which it may get there."""
+    listed = [known_shape(one, scope) for one in written] if isinstance(written, list) else []
+    return [
+        shape
+        if shape.kind != "map" or shape.fields is None
+        else map_of({"key": TEXT, **shape.fields}, shape.lacks)
+        for shape in listed or [known_shape(written, scope).member or ANY]
+    ]
+
+
+def _media(candidates: list[Shape]) -> set[str]:
+    """The kinds of media among the candidates, as far as they are known."""
+    fields = [one.fields for one in candidates if one.kind == "map" and one.fields is not None]
+    return {one["asset"].media or "" for one in fields if "asset" in one} - {""}
 
 
 def _check_count(
@@ -197,17 +204,18 @@ def _check_texts(
 
 
 def _unable(
-    judge: Mapping[str, Any], requests: RequestChecks, candidate: Shape, catalogue: Catalogue
+    arguments: Mapping[str, Any], requests: RequestChecks, media: set[str], catalogue: Catalogue
 ) -> Iterator[Diagnostic]:
-    """Why a judge cannot score such candidates."""
-    pictured = (candidate.fields or {}).get("asset") if candidate.kind == "map" else None
-    media = pictured.media if pictured is not None else None
-    if media in ("video", "audio"):
-        message = f"a judge sees pictures and reads texts, but the candidates are {media}"
+    """Why a judge cannot score candidates of these kinds of media."""
+    if unseen := sorted(media - {"image"}):
+        message = f"a judge sees pictures and reads texts, but no {unseen[-1]}"
         hint = "judge the stills that they are made from, or let a person pick without `judge`"
         yield Diagnostic("wrong-candidates", message, hint)
-    asked = judge.get("model")
-    for named in requests.written_values(asked):
+    judge = arguments["judge"]
+    criteria = judge.get("criteria")
+    texts = [arguments.get("question"), *(criteria if isinstance(criteria, list) else ())]
+    length = sum(len(one) for one in texts if isinstance(one, str) and not is_computed(one))
+    for named in requests.written_values(judge.get("model")):
         if not isinstance(named, str):
             message = f"a model must be an id, not {shown(named)}"
             hint = "write its id, such as gemini-2-5-flash-chat"
@@ -218,21 +226,18 @@ def _unable(
             hint = "pick a chat model that takes pictures: `rivya-flows models`"
             yield replace(one, hint=hint) if one.code == "wrong-route" else one
         if not wrong and (model := catalogue.get(named)) is not None:
-            yield from _too_much(model, judge, media)
+            yield from _too_much(model, length, pictured="image" in media)
 
 
-def _too_much(model: Model, judge: Mapping[str, Any], media: str | None) -> Iterator[Diagnostic]:
-    """What the model of a judge cannot take."""
-    if media == "image":
+def _too_much(model: Model, length: int, *, pictured: bool) -> Iterator[Diagnostic]:
+    """What the model of a judge cannot take; `length` is that of the literal texts."""
+    if pictured:
         for one in check_chat(model, {"attachments": ["picture"]}):
             message = f"{one.message}, so it cannot judge pictures"
             yield replace(one, message=message, hint="pick another model", path=("model",))
-    criteria = judge.get("criteria")
-    texts = [one for one in criteria if isinstance(one, str)] if isinstance(criteria, list) else []
-    literal = sum(len(one) for one in texts if not is_computed(one))
     limit = model.max_prompt_length
-    if limit is not None and JUDGE_FRAME + literal > limit:
-        message = f"the criteria have {literal:,} characters; a message to {model.id!r} has room "
-        message += f"for {max(limit - JUDGE_FRAME, 0):,}"
-        hint = "write fewer or shorter criteria, or pick another model"
+    if limit is not None and JUDGE_FRAME + length > limit:
+        message = f"question and criteria have {length:,} characters; a message to {model.id!r} has"
+        message += f" room for {max(limit - JUDGE_FRAME, 0):,}"
+        hint = "shorten them, or pick another model"
         yield Diagnostic("prompt-too-long", message, hint, path=("criteria",))

@@ -10,13 +10,17 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.item_requests import (
     MAX_PLAN_BYTES,
     ItemRequest,
     PlanTooLargeError,
+    alternatives_of,
     build_request,
+    check_kind,
+    fallback_of,
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.request_media import ItemRequestError
@@ -77,7 +81,7 @@ def evaluate_items(state: State, step_id: str) -> State:
         evaluated = _evaluate_item(surroundings, item, failed, room)
         if evaluated.code == _TOO_LARGE:
             failed = evaluated.reason  # do not evaluate the rest
-        state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
+        state = claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
 
 
@@ -146,8 +150,7 @@ class _Surroundings:
         """Of a pick whose candidates were rejected: the step that bought them again."""
         if not self.planned.rounds:
             return None
-        pick = inlined_name(self.planned.space, self.planned.step.id)
-        number = self.state.item(pick, "").round
+        number = self.state.item(self.step_id, "").round
         return self.planned.rounds[number - 1] if number else None
 
     @cached_property
@@ -164,6 +167,11 @@ class _Surroundings:
             written = self.state.planned(first).step.id
             scope["steps"][written] = fields_of(self.state, self.again)
         return scope
+
+    @cached_property
+    def alternatives(self) -> tuple[Step, ...]:
+        """The step as written, then with each `fallback` in place."""
+        return alternatives_of(self.planned.step)
 
     @cached_property
     def files(self) -> Mapping[str, Asset]:
@@ -197,7 +205,7 @@ def _evaluate_item(
             return _ended(item, Phase.SKIPPED, followed.reason or "")
         fields = item_fields(state.planned(planned.itemwise), followed)
         item = replace(item, variables={planned.step.as_: fields})
-    step = planned.step
+    step, requests = planned.step, list[ItemRequest]()
     try:
         if around.shut:
             return _ended(item, Phase.SKIPPED, f"the condition of {around.shut} is false")
@@ -206,16 +214,30 @@ def _evaluate_item(
             return _ended(item, Phase.SKIPPED, "its condition is false")
         catalogue, service = state.plan.catalogue, state.service
         files, house = around.files, around.house
-        request = build_request(step, scope, catalogue, service, files, room, house)
-        if reason := _nothing_to_pick(request):
+        # With all that it may fall back to: nothing is bought if one of them is wrong.
+        for one in around.alternatives:
+            request = build_request(one, scope, catalogue, service, files, room, house)
+            check_kind(request.model, request.media, requests[0].media if requests else None)
+            requests.append(request)
+            room -= request.size
+        if reason := _nothing_to_pick(requests[0]):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
-        return _ended(item, Phase.SKIPPED, str(null))
+        return _ended(item, Phase.SKIPPED, f"{fallback_of(len(requests))}{null}")
     except PlanTooLargeError as error:
-        return _ended(item, Phase.FAILED, str(error), _TOO_LARGE)
+        reason = f"{fallback_of(len(requests))}{error}"
+        return _ended(item, Phase.FAILED, reason, _TOO_LARGE)
     except (ExpressionError, ItemRequestError) as error:
-        return _ended(item, Phase.FAILED, str(error), "bad_arguments")
-    item = replace(item, phase=Phase.READY, request=request, reason=None, code=None)
+        reason = f"{fallback_of(len(requests))}{error}"
+        return _ended(item, Phase.FAILED, reason, "bad_arguments")
+    item = replace(
+        item,
+        phase=Phase.READY,
+        request=requests[item.alternative],
+        alternatives=tuple(requests) if len(requests) > 1 else (),
+        reason=None,
+        code=None,
+    )
     return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
 
 
@@ -299,7 +321,7 @@ def _nothing_to_pick(request: ItemRequest) -> str | None:
     return None
 
 
-def _claim(state: State, step_id: str, item: ItemState) -> State:
+def claim(state: State, step_id: str, item: ItemState) -> State:
     """Give an item its ordinal among equal requests: four equal prompts are four pictures."""
     if item.request is None or not item.request.request_hash:
         return state

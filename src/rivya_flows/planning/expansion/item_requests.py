@@ -176,6 +176,31 @@ def build_request(
     return replace(request, size=size)
 
 
+def alternatives_of(step: Step) -> tuple[Step, ...]:
+    """The step as written, then with each `fallback` in place; what one leaves out stays."""
+    found = [step]
+    for fallback in step.fallback:
+        given = {name: value for name, value in fallback if value is not None}
+        changed = step.with_.model_copy(update=given)
+        found.append(step.model_copy(update={"with_": changed, "fallback": ()}))
+    return tuple(found)
+
+
+def fallback_of(number: int) -> str:
+    """How messages begin about an alternative, counted from 1; "" for the request as written."""
+    return f"fallback {number}: " if number else ""
+
+
+def check_kind(model: str | None, media: str, written: str | None) -> None:
+    """Checks that an alternative makes the media that the request as written makes, if it is known.
+
+    Raises:
+        ItemRequestError: It makes others.
+    """
+    if written is not None and media != written:
+        raise ItemRequestError(f"{model!r} makes {media}, and the step {written}")
+
+
 def written_arguments(step: Step) -> dict[str, Any]:
     """The arguments of a step; where a brand may fill in what is not written, without defaults.
 

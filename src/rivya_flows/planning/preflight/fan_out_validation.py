@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.expansion.fan_out import fan_out_of
+from rivya_flows.planning.expansion.item_requests import alternatives_of
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 
 _MAX_SHOWN = 20
@@ -27,7 +28,8 @@ def missing_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
     Only certain reads count: no branch of a choice, nothing guarded by `default` or a test.
     """
     step = planned.step
-    written = [step.with_.model_dump(), step.key, fan_out_of(step) if step.fans_out else None]
+    arguments = [one.with_.model_dump() for one in alternatives_of(step)]
+    written = [*arguments, step.key, fan_out_of(step) if step.fans_out else None]
     named = {
         reference
         for expression in expressions_in(written)

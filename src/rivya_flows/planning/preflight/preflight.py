@@ -8,14 +8,19 @@ expressions, models, parameters, lengths, references, and members of fan-outs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_arguments import NotifyWith
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.item_requests import written_arguments
+from rivya_flows.planning.expansion.item_requests import (
+    alternatives_of,
+    check_kind,
+    fallback_of,
+    written_arguments,
+)
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
 from rivya_flows.planning.expansion.request_media import ItemRequestError
@@ -56,12 +61,12 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             if item.phase is not Phase.WAITING:
                 continue
             # One by one: all arguments together may not fit in memory.
-            known = _known_arguments(planned, {**scope, **item.variables})
-            if known is None:
+            reasons = _reasons(state, planned, {**scope, **item.variables})
+            if reasons is None:
                 continue
             yield from ((step_id, "", reason) for reason in absent)
             absent = []
-            for reason in _reasons(state, planned, known):
+            for reason in reasons:
                 yield step_id, item.key, reason
 
 
@@ -172,13 +177,29 @@ def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
     return _Known(arguments, tuple(reasons))
 
 
-def _reasons(state: State, planned: PlannedStep, known: _Known) -> list[str]:
-    """Why the request of an item will fail."""
-    reasons = list(known.reasons)
-    try:
-        reasons += request_problems(state, planned, known.arguments)
-    except (ItemRequestError, ExpressionError) as error:
-        reasons.append(str(error))
+def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | None:
+    """Why a request of an item will fail, with all that it may fall back to; None if the item is or may
+    be skipped.
+    """
+    reasons: list[str] = []
+    kind = None
+    for number, step in enumerate(alternatives_of(planned.step)):
+        alternative = replace(planned, step=step)
+        known = _known_arguments(alternative, scope)
+        if known is None:
+            return None
+        found = list(known.reasons)
+        named = known.arguments.get("model")
+        model = state.plan.catalogue.get(named) if isinstance(named, str) else None
+        try:
+            found += request_problems(state, alternative, known.arguments)
+            if model is not None and step.uses == "generate":
+                kind = kind if number else model.category
+                check_kind(model.id, model.category, kind)
+        except (ItemRequestError, ExpressionError) as error:
+            found.append(str(error))
+        # What is wrong with the request as written is told once.
+        reasons += [one if one in reasons else f"{fallback_of(number)}{one}" for one in found]
     return list(dict.fromkeys(reasons))
 
 

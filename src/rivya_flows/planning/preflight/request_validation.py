@@ -14,7 +14,7 @@ from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.values import Later, as_text
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import GenerateWith
+from rivya_flows.language.workflow import GenerateWith, PickWith
 from rivya_flows.planning.expansion.cut_requests import cut_mistakes
 from rivya_flows.planning.expansion.item_requests import (
     attached,
@@ -27,7 +27,7 @@ from rivya_flows.planning.expansion.partial_evaluation import has_later, members
 from rivya_flows.planning.expansion.request_media import media_of
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import least_media
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import instruction
 
 
@@ -54,6 +54,7 @@ def request_problems(
         yield from (one.message for one in _chat(model, arguments, known, files))
     elif step.uses == "pick":
         check_choice("mode", known.get("mode"), MODES)
+        yield from _too_few(state, planned)
         yield from _judge(state, planned, arguments, known.get("mode"))
     elif step.uses in CUT_STEPS:
         yield from cut_mistakes(step.uses, arguments, files)
@@ -88,6 +89,15 @@ def _chat(
     yield from _prompt(model, message, added)
     yield from check_chat(model, known)
     attached(members(arguments.get("attachments")), files)
+
+
+def _too_few(state: State, planned: PlannedStep) -> Iterator[str]:
+    """Whether fewer items are made than a pick takes."""
+    name, with_ = candidates_step(planned), planned.step.with_
+    if name is not None and isinstance(with_, PickWith):
+        most = item_range(state, name)[1]
+        if most < with_.count:
+            yield f"{with_.count} are to be picked, and {name} makes {most}"
 
 
 def _judge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -21,11 +21,11 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
-from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.planning.expansion.item_requests import ItemRequest, alternatives_of
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.picking import picked_from
-from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.plan import PlannedStep, Variables, items_step
 from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
@@ -38,7 +38,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
@@ -51,13 +51,21 @@ RUNTIME = "*"
 
 @dataclass(frozen=True)
 class ItemEstimate:
-    """One item: its model (None if free or not known yet), price, and what a cache hit saves."""
+    """One item.
+
+    Attributes:
+        model: None if free or not known yet.
+        price: With all that it may fall back to in `max`.
+        saved: What a cache hit saves.
+        fallback: Models that may step in, in order; None for one that is not known yet.
+    """
 
     key: str
     model: str | None
     price: Price
     cached: bool = False
     saved: int = 0
+    fallback: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,7 @@ class Estimate:
                             "credits": {"min": item.price.min, "max": item.price.max},
                             "assumption": item.price.assumption,
                             "cached": item.cached,
+                            "fallback": list(item.fallback),
                         }
                         for item in one.items
                     ],
@@ -223,9 +232,9 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
         return StepEstimate(step_id, uses, later, None, brand_prompt=_words(state, planned, later))
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
-        items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
+        items = tuple(_if(item, "only if the run fails") for item in items)
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
-        items = tuple(replace(item, price=_if_rejected(item.price)) for item in items)
+        items = tuple(_if(item, "only if none of the first are picked") for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
 
 
@@ -251,18 +260,26 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
-    if request is None and planned.repeats is not None:
-        request = _first_request(state, planned.repeats, item.key)
     if request is not None:
-        return ItemEstimate(item.key, request.model, _attempts(planned, request.price))
-    model, expected = _written_price(state, planned, item.variables)
-    return ItemEstimate(item.key, model, _maybe(planned, _attempts(planned, expected)))
+        again = item.alternative == 0
+        requests = item.alternatives[item.alternative :] or (request,)
+    else:
+        again, requests = True, _first_requests(state, planned, item.key)
+    if requests:
+        expected = [(one.model, one.price) for one in requests]
+        return _with_fallbacks(planned, item.key, expected, again)
+    expected = _written_prices(state, planned, item.variables)
+    one = _with_fallbacks(planned, item.key, expected)
+    return _perhaps(one, "only if its condition is met") if planned.conditional else one
 
 
-def _first_request(state: State, step_id: str, key: str) -> ItemRequest | None:
-    """The request of an item that may be bought again; None if it is not known."""
-    items = state.steps[step_id].items
-    return items.get(key).request if items is not None and key in items.table else None
+def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemRequest, ...]:
+    """The alternatives of the item that a round buys again; empty if they are not known."""
+    items = state.steps[planned.repeats].items if planned.repeats is not None else None
+    if items is None or key not in items.table:
+        return ()
+    first = items.get(key)
+    return first.alternatives or ((first.request,) if first.request else ())
 
 
 def _is_bought(item: ItemState) -> bool:
@@ -275,11 +292,35 @@ def _is_bought(item: ItemState) -> bool:
 
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    model, expected = _written_price(state, planned, {})
-    one = _attempts(planned, expected)
-    top = None if one.max is None else one.max * planned.step.max_items
-    reason = f"up to {planned.step.max_items} items, known during the run"
-    return ItemEstimate(RUNTIME, model, Price(0, top, reason))
+    one = _with_fallbacks(planned, RUNTIME, _written_prices(state, planned, {}))
+    most, name = planned.step.max_items, items_step(planned, planned.step.foreach)
+    if name is not None:
+        most = min(most, item_range(state, name)[1])
+    return _perhaps(one, f"up to {most} items, known during the run", times=most)
+
+
+def _with_fallbacks(
+    planned: PlannedStep, key: str, expected: Sequence[tuple[str | None, Price]], again: bool = True
+) -> ItemEstimate:
+    """An item by the models and prices of its alternatives: `max` has every purchase of all of them.
+
+    `again` is False if `regenerate` does not count for the first of them.
+    """
+    (model, first), *others = expected
+    one = _attempts(planned, first) if again else first
+    if not others:
+        return ItemEstimate(key, model, one)
+    models = tuple(name for name, _ in others)
+    tops = [price.max for _, price in others]
+    more = None if None in tops else sum(top for top in tops if top is not None)
+    top = None if one.max is None or more is None else one.max + more
+    added = "more" if more is None else f"up to {more} more"
+    reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
+    return ItemEstimate(key, model, Price(one.min, top, reason), fallback=models)
+
+
+def _names(models: Iterable[str | None]) -> str:
+    return ", ".join(dict.fromkeys(name or "a model known during the run" for name in models))
 
 
 def _attempts(planned: PlannedStep, one: Price) -> Price:
@@ -294,17 +335,23 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
     return Price(one.min, top, f"{one.assumption}, at most {times} times")
 
 
-def _maybe(planned: PlannedStep, one: Price) -> Price:
-    """The price of a step that may be skipped."""
-    return Price(0, one.max, "only if its condition is met") if planned.conditional else one
+def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
+    """What may run not at all, or up to so many times."""
+    top = None if one.price.max is None else one.price.max * times
+    if one.fallback:
+        reason += f"; with fallbacks: {_names(one.fallback)}"
+    return replace(one, price=Price(0, top, reason))
 
 
-def _if_rejected(one: Price) -> Price:
-    return one if one.max == 0 else Price(0, one.max, "only if none of the first are picked")
+def _if(one: ItemEstimate, reason: str) -> ItemEstimate:
+    return one if one.price.max == 0 else _perhaps(one, reason)
 
 
-def _if_failed(one: Price) -> Price:
-    return one if one.max == 0 else Price(0, one.max, "only if the run fails")
+def _written_prices(
+    state: State, planned: PlannedStep, variables: Variables
+) -> list[tuple[str | None, Price]]:
+    alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
+    return [_written_price(state, one, variables) for one in alternatives]
 
 
 def _written_price(

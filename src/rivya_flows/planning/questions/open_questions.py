@@ -23,7 +23,7 @@ from rivya_flows.planning.queue.events import (
     QuestionAsked,
 )
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
-from rivya_flows.planning.queue.judging import proposal, rounds_left, shortfall
+from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
@@ -31,9 +31,6 @@ from rivya_flows.printable import one_line
 
 MAX_NOTE, MAX_NAME = 500, 100
 """Characters of a note for the next round, and of the name of who answers."""
-
-NOT_GOOD_ENOUGH = "below_least"
-"""Code of a pick whose judge found no candidate good enough."""
 
 _MOST_NAMED = 12  # choices in a hint
 _JOINT = 3  # the most characters that a note adds to a prompt beside its own
@@ -59,7 +56,7 @@ def answerable(state: State) -> tuple[Question, ...]:
     late = [
         _pick(state, name, item)
         for name, item in state.each()
-        if item.phase is Phase.FAILED and item.code in (UNANSWERED, NOT_GOOD_ENOUGH)
+        if item.phase is Phase.FAILED and item.code in (UNANSWERED, BELOW_LEAST)
     ]
     return (*open_questions(state), *late)
 
@@ -87,21 +84,18 @@ def is_due(question: Question, at: datetime) -> bool:
 
 
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
-    """The event that the deadline of a pick causes: its first choices, those of its judge, other
-    candidates, or its failure.
-    """
-    decided = {"first": question.choices[: question.count], "judge": question.proposal}
-    if picked := decided.get(question.on_timeout):
-        return given(question, Choice(picked, channel="deadline"), question.deadline)
+    """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
+    picked = {"first": question.choices[: question.count], "judge": question.proposal}
+    choice = Choice(picked.get(question.on_timeout, ()), channel="deadline")
+    judged = question.on_timeout == "judge"
+    regenerates = judged and question.judge_error is None and question.on_none == "regenerate"
+    if choice.picked or (regenerates and question.rounds_left):
+        return given(question, choice, question.deadline)
     message = "nobody answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
-    if question.on_timeout == "judge":
-        again = question.on_none == "regenerate" and question.rounds_left > 0
-        if again and question.judge_error is None:
-            return given(question, Choice((), channel="deadline"), question.deadline)
+    if judged:
         message += f", and {question.judge_error or question.shortfall}"
-    of = {"step": question.step, "key": question.key}
-    return ItemFailed(**of, code=UNANSWERED, message=message)
+    return ItemFailed(step=question.step, key=question.key, code=UNANSWERED, message=message)
 
 
 def first_deadline(questions: Sequence[Question]) -> datetime | None:

@@ -55,6 +55,7 @@ class Buy:
         intended: The intent is journaled, and an earlier execution may have sent it; otherwise
             it is journaled first.
         resubmitted: A user asked to resend an uncertain purchase, so a refusal closes it.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
     """
 
     step: str
@@ -66,6 +67,7 @@ class Buy:
     reserve: int
     intended: bool
     resubmitted: bool = False
+    alternative: int = 0
 
 
 @dataclass(frozen=True)

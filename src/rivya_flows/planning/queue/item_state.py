@@ -44,6 +44,10 @@ class Purchase:
             nothing; `uncertain` counts as spent.
         reserve: Credits reserved before the POST.
         priced_by: What its price depends on.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        resent: An earlier execution may have sent it too, so a refusal does not tell that the
+            service never took it.
+        error: Why it failed or was refused, or why its outcome is unknown.
         reserved: Credits that the service reserved; None before it said so.
         final: What it cost; None before the end.
     """
@@ -72,6 +76,8 @@ class Purchase:
     content: str | None = None
     session_id: str | None = None
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
+    alternative: int = 0
+    resent: bool = False
 
     @property
     def held(self) -> int:
@@ -111,7 +117,7 @@ class ItemState:
         request: What it does; None until its arguments are evaluated.
         reason: Why it was skipped or failed.
         code: Stable name of that reason, or None.
-        granted: Jobs that a resume allowed beyond `regenerate` of the spec.
+        granted: Jobs of this alternative that a resume allowed beyond those of the spec.
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
         picked: Keys of the candidates that a person, or their deadline, picked.
@@ -121,8 +127,8 @@ class ItemState:
         scores: What the judge says of the candidates of this round, in their order.
         judge_error: Why the judge of this round gave no usable scores.
         judge_turns: Answers of the current chat of the judge that could not be used.
-        alternatives: What its step falls back to, evaluated.
-        alternative: Which of them `request` is, counted from 1; 0 is as written.
+        alternatives: Of a step with `fallback`: its request as written, then what it falls back to.
+        alternative: Which of them `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         files: Downloaded results of its jobs, if the item failed.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
@@ -160,6 +166,12 @@ class ItemState:
         return self.purchases[-1] if self.purchases else None
 
     @property
+    def size(self) -> int:
+        """Approximate bytes of memory of its evaluated arguments."""
+        requests = self.alternatives or ((self.request,) if self.request else ())
+        return sum(one.size for one in requests)
+
+    @property
     def credits(self) -> int:
         """What it has cost, or holds while it runs."""
         return sum(one.held for one in self.purchases if one.status != "planned")
@@ -174,7 +186,7 @@ class ItemState:
 
 
 def next_round(item: ItemState, note: str) -> ItemState:
-    """The item of a pick whose candidates are bought again, with a note on what should differ."""
+    """The pick before its candidates have been bought again, with this note."""
     return replace(
         item,
         phase=Phase.WAITING,

@@ -98,7 +98,7 @@ def tally_of(item: ItemState) -> Tally:
         spent,
         committed,
         item.saved,
-        item.request.size if item.request else 0,
+        item.size,
         int(last is not None and last.status in UNCLOSED),
         int(item.cached and item.phase is Phase.COMPLETED),
         int(item.unpaid),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from rivya_flows.planning import structured_output
+from rivya_flows.planning.expansion.item_arguments import claim
 from rivya_flows.planning.expansion.item_requests import PricedBy
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.events import (
@@ -16,6 +17,12 @@ from rivya_flows.planning.queue.events import (
     PurchaseIntended,
     PurchaseRefused,
     PurchaseUncertain,
+)
+from rivya_flows.planning.queue.fallbacks import (
+    fallen_back,
+    is_refusal_of_request,
+    jobs_left,
+    reason_of,
 )
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.state import State
@@ -33,6 +40,7 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
             event.reserve,
             event.at,
             item.request.priced_by if item.request else PricedBy(),
+            alternative=item.alternative,
         )
         earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
         item = replace(item, phase=Phase.BUYING, purchases=(*earlier, bought))
@@ -41,12 +49,12 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
         _closed(purchase, event) if purchase.n == event.n else purchase
         for purchase in item.purchases
     )
+    before = item.alternative
     item = replace(item, purchases=purchases)
     if isinstance(event, PurchaseAccepted):
         item = replace(item, phase=Phase.RUNNING)
     elif isinstance(event, PurchaseRefused):
-        alone = judging.refused(state, event, item)
-        item = alone or replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
+        item = judging.refused(state, event, item) or _refused(event, item)
     elif isinstance(event, PurchaseUncertain):
         item = uncertain(item, event.reason)
     elif isinstance(event, JobEnded) and event.status == "failed":
@@ -55,7 +63,8 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
         item = judging.answered(state, event, item)
     elif isinstance(event, ChatAnswered):
         item = _chat_answered(state, event, item)
-    return state.with_item(event.step, item)
+    state = state.with_item(event.step, item)
+    return state if item.alternative == before else claim(state, event.step, item)
 
 
 def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
@@ -64,7 +73,7 @@ def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
             purchase, status="accepted", task_id=event.task_id, reserved=event.reserved_credits
         )
     if isinstance(event, PurchaseRefused):
-        return replace(purchase, status="refused", error=event.code)
+        return replace(purchase, status="refused", error=event.message)
     if isinstance(event, PurchaseUncertain):
         return replace(purchase, status="uncertain", error=event.reason)
     if isinstance(event, JobEnded):
@@ -89,17 +98,23 @@ def uncertain(item: ItemState, reason: str) -> ItemState:
 
 
 def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
-    """A failed job is bought again while the spec or a resume allows it; else the item fails."""
-    allowed = state.spec(event.step).regenerate + item.granted
-    if failed_jobs(item) <= allowed:
+    """A failed job is bought again while the spec or a resume allows it, then the next alternative;
+    without one the item fails.
+    """
+    if jobs_left(state.spec(event.step), item):
         return replace(item, phase=Phase.READY)
-    reason = event.error or "the job failed"
-    return replace(item, phase=Phase.FAILED, code="job_failed", reason=reason)
+    reason = reason_of(item, event.error or "the job failed")
+    failed = replace(item, phase=Phase.FAILED, code="job_failed", reason=reason)
+    return fallen_back(item) or failed
 
 
-def failed_jobs(item: ItemState) -> int:
-    """Number of its jobs that failed."""
-    return sum(purchase.status == "failed" for purchase in item.purchases)
+def _refused(event: PurchaseRefused, item: ItemState) -> ItemState:
+    """A refused request is followed by the next alternative; any other refusal fails the item."""
+    failed = replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
+    closed = next(one for one in item.purchases if one.n == event.n)
+    if not is_refusal_of_request(closed, event.code):
+        return failed
+    return fallen_back(item) or replace(failed, reason=reason_of(item, event.message))
 
 
 def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:

@@ -143,6 +143,7 @@ def _resend(state: State, step_id: str, item: ItemState, event: RunResumed) -> A
             bought.reserve,
             intended=True,
             resubmitted=label(step_id, item.key) in event.resubmit,
+            alternative=bought.alternative,
         )
     return _collect(state, step_id, item)
 

@@ -11,8 +11,9 @@ from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
-from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
+from rivya_flows.planning.queue.purchase_reducer import uncertain
 from rivya_flows.planning.queue.state import State, StepState
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
@@ -78,7 +79,8 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
         name
         for _, item in state.each()
         if item.request is not None and item.last is not None and item.last.status == "refused"
-        for name in item.request.upload_names()
+        for request in item.alternatives or (item.request,)
+        for name in request.upload_names()
     }
 
 
@@ -97,10 +99,8 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
     last = item.last
     if last is not None and last.status == "uncertain":
         return uncertain(item, last.error or "it is unknown whether the service took it")
-    if last is not None and last.status == "failed":
-        allowed = state.spec(step_id).regenerate + item.granted
-        if failed_jobs(item) > allowed:
-            return item
+    if last is not None and last.status == "failed" and not jobs_left(state.spec(step_id), item):
+        return item
     if item.code == "unexpected_answer" and not named:
         return item
     given_up = _is_out_of_reach(item) and label(step_id, item.key) in event.regenerate
@@ -109,7 +109,7 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
         return replace(item, phase=phase, reason=None, code=None)
     if event.unpaid == "completed" and item.phase is Phase.FAILED and _costs(item):
         return item  # the run was completed with that
-    return _waiting(state, step_id, item)
+    return _waiting(state, step_id, started_over(state.spec(step_id), item))
 
 
 def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
@@ -121,6 +121,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
         phase=Phase.WAITING,
         variables={} if follows else item.variables,
         request=None,
+        alternatives=(),
         outputs=None,
         reason=None,
         code=None,
@@ -171,15 +172,17 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
     if last.status == "planned":
         return replace(item, purchases=item.purchases[:-1])
     if last.status == "uncertain" and label(step_id, item.key) in event.resubmit:
-        last = replace(last, status="intended", intended_at=event.at, error=None)
+        last = replace(last, status="intended", intended_at=event.at, error=None, resent=True)
     elif last.status == "intended" and event.at - last.intended_at > timedelta(
         hours=event.resend_hours
     ):
         reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
         last = replace(last, status="uncertain", error=reason)
+    elif last.status == "intended":
+        last = replace(last, resent=True)
     elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
         # One job beyond those that failed, however often it was allowed before.
-        beyond = failed_jobs(item) - state.spec(step_id).regenerate
+        beyond = beyond_spec(state.spec(step_id), item)
         item = replace(item, granted=max(item.granted, beyond))
     return replace(item, purchases=(*item.purchases[:-1], last))
 

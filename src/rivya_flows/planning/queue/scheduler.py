@@ -122,7 +122,8 @@ def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) ->
 def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemRequest) -> bool:
     """By the mode of the step, else that of the command line, else that of the spec."""
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    fresh = not item.asked_cache and not item.purchases
+    bought = any(one.alternative == item.alternative for one in item.purchases)
+    fresh = not item.asked_cache and not bought
     return mode == "spec" and fresh and bool(request.request_hash)
 
 
@@ -156,9 +157,11 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
-    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
+    which = item.alternative
+    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False, alternative=which)
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
+    bought = replace(bought, alternative=which)
     item = replace(item, phase=Phase.BUYING, gated=False, purchases=(*item.purchases, bought))
     return state.with_item(step_id, item), [buy]
 

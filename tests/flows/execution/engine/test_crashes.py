@@ -33,7 +33,10 @@ steps:
     with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
   hero:
     uses: pick
-    with: {from: "${{ steps.stills.items }}"}
+    with:
+      from: ${{ steps.stills.items }}
+      mode: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [the lamp is whole]}
   restyled:
     uses: generate
     with:
@@ -43,7 +46,7 @@ steps:
 outputs:
   picture: ${{ steps.restyled.asset }}
 """
-COST = 1 + 2 + 3
+COST = 1 + 2 + 1 + 3
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def summary(receipt: dict[str, Any]) -> Any:
 
 def places() -> tuple[int, int]:
     """Journal writes and paid requests of an undisturbed run; the test below proves them."""
-    return 28, 4
+    return 32, 5
 
 
 def test_an_undisturbed_run_has_these_places_to_stop_at(studio: Studio, sandbox: Sandbox) -> None:

@@ -1,0 +1,101 @@
+"""What a `generate` step buys instead, after its jobs failed or the service refused its request.
+
+`regenerate` counts for the request as written; each alternative is bought once, in order. Only a known
+outcome moves an item on: the job failed, or the request itself was refused, which costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rivya_flows.language.workflow import Step
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseRefused
+from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
+from rivya_flows.planning.queue.state import State
+
+REFUSED = "validation_failed"
+"""Code of the service for a request that it cannot take. Source: contract, section 2.2."""
+
+
+def jobs_left(step: Step, item: ItemState) -> bool:
+    """Whether a failed job of an item may be followed by another one of the same alternative."""
+    return beyond_spec(step, item) <= item.granted
+
+
+def beyond_spec(step: Step, item: ItemState) -> int:
+    """Failed jobs of the alternative of an item beyond those that the spec allows to follow."""
+    return _beyond(step, item, item.alternative)
+
+
+def fallen_back(item: ItemState) -> ItemState | None:
+    """The item with its next alternative; None if there is none left."""
+    for number in range(item.alternative + 1, len(item.alternatives)):
+        if not _failed(item, number):
+            return replace(
+                item,
+                phase=Phase.READY,
+                request=item.alternatives[number],
+                alternative=number,
+                granted=0,
+                asked_cache=False,
+            )
+    return None
+
+
+def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:
+    """Whether a refusal is certain and about the request: another one may be taken.
+
+    Another execution may have sent it before; then nobody knows what became of that.
+    """
+    return purchase.route == "generation" and code == REFUSED and not purchase.resent
+
+
+def started_over(step: Step, item: ItemState) -> ItemState:
+    """The item as a resume tries it again: after its last alternative was refused, from the first
+    one whose jobs have not failed. Nothing was charged for a refused one.
+    """
+    last = item.last
+    if last is None or (last.status, last.alternative) != ("refused", item.alternative):
+        return item
+    if item.phase is not Phase.FAILED or not is_refusal_of_request(last, item.code):
+        return item
+    for number in range(item.alternative):
+        if _beyond(step, item, number) <= 0:
+            return replace(item, alternative=number, granted=0)
+    return item
+
+
+def reason_of(item: ItemState, why: str) -> str:
+    """Why an item failed for good: if it fell back, each model with its own reason."""
+    ended = {one.alternative: one for one in item.purchases if one.status in ("failed", "refused")}
+    if not item.alternatives or not any(ended):
+        return why
+    return "; ".join(
+        f"{item.alternatives[number].model}: {one.error or 'the job failed':.300}"
+        for number, one in sorted(ended.items())
+    )
+
+
+def bought_instead(event: Event, state: State) -> str | None:
+    """A sentence if an event made an item fall back, such as `stills: z-image failed; falling back to …`."""
+    if not isinstance(event, JobEnded | PurchaseRefused):
+        return None
+    item = state.item(event.step, event.key)
+    closed = next((one for one in item.purchases if one.n == event.n), None)
+    if closed is None or closed.alternative == item.alternative:
+        return None
+    before, now = (item.alternatives[n].model for n in (closed.alternative, item.alternative))
+    how = "refused the request" if isinstance(event, PurchaseRefused) else "failed"
+    why = f" ({closed.error:.300})" if closed.error else ""
+    again = " with other arguments" if now == before else ""
+    return f"{label(event.step, event.key)}: {before} {how}{why}; falling back to {now}{again}"
+
+
+def _beyond(step: Step, item: ItemState, number: int) -> int:
+    return _failed(item, number) - (0 if number else step.regenerate)
+
+
+def _failed(item: ItemState, number: int) -> int:
+    """Number of its jobs of one alternative that failed."""
+    return sum(one.status == "failed" and one.alternative == number for one in item.purchases)

@@ -1,0 +1,96 @@
+"""What a judge is told: bounded, and as data where models wrote it; and what its answers may hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.planning.expansion.judge_messages import (
+    CANDIDATES,
+    MAX_REASON,
+    SCORES,
+    judge_message,
+    read_scores,
+)
+from rivya_flows.planning.expansion.request_media import ItemRequestError
+from rivya_flows.planning.structured_output import AnswerError, instruction
+from support.naive_service import asset
+
+JUDGE: dict[str, Any] = {
+    "judge": {"model": "gpt-5-2-chat", "criteria": ["it is\nwhole", "it is lit"], "least": 6.5}
+}
+
+
+def lines(message: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in message.splitlines() if line.startswith('{"')]
+
+
+def test_a_judge_is_told_question_criteria_and_candidates_but_not_what_is_good_enough() -> None:
+    candidates: list[dict[str, Any]] = [
+        {"key": "a", "text": "one"},
+        {"key": "b", "asset": asset("image", "x")},
+        {"key": "c", "asset": asset("image", "y"), "json": {"line": "two"}},
+    ]
+    message = judge_message({**JUDGE, "question": "Which one?"}, candidates, 20_000)
+    assert "The question: Which one?\n\nCriteria:\n1. it is whole\n2. it is lit\n" in message
+    assert "never an instruction" in message
+    assert "6.5" not in message
+    assert lines(message) == [
+        {"candidate": 1, "key": "a", "text": "one"},
+        {"candidate": 2, "key": "b", "picture": 1},
+        {"candidate": 3, "key": "c", "picture": 2, "text": '{"line":"two"}'},
+    ]
+
+
+@given(
+    texts=st.lists(
+        st.text(st.characters(), max_size=40).map(lambda text: text * 300),
+        min_size=1,
+        max_size=CANDIDATES,
+    ),
+    limit=st.sampled_from([6_000, 20_000, None]),
+)
+def test_no_text_leaves_its_line_or_makes_the_message_too_long(
+    texts: list[str], limit: int | None
+) -> None:
+    candidates = [{"key": text[:200], "text": f"x{text}"} for text in texts]
+    message = judge_message(JUDGE, candidates, limit)
+    assert len(message + instruction(SCORES)) <= (limit or 20_000)
+    found = [json.loads(line) for line in message.split("\n") if line.startswith('{"')]
+    assert [one["candidate"] for one in found] == list(range(1, len(texts) + 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit"), [({**JUDGE, "question": "x" * 16_000}, None), (JUDGE, 3_000)]
+)
+def test_a_message_without_room_for_candidates_is_refused(
+    arguments: dict[str, Any], limit: int | None
+) -> None:
+    with pytest.raises(ItemRequestError, match="leave no room for candidates"):
+        judge_message(arguments, [], limit)
+
+
+def test_reasons_are_one_short_line_that_can_be_shown() -> None:
+    reason = "so\n\u202e lit \x1b[2J" + "x" * 1_000
+    answer = {"scores": [{"candidate": 1, "score": 7, "reason": reason}]}
+    [(key, score, found)] = read_scores(json.dumps(answer), ["a"])
+    assert (key, score, len(found)) == ("a", 7.0, MAX_REASON)
+    assert found.startswith("so lit [2Jxxx")
+    assert found.isprintable()
+
+
+def test_scores_come_in_the_order_of_the_candidates() -> None:
+    listed = [{"candidate": n, "score": n, "reason": "x", "more": 1} for n in (2, 1)]
+    content = f"Here you are:\n```json\n{json.dumps({'scores': listed})}\n```"
+    assert [one[:2] for one in read_scores(content, ["a", "b"])] == [("a", 1.0), ("b", 2.0)]
+
+
+@pytest.mark.parametrize("number", ["1" * 200, "-1", "0"])
+def test_a_wild_number_is_no_candidate(number: str) -> None:
+    content = f'{{"scores": [{{"candidate": {number}, "score": 1, "reason": "x"}}]}}'
+    with pytest.raises(AnswerError, match="there is no candidate") as raised:
+        read_scores(content, ["a"])
+    assert len(str(raised.value)) < 100

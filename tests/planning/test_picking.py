@@ -1,0 +1,85 @@
+"""Which candidates a pick takes: those that are there, the best, the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.planning.picking import available, best, chosen_keys, pick_outputs, picked_from
+from support.naive_service import asset
+
+STUDIO: dict[str, Any] = {"key": "studio", "asset": asset("image", "a")}
+NEON = {"key": "neon", "asset": asset("image", "b")}
+FAILED = {"key": "noir", "asset": None, "text": "a value of the matrix", "status": "failed"}
+LINE = {"key": "line", "text": "a lamp", "json": None, "status": "completed"}
+FORM = {"key": "form", "text": "", "json": {"line": "a lamp"}, "status": "completed"}
+EMPTY = {"key": "empty", "text": "", "json": None, "status": "completed"}
+
+
+def test_items_with_a_medium_or_an_answer_can_be_picked() -> None:
+    everything: list[dict[str, Any]] = [STUDIO, FAILED, LINE, FORM, EMPTY, NEON]
+    assert available(everything) == [STUDIO, LINE, FORM, NEON]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("b",)),
+        ({"order": "min"}, ("a",)),
+        ({"count": 3}, ("b", "d", "a")),
+        ({"count": 3, "order": "min"}, ("a", "b", "d")),
+        ({"count": 4}, ()),
+        ({"count": 2, "least": 2}, ("b", "d")),
+        ({"count": 2, "least": 2.5}, ()),
+    ],
+)
+def test_the_best_come_first_and_of_equal_ones_the_first(
+    options: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    values = [("a", 1), ("b", 2), ("c", None), ("d", 2.0)]
+    assert best(values, **{"count": 1, **options}) == expected
+
+
+@given(values=st.lists(st.none() | st.integers(-3, 3)), count=st.integers(1, 4))
+def test_nothing_left_out_is_better_than_what_is_picked(
+    values: list[int | None], count: int
+) -> None:
+    named = {str(place): value for place, value in enumerate(values)}
+    picked = best(named.items(), count)
+    numbers = [value for value in values if value is not None]
+    assert len(picked) == (count if len(numbers) >= count else 0)
+    left = [value for key, value in named.items() if key not in picked and value is not None]
+    chosen = [value for key in picked if (value := named[key]) is not None]
+    assert chosen == sorted(chosen, reverse=True)
+    assert not chosen or all(value <= chosen[-1] for value in left)
+
+
+def test_what_a_person_picked_comes_before_the_best_and_that_before_the_first() -> None:
+    arguments: dict[str, Any] = {"from": [STUDIO, FAILED, NEON], "count": 1}
+    assert chosen_keys(arguments) == ("studio",)
+    arguments["values"] = {"studio": 1, "neon": 2}
+    assert chosen_keys(arguments) == ("neon",)
+    assert chosen_keys({**arguments, "picked": ("studio",)}) == ("studio",)
+
+
+def test_outputs_name_the_first_one_and_list_all_in_the_order_of_choice() -> None:
+    assert pick_outputs([STUDIO, LINE, NEON], ["neon", "line"]) == {
+        "asset": NEON["asset"],
+        "key": "neon",
+        "item": NEON,
+        "items": [NEON, LINE],
+        "assets": [NEON["asset"]],
+    }
+
+
+def test_an_answer_of_a_chat_is_picked_without_a_medium() -> None:
+    found = picked_from({"from": [FAILED, LINE]})
+    assert found is not None
+    assert (found["asset"], found["item"]["text"], found["assets"]) == (None, "a lamp", [])
+
+
+@pytest.mark.parametrize("keys", [["studio", "noir"], ["nobody"], []])
+def test_what_is_not_available_is_not_picked(keys: list[str]) -> None:
+    assert pick_outputs([STUDIO, FAILED], keys) is None
