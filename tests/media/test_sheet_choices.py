@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,15 @@ def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None
     assert note["maxlength"] == "80"
 
 
+@pytest.mark.parametrize(("status", "shown"), [("skipped", False), ("completed", True)])
+def test_a_round_that_was_not_needed_is_not_shown(store: Store, status: str, shown: bool) -> None:
+    receipt = receipt_of(store)
+    again = [{"key": "studio", "status": status, "reason": "decided without another round"}]
+    receipt["steps"].append({"id": "hero.stills.2", "uses": "generate", "items": again})
+    page = Page(contact_sheet(receipt, store))
+    assert ("hero.stills.2" in page.text) is shown
+
+
 def test_a_pick_that_nobody_answered_in_time_can_still_be_answered(store: Store) -> None:
     receipt = receipt_of(store, deadline="2026-11-27T12:00:00.000Z") | {"status": "failed"}
     hero_of(receipt)["status"] = "failed"
@@ -213,9 +223,8 @@ def test_a_click_on_a_candidate_puts_it_into_the_command(store: Store, tmp_path:
         tab.click(".candidate:nth-child(2) .choose")
         assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=2"
         tab.type(".none input", "it's too cold")
-        assert tab.value(COMMAND) == (
-            "rivya-flows resume run-1 --answer 'hero=none: it'\"'\"'s too cold'"
-        )
+        noted = "rivya-flows resume run-1 --answer 'hero=none: it'\"'\"'s too cold'"
+        tab.until(f"{COMMAND} === {json.dumps(noted)}")
         assert tab.value("document.querySelectorAll('.candidate.chosen').length") == 0
         tab.click(".candidate:nth-child(1) .choose")
         assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=1"
