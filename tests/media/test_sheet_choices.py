@@ -193,13 +193,27 @@ def test_no_text_of_a_choice_becomes_markup(store: Store) -> None:
         {"count": "two", "deadline": "soon", "on_timeout": 7, "round": -1, "note_room": None},
         {"by": {"channel": 7}, "picked": ["a"], "waiting": False},
         {"by": 7, "picked": 7, "waiting": False, "round": 10**9},
-        {"deadline": "2026-11-27T12:00:00", "judge": {"criteria": None, "least": None}},
+        {"deadline": "2026-11-27T12:00:00", "judge": {"criteria": 7, "least": None}},
     ],
 )
 def test_a_choice_of_any_shape_is_shown_as_far_as_it_is_one(
     facts: dict[str, Any], store: Store
 ) -> None:
     assert Page(contact_sheet(receipt_of(store, **facts), store)).open == []
+
+
+def test_what_a_terminal_acts_on_is_not_in_the_command(store: Store) -> None:
+    receipt = receipt_of(store, ("0", "1\x1b[201~\nreboot"))
+    hero_of(receipt)["key"] = "a\x1b[201~\nreboot"
+    page = Page(contact_sheet(receipt, store))
+    copied = [
+        str(one.get(name))
+        for _, one in page.found
+        for name in ("data-name", "data-answer")
+        if name in one
+    ]
+    assert len(copied) == 3
+    assert not any("\x1b" in one or "\n" in one for one in copied)
 
 
 # --- In a browser --------------------------------------------------------------------------------
