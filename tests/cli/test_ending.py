@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +79,6 @@ def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() ->
     keyed = Question("hero", "a b", "?", ("it's",))
     assert commands("run-1", [keyed]) == (
         """rivya-flows resume run-1 --answer 'hero[a b]=it'"'"'s'""",
-    )
-
-
-def test_several_are_picked_by_their_numbers_and_none_of_them_with_a_note() -> None:
-    hero = Question("hero", "", "?", ("a", "b", "c"), count=2, rounds_left=1)
-    assert commands("run-1", [hero]) == (
-        "rivya-flows resume run-1 --answer hero=NUMBER,NUMBER",
-        "rivya-flows resume run-1 --answer 'hero=none: NOTE'",
-    )
-    assert commands("run-1", [replace(hero, choices=("0", "1"), rounds_left=0)]) == (
-        "rivya-flows resume run-1 --answer hero=KEY,KEY",
     )
 
 
