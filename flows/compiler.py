@@ -19,9 +19,9 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import is_made_up
 from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
 from rivya_flows.flows.run_ids import called
-from rivya_flows.flows.run_page.markdown import paragraphs
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.planning.markdown import paragraphs
 from rivya_flows.printable import one_line, printable
 
 if TYPE_CHECKING:  # a run has no deployment to make

@@ -52,7 +52,7 @@ from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_form import upload_link, with_uploads
-from rivya_flows.flows.run_page.markdown import paragraphs
+from rivya_flows.planning.markdown import paragraphs
 
 _QUEUE = "work queue"
 """Stands among the names of the job variables that a spec set."""

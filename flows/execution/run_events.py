@@ -15,9 +15,9 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
-from rivya_flows.flows.run_page.markdown import link, picture, text
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import told, troubles
+from rivya_flows.planning.markdown import link, picture, text
 
 _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000

@@ -7,7 +7,6 @@ run.
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +14,10 @@ from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from rivya_flows.app.publishing import address_of, addresses_of, report_of
+from rivya_flows.app.publishing import addresses_of, report_of, still_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.client.wire.chat import ChatCompletion
-from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_page.artifact import Artifact, artifact_key
 from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Logger
@@ -156,24 +154,10 @@ class Page:
         if digest not in self._media or not self._context.settings.rivya_flows_public_url:
             return None
         if digest not in self._posters:
-            self._posters[digest] = self._make_poster(digest)
-        return self._posters[digest]
-
-    def _make_poster(self, digest: str) -> str | None:
-        file = self._context.scratch / f"poster-{uuid.uuid4().hex}.jpg"
-        try:
-            still = draw_poster(digest, self._context.assets.local_path(digest)).result()
-            if still is None:
-                return None
-            file.write_bytes(still)
-            kept = self._context.assets.put(file)
-            return address_of(
-                self._context, Asset(kind="image", mime_type="image/jpeg", sha256=kept)
+            self._posters[digest] = still_of(
+                self._context, digest, lambda path: draw_poster(digest, path).result()
             )
-        except (RivyaFlowsError, OSError):
-            return None
-        finally:
-            file.unlink(missing_ok=True)
+        return self._posters[digest]
 
 
 @contextlib.asynccontextmanager

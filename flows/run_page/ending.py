@@ -9,17 +9,19 @@ from typing import Any
 
 from rivya_flows.assets import Asset, assets_in, rendered_as
 from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.summary import films, told, troubles
+from rivya_flows.ledger.summary import candidate_facts, chosen, films, told, troubles
+from rivya_flows.planning.markdown import gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.choice_phrases import how_picked, round_note
 
 MOST_ROWS = 1_000
 MOST_MEDIA = 60
 _MOST_TROUBLES = 20
 _MOST_FILMS = 30
+_MOST_CANDIDATES = 60
 
 
 def draw_outputs(
@@ -37,6 +39,7 @@ def draw_outputs(
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
+    lines += draw_choices(receipt)
     if made := films(receipt):
         shown = made[:_MOST_FILMS]
         lines += ["### Films and layouts", "", *(f"* {text(one)}" for one in shown)]
@@ -54,6 +57,35 @@ def draw_outputs(
         command = f"rivya-flows receipt {_id(receipt)} --out DIR"
         lines.append(f"`{command}` writes the contact sheet, with the media beside it.")
     return Artifact("markdown", "\n".join(lines), f"What {text(receipt['name'])} made")
+
+
+def draw_choices(receipt: Mapping[str, Any]) -> list[str]:
+    """What was picked, by whom, and the score of each candidate."""
+    lines = ["### Picks", ""] if any(chosen(receipt)) else []
+    for name, choice in chosen(receipt):
+        picked, how = ", ".join(choice["picked"]), how_picked(choice)
+        waits = "waits for an answer: *Resume*, in the menu of this run"
+        said = waits if choice["waiting"] else f"{text(picked)}, picked by {text(how)}"
+        if not (choice["waiting"] or picked):
+            said = "nothing is picked"
+        question = f" ({text(choice['question'])})" if choice["question"] else ""
+        lines += [f"**{text(name)}**: {said}{question}", ""]
+        if noted := round_note(choice["round"], choice["notes"]):
+            lines += [text(noted), ""]
+        if choice["judge_error"]:
+            lines += [f"no scores: {text(choice['judge_error'])}", ""]
+        rows = [
+            (
+                one["n"],
+                one["key"],
+                ", ".join(candidate_facts(one, choice["mode"])),
+                one["reason"] or "",
+            )
+            for one in choice["candidates"][:_MOST_CANDIDATES]
+        ]
+        if any(row[2] for row in rows):
+            lines += [table(("", "candidate", "", ""), rows, right=[0]), ""]
+    return lines
 
 
 def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:

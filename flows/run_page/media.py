@@ -12,7 +12,8 @@ from typing import Any
 from rivya_flows.assets import Asset, assets_in
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.markdown import (
+from rivya_flows.flows.task_groups import STATUSES
+from rivya_flows.planning.markdown import (
     Marked,
     gallery,
     link,
@@ -21,7 +22,6 @@ from rivya_flows.flows.run_page.markdown import (
     table,
     text,
 )
-from rivya_flows.flows.task_groups import STATUSES
 
 Address = Callable[[Asset], str | None]
 """The URL of an asset for a browser; None if it has none."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.markdown import Marked, table, text
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.markdown import Marked, table, text
 from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan

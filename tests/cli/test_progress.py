@@ -11,6 +11,7 @@ from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
+from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline
 
@@ -146,6 +147,17 @@ def test_open_jobs_are_named_with_price_and_id() -> None:
     [job] = [one for one in open_jobs(replay(journal[: bought + 1])) if "task_" in one]
     assert job.startswith("stills[")
     assert "(1 credit, task_" in job
+
+
+def test_a_judge_says_how_many_it_has_scored_and_when_it_is_asked_again() -> None:
+    run = judged(Judging(answers=["no", None, "no", "no", "no"]), styles=[str(n) for n in range(9)])
+    assert [line for line in told(run.journal) if line.startswith("hero")] == [
+        "hero answered in the wrong shape; asking again",
+        "hero: the judge scored 8 candidates",
+        "hero answered in the wrong shape; asking again",
+        "hero answered in the wrong shape; asking again",
+        "hero failed: the judge gave no usable scores in 3 turns: it holds no JSON object",
+    ]
 
 
 def test_an_answer_of_the_deadline_is_shown_as_such() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import pty
@@ -321,13 +322,51 @@ def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
         asked = _until(ours, "answer: ")
         assert f"1  studio  {tmp_path / 'runs'}" in asked
         os.write(ours, b"noir\n")
-        assert "one of: studio, neon, or its number" in _until(ours, "answer: ")
+        assert "there is no choice 'noir'; one of: studio, neon" in _until(ours, "answer: ")
         os.write(ours, b"2\n")
-        assert "hero answered: neon" in _until(ours, "hero answered: neon")
+        _until(ours, f"hero: neon, by {getpass.getuser()} in a terminal")
         _until(ours, "there is no such word")
         out, _ = process.communicate(timeout=240)
         assert "completed: 2 of 2 stills, hero, large" in out
         assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+
+
+def test_person_at_a_terminal_rejects_all_and_picks_two_of_what_comes(
+    service: Sandbox, tmp_path: Path
+) -> None:
+    spec = PICTURES.replace("mode: human", "mode: human, count: 2, none: {rounds: 1}")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "rivya_flows.cli.main"),
+            *("run", written(tmp_path, spec), "--by", "Ana", "--json"),
+        ],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+    )
+    os.close(theirs)
+    try:
+        assert "Pick 2, with commas" in _until(ours, "answer: ")
+        os.write(ours, b"none: warmer light\n")
+        _until(ours, "hero: none of these (warmer light), by Ana in a terminal")
+        assert "hero.stills.2[neon] done" in _until(ours, "answer: ")
+        os.write(ours, b"none: colder\n")
+        assert "cannot be bought again any more" in _until(ours, "answer: ")
+        os.write(ours, b"neon, 1\n")
+        _until(ours, "hero: neon, studio, by Ana in a terminal")
+        _until(ours, "there is no such word")
+        out, _ = process.communicate(timeout=240)
+        [hero] = [step for step in json.loads(out)["steps"] if step["id"] == "hero"]
+        choice = hero["items"][0]["choice"]
+        assert (choice["picked"], choice["by"]["name"]) == (["neon", "studio"], "Ana")
+        assert bought(service)["z-image"] == 4
     finally:
         process.kill()
         process.communicate()

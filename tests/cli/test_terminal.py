@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rivya_flows.cli.terminal import question_lines
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON
 
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))
@@ -37,3 +38,33 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
         "  1  a    /run/hero.png",
         "  2  bcd  /store/bcd",
     ]
+
+
+def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
+    assert question_lines(replace(HERO, choices=("0", "1")), {})[1:] == ["    0", "    1"]
+
+
+def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
+    scores = {
+        "studio": Score("studio", 7.5, "clear\x1b[2J\nlabel"),
+        "neon": Score("neon", 3, ""),
+    }
+    question = replace(HERO, scores=scores, proposal=("studio",))
+    assert question_lines(question, {})[1:] == [
+        "  1  studio",
+        r"     7.5 of 10, proposed: clear\x1b[2J\nlabel",
+        "  2  neon",
+        "     3 of 10",
+    ]
+    failed = replace(HERO, judge_error="it gave no usable scores")
+    assert question_lines(failed, {})[-1] == "no scores: it gave no usable scores"
+
+
+def test_it_says_how_to_answer_with_more_than_a_key() -> None:
+    question = replace(HERO, count=2, rounds_left=2)
+    assert question_lines(question, {})[-1] == (
+        "Pick 2, with commas between them; none: what should be different buys them again,"
+        " at most 2 times more."
+    )
+    question = replace(HERO, rounds_left=1, note_room=0)
+    assert question_lines(question, {})[-1] == "None buys them again, at most once more."

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.ledger.choices import MAX_TEXT, Choices, candidates_of
+from rivya_flows.ledger.choices import MAX_TEXT, Choices
+from rivya_flows.ledger.summary import choices
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.planning.queue.state import State
@@ -101,16 +102,10 @@ def test_the_best_score_is_proposed_if_it_is_good_enough(
     assert choice["judge"] == judge
 
 
-def test_candidates_are_items_with_a_medium_or_a_text() -> None:
-    given = [
-        {"key": "a", "asset": {"sha256": "x"}},
-        {"key": "b", "asset": None, "text": "Wake up"},
-        {"key": "c", "asset": None, "text": None, "json": {"line": "Go"}},
-        {"key": "d", "asset": None, "text": None},
-        None,
-    ]
-    assert [one["key"] for one in candidates_of({"from": given})] == ["a", "b", "c"]
-    assert candidates_of({}) == []
+def test_what_was_compared_is_the_score_of_each_candidate() -> None:
+    values = {"studio": 0.5, "neon": None}
+    choice = hero(judged(mode="best", values=values))
+    assert [one["score"] for one in choice["candidates"]] == [0.5, None]
 
 
 def test_a_long_text_is_cut() -> None:
@@ -118,3 +113,29 @@ def test_a_long_text_is_cut() -> None:
     first, second = hero(judged(**{"from": many, "mode": "first"}))["candidates"]
     assert len(first["text"]) == MAX_TEXT
     assert second["text"] == '{"line":"Go"}'
+
+
+def test_the_summary_of_a_waiting_pick_has_all_that_is_needed_to_answer() -> None:
+    run = past_its_deadline()
+    assert choices(receipt_of(run)) == [
+        "hero waits for an answer: Which one for hero?",
+        "  open until 2026-11-25 13:00 UTC; after that the pick fails",
+        "  1  studio",
+        "  2  neon",
+        "  rivya-flows resume run-1 --answer hero=NUMBER",
+    ]
+
+
+def test_the_summary_of_a_decided_pick_says_who_picked_and_what_the_judge_said() -> None:
+    document = receipt_of(answered(PRIYA))
+    [who] = choices(document)
+    asked = " (Which one for hero?)"
+    assert who == f"hero: neon, picked by Priya in Prefect's form, 2026-11-25 12:04 UTC{asked}"
+    choice = document["steps"][1]["items"][0]["choice"]
+    choice |= {"judge": {"model": "m"}, "judge_error": "half an\nanswer"}
+    choice["candidates"][1] |= {"score": 8.5, "reason": "lit\x1b[2J", "proposed": True}
+    assert choices(document)[1:] == [
+        "  no scores: half an\\nanswer",
+        "  studio",
+        "  neon  8.5 of 10, proposed, picked: lit\\x1b[2J",
+    ]

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from rivya_flows.planning.picking import available, best, chosen_keys, pick_outputs, picked_from
 from support.naive_service import asset
 
-STUDIO = {"key": "studio", "asset": asset("image", "a")}
+STUDIO: dict[str, Any] = {"key": "studio", "asset": asset("image", "a")}
 NEON = {"key": "neon", "asset": asset("image", "b")}
 FAILED = {"key": "noir", "asset": None, "text": "a value of the matrix", "status": "failed"}
 LINE = {"key": "line", "text": "a lamp", "json": None, "status": "completed"}
@@ -19,7 +19,7 @@ EMPTY = {"key": "empty", "text": "", "json": None, "status": "completed"}
 
 
 def test_items_with_a_medium_or_an_answer_can_be_picked() -> None:
-    everything = [STUDIO, FAILED, LINE, FORM, EMPTY, NEON]
+    everything: list[dict[str, Any]] = [STUDIO, FAILED, LINE, FORM, EMPTY, NEON]
     assert available(everything) == [STUDIO, LINE, FORM, NEON]
 
 

@@ -27,6 +27,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """None where it is not installed; a test is skipped by name then."""
 
 PATIENCE = 240  # seconds until something that should be on a page is given up
+# Without a mouse, pages show selects for fingers.
+_MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 _PAUSE = 0.1  # seconds
 _LOOK = 5.0  # seconds until a click is made again
 
@@ -203,7 +205,12 @@ def browsing(profile: Path, *, width: int = 1280, height: int = 1000) -> Iterato
         "--hide-scrollbars",
     ]
     command += ["--remote-debugging-port=0", f"--user-data-dir={profile}", "--no-first-run"]
-    command += ["--disable-background-networking", f"--window-size={width},{height}", "about:blank"]
+    command += [
+        f"--blink-settings={_MOUSE}",
+        "--disable-background-networking",
+        f"--window-size={width},{height}",
+        "about:blank",
+    ]
     with subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,

@@ -71,6 +71,7 @@ steps:
       mode: judge
       count: 2
       judge: {{model: gpt-5-2-chat, criteria: [short], least: {least}}}
+      on_none: {on_none}
   film:
     uses: generate
     with: {{model: veo3-1-lite, prompt: push, references: ["${{{{ steps.hero.asset }}}}"]}}
@@ -107,6 +108,7 @@ def everything(chance: random.Random) -> WildRun:
         else ', params: {duration: "10"}',
         judge=chance.choice(["on_timeout: first", _JUDGE]),
         least=chance.choice([0, 6, 9.5]),
+        on_none=chance.choice(["fail", "regenerate"]),
     )
     service = NaiveService(
         seed=chance.randrange(1000),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rivya_flows.app.processes import registry
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset
+from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.receiver.addresses import (
     SECRET_NAME,
@@ -60,6 +63,33 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
         return None if asset is None else address_of(context, asset, secret)
 
     return address
+
+
+def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | None]) -> str | None:
+    """The address of a small picture of a film or still, which is stored beside the media.
+
+    Args:
+        context: Where the medium is.
+        sha256: Of the medium.
+        draw: Makes the JPEG of the file; None if it cannot.
+
+    Returns:
+        None without a receiver or a picture.
+    """
+    if not context.settings.rivya_flows_public_url:
+        return None
+    file = context.scratch / f"still-{uuid.uuid4().hex}.jpg"
+    try:
+        drawn = draw(context.assets.local_path(sha256))
+        if drawn is None:
+            return None
+        file.write_bytes(drawn)
+        kept = context.assets.put(file)
+        return address_of(context, Asset(kind="image", mime_type="image/jpeg", sha256=kept))
+    except (RivyaFlowsError, OSError):
+        return None
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def report_of(context: RunContext, run_id: str) -> str | None:

@@ -16,6 +16,7 @@ from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
 from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.private import as_the_user_wants
@@ -100,14 +101,21 @@ def _advice(report: RunReport) -> Iterator[str]:
 
 
 def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
-    """The command lines that answer questions: one for each choice, or the first of many."""
+    """The command lines that answer questions: one for each choice, or the first of many; one with
+    ``NUMBER`` for several at once.
+    """
     lines = []
     for question in questions:
+        if question.count > 1:
+            lines.append(command(run_id, question))
+            continue
         many = len(question.choices) > _MANY
         for choice in question.choices[:1] if many else question.choices:
             answer = shlex.quote(f"{name_of(question)}={choice}")
-            more = f"  # or another of the {len(question.choices)}" if many else ""
             lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
+    for question in (one for one in questions if one.rounds_left):
+        none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")
+        lines.append(f"rivya-flows resume {run_id} --answer {shlex.quote(none)}")
     return tuple(lines)
 
 

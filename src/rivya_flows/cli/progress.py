@@ -19,6 +19,7 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, changed_items, step_status
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
@@ -54,7 +55,12 @@ def _line(event: Event, state: State) -> str | None:
         item = state.item(event.step, event.key)
         if item.phase in TERMINAL:
             return None
-        return f"{label(event.step, event.key)} answered in the wrong shape; asking again"
+        name = label(event.step, event.key)
+        if is_judged(item) and not item.judge_turns:
+            return f"{name}: the judge scored {len(item.scores)} candidates"
+        if item.judge_error is not None:
+            return f"{name}: {item.judge_error}"
+        return f"{name} answered in the wrong shape; asking again"
     if instead := bought_instead(event, state):
         return instead
     if isinstance(event, JobEnded) and event.status == "failed":

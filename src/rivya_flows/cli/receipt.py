@@ -54,7 +54,7 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
-    from rivya_flows.ledger.summary import films, sentence, troubles
+    from rivya_flows.ledger.summary import choices, films, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
     show(f"{document['status']}: {sentence(document)}", "")
@@ -70,8 +70,9 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         for row in document["ledger"]
     ]
     print_table(["bought", "for", "model", "status", ">credits", "task"], rows)
-    if made := films(document):
-        show("", *made)
+    for lines in (choices(document), films(document)):
+        if lines:
+            show("", *lines)
     show("", f"credits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)
@@ -86,6 +87,10 @@ def wallet(credits: Mapping[str, Any]) -> str:
     words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
     if before is not None and after is None:
         words += f" of {before}"
+    if others := credits.get("others"):
+        runs = credits["other_runs"]
+        named = ", ".join(runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+        words += f"; {others} spent meanwhile by {named or 'other runs'}"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"

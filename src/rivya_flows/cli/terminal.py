@@ -13,6 +13,7 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import located, prompt, tell
 from rivya_flows.errors import UsageError
+from rivya_flows.planning.questions.choice_phrases import are_numbered
 from rivya_flows.planning.questions.open_questions import Choice, read_choice
 from rivya_flows.planning.questions.presentation import deadline_note, how_to_answer, title
 from rivya_flows.planning.queue.actions import Question
@@ -77,12 +78,15 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
     widest = max(map(len, question.choices), default=0)
-    digits = len(str(len(question.choices)))
+    # A number that is the key of another choice would name that one.
+    digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
     lines = [title(question)]
     if limit := deadline_note(question):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
-        lines.append(f"  {number:>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
+        lines.append(
+            f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip()
+        )
         if said := question.scores.get(choice):
             proposed = ", proposed" if choice in question.proposal else ""
             words = f"{said.score:g} of 10{proposed}: {one_line(said.reason)}"

@@ -90,11 +90,8 @@ class GenerateWith(SpecModel):
 MAX_CRITERION = 300
 """Characters of one criterion of a judge."""
 
-JUDGE_FRAME = 2_000
-"""Characters of the message to a judge beside its criteria and the texts of the candidates."""
-
-JUDGED_TOGETHER = 8
-"""Candidates in one chat of a judge; the service does not say how many attachments it takes."""
+JUDGE_FRAME = 6_000
+"""Characters that the message to a judge needs beside its criteria and the question."""
 
 _Criterion = Annotated[Annotated[str, Field(min_length=1, max_length=MAX_CRITERION)], COMPUTABLE]
 
@@ -136,7 +133,7 @@ class PickWith(SpecModel):
         count: How many to pick.
         none: Lets a person pick none of them: they are bought again, with a note.
         on_none: What happens when no candidate reaches `least` of the judge.
-        question: The question to the person.
+        question: The question to the person or the judge.
         timeout: How long the question stays open, in seconds or such as `48h`.
         on_timeout: What happens when nobody answers.
         sign: Whether the person who answers in a form must give a name.

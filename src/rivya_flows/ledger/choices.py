@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.rows import iso
 from rivya_flows.planning.names import canonical, label
+from rivya_flows.planning.picking import available, is_available
 from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score
+from rivya_flows.planning.queue.judging import proposal
 from rivya_flows.planning.queue.state import State
 
 MAX_TEXT = 2_000
@@ -36,7 +37,7 @@ class Choices:
             return None
         arguments, question = item.request.arguments, self._open.get((step_id, item.key))
         mode, judge = arguments.get("mode") or "first", arguments.get("judge")
-        candidates, picked = candidates_of(arguments), _picked(item)
+        picked = _picked(item)
         written = arguments.get("question")
         if written is None and mode == "human":
             written = question.text if question else f"Which one for {label(step_id, item.key)}?"
@@ -56,48 +57,35 @@ class Choices:
             "on_timeout": arguments.get("on_timeout") or "fail",
             "judge": _judge(judge),
             "judge_error": item.judge_error,
-            "candidates": _candidates(candidates, item, picked, _proposed(item, question)),
+            "candidates": _candidates(arguments, item, picked),
             "earlier": [*self._earlier(step_id, item)],
         }
 
     def _earlier(self, step_id: str, item: ItemState) -> Iterator[dict[str, Any]]:
         """The candidates of the rounds before, in their order."""
-        for number in range(item.round):
-            name = self._state.plan.candidates_of(step_id, number)
-            for one in self._state.steps[name].items or ():
-                if one.phase is Phase.COMPLETED and (outputs := one.outputs):
-                    yield {"round": number, "key": one.key, **_shown(outputs)}
-
-
-def candidates_of(arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The candidates among the items that a pick was given: those with a medium or a text."""
-    given = arguments.get("from")
-    items = given if isinstance(given, list | tuple) else ()
-    return [one for one in items if isinstance(one, Mapping) and _counts(one)]
-
-
-def _counts(item: Mapping[str, Any]) -> bool:
-    return bool(item.get("asset")) or any(item.get(name) is not None for name in ("text", "json"))
+        for number in range(item.round if self._state.planned(step_id).rounds else 0):
+            made = self._state.steps[self._state.plan.candidates_of(step_id, number)]
+            for one in made.items or ():
+                if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
+                    yield {"round": number, "key": one.key, **_shown(one.outputs)}
 
 
 def _candidates(
-    candidates: Sequence[Mapping[str, Any]],
-    item: ItemState,
-    picked: tuple[str, ...],
-    proposed: tuple[str, ...],
+    arguments: Mapping[str, Any], item: ItemState, picked: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    scores: Mapping[str, Score] = {one.key: one for one in item.scores}
-    found = []
-    for number, one in enumerate(candidates, 1):
+    said: Mapping[str, Score] = {one.key: one for one in item.scores}
+    values: Mapping[str, float | None] = arguments.get("values") or {}
+    proposed, found = proposal(item), []
+    for number, one in enumerate(available(arguments["from"]), 1):
         key, credits = str(one.get("key")), one.get("credits")
-        score = scores.get(key)
+        score = said.get(key)
         found.append(
             {
                 "n": number,
                 "key": key,
                 **_shown(one),
                 "credits": credits if isinstance(credits, int) else None,
-                "score": score.score if score else None,
+                "score": score.score if score else values.get(key),
                 "reason": score.reason if score else None,
                 "picked": key in picked,
                 "proposed": key in proposed,
@@ -125,19 +113,6 @@ def _picked(item: ItemState) -> tuple[str, ...]:
     chosen = outputs.get("items")
     keys = [one.get("key") for one in chosen] if isinstance(chosen, list) else [outputs.get("key")]
     return tuple(str(one) for one in keys if one is not None)
-
-
-def _proposed(item: ItemState, question: Question | None) -> tuple[str, ...]:
-    """Keys of what the judge would pick; ties go to the first."""
-    if question is not None:
-        return question.proposal
-    if item.request is None or not item.scores:
-        return ()
-    arguments = item.request.arguments
-    least = (arguments.get("judge") or {}).get("least") or 0
-    good = [one for one in item.scores if one.score >= least]
-    best = sorted(good, key=lambda one: -one.score)
-    return tuple(one.key for one in best[: arguments.get("count") or 1])
 
 
 def _judge(judge: Any) -> dict[str, Any] | None:

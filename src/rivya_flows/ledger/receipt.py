@@ -57,7 +57,7 @@ def receipt_of(
             journal recorded.
     """
     rows = history.ledger(state)
-    credits = credits_of(state, history.others)
+    credits = credits_of(state, history.others, history.other_runs)
     agreement = None
     if generations is None:
         generations = history.jobs
@@ -102,17 +102,20 @@ def status_of(state: State) -> str:
     return state.ended or "running"
 
 
-def credits_of(state: State, others: int = 0) -> dict[str, Any]:
+def credits_of(state: State, others: int = 0, other_runs: Sequence[str] = ()) -> dict[str, Any]:
     """Balance before and after, what this run spent and saved, and the difference.
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
-    the other runs of the store; None if a balance is not known.
+    the other runs of the store; None if a balance is not known. `other_runs` names those if they
+    explain a difference.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
     unexplained = None
+    explained = 0
     if before is not None and after is not None:
         unexplained = without_others(before - after - spent, others)
+        explained = before - after - spent - unexplained
     return {
         "before": before,
         "after": after,
@@ -120,6 +123,8 @@ def credits_of(state: State, others: int = 0) -> dict[str, Any]:
         "saved": state.saved,
         "budget": state.cap,
         "unexplained": unexplained,
+        "others": explained,
+        "other_runs": list(other_runs) if explained else [],
     }
 
 

@@ -36,12 +36,13 @@ class History:
         began, last: Unix seconds of the first and the last entry.
         executions: How many have ended.
         jobs: The jobs of the run as the service last reported them; None if it did not.
-        others: What other runs spent meanwhile, see `ServiceAsked`.
+        others, other_runs: What other runs spent meanwhile, and which, see `ServiceAsked`.
     """
 
     def __init__(self, entries: Iterable[Stamped] = ()) -> None:
         self.first: RunFrozen | None = None
         self.seq = self.executions = self.others = 0
+        self.other_runs: tuple[str, ...] = ()
         self.began = self.last = 0.0
         self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
         self._rows: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -61,6 +62,7 @@ class History:
             self._rows[event.step, event.key, event.n] = row | _change(event)
         elif isinstance(event, ServiceAsked):
             self.jobs, self.others = event.jobs, event.others
+            self.other_runs = event.other_runs
         elif isinstance(event, RunEnded):
             self.executions += 1
         self.seq, self.last = entry.seq, entry.at

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.questions.choice_phrases import (
+    are_numbered,
+    at_deadline,
+    how_picked,
+    moment_of,
+    round_note,
+    score_words,
+)
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.printable import one_line
 
 _MAX_NAMED = 3  # failed steps that a sentence names
+_MAX_CANDIDATES = 12  # of a pick; `--json` has all of them
 
 
 def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
@@ -48,6 +60,8 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     for step in receipt["steps"]:
         done = sum(item["status"] in ("completed", "cached") for item in step["items"])
         total = len(step["items"])
+        if _is_round(step) and not done:
+            continue
         if total > 1:
             parts.append(f"{done} of {total} {step['id']}")
         elif done:
@@ -56,6 +70,11 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     made = ", ".join(parts) or "nothing was made"
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
     return f"{made}; {credits_of(credits['spent'])}{saved}{_failed(receipt)}"
+
+
+def _is_round(step: Mapping[str, Any]) -> bool:
+    """Whether it buys candidates again, which is most often not needed; no other name has a dot."""
+    return "." in step["id"]
 
 
 def told(receipt: Mapping[str, Any]) -> str:
@@ -81,6 +100,8 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
     for step in receipt["steps"]:
         for item in step["items"]:
             if item["status"] in ("completed", "cached") or not item["reason"]:
+                continue
+            if _is_round(step) and item["status"] == "skipped":
                 continue
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             lines.append(f"{name} {item['status']}: {item['reason']}")
@@ -109,6 +130,55 @@ def films(receipt: Mapping[str, Any]) -> list[str]:
                 lines.append(f"{name}: {'; '.join(facts)}")
             lines += [f"{name}: lost: {one}" for one in item.get("lost") or ()]
     return lines
+
+
+def choices(receipt: Mapping[str, Any]) -> list[str]:
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
+    lines = []
+    for name, choice in chosen(receipt):
+        question, picked = one_line(choice["question"] or ""), ", ".join(choice["picked"])
+        if choice["waiting"]:
+            lines.append(f"{name} waits for an answer: {question}")
+            if said := round_note(choice["round"], choice["notes"]):
+                lines.append(f"  {one_line(said)}")
+            if at := moment_of(choice["deadline"]):
+                lines.append(f"  open until {utc_minute(at)}; after that {at_deadline(choice)}")
+        elif picked:
+            asked = f" ({question})" if question else ""
+            lines.append(one_line(f"{name}: {picked}, picked by {how_picked(choice)}{asked}"))
+        if choice["judge_error"]:
+            lines.append(f"  no scores: {one_line(choice['judge_error'])}")
+        numbered = are_numbered([one["key"] for one in choice["candidates"]])
+        shown = choice["candidates"][:_MAX_CANDIDATES]
+        for one in (
+            shown if choice["waiting"] or choice["judge"] or choice["mode"] == "best" else ()
+        ):
+            said = ", ".join(candidate_facts(one, choice["mode"]))
+            reason = f": {one['reason']}" if one["reason"] else ""
+            number = f"{one['n']}  " if numbered and choice["waiting"] else ""
+            lines.append(one_line(f"  {number}{one['key']}  {said}{reason}".rstrip()))
+        if (more := len(choice["candidates"]) - len(shown)) > 0:
+            lines.append(f"  and {more} more")
+        if choice["waiting"]:
+            blank = ",".join(["NUMBER" if numbered else "KEY"] * choice["count"])
+            answer = f"{shlex.quote(name)}={blank}"
+            lines.append(f"  rivya-flows resume {receipt['run_id']} --answer {answer}")
+    return lines
+
+
+def chosen(receipt: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each pick whose candidates are known: its name, and its choice."""
+    for step in receipt["steps"]:
+        for item in step["items"]:
+            if choice := item.get("choice"):
+                yield f"{step['id']}[{item['key']}]" if item["key"] else step["id"], choice
+
+
+def candidate_facts(candidate: Mapping[str, Any], mode: str) -> list[str]:
+    """``["8.5 of 10", "proposed", "picked"]``, as far as they hold."""
+    facts = [score_words(candidate, mode)]
+    facts += [word for word in ("proposed", "picked") if candidate[word]]
+    return [one for one in facts if one]
 
 
 def film_facts(item: Mapping[str, Any]) -> list[str]:

@@ -33,6 +33,7 @@ from rivya_flows.media.bounds import (
     MAX_GROUP,
     MAX_GROUP_BYTES,
     MAX_POSTERS,
+    POSTER_SIDE,
     Limits,
     beyond,
 )
@@ -77,10 +78,13 @@ async def probed(path: Path) -> Probe:
     return _probed(path, await _call_async(_probe_of(path, gathers=True)))
 
 
-def poster(path: Path) -> bytes | None:
-    """A small JPEG of a picture, or from inside a film; None if none can be made."""
+def poster(path: Path, side: int = POSTER_SIDE) -> bytes | None:
+    """A small JPEG of a picture, or from inside a film; None if none can be made.
+
+    `side` is the most pixels of its longer side.
+    """
     with contextlib.suppress(MediaError, binascii.Error):
-        found = _call(_Call("poster", path, {"path": str(path)}))
+        found = _call(_Call("poster", path, {"path": str(path), "side": side}))
         if isinstance(found, str):
             return base64.b64decode(found, validate=True)
     return None

@@ -17,7 +17,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_PACKETS, MAX_PIXELS, beyond
+from rivya_flows.media.bounds import (
+    MAX_DURATION_SECONDS,
+    MAX_PACKETS,
+    MAX_PIXELS,
+    POSTER_SIDE,
+    beyond,
+)
 from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
@@ -43,7 +49,6 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 _POSTER_POSITION = 0.4  # of the length: past a fade from black, mostly the heart of a short film
-_POSTER_SIDE = 640  # pixels
 
 
 def probe(path: Path) -> Probe:
@@ -135,18 +140,23 @@ def on_ground(image: Image.Image, colour: str) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
 
 
-def poster(path: Path) -> bytes | None:
-    """A small JPEG of a picture, or from inside a film; None if none can be made."""
+def poster(path: Path, side: int = POSTER_SIDE) -> bytes | None:
+    """A small JPEG of a picture, or from inside a film; None if none can be made.
+
+    Args:
+        path: The file.
+        side: The most pixels of its longer side.
+    """
     try:
         if _mime_type(path).startswith("image/"):
-            image: Image.Image | None = on_ground(upright(path, _POSTER_SIDE), "white")
+            image: Image.Image | None = on_ground(upright(path, side), "white")
         else:
             image = _still(path)
     except (MediaError, *_BOMBS, *_BROKEN):
         return None
     if image is None:
         return None
-    image.thumbnail((_POSTER_SIDE, _POSTER_SIDE))
+    image.thumbnail((side, side))
     data = io.BytesIO()
     image.save(data, "jpeg", quality=82)
     return data.getvalue()

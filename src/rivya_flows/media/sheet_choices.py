@@ -53,7 +53,7 @@ def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
         "question": text_of(choice.get("question")),
         "waiting": choice.get("waiting") is True,
         "how": how_picked(choice),
-        "round": round_note(choice),
+        "round": round_note(_number(choice, "round"), _notes(choice)),
         "judge": text_of(judge.get("model")),
         "least": judge.get("least") or 0,
         "judge_error": text_of(choice.get("judge_error")),
@@ -95,7 +95,7 @@ def _question(
         "numbered": numbered,
         "text": text_of(choice.get("question")),
         "count": count,
-        "round": round_note(choice),
+        "round": round_note(_number(choice, "round"), _notes(choice)),
         "deadline": deadline.isoformat() if deadline else "",
         "until": utc_minute(deadline) if deadline else "",
         "then": at_deadline(choice),
@@ -125,19 +125,23 @@ def _candidate(candidate: Mapping[str, Any]) -> dict[str, Any]:
 
 def _earlier(choice: Mapping[str, Any], embedder: Embedder) -> Iterator[dict[str, Any]]:
     """The rounds before, the latest first: what they offered, and what the person said of it."""
-    notes, offered = choice.get("notes"), maps_in(choice, "earlier")
-    said = list(notes) if isinstance(notes, list | tuple) else []
+    said, offered = _notes(choice), maps_in(choice, "earlier")
     for number in reversed(range(_number(choice, "round"))):
         of_round = [one for one in offered if one.get("round") == number]
         if of_round:
             yield {
                 "number": number + 1,
-                "note": text_of(said[number]) if number < len(said) else "",
+                "note": said[number] if number < len(said) else "",
                 "candidates": [
                     {**_candidate(one), "media": embedder.of_hash(one.get("sha256"))}
                     for one in of_round
                 ],
             }
+
+
+def _notes(choice: Mapping[str, Any]) -> list[str]:
+    notes = choice.get("notes")
+    return [str(one or "") for one in notes] if isinstance(notes, list | tuple) else []
 
 
 def _number(source: Mapping[str, Any], name: str) -> int:

@@ -70,13 +70,18 @@ class PlannedStep:
         return None if self.items is None else frozenset(item.key for item in self.items)
 
 
-def candidates_step(planned: PlannedStep) -> str | None:
-    """The step whose items a pick chooses from; None if `from` is not just ``steps.NAME.items``."""
-    with_ = planned.step.with_
-    reference = whole_reference(with_.from_) if isinstance(with_, PickWith) else None
+def items_step(planned: PlannedStep, value: Any) -> str | None:
+    """The step whose items a value of a step is, ``${{ steps.NAME.items }}``; None for any other."""
+    reference = whole_reference(value)
     if reference is None or reference.namespace != "steps" or reference.path[1:] != ("items",):
         return None
     return inlined_name(planned.space, reference.path[0])
+
+
+def candidates_step(planned: PlannedStep) -> str | None:
+    """The step whose items a pick chooses from; None if `from` is anything else."""
+    with_ = planned.step.with_
+    return items_step(planned, with_.from_) if isinstance(with_, PickWith) else None
 
 
 @dataclass(frozen=True)

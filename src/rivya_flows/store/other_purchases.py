@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
@@ -19,10 +20,11 @@ _CHARGES = {"purchase.accepted": "reserved_credits", "chat.answered": "final_cre
 _KINDS = (*_CHARGES, "job.ended")
 
 
-def spent_by_others(engine: Engine, run_id: str, service: str) -> int:
-    """Credits that the newest other runs at a service spent since this run first read its balance.
+def spent_by_others(engine: Engine, run_id: str, service: str) -> dict[str, int]:
+    """Credits that each of the newest other runs at a service spent since this run first read its balance.
 
-    A job that began before that counts with what its end changed.
+    A job that began before that counts with what its end changed, so a value may be negative; runs
+    that spent nothing are left out.
 
     Raises:
         StoreError: The store cannot be read.
@@ -43,7 +45,7 @@ def spent_by_others(engine: Engine, run_id: str, service: str) -> int:
             .order_by(EVENTS.c.run_id, EVENTS.c.seq)
             .limit(MOST_EVENTS)
         ).all()
-    spent = 0
+    spent: dict[str, int] = defaultdict(int)
     reserved: dict[tuple[Any, ...], int] = {}
     for other, kind, at, body in events:
         with suppress(ValueError, TypeError, KeyError):  # of a newer version
@@ -54,5 +56,5 @@ def spent_by_others(engine: Engine, run_id: str, service: str) -> int:
             else:
                 charge = reserved[purchase] = int(event[_CHARGES[kind]])
             if began is not None and at >= began:
-                spent += charge
-    return spent
+                spent[other] += charge
+    return {other: credits for other, credits in spent.items() if credits}

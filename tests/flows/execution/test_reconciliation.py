@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.cli.receipt import wallet
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
@@ -136,7 +137,9 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     assert studio.receipt("run-1")["credits"]["unexplained"] == 4
     _, recorded = at_its_end(studio, caplog, lambda job: job)
     assert recorded is not None
-    assert recorded.others == 4
+    assert (recorded.others, recorded.other_runs) == (4, ("run-2",))
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
+    assert (receipt["credits"]["others"], receipt["credits"]["other_runs"]) == (4, ["run-2"])
+    assert wallet(receipt["credits"]).endswith("0 saved; 4 spent meanwhile by run-2")
     assert (troubles(receipt), notes(receipt)) == ([], [])

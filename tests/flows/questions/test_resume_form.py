@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+from jsonschema import Draft202012Validator
+
 from rivya_flows.flows.questions.resume_form import (
     GO_ON,
     chosen_values,
@@ -83,3 +86,65 @@ def test_half_of_a_character_in_a_key_is_asked_and_answered_by_its_escape() -> N
     [answer] = read_form([odd], initial_state(frozen(SPEC)), given).answers
     assert (answer.key, answer.answer) == ("\ud83d", "a\ud83d")
     assert len(digest_of([odd])) == 12
+
+
+AGAIN = replace(HERO, rounds_left=1, note_room=40, round=1)
+
+
+def test_where_rounds_are_left_none_of_these_is_a_choice_with_a_note() -> None:
+    schema = resume_form([AGAIN]).model_json_schema()
+    assert schema["properties"]["hero"]["enum"] == ["studio", "neon", "none of these"]
+    assert schema["properties"]["hero_note"]["maxLength"] == 40
+    assert schema["required"] == ["hero"]
+    response = {"hero": "none of these", "hero_note": "warmer", "signed_by": "Ana"}
+    assert chosen_values(schema, response) == {
+        ("hero", "", 1): Choice((), "warmer", "Ana", channel="form")
+    }
+    resume_form([AGAIN]).model_validate(response)
+
+
+def test_a_candidate_that_is_called_none_of_these_can_be_picked() -> None:
+    form = resume_form([replace(AGAIN, choices=("none of these", "neon"))])
+    schema = form.model_json_schema()
+    assert schema["properties"]["hero"]["enum"][2] == "none of these."
+    picked = chosen_values(schema, {"hero": "none of these"})["hero", "", 1].picked
+    assert picked == ("none of these",)
+    assert chosen_values(schema, {"hero": "none of these."})["hero", "", 1].picked == ()
+
+
+def test_several_choices_are_a_list_of_that_length() -> None:
+    schema = resume_form([replace(HERO, count=2)]).model_json_schema()
+    field = schema["properties"]["hero"]
+    assert (field["type"], field["minItems"], field["maxItems"]) == ("array", 2, 2)
+    assert (field["uniqueItems"], field["items"]["enum"]) == (True, ["studio", "neon"])
+    picked = chosen_values(schema, {"hero": ["neon", "studio"]})["hero", "", 0].picked
+    assert picked == ("neon", "studio")
+
+
+def test_a_name_is_required_where_a_question_is_to_be_signed() -> None:
+    asked = [HERO, replace(HERO, step="signed_by", sign=True)]
+    schema = resume_form(asked).model_json_schema()
+    assert schema["required"] == ["hero", "signed_by", "signed_by_"]
+    assert schema["properties"]["signed_by_"]["pattern"] == r"\S"
+    assert "signed_by" not in resume_form([HERO]).model_json_schema()["required"]
+
+
+@pytest.mark.parametrize("sign", [False, True])
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("left", [0, 1])
+def test_what_nobody_filled_in_fits_every_form(sign: bool, count: int, left: int) -> None:
+    form = resume_form([replace(HERO, sign=sign, count=count, rounds_left=left, note_room=3)])
+    schema = form.model_json_schema()
+    filled = empty_response(schema)
+    form.model_validate(filled)
+    Draft202012Validator(schema).validate(filled)
+    assert chosen_values(schema, filled) == {}
+
+
+def test_a_form_of_an_early_version_is_still_read() -> None:
+    early = {
+        "properties": {"hero": {"enum": ["studio", "neon"], "x-question": ["hero", ""]}},
+        "required": ["hero"],
+    }
+    assert chosen_values(early, {"hero": "neon"})["hero", "", 0].picked == ("neon",)
+    assert empty_response(early) == {"hero": "studio", GO_ON: True}

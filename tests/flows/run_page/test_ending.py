@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.assets import Asset
-from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
+from rivya_flows.flows.run_page.ending import draw_choices, draw_ledger, draw_outputs
 from rivya_flows.flows.run_page.progress import progress_of
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
@@ -110,3 +110,24 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
     assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
     assert r"* spot\[hi\]: -16.1 LUFS, true peak -1.2 dBTP; captions: 1, estimated timing" in shown
     assert r"lost: a.png: \*XMP\*" in shown
+
+
+def test_a_pick_shows_what_was_picked_by_whom_and_the_scores() -> None:
+    by = {"name": "A|na", "channel": "form", "at": None}
+    candidates = [
+        {"n": n, "key": key, "score": score, "reason": "<b>lit</b>", "picked": n == 2, "proposed": n == 1}
+        for n, key, score in ((1, "studio", 8.5), (2, "neon", 7))
+    ]  # fmt: skip
+    choice = {
+        "mode": "human", "question": "Which *one*?", "waiting": False, "picked": ["neon"], "by": by,
+        "round": 1, "notes": ["warmer"], "judge_error": None, "candidates": candidates,
+    }  # fmt: skip
+    document = {"steps": [{"id": "hero", "items": [{"key": "", "choice": choice}]}]}
+    shown = "\n".join(draw_choices(document))
+    assert r"**hero**: neon, picked by A\|na in Prefect's form (Which \*one\*?)" in shown
+    assert "round 2, with the note: warmer" in shown
+    assert "| 2 | neon | 7 of 10, picked | &lt;b&gt;lit&lt;/b&gt; |" in shown
+    assert "| 1 | studio | 8.5 of 10, proposed |" in shown
+    choice |= {"waiting": True, "picked": []}
+    assert "**hero**: waits for an answer" in "\n".join(draw_choices(document))
+    assert draw_choices({"steps": []}) == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 
 import pytest
+from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.language.load import check
-from rivya_flows.language.step_arguments import JUDGE_FRAME
+from rivya_flows.language.step_arguments import JUDGE_FRAME, MAX_CRITERION
+from rivya_flows.planning.expansion.judge_messages import judge_message
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
 from support.wrong_specs.choosing import PICKS
@@ -97,3 +99,11 @@ def test_criteria_have_room_in_the_message_to_a_judge() -> None:
     assert found[0] == ()
     assert [one.code for one in found[1]] == ["prompt-too-long"]
     assert "has room for 500" in found[1][0].message
+
+
+@given(st.integers(1, 12), st.integers(1, MAX_CRITERION), st.integers(0, 3_000), st.integers(0, 9))
+def test_what_check_lets_through_has_room_for_candidates(
+    number: int, length: int, asked: int, spare: int
+) -> None:
+    arguments = {"question": "x" * asked, "judge": {"criteria": ["x" * length] * number}}
+    judge_message(arguments, (), JUDGE_FRAME + asked + number * length + spare)

@@ -34,6 +34,7 @@ BEYOND = {
     "bad-expression", "not-text", "missing-dollar",
     # values that belong together
     "unequal-lists", "missing-input", "wrong-input", "reserved-secret", "wrong-fallback",
+    "useless-condition",
 }  # fmt: skip
 """Codes of mistakes that no schema can know."""
 

@@ -272,10 +272,10 @@ def test_a_step_tolerates_the_failure_of_what_it_reads_the_status_of() -> None:
             "b": still,
             "c": {
                 **still,
-                "if": "${{ steps.a.status == 'failed' and steps['b'].status == 'failed' }}",
+                "if": "${{ steps.a.status == 'failed' or steps['b'].status != 'cached' }}",
                 "fallback": [{"prompt": "${{ steps.b.task_id }}"}],
             },
-            "d": {**still, "if": "${{ steps.a.status == 'failed' }}", "needs": ["a", "b"]},
+            "d": {**still, "if": "${{ steps.a.status != 'cached' }}", "needs": ["a", "b"]},
         },
     }
     plan = expand(load(json.dumps(spec), file="a.yaml", catalogue=shipped()), {}, shipped())
@@ -285,3 +285,25 @@ def test_a_step_tolerates_the_failure_of_what_it_reads_the_status_of() -> None:
         "c": {"a"},
         "d": frozenset(),
     }
+
+
+def test_items_that_a_pick_chose_are_a_list_of_their_own() -> None:
+    text = """
+version: 1
+name: casting
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [a, b, c]}
+    with: {model: z-image, prompt: "${{ matrix.style }}"}
+  heroes:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", count: 2}
+  films:
+    uses: generate
+    foreach: ${{ steps.heroes.items }}
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ item.asset }}"]}
+"""
+    plan = expand(load(text, file="a.yaml", catalogue=shipped()), {}, shipped())
+    films = plan.steps["films"]
+    assert (films.itemwise, films.items) == (None, None)

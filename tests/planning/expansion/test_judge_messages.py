@@ -29,7 +29,7 @@ def lines(message: str) -> list[dict[str, Any]]:
 
 
 def test_a_judge_is_told_question_criteria_and_candidates_but_not_what_is_good_enough() -> None:
-    candidates = [
+    candidates: list[dict[str, Any]] = [
         {"key": "a", "text": "one"},
         {"key": "b", "asset": asset("image", "x")},
         {"key": "c", "asset": asset("image", "y"), "json": {"line": "two"}},

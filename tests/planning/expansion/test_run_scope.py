@@ -45,7 +45,7 @@ steps:
   patient:
     uses: generate
     needs: [film]
-    if: ${{ steps['film'].status == 'failed' }}
+    if: ${{ steps['film'].status != 'completed' }}
     with: {model: z-image, prompt: another lamp}
 outputs:
   film: ${{ steps.film.asset | default(steps.backup.asset) }}

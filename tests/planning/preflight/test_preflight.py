@@ -55,8 +55,8 @@ PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text
 SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
 
 JUDGED = (
-    'uses: pick, with: {{from: "${{{{ steps.stills.items }}}}", mode: judge, '
-    "judge: {{model: {}, criteria: {}}}}}"
+    'uses: pick, with: {from: "${{ steps.stills.items }}", mode: human, '
+    "judge: {model: gpt-5-2-chat, criteria: [whole]}}"
 )
 
 
@@ -161,39 +161,32 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="who picks",
         ),
         pytest.param(
-            JUDGED.format("z-image", "[whole]"),
-            {},
+            JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
+            {"word": "z-image"},
             "a: 'z-image' is a model for generate, not for chat",
             id="a judge that is no chat model",
         ),
         pytest.param(
-            JUDGED.format("claude-sonnet-4-6-chat", "[whole]"),
-            {},
+            JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
+            {"word": "claude-sonnet-4-6-chat"},
             "a: 'claude-sonnet-4-6-chat' takes no attachments",
             id="a judge that sees no pictures",
         ),
+        pytest.param(JUDGED.replace("stills", "after"), {}, "", id="a judge of restyled pictures"),
         pytest.param(
-            JUDGED.format("gpt-5-2-chat", "[whole]").replace("stills", "after"),
-            {},
-            "",
-            id="a judge of restyled pictures",
-        ),
-        pytest.param(
-            JUDGED.format("gpt-5-2-chat", '["${{ inputs.word }}"]'),
+            JUDGED.replace("whole", '"${{ inputs.word }}"'),
             {"word": "x" * 301},
             "a: criterion 1 of the judge has 301 characters, not 1 to 300",
             id="a criterion of a judge",
         ),
         pytest.param(
-            JUDGED.format(
-                "gpt-5-2-chat", '[whole], least: 3}, question: "${{ inputs.word }}"'
-            ).removesuffix("}"),
+            JUDGED.replace("mode: human", 'question: "${{ inputs.word }}", mode: human'),
             {"word": "x" * 16_000},
             "a: the question and the criteria of the judge leave no room for candidates; shorten them",
             id="a question to a judge",
         ),
         pytest.param(
-            JUDGED.format("gpt-5-2-chat", "[whole]}, count: 3").removesuffix("}"),
+            JUDGED.replace("mode: human", "count: 3, mode: human"),
             {},
             "a: 3 are to be picked, and stills makes 2",
             id="more to pick than there is",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
 from rivya_flows.planning.queue.reducer import initial_state
@@ -34,9 +32,8 @@ def test_a_judge_costs_up_to_three_turns_for_every_eight_candidates() -> None:
     assert (found.model, found.price) == (MODEL, Price(0, 9, NOTE))
 
 
-@pytest.mark.parametrize("mode", ["first", '"${{ inputs.mode }}"'])
-def test_a_judge_that_is_not_asked_costs_nothing(mode: str) -> None:
-    text = judged_spec(mode, top="inputs: {mode: {type: string, default: best}}")
+def test_a_judge_that_is_not_asked_costs_nothing() -> None:
+    text = judged_spec('"${{ inputs.mode }}"', top="inputs: {mode: {type: string, default: best}}")
     found = planned(text)
     assert (found.model, found.price) == (None, Price(0, 0, "free"))
 
@@ -55,6 +52,23 @@ def test_candidates_of_any_other_list_have_no_limit() -> None:
     assert found.price == Price(0, None, "the candidates of its judge are known during the run")
 
 
+def test_a_judge_of_what_another_pick_took_has_so_many_candidates() -> None:
+    first = 'first: {uses: pick, with: {from: "${{ steps.stills.items }}", count: 9}}'
+    text = judged_spec(styles=MANY).replace("  hero:", f"  {first}\n  hero:")
+    found = planned(
+        text.replace("from: ${{ steps.stills.items }}", "from: ${{ steps.first.items }}")
+    )
+    assert found.price == Price(0, 6, NOTE)
+
+
+def test_a_step_for_each_picked_item_costs_no_more_than_are_picked() -> None:
+    film = "foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: film}"
+    text, _, _ = judged_spec(more="count: 2").partition("    with: {model: nano-banana")
+    state = rehearse(initial_state(frozen(text + "    " + film)), NOON, lambda _: None)
+    [item] = estimate(state, None).steps[-1].items
+    assert item.price == Price(0, 2, "up to 2 items, known during the run")
+
+
 def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:
     run = Rehearsal(frozen(judged_spec(styles=MANY)), Judging(answers=["no"]))
     run.take_up()
@@ -64,3 +78,10 @@ def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:
             tops.append(top)
     assert tops == [9, 8, 7, 6, 5, 3, 2, 0]
     assert run.ended == ["completed"]
+
+
+def test_each_round_may_cost_the_judge_again() -> None:
+    found = planned(judged_spec(styles=MANY, more="on_none: regenerate"))
+    assert found.price == Price(0, 18, NOTE)
+    found = planned(judged_spec("human", styles=MANY, more="none: {rounds: 3}"))
+    assert found.price == Price(0, 36, NOTE)

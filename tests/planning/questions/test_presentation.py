@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, strategies as st
+from markdown_it import MarkdownIt
 
 from rivya_flows.planning.questions.presentation import (
-    as_text,
     deadline_note,
     digest_of,
     form_fields,
@@ -18,6 +19,7 @@ from rivya_flows.planning.questions.presentation import (
     title,
 )
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -51,8 +53,12 @@ def address(asset: Mapping[str, Any]) -> str | None:
     return found
 
 
+def no_small(_: Mapping[str, Any]) -> str | None:
+    return None
+
+
 def page(question: Question) -> str:
-    return questions_page(asked().state, [question], address)
+    return questions_page(asked().state, [question], address, no_small)
 
 
 def candidate(key: str, **asset: Any) -> dict[str, Any]:
@@ -88,80 +94,143 @@ def test_a_deadline_is_told_with_what_follows() -> None:
     )
 
 
-def test_candidates_stand_side_by_side_with_what_tells_them_apart() -> None:
+def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() -> None:
     [question] = asked().asked[-1].questions
-    assert page(question).splitlines() == [
+    assert page(question).split("\n\n") == [
         "### Which one?",
-        "",
         "A desk lamp on an oak table",
-        "",
-        "| **studio** | **neon** |",
-        "| :-: | :-: |",
-        "| ![studio](https://media.example/stills-studio) "
-        "| ![neon](https://media.example/stills-neon) |",
-        "| … studio style, 1 credit | … neon style, 1 credit |",
+        "**1 · studio** · 1 credit",
+        "![1](<https://media.example/stills-studio>)",
+        "… studio style",
+        "**2 · neon** · 1 credit",
+        "![2](<https://media.example/stills-neon>)",
+        "… neon style",
+        "Answer in this form, or in a terminal: `rivya-flows resume run-1 --answer hero=NUMBER`",
     ]
 
 
-@pytest.mark.parametrize(
-    ("count", "shape", "rows"),
-    [
-        (4, {}, [4]),
-        (5, {}, [3, 2]),
-        (6, {}, [3, 3]),
-        (8, {"width": 768, "height": 1344}, [4, 4]),
-        (4, {"width": 1344, "height": 768}, [2, 2]),
-        (1, {"width": 1344, "height": 768}, [1]),
-    ],
-)
-def test_many_candidates_make_rows_that_are_alike(
-    count: int, shape: dict[str, Any], rows: list[int]
-) -> None:
-    many = replace(HERO, candidates=tuple(candidate(str(one), **shape) for one in range(count)))
-    shown = [line for line in page(many).splitlines() if line.startswith("| **")]
-    assert [row.count("**") // 2 for row in shown] == rows
+def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
+    scores = {"a": Score("a", 4, "cut off"), "b": Score("b", 8.5, "whole\nand *lit*")}
+    choices = (candidate("a"), candidate("b"))
+    shown = page(
+        replace(HERO, choices=("a", "b"), candidates=choices, scores=scores, proposal=("b",))
+    )
+    assert "**1 · a** · 1 credit · 4 of 10\n" in shown
+    assert "**2 · b** · 1 credit · 8.5 of 10 · **proposed by the judge**\n" in shown
+    assert "> whole and \\*lit\\*" in shown
+    failed = page(replace(HERO, judge_error="it <answered> nonsense"))
+    assert "The judge proposes nothing: it &lt;answered&gt; nonsense" in failed
+
+
+def test_a_later_round_says_which_and_what_was_noted() -> None:
+    run = asked()
+    item = replace(run.state.item("hero", ""), round=1, notes=("warmer *light*",))
+    state = run.state.with_item("hero", item)
+    shown = questions_page(state, [replace(HERO, round=1, rounds_left=2)], address, no_small)
+    assert "**round 2, with the note: warmer \\*light\\***" in shown
+    assert "buys them again, at most 2 times more" in shown
+
+
+def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
+    film = candidate("b", kind="video", url="https://media.example/b.mp4")
+    choices = replace(HERO, candidates=(candidate("a"), film))
+    shown = questions_page(asked().state, [choices], address, lambda _: "https://media.example/s")
+    assert "![1](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)" in shown
+    assert (
+        "![2](<https://media.example/s>)\n\n[play the film](<https://media.example/b.mp4>)" in shown
+    )
+
+
+def test_texts_are_quoted() -> None:
+    texts = ({"key": "a", "text": "Wake **up**"}, {"key": "b", "json": {"line": "Go"}})
+    shown = page(replace(HERO, candidates=texts))
+    assert "> Wake \\*\\*up\\*\\*" in shown
+    assert '> {"line":"Go"}' in shown
+
+
+def test_a_number_that_is_the_key_of_another_candidate_is_not_shown() -> None:
+    two = (candidate("0"), candidate("1"))
+    shown = page(replace(HERO, choices=("0", "1"), candidates=two))
+    assert "**0** · 1 credit" in shown
+    assert "--answer hero=KEY" in shown
 
 
 def test_films_and_sounds_are_links() -> None:
     film = candidate("a", kind="video", url="https://media.example/a.mp4", duration_seconds=5.04)
     sound = candidate("b", kind="audio", url="https://media.example/b.mp3")
     shown = page(replace(HERO, candidates=(film, sound)))
-    assert "[play the film, 5 s](https://media.example/a.mp4)" in shown
-    assert "[play the sound](https://media.example/b.mp3)" in shown
+    assert "[play the film, 5 s](<https://media.example/a.mp4>)" in shown
+    assert "[play the sound](<https://media.example/b.mp3>)" in shown
     assert "![" not in shown
 
 
 def test_a_budget_is_a_sentence() -> None:
-    assert page(BUDGET) == "### Raise it to 8?"
-
-
-def test_no_sign_of_a_key_or_prompt_means_anything_to_markdown() -> None:
-    shown = page(replace(HERO, candidates=(candidate(HOSTILE), candidate("b"))))
-    [header, rule, media, _] = [line for line in shown.splitlines() if line.startswith("|")]
-    assert all(line.count("|") == 3 for line in (header, rule, media))
-    assert not re.search(r"[<>`_~\\]", shown)
-    assert "javascript&#58;alert" in shown
-    assert shown.count("**") == 4
-    assert shown.count("](") == 2
-
-
-def test_text_becomes_no_link_and_survives_odd_signs() -> None:
-    assert as_text("see https://evil.example or www.evil.example") == (
-        "see http\u200bs&#58;&#47;&#47;evil.example or www\u200b.evil.example"
+    assert page(BUDGET) == (
+        "### Raise it to 8?\n\nAnswer in this form, or in a terminal:"
+        " `rivya-flows resume run-1 --answer budget=yes`"
     )
-    assert as_text("a@b.example") == "a\u200b&#64;b.example"
-    assert as_text("1. oak") == "1&#46; oak"
-    assert as_text("- oak. No - 2.5") == "&#45; oak. No - 2.5"
-    assert as_text("दीपक ✨ – ok") == "दीपक ✨ – ok"
-    assert as_text("\ud83d \u202e \x00") == "\ufffd \ufffd \ufffd"
+
+
+def read(page: str) -> tuple[list[str], str]:
+    """What a reader of Markdown finds: kinds of tokens apart from those of plain text, and the text."""
+    kinds, words = [], []
+    for block in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(page):
+        tokens = block.children if block.children is not None else [block]
+        kinds += [one.type for one in tokens if not one.type.endswith("_close")]
+        words += [one.content for one in tokens if one.type in ("text", "text_special")]
+    plain = ("text", "text_special", "paragraph_open", "hardbreak")
+    return [one for one in kinds if one not in plain], " ".join(words)
+
+
+def hostile_page(words: str) -> str:
+    """A page that has these words in every place that foreign text has."""
+    run = asked()
+    item = replace(run.state.item("hero", ""), round=1, notes=(words,))
+    state = run.state.with_item("hero", item)
+    said = {words: Score(words, 7, words)}
+    question = replace(
+        HERO, text=words, round=1, judge_error=words, scores=said, choices=(words, "b"),
+        candidates=(candidate(words), candidate("b"), {"key": "c", "text": words}),
+    )  # fmt: skip
+    return questions_page(state, [question], address, no_small)
+
+
+ATTACKS = [
+    HOSTILE, "<!-- x", "&lt;b&gt; &amp;#58; &#58;", "![x](https://evil.example/p.png)", "[x]: /y", "[x][y]",
+    "<https://evil.example>", "---", "===", "1. x", "- x", "> x", "    code", "```\nx", "$x$", "| a | b |\n| - | - |",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ATTACKS)
+def test_no_sign_of_foreign_text_means_anything_to_markdown(words: str) -> None:
+    found, written = read(hostile_page(words))
+    plain, _ = read(hostile_page("plain"))
+    assert found == plain
+    assert "".join(words.split()) in "".join(written.replace("\u2060", "").split())
+
+
+@given(st.text(max_size=60) | st.text("|\\*_`<>[]()!&#;~$-+=.1 \n", max_size=30))
+def test_no_text_at_all_means_anything_to_markdown(words: str) -> None:
+    bare = "".join(one for one in words if one.isprintable()).strip()
+    assume(bare)
+    found, _ = read(hostile_page(f"x{bare}x"))
+    assert found == read(hostile_page("plain"))[0]
+
+
+def test_addresses_in_texts_become_no_links() -> None:
+    shown = page(
+        replace(HERO, text="https://evil.example ftp://e.example www.e.example a@b.example")
+    )
+    for link in ("https://", "ftp://", "www.e", "a@b"):
+        assert link not in shown.splitlines()[0]
 
 
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("https://x.example/a b) [c](d", "](https://x.example/a%20b%29%20%5Bc%5D%28d)"),
-        ("https://x.example/%41?a=1&b=%20", "](https://x.example/%41?a=1&b=%20)"),
-        ("https://x.example/a|b<c>", "](https://x.example/a%7Cb%3Cc%3E)"),
+        ("https://x.example/a b) [c](d", "](<https://x.example/a%20b%29%20%5Bc%5D%28d>)"),
+        ("https://x.example/%41?a=1&b=%20", "](<https://x.example/%41?a=1&b=%20>)"),
+        ("https://x.example/a|b<c>", "](<https://x.example/a%7Cb%3Cc%3E>)"),
         ("javascript:alert(1)", "no address for a browser"),
         ("file:///etc/passwd", "no address for a browser"),
         (None, "no address for a browser"),

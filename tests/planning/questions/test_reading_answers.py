@@ -12,6 +12,7 @@ from rivya_flows.planning.questions.open_questions import (
     answerable,
     name_of,
     read_answers,
+    read_choice,
     read_form,
 )
 from rivya_flows.planning.queue.actions import Question
@@ -149,3 +150,75 @@ def test_a_pick_that_its_deadline_failed_can_be_answered() -> None:
     assert (answer.answer, answer.by.channel) == ("neon", "command")
     with pytest.raises(UsageError, match="there is no choice 'noir'"):
         read_answers(["hero=noir"], late, run.state, COMMAND)
+
+
+AGAIN = replace(HERO, choices=("studio", "neon", "1", "a,b", "None"), rounds_left=1, note_room=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "picked"),
+    [
+        ("neon", 1, ("neon",)),
+        (" NEON ", 1, ("neon",)),
+        ("2", 1, ("neon",)),
+        ("1", 1, ("1",)),
+        ("a,b", 1, ("a,b",)),
+        ("none", 1, ("None",)),
+        ("2, studio", 2, ("neon", "studio")),
+        ("a,b,3", 2, ("a,b", "1")),
+        ("neon,a,b, 1", 3, ("neon", "a,b", "1")),
+    ],
+)
+def test_a_line_names_choices_by_key_or_number(
+    text: str, count: int, picked: tuple[str, ...]
+) -> None:
+    assert read_choice(replace(AGAIN, count=count), text).picked == picked
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [("none", ""), ("None : warmer ", "warmer"), ("none:\twarmer\x1b[2J", r"warmer\x1b[2J")],
+)
+def test_a_line_rejects_all_with_a_note(text: str, note: str) -> None:
+    question = replace(AGAIN, choices=("studio", "neon"))
+    assert read_choice(question, text, "ana") == Choice((), note, "ana")
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "message"),
+    [
+        ("noir", 1, "there is no choice 'noir'"),
+        ("", 1, "there is no choice ''"),
+        ("0", 1, "there is no choice '0'"),
+        ("9", 1, "there is no choice '9'"),
+        ("²", 1, "there is no choice '²'"),
+        ("1" * 5000, 1, "there is no choice"),
+        ("neon,studio", 1, "2 picked instead of 1"),
+        ("neon", 2, "1 picked instead of 2"),
+        ("neon,2", 2, "a choice is named twice"),
+        ("neon,", 2, "there is no choice ''"),
+        ("none: " + "x" * 21, 1, "the note has 21 characters"),
+    ],
+)
+def test_a_line_that_the_question_does_not_allow_is_refused(
+    text: str, count: int, message: str
+) -> None:
+    question = replace(AGAIN, choices=("studio", "neon"), count=count)
+    with pytest.raises(UsageError, match=message):
+        read_choice(question, text)
+
+
+def test_who_answers_is_one_short_printable_line() -> None:
+    choice = read_choice(HERO, "neon", " Ana\nLopez\x07 ")
+    assert choice.name == r"Ana Lopez\x07"
+    assert read_choice(HERO, "neon", " ").name is None
+    with pytest.raises(UsageError, match="is too long"):
+        read_choice(HERO, "neon", "x" * 101)
+
+
+def test_an_answer_has_who_gave_it_and_when() -> None:
+    [answer] = read_answers(["hero=2"], [HERO], asked().state, COMMAND)
+    assert (answer.by, answer.picked) == (COMMAND, ("neon",))
+    many = {"hero": Choice(("neon", "studio"))}
+    [answer] = read_answers(many, [replace(HERO, count=2)], asked().state, COMMAND)
+    assert (answer.answer, answer.picked) == ("neon", ("neon", "studio"))

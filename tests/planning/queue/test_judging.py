@@ -53,6 +53,15 @@ def test_equal_scores_go_to_the_first_and_several_are_picked_in_the_order_of_the
     assert [one["sha256"] for one in item.outputs["assets"]] == ["stills-noir", "stills-studio"]
 
 
+def test_a_step_runs_for_each_picked_item() -> None:
+    film = "foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: film}"
+    text, _, _ = judged_spec(more="count: 2").partition("    with: {model: nano-banana")
+    run = Rehearsal(frozen(f"{text}    {film}"), Judging({"neon": 9, "noir": 8}))
+    again(run)
+    assert [item.key for item in run.state.steps["film"].items or ()] == ["neon", "noir"]
+    assert run.ended == ["completed"]
+
+
 def test_three_hundred_candidates_are_judged_eight_at_a_time() -> None:
     run = judged(Judging({"s250": 9}), styles=MANY, step="max_items: 300")
     item = hero(run)
@@ -84,9 +93,11 @@ def test_fewer_good_candidates_than_are_to_be_picked_are_none() -> None:
 
 
 def test_fewer_candidates_than_are_to_be_picked_cost_no_judge() -> None:
-    item = hero(judged(more="count: 4"))
+    service = Judging()
+    service.failing, service.seed = 0.4, 6
+    item = hero(judged(service, step="allow_failures: 3", more="count: 3"))
     assert (item.code, item.purchases) == ("nothing_to_pick", ())
-    assert item.reason == "4 are to be picked, and there are only 3 candidates"
+    assert item.reason == "3 are to be picked, and there are only 2 candidates"
 
 
 def told(*scores: tuple[int, float, str]) -> str:
@@ -318,15 +329,17 @@ def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 80), max_size=5),
-    mode=st.sampled_from(["judge", "human"]),
+    how=st.sampled_from(["judge", "judge, on_none: regenerate", "human, none: {rounds: 2}"]),
     rambling=st.sampled_from([0.0, 0.5]),
     count=st.integers(1, 20),
 )
 def test_no_order_and_no_crash_buys_a_judge_twice(
-    seed: int, crashes: list[int], mode: str, rambling: float, count: int
+    seed: int, crashes: list[int], how: str, rambling: float, count: int
 ) -> None:
     styles = [f"s{seed + number}" for number in range(count)]
-    text = judged_spec(mode, styles, least=2, more=f"count: {1 + count // 4}")
+    mode, *more = how.split(", ")
+    lines = "\n      ".join([f"count: {1 + count // 4}", *more])
+    text = judged_spec(mode, styles, least=2, more=lines)
 
     def played(crashes: list[int]) -> Rehearsal:
         run = Rehearsal(frozen(text), NaiveService(seed, rambling=rambling))
@@ -360,3 +373,42 @@ def test_scores_stay_with_the_pick_after_it_has_ended() -> None:
     item = hero(judged())
     assert item.phase is Phase.COMPLETED
     assert [one.key for one in item.scores] == list(STYLES)
+
+
+def scored(*given: float) -> str:
+    return told(*((number, score, "so") for number, score in enumerate(given, 1)))
+
+
+def test_candidates_below_least_are_bought_again_and_judged_again() -> None:
+    service = Judging(answers=[scored(5, 4, 3), scored(5, 9, 3)])
+    run = judged(service, least=8, more="on_none: regenerate")
+    item = hero(run)
+    assert run.ended == ["completed"]
+    assert (item.round, item.notes, item.picked) == (1, ("",), ("neon",))
+    assert [one.score for one in item.scores] == [5, 9, 3]
+    assert [one.n for one in item.purchases] == [1, 2]
+    assert item.outputs is not None
+    assert item.outputs["asset"]["sha256"] == "hero.stills.2-neon"
+    assert run.state.spent == sum(service.charges.values()) == 2 * (3 + 1) + 3
+
+
+def test_below_least_in_the_last_round_too_picks_nothing() -> None:
+    run = judged(
+        Judging(answers=[scored(5, 4, 3), scored(1, 1, 1)]), least=8, more="on_none: regenerate"
+    )
+    item = hero(run)
+    assert (item.code, item.round) == ("below_least", 1)
+    assert item.reason == "no candidate reaches 8: studio 1, neon 1, noir 1"
+
+
+def test_a_deadline_with_nothing_good_enough_buys_the_candidates_again() -> None:
+    service = Judging(answers=[scored(5, 4, 3), scored(5, 9, 3)])
+    run = past_its_deadline(service, "on_timeout: judge\n      on_none: regenerate", least=8)
+    assert hero(run).round == 1
+    [question] = run.state.asking
+    assert (question.proposal, question.rounds_left) == (("neon",), 0)
+    run.feed(question_asked(question, NOON + 2 * HOUR))
+    run.feed(QuestionsLeft(at=NOON + 2 * HOUR))
+    again(run, at=NOON + 4 * HOUR)
+    assert run.ended[-1] == "completed"
+    assert hero(run).picked == ("neon",)

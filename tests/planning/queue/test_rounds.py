@@ -315,6 +315,19 @@ steps:
     assert prompts(run, "end") == ["neon"]
 
 
+def test_a_step_can_fan_out_over_what_was_picked() -> None:
+    spec = SPEC.replace("mode: human", "mode: human\n      count: 2").replace(
+        'with: {model: veo3-1-lite, prompt: Slow, references: ["${{ steps.hero.asset }}"]}',
+        "foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: 'like ${{ item.key }}'}",
+    )
+    run = asked(spec)
+    say(run, note="warmer")
+    say(run, "neon", "studio")
+    assert run.ended == ["completed"]
+    assert prompts(run, "film") == ["like neon", "like studio"]
+    assert [item.key for item in run.state.steps["film"].items or ()] == ["neon", "studio"]
+
+
 def test_a_mode_that_never_asks_has_no_rounds() -> None:
     spec = SPEC.replace("mode: human", "mode: ${{ inputs.mode }}").replace(
         "steps:\n", "inputs: {mode: {type: string, default: first}}\nsteps:\n", 1

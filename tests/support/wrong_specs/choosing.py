@@ -347,6 +347,16 @@ FALLBACKS = {
         f"{HEAD}steps:\n{SCRIPT}{STILL}    fallback: [{{prompt: ☞steps.script.text}}]\n",
         "write ${{ steps.script.text }}",
     ),
+    "fallback on what a backup cannot read": (
+        "useless-condition",
+        HEAD
+        + "steps:\n"
+        + STILL.replace("still", "film")
+        + "  backup:\n    uses: generate\n    if: ${{ ☞steps.film.status == 'failed' }}\n"
+        + "    with: {model: z-image, prompt: a}\n"
+        + "    fallback: [{prompt: 'like ${{ steps.film.task_id }}'}]\n",
+        "read nothing of 'film' but its status, or move the step to `on_failure`",
+    ),
     "fallback to itself": (
         "cycle",
         f"{HEAD}steps:\n{STILL.replace('  still', '  ☞still')}"

@@ -26,7 +26,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("success", "succeeded", "successful", "done", "finished", "ok"), "completed"),
     **dict.fromkeys(("failure", "error", "errored", "crashed"), "failed"),
 }
-_EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with")
+_EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with", "fallback")
 _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 """Whether an operator holds where its two sides agree."""
 
@@ -64,8 +64,8 @@ def _check_values(
             compared = _compared(tree) if isinstance(tree, nodes.Compare) else ()
             for reference, operator, constants in compared:
                 possible = _possible(reference, data, step, parts)
-                for one in constants if possible is not None else ():
-                    if one is not None and one not in possible:
+                for one in constants:
+                    if possible and one is not None and one not in possible:
                         error = _never(reference, operator, one, possible)
                         report.expression(path, error, expression)
 
@@ -88,9 +88,8 @@ def _compared(tree: nodes.Compare) -> Iterator[tuple[Reference, str, tuple[Any, 
         right = operand.expr
         sides = [(left, right), (right, left)] if operand.op in ("eq", "ne") else [(left, right)]
         for name, other in sides if operand.op in _AGREE else ():
-            written = [other]
-            if operand.op in ("in", "notin"):
-                written = other.items if isinstance(other, nodes.List) else []
+            listed = other.items if isinstance(other, nodes.List) else []
+            written = [other] if operand.op in ("eq", "ne") else [*listed]
             constants = tuple(one.value for one in written if isinstance(one, nodes.Const))
             reference = _plain_reference(name)
             if reference is not None and constants and len(constants) == len(written):

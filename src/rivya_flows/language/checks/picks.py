@@ -32,7 +32,8 @@ MODES_OF: Mapping[str, tuple[str, ...]] = {
     "order": ("best",),
     "judge": ("judge", "human"),
     "on_none": ("judge", "human"),
-    **dict.fromkeys(("none", "question", "timeout", "on_timeout", "sign"), ("human",)),
+    "question": ("human", "judge"),
+    **dict.fromkeys(("none", "timeout", "on_timeout", "sign"), ("human",)),
 }
 """The modes in which an argument has an effect; the others have one in all."""
 
@@ -76,7 +77,7 @@ def check_picks(
             place: Path = (*path, "judge")
             _check_texts(judge, place, scope, report)
             requests = RequestChecks(step, judge, step_id, data, names)
-            report.add_inside(place, _unable(judge, requests, _media(candidates), catalogue))
+            report.add_inside(place, _unable(arguments, requests, _media(candidates), catalogue))
 
 
 def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -203,13 +204,17 @@ def _check_texts(
 
 
 def _unable(
-    judge: Mapping[str, Any], requests: RequestChecks, media: set[str], catalogue: Catalogue
+    arguments: Mapping[str, Any], requests: RequestChecks, media: set[str], catalogue: Catalogue
 ) -> Iterator[Diagnostic]:
     """Why a judge cannot score candidates of these kinds of media."""
     if unseen := sorted(media - {"image"}):
         message = f"a judge sees pictures and reads texts, but no {unseen[-1]}"
         hint = "judge the stills that they are made from, or let a person pick without `judge`"
         yield Diagnostic("wrong-candidates", message, hint)
+    judge = arguments["judge"]
+    criteria = judge.get("criteria")
+    texts = [arguments.get("question"), *(criteria if isinstance(criteria, list) else ())]
+    length = sum(len(one) for one in texts if isinstance(one, str) and not is_computed(one))
     for named in requests.written_values(judge.get("model")):
         if not isinstance(named, str):
             message = f"a model must be an id, not {shown(named)}"
@@ -221,21 +226,18 @@ def _unable(
             hint = "pick a chat model that takes pictures: `rivya-flows models`"
             yield replace(one, hint=hint) if one.code == "wrong-route" else one
         if not wrong and (model := catalogue.get(named)) is not None:
-            yield from _too_much(model, judge, pictured="image" in media)
+            yield from _too_much(model, length, pictured="image" in media)
 
 
-def _too_much(model: Model, judge: Mapping[str, Any], *, pictured: bool) -> Iterator[Diagnostic]:
-    """What the model of a judge cannot take."""
+def _too_much(model: Model, length: int, *, pictured: bool) -> Iterator[Diagnostic]:
+    """What the model of a judge cannot take; `length` is that of the literal texts."""
     if pictured:
         for one in check_chat(model, {"attachments": ["picture"]}):
             message = f"{one.message}, so it cannot judge pictures"
             yield replace(one, message=message, hint="pick another model", path=("model",))
-    criteria = judge.get("criteria")
-    texts = [one for one in criteria if isinstance(one, str)] if isinstance(criteria, list) else []
-    literal = sum(len(one) for one in texts if not is_computed(one))
     limit = model.max_prompt_length
-    if limit is not None and JUDGE_FRAME + literal > limit:
-        message = f"the criteria have {literal:,} characters; a message to {model.id!r} has room "
-        message += f"for {max(limit - JUDGE_FRAME, 0):,}"
-        hint = "write fewer or shorter criteria, or pick another model"
+    if limit is not None and JUDGE_FRAME + length > limit:
+        message = f"question and criteria have {length:,} characters; a message to {model.id!r} has"
+        message += f" room for {max(limit - JUDGE_FRAME, 0):,}"
+        hint = "shorten them, or pick another model"
         yield Diagnostic("prompt-too-long", message, hint, path=("criteria",))

@@ -111,6 +111,8 @@ def _plan_step(
             whose = "its condition" if guard is step else f"the condition of {guard.id}"
             skipped = f"{whose} is false for these inputs"
     itemwise = _itemwise(space, step)
+    if itemwise is not None and not planned[itemwise].step.fans_out:
+        itemwise = None  # what a pick chose is a list of its outputs
     items: tuple[PlannedItem, ...] | None
     if not step.fans_out:
         items = (PlannedItem("", {}),)
@@ -222,7 +224,10 @@ def _itemwise(space: Space, step: Step) -> str | None:
 
 
 def _items_of(space: Space, value: Any) -> str | None:
-    """The step in a value of the form ``${{ steps.NAME.items }}``; else None."""
+    """The step with a fan-out in a value of the form ``${{ steps.NAME.items }}``; else None.
+
+    A pick has `items` too, which are no items of its own.
+    """
     if not isinstance(value, str):
         return None
     written = value.strip()
@@ -230,7 +235,8 @@ def _items_of(space: Space, value: Any) -> str | None:
         return None
     inner = written[3:-2].strip()
     parts = inner.split(".")
-    if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
+    source = space.workflow.all_steps.get(parts[1]) if len(parts) == 3 else None
+    if parts[0] == "steps" and parts[2:] == ["items"] and source is not None and source.fans_out:
         return inlined_name(space.id, parts[1])
     return None
 

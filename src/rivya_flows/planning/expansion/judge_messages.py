@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.step_arguments import MAX_CRITERION
 from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.names import canonical
 from rivya_flows.planning.picking import Candidate
@@ -28,7 +29,6 @@ MOST = 10
 MAX_REASON = 300
 """Characters of a reason that are kept."""
 
-_MAX_CRITERION = 300
 _MAX_KEY = 100
 _MAX_LINE = 2_000  # characters about one candidate
 _MIN_LINE = 600  # that the question and the criteria must leave for each
@@ -77,10 +77,10 @@ def _head(arguments: Mapping[str, Any]) -> Iterator[str]:
     yield "\nCriteria:"
     for number, written in enumerate(arguments["judge"]["criteria"], 1):
         criterion = " ".join(as_text(written).split())
-        if not criterion or len(criterion) > _MAX_CRITERION:
+        if not criterion or len(criterion) > MAX_CRITERION:
             raise ItemRequestError(
                 f"criterion {number} of the judge has {len(criterion):,} characters, not 1 to"
-                f" {_MAX_CRITERION}"
+                f" {MAX_CRITERION}"
             )
         yield f"{number}. {criterion}"
     yield f"\n{_LISTED}"

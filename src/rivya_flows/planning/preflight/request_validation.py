@@ -27,7 +27,7 @@ from rivya_flows.planning.expansion.partial_evaluation import has_later, members
 from rivya_flows.planning.expansion.request_media import media_of
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import least_media
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import instruction
 
 
@@ -94,9 +94,10 @@ def _chat(
 def _too_few(state: State, planned: PlannedStep) -> Iterator[str]:
     """Whether fewer items are made than a pick takes."""
     name, with_ = candidates_step(planned), planned.step.with_
-    items = None if name is None else state.steps[name].items
-    if items is not None and isinstance(with_, PickWith) and len(items) < with_.count:
-        yield f"{with_.count} are to be picked, and {name} makes {len(items)}"
+    if name is not None and isinstance(with_, PickWith):
+        most = item_range(state, name)[1]
+        if most < with_.count:
+            yield f"{with_.count} are to be picked, and {name} makes {most}"
 
 
 def _judge(

@@ -25,7 +25,7 @@ from rivya_flows.planning.expansion.item_requests import ItemRequest, alternativ
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.picking import picked_from
-from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.plan import PlannedStep, Variables, items_step
 from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
@@ -38,7 +38,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
@@ -293,8 +293,10 @@ def _is_bought(item: ItemState) -> bool:
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     one = _with_fallbacks(planned, RUNTIME, _written_prices(state, planned, {}))
-    many = planned.step.max_items
-    return _perhaps(one, f"up to {many} items, known during the run", times=many)
+    most, name = planned.step.max_items, items_step(planned, planned.step.foreach)
+    if name is not None:
+        most = min(most, item_range(state, name)[1])
+    return _perhaps(one, f"up to {most} items, known during the run", times=most)
 
 
 def _with_fallbacks(

@@ -14,7 +14,7 @@ from rivya_flows.language.workflow import PickWith
 from rivya_flows.planning.expansion.judge_messages import CANDIDATES
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.queue.item_state import ItemState
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
 
 FREE = Price(0, 0, "free")
@@ -70,11 +70,8 @@ def _candidates(state: State, planned: PlannedStep) -> tuple[int, int | None]:
     assert isinstance(with_, PickWith)
     if isinstance(with_.from_, list | tuple):
         return len(with_.from_), len(with_.from_)
-    if (name := candidates_step(planned)) is None:
-        return 0, None
-    if (items := state.steps[name].items) is not None:
-        return len(items), len(items)
-    return 0, state.spec(name).max_items
+    name = candidates_step(planned)
+    return (0, None) if name is None else item_range(state, name)
 
 
 def _known(value: Any, scope: Mapping[str, Any]) -> Any:

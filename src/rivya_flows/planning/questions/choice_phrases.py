@@ -17,7 +17,7 @@ CHANNELS = {
 """The ways in which people answer, as words."""
 
 AT_DEADLINE = {
-    "first": "the first is taken",
+    "first": "the first one is taken",
     "judge": "what the judge proposes is taken",
     "fail": "the pick fails",
 }
@@ -32,8 +32,9 @@ def how_picked(choice: Mapping[str, Any]) -> str:
     if isinstance(by, Mapping):
         channel = by.get("channel")
         if channel == "deadline":
-            proposed = choice.get("on_timeout") == "judge"
-            return f"nobody answered: {'the judge' if proposed else 'the first'} at the deadline"
+            judged = choice.get("on_timeout") == "judge"
+            what = "what the judge proposed" if judged else "the first"
+            return f"the deadline: nobody answered, so {what} was taken"
         parts = [str(by.get("name") or "a person"), CHANNELS.get(str(channel), "")]
         at = moment_of(by.get("at"))
         return " ".join(filter(None, parts)) + (f", {utc_minute(at)}" if at else "")
@@ -46,15 +47,20 @@ def how_picked(choice: Mapping[str, Any]) -> str:
 
 def at_deadline(choice: Mapping[str, Any]) -> str:
     """What happens at the deadline, as half a sentence."""
-    return AT_DEADLINE.get(str(choice.get("on_timeout")), AT_DEADLINE["fail"])
+    then, offered = str(choice.get("on_timeout")), choice.get("candidates")
+    listed = offered if isinstance(offered, list | tuple) else ()
+    if then == "judge" and not any(
+        isinstance(one, Mapping) and one.get("proposed") for one in listed
+    ):
+        then = "fail"
+    return AT_DEADLINE.get(then, AT_DEADLINE["fail"])
 
 
-def round_note(choice: Mapping[str, Any]) -> str:
+def round_note(number: int, notes: Sequence[str]) -> str:
     """``round 2, with the note: warmer light``; "" in the first round."""
-    number, notes = choice.get("round"), choice.get("notes")
-    if not isinstance(number, int) or number < 1:
+    if number < 1:
         return ""
-    noted = [str(one) for one in notes if one] if isinstance(notes, list | tuple) else []
+    noted = [one for one in notes if one]
     words = {0: "", 1: ", with the note: "}.get(len(noted), ", with the notes: ")
     return f"round {number + 1}{words}{'; '.join(noted)}"
 

@@ -1,19 +1,20 @@
 """Open questions as people see them: titles, form fields, commands, and a page in Markdown.
 
-Keys and prompts come from people and from models, so the page escapes every character that
-Markdown, HTML or a table would interpret.
+Keys, prompts, notes and the words of a judge come from people and from models: `planning.markdown`
+makes text of them.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import re
+import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
-from rivya_flows.planning.names import digest
+from rivya_flows.planning.markdown import code, link, picture, quotation, text
+from rivya_flows.planning.names import canonical, digest
+from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import (
     choices_of,
     name_of,
@@ -28,18 +29,10 @@ from rivya_flows.planning.queue.state import State
 Address = Callable[[Mapping[str, Any]], str | None]
 """Gives the URL at which a browser finds an asset, or None."""
 
-# Pictures in a row of Prefect's dialog, which is narrow.
-_ACROSS, _WIDE_ACROSS = 4, 2
 _MAX_PROMPT = 160  # characters of a prompt that are shown
+_MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's reason
 _MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
-_AT_DEADLINE = {
-    "first": "the first one is taken",
-    "judge": "the judge decides",
-    "fail": "the pick fails",
-}
-_BEGINS_LIST = re.compile(r"^(\d*)([-.])")
-_BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
 
 
 def title(question: Question) -> str:
@@ -109,79 +102,91 @@ def digest_of(questions: Sequence[Question]) -> str:
     return digest(asked)[:12]
 
 
-def questions_page(state: State, questions: Sequence[Question], address: Address) -> str:
-    """All questions in Markdown: candidates side by side, with key, prompt and price."""
-    return "\n\n".join("\n\n".join(_parts(state, one, address)) for one in questions)
+def questions_page(
+    state: State, questions: Sequence[Question], address: Address, small: Address
+) -> str:
+    """All questions in Markdown, one candidate below the other, for both versions of Prefect's pages.
 
-
-def as_text(text: str) -> str:
-    """The text on one line, escaped so that Markdown shows it literally.
-
-    Punctuation becomes character references, which no Markdown construct uses. Zero-width spaces
-    break URLs, since pages turn plain ones into links.
+    Args:
+        state: Of the run.
+        questions: The open questions.
+        address: The URL of an asset.
+        small: The URL of a small picture of it.
     """
-    line = " ".join(_BREAKS_LINKS.sub("\u200b", text).split())
-    shown = "".join(_escaped(sign) for sign in line)
-    return _BEGINS_LIST.sub(lambda found: f"{found[1]}&#{ord(found[2])};", shown)
+    return "\n\n".join("\n\n".join(_parts(state, one, address, small)) for one in questions)
 
 
-def _escaped(sign: str) -> str:
-    if sign.isalnum() or sign in " ,.;?'-\u200b" or (ord(sign) > 127 and sign.isprintable()):
-        return sign
-    # A lone surrogate and other unprintable characters cannot be encoded.
-    return f"&#{ord(sign)};" if sign.isprintable() else "\ufffd"
-
-
-def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
-    yield f"### {as_text(title(question))}"
+def _parts(state: State, question: Question, address: Address, small: Address) -> Iterator[str]:
+    yield f"### {text(title(question))}"
+    if question.round:
+        yield f"**{text(round_note(question.round, _notes(state, question)))}**"
     if limit := deadline_note(question):
         yield f"*{limit}*"
+    if question.judge_error:
+        yield f"The judge proposes nothing: {text(question.judge_error)}"
     same, tails = _split_shared([_prompt(state, one) for one in question.candidates])
     if same:
-        yield as_text(same)
-    across = _across(question.candidates)
-    for first in range(0, len(question.candidates), across):
-        row = slice(first, first + across)
-        yield _table(question.candidates[row], tails[row], address)
+        yield text(same)
+    numbered = are_numbered(question.choices)
+    for number, (one, tail) in enumerate(zip(question.candidates, tails, strict=True), 1):
+        key = str(one.get("key"))
+        yield _heading(question, number if numbered else None, key, one)
+        yield from _medium(number, one, address, small)
+        if tail:
+            yield text(tail)
+        if (said := question.scores.get(key)) and said.reason:
+            yield quotation(" ".join(said.reason.split()), _MAX_WORDS)
+    if how := how_to_answer(question):
+        yield text(how)
+    yield f"Answer in this form, or in a terminal: {code(command(state.run_id, question))}"
 
 
-def _across(candidates: Sequence[Mapping[str, Any]]) -> int:
-    """Candidates in a row: rows have about one length, so that pictures have one size."""
-    wide = any(_side(one, "width") > _side(one, "height") for one in candidates)
-    rows = math.ceil(len(candidates) / (_WIDE_ACROSS if wide else _ACROSS))
-    return math.ceil(len(candidates) / max(rows, 1)) or 1
+def command(run_id: str, question: Question) -> str:
+    """The command that answers a question, with ``NUMBER`` or ``KEY`` for the candidate."""
+    blank = "NUMBER" if are_numbered(question.choices) else "KEY"
+    answer = "yes" if question.step == BUDGET else ",".join([blank] * question.count)
+    return f"rivya-flows resume {run_id} --answer {shlex.quote(name_of(question))}={answer}"
 
 
-def _side(candidate: Mapping[str, Any], name: str) -> float:
-    size = (candidate.get("asset") or {}).get(name)  # an expression may have put anything here
-    return size if isinstance(size, int | float) else 0
+def _heading(question: Question, number: int | None, key: str, candidate: Mapping[str, Any]) -> str:
+    """``**2 · neon** · 1 credit · 8.5 of 10 · proposed by the judge``."""
+    name = " · ".join(filter(None, [str(number or ""), text(key)])) or "–"
+    said = question.scores.get(key)
+    facts = [_price(candidate), f"{said.score:g} of 10" if said else ""]
+    facts += ["**proposed by the judge**"] if key in question.proposal else []
+    return " · ".join([f"**{name}**", *filter(None, facts)])
 
 
-def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Address) -> str:
-    lines = [
-        [f"**{as_text(str(one.get('key')))}**" for one in row],
-        [":-:"] * len(row),
-        [_medium(one, address) for one in row],
-    ]
-    captions = zip([as_text(tail) for tail in tails], [_price(one) for one in row], strict=True)
-    lines.append([", ".join(part for part in parts if part) for parts in captions])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _medium(candidate: Mapping[str, Any], address: Address) -> str:
+def _medium(
+    number: int, candidate: Mapping[str, Any], address: Address, small: Address
+) -> Iterator[str]:
     asset: Mapping[str, Any] | None = candidate.get("asset")
     if not asset:
-        return as_text(_short(str(candidate.get("text") or candidate.get("json"))))
-    found = address(asset)
-    if found is None or not found.startswith(("http://", "https://")):
-        return "no address for a browser"
-    # Escapes whatever could end the address or its table cell.
-    safe = quote(found, safe=":/?#@!$&*+,;=%-._~")
-    if asset.get("kind") in _LINKS:
+        written = candidate.get("text") or canonical(candidate.get("json"))
+        yield quotation(str(written), _MAX_WORDS)
+        return
+    found, still = _web(address(asset)), _web(small(asset))
+    if found is None:
+        yield "no address for a browser"
+    elif asset.get("kind") in _LINKS:
         seconds = asset.get("duration_seconds")
         length = f", {seconds:.0f} s" if isinstance(seconds, int | float) else ""
-        return f"[{_LINKS[asset['kind']]}{length}]({safe})"
-    return f"![{as_text(str(candidate.get('key')))}]({safe})"
+        if still:
+            yield picture(str(number), still)
+        yield link(f"{_LINKS[asset['kind']]}{length}", found)
+    else:
+        # In a paragraph of its own: a picture in a table has its full size, and one in a link none.
+        yield picture(str(number), still or found)
+        if still:
+            yield link("full size", found)
+
+
+def _web(address: str | None) -> str | None:
+    return address if address and address.startswith(("http://", "https://")) else None
+
+
+def _notes(state: State, question: Question) -> tuple[str, ...]:
+    return state.item(question.step, question.key).notes
 
 
 def _price(candidate: Mapping[str, Any]) -> str:

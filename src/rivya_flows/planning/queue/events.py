@@ -339,17 +339,22 @@ class AnswerGiven(OfItem):
         return {"channel": value} if isinstance(value, str) else value
 
 
+MOST_OTHER_RUNS = 20
+
+
 class ServiceAsked(Entry):
     """What the service and the store say about this run and its wallet after its end.
 
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: Credits that other runs of the store spent there between the two balances.
+        other_runs: Ids of those that spent most, at most `MOST_OTHER_RUNS`.
     """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
     others: int = 0
+    other_runs: tuple[str, ...] = ()
 
 
 class RunEnded(Entry):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from rpds import HashTrieMap, List
 
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import WARN_AT, Step
+from rivya_flows.language.workflow import WARN_AT, PickWith, Step
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
@@ -248,6 +248,14 @@ def changed_items(before: State, after: State) -> Iterator[tuple[str, ItemState 
         known = old.items or NO_ITEMS
         for earlier, item in step.items.table.differing(known.table):
             yield step_id, earlier, item
+
+
+def item_range(state: State, step_id: str) -> tuple[int, int]:
+    """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
+    step, items = state.spec(step_id), state.steps[step_id].items
+    if isinstance(step.with_, PickWith) and not step.fans_out:
+        return step.with_.count, step.with_.count
+    return (0, step.max_items) if items is None else (len(items), len(items))
 
 
 def step_status(planned: PlannedStep, step: StepState) -> str:

@@ -6,7 +6,7 @@ import re
 
 from hypothesis import given, strategies as st
 
-from rivya_flows.flows.run_page.markdown import gallery, link, picture, quotation, table, text
+from rivya_flows.planning.markdown import gallery, link, picture, quotation, table, text
 
 WORDS = st.text(max_size=60) | st.sampled_from(
     ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]

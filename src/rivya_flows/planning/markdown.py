@@ -1,4 +1,8 @@
-"""Markdown that foreign text cannot break: texts, tables, links, pictures."""
+"""Markdown that foreign text cannot break: texts, tables, links, pictures.
+
+Prefect has two readers of Markdown. The older one shows character references other than ``&amp;``,
+``&lt;`` and ``&gt;`` as they are, and so the text of a link with its escapes; its pictures have their full size in a table, and fit the page elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,11 @@ def paragraphs(words: str, longest: int = 4_000) -> str:
     """A longer text, line by line."""
     short = words if len(words) <= longest else f"{words[: longest - 1]}…"
     return "\n".join(text(line, longest) for line in short.strip().splitlines())
+
+
+def code(words: str) -> str:
+    """Text to be copied, as it is; as `text` where it would end its quotation."""
+    return f"`{words}`" if words.isprintable() and "`" not in words else text(words)
 
 
 def link(words: str, address: str) -> str:

@@ -1,0 +1,166 @@
+"""None of the candidates is good: on a real server and worker, in both versions of Prefect's page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from rivya_flows.flows.questions.suspension import wake
+from support.browser import CHROMIUM, Tab, browsing
+from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+
+pytestmark = pytest.mark.prefect
+
+POOL = "rounds"
+TEXTS = "document.querySelectorAll('[role=dialog] textarea')"
+SPEC = """\
+version: 1
+name: rounds
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon, dusk]}
+    with: {model: z-image, prompt: "A desk lamp on an oak table, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with:
+      from: ${{ steps.stills.items }}
+      mode: human
+      count: 2
+      none: {rounds: 1}
+      sign: true
+      question: Which two become the film?
+  film:
+    uses: generate
+    foreach: ${{ steps.hero.items }}
+    with: {model: veo3-1-lite, prompt: Closer, references: ["${{ item.asset }}"]}
+deploy:
+  - {name: rounds, work_pool: rounds}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("rounds")
+    with opened(folder, server, time_scale=0.02) as made:
+        deploy_specs(made, server, [SPEC])
+        with worker(made, POOL):
+            yield made
+
+
+def suspended(server: Server, run: str, after: str | None = None) -> str:
+    """The pause of a flow run whose form can be filled in, and is another than `after`."""
+
+    def pause() -> str | None:
+        now = server.state(run)
+        assert now["type"] not in ("FAILED", "CRASHED", "COMPLETED"), server.log(run)
+        key = now["state_details"]["pause_key"] if now["type"] == "PAUSED" else None
+        if key in (None, after):
+            return None
+        inputs = {"prefix": now["state_details"]["run_input_keyset"]["schema"], "limit": 1}
+        return str(key) if server.ask("POST", f"/flow_runs/{run}/input/filter", inputs) else None
+
+    return eventually(pause, f"the question of {run}")
+
+
+def fill_in(tab: Tab, *texts: str) -> None:
+    """Types into the text fields of the dialog, in their order."""
+    tab.value(f"{TEXTS}.forEach((one, place) => one.dataset.place = place)")
+    for place, text in enumerate(texts):
+        tab.type(f"[data-place='{place}']", text)
+
+
+def in_the_new_page(tab: Tab, server: Server, run: str, choice: str, *texts: str) -> None:
+    tab.open(server.page(f"/v2/runs/flow-run/{run}"))
+    tab.click("button", "Open menu")
+    tab.click("[role=menuitem]", "Resume")
+    tab.wait_for("[role=dialog] img")
+    tab.click("[role=dialog] button[aria-haspopup=listbox]")
+    tab.click("[role=option]", choice)
+    tab.click("[role=dialog] h2")  # the list stays open for further choices
+    fill_in(tab, *texts)
+    tab.click_until_gone("[role=dialog] button", "Resume", "[role=dialog]")
+
+
+def in_the_old_page(tab: Tab, server: Server, run: str, choices: list[str], name: str) -> None:
+    tab.open(server.page(f"/runs/flow-run/{run}"))
+    tab.click("button", "Resume")
+    tab.wait_for("[role=dialog] img")
+    tab.click("[role=dialog] .schema-form-property-array")
+    for choice in choices:
+        tab.click(".p-select-option", choice)
+    tab.click("[role=dialog] .p-modal__title")
+    fill_in(tab, name)
+    tab.click_until_gone("[role=dialog] button", "Submit", "[role=dialog]")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_person_rejects_all_with_a_note_and_picks_two_of_the_next_round(
+    server: Server, place: Place, tmp_path: Path
+) -> None:
+    run = server.start("rounds/rounds")
+    first = suspended(server, run)
+    with browsing(tmp_path / "profile") as tab:
+        in_the_new_page(tab, server, run, "none of these", "warmer light", "Ana")
+        suspended(server, run, after=first)
+        in_the_old_page(tab, server, run, ["neon", "dusk"], "Ben")
+        server.end(run, "COMPLETED")
+    given = [one.event for one in place.entries(run) if one.event.kind == "answer.given"]
+    assert [(one.none, one.note, one.picked, one.round, one.by.name) for one in given] == [
+        (True, "warmer light", (), 0, "Ana"),
+        (False, "", ("neon", "dusk"), 1, "Ben"),
+    ]
+    assert {one.by.channel for one in given} == {"form"}
+    steps = {step["id"]: step for step in place.receipt(run)["steps"]}
+    made = {item["key"]: item["assets"][0]["sha256"] for item in steps["hero.stills.2"]["items"]}
+    assert [one["parents"] for one in steps["film"]["items"]] == [[made["neon"]], [made["dusk"]]]
+    assert sorted(place.bought(run).values()) == [1] * 8
+    choice = steps["hero"]["items"][0]["choice"]
+    assert (choice["notes"], choice["picked"]) == (["warmer light"], ["neon", "dusk"])
+    assert choice["by"]["name"] == "Ben"
+    after = server.graph(run)["after"]
+    assert {"hero.stills.2[neon] wait", "hero.stills.2[dusk] wait"} <= after["hero pick"]
+    assert "stills[neon] wait" in after["hero.stills.2[neon] submit"]
+    log = server.log(run)
+    assert "hero: none of these (warmer light), by Ana in the form" in log
+    assert "hero: neon, dusk, by Ben in the form" in log
+
+
+def test_a_form_without_a_name_or_with_too_few_choices_is_refused(
+    server: Server, place: Place
+) -> None:
+    run = server.start("rounds/rounds")
+    suspended(server, run)
+    two = ["studio", "neon"]
+    for wrong in (
+        {"hero": two},
+        {"hero": two, "signed_by": " "},
+        {"hero": ["studio"], "signed_by": "Ana"},
+        {"hero": ["studio", "studio"], "signed_by": "Ana"},
+        {"hero": ["studio", "none of these"], "signed_by": "Ana"},
+        {"hero": [], "signed_by": "Ana"},
+        {"hero": ["none of these"], "signed_by": "Ana", "hero_note": "x" * 501},
+    ):
+        answer = {"run_input": wrong}
+        assert server.ask("POST", f"/flow_runs/{run}/resume", answer)["status"] == "REJECT", wrong
+    asyncio.run(wake(UUID(run)))  # nothing is chosen, though all fields are filled in
+    suspended(server, run, after=None)
+    right = {"run_input": {"hero": two, "signed_by": "Ana"}}
+    eventually(
+        lambda: server.ask("POST", f"/flow_runs/{run}/resume", right)["status"] == "ACCEPT",
+        "resume",
+    )
+    server.end(run, "COMPLETED")
+    assert place.ends(run) == ["suspended", "suspended", "completed"]
+    assert sorted(place.bought(run).values()) == [1] * 5
