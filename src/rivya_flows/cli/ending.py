@@ -16,6 +16,7 @@ from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
 from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.private import as_the_user_wants
