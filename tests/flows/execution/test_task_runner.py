@@ -47,6 +47,18 @@ finally:
     uses: generate
     with: {model: z-image, prompt: Good night}
 """
+JUDGED = """\
+version: 1
+name: judged
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: A lamp}}
+  hero:
+    uses: pick
+    with:
+      from: [{key: lamp, asset: "${{ steps.still.asset }}"}]
+      mode: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [the lamp is whole]}
+"""
 MANY = (
     SERIES.partition("finally:")[0]
     .replace("name: series", "name: many")
@@ -120,6 +132,19 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
         "voice submit": {"script chat"},
         "voice wait": {"voice submit"},
         "spot compose": {"film wait", "hero pick", "script chat", "voice wait"},
+    }
+
+
+async def test_a_judge_is_a_chat_of_its_pick(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "judged.yaml").write_text(JUDGED)
+    assert await graph_of(server, "judged") == {
+        "models": set(),
+        "still submit": {"models"},
+        "still wait": {"still submit"},
+        "hero upload": {"still wait"},
+        "hero chat": {"hero upload"},
+        "hero pick": {"hero chat"},
     }
 
 

@@ -1,0 +1,41 @@
+"""Structured answers: lists of maps, and where they do not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from rivya_flows.planning.structured_output import AnswerError, instruction, read
+
+SCENES = {"scenes": [{"line": "string", "seconds": "number", "tags": ["string"]}]}
+
+
+def test_a_list_of_maps_is_read_with_its_other_fields() -> None:
+    content = '{"scenes": [{"line": "so", "seconds": 2, "tags": ["a"], "more": 1}]}'
+    assert read(content, SCENES)["scenes"] == [
+        {"line": "so", "seconds": 2, "tags": ["a"], "more": 1}
+    ]
+    assert read('{"scenes": []}', SCENES) == {"scenes": []}
+    assert '[{"line":"string"' in instruction(SCENES)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"scenes": {"line": "so"}}', "scenes must be a list"),
+        ('{"scenes": ["so"]}', r"scenes\[0\] must be an object"),
+        ('{"scenes": [{"line": "so", "seconds": 2}]}', r"scenes\[0\]\.tags is missing"),
+        (
+            '{"scenes": [{"line": "so", "seconds": "2", "tags": []}]}',
+            r"scenes\[0\]\.seconds must be of type number",
+        ),
+        (
+            '{"scenes": [{"line": "so", "seconds": 2, "tags": [true]}]}',
+            r"scenes\[0\]\.tags\[0\] must be of type string",
+        ),
+    ],
+)
+def test_what_does_not_fit_in_a_list_of_maps_is_told_with_its_place(
+    content: str, problem: str
+) -> None:
+    with pytest.raises(AnswerError, match=problem):
+        read(content, SCENES)
