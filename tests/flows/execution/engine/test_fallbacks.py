@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from rivya_flows.app.run_options import RunOptions
 from rivya_flows.ledger import receipt as ledger_receipt
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CREATE, codes, executed, jobs, started
@@ -167,3 +168,44 @@ def test_stopping_anywhere_buys_each_alternative_once(studio: Studio, sandbox: S
         assert accounts_agree(studio, sandbox.data, *runs) == 12 * len(runs)
 
     asyncio.run(all_places())
+
+
+def test_stopping_around_a_refusal_buys_one_picture_for_each_item(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    """Where the answer was lost with the process, a person allows the request to be sent again."""
+    text = SPEC.replace("cache: spec\n", "")
+    order(sandbox, f'on: "{CREATE}", model: z-image, do: refuse')
+
+    async def all_places() -> None:
+        smooth = Bomb()
+        await studio.start(text, "run-smooth")
+        await studio.execute("run-smooth", bomb=smooth)
+        writes = sample(range(1, smooth.writes), 4)
+        bombs = [Bomb(write=side * number) for number in writes for side in (1, -1)]
+        bombs += [Bomb(post=1), Bomb(post=3), Bomb(post=-smooth.posts)]
+        for number, bomb in enumerate(bombs):
+            run_id = f"run-{number}"
+            await studio.start(text, run_id)
+            assert await studio.execute(run_id, bomb=bomb) is None, "the bomb did not explode"
+            await studio.execute(run_id)
+            items = studio.receipt(run_id)["steps"][0]["items"]
+            unknown = [f"stills[{one['key']}]" for one in items if one["code"] == "uncertain"]
+            if unknown:
+                await studio.execute(run_id, RunOptions(resubmit=tuple(unknown)))
+                await studio.execute(run_id)
+            receipt = studio.receipt(run_id)
+            assert receipt["status"] == "completed", bomb
+            assert [job["model"] for job in jobs_of(studio, sandbox, run_id)] == [
+                "seedream-5-lite"
+            ] * 2
+        runs = ["run-smooth", *(f"run-{number}" for number in range(len(bombs)))]
+        assert accounts_agree(studio, sandbox.data, *runs) == 12 * len(runs)
+
+    asyncio.run(all_places())
+
+
+def jobs_of(studio: Studio, sandbox: Sandbox, run_id: str) -> list[dict[str, Any]]:
+    """What the service has sold to a run."""
+    name = f"{run_id}/"
+    return [one for one in jobs(studio, sandbox) if one["client_request_id"].startswith(name)]
