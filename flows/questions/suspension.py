@@ -33,6 +33,7 @@ from rivya_flows.flows.questions.resume_form import chosen_values, empty_respons
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.ledger.provenance import Recorded, provenance, recorded, recorded_asset
+from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
 from rivya_flows.planning.questions.open_questions import (
@@ -64,7 +65,7 @@ _FORM = "questions-"
 _FOREVER = 10 * 365 * 86_400  # seconds; deadlines of questions are ours
 _LOOK_SECONDS = 5
 _PATIENCE_SECONDS = 60
-_PICTURE_SIDE, _MOST_PICTURES = 360, 60  # pixels; the others are shown as they are
+_MOST_PICTURES = 60  # small ones; the others are shown as they are
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _small_pictures(context: RunContext, media: Recorded) -> Callable[[object], 
         if asset is None or asset.kind == "audio" or len(drawn) >= _MOST_PICTURES:
             return None
         if asset.sha256 not in drawn:
-            draw = partial(poster, side=_PICTURE_SIDE)
+            draw = partial(poster, side=SMALL_SIDE)
             drawn[asset.sha256] = still_of(context, asset.sha256, draw)
         return drawn[asset.sha256]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,8 @@ from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.flows.run_page.progress import progress_of
 from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.provenance import provenance, recorded
-from rivya_flows.media.decoding import draw_poster
+from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE
+from rivya_flows.media.decoding import poster
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
@@ -149,15 +151,15 @@ class Page:
             key = artifact_key(self._campaign, name)
             self._writer.put(key, draw, once=once, changes=changes)
 
-    def _poster(self, film: Asset) -> str | None:
-        """The URL of a film's still, which is stored beside the media for browsers; None without."""
-        digest = film.sha256
+    def _poster(self, asset: Asset) -> str | None:
+        """The URL of a film's still or of a small picture, stored beside the media; None without."""
+        digest = asset.sha256
         if digest not in self._media or not self._context.settings.rivya_flows_public_url:
             return None
         if digest not in self._posters:
-            self._posters[digest] = still_of(
-                self._context, digest, lambda path: draw_poster(digest, path).result()
-            )
+            side = POSTER_SIDE if asset.kind == "video" else SMALL_SIDE
+            draw = partial(poster, side=side)
+            self._posters[digest] = still_of(self._context, digest, draw)
         return self._posters[digest]
 
 

@@ -33,7 +33,7 @@ def draw_outputs(
         receipt: The run's receipt.
         report: The URL of the contact sheet; None if it has none.
         address: The URL of an asset.
-        poster: The URL of a film's still.
+        poster: The URL of a film's still, or of a small picture.
     """
     lines = [f"**{text(receipt['status'])}**: {text(told(receipt))}", ""]
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
@@ -167,8 +167,12 @@ class _Showing:
     def _list(self, name: str, values: list[Any]) -> Iterator[str]:
         media = [known for one in values if (known := recorded_asset(one, self.media))]
         stills = [one for one in media if one.kind == "image"]
-        found = [(self._key(one) or f"{name} {n}", self.address(one)) for n, one in _count(stills)]
-        pictures = [(title, url) for title, url in found if url]
+        found = [
+            (self._key(one) or f"{name} {n}", one, url)
+            for n, one in _count(stills)
+            if (url := self.address(one))
+        ]
+        pictures = [(title, self.poster(one) or url, url) for title, one, url in found[: self.left]]
         if len(pictures) == len(values) <= self.left:
             self.left -= len(pictures)
             yield gallery(pictures)

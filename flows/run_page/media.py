@@ -1,6 +1,6 @@
 """Media on the page: pictures as pictures, films and sounds as links.
 
-Prefect removes players from Markdown, so a film is a still that links to it.
+Prefect removes players from Markdown, so a film is a still and a link.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Address = Callable[[Asset], str | None]
 """The URL of an asset for a browser; None if it has none."""
 
 Poster = Callable[[Asset], str | None]
-"""The URL of a film's still; None if it has none."""
+"""The URL of the still of a film, or of a small picture of a picture; None if there is none."""
 
 
 def draw_asset(name: str, asset: Asset, address: Address, poster: Poster) -> Artifact | None:
@@ -57,7 +57,7 @@ def draw_group(name: str, rows: Sequence[tuple[str, str, Any]], address: Address
     said = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
     media = [(item, asset) for item, _, value in rows for asset in assets_in(value)]
     stills = [(item, address(asset)) for item, asset in media if asset.kind == "image"]
-    pictures = [(item, url) for item, url in stills if url]
+    pictures = [(item, url, url) for item, url in stills if url]
     cells = [(item, status, _cell(value, address)) for item, status, value in rows]
     lines = [*([gallery(pictures), ""] if pictures else []), table(("item", "", ""), cells)]
     return Artifact("markdown", "\n".join(lines), f"{text(name)}: {said}")
@@ -79,10 +79,10 @@ def as_markdown(name: str, asset: Asset, address: Address, poster: Poster) -> st
     if url is None:
         return f"{words} (stored; no URL for a browser)"
     if asset.kind == "image":
-        return picture(name, url, to=url)
+        return picture(name, url)
     still = poster(asset) if asset.kind == "video" else None
-    first = f"{picture(name, still, to=url)}\n\n" if still else ""
-    return f"{first}{link(f'Play {name}', url)} ({about(asset)})"
+    first = f"{picture(name, still)}\n\n" if still else ""
+    return f"{first}{words} ({link('play', url)})"
 
 
 def caption(name: str, asset: Asset) -> str:

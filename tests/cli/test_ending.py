@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +82,6 @@ def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() ->
     )
 
 
-def test_several_are_picked_by_their_numbers_and_none_of_them_with_a_note() -> None:
-    hero = Question("hero", "", "?", ("a", "b", "c"), count=2, rounds_left=1)
-    assert commands("run-1", [hero]) == (
-        "rivya-flows resume run-1 --answer hero=NUMBER,NUMBER",
-        "rivya-flows resume run-1 --answer 'hero=none: NOTE'",
-    )
-    assert commands("run-1", [replace(hero, choices=("0", "1"), rounds_left=0)]) == (
-        "rivya-flows resume run-1 --answer hero=KEY,KEY",
-    )
-
-
 def test_of_many_choices_one_command_shows_how_to_answer() -> None:
     hero = Question("hero", "", "?", tuple(f"lamp, {number}" for number in range(13)))
     assert commands("run-1", [hero]) == (
@@ -136,11 +124,3 @@ def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
 def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:
     told = sentence(ended_in("completed", stills=["completed", "failed"]))
     assert told == "1 of 2 stills; 4 credits"
-
-
-def test_several_choices_are_one_command_and_none_of_them_is_another() -> None:
-    hero = Question("hero", "", "Which?", ("a b", "c", "d"), count=2, rounds_left=1)
-    assert commands("run-1", [hero]) == (
-        "rivya-flows resume run-1 --answer 'hero=a b,c'  # or others of the 3",
-        "rivya-flows resume run-1 --answer 'hero=none: what should be different'",
-    )

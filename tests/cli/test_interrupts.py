@@ -42,3 +42,17 @@ def test_the_second_one_names_the_command_that_resumes(begin: str, told: list[st
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[1:] == told
+
+
+def test_a_cancellation_that_nothing_absorbs_names_it_too() -> None:
+    code = CODE.replace("BEGIN", "interrupts.begin('run-1')").replace(
+        "        await asyncio.sleep(60)\nrun", "        pass\nrun"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert "resume with: rivya-flows resume run-1" in errors.splitlines()

@@ -105,6 +105,33 @@ async def test_an_answer_that_is_no_choice_suspends_the_run_and_is_an_error(
 
 
 @pytest.mark.prefect
+def test_none_of_these_asks_again_about_what_is_bought_with_the_note(
+    examples: dict[str, Any],
+    spot: Path,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    text = spot.read_text()
+    spot.write_text(text.replace("mode: human", "mode: human, none: {rounds: 2}"))
+    rejected = {"hero": rf.none_of_these("no dust")}
+    inputs, out = {"product": "Comet kettle"}, tmp_path / "out"
+    receipt = rf.run(spot, inputs=inputs, out=out, answers=rejected, by="Ben")
+    assert (receipt.status, receipt.credits) == ("suspended", 4)
+    assert examples["with_a_note"](receipt.run_id) == {"hero": ("studio", "neon")}
+    with pytest.raises(rf.UsageError, match="cannot be bought again any more"):
+        rf.resume(receipt.run_id, answers=rejected)
+    receipt = rf.resume(receipt.run_id, answers={"hero": ["neon"]}, by="Ana")
+    assert (receipt.status, receipt.credits) == ("completed", 6)
+    [hero] = [step for step in receipt.document["steps"] if step["id"] == "hero"]
+    choice = hero["items"][0]["choice"]
+    assert choice["notes"] == ["no dust", "warmer light"]
+    assert (choice["by"]["name"], choice["by"]["channel"]) == ("Ana", "python")
+    assert bought(sandbox) == {"z-image": 6}
+
+
+@pytest.mark.prefect
 async def test_a_flow_of_ones_own_awaits_campaigns(
     examples: dict[str, Any], spot: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

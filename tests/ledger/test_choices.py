@@ -13,7 +13,7 @@ from rivya_flows.ledger.summary import choices
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.planning.queue.state import State
-from support.naive_service import NOON, Rehearsal
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting
 from support.receipts import check, receipt_of
 
@@ -139,3 +139,36 @@ def test_the_summary_of_a_decided_pick_says_who_picked_and_what_the_judge_said()
         "  studio",
         "  neon  8.5 of 10, proposed, picked: lit\\x1b[2J",
     ]
+
+
+ROUNDS = """
+version: 1
+name: launch
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, none: {rounds: 2}}
+"""
+
+
+def test_a_later_round_has_the_note_and_what_was_refused() -> None:
+    run = Rehearsal(frozen(ROUNDS), NaiveService())
+    run.take_up()
+    run.run()
+    run.feed(AnswerGiven(step="hero", key="", answer="", none=True, note="warmer", by=PRIYA))
+    run.run()
+    choice = hero(run.state)
+    assert (choice["round"], choice["rounds_left"], choice["notes"]) == (1, 1, ["warmer"])
+    assert [one["sha256"] for one in choice["candidates"]] == [
+        "hero.stills.2-studio",
+        "hero.stills.2-neon",
+    ]
+    assert [(one["round"], one["sha256"]) for one in choice["earlier"]] == [
+        (0, "stills-studio"),
+        (0, "stills-neon"),
+    ]
+    check(receipt_of(run))

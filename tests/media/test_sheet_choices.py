@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,15 @@ def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None
     assert note["maxlength"] == "80"
 
 
+@pytest.mark.parametrize(("status", "shown"), [("skipped", False), ("completed", True)])
+def test_a_round_that_was_not_needed_is_not_shown(store: Store, status: str, shown: bool) -> None:
+    receipt = receipt_of(store)
+    again = [{"key": "studio", "status": status, "reason": "decided without another round"}]
+    receipt["steps"].append({"id": "hero.stills.2", "uses": "generate", "items": again})
+    page = Page(contact_sheet(receipt, store))
+    assert ("hero.stills.2" in page.text) is shown
+
+
 def test_a_pick_that_nobody_answered_in_time_can_still_be_answered(store: Store) -> None:
     receipt = receipt_of(store, deadline="2026-11-27T12:00:00.000Z") | {"status": "failed"}
     hero_of(receipt)["status"] = "failed"
@@ -183,13 +193,27 @@ def test_no_text_of_a_choice_becomes_markup(store: Store) -> None:
         {"count": "two", "deadline": "soon", "on_timeout": 7, "round": -1, "note_room": None},
         {"by": {"channel": 7}, "picked": ["a"], "waiting": False},
         {"by": 7, "picked": 7, "waiting": False, "round": 10**9},
-        {"deadline": "2026-11-27T12:00:00", "judge": {"criteria": None, "least": None}},
+        {"deadline": "2026-11-27T12:00:00", "judge": {"criteria": 7, "least": None}},
     ],
 )
 def test_a_choice_of_any_shape_is_shown_as_far_as_it_is_one(
     facts: dict[str, Any], store: Store
 ) -> None:
     assert Page(contact_sheet(receipt_of(store, **facts), store)).open == []
+
+
+def test_what_a_terminal_acts_on_is_not_in_the_command(store: Store) -> None:
+    receipt = receipt_of(store, ("0", "1\x1b[201~\nreboot"))
+    hero_of(receipt)["key"] = "a\x1b[201~\nreboot"
+    page = Page(contact_sheet(receipt, store))
+    copied = [
+        str(one.get(name))
+        for _, one in page.found
+        for name in ("data-name", "data-answer")
+        if name in one
+    ]
+    assert len(copied) == 3
+    assert not any("\x1b" in one or "\n" in one for one in copied)
 
 
 # --- In a browser --------------------------------------------------------------------------------
@@ -213,9 +237,8 @@ def test_a_click_on_a_candidate_puts_it_into_the_command(store: Store, tmp_path:
         tab.click(".candidate:nth-child(2) .choose")
         assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=2"
         tab.type(".none input", "it's too cold")
-        assert tab.value(COMMAND) == (
-            "rivya-flows resume run-1 --answer 'hero=none: it'\"'\"'s too cold'"
-        )
+        noted = "rivya-flows resume run-1 --answer 'hero=none: it'\"'\"'s too cold'"
+        tab.until(f"{COMMAND} === {json.dumps(noted)}")
         assert tab.value("document.querySelectorAll('.candidate.chosen').length") == 0
         tab.click(".candidate:nth-child(1) .choose")
         assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=1"

@@ -32,11 +32,13 @@ def test_an_address_stays_one_address(address: str) -> None:
 
 
 def test_stills_stand_side_by_side_four_in_a_row() -> None:
-    shown = gallery([(f"s[{n}]", f"https://x/{n}") for n in range(6)])
+    shown = gallery([(f"s[{n}]", f"https://x/{n}.jpg", f"https://x/{n}") for n in range(6)])
     lines = shown.split("\n")
-    assert [line.count("![") for line in lines] == [4, 0, 2, 0, 0, 0]
-    assert {line.count(" |") for line in lines[:3]} == {4}
-    assert lines[-1] == r"s\[4\] · s\[5\]"
-    assert gallery([("s", "https://x/1")]).startswith(
-        "| [![s](<https://x/1>)](<https://x/1>) |\n| --- |"
-    )
+    assert [line.count("![") for line in lines] == [0, 0, 4, 2, 0, 0, 0]
+    assert {line.count(" |") for line in lines[:4]} == {4}
+    assert lines[-1] == r"s\[4\] ([open](<https://x/4>)) · s\[5\] ([open](<https://x/5>))"
+
+
+def test_no_picture_of_a_gallery_is_in_a_link_which_shows_none_in_older_pages() -> None:
+    shown = gallery([("s", "https://x/1.jpg", "https://x/1")])
+    assert shown == "|  |\n| --- |\n| ![s](<https://x/1.jpg>) |\n\ns ([open](<https://x/1>))"

@@ -57,14 +57,16 @@ def test_a_candidate_is_the_picture_or_the_text_that_its_line_names(tmp_path: Pa
     red, blue = pictures(tmp_path, "red", "blue")
     lines = [
         {"candidate": 1, "key": "a", "picture": 2},
-        {"candidate": 2, "key": "b", "text": "Light, gently\n{"},
+        {"candidate": 2, "key": "b", "text": "Light,\u2028gently\n{"},
         {"candidate": 3, "key": "c", "picture": 1},
     ]
     criteria = "Criteria:\n1. the product is whole\n2. the label can be read\n"
-    message = f"Judge.\n{criteria}\n" + "\n".join(map(json.dumps, lines))
+    message = f"Judge.\n{criteria}\n" + "\n".join(
+        json.dumps(line, ensure_ascii=False) for line in lines
+    )
     assert reviews_of(message, [red, blue]) == (
         of_picture(blue),
-        of_text("Light, gently\n{"),
+        of_text("Light,\u2028gently\n{"),
         of_picture(red),
     )
 

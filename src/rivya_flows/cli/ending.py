@@ -106,16 +106,18 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
     """
     lines = []
     for question in questions:
+        many = len(question.choices) > _MANY
+        more = f"  # or another of the {len(question.choices)}" if many else ""
+        choices = question.choices[:1] if many else question.choices
         if question.count > 1:
             lines.append(command(run_id, question))
-            continue
-        many = len(question.choices) > _MANY
-        for choice in question.choices[:1] if many else question.choices:
+            choices = ()
+        for choice in choices:
             answer = shlex.quote(f"{name_of(question)}={choice}")
             lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
-    for question in (one for one in questions if one.rounds_left):
-        none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")
-        lines.append(f"rivya-flows resume {run_id} --answer {shlex.quote(none)}")
+        if question.rounds_left:
+            none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")
+            lines.append(f"rivya-flows resume {run_id} --answer {shlex.quote(none)}")
     return tuple(lines)
 
 

@@ -40,6 +40,11 @@ class Interrupts:
         """From now on there is a run to resume."""
         self.resume = f"rivya-flows resume {run_id}"
 
+    def tell_resume(self) -> None:
+        """Names the command that continues, if there is a run."""
+        if self.resume:
+            tell(f"resume with: {self.resume}")
+
     def calm(self) -> None:
         """Takes the cancellation back, so that the task can end well."""
         self._task.uncancel()
@@ -48,8 +53,7 @@ class Interrupts:
         if self.happened:
             with contextlib.suppress(Exception):  # whatever state the terminal is in
                 show_cursor()
-                if self.resume:
-                    tell(f"resume with: {self.resume}")
+                self.tell_resume()
             # Ends at once: nothing that hangs may prevent it.
             os._exit(INTERRUPTED)
         self.happened = True
@@ -69,7 +73,11 @@ def run_interruptibly(work: Callable[[Interrupts], Awaitable[T]]) -> T:
         assert task is not None  # this is one
         interrupts = Interrupts(task)
         interrupts.listen()
-        return await work(interrupts)
+        try:
+            return await work(interrupts)
+        except asyncio.CancelledError:
+            interrupts.tell_resume()
+            raise
 
     try:
         return asyncio.run(guarded())

@@ -22,7 +22,7 @@ from rivya_flows.language.other_words import (
 )
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import cut, shown
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -234,6 +234,8 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         _must_be(place, kind if kind in _WANTED else "dict_type", value, report)
     elif kind == "missing":
         example = _EXAMPLES.get(str(loc[-1]), "…")
+        if place[-2:] == ("judge", "model"):
+            example = "gemini-2-5-flash-chat"
         report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
@@ -252,6 +254,16 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         most = f"at most {context['max_length']:,}"
         message = f"{loc[-1]!r} has {len(value):,} items; the limit is {context['max_length']:,}"
         report.add(place, "out-of-range", message, f"write {most}")
+    elif kind == "too_short":
+        if not value:  # else its items are reported
+            report.add(place, "empty-list", f"{loc[-1]!r} is an empty list", "add an item")
+    elif kind == "string_too_short" or (kind == "string_too_long" and "with" in place):
+        message = f"{_name(loc[-1])} has {len(value):,} characters"
+        bounds = {"min_length": "at least", "max_length": "at most"}
+        hint = next(
+            f"write {word} {context[key]:,}" for key, word in bounds.items() if key in context
+        )
+        report.add(place, "out-of-range", message, hint)
     elif kind in ("string_pattern_mismatch", "string_too_long"):
         _bad_name(place, value, report)
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
@@ -329,4 +341,6 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
         hint = number_hint(str(place[-1]), value, wanted) if text else f"write {wanted}"
     if kind == "tuple_type":
         hint = list_hint(value) or hint
+        if place[-1] == "fallback" and isinstance(value, str):
+            hint = f"write [{{model: {cut(value)}}}]"
     report.add(place, "wrong-type", f"{name} must be {wanted}, not {shown(value)}", hint)

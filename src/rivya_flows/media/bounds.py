@@ -28,8 +28,8 @@ MAX_STILL_BYTES = 4 * 2**20
 MAX_DRAWN_CHARACTERS = 2_000
 """Of one text that is drawn into a picture."""
 
-POSTER_SIDE = 640
-"""Pixels of the longer side of a poster."""
+POSTER_SIDE, SMALL_SIDE = 640, 360
+"""Pixels of the longer side of a poster, and of a small picture on Prefect's pages."""
 
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""

@@ -21,6 +21,7 @@ from rivya_flows.media.receipt_values import (
 from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
 from rivya_flows.planning.names import label
 
+_NOT_NEEDED = ("skipped", "suspended", "running")
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
 
 
@@ -47,7 +48,7 @@ def contact_sheet(
     # In the order of the page: a medium is embedded where it comes first.
     questions = questions_of(receipt, embedder)
     shown = [_output(name, value, embedder) for name, value in map_in(receipt, "outputs").items()]
-    steps = [_step(step, embedder) for step in maps_in(receipt, "steps")]
+    steps = [_step(step, embedder) for step in maps_in(receipt, "steps") if _is_shown(step)]
     title = receipt.get("title") or receipt.get("name") or receipt.get("run_id") or "Run"
     view = {
         "title": str(title),
@@ -76,6 +77,12 @@ def contact_sheet(
         "served": asset_url is not None,
     }
     return _template().render(view)
+
+
+def _is_shown(step: Mapping[str, Any]) -> bool:
+    """Not a round of a pick that nothing was bought for; no other name has a dot."""
+    bought = any(item.get("status") not in _NOT_NEEDED for item in maps_in(step, "items"))
+    return bought or "." not in str(step.get("id"))
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     score_words,
 )
 from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.printable import one_line
 
 
 def waiting_hashes(receipt: Mapping[str, Any]) -> list[str]:
@@ -53,7 +54,7 @@ def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
         "question": text_of(choice.get("question")),
         "waiting": choice.get("waiting") is True,
         "how": how_picked(choice),
-        "round": round_note(_number(choice, "round"), _notes(choice)),
+        "round": round_note(_number(choice, "round"), _texts(choice, "notes")),
         "judge": text_of(judge.get("model")),
         "least": judge.get("least") or 0,
         "judge_error": text_of(choice.get("judge_error")),
@@ -69,7 +70,8 @@ def _waiting(receipt: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
     for step in maps_in(receipt, "steps"):
         for item in maps_in(step, "items"):
             if map_in(item, "choice").get("waiting") is True:
-                yield label(str(step.get("id")), str(item.get("key") or "")), item
+                # A terminal would act on what a pasted name has; such a name then fits no question.
+                yield one_line(label(str(step.get("id")), str(item.get("key") or ""))), item
 
 
 def _question(
@@ -82,7 +84,7 @@ def _question(
     candidates = [
         {
             **_candidate(one),
-            "answer": str(one.get("n" if numbered else "key")),
+            "answer": one_line(str(one.get("n" if numbered else "key"))),
             "score": score_words(one),
             "media": embedder.of_hash(one.get("sha256")),
         }
@@ -95,13 +97,13 @@ def _question(
         "numbered": numbered,
         "text": text_of(choice.get("question")),
         "count": count,
-        "round": round_note(_number(choice, "round"), _notes(choice)),
+        "round": round_note(_number(choice, "round"), _texts(choice, "notes")),
         "deadline": deadline.isoformat() if deadline else "",
         "until": utc_minute(deadline) if deadline else "",
         "then": at_deadline(choice),
         "late": item.get("status") == "failed",
         "judge": text_of(judge.get("model")),
-        "criteria": [str(one) for one in judge.get("criteria") or ()],
+        "criteria": _texts(judge, "criteria"),
         "judge_error": text_of(choice.get("judge_error")),
         "none": _number(choice, "rounds_left"),
         "note_room": _number(choice, "note_room"),
@@ -125,7 +127,7 @@ def _candidate(candidate: Mapping[str, Any]) -> dict[str, Any]:
 
 def _earlier(choice: Mapping[str, Any], embedder: Embedder) -> Iterator[dict[str, Any]]:
     """The rounds before, the latest first: what they offered, and what the person said of it."""
-    said, offered = _notes(choice), maps_in(choice, "earlier")
+    said, offered = _texts(choice, "notes"), maps_in(choice, "earlier")
     for number in reversed(range(_number(choice, "round"))):
         of_round = [one for one in offered if one.get("round") == number]
         if of_round:
@@ -139,9 +141,9 @@ def _earlier(choice: Mapping[str, Any], embedder: Embedder) -> Iterator[dict[str
             }
 
 
-def _notes(choice: Mapping[str, Any]) -> list[str]:
-    notes = choice.get("notes")
-    return [str(one or "") for one in notes] if isinstance(notes, list | tuple) else []
+def _texts(source: Mapping[str, Any], name: str) -> list[str]:
+    value = source.get(name)
+    return [str(one or "") for one in value] if isinstance(value, list | tuple) else []
 
 
 def _number(source: Mapping[str, Any], name: str) -> int:

@@ -54,7 +54,7 @@ def link(words: str, address: str) -> str:
 
 
 def picture(words: str, address: str, *, to: str | None = None) -> str:
-    """A picture; a click opens `to`, None: nothing."""
+    """A picture; a click opens `to`, None: nothing. The older pages of Prefect show none in a link."""
     shown = f"![{text(words)}](<{_address(address)}>)"
     return f"[{shown}](<{_address(to)}>)" if to else shown
 
@@ -68,18 +68,23 @@ def table(
     return "\n".join([*lines, *(_row(row) for row in rows)])
 
 
-def gallery(pictures: Sequence[tuple[str, str]]) -> str:
-    """Pictures side by side with their names below; takes pairs of name and URL.
+def gallery(pictures: Sequence[tuple[str, str, str]]) -> str:
+    """Pictures side by side with their names below; takes triples of name, URL of a small picture, and
+    URL of the whole.
 
     One table for all: a name in a cell would widen its column, and the pictures of a table with one
     row would fill the page.
     """
     rows = [pictures[start : start + _ACROSS] for start in range(0, len(pictures), _ACROSS)]
-    shown = [[Marked(picture(name, address, to=address)) for name, address in row] for row in rows]
-    names = "  \n".join(" · ".join(text(name) for name, _ in row) for row in rows)
+    shown = [[Marked(picture(name, small)) for name, small, _ in row] for row in rows]
+    names = "  \n".join(
+        " · ".join(f"{text(name)} ({link('open', whole)})" for name, _, whole in row)
+        for row in rows
+    )
     across = len(shown[0])
-    body = [[*row, *[Marked("")] * (across - len(row))] for row in shown[1:]]
-    return f"{table(shown[0], body)}\n\n{names}"
+    # A head of its own: the older pages of Prefect show no table without a body.
+    body = [[*row, *[Marked("")] * (across - len(row))] for row in shown]
+    return f"{table([''] * across, body)}\n\n{names}"
 
 
 class Marked(str):

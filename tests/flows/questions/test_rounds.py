@@ -97,7 +97,10 @@ def in_the_old_page(tab: Tab, server: Server, run: str, choices: list[str], name
     tab.open(server.page(f"/runs/flow-run/{run}"))
     tab.click("button", "Resume")
     tab.wait_for("[role=dialog] img")
-    tab.click("[role=dialog] .schema-form-property-array")
+    select = "[role=dialog] .p-select-button__control"
+    tab.wait_for(select)
+    tab.value(f"document.querySelector({select!r}).focus()")
+    tab.press("ArrowDown")
     for choice in choices:
         tab.click(".p-select-option", choice)
     tab.click("[role=dialog] .p-modal__title")

@@ -41,7 +41,8 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     assert shown.startswith(
         "**failed**: 3 of 3 stills, 2 of 3 later; 23 credits; later failed (sandbox)\n"
     )
-    assert "\na\\|b · &lt;img src=x&gt; · \\`नीऑन\\`\n" in shown
+    named = re.sub(r" \(\[open\]\(<https://[^>]*>\)\)", "", shown)
+    assert "\na\\|b · &lt;img src=x&gt; · \\`नीऑन\\`\n" in named
     assert "### words\n\n> &lt;img src=x&gt;" in shown
     assert "### nothing\n\nnothing" in shown
     assert "### What went wrong" in shown
@@ -105,7 +106,7 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
     made |= {"name": "spot", "run_id": "run-1"}
     outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
     shown = draw_outputs({**receipt(), **made, "outputs": outputs}, None, at, nowhere).data
-    play = r"[Play spot\[hi 9:16\]](<https://media.example/aaaa>) (film, 1080 × 1920, 9.5 s)"
+    play = r"spot\[hi 9:16\]: film, 1080 × 1920, 9.5 s ([play](<https://media.example/aaaa>))"
     assert shown.count(play) == 2
     assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
     assert r"* spot\[hi\]: -16.1 LUFS, true peak -1.2 dBTP; captions: 1, estimated timing" in shown

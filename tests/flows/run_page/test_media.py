@@ -17,7 +17,7 @@ def nowhere(asset: Asset) -> None:
     return None
 
 
-def test_a_picture_is_a_picture_and_a_film_a_still_that_leads_to_it() -> None:
+def test_a_picture_is_a_picture_and_a_film_a_still_and_a_link() -> None:
     image = draw_asset("stills[a|b]", STILL, at, nowhere)
     assert image is not None
     assert (image.type, image.data) == ("image", "https://media.example/aaaa")
@@ -25,9 +25,9 @@ def test_a_picture_is_a_picture_and_a_film_a_still_that_leads_to_it() -> None:
     film = draw_asset("film", FILM, at, lambda _: "https://media.example/poster.jpg")
     assert film is not None
     assert film.type == "markdown"
-    assert (
-        "[![film](<https://media.example/poster.jpg>)](<https://media.example/bbbb>)" in film.data
+    assert film.data == (
+        "![film](<https://media.example/poster.jpg>)\n\n"
+        "film: film, 4.0 s ([play](<https://media.example/bbbb>))"
     )
-    assert "[Play film](<https://media.example/bbbb>) (film, 4.0 s)" in film.data
     assert draw_asset("film", FILM, nowhere, nowhere) is None
     assert draw_text("script", "<b>\n# Hi").data == "> &lt;b&gt;  \n> \\# Hi  "

@@ -100,10 +100,10 @@ def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() ->
         "### Which one?",
         "A desk lamp on an oak table",
         "**1 · studio** · 1 credit",
-        "![1](<https://media.example/stills-studio>)",
+        "![studio](<https://media.example/stills-studio>)",
         "… studio style",
         "**2 · neon** · 1 credit",
-        "![2](<https://media.example/stills-neon>)",
+        "![neon](<https://media.example/stills-neon>)",
         "… neon style",
         "Answer in this form, or in a terminal: `rivya-flows resume run-1 --answer hero=NUMBER`",
     ]
@@ -135,9 +135,9 @@ def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
     film = candidate("b", kind="video", url="https://media.example/b.mp4")
     choices = replace(HERO, candidates=(candidate("a"), film))
     shown = questions_page(asked().state, [choices], address, lambda _: "https://media.example/s")
-    assert "![1](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)" in shown
+    assert "![a](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)" in shown
     assert (
-        "![2](<https://media.example/s>)\n\n[play the film](<https://media.example/b.mp4>)" in shown
+        "![b](<https://media.example/s>)\n\n[play the film](<https://media.example/b.mp4>)" in shown
     )
 
 

@@ -74,6 +74,11 @@ PICKS = {
         _of(f"mode: judge, {_JUDGE}, ☞none: {{rounds: 1}}"),
         "write `mode: human`, or remove it",
     ),
+    "none with first, of a list": (
+        "needless-key",
+        _pick("from: ['${{ steps.still }}'], ☞none: {}", STILL),
+        "write `mode: human`, or remove it",
+    ),
     "sign with best": (
         "needless-key",
         _of("mode: best, by: '${{ item.credits }}', ☞sign: true"),
@@ -103,6 +108,36 @@ PICKS = {
         "missing-key",
         _of("mode: judge, ☞judge: {model: gpt-5-2-chat}"),
         "add `criteria: [the product is whole]`",
+    ),
+    "judge without a model": (
+        "missing-key",
+        _of("mode: judge, ☞judge: {criteria: [a]}"),
+        "add `model: gemini-2-5-flash-chat`",
+    ),
+    "no criteria": (
+        "empty-list",
+        _of("mode: judge, judge: {model: gpt-5-2-chat, criteria: ☞[]}"),
+        "add an item",
+    ),
+    "empty criterion": (
+        "out-of-range",
+        _of("mode: judge, judge: {model: gpt-5-2-chat, criteria: [☞'']}"),
+        "write at least 1",
+    ),
+    "long criterion": (
+        "out-of-range",
+        _of("mode: judge, judge: {model: gpt-5-2-chat, criteria: [a, ☞" + "x" * 301 + "]}"),
+        "write at most 300",
+    ),
+    "criterion as a number": (
+        "wrong-type",
+        _of("mode: judge, judge: {model: gpt-5-2-chat, criteria: [☞5]}"),
+        "put it in quotes",
+    ),
+    "by as a number, of a person": (
+        "needless-key",
+        _of("mode: human, ☞by: 5"),
+        "write `mode: best`, or remove it",
     ),
     "by as a name": (
         "wrong-type",
@@ -255,6 +290,11 @@ FALLBACKS = {
         "wrong-type",
         _falls_back("☞{model: seedream-5-lite}"),
         "write [ ] around it, or `- ` before its first line",
+    ),
+    "fallback that is the id of a model": (
+        "wrong-type",
+        _falls_back("☞seedream-5-lite"),
+        "write [{model: seedream-5-lite}]",
     ),
     "fallback that is a model": (
         "wrong-type",

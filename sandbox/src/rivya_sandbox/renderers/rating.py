@@ -77,7 +77,7 @@ def reviews_of(message: str, pictures: Sequence[Path]) -> tuple[Review, ...]:
 
 def _listed(message: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for line in message.splitlines():
+    for line in message.split("\n"):  # a text may have other separators
         if not line.lstrip().startswith('{"candidate"'):
             continue
         try:

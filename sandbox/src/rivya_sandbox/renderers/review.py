@@ -88,7 +88,7 @@ def _remarks_on(pixels: np.ndarray) -> list[_Remark]:
     rim[across : edges.shape[0] - across, down : edges.shape[1] - down] = False
     busy = float((edges[rim] > 0.06).mean()) if rim.any() else 0.0
     return [
-        _Remark((float(np.percentile(edges, 99)) - 0.15) / 0.35, 0.3, "sharp", "a little soft"),
+        _Remark((float(np.percentile(edges, 99)) - 0.1) / 0.3, 0.3, "sharp", "a little soft"),
         _Remark((contrast - 0.4) / 0.4, 0.2, "strong contrast", "little contrast"),
         exposure,
         _Remark(float(colour) / 0.38, 0.15, "rich colours", "little colour"),

@@ -14,6 +14,7 @@ from rivya_flows.language.expressions.resolve import (
     expressions_in,
     is_computed,
     references,
+    tree_references,
 )
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
@@ -26,6 +27,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("success", "succeeded", "successful", "done", "finished", "ok"), "completed"),
     **dict.fromkeys(("failure", "error", "errored", "crashed"), "failed"),
 }
+_MAX_VALUES = 100
 _EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with", "fallback")
 _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 """Whether an operator holds where its two sides agree."""
@@ -38,6 +40,8 @@ def check_conditions(data: Mapping[str, Any], report: DiagnosticCollector) -> No
     """
     parts: dict[str, Part] = {step_id: part for part, step_id, _ in written_steps(data)}
     for part, step_id, step in written_steps(data):
+        if report.dropped:
+            return
         for key in _EVALUATED:
             _check_values(step.get(key), (part, step_id, key), data, step, parts, report)
         _check_status(step, part, step_id, parts, report)
@@ -65,7 +69,7 @@ def _check_values(
             for reference, operator, constants in compared:
                 possible = _possible(reference, data, step, parts)
                 for one in constants:
-                    if possible and one is not None and one not in possible:
+                    if possible and one is not None and one not in possible and not report.full:
                         error = _never(reference, operator, one, possible)
                         report.expression(path, error, expression)
 
@@ -138,8 +142,8 @@ def _axis(axes: Mapping[str, Any], axis: str) -> tuple[Any, ...] | None:
 
 
 def _scalars(values: Any) -> tuple[Any, ...] | None:
-    """The values, if they are literal and plain."""
-    if not isinstance(values, list) or not values:
+    """The values, if they are literal, plain and not very many."""
+    if not isinstance(values, list) or not 0 < len(values) <= _MAX_VALUES:
         return None
     plain = all(isinstance(one, str | int | float) and not is_computed(one) for one in values)
     return tuple(values) if plain else None
@@ -162,7 +166,8 @@ def _check_status(
     except ExpressionError:
         return
     needed = needs if isinstance(needs, list) else []
-    for name in sorted({one.path[0] for one in read if one.namespace == "steps" and one.path}):
+    asked = [one.path[0] for one in tree_references(expression.tree) if one.path[1:] == ("status",)]
+    for name in sorted(set(asked)):
         others = [str(one) for one in read if _reads_more(one, name)]
         if parts.get(name) != part or not (others or name in needed):
             continue

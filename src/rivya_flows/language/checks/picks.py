@@ -66,7 +66,8 @@ def check_picks(
         path: Path = (part, step_id, "with")
         scope = names.inside(step_id)
         candidates = _candidates(arguments.get("from"), scope)
-        _check_keys(arguments, path, report)
+        idle = _check_keys(arguments, path, report)
+        arguments = {key: value for key, value in arguments.items() if key not in idle}
         _check_count(arguments, scope, path, report)
         if arguments.get("by") is not None:
             within = {**scope, "item": joined(candidates)}
@@ -80,8 +81,10 @@ def check_picks(
             report.add_inside(place, _unable(arguments, requests, _media(candidates), catalogue))
 
 
-def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
-    """Reports arguments that the mode does not have, or lacks."""
+def _check_keys(
+    arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector
+) -> Collection[str]:
+    """Reports arguments that the mode lacks, or does not have, and returns the latter."""
     mode = arguments.get("mode") or "first"
     idle = idle_keys(mode) if mode in MODES else ()
     for key in idle:
@@ -106,6 +109,7 @@ def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticColl
             message = f"`{setting}` needs {key!r}"
             report.add((*path, name), "missing-key", message, _NEEDED[key], key=True)
             break
+    return idle
 
 
 def _candidates(written: Any, scope: Scope) -> list[Shape]:

@@ -131,7 +131,7 @@ def _parts(state: State, question: Question, address: Address, small: Address) -
     for number, (one, tail) in enumerate(zip(question.candidates, tails, strict=True), 1):
         key = str(one.get("key"))
         yield _heading(question, number if numbered else None, key, one)
-        yield from _medium(number, one, address, small)
+        yield from _medium(key, one, address, small)
         if tail:
             yield text(tail)
         if (said := question.scores.get(key)) and said.reason:
@@ -158,7 +158,7 @@ def _heading(question: Question, number: int | None, key: str, candidate: Mappin
 
 
 def _medium(
-    number: int, candidate: Mapping[str, Any], address: Address, small: Address
+    key: str, candidate: Mapping[str, Any], address: Address, small: Address
 ) -> Iterator[str]:
     asset: Mapping[str, Any] | None = candidate.get("asset")
     if not asset:
@@ -172,11 +172,11 @@ def _medium(
         seconds = asset.get("duration_seconds")
         length = f", {seconds:.0f} s" if isinstance(seconds, int | float) else ""
         if still:
-            yield picture(str(number), still)
+            yield picture(key, still)
         yield link(f"{_LINKS[asset['kind']]}{length}", found)
     else:
         # In a paragraph of its own: a picture in a table has its full size, and one in a link none.
-        yield picture(str(number), still or found)
+        yield picture(key, still or found)
         if still:
             yield link("full size", found)
 

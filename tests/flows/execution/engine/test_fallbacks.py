@@ -79,6 +79,40 @@ def test_another_model_serves_and_receipt_wallet_and_journal_agree(
     assert (prepared.estimate.min, prepared.estimate.max) == (2, 2 * (1 + 6 + 3))
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ("on: generation, model: z-image, do: refuse", "failed"),
+        (f'on: "{CREATE}", model: z-image, do: refuse', "refused"),
+    ],
+    ids=["while the job runs", "at once"],
+)
+def test_content_that_a_filter_refuses_is_asked_of_another_model(
+    studio: Studio, sandbox: Sandbox, fault: str, status: str
+) -> None:
+    order(sandbox, fault)
+    receipt = started(studio, SPEC)
+    assert receipt["status"] == "completed"
+    assert rows(receipt) == [
+        (1, 0, "z-image", status, 0),
+        (2, 1, "seedream-5-lite", "succeeded", 6),
+    ]
+    assert accounts_agree(studio, sandbox.data, "run-1") == 12
+
+
+def test_where_every_model_refuses_the_reason_names_each(studio: Studio, sandbox: Sandbox) -> None:
+    order(sandbox, f'on: "{CREATE}", do: refuse')
+    receipt = started(studio, SPEC)
+    assert codes(receipt) == ["validation_failed"] * 2
+    for item in receipt["steps"][0]["items"]:
+        said = str(item["reason"]).split("; ")
+        assert [one.split(": ")[0] for one in said] == ["z-image", "seedream-5-lite", "nano-banana"]
+    order(sandbox)
+    receipt = executed(studio)
+    assert (receipt["status"], rows(receipt)[-1][:3]) == ("completed", (4, 0, "z-image"))
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
+
+
 def test_a_refused_request_is_followed_by_an_alternative(studio: Studio, sandbox: Sandbox) -> None:
     order(sandbox, f'on: "{CREATE}", do: status, status: 400, times: 4')
     receipt = started(studio, SPEC)
