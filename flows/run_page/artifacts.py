@@ -92,11 +92,12 @@ class Page:
         at = artifact_key(self._campaign, step, key)
         if stage == "upload":  # an input of the item
             name, at = f"{name}, reference", f"{at}-reference"
-        elif stage == "pick" and isinstance(result, Mapping):
-            name = f"{name}: {result.get('key')}"
         formats = rendered_as(result) if isinstance(result, Mapping) else {}
+        picked = result["items"] if stage == "pick" and isinstance(result, Mapping) else ()
+        keys = [f": {one.get('key')}" for one in picked if one.get("asset")]
         for number, asset in enumerate(assets_in(_shown(stage, result)), 1):
-            titled = " ".join([name, *formats.get(asset.sha256, ())])
+            own = keys[number - 1] if number <= len(keys) else ""
+            titled = " ".join([f"{name}{own}", *formats.get(asset.sha256, ())])
             if stage != "pick":  # an expression may have written what a pick passes on
                 self._media.setdefault(asset.sha256, asset)
             self._nodes += 1
@@ -187,5 +188,5 @@ def _shown(stage: str, result: Any) -> Any:
         return result.message.content or ""
     if stage in ("compose", "layout") and isinstance(result, Mapping):
         return output_assets(result)
-    # The picked item has its other media too.
-    return result.get("asset") if stage == "pick" and isinstance(result, Mapping) else result
+    # The picked items have their other media too.
+    return result["assets"] if stage == "pick" and isinstance(result, Mapping) else result

@@ -275,3 +275,38 @@ def test_each_format_of_a_composition_hangs_on_its_node_under_its_name() -> None
         "launch-spot-hi-4": r"spot\[hi\] poster: image, 9 × 16",
         "launch-spot-hi-5": r"spot\[hi\] gif: image, 9 × 16",
     }
+
+
+def test_each_picked_medium_hangs_on_the_node_of_its_pick_under_its_key() -> None:
+    neon, noir = (
+        {
+            "kind": "image",
+            "sha256": mark * 64,
+            "url": "https://m.example/a",
+            "width": 9,
+            "height": 9,
+        }
+        for mark in "ab"
+    )
+    items = [
+        {"key": "neon", "asset": neon},
+        {"key": "line", "text": "so"},
+        {"key": "noir", "asset": noir},
+    ]
+    outputs = {
+        "asset": neon,
+        "key": "neon",
+        "item": items[0],
+        "items": items,
+        "assets": [neon, noir],
+    }
+    writer = Collecting()
+    context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
+    page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
+    page.show_result(uuid.uuid4(), "wait", "stills", "", [neon, noir])
+    page.show_result(uuid.uuid4(), "pick", "hero", "", outputs)
+    shown = {key: told for key, told in writer.drawn.items() if "hero" in key}
+    assert shown == {
+        "launch-hero": "hero: neon: image, 9 × 9",
+        "launch-hero-2": "hero: noir: image, 9 × 9",
+    }
