@@ -16,8 +16,9 @@ from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.ledger.provenance import recorded
-from rivya_flows.ledger.summary import told, troubles
+from rivya_flows.ledger.summary import chosen, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
+from rivya_flows.planning.questions.choice_phrases import how_picked
 
 _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000
@@ -72,6 +73,7 @@ def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None)
         "credits": {name: credits[name] for name in ("spent", "saved", "budget")},
         "outputs": {name: _value(value, address) for name, value in receipt["outputs"].items()},
         "picked": _picked(receipt, address),
+        "choices": _choices(receipt),
         "troubles": troubles(receipt)[:_MAX_TROUBLES],
         "report": report,
     }
@@ -103,12 +105,29 @@ def _picked(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
     }
 
 
+def _choices(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """What each `pick` chose, who did, and what they had asked for in earlier rounds."""
+    return {
+        name: {
+            "picked": choice["picked"],
+            "by": choice["by"],
+            "how": how_picked(choice),
+            "notes": choice["notes"],
+        }
+        for name, choice in itertools.islice(chosen(receipt), _MAX_MEDIA)
+        if choice["picked"]
+    }
+
+
 def _markdown(found: Mapping[str, Any]) -> str:
     """The same as a message for people."""
     lines = [f"**{text(found['title'])}** {found['status']}: {text(found['sentence'])}"]
     for step, medium in found["picked"].items():
         if medium["url"]:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
+    for name, choice in found["choices"].items():
+        picked = f"{', '.join(choice['picked'])}, picked by {choice['how']}"
+        lines.append(f"* {text(name)}: {text(picked)}")
     media = [(name, one) for name, value in found["outputs"].items() for one in assets_in(value)]
     lines += [f"* {link(name, one.url)}" for name, one in media if one.url]
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]

@@ -49,6 +49,21 @@ def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
     ]
 
 
+def test_the_payload_says_who_picked_and_after_which_notes() -> None:
+    by = {"name": "Ana", "channel": "form", "at": "2026-11-27T12:04:00Z"}
+    choice = {"picked": ["neon"], "by": by, "notes": ["warmer *light*"], "mode": "human"}
+    steps = [{**RECEIPT["steps"][0], "items": [{**RECEIPT["steps"][0]["items"][0]}]}]
+    steps[0]["items"][0]["choice"] = choice
+    payload = payload_of({**RECEIPT, "steps": steps}, address, None)
+    assert payload["choices"]["hero"] == {
+        "picked": ["neon"],
+        "by": by,
+        "how": "Ana in Prefect's form, 2026-11-27 12:04 UTC",
+        "notes": ["warmer *light*"],
+    }
+    assert "* hero: neon, picked by Ana in Prefect's form" in payload["markdown"]
+
+
 def test_automations_match_these_names() -> None:
     assert EVENT_PREFIX == "rivya-flows.run."
     assert resource_of(RECEIPT, "f-1", "launch: Lamp") == {
