@@ -324,7 +324,7 @@ def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
         os.write(ours, b"noir\n")
         assert "there is no choice 'noir'; one of: studio, neon" in _until(ours, "answer: ")
         os.write(ours, b"2\n")
-        _until(ours, f"hero: neon, by {getpass.getuser()} in a terminal")
+        _until(ours, f"hero: neon, by {getpass.getuser()} in the terminal")
         _until(ours, "there is no such word")
         out, _ = process.communicate(timeout=240)
         assert "completed: 2 of 2 stills, hero, large" in out
@@ -355,12 +355,12 @@ def test_person_at_a_terminal_rejects_all_and_picks_two_of_what_comes(
     try:
         assert "Pick 2, with commas" in _until(ours, "answer: ")
         os.write(ours, b"none: warmer light\n")
-        _until(ours, "hero: none of these (warmer light), by Ana in a terminal")
+        _until(ours, "hero: none of these (warmer light), by Ana in the terminal")
         assert "hero.stills.2[neon] done" in _until(ours, "answer: ")
         os.write(ours, b"none: colder\n")
         assert "cannot be bought again any more" in _until(ours, "answer: ")
         os.write(ours, b"neon, 1\n")
-        _until(ours, "hero: neon, studio, by Ana in a terminal")
+        _until(ours, "hero: neon, studio, by Ana in the terminal")
         _until(ours, "there is no such word")
         out, _ = process.communicate(timeout=240)
         said = call("receipt", json.loads(out)["run_id"]).out

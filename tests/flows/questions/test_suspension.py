@@ -184,7 +184,7 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         assert place.ends(run)[1:] == ["completed"]
     assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 1)
     check_film_is_made_from(place, run, "neon")
-    log = logged(server, run, "hero: neon, by someone in the form")
+    log = logged(server, run, "hero: neon, in Prefect's form")
     assert not [line for line in log.splitlines() if int(line.split()[0]) >= 40]
 
 

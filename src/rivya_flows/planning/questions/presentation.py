@@ -14,7 +14,7 @@ from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
 from rivya_flows.planning.names import canonical, digest
-from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
+from rivya_flows.planning.questions.choice_phrases import CHANNELS, are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import (
     choices_of,
     name_of,
@@ -22,7 +22,7 @@ from rivya_flows.planning.questions.open_questions import (
     writable,
 )
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import AnswerGiven, Channel
+from rivya_flows.planning.queue.events import AnswerGiven
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
@@ -64,23 +64,14 @@ def how_to_answer(question: Question) -> str:
 
 
 def answer_line(answer: AnswerGiven) -> str:
-    """An answer as a log line: ``hero: neon, by Ana in the form``."""
+    """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
     told = ", ".join(answer.picked) or answer.answer
     if answer.none:
         told = "none of these" + (f" ({answer.note})" if answer.note else "")
-    by = answer.by
-    if by.channel == "deadline":
+    if answer.by.channel == "deadline":
         return f"{name_of(answer)}: {told}, after its deadline"
-    return f"{name_of(answer)}: {told}, {_BY[by.channel].format(by.name or 'someone')}"
-
-
-_BY: Mapping[Channel, str] = {
-    "terminal": "by {} in a terminal",
-    "command": "by {} with a command",
-    "form": "by {} in the form",
-    "python": "by {} in Python",
-    "deadline": "after its deadline",
-}
+    by = f"by {answer.by.name} " if answer.by.name else ""
+    return f"{name_of(answer)}: {told}, {by}{CHANNELS[answer.by.channel]}"
 
 
 def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
