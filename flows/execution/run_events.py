@@ -126,8 +126,9 @@ def _markdown(found: Mapping[str, Any]) -> str:
         if medium["url"]:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
     for name, choice in found["choices"].items():
-        picked = f"{', '.join(choice['picked'])}, picked by {choice['how']}"
-        lines.append(f"* {text(name)}: {text(picked)}")
+        if choice["by"] is not None:
+            picked = f"{', '.join(choice['picked'])}, picked by {choice['how']}"
+            lines.append(f"* {text(name)}: {text(picked)}")
     media = [(name, one) for name, value in found["outputs"].items() for one in assets_in(value)]
     lines += [f"* {link(name, one.url)}" for name, one in media if one.url]
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]

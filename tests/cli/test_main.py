@@ -245,7 +245,7 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "word"), [("rivya-flows ch", "check"), ("rivya-flows run --b", "--budget")]
+    ("typed", "word"), [("rivya-flows ch", "check"), ("rivya-flows run --bu", "--budget")]
 )
 def test_a_shell_completes_commands_and_options(typed: str, word: str) -> None:
     asked = {
