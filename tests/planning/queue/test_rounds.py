@@ -28,6 +28,7 @@ from rivya_flows.planning.queue.event_codec import unique_name
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
+from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -326,6 +327,20 @@ def test_a_step_can_fan_out_over_what_was_picked() -> None:
     assert run.ended == ["completed"]
     assert prompts(run, "film") == ["like neon", "like studio"]
     assert [item.key for item in run.state.steps["film"].items or ()] == ["neon", "studio"]
+
+
+def test_a_person_answers_for_a_judge_that_found_nothing_good_enough() -> None:
+    run = judged(Judging({"neon": 5.5}), least=6, more="on_none: regenerate")
+    assert (run.ended, run.state.item("hero", "").code) == (["failed"], "below_least")
+    by = AnsweredBy(name="ana", channel="command")
+    run.feed(*read_answers(["hero=2"], answerable(run.state), run.state, by))
+    run.take_up()
+    run.run()
+    item = run.state.item("hero", "")
+    assert (run.ended[-1], item.picked, item.answered_by) == ("completed", ("neon",), by)
+    assert [one.n for one in item.purchases] == [1, 2], "the judge is asked once a round"
+    assert item.outputs is not None
+    assert item.outputs["asset"]["sha256"] == "hero.stills.2-neon"
 
 
 def test_a_mode_that_never_asks_has_no_rounds() -> None:
