@@ -53,8 +53,8 @@ def receipt_of(
     choice: dict[str, Any] = {
         "mode": "human", "question": "Which still becomes the film?", "count": 1, "round": 0,
         "rounds_left": 0, "note_room": 0, "notes": [], "picked": [], "by": None, "waiting": True,
-        "deadline": None, "on_timeout": "fail", "judge": None, "judge_error": None,
-        "candidates": candidates, "earlier": [],
+        "deadline": None, "on_timeout": "fail", "on_none": "fail", "judge": None,
+        "judge_error": None, "candidates": candidates, "earlier": [],
     }  # fmt: skip
     hero = {"key": "", "status": "suspended", "assets": [], "choice": choice | facts}
     return {
