@@ -309,3 +309,10 @@ def test_nothing_sticks_out_of_the_page_or_a_card(store: Store, tmp_path: Path, 
         tab.open(written(store, tmp_path, receipt))
         assert tab.value("document.documentElement.scrollWidth") <= width
         assert tab.value(beyond) == []
+
+
+def test_where_no_note_is_taken_none_is_asked_for(store: Store) -> None:
+    page = Page(contact_sheet(receipt_of(store, rounds_left=1, note_room=0), store))
+    assert '--answer "hero=none"' in page.text
+    assert "What should be different" not in page.text
+    assert page.open == []

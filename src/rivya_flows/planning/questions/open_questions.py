@@ -464,7 +464,8 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
 
 
 def _note_room(state: State, again: str) -> int:
-    """Characters that a note may have so that every prompt fits its model with it.
+    """Characters that a note may have so that every prompt fits its model with it; 0 if a model
+    would say it aloud.
 
     Args:
         state: Of the run.
@@ -476,10 +477,12 @@ def _note_room(state: State, again: str) -> int:
         for request in (item.request, *item.alternatives)
         if request is not None and (request.arguments.get("prompt") or "").strip()
     ]
-    models = state.plan.catalogue.models
+    asked = [(state.plan.catalogue.models[one.model], one) for one in requests if one.model]
+    if any(model.speaks for model, _ in asked):
+        return 0
     limits = [
-        limit - len(request.arguments["prompt"]) - _JOINT
-        for request in requests
-        if request.model and (limit := models[request.model].max_prompt_length) is not None
+        model.max_prompt_length - len(one.arguments["prompt"]) - _JOINT
+        for model, one in asked
+        if model.max_prompt_length is not None
     ]
     return max(0, min([MAX_NOTE, *limits])) if requests else 0
