@@ -40,6 +40,16 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
     ]
 
 
+def test_a_long_key_does_not_move_the_files_of_all_others() -> None:
+    long = "k" * 300
+    candidates = tuple({"key": key, "asset": {"path": f"/store/{key[0]}"}} for key in ("a", long))
+    question = replace(HERO, choices=("a", long), candidates=candidates)
+    assert question_lines(question, {})[1:] == [
+        f"  1  {'a':<40}  /store/a",
+        f"  2  {long}  /store/k",
+    ]
+
+
 def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
     assert question_lines(replace(HERO, choices=("0", "1")), {})[1:] == ["    0", "    1"]
 

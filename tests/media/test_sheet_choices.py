@@ -53,8 +53,8 @@ def receipt_of(
     choice: dict[str, Any] = {
         "mode": "human", "question": "Which still becomes the film?", "count": 1, "round": 0,
         "rounds_left": 0, "note_room": 0, "notes": [], "picked": [], "by": None, "waiting": True,
-        "deadline": None, "on_timeout": "fail", "judge": None, "judge_error": None,
-        "candidates": candidates, "earlier": [],
+        "deadline": None, "on_timeout": "fail", "on_none": "fail", "judge": None,
+        "judge_error": None, "candidates": candidates, "earlier": [],
     }  # fmt: skip
     hero = {"key": "", "status": "suspended", "assets": [], "choice": choice | facts}
     return {
@@ -309,3 +309,10 @@ def test_nothing_sticks_out_of_the_page_or_a_card(store: Store, tmp_path: Path, 
         tab.open(written(store, tmp_path, receipt))
         assert tab.value("document.documentElement.scrollWidth") <= width
         assert tab.value(beyond) == []
+
+
+def test_where_no_note_is_taken_none_is_asked_for(store: Store) -> None:
+    page = Page(contact_sheet(receipt_of(store, rounds_left=1, note_room=0), store))
+    assert '--answer "hero=none"' in page.text
+    assert "What should be different" not in page.text
+    assert page.open == []

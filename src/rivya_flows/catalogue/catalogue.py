@@ -122,6 +122,11 @@ class Model:
     references: ReferenceRule | None = None
     chat: ChatCapabilities | None = None
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it says its prompt aloud, so that a remark about the prompt must not be in it."""
+        return any(self.param(key) for key in ("voice", "default_voice"))
+
     def param(self, key: str) -> Param | None:
         """The parameter of that name, or None."""
         return next((param for param in self.params if param.key == key), None)

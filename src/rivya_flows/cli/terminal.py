@@ -22,6 +22,9 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
 
 
+_WIDEST = 40  # of a key, as far as the others are moved to the right for it
+
+
 def observer(interrupts: Interrupts, by: str | None = None) -> Observer:
     """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
@@ -77,7 +80,7 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
-    widest = max(map(len, question.choices), default=0)
+    widest = min(max(map(len, question.choices), default=0), _WIDEST)
     # A number that is the key of another choice would name that one.
     digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
     lines = [title(question)]

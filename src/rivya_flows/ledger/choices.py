@@ -55,6 +55,7 @@ class Choices:
             "waiting": question is not None,
             "deadline": iso(deadline.timestamp()) if deadline else None,
             "on_timeout": arguments.get("on_timeout") or "fail",
+            "on_none": arguments.get("on_none") or "fail",
             "judge": _judge(judge),
             "judge_error": item.judge_error,
             "candidates": _candidates(arguments, item, picked),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
-from rivya_flows.planning.queue.events import RunEnded
+from rivya_flows.planning.queue.events import JobEnded, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import initial_state
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -167,3 +168,33 @@ def test_what_is_left_of_a_run_is_the_alternative_it_is_at_and_those_behind() ->
     [step] = [one for one in found.steps if one.id == "still"]
     assert (step.items[0].price.min, step.items[0].price.max) == (6, 9)
     assert step.items[0].fallback == ("nano-banana",)
+
+
+def test_what_follows_a_running_job_that_fails_is_still_to_be_paid_at_most() -> None:
+    text = """
+version: 1
+name: priced
+steps:
+  shot:
+    uses: generate
+    regenerate: 1
+    with: {model: z-image, prompt: a lamp}
+    fallback: [{model: seedream-5-lite}, {model: nano-banana}]
+"""
+
+    def top(service: NaiveService, jobs: int, *, settled: bool = False) -> ItemEstimate:
+        """What is open while so many jobs have been accepted, and the last one runs."""
+        run = Rehearsal(frozen(text), service)
+        run.take_up()
+        while sum(isinstance(one, PurchaseAccepted) for one in run.journal) < jobs:
+            assert run.advance(0)
+        while settled and not isinstance(run.journal[-1], JobEnded):
+            assert run.advance(0)
+        [step] = estimate(rehearse(replay(run.journal), NOON, lambda key: None), None).steps
+        return step.items[0]
+
+    failing = {"z-image", "seedream-5-lite"}
+    found = [top(NaiveService(failing_models=failing), jobs).price for jobs in (1, 2, 3, 4)]
+    assert [(one.min, one.max) for one in found] == [(0, 10), (0, 9), (0, 3), (0, 0)]
+    assert found[0].assumption == "already bought; up to 10 more if its job fails"
+    assert top(NaiveService(), 1, settled=True).price == Price(0, 0, "already bought")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from markdown_it import MarkdownIt
 
+from rivya_flows.planning.questions.choice_phrases import at_deadline
 from rivya_flows.planning.questions.presentation import (
     deadline_note,
     digest_of,
@@ -92,6 +93,17 @@ def test_a_deadline_is_told_with_what_follows() -> None:
     assert deadline_note(replace(due, on_timeout="first")).endswith(
         "after that the first one is taken."
     )
+
+
+def test_a_deadline_that_buys_again_says_so() -> None:
+    judged = replace(HERO, deadline=NOON, on_timeout="judge", on_none="regenerate", rounds_left=1)
+    assert deadline_note(judged).endswith("after that the candidates are bought again.")
+    for other in ({"rounds_left": 0}, {"judge_error": "it rambled"}, {"on_none": "fail"}):
+        assert deadline_note(replace(judged, **other)).endswith("after that the pick fails.")
+    told = {"on_timeout": "judge", "on_none": "regenerate", "candidates": []}
+    assert at_deadline({**told, "rounds_left": 1}) == "the candidates are bought again"
+    for other in ({"rounds_left": 0}, {"rounds_left": 1, "judge_error": "it rambled"}):
+        assert at_deadline(told | other) == "the pick fails"
 
 
 def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() -> None:

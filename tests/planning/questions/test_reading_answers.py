@@ -222,3 +222,13 @@ def test_an_answer_has_who_gave_it_and_when() -> None:
     many = {"hero": Choice(("neon", "studio"))}
     [answer] = read_answers(many, [replace(HERO, count=2)], asked().state, COMMAND)
     assert (answer.answer, answer.picked) == ("neon", ("neon", "studio"))
+
+
+@pytest.mark.parametrize("again", ["neon", "2", "NEON"])
+def test_a_command_that_is_repeated_after_a_crash_changes_nothing(again: str) -> None:
+    run = waiting()
+    [answer] = read_answers(["hero=2"], answerable(run.state), run.state, COMMAND)
+    run.feed(answer)
+    assert read_answers([f"hero={again}"], answerable(run.state), run.state, COMMAND) == ()
+    with pytest.raises(UsageError, match="already answered with 'neon'"):
+        read_answers(["hero=1"], answerable(run.state), run.state, COMMAND)

@@ -11,7 +11,13 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.questions.open_questions import answerable, question_asked
-from rivya_flows.planning.queue.events import AnswerGiven, PurchaseIntended, QuestionsLeft
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    Event,
+    PurchaseIntended,
+    PurchaseRefused,
+    QuestionsLeft,
+)
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score, next_round
 from support.judged_picks import STYLES, Judging, again, chats, hero, judged, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, score_of
@@ -199,6 +205,27 @@ def test_a_judge_that_the_service_refuses_leaves_the_choice_to_the_person() -> N
     assert question.judge_error == "the service refused the judge: no"
     failed = hero(judged(Refusing()))
     assert (failed.phase, failed.code) == (Phase.FAILED, "validation_failed")
+
+
+@pytest.mark.parametrize("code", ["chat_session_conflict", "not_found"])
+def test_a_judge_whose_session_is_gone_is_asked_in_a_new_one(code: str) -> None:
+    class Forgetful(Rehearsal):
+        def feed(self, event: Event) -> None:
+            if isinstance(event, PurchaseRefused):
+                event = event.model_copy(update={"code": code})
+            super().feed(event)
+
+    class Gone(Judging):
+        def take(self, buy):  # type: ignore[no-untyped-def]
+            return None if "session_id" in json.loads(buy.body) else super().take(buy)
+
+    run = Forgetful(frozen(judged_spec()), Gone(answers=["hello", "hello", "hello"]))
+    again(run)
+    assert [one.status for one in hero(run).purchases] == ["answered", "refused"] * 2 + ["answered"]
+    assert (hero(run).code, hero(run).judge_turns) == ("unexpected_answer", 3)
+    again(run, regenerate=("hero",))
+    assert run.ended == ["failed", "completed"]
+    assert [body["message"] for body in chats(run)[::2]] == [chats(run)[0]["message"]] * 3
 
 
 def test_a_person_is_asked_with_scores_and_a_proposal_once_the_judge_has_answered() -> None:

@@ -275,6 +275,17 @@ def test_a_note_must_leave_the_prompt_short_enough_for_its_model() -> None:
     assert caught.value.hint == "answer none without a note: its prompts have no room for one"
 
 
+def test_no_note_is_said_aloud() -> None:
+    voice = "elevenlabs-turbo-2-5, params: {voice: TX3LPaxmHKxFdv7VOQHJ}"
+    spec = SPEC.replace("z-image", voice)
+    run = asked(spec[: spec.index("  film:")])
+    assert open_questions(run.state)[0].note_room == 0
+    with pytest.raises(UsageError, match="the note has 6 characters"):
+        say(run, note="warmer")
+    say(run)
+    assert prompts(run, COPIES[0]) == ["lamp, studio", "lamp, neon"]
+
+
 def test_a_note_is_one_printable_line() -> None:
     run = asked()
     say(run, note="warmer\n\x1b]0;light\u202e  please ")

@@ -33,9 +33,9 @@ class House:
     files: Mapping[str, Asset] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
 
-    def noted(self, prompt: str) -> str:
+    def noted(self, model: Model, prompt: str) -> str:
         """A prompt with the notes after it, which come before the words of the brand."""
-        return reduce(with_words, self.notes, prompt)
+        return prompt if model.speaks else reduce(with_words, self.notes, prompt)
 
     def words_for(self, model: Model, wanted: bool) -> str:
         """What the brand adds to the prompts of a model; "" if nothing."""

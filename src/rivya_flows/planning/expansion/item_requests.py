@@ -269,7 +269,7 @@ def _generation(
     prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
     added = 0
     if prompt is not None:
-        own = house.noted(as_text(prompt))
+        own = house.noted(model, as_text(prompt))
         prompt = with_words(own, words)
         added = len(prompt) - len(own)
     uploads = media_of(arguments.get("references"), "image", files)

@@ -35,6 +35,7 @@ from rivya_flows.planning.queue.events import (
     ItemCompleted,
     RunResumed,
 )
+from rivya_flows.planning.queue.fallbacks import after_failure
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
@@ -257,6 +258,8 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.phase not in TERMINAL and request is not None and is_judged(item):
         left = judge_price(state, planned, item, bought=_is_bought(item))
         return ItemEstimate(item.key, request.model, left)
+    if request is not None and _is_bought(item):
+        return ItemEstimate(item.key, request.model, _rest_of_bought(planned, item))
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
@@ -280,6 +283,18 @@ def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemR
         return ()
     first = items.get(key)
     return first.alternatives or ((first.request,) if first.request else ())
+
+
+def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
+    """Nothing, or what is bought if the open purchase of an item gives nothing."""
+    last = item.last
+    settled = last is not None and last.status == "succeeded"
+    tops = [] if settled else [one.price.max for one in after_failure(planned.step, item)]
+    more = None if None in tops else sum(top for top in tops if top is not None)
+    if more == 0:
+        return Price(0, 0, "already bought")
+    told = "more" if more is None else f"up to {more} more"
+    return Price(0, more, f"already bought; {told} if its job fails")
 
 
 def _is_bought(item: ItemState) -> bool:

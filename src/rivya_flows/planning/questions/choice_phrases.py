@@ -19,9 +19,10 @@ CHANNELS = {
 AT_DEADLINE = {
     "first": "the first one is taken",
     "judge": "what the judge proposes is taken",
+    "regenerate": "the candidates are bought again",
     "fail": "the pick fails",
 }
-"""What a deadline does, by `on_timeout`."""
+"""What a deadline does, by `on_timeout`; of a judge that proposes nothing by `on_none`."""
 
 
 def how_picked(choice: Mapping[str, Any]) -> str:
@@ -52,7 +53,8 @@ def at_deadline(choice: Mapping[str, Any]) -> str:
     if then == "judge" and not any(
         isinstance(one, Mapping) and one.get("proposed") for one in listed
     ):
-        then = "fail"
+        again = choice.get("rounds_left") and not choice.get("judge_error")
+        then = str(choice.get("on_none")) if again else "fail"
     return AT_DEADLINE.get(then, AT_DEADLINE["fail"])
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
@@ -85,17 +85,24 @@ def is_due(question: Question, at: datetime) -> bool:
 
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
+    then = what_deadline_does(question)
     picked = {"first": question.choices[: question.count], "judge": question.proposal}
-    choice = Choice(picked.get(question.on_timeout, ()), channel="deadline")
-    judged = question.on_timeout == "judge"
-    regenerates = judged and question.judge_error is None and question.on_none == "regenerate"
-    if choice.picked or (regenerates and question.rounds_left):
+    choice = Choice(picked.get(then, ()), channel="deadline")
+    if choice.picked or then == "regenerate":
         return given(question, choice, question.deadline)
     message = "nobody answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
-    if judged:
+    if question.on_timeout == "judge":
         message += f", and {question.judge_error or question.shortfall}"
     return ItemFailed(step=question.step, key=question.key, code=UNANSWERED, message=message)
+
+
+def what_deadline_does(question: Question) -> Literal["first", "judge", "regenerate", "fail"]:
+    """Whose choice a deadline takes, or that it buys other candidates, or fails the pick."""
+    if question.on_timeout != "judge" or question.proposal:
+        return question.on_timeout
+    regenerates = question.rounds_left and question.judge_error is None
+    return question.on_none if regenerates else "fail"
 
 
 def first_deadline(questions: Sequence[Question]) -> datetime | None:
@@ -380,7 +387,7 @@ def _read_answer(
                 choice = checked(question, replace(answer, name=by.name, channel=by.channel))
             return given(question, choice, by.at)
     known = state.answers.get(name)
-    if known is not None and _told(known) == str(answer):
+    if known is not None and _is_same(known, answer, state):
         return None
     if known is not None:
         raise UsageError(
@@ -392,6 +399,21 @@ def _read_answer(
         f"the run does not ask for {name!r}",
         f"it asks for: {asked}" if asked else "it has no open question; resume without --answer",
     )
+
+
+def _is_same(known: AnswerGiven, answer: str | Choice, state: State) -> bool:
+    """Whether an answer says what the journal says already: whoever repeats a command of a killed
+    process may have named a candidate by its number.
+    """
+    if _told(known) == str(answer):
+        return True
+    item = None if known.step == BUDGET else state.item(known.step, known.key)
+    if not isinstance(answer, str) or item is None or item.request is None:
+        return False
+    try:
+        return read_choice(_pick(state, known.step, item), answer).picked == _picked(known)
+    except UsageError:
+        return False
 
 
 def _picked(answer: AnswerGiven) -> tuple[str, ...]:
@@ -442,7 +464,8 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
 
 
 def _note_room(state: State, again: str) -> int:
-    """Characters that a note may have so that every prompt fits its model with it.
+    """Characters that a note may have so that every prompt fits its model with it; 0 if a model
+    would say it aloud.
 
     Args:
         state: Of the run.
@@ -454,10 +477,12 @@ def _note_room(state: State, again: str) -> int:
         for request in (item.request, *item.alternatives)
         if request is not None and (request.arguments.get("prompt") or "").strip()
     ]
-    models = state.plan.catalogue.models
+    asked = [(state.plan.catalogue.models[one.model], one) for one in requests if one.model]
+    if any(model.speaks for model, _ in asked):
+        return 0
     limits = [
-        limit - len(request.arguments["prompt"]) - _JOINT
-        for request in requests
-        if request.model and (limit := models[request.model].max_prompt_length) is not None
+        model.max_prompt_length - len(one.arguments["prompt"]) - _JOINT
+        for model, one in asked
+        if model.max_prompt_length is not None
     ]
     return max(0, min([MAX_NOTE, *limits])) if requests else 0

@@ -14,11 +14,17 @@ from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
 from rivya_flows.planning.names import canonical, digest
-from rivya_flows.planning.questions.choice_phrases import CHANNELS, are_numbered, round_note
+from rivya_flows.planning.questions.choice_phrases import (
+    AT_DEADLINE,
+    CHANNELS,
+    are_numbered,
+    round_note,
+)
 from rivya_flows.planning.questions.open_questions import (
     choices_of,
     name_of,
     utc_minute,
+    what_deadline_does,
     writable,
 )
 from rivya_flows.planning.queue.actions import Question
@@ -48,9 +54,9 @@ def deadline_note(question: Question) -> str:
     first = (
         "the first one is taken" if question.count == 1 else f"the first {question.count} are taken"
     )
-    judged = "what the judge proposes is taken" if question.proposal else "the pick fails"
-    then = {"first": first, "judge": judged, "fail": "the pick fails"}[question.on_timeout]
-    return f"Open until {utc_minute(question.deadline)}; after that {then}."
+    then = what_deadline_does(question)
+    words = first if then == "first" else AT_DEADLINE[then]
+    return f"Open until {utc_minute(question.deadline)}; after that {words}."
 
 
 def how_to_answer(question: Question) -> str:

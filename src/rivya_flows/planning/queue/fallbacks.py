@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rivya_flows.language.workflow import Step
+from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseRefused
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
@@ -41,6 +42,16 @@ def fallen_back(item: ItemState) -> ItemState | None:
                 asked_cache=False,
             )
     return None
+
+
+def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
+    """What is bought, one after the other, if the running job of an item and all after it fail."""
+    if item.request is None or item.request.uses != "generate":
+        return ()
+    again = max(0, item.granted - beyond_spec(step, item))
+    numbers = range(item.alternative + 1, len(item.alternatives))
+    others = (item.alternatives[number] for number in numbers if not _failed(item, number))
+    return (*[item.request] * again, *others)
 
 
 def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:

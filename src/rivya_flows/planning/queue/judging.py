@@ -21,6 +21,9 @@ BELOW_LEAST = "below_least"
 _REFUSING = {"validation_failed", "chat_attachment_not_supported", "chat_model_not_supported"}
 """Codes of requests that the service refuses however often they are sent."""
 
+_SESSION_GONE = {"chat_session_conflict", "not_found"}
+"""Codes of a turn whose session cannot be continued. Source: contract, section 6.5."""
+
 _MOST_LISTED = 20  # scores in a reason
 
 
@@ -65,7 +68,11 @@ def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
 
 
 def refused(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
-    """A pick whose judge cannot be asked at all: a person decides alone. Else None."""
+    """A pick whose judge is asked in a new session, or cannot be asked at all, so that a person
+    decides alone. Else None.
+    """
+    if event.code in _SESSION_GONE and is_judged(item) and refused_in_session(item):
+        return replace(item, phase=Phase.READY)
     if event.code not in _REFUSING or not _asks_person(item):
         return None
     return _unusable(state, item, f"the service refused the judge: {event.message}")
@@ -102,14 +109,15 @@ def rounds_left(state: State, step_id: str, item: ItemState) -> int:
 def chat_request(state: State, item: ItemState) -> tuple[ItemRequest, str | None, str | None]:
     """The request of the next turn as a chat, and session and message where it repeats a question.
 
-    A chat is repeated in its session as long as it is about the same candidates.
+    A chat is repeated in its session as long as it is about the same candidates, and the session
+    is there.
     """
     request = item.request
     assert request is not None
     model = state.plan.catalogue.models[request.model or ""]
     message = judge_message(request.arguments, request.judged(), model.max_prompt_length)
     chat = replace(request, arguments={"message": message, "expect": SCORES})
-    if not item.judge_turns:
+    if not item.judge_turns or refused_in_session(item):
         return chat, None, None
     turns = [one for one in item.purchases if one.status == "answered"][-item.judge_turns :]
     told = whole(message + structured_output.instruction(SCORES))
@@ -120,6 +128,12 @@ def chat_request(state: State, item: ItemState) -> tuple[ItemRequest, str | None
         turns[-1].session_id,
         structured_output.repeat(_problem(turns[-1].content, request)),
     )
+
+
+def refused_in_session(item: ItemState) -> bool:
+    """Whether the last purchase was a turn of an earlier session, and the service refused it."""
+    last = item.last
+    return last is not None and last.status == "refused" and "session_id" in json.loads(last.body)
 
 
 def _problem(content: str | None, request: ItemRequest) -> str:

@@ -179,7 +179,7 @@ def _request(
         chat, session, repeated = judging.chat_request(state, item)
         return "chat", chat_body(chat, files, trace, session=session, message=repeated)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
-    if not asked:
+    if not asked or judging.refused_in_session(item):
         return "chat", chat_body(request, files, trace, session=None, message=None)
     message = structured_output.repeat(_problem(asked[-1].content or "", request))
     session = asked[-1].session_id
