@@ -115,6 +115,12 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
     assert html.index("data:image/png") < html.index("Step by step")
 
 
+def test_the_least_of_a_judge_is_a_whole_number_where_it_can_be(store: Store) -> None:
+    judge = {"model": "m", "least": 6.0, "criteria": ["sharp"]}
+    page = Page(contact_sheet(decided(receipt_of(store, judge=judge)), store))
+    assert "Judge m, at least 6 " in page.text
+
+
 def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None:
     receipt = receipt_of(store, round=1, notes=["warmer light"], rounds_left=2, note_room=80)
     old = store.put(b"old", "image", "image/png")

@@ -49,6 +49,7 @@ def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(choice, Mapping):
         return None
     judge = map_in(choice, "judge")
+    least = judge.get("least")
     return {
         "name": name,
         "question": text_of(choice.get("question")),
@@ -56,7 +57,7 @@ def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
         "how": how_picked(choice),
         "round": round_note(_number(choice, "round"), _texts(choice, "notes")),
         "judge": text_of(judge.get("model")),
-        "least": judge.get("least") or 0,
+        "least": f"{least:g}" if isinstance(least, int | float) and least else "",
         "judge_error": text_of(choice.get("judge_error")),
         "candidates": [
             {**_candidate(one), "score": score_words(one, choice.get("mode"))}
