@@ -66,5 +66,6 @@ def test_it_says_how_to_answer_with_more_than_a_key() -> None:
         "Pick 2, with commas between them; none: what should be different buys them again,"
         " at most 2 times more."
     )
+    assert question_lines(replace(HERO, round=1), {})[1] == "round 2"
     question = replace(HERO, rounds_left=1, note_room=0)
     assert question_lines(question, {})[-1] == "None buys them again, at most once more."

@@ -172,3 +172,16 @@ def test_a_later_round_has_the_note_and_what_was_refused() -> None:
         (0, "stills-neon"),
     ]
     check(receipt_of(run))
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", picked=("neon",), round=1, by=PRIYA))
+    run.run()
+    assert choices(receipt_of(run))[1] == "  round 2, with the note: warmer"
+
+
+def test_the_summary_of_a_pick_that_found_nothing_says_so_before_the_scores() -> None:
+    document = receipt_of(answered(PRIYA))
+    choice = document["steps"][1]["items"][0]["choice"]
+    choice |= {"picked": [], "judge": {"model": "m"}}
+    assert choices(document)[:2] == [
+        "hero: nothing is picked (Which one for hero?)",
+        "  studio",
+    ]

@@ -13,7 +13,7 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import located, prompt, tell
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.choice_phrases import are_numbered
+from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice, read_choice
 from rivya_flows.planning.questions.presentation import deadline_note, how_to_answer, title
 from rivya_flows.planning.queue.actions import Question
@@ -81,6 +81,8 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     # A number that is the key of another choice would name that one.
     digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
     lines = [title(question)]
+    if again := round_note(question.round, ()):
+        lines.append(again)
     if limit := deadline_note(question):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
