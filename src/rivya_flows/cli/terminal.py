@@ -15,11 +15,18 @@ from rivya_flows.cli.output import located, prompt, tell
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice, read_choice
-from rivya_flows.planning.questions.presentation import deadline_note, how_to_answer, title
+from rivya_flows.planning.questions.presentation import (
+    deadline_note,
+    how_to_answer,
+    title,
+    words_of,
+)
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
+
+_MAX_TEXT = 300  # characters of a candidate that is a text
 
 
 def observer(interrupts: Interrupts, by: str | None = None) -> Observer:
@@ -77,6 +84,9 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
+    texts = {
+        str(one.get("key")): words_of(one) for one in question.candidates if not one.get("asset")
+    }
     widest = max(map(len, question.choices), default=0)
     # A number that is the key of another choice would name that one.
     digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
@@ -89,6 +99,9 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
         lines.append(
             f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip()
         )
+        if text := " / ".join(texts.get(choice, "").splitlines()):
+            cut = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+            lines.append(f"  {'':>{digits}}  {one_line(cut)}")
         if said := question.scores.get(choice):
             proposed = ", proposed" if choice in question.proposal else ""
             words = f"{said.score:g} of 10{proposed}: {one_line(said.reason)}"

@@ -14,6 +14,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     at_deadline,
     how_picked,
     moment_of,
+    readable,
     round_note,
     score_words,
 )
@@ -119,7 +120,7 @@ def _candidate(candidate: Mapping[str, Any]) -> dict[str, Any]:
         "n": _number(candidate, "n"),
         "key": str(candidate.get("key") or ""),
         "credits": candidate.get("credits"),
-        "text": text_of(candidate.get("text")),
+        "text": readable(text_of(candidate.get("text"))),
         "reason": text_of(candidate.get("reason")),
         "picked": candidate.get("picked") is True,
         "proposed": candidate.get("proposed") is True,

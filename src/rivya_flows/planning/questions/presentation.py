@@ -14,7 +14,12 @@ from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
 from rivya_flows.planning.names import canonical, digest, listed
-from rivya_flows.planning.questions.choice_phrases import CHANNELS, are_numbered, round_note
+from rivya_flows.planning.questions.choice_phrases import (
+    CHANNELS,
+    are_numbered,
+    readable,
+    round_note,
+)
 from rivya_flows.planning.questions.open_questions import (
     choices_of,
     name_of,
@@ -155,8 +160,7 @@ def _medium(
 ) -> Iterator[str]:
     asset: Mapping[str, Any] | None = candidate.get("asset")
     if not asset:
-        written = candidate.get("text") or canonical(candidate.get("json"))
-        yield quotation(str(written), _MAX_WORDS)
+        yield quotation(words_of(candidate), _MAX_WORDS)
         return
     found, still = _web(address(asset)), _web(small(asset))
     if found is None:
@@ -172,6 +176,11 @@ def _medium(
         yield picture(key, still or found)
         if still:
             yield link("full size", found)
+
+
+def words_of(candidate: Mapping[str, Any]) -> str:
+    """What a candidate without a medium says."""
+    return readable(str(candidate.get("text") or canonical(candidate.get("json"))))
 
 
 def _web(address: str | None) -> str | None:
