@@ -14,7 +14,7 @@ from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import candidate_facts, chosen, films, told, troubles
 from rivya_flows.planning.markdown import gallery, link, quotation, table, text
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.questions.choice_phrases import how_picked, round_note
 
 MOST_ROWS = 1_000
@@ -63,7 +63,7 @@ def draw_choices(receipt: Mapping[str, Any]) -> list[str]:
     """What was picked, by whom, and the score of each candidate."""
     lines = ["### Picks", ""] if any(chosen(receipt)) else []
     for name, choice in chosen(receipt):
-        picked, how = ", ".join(choice["picked"]), how_picked(choice)
+        picked, how = listed(choice["picked"]), how_picked(choice)
         waits = "waits for an answer: *Resume*, in the menu of this run"
         said = waits if choice["waiting"] else f"{text(picked)}, picked by {text(how)}"
         if not (choice["waiting"] or picked):

@@ -278,8 +278,16 @@ class _Answers:
         """The receipt of the run.
 
         Raises:
-            UsageError: An answer does not fit its question, so that the run is suspended.
+            UsageError: An answer fits no question, so that the run is suspended.
         """
+        known = {"budget", *(step["id"] for step in report.receipt["steps"])}
+        for name in self.answers:
+            if report.questions and name.partition("[")[0] not in known:
+                asked = ", ".join(map(name_of, report.questions))
+                raise UsageError(
+                    f"answers: the run does not ask for {name!r}; {report.run_id} is {report.status}",
+                    f"it asks for: {asked}",
+                )
         if self._refused is not None:
             raise UsageError(
                 f"answers: {self._refused.message}; {report.run_id} is {report.status}",
@@ -289,13 +297,19 @@ class _Answers:
 
 
 def _choices(answers: Mapping[str, Answer] | None) -> dict[str, Choice]:
-    return {name: _choice(answer) for name, answer in (answers or {}).items()}
+    return {name: _choice(name, answer) for name, answer in (answers or {}).items()}
 
 
-def _choice(answer: Answer) -> Choice:
+def _choice(name: str, answer: Answer) -> Choice:
     if isinstance(answer, Choice):
         return answer
-    return Choice((answer,) if isinstance(answer, str) else tuple(answer))
+    keys: Sequence[str] = (answer,) if isinstance(answer, str) else answer
+    if isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys):
+        return Choice(tuple(keys))
+    raise UsageError(
+        f"answers: {name!r} cannot be answered with {answer!r}",
+        "give a key as text, a list of keys, or none_of_these()",
+    )
 
 
 def _observer(answers: _Answers, notify: Callable[[str], object] | None) -> Observer:

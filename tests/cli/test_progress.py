@@ -160,6 +160,12 @@ def test_a_judge_says_how_many_it_has_scored_and_when_it_is_asked_again() -> Non
     ]
 
 
+def test_a_judge_that_has_its_candidates_bought_again_did_not_answer_wrongly() -> None:
+    run = judged(Judging({}), more="on_none: regenerate", least=6)
+    lines = [line for line in told(run.journal) if line.startswith("hero:")]
+    assert lines[0] == "hero: the judge found too few good enough; buying them again"
+
+
 def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
     event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")

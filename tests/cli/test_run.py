@@ -132,8 +132,9 @@ def test_unanswered_pick_suspends_and_an_answer_goes_on(
     line = next(line for line in first.err.splitlines() if line.endswith("--answer hero=neon"))
     arguments = line.removeprefix("rivya-flows ").split()
     assert call(*arguments[:-1], "hero=noir").code == 2
-    said = call(*arguments, "--json")
+    said = call(*arguments, "--by", "Ana", "--json")
     assert said.code == 0
+    assert "hero: neon, by Ana with `--answer`\n" in said.err
     assert said.document["status"] == "completed"
     assert said.document["credits"]["spent"] == 7
     assert bought(service) == {"z-image": 2, "nano-banana-2": 1}

@@ -70,11 +70,24 @@ def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
     assert question_lines(failed, {})[-1] == "no scores: it gave no usable scores"
 
 
+def test_a_candidate_that_is_a_text_is_shown_with_its_words() -> None:
+    said = {"key": "studio", "json": {"slogan": "Light\x1b[2J,\nquietly", "score": 7}}
+    long = {"key": "neon", "text": "word " * 100}
+    shown = question_lines(replace(HERO, candidates=(said, long)), {})[1:]
+    assert shown[:3] == [
+        "  1  studio",
+        r"     score: 7 / slogan: Light\x1b[2J, / quietly",
+        "  2  neon",
+    ]
+    assert (len(shown[3].strip()), shown[3][-1]) == (300, "…")
+
+
 def test_it_says_how_to_answer_with_more_than_a_key() -> None:
     question = replace(HERO, count=2, rounds_left=2)
     assert question_lines(question, {})[-1] == (
         "Pick 2, with commas between them; none: what should be different buys them again,"
         " at most 2 times more."
     )
+    assert question_lines(replace(HERO, round=1), {})[1] == "round 2"
     question = replace(HERO, rounds_left=1, note_room=0)
     assert question_lines(question, {})[-1] == "None buys them again, at most once more."

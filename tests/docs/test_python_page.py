@@ -102,6 +102,13 @@ async def test_an_answer_that_is_no_choice_suspends_the_run_and_is_an_error(
             spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"hero": "noir"}
         )
     assert caught.value.hint == "resume it with one of: studio, neon"
+    with pytest.raises(rf.UsageError, match=r"does not ask for 'heros'; run-.*") as caught:
+        await rf.arun(
+            spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"heros": "neon"}
+        )
+    assert caught.value.hint == "it asks for: hero"
+    with pytest.raises(rf.UsageError, match="'hero' cannot be answered with 2"):
+        await rf.arun(spot, inputs={"product": "Lamp"}, answers={"hero": 2})  # type: ignore[dict-item]
 
 
 @pytest.mark.prefect

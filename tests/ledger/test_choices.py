@@ -13,6 +13,7 @@ from rivya_flows.ledger.summary import choices
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.planning.queue.state import State
+from support.judged_picks import judged as judged_run
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting
 from support.receipts import check, receipt_of
@@ -172,3 +173,21 @@ def test_a_later_round_has_the_note_and_what_was_refused() -> None:
         (0, "stills-neon"),
     ]
     check(receipt_of(run))
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", picked=("neon",), round=1, by=PRIYA))
+    run.run()
+    assert choices(receipt_of(run))[1] == "  round 2, with the note: warmer"
+
+
+def test_a_judge_that_found_nothing_good_enough_leaves_a_question_with_words() -> None:
+    run = judged_run(least=6)
+    assert choices(receipt_of(run))[0] == "hero waits for an answer: Which one for hero?"
+
+
+def test_the_summary_of_a_pick_that_found_nothing_says_so_before_the_scores() -> None:
+    document = receipt_of(answered(PRIYA))
+    choice = document["steps"][1]["items"][0]["choice"]
+    choice |= {"picked": [], "judge": {"model": "m"}}
+    assert choices(document)[:2] == [
+        "hero: nothing is picked (Which one for hero?)",
+        "  studio",
+    ]

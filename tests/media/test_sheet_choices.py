@@ -115,6 +115,21 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
     assert html.index("data:image/png") < html.index("Step by step")
 
 
+def test_fields_of_a_text_and_several_at_the_deadline_are_in_words(store: Store) -> None:
+    receipt = receipt_of(store, count=2, deadline="2026-11-27T12:00:00.000Z", on_timeout="first")
+    first, _ = hero_of(receipt)["choice"]["candidates"]
+    first |= {"sha256": None, "text": '{"slogan":"Light, quietly","score":7}'}
+    page = Page(contact_sheet(receipt, store))
+    assert "slogan: Light, quietly score: 7" in page.text
+    assert "after that the first 2 are taken" in page.text
+
+
+def test_the_least_of_a_judge_is_a_whole_number_where_it_can_be(store: Store) -> None:
+    judge = {"model": "m", "least": 6.0, "criteria": ["sharp"]}
+    page = Page(contact_sheet(decided(receipt_of(store, judge=judge)), store))
+    assert "Judge m, at least 6 " in page.text
+
+
 def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None:
     receipt = receipt_of(store, round=1, notes=["warmer light"], rounds_left=2, note_room=80)
     old = store.put(b"old", "image", "image/png")
@@ -155,7 +170,7 @@ def test_texts_are_candidates_too(store: Store) -> None:
         one |= {"sha256": None, "text": text}
     page = Page(contact_sheet(receipt, store))
     assert "Wake up" in page.text
-    assert '{ "line": "Go" }' in page.text
+    assert "line: Go" in page.text
 
 
 def test_a_finished_sheet_says_who_picked_what_and_marks_it(store: Store) -> None:

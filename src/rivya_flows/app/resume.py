@@ -21,6 +21,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import Choice, answerable, read_answers
+from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, Unpaid
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
@@ -108,6 +109,8 @@ async def _resume(
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context, run_id, answers))
+    for answer in answers:
+        observer.notify(answer_line(answer))
     run_options = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
     return await execute(context, runner, run_id, run_options, observer, reporter)
 

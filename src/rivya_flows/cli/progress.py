@@ -60,6 +60,8 @@ def _line(event: Event, state: State) -> str | None:
             return f"{name}: the judge scored {len(item.scores)} candidates"
         if item.judge_error is not None:
             return f"{name}: {item.judge_error}"
+        if item.request is None:
+            return f"{name}: the judge found too few good enough; buying them again"
         return f"{name} answered in the wrong shape; asking again"
     if instead := bought_instead(event, state):
         return instead

@@ -13,13 +13,20 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import located, prompt, tell
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.choice_phrases import are_numbered
+from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice, read_choice
-from rivya_flows.planning.questions.presentation import deadline_note, how_to_answer, title
+from rivya_flows.planning.questions.presentation import (
+    deadline_note,
+    how_to_answer,
+    title,
+    words_of,
+)
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
+
+_MAX_TEXT = 300  # characters of a candidate that is a text
 
 
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
@@ -80,16 +87,24 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
+    texts = {
+        str(one.get("key")): words_of(one) for one in question.candidates if not one.get("asset")
+    }
     widest = min(max(map(len, question.choices), default=0), _WIDEST)
     # A number that is the key of another choice would name that one.
     digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
     lines = [title(question)]
+    if again := round_note(question.round, ()):
+        lines.append(again)
     if limit := deadline_note(question):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         lines.append(
             f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip()
         )
+        if text := " / ".join(texts.get(choice, "").splitlines()):
+            cut = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+            lines.append(f"  {'':>{digits}}  {one_line(cut)}")
         if said := question.scores.get(choice):
             proposed = ", proposed" if choice in question.proposal else ""
             words = f"{said.score:g} of 10{proposed}: {one_line(said.reason)}"

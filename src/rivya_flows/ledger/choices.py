@@ -39,7 +39,7 @@ class Choices:
         mode, judge = arguments.get("mode") or "first", arguments.get("judge")
         picked = _picked(item)
         written = arguments.get("question")
-        if written is None and mode == "human":
+        if written is None and (question or mode == "human"):
             written = question.text if question else f"Which one for {label(step_id, item.key)}?"
         deadline = self._state.deadlines.get((step_id, item.key, item.round))
         return {

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.names import listed
 from rivya_flows.planning.questions.choice_phrases import (
     are_numbered,
     at_deadline,
@@ -136,16 +137,16 @@ def choices(receipt: Mapping[str, Any]) -> list[str]:
     """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
     lines = []
     for name, choice in chosen(receipt):
-        question, picked = one_line(choice["question"] or ""), ", ".join(choice["picked"])
+        question, picked = one_line(choice["question"] or ""), listed(choice["picked"])
         if choice["waiting"]:
             lines.append(f"{name} waits for an answer: {question}")
-            if said := round_note(choice["round"], choice["notes"]):
-                lines.append(f"  {one_line(said)}")
-            if at := moment_of(choice["deadline"]):
-                lines.append(f"  open until {utc_minute(at)}; after that {at_deadline(choice)}")
-        elif picked:
-            asked = f" ({question})" if question else ""
-            lines.append(one_line(f"{name}: {picked}, picked by {how_picked(choice)}{asked}"))
+        else:
+            how = f"{picked}, picked by {how_picked(choice)}" if picked else "nothing is picked"
+            lines.append(one_line(f"{name}: {how}" + (f" ({question})" if question else "")))
+        if said := round_note(choice["round"], choice["notes"]):
+            lines.append(f"  {one_line(said)}")
+        if choice["waiting"] and (at := moment_of(choice["deadline"])):
+            lines.append(f"  open until {utc_minute(at)}; after that {at_deadline(choice)}")
         if choice["judge_error"]:
             lines.append(f"  no scores: {one_line(choice['judge_error'])}")
         numbered = are_numbered([one["key"] for one in choice["candidates"]])

@@ -14,6 +14,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     at_deadline,
     how_picked,
     moment_of,
+    readable,
     round_note,
     score_words,
 )
@@ -49,6 +50,7 @@ def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(choice, Mapping):
         return None
     judge = map_in(choice, "judge")
+    least = judge.get("least")
     return {
         "name": name,
         "question": text_of(choice.get("question")),
@@ -56,7 +58,7 @@ def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
         "how": how_picked(choice),
         "round": round_note(_number(choice, "round"), _texts(choice, "notes")),
         "judge": text_of(judge.get("model")),
-        "least": judge.get("least") or 0,
+        "least": f"{least:g}" if isinstance(least, int | float) and least else "",
         "judge_error": text_of(choice.get("judge_error")),
         "candidates": [
             {**_candidate(one), "score": score_words(one, choice.get("mode"))}
@@ -118,7 +120,7 @@ def _candidate(candidate: Mapping[str, Any]) -> dict[str, Any]:
         "n": _number(candidate, "n"),
         "key": str(candidate.get("key") or ""),
         "credits": candidate.get("credits"),
-        "text": text_of(candidate.get("text")),
+        "text": readable(text_of(candidate.get("text"))),
         "reason": text_of(candidate.get("reason")),
         "picked": candidate.get("picked") is True,
         "proposed": candidate.get("proposed") is True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -34,3 +35,8 @@ def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
 def label(step: str, key: str) -> str:
     """``step[key]``, or the step alone where it does not fan out."""
     return f"{step}[{key}]" if key else step
+
+
+def listed(keys: Sequence[str]) -> str:
+    """Keys as part of a sentence; ``;`` stands between them where one has a comma itself."""
+    return ("; " if any("," in key for key in keys) else ", ").join(keys)

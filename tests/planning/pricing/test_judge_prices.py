@@ -13,7 +13,7 @@ from support.naive_service import NOON, Rehearsal, frozen
 
 MODEL = "gemini-2-5-flash-chat"
 MANY = [f"s{number}" for number in range(20)]
-NOTE = "a chat for every 8 candidates, settled by tokens, up to the reserve of one turn"
+NOTE = "a chat for every 8 candidates, settled by tokens, up to the reserve of one turn, at most 3 times"
 
 
 def planned(text: str, **inputs: Any) -> ItemEstimate:
@@ -82,6 +82,6 @@ def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:
 
 def test_each_round_may_cost_the_judge_again() -> None:
     found = planned(judged_spec(styles=MANY, more="on_none: regenerate"))
-    assert found.price == Price(0, 18, NOTE)
+    assert found.price == Price(0, 18, f"{NOTE}, in each of 2 rounds")
     found = planned(judged_spec("human", styles=MANY, more="none: {rounds: 3}"))
-    assert found.price == Price(0, 36, NOTE)
+    assert found.price == Price(0, 36, f"{NOTE}, in each of 4 rounds")

@@ -12,7 +12,9 @@ from hypothesis import assume, given, strategies as st
 from markdown_it import MarkdownIt
 
 from rivya_flows.planning.questions.choice_phrases import at_deadline
+from rivya_flows.planning.questions.open_questions import Choice, given as entry_of
 from rivya_flows.planning.questions.presentation import (
+    answer_line,
     deadline_note,
     digest_of,
     form_fields,
@@ -140,7 +142,20 @@ def test_a_later_round_says_which_and_what_was_noted() -> None:
     state = run.state.with_item("hero", item)
     shown = questions_page(state, [replace(HERO, round=1, rounds_left=2)], address, no_small)
     assert "**round 2, with the note: warmer \\*light\\***" in shown
-    assert "buys them again, at most 2 times more" in shown
+    assert "below, buys them again, at most 2 times more." in shown
+
+
+def test_a_form_says_how_to_answer_in_a_form() -> None:
+    question = replace(HERO, count=2, rounds_left=1, note_room=80)
+    assert (
+        "Pick 2; none of these, with what you write below, buys them again, at most once more."
+        in page(question)
+    )
+
+
+def test_keys_with_commas_are_told_apart() -> None:
+    answer = entry_of(HERO, Choice(("neon, 9:16", "neon, 1:1"), name="Ana", channel="form"), NOON)
+    assert answer_line(answer) == "hero: neon, 9:16; neon, 1:1, by Ana in Prefect's form"
 
 
 def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
@@ -157,7 +172,7 @@ def test_texts_are_quoted() -> None:
     texts = ({"key": "a", "text": "Wake **up**"}, {"key": "b", "json": {"line": "Go"}})
     shown = page(replace(HERO, candidates=texts))
     assert "> Wake \\*\\*up\\*\\*" in shown
-    assert '> {"line":"Go"}' in shown
+    assert "> line: Go" in shown
 
 
 def test_a_number_that_is_the_key_of_another_candidate_is_not_shown() -> None:

@@ -89,6 +89,11 @@ PICKS = {
         _of(f"mode: human, {_JUDGE}, ☞on_none: regenerate"),
         "write `none:` for the person, `on_timeout: judge`, or remove it",
     ),
+    "on_none of a person": (
+        "needless-key",
+        _of("mode: human, ☞on_none: regenerate"),
+        "write `none:` for the person, `on_timeout: judge`, or remove it",
+    ),
     "best of nothing": (
         "missing-key",
         _of("☞mode: best"),

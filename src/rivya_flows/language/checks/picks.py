@@ -97,6 +97,7 @@ def _check_keys(
         message = "'on_none' has no effect where the judge only proposes"
         hint = "write `none:` for the person, `on_timeout: judge`, or remove it"
         report.add((*path, "on_none"), "needless-key", message, hint, key=True)
+        idle = (*idle, "on_none")
     needed = {
         "mode: best": "by",
         "mode: judge": "judge",

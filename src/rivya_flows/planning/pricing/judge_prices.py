@@ -54,7 +54,9 @@ def written_judge_price(
     if most is None or one.max is None:
         return model.id, Price(bottom, None, "the candidates of its judge are known during the run")
     turns = (1 + len(planned.rounds)) * TURNS * ceil(most / CANDIDATES)
-    told = _assumption(one)
+    told = f"{_assumption(one)}, at most {TURNS} times"
+    if planned.rounds:
+        told += f", in each of {1 + len(planned.rounds)} rounds"
     if least < most:
         told = f"up to {most:,} candidates, known during the run: {told}"
     return model.id, Price(bottom, turns * one.max, told)

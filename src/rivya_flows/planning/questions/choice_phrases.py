@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -55,7 +56,25 @@ def at_deadline(choice: Mapping[str, Any]) -> str:
     ):
         again = choice.get("rounds_left") and not choice.get("judge_error")
         then = str(choice.get("on_none")) if again else "fail"
+    count = choice.get("count")
+    if then == "first" and isinstance(count, int) and count > 1:
+        return f"the first {count} are taken"
     return AT_DEADLINE.get(then, AT_DEADLINE["fail"])
+
+
+def readable(written: str) -> str:
+    """A candidate that is a text, for people: fields of an answer one to a line, other text as it is."""
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    if not (isinstance(found, dict) and all(map(_is_plain, found.values()))):
+        return written
+    return "\n".join(f"{name}: {value}" for name, value in found.items()) or written
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def round_note(number: int, notes: Sequence[str]) -> str:

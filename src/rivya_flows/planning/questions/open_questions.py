@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.picking import available
 from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import (
@@ -271,7 +271,7 @@ def _one_named(question: Question, word: str) -> str | None:
 def _choices(question: Question) -> str:
     named = question.choices[:_MOST_NAMED]
     more = len(question.choices) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
+    return listed(named) + (f" and {more} more" if more else "")
 
 
 def _no_choice(question: Question, text: str) -> UsageError:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
-from rivya_flows.planning.names import canonical, digest
+from rivya_flows.planning.names import canonical, digest, listed
 from rivya_flows.planning.questions.choice_phrases import (
     AT_DEADLINE,
     CHANNELS,
     are_numbered,
+    readable,
     round_note,
 )
 from rivya_flows.planning.questions.open_questions import (
@@ -59,19 +60,21 @@ def deadline_note(question: Question) -> str:
     return f"Open until {utc_minute(question.deadline)}; after that {words}."
 
 
-def how_to_answer(question: Question) -> str:
-    """What may be answered beside one key, as a sentence; "" if nothing."""
-    parts = [f"Pick {question.count}, with commas between them"] if question.count > 1 else []
+def how_to_answer(question: Question, *, form: bool = False) -> str:
+    """What may be answered beside one key, in a form or as text, as a sentence; "" if nothing."""
+    commas = "" if form else ", with commas between them"
+    parts = [f"Pick {question.count}{commas}"] if question.count > 1 else []
     if question.rounds_left:
         times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
-        note = ": what should be different" if question.note_room else ""
-        parts.append(f"none{note} buys them again, at most {times}")
+        note = ", with what you write below," if form else ": what should be different"
+        none = ("none of these" if form else "none") + (note if question.note_room else "")
+        parts.append(f"{none} buys them again, at most {times}")
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "." if parts else ""
 
 
 def answer_line(answer: AnswerGiven) -> str:
     """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
-    told = ", ".join(answer.picked) or answer.answer
+    told = listed(answer.picked) or answer.answer
     if answer.none:
         told = "none of these" + (f" ({answer.note})" if answer.note else "")
     if answer.by.channel == "deadline":
@@ -133,7 +136,7 @@ def _parts(state: State, question: Question, address: Address, small: Address) -
             yield text(tail)
         if (said := question.scores.get(key)) and said.reason:
             yield quotation(" ".join(said.reason.split()), _MAX_WORDS)
-    if how := how_to_answer(question):
+    if how := how_to_answer(question, form=True):
         yield text(how)
     yield f"Answer in this form, or in a terminal: {code(command(state.run_id, question))}"
 
@@ -159,8 +162,7 @@ def _medium(
 ) -> Iterator[str]:
     asset: Mapping[str, Any] | None = candidate.get("asset")
     if not asset:
-        written = candidate.get("text") or canonical(candidate.get("json"))
-        yield quotation(str(written), _MAX_WORDS)
+        yield quotation(words_of(candidate), _MAX_WORDS)
         return
     found, still = _web(address(asset)), _web(small(asset))
     if found is None:
@@ -176,6 +178,11 @@ def _medium(
         yield picture(key, still or found)
         if still:
             yield link("full size", found)
+
+
+def words_of(candidate: Mapping[str, Any]) -> str:
+    """What a candidate without a medium says."""
+    return readable(str(candidate.get("text") or canonical(candidate.get("json"))))
 
 
 def _web(address: str | None) -> str | None:
