@@ -56,6 +56,7 @@ def test_a_waiting_pick_has_its_question_and_numbered_candidates() -> None:
         (2, "neon", 1),
     ]
     assert (choice["picked"], choice["by"]) == ([], None)
+    assert (choice["on_timeout"], choice["then"]) == ("fail", "fail")
     check(receipt_of(run))
 
 

@@ -53,7 +53,7 @@ def receipt_of(
     choice: dict[str, Any] = {
         "mode": "human", "question": "Which still becomes the film?", "count": 1, "round": 0,
         "rounds_left": 0, "note_room": 0, "notes": [], "picked": [], "by": None, "waiting": True,
-        "deadline": None, "on_timeout": "fail", "judge": None, "judge_error": None,
+        "deadline": None, "on_timeout": "fail", "then": "fail", "judge": None, "judge_error": None,
         "candidates": candidates, "earlier": [],
     }  # fmt: skip
     hero = {"key": "", "status": "suspended", "assets": [], "choice": choice | facts}
@@ -93,7 +93,7 @@ def decided(receipt: dict[str, Any]) -> dict[str, Any]:
 def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: Store) -> None:
     judge = {"model": "gemini-2-5-flash-chat", "least": 6, "criteria": ["it is whole", "sharp"]}
     receipt = judged(
-        receipt_of(store, deadline="2026-11-27T12:00:00.000Z", on_timeout="judge", judge=judge)
+        receipt_of(store, deadline="2026-11-27T12:00:00.000Z", then="judge", judge=judge)
     )
     html = contact_sheet(receipt, store)
     page = Page(html)

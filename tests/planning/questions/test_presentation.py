@@ -92,6 +92,14 @@ def test_a_deadline_is_told_with_what_follows() -> None:
     assert deadline_note(replace(due, on_timeout="first")).endswith(
         "after that the first one is taken."
     )
+    judged = replace(due, on_timeout="judge")
+    assert deadline_note(judged).endswith("after that the pick fails.")
+    assert deadline_note(replace(judged, proposal=("neon",))).endswith(
+        "after that what the judge proposes is taken."
+    )
+    again = replace(judged, on_none="regenerate", rounds_left=1)
+    assert deadline_note(again).endswith("after that the candidates are bought again.")
+    assert deadline_note(replace(again, judge_error="nonsense")).endswith("the pick fails.")
 
 
 def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() -> None:

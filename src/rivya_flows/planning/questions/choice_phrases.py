@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +16,6 @@ CHANNELS = {
     "python": "from Python",
 }
 """The ways in which people answer, as words."""
-
-AT_DEADLINE = {
-    "first": "the first one is taken",
-    "judge": "what the judge proposes is taken",
-    "fail": "the pick fails",
-}
-"""What a deadline does, by `on_timeout`."""
 
 
 def how_picked(choice: Mapping[str, Any]) -> str:
@@ -45,15 +39,13 @@ def how_picked(choice: Mapping[str, Any]) -> str:
     return {"first": "the first one", "best": "the best value"}.get(str(mode), "")
 
 
-def at_deadline(choice: Mapping[str, Any]) -> str:
-    """What happens at the deadline, as half a sentence."""
-    then, offered = str(choice.get("on_timeout")), choice.get("candidates")
-    listed = offered if isinstance(offered, list | tuple) else ()
-    if then == "judge" and not any(
-        isinstance(one, Mapping) and one.get("proposed") for one in listed
-    ):
-        then = "fail"
-    return AT_DEADLINE.get(then, AT_DEADLINE["fail"])
+def deadline_words(then: object, count: int) -> str:
+    """What a deadline does, an `AtDeadline`, as half a sentence."""
+    if then == "first":
+        return "the first one is taken" if count == 1 else f"the first {count} are taken"
+    if then == "judge":
+        return "what the judge proposes is taken"
+    return "the candidates are bought again" if then == "regenerate" else "the pick fails"
 
 
 def round_note(number: int, notes: Sequence[str]) -> str:
@@ -80,6 +72,17 @@ def are_numbered(keys: Sequence[str]) -> bool:
     """
     numbers = {str(number): key for number, key in enumerate(keys, 1)}
     return all(numbers.get(key, key) == key for key in keys)
+
+
+def blank_answer(keys: Sequence[str], count: int) -> str:
+    """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
+    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * count)
+
+
+def answering_command(run_id: object, answers: Mapping[str, str]) -> str:
+    """The command that answers questions, by their names."""
+    options = [f"--answer {shlex.quote(name)}={answer}" for name, answer in answers.items()]
+    return " ".join([f"rivya-flows resume {shlex.quote(str(run_id))}", *options])
 
 
 def moment_of(value: Any) -> datetime | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
@@ -83,17 +83,34 @@ def is_due(question: Question, at: datetime) -> bool:
     return question.deadline is not None and question.deadline <= at
 
 
+AtDeadline = Literal["first", "judge", "regenerate", "fail"]
+"""What a deadline does: it takes the first candidates or what the judge proposes, has them bought
+again, or fails the pick."""
+
+
+def at_deadline(question: Question) -> AtDeadline:
+    """What the deadline of a pick does as things stand."""
+    if question.on_timeout == "first" and question.choices:
+        return "first"
+    if question.on_timeout == "judge":
+        if question.proposal:
+            return "judge"
+        again = question.on_none == "regenerate" and question.rounds_left
+        if again and question.judge_error is None:
+            return "regenerate"
+    return "fail"
+
+
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
-    picked = {"first": question.choices[: question.count], "judge": question.proposal}
-    choice = Choice(picked.get(question.on_timeout, ()), channel="deadline")
-    judged = question.on_timeout == "judge"
-    regenerates = judged and question.judge_error is None and question.on_none == "regenerate"
-    if choice.picked or (regenerates and question.rounds_left):
+    then = at_deadline(question)
+    if then != "fail":
+        picked = {"first": question.choices[: question.count], "judge": question.proposal}
+        choice = Choice(picked.get(then, ()), channel="deadline")
         return given(question, choice, question.deadline)
     message = "nobody answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
-    if judged:
+    if question.on_timeout == "judge":
         message += f", and {question.judge_error or question.shortfall}"
     return ItemFailed(step=question.step, key=question.key, code=UNANSWERED, message=message)
 

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import itertools
 import re
-import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
 from rivya_flows.planning.names import canonical, digest
-from rivya_flows.planning.questions.choice_phrases import CHANNELS, are_numbered, round_note
+from rivya_flows.planning.questions.choice_phrases import (
+    CHANNELS,
+    answering_command,
+    are_numbered,
+    blank_answer,
+    deadline_words,
+    round_note,
+)
 from rivya_flows.planning.questions.open_questions import (
+    at_deadline,
     choices_of,
     name_of,
     utc_minute,
@@ -45,11 +52,7 @@ def deadline_note(question: Question) -> str:
     """The deadline and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    first = (
-        "the first one is taken" if question.count == 1 else f"the first {question.count} are taken"
-    )
-    judged = "what the judge proposes is taken" if question.proposal else "the pick fails"
-    then = {"first": first, "judge": judged, "fail": "the pick fails"}[question.on_timeout]
+    then = deadline_words(at_deadline(question), question.count)
     return f"Open until {utc_minute(question.deadline)}; after that {then}."
 
 
@@ -134,9 +137,9 @@ def _parts(state: State, question: Question, address: Address, small: Address) -
 
 def command(run_id: str, question: Question) -> str:
     """The command that answers a question, with ``NUMBER`` or ``KEY`` for the candidate."""
-    blank = "NUMBER" if are_numbered(question.choices) else "KEY"
-    answer = "yes" if question.step == BUDGET else ",".join([blank] * question.count)
-    return f"rivya-flows resume {run_id} --answer {shlex.quote(name_of(question))}={answer}"
+    blank = blank_answer(question.choices, question.count)
+    answer = "yes" if question.step == BUDGET else blank
+    return answering_command(run_id, {name_of(question): answer})
 
 
 def _heading(question: Question, number: int | None, key: str, candidate: Mapping[str, Any]) -> str:
