@@ -334,7 +334,7 @@ def read_form(
         name, question = _name(step, key), asked.get((step, key, number))
         known = state.answers.get(label(step, key))
         if known is not None:
-            if tuple(map(writable, _picked(known))) != choice.picked:
+            if tuple(map(writable, known.chosen)) != choice.picked:
                 problems.append(f"{name} is already answered with {_told(known)!r}")
         elif question is None:
             problems.append(f"{name} is no longer asked; {str(choice)!r} changes nothing")
@@ -411,12 +411,8 @@ def _read_answer(
     )
 
 
-def _picked(answer: AnswerGiven) -> tuple[str, ...]:
-    return answer.picked or (answer.answer,)
-
-
 def _told(answer: AnswerGiven) -> str:
-    return ", ".join(_picked(answer))
+    return ", ".join(answer.chosen)
 
 
 def _name(step: str, key: str) -> str:

@@ -68,7 +68,7 @@ def how_to_answer(question: Question) -> str:
 
 def answer_line(answer: AnswerGiven) -> str:
     """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
-    told = ", ".join(answer.picked) or answer.answer
+    told = ", ".join(answer.chosen)
     if answer.none:
         told = "none of these" + (f" ({answer.note})" if answer.note else "")
     if answer.by.channel == "deadline":
@@ -107,10 +107,18 @@ def questions_page(
         address: The URL of an asset.
         small: The URL of a small picture of it.
     """
-    return "\n\n".join("\n\n".join(_parts(state, one, address, small)) for one in questions)
+    prompts = _prompts(state)
+    parts = (_parts(state, one, prompts, address, small) for one in questions)
+    return "\n\n".join(itertools.chain.from_iterable(parts))
 
 
-def _parts(state: State, question: Question, address: Address, small: Address) -> Iterator[str]:
+def _parts(
+    state: State,
+    question: Question,
+    prompts: Mapping[str, str],
+    address: Address,
+    small: Address,
+) -> Iterator[str]:
     yield f"### {text(title(question))}"
     if question.round:
         yield f"**{text(round_note(question.round, _notes(state, question)))}**"
@@ -118,7 +126,7 @@ def _parts(state: State, question: Question, address: Address, small: Address) -
         yield f"*{limit}*"
     if question.judge_error:
         yield f"The judge proposes nothing: {text(question.judge_error)}"
-    same, tails = _split_shared([_prompt(state, one) for one in question.candidates])
+    same, tails = _split_shared([_prompt_of(one, prompts) for one in question.candidates])
     if same:
         yield text(same)
     numbered = are_numbered(question.choices)
@@ -190,17 +198,25 @@ def _price(candidate: Mapping[str, Any]) -> str:
     return "1 credit" if credits == 1 else f"{credits} credits"
 
 
-def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
-    """The prompt of the item that made a candidate; "" where that is not known."""
-    task_id, sha256 = candidate.get("task_id"), (candidate.get("asset") or {}).get("sha256")
+def _prompts(state: State) -> dict[str, str]:
+    """The prompts of what was made so far, by task id and by SHA-256 of the medium."""
+    found: dict[str, str] = {}
     for _, item in state.each():
-        made = item.outputs or {}
-        same = task_id and made.get("task_id") == task_id
-        if same or (sha256 and (made.get("asset") or {}).get("sha256") == sha256):
-            prompt = item.request.arguments.get("prompt") if item.request else None
-            if prompt is not None:
-                return str(prompt)
-    return ""
+        prompt = item.request.arguments.get("prompt") if item.request else None
+        for name in _made(item.outputs or {}) if prompt is not None else ():
+            found.setdefault(name, str(prompt))
+    return found
+
+
+def _prompt_of(candidate: Mapping[str, Any], prompts: Mapping[str, str]) -> str:
+    """The prompt of the item that made a candidate; "" where that is not known."""
+    return next((prompts[name] for name in _made(candidate) if name in prompts), "")
+
+
+def _made(item: Mapping[str, Any]) -> list[str]:
+    """What tells the job and the medium of an item from others."""
+    asset = item.get("asset") or {}
+    return [one for one in (item.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
 
 
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
