@@ -81,7 +81,8 @@ def _check_keys(
     arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector
 ) -> Collection[str]:
     """Reports arguments that the mode lacks, or does not have, and returns the latter."""
-    mode = arguments.get("mode") or "first"
+    # A null is `first` too; earlier versions let it have a question, and their runs go on.
+    mode = arguments.get("mode", "first")
     idle = idle_keys(mode) if mode in MODES else ()
     for key in idle:
         if key in arguments:
