@@ -124,7 +124,7 @@ def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None
     choice["earlier"] = [{"round": 0, "key": "studio", "sha256": old["sha256"], "text": None}]
     page = Page(contact_sheet(receipt, store))
     assert "round 2, with the note: warmer light" in page.text
-    assert "Round 1, refused with: warmer light" in page.text
+    assert "Round 1: none of these (warmer light)" in page.text
     assert '--answer "hero=none: what should be different"' in page.text
     assert "up to 2 times more" in page.text
     [note] = [one for tag, one in page.found if tag == "input"]
