@@ -115,6 +115,12 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
     assert html.index("data:image/png") < html.index("Step by step")
 
 
+def test_the_last_of_very_many_candidates_has_its_number(store: Store) -> None:
+    receipt = receipt_of(store)
+    hero_of(receipt)["choice"]["candidates"][1]["n"] = 1_200
+    assert "1200 neon" in Page(contact_sheet(receipt, store)).text
+
+
 def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None:
     receipt = receipt_of(store, round=1, notes=["warmer light"], rounds_left=2, note_room=80)
     old = store.put(b"old", "image", "image/png")

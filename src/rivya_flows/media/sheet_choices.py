@@ -153,4 +153,4 @@ def _texts(source: Mapping[str, Any], name: str) -> list[str]:
 
 def _number(source: Mapping[str, Any], name: str) -> int:
     value = source.get(name)
-    return value if isinstance(value, int) and 0 <= value < 1_000 else 0
+    return value if isinstance(value, int) and 0 <= value < 100_000 else 0
