@@ -55,7 +55,7 @@ class Choices:
             "waiting": question is not None,
             "deadline": iso(deadline.timestamp()) if deadline else None,
             "on_timeout": arguments.get("on_timeout") or "fail",
-            "then": at_deadline(question) if question else None,
+            "then": at_deadline(question) if question and item.phase is Phase.READY else None,
             "judge": _judge(judge),
             "judge_error": item.judge_error,
             "candidates": _candidates(arguments, item, picked),

@@ -143,22 +143,25 @@ def choices(receipt: Mapping[str, Any]) -> list[str]:
             lines.append(f"{name} waits for an answer: {question}")
             if said := round_note(choice["round"], choice["notes"]):
                 lines.append(f"  {one_line(said)}")
-            then = deadline_words(choice["then"], choice["count"])
-            if at := moment_of(choice["deadline"]):
-                lines.append(f"  open until {utc_minute(at)}; after that {then}")
+            at, then = moment_of(choice["deadline"]), choice["then"]
+            if at and then:
+                after = deadline_words(then, choice["count"])
+                lines.append(f"  open until {utc_minute(at)}; after that {after}")
+            elif at:
+                lines.append(f"  nobody answered by {utc_minute(at)}; an answer still counts")
         elif picked:
             asked = f" ({question})" if question else ""
             lines.append(one_line(f"{name}: {picked}, picked by {how_picked(choice)}{asked}"))
         if choice["judge_error"]:
             lines.append(f"  no scores: {one_line(choice['judge_error'])}")
         keys = [one["key"] for one in choice["candidates"]]
+        numbered = choice["waiting"] and are_numbered(keys)
         shown = choice["candidates"][:_MAX_CANDIDATES]
-        for one in (
-            shown if choice["waiting"] or choice["judge"] or choice["mode"] == "best" else ()
-        ):
+        compared = choice["waiting"] or choice["judge"] or choice["mode"] == "best"
+        for one in shown if compared else ():
             said = ", ".join(candidate_facts(one, choice["mode"]))
             reason = f": {one['reason']}" if one["reason"] else ""
-            number = f"{one['n']}  " if are_numbered(keys) and choice["waiting"] else ""
+            number = f"{one['n']}  " if numbered else ""
             lines.append(one_line(f"  {number}{one['key']}  {said}{reason}".rstrip()))
         if (more := len(choice["candidates"]) - len(shown)) > 0:
             lines.append(f"  and {more} more")

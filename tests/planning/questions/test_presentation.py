@@ -127,7 +127,7 @@ def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
     assert "**2 · b** · 1 credit · 8.5 of 10 · **proposed by the judge**\n" in shown
     assert "> whole and \\*lit\\*" in shown
     failed = page(replace(HERO, judge_error="it <answered> nonsense"))
-    assert "The judge proposes nothing: it &lt;answered&gt; nonsense" in failed
+    assert "no scores: it &lt;answered&gt; nonsense" in failed
 
 
 def test_a_later_round_says_which_and_what_was_noted() -> None:

@@ -17,8 +17,6 @@ from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
 
-FREE = Price(0, 0, "free")
-
 
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:
     """What is still to be paid for the judge of a pick whose candidates are known.
@@ -44,7 +42,7 @@ def written_judge_price(
     assert isinstance(with_, PickWith)
     mode = known_value(with_.mode, scope)
     if with_.judge is None or mode not in ("judge", "human", None):
-        return None, FREE
+        return None, Price(0, 0, "free")
     named = known_value(with_.judge.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:

@@ -125,7 +125,7 @@ def _parts(
     if limit := deadline_note(question):
         yield f"*{limit}*"
     if question.judge_error:
-        yield f"The judge proposes nothing: {text(question.judge_error)}"
+        yield f"no scores: {text(question.judge_error)}"
     same, tails = _split_shared([_prompt_of(one, prompts) for one in question.candidates])
     if same:
         yield text(same)
