@@ -10,6 +10,7 @@ import pytest
 
 from rivya_flows.ledger.choices import MAX_TEXT, Choices
 from rivya_flows.ledger.summary import choices
+from rivya_flows.planning.questions.open_questions import question_asked
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.planning.queue.state import State
@@ -57,6 +58,7 @@ def test_a_waiting_pick_has_its_question_and_numbered_candidates() -> None:
         (2, "neon", 1),
     ]
     assert (choice["picked"], choice["by"]) == ([], None)
+    assert (choice["on_timeout"], choice["then"]) == ("fail", "fail")
     check(receipt_of(run))
 
 
@@ -80,6 +82,9 @@ def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
     choice = hero(run.state)
     assert (choice["waiting"], choice["deadline"]) == (True, "2026-11-25T13:00:00.000Z")
     check(receipt_of(run))
+    assert "  nobody answered by 2026-11-25 13:00 UTC; an answer still counts" in choices(
+        receipt_of(run)
+    )
 
 
 def test_a_pick_without_candidates_has_no_choice() -> None:
@@ -117,7 +122,8 @@ def test_a_long_text_is_cut() -> None:
 
 
 def test_the_summary_of_a_waiting_pick_has_all_that_is_needed_to_answer() -> None:
-    run = past_its_deadline()
+    run = waiting()
+    run.feed(question_asked(run.state.asking[0], NOON))
     assert choices(receipt_of(run)) == [
         "hero waits for an answer: Which one for hero?",
         "  open until 2026-11-25 13:00 UTC; after that the pick fails",

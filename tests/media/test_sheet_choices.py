@@ -53,8 +53,8 @@ def receipt_of(
     choice: dict[str, Any] = {
         "mode": "human", "question": "Which still becomes the film?", "count": 1, "round": 0,
         "rounds_left": 0, "note_room": 0, "notes": [], "picked": [], "by": None, "waiting": True,
-        "deadline": None, "on_timeout": "fail", "on_none": "fail", "judge": None,
-        "judge_error": None, "candidates": candidates, "earlier": [],
+        "deadline": None, "on_timeout": "fail", "then": "fail", "judge": None, "judge_error": None,
+        "candidates": candidates, "earlier": [],
     }  # fmt: skip
     hero = {"key": "", "status": "suspended", "assets": [], "choice": choice | facts}
     return {
@@ -93,7 +93,7 @@ def decided(receipt: dict[str, Any]) -> dict[str, Any]:
 def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: Store) -> None:
     judge = {"model": "gemini-2-5-flash-chat", "least": 6, "criteria": ["it is whole", "sharp"]}
     receipt = judged(
-        receipt_of(store, deadline="2026-11-27T12:00:00.000Z", on_timeout="judge", judge=judge)
+        receipt_of(store, deadline="2026-11-27T12:00:00.000Z", then="judge", judge=judge)
     )
     html = contact_sheet(receipt, store)
     page = Page(html)
@@ -116,7 +116,7 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
 
 
 def test_fields_of_a_text_and_several_at_the_deadline_are_in_words(store: Store) -> None:
-    receipt = receipt_of(store, count=2, deadline="2026-11-27T12:00:00.000Z", on_timeout="first")
+    receipt = receipt_of(store, count=2, deadline="2026-11-27T12:00:00.000Z", then="first")
     first, _ = hero_of(receipt)["choice"]["candidates"]
     first |= {"sha256": None, "text": '{"slogan":"Light, quietly","score":7}'}
     page = Page(contact_sheet(receipt, store))
@@ -130,6 +130,12 @@ def test_the_least_of_a_judge_is_a_whole_number_where_it_can_be(store: Store) ->
     assert "Judge m, at least 6 " in page.text
 
 
+def test_the_last_of_very_many_candidates_has_its_number(store: Store) -> None:
+    receipt = receipt_of(store)
+    hero_of(receipt)["choice"]["candidates"][1]["n"] = 1_200
+    assert "1200 neon" in Page(contact_sheet(receipt, store)).text
+
+
 def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None:
     receipt = receipt_of(store, round=1, notes=["warmer light"], rounds_left=2, note_room=80)
     old = store.put(b"old", "image", "image/png")
@@ -139,7 +145,7 @@ def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None
     choice["earlier"] = [{"round": 0, "key": "studio", "sha256": old["sha256"], "text": None}]
     page = Page(contact_sheet(receipt, store))
     assert "round 2, with the note: warmer light" in page.text
-    assert "Round 1, refused with: warmer light" in page.text
+    assert "Round 1: none of these (warmer light)" in page.text
     assert '--answer "hero=none: what should be different"' in page.text
     assert "up to 2 times more" in page.text
     [note] = [one for tag, one in page.found if tag == "input"]

@@ -199,7 +199,7 @@ class Rehearsal:
     def feed(self, event: Event) -> None:
         """Writes an event and starts what the queue asks for."""
         self.journal.append(event)
-        self.state, actions = step(self.state, event)
+        self.state, actions = self.step(event)
         self.most = max(self.most, self.state.spent)
         for action in actions:
             if isinstance(action, EndRun):
@@ -209,6 +209,10 @@ class Rehearsal:
                 self.asked.append(action)
             else:
                 self._open.append(self._carry_out(action))
+
+    def step(self, event: Event) -> tuple[State, tuple[Action, ...]]:
+        """What the queue makes of an event."""
+        return step(self.state, event)
 
     def advance(self, chosen: int) -> bool:
         """Advances one open action by one event; False when none is open."""

@@ -8,7 +8,7 @@ from typing import Any
 from rivya_flows.ledger.rows import iso
 from rivya_flows.planning.names import canonical, label
 from rivya_flows.planning.picking import available, is_available
-from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.open_questions import answerable, at_deadline
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import proposal
 from rivya_flows.planning.queue.state import State
@@ -55,7 +55,7 @@ class Choices:
             "waiting": question is not None,
             "deadline": iso(deadline.timestamp()) if deadline else None,
             "on_timeout": arguments.get("on_timeout") or "fail",
-            "on_none": arguments.get("on_none") or "fail",
+            "then": at_deadline(question) if question and item.phase is Phase.READY else None,
             "judge": _judge(judge),
             "judge_error": item.judge_error,
             "candidates": _candidates(arguments, item, picked),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.names import listed
+from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.questions.choice_phrases import (
+    answering_command,
     are_numbered,
-    at_deadline,
+    blank_answer,
+    deadline_words,
     how_picked,
     moment_of,
     round_note,
@@ -104,7 +105,7 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
                 continue
             if _is_round(step) and item["status"] == "skipped":
                 continue
-            name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
+            name = label(step["id"], item["key"])
             lines.append(f"{name} {item['status']}: {item['reason']}")
     agreement = receipt.get("agreement") or {"differences": []}
     # Uncertain purchases are listed with their items above.
@@ -140,30 +141,35 @@ def choices(receipt: Mapping[str, Any]) -> list[str]:
         question, picked = one_line(choice["question"] or ""), listed(choice["picked"])
         if choice["waiting"]:
             lines.append(f"{name} waits for an answer: {question}")
+            if said := round_note(choice["round"], choice["notes"]):
+                lines.append(f"  {one_line(said)}")
+            at, then = moment_of(choice["deadline"]), choice["then"]
+            if at and then:
+                after = deadline_words(then, choice["count"])
+                lines.append(f"  open until {utc_minute(at)}; after that {after}")
+            elif at:
+                lines.append(f"  nobody answered by {utc_minute(at)}; an answer still counts")
         else:
             how = f"{picked}, picked by {how_picked(choice)}" if picked else "nothing is picked"
             lines.append(one_line(f"{name}: {how}" + (f" ({question})" if question else "")))
-        if said := round_note(choice["round"], choice["notes"]):
-            lines.append(f"  {one_line(said)}")
-        if choice["waiting"] and (at := moment_of(choice["deadline"])):
-            lines.append(f"  open until {utc_minute(at)}; after that {at_deadline(choice)}")
+            if said := round_note(choice["round"], choice["notes"]):
+                lines.append(f"  {one_line(said)}")
         if choice["judge_error"]:
             lines.append(f"  no scores: {one_line(choice['judge_error'])}")
-        numbered = are_numbered([one["key"] for one in choice["candidates"]])
+        keys = [one["key"] for one in choice["candidates"]]
+        numbered = choice["waiting"] and are_numbered(keys)
         shown = choice["candidates"][:_MAX_CANDIDATES]
-        for one in (
-            shown if choice["waiting"] or choice["judge"] or choice["mode"] == "best" else ()
-        ):
+        compared = choice["waiting"] or choice["judge"] or choice["mode"] == "best"
+        for one in shown if compared else ():
             said = ", ".join(candidate_facts(one, choice["mode"]))
             reason = f": {one['reason']}" if one["reason"] else ""
-            number = f"{one['n']}  " if numbered and choice["waiting"] else ""
+            number = f"{one['n']}  " if numbered else ""
             lines.append(one_line(f"  {number}{one['key']}  {said}{reason}".rstrip()))
         if (more := len(choice["candidates"]) - len(shown)) > 0:
             lines.append(f"  and {more} more")
         if choice["waiting"]:
-            blank = ",".join(["NUMBER" if numbered else "KEY"] * choice["count"])
-            answer = f"{shlex.quote(name)}={blank}"
-            lines.append(f"  rivya-flows resume {receipt['run_id']} --answer {answer}")
+            answers = {name: blank_answer(keys, choice["count"])}
+            lines.append(f"  {answering_command(receipt['run_id'], answers)}")
     return lines
 
 
@@ -172,7 +178,7 @@ def chosen(receipt: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
     for step in receipt["steps"]:
         for item in step["items"]:
             if choice := item.get("choice"):
-                yield f"{step['id']}[{item['key']}]" if item["key"] else step["id"], choice
+                yield label(step["id"], item["key"]), choice
 
 
 def candidate_facts(candidate: Mapping[str, Any], mode: str) -> list[str]:

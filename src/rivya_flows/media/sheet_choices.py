@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,8 +9,10 @@ from rivya_flows.media.embedding import Embedder
 from rivya_flows.media.receipt_values import map_in, maps_in, text_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.choice_phrases import (
+    answering_command,
     are_numbered,
-    at_deadline,
+    blank_answer,
+    deadline_words,
     how_picked,
     moment_of,
     readable,
@@ -39,9 +40,12 @@ def questions_of(receipt: Mapping[str, Any], embedder: Embedder) -> list[dict[st
 
 def command_of(receipt: Mapping[str, Any], questions: list[dict[str, Any]]) -> dict[str, str]:
     """The command that answers: its beginning, and the whole with ``STEP=NUMBER`` for each question."""
-    begin = f"rivya-flows resume {shlex.quote(str(receipt.get('run_id')))}"
-    answers = [f"--answer {shlex.quote(one['name'])}={one['placeholder']}" for one in questions]
-    return {"begin": begin, "whole": " ".join([begin, *answers])}
+    run_id = receipt.get("run_id")
+    answers = {one["name"]: one["placeholder"] for one in questions}
+    return {
+        "begin": answering_command(run_id, {}),
+        "whole": answering_command(run_id, answers),
+    }
 
 
 def decision_of(name: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -82,7 +86,8 @@ def _question(
     choice = map_in(item, "choice")
     offered, judge = maps_in(choice, "candidates"), map_in(choice, "judge")
     count, deadline = _number(choice, "count") or 1, moment_of(choice.get("deadline"))
-    numbered = are_numbered([str(one.get("key")) for one in offered])
+    keys = [str(one.get("key")) for one in offered]
+    numbered = are_numbered(keys)
     candidates = [
         {
             **_candidate(one),
@@ -95,14 +100,14 @@ def _question(
     return {
         "anchor": anchor,
         "name": name,
-        "placeholder": ",".join(["NUMBER" if numbered else "KEY"] * min(count, len(offered) or 1)),
+        "placeholder": blank_answer(keys, min(count, len(offered) or 1)),
         "numbered": numbered,
         "text": text_of(choice.get("question")),
         "count": count,
         "round": round_note(_number(choice, "round"), _texts(choice, "notes")),
         "deadline": deadline.isoformat() if deadline else "",
         "until": utc_minute(deadline) if deadline else "",
-        "then": at_deadline(choice),
+        "then": deadline_words(choice.get("then"), count),
         "late": item.get("status") == "failed",
         "judge": text_of(judge.get("model")),
         "criteria": _texts(judge, "criteria"),
@@ -150,4 +155,4 @@ def _texts(source: Mapping[str, Any], name: str) -> list[str]:
 
 def _number(source: Mapping[str, Any], name: str) -> int:
     value = source.get(name)
-    return value if isinstance(value, int) and 0 <= value < 1_000 else 0
+    return value if isinstance(value, int) and 0 <= value < 100_000 else 0

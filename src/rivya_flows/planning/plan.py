@@ -10,7 +10,7 @@ from typing import Any
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.language.expressions.resolve import whole_reference
+from rivya_flows.language.expressions.resolve import items_named
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import PickWith, Step, Workflow
@@ -72,10 +72,8 @@ class PlannedStep:
 
 def items_step(planned: PlannedStep, value: Any) -> str | None:
     """The step whose items a value of a step is, ``${{ steps.NAME.items }}``; None for any other."""
-    reference = whole_reference(value)
-    if reference is None or reference.namespace != "steps" or reference.path[1:] != ("items",):
-        return None
-    return inlined_name(planned.space, reference.path[0])
+    name = items_named(value)
+    return None if name is None else inlined_name(planned.space, name)
 
 
 def candidates_step(planned: PlannedStep) -> str | None:

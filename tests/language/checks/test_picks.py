@@ -42,6 +42,7 @@ steps:
       expect: {score: number, parts: [{name: string, whole: boolean}]}
 """
 PICKS_THAT_FIT = [
+    "mode: null, question: Which?",
     "count: 4",
     "mode: best, by: '${{ item.weight }}', order: min",
     "mode: best, by: '${{ steps.gates.by[item.key].json.score }}', count: 2",

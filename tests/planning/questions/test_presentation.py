@@ -11,7 +11,6 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from markdown_it import MarkdownIt
 
-from rivya_flows.planning.questions.choice_phrases import at_deadline
 from rivya_flows.planning.questions.open_questions import Choice, given as entry_of
 from rivya_flows.planning.questions.presentation import (
     answer_line,
@@ -95,17 +94,14 @@ def test_a_deadline_is_told_with_what_follows() -> None:
     assert deadline_note(replace(due, on_timeout="first")).endswith(
         "after that the first one is taken."
     )
-
-
-def test_a_deadline_that_buys_again_says_so() -> None:
-    judged = replace(HERO, deadline=NOON, on_timeout="judge", on_none="regenerate", rounds_left=1)
-    assert deadline_note(judged).endswith("after that the candidates are bought again.")
-    for other in ({"rounds_left": 0}, {"judge_error": "it rambled"}, {"on_none": "fail"}):
-        assert deadline_note(replace(judged, **other)).endswith("after that the pick fails.")
-    told = {"on_timeout": "judge", "on_none": "regenerate", "candidates": []}
-    assert at_deadline({**told, "rounds_left": 1}) == "the candidates are bought again"
-    for other in ({"rounds_left": 0}, {"rounds_left": 1, "judge_error": "it rambled"}):
-        assert at_deadline(told | other) == "the pick fails"
+    judged = replace(due, on_timeout="judge")
+    assert deadline_note(judged).endswith("after that the pick fails.")
+    assert deadline_note(replace(judged, proposal=("neon",))).endswith(
+        "after that what the judge proposes is taken."
+    )
+    again = replace(judged, on_none="regenerate", rounds_left=1)
+    assert deadline_note(again).endswith("after that the candidates are bought again.")
+    assert deadline_note(replace(again, judge_error="nonsense")).endswith("the pick fails.")
 
 
 def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() -> None:
@@ -133,7 +129,7 @@ def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
     assert "**2 · b** · 1 credit · 8.5 of 10 · **proposed by the judge**\n" in shown
     assert "> whole and \\*lit\\*" in shown
     failed = page(replace(HERO, judge_error="it <answered> nonsense"))
-    assert "The judge proposes nothing: it &lt;answered&gt; nonsense" in failed
+    assert "no scores: it &lt;answered&gt; nonsense" in failed
 
 
 def test_a_later_round_says_which_and_what_was_noted() -> None:

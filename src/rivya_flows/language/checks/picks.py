@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import ANY, TEXT, Scope, Shape, joined, map_of
-from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.resolve import is_computed, items_named
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
@@ -36,9 +35,6 @@ MODES_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("none", "timeout", "on_timeout", "sign"), ("human",)),
 }
 """The modes in which an argument has an effect; the others have one in all."""
-
-ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
-"""Pattern of a `from` whose step can be bought again."""
 
 _JUDGE = "`judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`"
 _NEEDED = {
@@ -85,7 +81,8 @@ def _check_keys(
     arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector
 ) -> Collection[str]:
     """Reports arguments that the mode lacks, or does not have, and returns the latter."""
-    mode = arguments.get("mode") or "first"
+    # A null is `first` too; earlier versions let it have a question, and their runs go on.
+    mode = arguments.get("mode", "first")
     idle = idle_keys(mode) if mode in MODES else ()
     for key in idle:
         if key in arguments:
@@ -170,9 +167,7 @@ def _not_again(
 ) -> Iterator[Diagnostic]:
     """Why the candidates of a pick cannot be bought again."""
     key = "none" if arguments.get("none") is not None else "on_none"
-    written, source = arguments.get("from"), None
-    if isinstance(written, str) and (found := re.match(ITEMS, written)):
-        source = steps.get(found[1])
+    source = steps.get(items_named(arguments.get("from")))
     loop = next((loop for loop in LOOPS if step.get(loop) is not None), None)
     again = f"{key!r} buys the candidates again"
     if loop is not None:

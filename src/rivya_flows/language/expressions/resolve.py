@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,8 +21,11 @@ from rivya_flows.language.expressions.values import (
 )
 
 __all__ = ["ExpressionError", "Reference", "UsesNull", "as_reference", "condition", "evaluate",
-           "expressions_in", "is_computed", "references", "tree_references",
+           "expressions_in", "is_computed", "items_named", "references", "tree_references",
            "whole_reference"]  # fmt: skip
+
+ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
+"""Pattern of all items of a step, as an editor checks it too."""
 
 
 @dataclass(frozen=True, order=True)
@@ -131,6 +135,12 @@ def whole_reference(value: Any) -> Reference | None:
             return None
         node = node.node
     return as_reference(parts.expressions[0].tree) if parts.whole else None
+
+
+def items_named(value: Any) -> str | None:
+    """The step in ``${{ steps.NAME.items }}``; None for any other value, however it is computed."""
+    found = re.match(ITEMS, value) if isinstance(value, str) else None
+    return found[1] if found else None
 
 
 def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:

@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language import step_functions
-from rivya_flows.language.checks.picks import ITEMS, idle_keys
+from rivya_flows.language.checks.picks import idle_keys
 from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, EFFORTS, IDLE, MODES
 from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
 from rivya_flows.language.cut_terms import FORMATS, Extra
+from rivya_flows.language.expressions.resolve import ITEMS
 from rivya_flows.language.expressions.scope import RESERVED
 from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
 from rivya_flows.language.includes import NEEDLESS

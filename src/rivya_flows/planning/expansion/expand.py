@@ -14,6 +14,7 @@ from rivya_flows.language.expressions.resolve import (
     UsesNull,
     condition,
     evaluate,
+    items_named,
     references,
 )
 from rivya_flows.language.includes import inlined_name
@@ -110,9 +111,7 @@ def _plan_step(
         elif not _holds(place, guard, known):
             whose = "its condition" if guard is step else f"the condition of {guard.id}"
             skipped = f"{whose} is false for these inputs"
-    itemwise = _itemwise(space, step)
-    if itemwise is not None and not planned[itemwise].step.fans_out:
-        itemwise = None  # what a pick chose is a list of its outputs
+    itemwise = _items_of(space, step.foreach)
     items: tuple[PlannedItem, ...] | None
     if not step.fans_out:
         items = (PlannedItem("", {}),)
@@ -218,27 +217,14 @@ def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | Non
     return tuple(PlannedItem(item.key, {}) for item in source.items)
 
 
-def _itemwise(space: Space, step: Step) -> str | None:
-    """The step whose items a `foreach` follows; else None."""
-    return _items_of(space, step.foreach)
-
-
 def _items_of(space: Space, value: Any) -> str | None:
-    """The step with a fan-out in a value of the form ``${{ steps.NAME.items }}``; else None.
+    """The step with a fan-out whose items a value is; None for any other.
 
     A pick has `items` too, which are no items of its own.
     """
-    if not isinstance(value, str):
-        return None
-    written = value.strip()
-    if not (written.startswith("${{") and written.endswith("}}")):
-        return None
-    inner = written[3:-2].strip()
-    parts = inner.split(".")
-    source = space.workflow.all_steps.get(parts[1]) if len(parts) == 3 else None
-    if parts[0] == "steps" and parts[2:] == ["items"] and source is not None and source.fans_out:
-        return inlined_name(space.id, parts[1])
-    return None
+    name = items_named(value)
+    source = None if name is None else space.workflow.all_steps.get(name)
+    return inlined_name(space.id, source.id) if source is not None and source.fans_out else None
 
 
 def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rivya_flows.language.expressions.resolve import (
     tree_references,
 )
 from rivya_flows.language.expressions.templates import template
-from rivya_flows.language.expressions.values import Later, as_text
+from rivya_flows.language.expressions.values import ExpressionError, Later, UsesNull, as_text
 
 Scope = Mapping[str, Any]
 
@@ -43,6 +43,14 @@ def known_part(value: Any, scope: Scope) -> Any:
         elif next(certain):
             least += len(as_text(result(part.tree, scope)))
     return Later(least)
+
+
+def known_value(value: Any, scope: Scope) -> Any:
+    """The value, if all that it needs is in the scope; else None."""
+    try:
+        return evaluate(value, scope)
+    except (ExpressionError, UsesNull):
+        return None
 
 
 def _is_known(reference: Reference, scope: Scope) -> bool:

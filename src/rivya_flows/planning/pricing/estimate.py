@@ -15,7 +15,6 @@ from rivya_flows.language.brand import with_words
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,
-    evaluate,
     is_computed,
 )
 from rivya_flows.language.expressions.values import Later
@@ -23,6 +22,7 @@ from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest, alternatives_of
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
+from rivya_flows.planning.expansion.partial_evaluation import known_value
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, Variables, items_step
@@ -384,13 +384,13 @@ def _written_price(
     scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
     if isinstance(with_, PickWith):
         return written_judge_price(state, planned, scope)
-    named = _known(with_.model, scope)
+    named = known_value(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         return None, Price(0, None, "the model is known during the run")
     if isinstance(with_, ChatWith):
         return model.id, price(model, {}, None)
-    params, prompt = _known_params(with_.params, scope), _known(with_.prompt, scope)
+    params, prompt = _known_params(with_.params, scope), known_value(with_.prompt, scope)
     if isinstance(prompt, str):
         words = state.plan.house_of(planned).words_for(model, with_.brand)
         prompt = with_words(prompt, words)
@@ -419,14 +419,7 @@ def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
     One that bears no price then leaves the price as it is.
     """
     if not isinstance(written, Mapping):
-        return _known(written, scope)
-    found = {key: _known(value, scope) for key, value in written.items()}
+        return known_value(written, scope)
+    found = {key: known_value(value, scope) for key, value in written.items()}
     later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
     return {**found, **dict.fromkeys(later, Later())}
-
-
-def _known(value: Any, scope: Mapping[str, Any]) -> Any:
-    try:
-        return evaluate(value, scope)
-    except (ExpressionError, UsesNull):
-        return None

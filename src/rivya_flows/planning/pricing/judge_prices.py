@@ -9,15 +9,13 @@ from math import ceil
 from typing import Any
 
 from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.workflow import PickWith
 from rivya_flows.planning.expansion.judge_messages import CANDIDATES
+from rivya_flows.planning.expansion.partial_evaluation import known_value
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
-
-FREE = Price(0, 0, "free")
 
 
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:
@@ -42,10 +40,10 @@ def written_judge_price(
     """The model of the judge of a pick and its price, by the spec alone."""
     with_ = planned.step.with_
     assert isinstance(with_, PickWith)
-    mode = _known(with_.mode, scope)
+    mode = known_value(with_.mode, scope)
     if with_.judge is None or mode not in ("judge", "human", None):
-        return None, FREE
-    named = _known(with_.judge.model, scope)
+        return None, Price(0, 0, "free")
+    named = known_value(with_.judge.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         return None, Price(0, None, "the model is known during the run")
@@ -74,10 +72,3 @@ def _candidates(state: State, planned: PlannedStep) -> tuple[int, int | None]:
         return len(with_.from_), len(with_.from_)
     name = candidates_step(planned)
     return (0, None) if name is None else item_range(state, name)
-
-
-def _known(value: Any, scope: Mapping[str, Any]) -> Any:
-    try:
-        return evaluate(value, scope)
-    except (ExpressionError, UsesNull):
-        return None

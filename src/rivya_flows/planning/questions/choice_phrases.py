@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +17,6 @@ CHANNELS = {
     "python": "from Python",
 }
 """The ways in which people answer, as words."""
-
-AT_DEADLINE = {
-    "first": "the first one is taken",
-    "judge": "what the judge proposes is taken",
-    "regenerate": "the candidates are bought again",
-    "fail": "the pick fails",
-}
-"""What a deadline does, by `on_timeout`; of a judge that proposes nothing by `on_none`."""
 
 
 def how_picked(choice: Mapping[str, Any]) -> str:
@@ -47,19 +40,13 @@ def how_picked(choice: Mapping[str, Any]) -> str:
     return {"first": "the first one", "best": "the best value"}.get(str(mode), "")
 
 
-def at_deadline(choice: Mapping[str, Any]) -> str:
-    """What happens at the deadline, as half a sentence."""
-    then, offered = str(choice.get("on_timeout")), choice.get("candidates")
-    listed = offered if isinstance(offered, list | tuple) else ()
-    if then == "judge" and not any(
-        isinstance(one, Mapping) and one.get("proposed") for one in listed
-    ):
-        again = choice.get("rounds_left") and not choice.get("judge_error")
-        then = str(choice.get("on_none")) if again else "fail"
-    count = choice.get("count")
-    if then == "first" and isinstance(count, int) and count > 1:
-        return f"the first {count} are taken"
-    return AT_DEADLINE.get(then, AT_DEADLINE["fail"])
+def deadline_words(then: object, count: int) -> str:
+    """What a deadline does, an `AtDeadline`, as half a sentence."""
+    if then == "first":
+        return "the first one is taken" if count == 1 else f"the first {count} are taken"
+    if then == "judge":
+        return "what the judge proposes is taken"
+    return "the candidates are bought again" if then == "regenerate" else "the pick fails"
 
 
 def readable(written: str) -> str:
@@ -101,6 +88,17 @@ def are_numbered(keys: Sequence[str]) -> bool:
     """
     numbers = {str(number): key for number, key in enumerate(keys, 1)}
     return all(numbers.get(key, key) == key for key in keys)
+
+
+def blank_answer(keys: Sequence[str], count: int) -> str:
+    """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
+    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * count)
+
+
+def answering_command(run_id: object, answers: Mapping[str, str]) -> str:
+    """The command that answers questions, by their names."""
+    options = [f"--answer {shlex.quote(name)}={answer}" for name, answer in answers.items()]
+    return " ".join([f"rivya-flows resume {shlex.quote(str(run_id))}", *options])
 
 
 def moment_of(value: Any) -> datetime | None:

@@ -83,26 +83,36 @@ def is_due(question: Question, at: datetime) -> bool:
     return question.deadline is not None and question.deadline <= at
 
 
+AtDeadline = Literal["first", "judge", "regenerate", "fail"]
+"""What a deadline does: it takes the first candidates or what the judge proposes, has them bought
+again, or fails the pick."""
+
+
+def at_deadline(question: Question) -> AtDeadline:
+    """What the deadline of a pick does as things stand."""
+    if question.on_timeout == "first" and question.choices:
+        return "first"
+    if question.on_timeout == "judge":
+        if question.proposal:
+            return "judge"
+        again = question.on_none == "regenerate" and question.rounds_left
+        if again and question.judge_error is None:
+            return "regenerate"
+    return "fail"
+
+
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
-    then = what_deadline_does(question)
-    picked = {"first": question.choices[: question.count], "judge": question.proposal}
-    choice = Choice(picked.get(then, ()), channel="deadline")
-    if choice.picked or then == "regenerate":
+    then = at_deadline(question)
+    if then != "fail":
+        picked = {"first": question.choices[: question.count], "judge": question.proposal}
+        choice = Choice(picked.get(then, ()), channel="deadline")
         return given(question, choice, question.deadline)
     message = "nobody answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
     if question.on_timeout == "judge":
         message += f", and {question.judge_error or question.shortfall}"
     return ItemFailed(step=question.step, key=question.key, code=UNANSWERED, message=message)
-
-
-def what_deadline_does(question: Question) -> Literal["first", "judge", "regenerate", "fail"]:
-    """Whose choice a deadline takes, or that it buys other candidates, or fails the pick."""
-    if question.on_timeout != "judge" or question.proposal:
-        return question.on_timeout
-    regenerates = question.rounds_left and question.judge_error is None
-    return question.on_none if regenerates else "fail"
 
 
 def first_deadline(questions: Sequence[Question]) -> datetime | None:
@@ -324,7 +334,7 @@ def read_form(
         name, question = _name(step, key), asked.get((step, key, number))
         known = state.answers.get(label(step, key))
         if known is not None:
-            if tuple(map(writable, _picked(known))) != choice.picked:
+            if tuple(map(writable, known.chosen)) != choice.picked:
                 problems.append(f"{name} is already answered with {_told(known)!r}")
         elif question is None:
             problems.append(f"{name} is no longer asked; {str(choice)!r} changes nothing")
@@ -411,17 +421,13 @@ def _is_same(known: AnswerGiven, answer: str | Choice, state: State) -> bool:
     if not isinstance(answer, str) or item is None or item.request is None:
         return False
     try:
-        return read_choice(_pick(state, known.step, item), answer).picked == _picked(known)
+        return read_choice(_pick(state, known.step, item), answer).picked == known.chosen
     except UsageError:
         return False
 
 
-def _picked(answer: AnswerGiven) -> tuple[str, ...]:
-    return answer.picked or (answer.answer,)
-
-
 def _told(answer: AnswerGiven) -> str:
-    return ", ".join(_picked(answer))
+    return ", ".join(answer.chosen)
 
 
 def _name(step: str, key: str) -> str:

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import itertools
 import re
-import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
 from rivya_flows.planning.names import canonical, digest, listed
 from rivya_flows.planning.questions.choice_phrases import (
-    AT_DEADLINE,
     CHANNELS,
+    answering_command,
     are_numbered,
+    blank_answer,
+    deadline_words,
     readable,
     round_note,
 )
 from rivya_flows.planning.questions.open_questions import (
+    at_deadline,
     choices_of,
     name_of,
     utc_minute,
-    what_deadline_does,
     writable,
 )
 from rivya_flows.planning.queue.actions import Question
@@ -52,12 +53,8 @@ def deadline_note(question: Question) -> str:
     """The deadline and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    first = (
-        "the first one is taken" if question.count == 1 else f"the first {question.count} are taken"
-    )
-    then = what_deadline_does(question)
-    words = first if then == "first" else AT_DEADLINE[then]
-    return f"Open until {utc_minute(question.deadline)}; after that {words}."
+    then = deadline_words(at_deadline(question), question.count)
+    return f"Open until {utc_minute(question.deadline)}; after that {then}."
 
 
 def how_to_answer(question: Question, *, form: bool = False) -> str:
@@ -74,7 +71,7 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
 
 def answer_line(answer: AnswerGiven) -> str:
     """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
-    told = listed(answer.picked) or answer.answer
+    told = listed(answer.chosen)
     if answer.none:
         told = "none of these" + (f" ({answer.note})" if answer.note else "")
     if answer.by.channel == "deadline":
@@ -113,18 +110,26 @@ def questions_page(
         address: The URL of an asset.
         small: The URL of a small picture of it.
     """
-    return "\n\n".join("\n\n".join(_parts(state, one, address, small)) for one in questions)
+    prompts = _prompts(state)
+    parts = (_parts(state, one, prompts, address, small) for one in questions)
+    return "\n\n".join(itertools.chain.from_iterable(parts))
 
 
-def _parts(state: State, question: Question, address: Address, small: Address) -> Iterator[str]:
+def _parts(
+    state: State,
+    question: Question,
+    prompts: Mapping[str, str],
+    address: Address,
+    small: Address,
+) -> Iterator[str]:
     yield f"### {text(title(question))}"
     if question.round:
         yield f"**{text(round_note(question.round, _notes(state, question)))}**"
     if limit := deadline_note(question):
         yield f"*{limit}*"
     if question.judge_error:
-        yield f"The judge proposes nothing: {text(question.judge_error)}"
-    same, tails = _split_shared([_prompt(state, one) for one in question.candidates])
+        yield f"no scores: {text(question.judge_error)}"
+    same, tails = _split_shared([_prompt_of(one, prompts) for one in question.candidates])
     if same:
         yield text(same)
     numbered = are_numbered(question.choices)
@@ -143,9 +148,9 @@ def _parts(state: State, question: Question, address: Address, small: Address) -
 
 def command(run_id: str, question: Question) -> str:
     """The command that answers a question, with ``NUMBER`` or ``KEY`` for the candidate."""
-    blank = "NUMBER" if are_numbered(question.choices) else "KEY"
-    answer = "yes" if question.step == BUDGET else ",".join([blank] * question.count)
-    return f"rivya-flows resume {run_id} --answer {shlex.quote(name_of(question))}={answer}"
+    blank = blank_answer(question.choices, question.count)
+    answer = "yes" if question.step == BUDGET else blank
+    return answering_command(run_id, {name_of(question): answer})
 
 
 def _heading(question: Question, number: int | None, key: str, candidate: Mapping[str, Any]) -> str:
@@ -200,17 +205,25 @@ def _price(candidate: Mapping[str, Any]) -> str:
     return "1 credit" if credits == 1 else f"{credits} credits"
 
 
-def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
-    """The prompt of the item that made a candidate; "" where that is not known."""
-    task_id, sha256 = candidate.get("task_id"), (candidate.get("asset") or {}).get("sha256")
+def _prompts(state: State) -> dict[str, str]:
+    """The prompts of what was made so far, by task id and by SHA-256 of the medium."""
+    found: dict[str, str] = {}
     for _, item in state.each():
-        made = item.outputs or {}
-        same = task_id and made.get("task_id") == task_id
-        if same or (sha256 and (made.get("asset") or {}).get("sha256") == sha256):
-            prompt = item.request.arguments.get("prompt") if item.request else None
-            if prompt is not None:
-                return str(prompt)
-    return ""
+        prompt = item.request.arguments.get("prompt") if item.request else None
+        for name in _made(item.outputs or {}) if prompt is not None else ():
+            found.setdefault(name, str(prompt))
+    return found
+
+
+def _prompt_of(candidate: Mapping[str, Any], prompts: Mapping[str, str]) -> str:
+    """The prompt of the item that made a candidate; "" where that is not known."""
+    return next((prompts[name] for name in _made(candidate) if name in prompts), "")
+
+
+def _made(item: Mapping[str, Any]) -> list[str]:
+    """What tells the job and the medium of an item from others."""
+    asset = item.get("asset") or {}
+    return [one for one in (item.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
 
 
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:

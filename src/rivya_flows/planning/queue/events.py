@@ -332,6 +332,11 @@ class AnswerGiven(OfItem):
     round: int = 0
     by: AnsweredBy
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """`picked`, of early journals and budget questions too; empty if none was picked."""
+        return self.picked or (() if self.none else (self.answer,))
+
     @field_validator("by", mode="before")
     @classmethod
     def _of_early_versions(cls, value: Any) -> Any:

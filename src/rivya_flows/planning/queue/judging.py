@@ -149,11 +149,8 @@ def _keys(request: ItemRequest) -> list[str]:
 
 
 def _asks_person(item: ItemState) -> bool:
-    return (
-        is_judged(item)
-        and item.request is not None
-        and item.request.arguments.get("mode") == "human"
-    )
+    request = item.request if is_judged(item) else None
+    return request is not None and request.arguments.get("mode") == "human"
 
 
 def _unusable(state: State, item: ItemState, reason: str) -> ItemState:

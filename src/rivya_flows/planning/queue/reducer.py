@@ -188,7 +188,7 @@ def _answer(state: State, event: AnswerGiven) -> State:
         item = replace(state.item(event.step, event.key), answered_by=event.by)
         if event.none:
             return state.with_item(event.step, next_round(item, event.note))
-        item = replace(item, picked=event.picked or (event.answer,))
+        item = replace(item, picked=event.chosen)
         state = state.with_item(event.step, item)
     state = replace(state, answers={**state.answers, label(event.step, event.key): event})
     if event.step != BUDGET:

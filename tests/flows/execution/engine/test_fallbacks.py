@@ -162,8 +162,8 @@ def test_stopping_anywhere_buys_each_alternative_once(studio: Studio, sandbox: S
             receipt = studio.receipt(run_id)
             assert receipt["status"] == "completed", bomb
             assert [rows(receipt)] == expected, bomb
-            names = Counter(job["client_request_id"] for job in jobs(studio, sandbox))
-            assert set(names.values()) == {1}
+        names = Counter(job["client_request_id"] for job in jobs(studio, sandbox))
+        assert set(names.values()) == {1}
         runs = ["run-smooth", *(f"run-{number}" for number in range(len(bombs)))]
         assert accounts_agree(studio, sandbox.data, *runs) == 12 * len(runs)
 
