@@ -21,7 +21,6 @@ from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
 
-
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
 
 
