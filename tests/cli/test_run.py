@@ -10,6 +10,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,6 +139,31 @@ def test_unanswered_pick_suspends_and_an_answer_goes_on(
     assert said.document["status"] == "completed"
     assert said.document["credits"]["spent"] == 7
     assert bought(service) == {"z-image": 2, "nano-banana-2": 1}
+
+
+def test_a_late_answer_counts_after_the_run_has_completed_without_it(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    stills, _, _ = PICTURES.partition("  hero:")
+    spec = f"""{stills}
+  heroes:
+    uses: pick
+    foreach: [x, y]
+    allow_failures: 1
+    with: {{from: "${{{{ steps.stills.items }}}}", mode: human, timeout: 1s, on_timeout: fail}}
+  large:
+    uses: generate
+    foreach: ${{{{ steps.heroes.items }}}}
+    with: {{model: nano-banana-2, prompt: Larger, references: ["${{{{ item.asset }}}}"]}}
+"""
+    run_id = call("run", written(tmp_path, spec), "--json").document["run_id"]
+    time.sleep(1)  # the deadline passes
+    said = call("resume", run_id, "--answer", "heroes[x]=neon", "--json")
+    assert (said.document["status"], said.document["credits"]["spent"]) == ("completed", 7)
+    said = call("resume", run_id, "--answer", "heroes[y]=studio", "--json")
+    assert (said.document["status"], said.document["credits"]["spent"]) == ("completed", 12)
+    assert bought(service) == {"z-image": 2, "nano-banana-2": 2}
+    assert "already completed" in call("resume", run_id, "--answer", "heroes[y]=studio").err
 
 
 def test_question_about_the_budget_exits_3_and_can_be_answered(

@@ -337,3 +337,13 @@ def test_where_no_note_is_taken_none_is_asked_for(store: Store) -> None:
     assert '--answer "hero=none"' in page.text
     assert "What should be different" not in page.text
     assert page.open == []
+
+
+@in_a_browser
+def test_without_a_note_none_of_these_is_the_whole_answer(store: Store, tmp_path: Path) -> None:
+    with browsing(tmp_path / "profile") as tab:
+        tab.open(written(store, tmp_path, receipt_of(store, rounds_left=1, note_room=0)))
+        tab.click(".none .refuse")
+        assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=none"
+        tab.click(".candidate:nth-child(1) .choose")
+        assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=1"

@@ -102,7 +102,9 @@ async def _resume(
     _notify_idle(state, options.regenerate, observer.notify)
     by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
     answers = read_answers(options.answers, answerable(state), state, by)
-    if state.ended == "completed" and not _has_more(reporter.receipt(), state, options):
+    if state.ended == "completed" and not (
+        answers or _has_more(reporter.receipt(), state, options)
+    ):
         observer.notify(f"{run_id} is already completed; rewriting its report")
         return await asyncio.to_thread(reporter.write)
     unpaid = await _unpaid(context, state, options, answers, observer.notify)
@@ -138,7 +140,7 @@ async def _unpaid(
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do.
     """
-    if state.ended == "completed" and not options.buys:
+    if state.ended == "completed" and not (options.buys or answers):
         return "completed"
     if any(one.step == BUDGET and one.answer == "no" for one in answers):
         return None  # the run ends with what it has

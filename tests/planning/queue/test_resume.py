@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from rivya_flows.planning.queue.actions import Buy, Work
@@ -145,3 +146,20 @@ def test_nothing_is_bought_for_a_list_that_never_was_and_a_resume_makes_it() -> 
     assert rehearsal.ended == ["failed", "completed"]
     assert phases(rehearsal.state, "posters") == ["completed"] * 2
     assert len(rehearsal.service.charges) == 4 + 2 + 2
+
+
+def test_a_chat_whose_session_is_gone_is_asked_in_a_new_one_at_a_resume() -> None:
+    class Gone(NaiveService):
+        def take(self, buy):  # type: ignore[no-untyped-def]
+            return None if "session_id" in json.loads(buy.body) else super().take(buy)
+
+        def answer(self, buy):  # type: ignore[no-untyped-def]
+            session, content = super().answer(buy)
+            return session, content if len(self.charges) > 1 else "hello"
+
+    run = Rehearsal(frozen(NO_LIST), Gone())
+    for _ in range(2):
+        run.take_up()
+        run.run()
+    statuses = [one.status for one in run.state.item("script", "").purchases]
+    assert (run.ended, statuses) == (["failed", "completed"], ["answered", "refused", "answered"])
