@@ -285,6 +285,22 @@ def test_several_are_picked_in_the_order_of_the_clicks(store: Store, tmp_path: P
 
 
 @in_a_browser
+def test_a_candidate_that_gets_the_focus_is_not_under_the_command(
+    store: Store, tmp_path: Path
+) -> None:
+    keys = tuple(f"k{number}" for number in range(40))
+    with browsing(tmp_path / "profile", height=500) as tab:
+        tab.open(written(store, tmp_path, receipt_of(store, keys)))
+        tab.value("document.documentElement.style.scrollBehavior = 'auto'")
+        seen = """[...document.querySelectorAll('.candidate .choose')].every(one => {
+          one.focus();
+          const {left, width, bottom} = one.getBoundingClientRect();
+          return one.contains(document.elementFromPoint(left + width / 2, bottom - 2));
+        })"""
+        assert tab.value(seen)
+
+
+@in_a_browser
 def test_a_candidate_whose_number_is_the_key_of_another_is_named_by_its_key(
     store: Store, tmp_path: Path
 ) -> None:

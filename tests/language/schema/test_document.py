@@ -75,7 +75,7 @@ PARTLY = {
         "clip of computed text seconds", "clips computed no list", "clips of audio computed",
         "clip of a whole step", "clips of items", "music computed",
         "narration photo", "music film", "music duck computed", "captions of map",
-        "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset",
+        "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset", "one item alone",
         "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
         "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
         "fallback to a picture as a prompt",

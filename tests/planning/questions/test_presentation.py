@@ -138,13 +138,15 @@ def test_a_later_round_says_which_and_what_was_noted() -> None:
     state = run.state.with_item("hero", item)
     shown = questions_page(state, [replace(HERO, round=1, rounds_left=2)], address, no_small)
     assert "**round 2, with the note: warmer \\*light\\***" in shown
-    assert "below, buys them again, at most 2 times more." in shown
+    assert (
+        "Pick one, or none of these to buy them again with what you write below, at most 2" in shown
+    )
 
 
 def test_a_form_says_how_to_answer_in_a_form() -> None:
     question = replace(HERO, count=2, rounds_left=1, note_room=80)
     assert (
-        "Pick 2; none of these, with what you write below, buys them again, at most once more."
+        "Pick 2, or none of these to buy them again with what you write below, at most once more."
         in page(question)
     )
 

@@ -94,6 +94,11 @@ PICKS = {
         _of("mode: human, ☞on_none: regenerate"),
         "write `none:` for the person, `on_timeout: judge`, or remove it",
     ),
+    "one item alone": (
+        "wrong-type",
+        _pick("from: ☞'${{ steps.stills.items[0] }}'"),
+        "write [ ] around it, or use .items of a step with several items",
+    ),
     "best of nothing": (
         "missing-key",
         _of("☞mode: best"),

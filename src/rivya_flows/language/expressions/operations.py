@@ -118,6 +118,8 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "write {name: value}"
     if fits == ("text",):
         return "put it in quotes"
+    if shape.kind == "map" and "list" in fits:
+        return "write [ ] around it, or use .items of a step with several items"
     if "list" in fits:
         return "write a list, such as ['a', 'b']"
     if shape.kind == "text" and "number" in fits:

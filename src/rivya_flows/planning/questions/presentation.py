@@ -59,14 +59,22 @@ def deadline_note(question: Question) -> str:
 
 def how_to_answer(question: Question, *, form: bool = False) -> str:
     """What may be answered beside one key, in a form or as text, as a sentence; "" if nothing."""
-    commas = "" if form else ", with commas between them"
-    parts = [f"Pick {question.count}{commas}"] if question.count > 1 else []
-    if question.rounds_left:
-        times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
-        note = ", with what you write below," if form else ": what should be different"
-        none = ("none of these" if form else "none") + (note if question.note_room else "")
-        parts.append(f"{none} buys them again, at most {times}")
-    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "." if parts else ""
+    many = question.count > 1
+    if not (many or question.rounds_left):
+        return ""
+    commas = ", with commas between them" if many and not form else ""
+    pick = f"Pick {question.count if many else 'one'}{commas}"
+    if not question.rounds_left:
+        return f"{pick}."
+    times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
+    none, note = (
+        ("none of these", " with what you write below")
+        if form
+        else ("none: NOTE", " with the note")
+    )
+    if not question.note_room:
+        none, note = none.partition(":")[0], ""
+    return f"{pick}, or {none} to buy them again{note}, at most {times}."
 
 
 def answer_line(answer: AnswerGiven) -> str:
