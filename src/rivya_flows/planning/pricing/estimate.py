@@ -169,7 +169,7 @@ def rehearse(
     state, actions = advance(replace(state, cap=None), taken_up)
     waiting = deque(actions)
     while waiting:
-        event = _free_answer(state, waiting.popleft(), look_up)
+        event = _free_answer(waiting.popleft(), look_up)
         if event is not None:
             state, more = advance(state, event)
             waiting += more
@@ -198,7 +198,7 @@ def estimate(
     )
 
 
-def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
+def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     if isinstance(action, ReadBalance):
         return BalanceRead(step=action.step, phase=action.phase, credits=0)
     if isinstance(action, AskCache):
