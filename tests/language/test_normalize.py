@@ -189,3 +189,34 @@ steps:
     assert (a.with_.model, a.with_.params) == ("z-image", {"aspect_ratio": "9:16"})
     assert b.with_.params == {"aspect_ratio": "1:1"}
     assert c.timeout is None
+
+
+def prompts(step: str) -> list[str]:
+    """The prompts of the fallbacks of a step."""
+    text = f"version: 1\nname: a\nsteps:\n  s:\n    uses: generate\n    matrix: {{look: [neon]}}\n{step}"
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    return [str(one.prompt) for one in workflow.steps["s"].fallback]
+
+
+def test_a_fallback_adds_to_the_prompt_of_its_step() -> None:
+    step = """\
+    with: {model: z-image, prompt: "a lamp, ${{ matrix.look }}"}
+    fallback: [{prompt: "${{ prompt }}, no text"}, {prompt: "calm: ${{prompt}}"}, {model: nano-banana}]
+"""
+    lamp = "a lamp, ${{ matrix.look }}"
+    assert prompts(step) == [f"{lamp}, no text", f"calm: {lamp}", "None"]
+
+
+@pytest.mark.parametrize(
+    "fallback",
+    [
+        pytest.param("${{ prompt | upper }}", id="inside an expression"),
+        pytest.param("${{ prompt }}" * 3_000, id="too long"),
+    ],
+)
+def test_the_prompt_of_a_step_is_no_name_of_expressions(fallback: str) -> None:
+    text = "version: 1\nname: a\nsteps:\n  s:\n    uses: generate\n"
+    text += f"    with: {{model: z-image, prompt: '{'x' * 100}'}}\n"
+    text += f"    fallback: [{{prompt: '{fallback}'}}]\n"
+    _, found = check(text, file="a.yaml", catalogue=shipped())
+    assert "unknown-name" in {one.code for one in found}

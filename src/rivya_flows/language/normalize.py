@@ -5,8 +5,10 @@ Later checks use the normalized tree, so a value from `defaults` keeps its own p
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from pydantic import BaseModel
@@ -58,6 +60,9 @@ assert set(keys_of(Workflow)) - set(FOUND) < set(_TOP_KEYS), (
     "a new key of Workflow needs a place here"
 )
 
+_PROMPT = re.compile(r"\$\{\{\s*prompt\s*\}\}")
+_MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit no model
+
 
 def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps.
@@ -107,7 +112,24 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     _inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
     _inner_parts(step, kind, path, report)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
-    return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
+    merged = _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
+    _write_out_prompts(merged)
+    return merged
+
+
+def _write_out_prompts(step: Mapping) -> None:
+    """Puts the prompt of a step where a fallback writes ``${{ prompt }}``."""
+    arguments, listed = step.get("with"), step.get("fallback")
+    prompt = arguments.get("prompt") if isinstance(arguments, Mapping) else None
+    if not (isinstance(prompt, Scalar) and isinstance(prompt.value, str)):
+        return
+    written = prompt.value
+    for one in listed.members if isinstance(listed, Sequence) else ():
+        own = one.get("prompt") if isinstance(one, Mapping) else None
+        if isinstance(one, Mapping) and isinstance(own, Scalar) and isinstance(own.value, str):
+            places = len(_PROMPT.findall(own.value))
+            if places and len(own.value) + places * len(written) <= _MAX_WRITTEN_OUT:
+                _put(one, "prompt", replace(own, value=_PROMPT.sub(lambda _: written, own.value)))
 
 
 def _may_be_params(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:

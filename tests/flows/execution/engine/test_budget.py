@@ -215,7 +215,7 @@ def test_a_budget_that_pauses_asks_once_and_buys_what_was_agreed(
 
     async def ask(question: Question) -> str:
         asked.append(question.key)
-        return "yes"
+        return Choice(("yes",))
 
     studio = customer(friendly, tmp_path)
     top = "budget: {credits: 3, on_exceed: pause}"
