@@ -213,7 +213,7 @@ def test_a_budget_that_pauses_asks_once_and_buys_what_was_agreed(
 ) -> None:
     asked: list[str] = []
 
-    async def ask(question: Question) -> str:
+    async def ask(question: Question) -> Choice:
         asked.append(question.key)
         return Choice(("yes",))
 
