@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # many, as scripts/test does; `--hypothesis-profile=default` looks for new ones.
     from hypothesis import HealthCheck, settings
 
-    for name, examples in (("quick", 20), ("thorough", 200)):
+    for name, examples in (("quick", 20), ("thorough", 100)):
         settings.register_profile(
             name,
             derandomize=True,

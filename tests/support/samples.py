@@ -1,4 +1,4 @@
-"""Sweeps over many places: all of them in `scripts/test`, a sample in the inner loop."""
+"""Sweeps over many places: all or most of them in `scripts/test`, a sample in the inner loop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ T = TypeVar("T")
 def is_thorough() -> bool:
     """Whether ``--hypothesis-profile=thorough`` is set."""
     chosen = settings.default
-    return chosen is not None and chosen.max_examples >= 200
+    return chosen is not None and chosen.max_examples >= 100
 
 
-def sample(values: Iterable[T], share: int) -> list[T]:
-    """All values if `is_thorough`, else one in `share`, the first included."""
-    return list(values)[:: 1 if is_thorough() else share]
+def sample(values: Iterable[T], share: int, thorough: int = 1) -> list[T]:
+    """One value in `thorough` if `is_thorough`, else one in `share`, the first included."""
+    return list(values)[:: thorough if is_thorough() else share]
+
+
+def examples(most: int) -> int:
+    """The examples of the profile, at most so many: for a property whose examples are long runs."""
+    chosen = settings.default
+    return min(most, chosen.max_examples) if chosen is not None else most

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rivya_flows.planning.queue.actions import AskCache
 from rivya_flows.planning.queue.events import (
@@ -19,6 +19,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import ItemState
 from support.campaigns import until
 from support.naive_service import NaiveService, Rehearsal, frozen
+from support.samples import examples
 
 STILLS = """
 version: 1
@@ -272,6 +273,7 @@ def test_the_bound_on_memory_counts_the_alternatives() -> None:
     assert rehearsal.state.totals.tally.size == sizes
 
 
+@settings(max_examples=examples(50))
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 60), max_size=5),

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.mermaid import mermaid
@@ -30,6 +30,7 @@ from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.samples import examples
 
 SPEC = """
 version: 1
@@ -383,6 +384,7 @@ def test_wherever_the_process_dies_each_round_is_bought_once() -> None:
             return
 
 
+@settings(max_examples=examples(50))
 @given(seed=st.integers(0, 10**6))
 def test_in_any_order_nothing_is_bought_twice_and_every_prompt_has_its_notes(seed: int) -> None:
     chance = random.Random(seed)

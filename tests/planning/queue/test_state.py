@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rivya_flows.planning.queue.state import changed_items
 from support.plain_queue import everything
+from support.samples import examples
 
 
+@settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10**6))
 def test_each_event_does_what_looking_at_all_items_again_would_do(seed: int) -> None:
     chance = random.Random(seed)
     everything(chance).play(chance)  # each event of a wild run is compared
 
 
+@settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10**6))
 def test_changed_items_are_those_that_differ(seed: int) -> None:
     chance = random.Random(seed)

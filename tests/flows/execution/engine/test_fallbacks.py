@@ -150,7 +150,7 @@ def test_stopping_anywhere_buys_each_alternative_once(studio: Studio, sandbox: S
         await studio.start(text, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth)
         expected = [rows(studio.receipt("run-smooth"))]
-        writes = sample(range(1, smooth.writes), 6)
+        writes = sample(range(1, smooth.writes), 6, thorough=3)
         bombs = [Bomb(write=side * number) for number in writes for side in (1, -1)]
         posts = range(1, smooth.posts + 1)
         bombs += [Bomb(post=side * number) for number in posts for side in (1, -1)]
@@ -181,7 +181,7 @@ def test_stopping_around_a_refusal_buys_one_picture_for_each_item(
         smooth = Bomb()
         await studio.start(text, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth)
-        writes = sample(range(1, smooth.writes), 4)
+        writes = sample(range(1, smooth.writes), 4, thorough=3)
         bombs = [Bomb(write=side * number) for number in writes for side in (1, -1)]
         bombs += [Bomb(post=1), Bomb(post=3), Bomb(post=-smooth.posts)]
         for number, bomb in enumerate(bombs):

@@ -126,7 +126,7 @@ def test_stopping_at_any_group_of_two_rounds_buys_nothing_twice(
         await studio.start(SPEC, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth, ask=answer)
         expected, runs = outline(studio.receipt("run-smooth")), ["run-smooth"]
-        for number in sample(range(1, smooth.writes - 1), 12):
+        for number in sample(range(1, smooth.writes - 1), 12, thorough=4):
             runs.append(f"run-{number}")
             await studio.start(SPEC, runs[-1])
             bomb = Bomb(write=side * number, gather=0.02)
