@@ -23,7 +23,6 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import (
-    AnswerGiven,
     ItemFailed,
     RunEnded,
     RunResumed,
@@ -50,7 +49,7 @@ class Engine:
         self._remembered = Remembered(run)
         self._stopping = False
 
-    async def run(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
+    async def run(self, resumed: RunResumed) -> State:
         """Execute the run; gives its state when this execution has ended.
 
         Raises:
@@ -64,8 +63,7 @@ class Engine:
         leases = Leases(run.journal.engine)
         async with leases.renewed(run.lease, self._stop_with, run.heartbeat_seconds):
             try:
-                # In one entry: what is answered here is not asked.
-                await self._events.feed(resumed, *answers)
+                await self._events.feed(resumed)
                 await self._over
             except STOPPED:
                 with contextlib.suppress(*STOPPED):  # a second one does not keep the end back

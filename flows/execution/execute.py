@@ -134,7 +134,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 options = execution.options
                 resumed = options.resumed(settings.rivya_flows_resend_hours)
                 try:
-                    await Engine(run, state).run(resumed, options.answers)
+                    await Engine(run, state).run(resumed)
                 finally:
                     await calls.end()
                 if run.current().ended in ("completed", "failed"):

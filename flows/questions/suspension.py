@@ -36,18 +36,14 @@ from rivya_flows.ledger.provenance import Recorded, provenance, recorded, record
 from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
-from rivya_flows.planning.questions.open_questions import (
-    Choice,
-    first_deadline,
-    open_questions,
-    read_form,
-)
+from rivya_flows.planning.questions.open_questions import Choice, first_deadline, open_questions
 from rivya_flows.planning.questions.presentation import (
     answer_line,
     digest_of,
     questions_page,
     title,
 )
+from rivya_flows.planning.questions.reading_answers import read_form
 from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay, step

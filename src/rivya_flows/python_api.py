@@ -28,7 +28,8 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.dump import dump
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.questions.open_questions import Choice, checked, name_of, signature
+from rivya_flows.planning.questions.open_questions import Choice, name_of
+from rivya_flows.planning.questions.reading_answers import checked, signature
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings

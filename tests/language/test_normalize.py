@@ -220,3 +220,19 @@ def test_the_prompt_of_a_step_is_no_name_of_expressions(fallback: str) -> None:
     text += f"    fallback: [{{prompt: '{fallback}'}}]\n"
     _, found = check(text, file="a.yaml", catalogue=shipped())
     assert "unknown-name" in {one.code for one in found}
+
+
+def test_a_mistake_in_the_prompt_of_a_step_is_told_once_and_not_for_each_fallback() -> None:
+    text = """\
+version: 1
+name: a
+steps:
+  s:
+    uses: generate
+    with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}
+    fallback: [{prompt: "${{ prompt }}, no text"}, {prompt: "${{ prompt }} ${{ inputs.hue }}"}]
+"""
+    _, found = check(text, file="a.yaml", catalogue=shipped())
+    assert [(one.line, one.code) for one in found] == [
+        (6, "unknown-input"), (7, "unknown-input"),
+    ]  # fmt: skip

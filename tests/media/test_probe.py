@@ -45,7 +45,7 @@ def recording(
             audio = cast("av.AudioStream", container.add_stream(codec, rate=48_000, layout="mono"))
         for index in range(round(seconds * 10) if picture else 0):
             frame = av.VideoFrame(64, 36, "yuv420p")
-            # A new frame holds whatever was in memory, of which the size of the file would depend.
+            # A new frame holds whatever was in memory, which would change the size of the file.
             for plane, value in zip(frame.planes, (index * 9 % 256, 128, 128), strict=True):
                 plane.update(bytes([value]) * plane.buffer_size)
             frame.pts, frame.time_base = index, Fraction(1, 10)

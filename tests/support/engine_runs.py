@@ -251,9 +251,7 @@ class Studio:
                         slots=HeldSlots(slots),
                     )
                     try:
-                        return await Engine(run, state).run(
-                            wish.resumed(resend_hours), wish.answers
-                        )
+                        return await Engine(run, state).run(wish.resumed(resend_hours))
                     except KilledError:
                         return None
                     finally:

@@ -20,8 +20,9 @@ from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import Choice, answerable, read_answers
+from rivya_flows.planning.questions.open_questions import Choice, answerable
 from rivya_flows.planning.questions.presentation import answer_line
+from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, Unpaid
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import BUDGET, cap_asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rivya_flows.planning.queue.events import AnswerGiven, RunResumed, Unpaid
+from rivya_flows.planning.queue.events import RunResumed, Unpaid
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,12 @@ class RunOptions:
         budget: A new cap, or None.
         regenerate, resubmit: See `RunResumed`.
         unpaid: See `RunResumed`.
-        answers: Answers given ahead, by ``step`` or ``step[key]``.
     """
 
     budget: int | None = None
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
-    answers: tuple[AnswerGiven, ...] = ()
 
     def resumed(self, resend_hours: float) -> RunResumed:
         """The entry of the journal that says so."""

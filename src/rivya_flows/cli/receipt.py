@@ -90,7 +90,7 @@ def wallet(credits: Mapping[str, Any]) -> str:
     if others := credits.get("others"):
         runs = credits["other_runs"]
         named = ", ".join(runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
-        words += f"; {others} spent meanwhile by {named or 'other runs'}"
+        words += f"; {others} spent at the same time by {named or 'other runs'}"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"

@@ -137,7 +137,8 @@ def _who(by: str | None) -> str | None:
         UsageError: It is too long.
     """
     from rivya_flows.environment import user
-    from rivya_flows.planning.questions.open_questions import MAX_NAME, signature
+    from rivya_flows.planning.questions.open_questions import MAX_NAME
+    from rivya_flows.planning.questions.reading_answers import signature
 
     return signature(by if by is not None else (user() or "")[:MAX_NAME])
 

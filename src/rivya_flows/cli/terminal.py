@@ -14,13 +14,14 @@ from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import located, prompt, tell
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
-from rivya_flows.planning.questions.open_questions import Choice, read_choice
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import (
     deadline_note,
     how_to_answer,
     title,
     words_of,
 )
+from rivya_flows.planning.questions.reading_answers import read_choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State

@@ -36,7 +36,7 @@ class History:
         began, last: Unix seconds of the first and the last entry.
         executions: How many have ended.
         jobs: The jobs of the run as the service last reported them; None if it did not.
-        others, other_runs: What other runs spent meanwhile, and which, see `ServiceAsked`.
+        others, other_runs: What other runs spent in the same time, and which, see `ServiceAsked`.
     """
 
     def __init__(self, entries: Iterable[Stamped] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Values of a receipt, any part of which may be missing or foreign, as text for people."""
+"""Values of a receipt as text for people; any part may be missing or of another type."""
 
 from __future__ import annotations
 

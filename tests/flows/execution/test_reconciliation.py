@@ -141,5 +141,5 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
     assert (receipt["credits"]["others"], receipt["credits"]["other_runs"]) == (4, ["run-2"])
-    assert wallet(receipt["credits"]).endswith("0 saved; 4 spent meanwhile by run-2")
+    assert wallet(receipt["credits"]).endswith("0 saved; 4 spent at the same time by run-2")
     assert (troubles(receipt), notes(receipt)) == ([], [])

@@ -14,8 +14,9 @@ from rivya_flows.flows.questions.resume_form import (
     empty_response,
     resume_form,
 )
-from rivya_flows.planning.questions.open_questions import Choice, read_form
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import digest_of
+from rivya_flows.planning.questions.reading_answers import read_form
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import initial_state
 from support.naive_service import frozen

@@ -7,14 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.open_questions import (
-    Choice,
-    answerable,
-    name_of,
-    read_answers,
-    read_choice,
-    read_form,
-)
+from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
+from rivya_flows.planning.questions.reading_answers import read_answers, read_choice, read_form
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen

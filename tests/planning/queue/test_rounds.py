@@ -17,13 +17,11 @@ from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.questions.open_questions import (
     Choice,
     answerable,
-    checked,
     given as answer_of,
     open_questions,
     question_asked,
-    read_answers,
-    read_form,
 )
+from rivya_flows.planning.questions.reading_answers import checked, read_answers, read_form
 from rivya_flows.planning.queue.event_codec import unique_name
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft
 from rivya_flows.planning.queue.item_state import Phase

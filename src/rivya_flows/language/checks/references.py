@@ -72,7 +72,10 @@ def check_references(
         fallbacks = step.get("fallback")
         for index, one in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
             if isinstance(one, dict):
-                place = (*path, "fallback", index)
+                place, prompt = (*path, "fallback", index), arguments.get("prompt")
+                if isinstance(one.get("prompt"), str) and isinstance(prompt, str) and prompt:
+                    # Where it has the prompt of `with`, which is checked above.
+                    one = {**one, "prompt": one["prompt"].replace(prompt, "")}
                 _check_arguments("generate", one, _evaluated(GenerateWith), place, inside, report)
         if step["uses"] == "include":
             _check_given(

@@ -174,7 +174,7 @@ def _may_ask(space: Space, mode: Any, known: NamespaceFacts) -> bool:
 
 
 def _tolerated(space: Space, step: Step, upstream: frozenset[str]) -> frozenset[str]:
-    """The steps before a step of which it reads nothing but the status."""
+    """The upstream steps whose status is all that a step reads."""
     named = steps_in(space, [*_written(step), fan_out_of(step)], more_than_status=True)
     named |= {inlined_name(space.id, one) for one in step.needs}
     for outer, include in space.enclosing():

@@ -12,15 +12,17 @@ from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, 
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.branding import House
+from rivya_flows.planning.expansion.build_requests import (
+    alternatives_of,
+    build_request,
+    check_kind,
+    fallback_of,
+)
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.item_requests import (
     MAX_PLAN_BYTES,
     ItemRequest,
     PlanTooLargeError,
-    alternatives_of,
-    build_request,
-    check_kind,
-    fallback_of,
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.request_media import ItemRequestError

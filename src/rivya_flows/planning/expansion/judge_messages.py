@@ -130,7 +130,7 @@ def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, st
             problems.append(f"the score of candidate {number} is not from 0 to {MOST}")
         if not reason:
             problems.append(f"candidate {number} has no reason")
-        found[number] = (score, reason)
+        found[number] = (score + 0.0, reason)  # no -0
     numbers = range(1, len(keys) + 1)
     problems += [f"candidate {number} has no score" for number in numbers if number not in found]
     if problems:

@@ -79,7 +79,7 @@ def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
 def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> frozenset[str]:
     """Plan names of the steps that a value refers to, also through inputs of its namespace.
 
-    With `more_than_status` only those of which it reads something else than `status`.
+    With `more_than_status`, only steps that it reads another field than `status` of.
     """
     found: set[str] = set()
     for reference in references(value):

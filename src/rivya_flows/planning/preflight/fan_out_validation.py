@@ -15,8 +15,8 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.planning.expansion.build_requests import alternatives_of
 from rivya_flows.planning.expansion.fan_out import fan_out_of
-from rivya_flows.planning.expansion.item_requests import alternatives_of
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 
 _MAX_SHOWN = 20

@@ -14,13 +14,13 @@ from typing import Any
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_arguments import NotifyWith
-from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.item_requests import (
+from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     check_kind,
     fallback_of,
     written_arguments,
 )
+from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
 from rivya_flows.planning.expansion.request_media import ItemRequestError

@@ -15,13 +15,9 @@ from rivya_flows.language.expressions.values import Later, as_text
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import GenerateWith, PickWith
+from rivya_flows.planning.expansion.build_requests import attached, check_media
 from rivya_flows.planning.expansion.cut_requests import cut_mistakes
-from rivya_flows.planning.expansion.item_requests import (
-    attached,
-    check_choice,
-    check_media,
-    model_of,
-)
+from rivya_flows.planning.expansion.item_requests import check_choice, model_of
 from rivya_flows.planning.expansion.judge_messages import judge_message
 from rivya_flows.planning.expansion.partial_evaluation import has_later, members
 from rivya_flows.planning.expansion.request_media import media_of

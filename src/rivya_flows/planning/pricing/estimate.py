@@ -20,7 +20,8 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
-from rivya_flows.planning.expansion.item_requests import ItemRequest, alternatives_of
+from rivya_flows.planning.expansion.build_requests import alternatives_of
+from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import known_value
 from rivya_flows.planning.expansion.run_scope import known_of

@@ -1,4 +1,6 @@
-"""Sentences about a choice as a receipt has it, see `ledger.choices`; any part may be missing or foreign."""
+"""Sentences about a choice as a receipt has it, see `ledger.choices`; any part may be missing or of
+another type.
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ import json
 from dataclasses import replace
 
 from rivya_flows.planning import structured_output
-from rivya_flows.planning.expansion.item_requests import ItemRequest, chats_about, with_chats
+from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.judge_messages import SCORES, judge_message, read_scores
+from rivya_flows.planning.expansion.pick_requests import chats_about, with_chats
 from rivya_flows.planning.names import whole
 from rivya_flows.planning.picking import best
 from rivya_flows.planning.queue.events import ChatAnswered, PurchaseRefused

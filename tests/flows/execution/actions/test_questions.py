@@ -12,7 +12,8 @@ import pytest
 
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Asker
-from rivya_flows.planning.questions.open_questions import Choice, read_choice
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.reading_answers import read_choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked
 from rivya_sandbox.service.serve import running

@@ -13,7 +13,8 @@ import pytest
 
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.client.wire.chat import ChatMessage
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.queue.actions import Question
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CHAT, executed, started
 from support.engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, order
@@ -104,10 +105,13 @@ def test_a_person_is_asked_with_the_scores_and_the_judge_is_bought_once(
     assert receipt["status"] == "suspended"
     assert accounts_agree(studio, sandbox.data, "run-1") == 4
     assert executed(studio)["credits"]["spent"] == 4
-    by = AnsweredBy(channel="command")
-    chosen = AnswerGiven(step="hero", key="", answer="noir", picked=("noir", "neon"), by=by)
-    done = executed(studio, wish=RunOptions(answers=(chosen,)))
-    assert done["status"] == "completed"
+
+    async def ask(question: Question) -> Choice:
+        assert question.proposal == ("neon", "noir")
+        return Choice(("noir", "neon"))
+
+    asyncio.run(studio.execute("run-1", ask=ask))
+    assert studio.receipt("run-1")["status"] == "completed"
     assert accounts_agree(studio, sandbox.data, "run-1") == 4 + 3
 
 

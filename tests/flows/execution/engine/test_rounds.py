@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.questions.open_questions import Choice, checked
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseIntended, QuestionAsked
 from rivya_sandbox.service.startup import Sandbox
