@@ -61,12 +61,12 @@ def test_a_judge_of_what_another_pick_took_has_so_many_candidates() -> None:
     assert found.price == Price(0, 6, NOTE)
 
 
-def test_a_step_for_each_picked_item_costs_no_more_than_are_picked() -> None:
+def test_a_step_for_each_picked_item_costs_as_much_as_are_picked() -> None:
     film = "foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: film}"
     text, _, _ = judged_spec(more="count: 2").partition("    with: {model: nano-banana")
     state = rehearse(initial_state(frozen(text + "    " + film)), NOON, lambda _: None)
     [item] = estimate(state, None).steps[-1].items
-    assert item.price == Price(0, 2, "up to 2 items, known during the run")
+    assert item.price == Price(2, 2, "2 items, one for each that is picked, known during the run")
 
 
 def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:

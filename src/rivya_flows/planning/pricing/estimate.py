@@ -309,10 +309,14 @@ def _is_bought(item: ItemState) -> bool:
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     one = _with_fallbacks(planned, RUNTIME, _written_prices(state, planned, {}))
-    most, name = planned.step.max_items, items_step(planned, planned.step.foreach)
-    if name is not None:
-        most = min(most, item_range(state, name)[1])
-    return _perhaps(one, f"up to {most} items, known during the run", times=most)
+    least, most = 0, planned.step.max_items
+    if (name := items_step(planned, planned.step.foreach)) is not None:
+        least, listed = item_range(state, name)
+        most = min(most, listed)
+    least = 0 if planned.conditional else min(least, most)
+    many = f"{most} items, one for each that is picked" if least else f"up to {most} items"
+    found = _perhaps(one, f"{many}, known during the run", times=most)
+    return replace(found, price=replace(found.price, min=one.price.min * least))
 
 
 def _with_fallbacks(
