@@ -26,6 +26,7 @@ from rivya_flows.flows.deployment.desired import (
     read_specs,
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
+from rivya_flows.flows.deployment.planned_runs import delete_orphans
 from rivya_flows.flows.deployment.reconcile import ApplyOptions, Change, automations_of, reconcile
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
@@ -163,6 +164,8 @@ async def _deploy(
     if options.prune:
         stale = [existing[name] for name in gone.stale]
         changes += await _bounded(stale, lambda one: _remove(client, one, dry=options.dry))
+        if not options.dry:
+            await delete_orphans(client)
     if pools and not options.dry:
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
@@ -257,6 +260,8 @@ async def _remove(client: PrefectClient, stale: ExistingDeployment, *, dry: bool
         for automation in (await automations_of(client, deployment_id, stale.name)).values():
             await client.delete_automation(automation.id)
         with suppress(ObjectNotFound):  # somebody was faster
+            # Paused first: a scheduler that reads it from here on plans no run of it.
+            await client.pause_deployment(deployment_id)
             await client.delete_deployment(deployment_id)  # with its schedules and planned runs
     return Change(stale.name, "removed", id=deployment_id)
 

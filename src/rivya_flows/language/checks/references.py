@@ -72,11 +72,9 @@ def check_references(
         fallbacks = step.get("fallback")
         for index, one in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
             if isinstance(one, dict):
-                place, prompt = (*path, "fallback", index), arguments.get("prompt")
-                if isinstance(one.get("prompt"), str) and isinstance(prompt, str) and prompt:
-                    # Where it has the prompt of `with`, which is checked above.
-                    one = {**one, "prompt": one["prompt"].replace(prompt, "")}
-                _check_arguments("generate", one, _evaluated(GenerateWith), place, inside, report)
+                place = (*path, "fallback", index)
+                own = _without(arguments.get("prompt"), one)
+                _check_arguments("generate", own, _evaluated(GenerateWith), place, inside, report)
         if step["uses"] == "include":
             _check_given(
                 arguments.get("inputs"),
@@ -88,6 +86,14 @@ def check_references(
     for name, value in _maps_values(data.get("outputs")):
         check_expressions(value, ("outputs", name), names.everywhere(), report)
         _lint_bare(value, ("outputs", name), names.everywhere(), report)
+
+
+def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
+    """An alternative without the prompt of its step, whose expressions are checked there."""
+    written = fallback.get("prompt")
+    if isinstance(written, str) and isinstance(prompt, str) and "${{" in prompt:
+        return {**fallback, "prompt": written.replace(prompt, "")}
+    return fallback
 
 
 def _evaluated(model: type[SpecModel]) -> list[str]:
