@@ -22,6 +22,7 @@ from rivya_flows.flows.server.select_server import point
 
 if TYPE_CHECKING:
     from rivya_sandbox.service.startup import Sandbox
+    from support.prefect_workers import Server
 
 # Prefect reads its settings while it is imported, which test modules do before any fixture runs.
 _PREFECT_HOME = tempfile.mkdtemp(prefix="rivya-flows-tests-")
@@ -142,6 +143,15 @@ def prefect_server(prefect_data: Path) -> Iterator[str]:
         yield asyncio.run(server.ready())
     finally:
         asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def server(prefect_server: str) -> Iterator[Server]:
+    """The same server, to ask and to answer over HTTP."""
+    from support.prefect_workers import asked  # heavy, and most tests have no server
+
+    with asked(prefect_server) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

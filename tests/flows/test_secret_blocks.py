@@ -8,11 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
@@ -49,12 +48,6 @@ outputs:
 deploy:
   - {name: keyless, work_pool: keyless}
 """
-
-
-@pytest.fixture
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 def asked(environment: Mapping[str, str], *command: str) -> Any:

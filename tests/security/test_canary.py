@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from rivya_sandbox.service import admin
@@ -200,12 +199,6 @@ def test_the_search_finds_a_canary_in_every_form(canary: str) -> None:
     for ahead in ("", "a", "ab", "abc"):
         assert search.of([("here", base64.b64encode(f"{ahead}{canary}|behind".encode()))])
     assert search.of([("here", b"c4n4ry, hook and token")]) == []
-
-
-@pytest.fixture
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 def on_a_worker(place: Place, server: Server, backend: Backend) -> None:

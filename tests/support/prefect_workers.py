@@ -172,6 +172,13 @@ class Server:
         return {"roots": roots, "after": after, "count": len(found["nodes"])}
 
 
+@contextmanager
+def asked(api_url: str) -> Iterator[Server]:
+    """The server at an address."""
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(api_url, client)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a worker's runs buy and keep things.

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from support.prefect_workers import Place, Server, eventually, opened, worker
@@ -67,12 +66,6 @@ steps:
     uses: generate
     with: {model: z-image, prompt: An empty stage}
 """
-
-
-@pytest.fixture(scope="module")
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 @pytest.fixture(scope="module")

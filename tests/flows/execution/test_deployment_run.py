@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.runtime import flow_run
@@ -70,12 +69,6 @@ deployments:
   - {name: own, entrypoint: "launch.py:launch", work_pool: {name: own}}
   - {name: own, entrypoint: "launch.py:relay", work_pool: {name: own}}
 """
-
-
-@pytest.fixture(scope="module")
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 def asked(server: Server, run: str) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,6 @@ from sqlite3 import connect
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from rivya_flows.app.processes.process_tree import known
@@ -56,12 +55,6 @@ STRICT = PICKED.replace("name: picked", "name: strict").replace(
     "on_timeout: first", "on_timeout: fail"
 )
 HURRIED = PICKED.replace("name: picked", "name: hurried").replace("48h", "2s")
-
-
-@pytest.fixture(scope="module")
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 @pytest.fixture(scope="module")

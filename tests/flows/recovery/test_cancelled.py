@@ -7,7 +7,6 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from prefect import get_client
 
@@ -35,12 +34,6 @@ steps:
 deploy:
   - {{name: {POOL}, work_pool: {POOL}}}
 """
-
-
-@pytest.fixture(scope="module")
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from rivya_flows.flows.recovery.orphans import close_orphans
@@ -62,12 +61,6 @@ deploy:
 """
 WRONG = LAUNCH.replace("name: launch", "name: wrong").replace("veo3-1-lite", "veo9")
 PAID = {"script", "stills[studio]", "stills[neon]", "film"}
-
-
-@pytest.fixture(scope="module")
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.runtime import flow_run as here
@@ -20,12 +18,6 @@ from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
 from support.prefect_workers import Server
 
 pytestmark = pytest.mark.prefect
-
-
-@pytest.fixture
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 def artifacts(server: Server, flow_run: str) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import psutil
 import pytest
 
@@ -55,12 +54,6 @@ deploy:
 """
 TASK_RUNS = {"models", "still submit", "still wait", "film upload", "film submit", "film wait"}
 SECRET = "not-for-any-log-4711"
-
-
-@pytest.fixture(scope="module")
-def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 @pytest.fixture(scope="module")
