@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.fonts import FAMILIES, SCRIPTS, face_for, missing_characters, noto, path_of
+from rivya_flows.fonts import FAMILIES, SCRIPTS, Face, face_for, missing_characters, noto, path_of
 
 FOLDER = path_of("characters.json").parent
 FILES = sorted(FOLDER.glob("*.ttf"))
@@ -28,7 +28,8 @@ def test_every_face_has_its_file() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
 def test_the_table_of_characters_is_what_the_font_says(path: Path) -> None:
-    assert {char for char in map(chr, range(0x20, 0x10000)) if _has(path, char)} == {
+    face = _face(path)
+    assert {char for char in map(chr, range(0x20, 0x10000)) if face.has(char)} == {
         chr(code) for code in _codes(path) if code >= 0x20
     }
 
@@ -55,14 +56,10 @@ def test_missing_characters_come_once_and_in_order() -> None:
     assert missing_characters("Aurora नमस्ते مرحبا வணக்கம் Привет ₹499 – “ok”…") == ""
 
 
-def _has(path: Path, char: str) -> bool:
-    face = next(
-        (face for pair in FAMILIES.values() for face in pair if face.file == path.name), None
-    )
-    found = face or next((noto(n) for n in SCRIPTS if noto(n).file == path.name), None)
-    if found is None:  # a weight that the sandbox alone uses
-        found = FAMILIES["poppins"][0]
-    return found.has(char)
+def _face(path: Path) -> Face:
+    faces = [face for pair in FAMILIES.values() for face in pair] + [noto(name) for name in SCRIPTS]
+    # A weight that the sandbox alone uses is not among them.
+    return next((face for face in faces if face.file == path.name), FAMILIES["poppins"][0])
 
 
 def _codes(path: Path) -> set[int]:
