@@ -18,7 +18,7 @@ from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import chosen, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
-from rivya_flows.planning.questions.choice_phrases import how_picked
+from rivya_flows.planning.questions.choice_phrases import decision, how_picked
 
 _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000
@@ -127,8 +127,7 @@ def _markdown(found: Mapping[str, Any]) -> str:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
     for name, choice in found["choices"].items():
         if choice["by"] is not None:
-            picked = f"{', '.join(choice['picked'])}, picked by {choice['how']}"
-            lines.append(f"* {text(name)}: {text(picked)}")
+            lines.append(f"* {text(name)}: {text(decision(choice))}")
     media = [(name, one) for name, value in found["outputs"].items() for one in assets_in(value)]
     lines += [f"* {link(name, one.url)}" for name, one in media if one.url]
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]

@@ -97,9 +97,11 @@ def _small_pictures(context: RunContext, media: Recorded) -> Callable[[object], 
 
     def small(value: object) -> str | None:
         asset = recorded_asset(value, media)
-        if asset is None or asset.kind == "audio" or len(drawn) >= _MOST_PICTURES:
+        if asset is None or asset.kind == "audio":
             return None
         if asset.sha256 not in drawn:
+            if len(drawn) >= _MOST_PICTURES:
+                return None
             draw = partial(poster, side=SMALL_SIDE)
             drawn[asset.sha256] = still_of(context, asset.sha256, draw)
         return drawn[asset.sha256]

@@ -13,9 +13,14 @@ from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import candidate_facts, chosen, films, told, troubles
-from rivya_flows.planning.markdown import gallery, link, quotation, table, text
-from rivya_flows.planning.names import label, listed
-from rivya_flows.planning.questions.choice_phrases import how_picked, round_note
+from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
+from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.choice_phrases import (
+    answering_command,
+    blank_answer,
+    decision,
+    round_note,
+)
 
 MOST_ROWS = 1_000
 MOST_MEDIA = 60
@@ -63,11 +68,7 @@ def draw_choices(receipt: Mapping[str, Any]) -> list[str]:
     """What was picked, by whom, and the score of each candidate."""
     lines = ["### Picks", ""] if any(chosen(receipt)) else []
     for name, choice in chosen(receipt):
-        picked, how = listed(choice["picked"]), how_picked(choice)
-        waits = "waits for an answer: *Resume*, in the menu of this run"
-        said = waits if choice["waiting"] else f"{text(picked)}, picked by {text(how)}"
-        if not (choice["waiting"] or picked):
-            said = "nothing is picked"
+        said = _waits(receipt, name, choice) if choice["waiting"] else text(decision(choice))
         question = f" ({text(choice['question'])})" if choice["question"] else ""
         lines += [f"**{text(name)}**: {said}{question}", ""]
         if noted := round_note(choice["round"], choice["notes"]):
@@ -86,6 +87,15 @@ def draw_choices(receipt: Mapping[str, Any]) -> list[str]:
         if any(row[2] for row in rows):
             lines += [table(("", "candidate", "", ""), rows, right=[0]), ""]
     return lines
+
+
+def _waits(receipt: Mapping[str, Any], name: str, choice: Mapping[str, Any]) -> str:
+    """How to answer; only a run that is suspended has *Resume*, not one that a deadline failed."""
+    if receipt["status"] == "suspended":
+        return "waits for an answer: *Resume*, in the menu of this run"
+    keys = [one["key"] for one in choice["candidates"]]
+    command = answering_command(receipt["run_id"], {name: blank_answer(keys, choice["count"])})
+    return f"an answer still counts: {code(command)}"
 
 
 def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:

@@ -141,6 +141,24 @@ def test_unanswered_pick_suspends_and_an_answer_goes_on(
     assert bought(service) == {"z-image": 2, "nano-banana-2": 1}
 
 
+def test_what_an_answer_buys_is_priced_before_it_counts(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    stills, _, _ = PICTURES.partition("  large:")
+    asking = "mode: human, none: {rounds: 1}, question: Which one?"
+    spec = stills.replace("credits: 20", "credits: 3").replace(
+        "mode: human, question: Which one?", asking
+    )
+    run_id = call("run", written(tmp_path, spec), "--json").document["run_id"]
+    said = call("resume", run_id, "--answer", "hero=none: warmer")
+    assert (said.code, bought(service)) == (3, {"z-image": 2})
+    assert "over the budget: at least 4 credits, and the budget is 3" in said.err
+    said = call("resume", run_id, "--answer", "hero=none: warmer", "--budget", 4)
+    assert "hero waits for an answer: Which one?" in call("receipt", run_id).out
+    assert bought(service) == {"z-image": 4}
+    assert call("resume", run_id, "--answer", "hero=neon").code == 0
+
+
 def test_a_late_answer_counts_after_the_run_has_completed_without_it(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:

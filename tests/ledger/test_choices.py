@@ -148,6 +148,26 @@ def test_the_summary_of_a_decided_pick_says_who_picked_and_what_the_judge_said()
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "hero: s00, picked as the first"),
+        (", mode: best, by: '${{ item.credits }}'", "hero: s00, picked by value"),
+    ],
+)
+def test_a_pick_without_a_person_says_how_it_chose(more: str, said: str) -> None:
+    many = ", ".join(f"s{number:02}" for number in range(15))
+    text = ROUNDS.replace("studio, neon", many).replace(", mode: human, none: {rounds: 2}", more)
+    run = Rehearsal(frozen(text), NaiveService())
+    run.take_up()
+    run.run()
+    head, *listed = choices(receipt_of(run))
+    assert head == said
+    # Only what was compared is told, the first of many.
+    assert (listed[-1:] == ["  and 3 more"]) == bool(more)
+    assert len(listed) == (13 if more else 0)
+
+
 ROUNDS = """
 version: 1
 name: launch

@@ -25,7 +25,8 @@ from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, Unpaid
 from rivya_flows.planning.queue.item_state import Phase
-from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
+from rivya_flows.planning.queue.queue import step
+from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
@@ -108,6 +109,8 @@ async def _resume(
     ):
         observer.notify(f"{run_id} is already completed; rewriting its report")
         return await asyncio.to_thread(reporter.write)
+    for answer in answers:  # what they let the run buy is priced before they count
+        state, _ = step(state, answer)
     unpaid = await _unpaid(context, state, options, answers, observer.notify)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
@@ -138,6 +141,8 @@ async def _unpaid(
 ) -> Unpaid | None:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
+    `state` has the answers.
+
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do.
     """
@@ -145,9 +150,7 @@ async def _unpaid(
         return "completed"
     if any(one.step == BUDGET and one.answer == "no" for one in answers):
         return None  # the run ends with what it has
-    raised = [cap_asked(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]
-    budget = raised[0] if raised else options.budget
-    wanted = RunOptions(budget, options.regenerate, options.resubmit)
+    wanted = RunOptions(options.budget, options.regenerate, options.resubmit)
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
     async with context.first_client(notify) as client:
         balance = (await client.credits.retrieve()).current_credits

@@ -28,8 +28,6 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
-
-
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.rows import iso
-from rivya_flows.planning.names import canonical, label
+from rivya_flows.planning.names import canonical
 from rivya_flows.planning.picking import available, is_available
-from rivya_flows.planning.questions.open_questions import answerable, at_deadline
+from rivya_flows.planning.questions.open_questions import answerable, at_deadline, question_text
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import proposal
 from rivya_flows.planning.queue.state import State
@@ -39,8 +39,8 @@ class Choices:
         mode, judge = arguments.get("mode") or "first", arguments.get("judge")
         picked = _picked(item)
         written = arguments.get("question")
-        if written is None and (question or mode == "human"):
-            written = question.text if question else f"Which one for {label(step_id, item.key)}?"
+        if question or mode == "human":
+            written = question_text(arguments, step_id, item.key)
         deadline = self._state.deadlines.get((step_id, item.key, item.round))
         return {
             "mode": mode,

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.names import label, listed
+from rivya_flows.planning.names import is_round, label
 from rivya_flows.planning.questions.choice_phrases import (
     answering_command,
     are_numbered,
     blank_answer,
     deadline_words,
-    how_picked,
+    decision,
     moment_of,
     round_note,
     score_words,
@@ -62,7 +62,7 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     for step in receipt["steps"]:
         done = sum(item["status"] in ("completed", "cached") for item in step["items"])
         total = len(step["items"])
-        if _is_round(step) and not done:
+        if is_round(step["id"]) and not done:
             continue
         if total > 1:
             parts.append(f"{done} of {total} {step['id']}")
@@ -72,11 +72,6 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     made = ", ".join(parts) or "nothing was made"
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
     return f"{made}; {credits_of(credits['spent'])}{saved}{_failed(receipt)}"
-
-
-def _is_round(step: Mapping[str, Any]) -> bool:
-    """Whether it buys candidates again, which is most often not needed; no other name has a dot."""
-    return "." in step["id"]
 
 
 def told(receipt: Mapping[str, Any]) -> str:
@@ -103,7 +98,7 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
         for item in step["items"]:
             if item["status"] in ("completed", "cached") or not item["reason"]:
                 continue
-            if _is_round(step) and item["status"] == "skipped":
+            if is_round(step["id"]) and item["status"] == "skipped":
                 continue
             name = label(step["id"], item["key"])
             lines.append(f"{name} {item['status']}: {item['reason']}")
@@ -138,11 +133,9 @@ def choices(receipt: Mapping[str, Any]) -> list[str]:
     """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
     lines = []
     for name, choice in chosen(receipt):
-        question, picked = one_line(choice["question"] or ""), listed(choice["picked"])
+        question = one_line(choice["question"] or "")
         if choice["waiting"]:
             lines.append(f"{name} waits for an answer: {question}")
-            if said := round_note(choice["round"], choice["notes"]):
-                lines.append(f"  {one_line(said)}")
             at, then = moment_of(choice["deadline"]), choice["then"]
             if at and then:
                 after = deadline_words(then, choice["count"])
@@ -150,22 +143,22 @@ def choices(receipt: Mapping[str, Any]) -> list[str]:
             elif at:
                 lines.append(f"  nobody answered by {utc_minute(at)}; an answer still counts")
         else:
-            how = f"{picked}, picked by {how_picked(choice)}" if picked else "nothing is picked"
-            lines.append(one_line(f"{name}: {how}" + (f" ({question})" if question else "")))
-            if said := round_note(choice["round"], choice["notes"]):
-                lines.append(f"  {one_line(said)}")
+            asked = f" ({question})" if question else ""
+            lines.append(one_line(f"{name}: {decision(choice)}{asked}"))
+        if said := round_note(choice["round"], choice["notes"]):
+            lines.append(f"  {one_line(said)}")
         if choice["judge_error"]:
             lines.append(f"  no scores: {one_line(choice['judge_error'])}")
         keys = [one["key"] for one in choice["candidates"]]
         numbered = choice["waiting"] and are_numbered(keys)
-        shown = choice["candidates"][:_MAX_CANDIDATES]
         compared = choice["waiting"] or choice["judge"] or choice["mode"] == "best"
-        for one in shown if compared else ():
+        candidates = choice["candidates"] if compared else []
+        for one in candidates[:_MAX_CANDIDATES]:
             said = ", ".join(candidate_facts(one, choice["mode"]))
             reason = f": {one['reason']}" if one["reason"] else ""
             number = f"{one['n']}  " if numbered else ""
             lines.append(one_line(f"  {number}{one['key']}  {said}{reason}".rstrip()))
-        if (more := len(choice["candidates"]) - len(shown)) > 0:
+        if (more := len(candidates) - _MAX_CANDIDATES) > 0:
             lines.append(f"  and {more} more")
         if choice["waiting"]:
             answers = {name: blank_answer(keys, choice["count"])}

@@ -19,7 +19,7 @@ from rivya_flows.media.receipt_values import (
     text_of,
 )
 from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import is_round, label
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
@@ -80,9 +80,9 @@ def contact_sheet(
 
 
 def _is_shown(step: Mapping[str, Any]) -> bool:
-    """Not a round of a pick that nothing was bought for; no other name has a dot."""
+    """Not a round of a pick that nothing was bought for."""
     bought = any(item.get("status") not in _NOT_NEEDED for item in maps_in(step, "items"))
-    return bought or "." not in str(step.get("id"))
+    return bought or not is_round(str(step.get("id")))
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:

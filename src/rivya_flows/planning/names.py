@@ -37,6 +37,16 @@ def label(step: str, key: str) -> str:
     return f"{step}[{key}]" if key else step
 
 
+def round_name(pick: str, step: str, number: int) -> str:
+    """The step that buys the candidates of a pick again: ``pick.step.2``, for the first such round."""
+    return f"{pick}.{step}.{number + 1}"
+
+
+def is_round(step: str) -> bool:
+    """Whether a step buys candidates again: no other name has a dot."""
+    return "." in step
+
+
 def listed(keys: Sequence[str]) -> str:
     """Keys as part of a sentence; ``;`` stands between them where one has a comma itself."""
     return ("; " if any("," in key for key in keys) else ", ").join(keys)

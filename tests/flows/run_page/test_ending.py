@@ -123,12 +123,16 @@ def test_a_pick_shows_what_was_picked_by_whom_and_the_scores() -> None:
         "mode": "human", "question": "Which *one*?", "waiting": False, "picked": ["neon"], "by": by,
         "round": 1, "notes": ["warmer"], "judge_error": None, "candidates": candidates,
     }  # fmt: skip
-    document = {"steps": [{"id": "hero", "items": [{"key": "", "choice": choice}]}]}
+    steps = [{"id": "hero", "items": [{"key": "", "choice": choice}]}]
+    document = {"run_id": "run-1", "status": "suspended", "steps": steps}
     shown = "\n".join(draw_choices(document))
     assert r"**hero**: neon, picked by A\|na in Prefect's form (Which \*one\*?)" in shown
     assert "round 2, with the note: warmer" in shown
     assert "| 2 | neon | 7 of 10, picked | &lt;b&gt;lit&lt;/b&gt; |" in shown
     assert "| 1 | studio | 8.5 of 10, proposed |" in shown
-    choice |= {"waiting": True, "picked": []}
-    assert "**hero**: waits for an answer" in "\n".join(draw_choices(document))
+    choice |= {"waiting": True, "picked": [], "count": 1}
+    assert "**hero**: waits for an answer: *Resume*" in "\n".join(draw_choices(document))
+    # A run that failed has no *Resume*.
+    shown = "\n".join(draw_choices({**document, "status": "failed"}))
+    assert "an answer still counts: `rivya-flows resume run-1 --answer hero=NUMBER`" in shown
     assert draw_choices({"steps": []}) == []

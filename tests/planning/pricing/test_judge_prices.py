@@ -6,9 +6,14 @@ from typing import Any
 
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
+from rivya_flows.planning.questions.open_questions import (
+    Choice,
+    given as answer_of,
+    open_questions,
+)
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
-from support.judged_picks import Judging, judged_spec
+from support.judged_picks import Judging, judged, judged_spec
 from support.naive_service import NOON, Rehearsal, frozen
 
 MODEL = "gemini-2-5-flash-chat"
@@ -18,7 +23,11 @@ NOTE = "a chat for every 8 candidates, settled by tokens, up to the reserve of o
 
 def planned(text: str, **inputs: Any) -> ItemEstimate:
     """The pick in the plan of a spec."""
-    return of(rehearse(initial_state(frozen(text, **inputs)), NOON, lambda _: None))
+    return of(rehearsed(text, **inputs))
+
+
+def rehearsed(text: str, **inputs: Any) -> State:
+    return rehearse(initial_state(frozen(text, **inputs)), NOON, lambda _: None)
 
 
 def of(state: State) -> ItemEstimate:
@@ -64,9 +73,40 @@ def test_a_judge_of_what_another_pick_took_has_so_many_candidates() -> None:
 def test_a_step_for_each_picked_item_costs_as_much_as_are_picked() -> None:
     film = "foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: film}"
     text, _, _ = judged_spec(more="count: 2").partition("    with: {model: nano-banana")
-    state = rehearse(initial_state(frozen(text + "    " + film)), NOON, lambda _: None)
-    [item] = estimate(state, None).steps[-1].items
-    assert item.price == Price(2, 2, "2 items, one for each that is picked, known during the run")
+    [item] = estimate(rehearsed(text + "    " + film), None).steps[-1].items
+    assert item.price == Price(2, 2, "2 items, known during the run")
+
+
+def test_what_may_not_run_adds_nothing_to_the_least() -> None:
+    large = "uses: generate\n    foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: a}\n"
+    text, _, _ = judged_spec(more="count: 2").partition("  film:")
+    text += f"""\
+  large:
+    {large}
+  last:
+    uses: pick
+    with: {{from: "${{{{ steps.large.items }}}}", mode: human, none: {{rounds: 3}}}}
+on_failure:
+  again:
+    {large}
+"""
+    found = {one.id: one.items[0].price for one in estimate(rehearsed(text), None).steps}
+    assert (found["large"].min, found["large"].max) == (2, 2)
+    for name in ("last.large.2", "last.large.4", "again"):
+        assert (found[name].min, found[name].max) == (0, 2), name
+    perhaps = rehearsed(text.replace("  hero:\n", "  hero:\n    if: ${{ steps.stills.items }}\n"))
+    [price] = [one.items[0].price for one in estimate(perhaps, None).steps if one.id == "large"]
+    assert (price.min, price.max) == (0, 2)
+
+
+def test_a_pick_that_was_rejected_once_may_cost_its_judge_one_time_less() -> None:
+    run = judged(mode="human", more="none: {rounds: 2}")
+    assert of(run.state).price.max == 6
+    [question] = open_questions(run.state)
+    run.feed(answer_of(question, Choice((), "warmer", "Ana", "form"), NOON))
+    assert of(run.state).price.max == 6
+    run.run()
+    assert of(run.state).price.max == 3
 
 
 def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:

@@ -136,7 +136,9 @@ def test_a_later_round_says_which_and_what_was_noted() -> None:
     run = asked()
     item = replace(run.state.item("hero", ""), round=1, notes=("warmer *light*",))
     state = run.state.with_item("hero", item)
-    shown = questions_page(state, [replace(HERO, round=1, rounds_left=2)], address, no_small)
+    shown = questions_page(
+        state, [replace(HERO, round=1, rounds_left=2, note_room=80)], address, no_small
+    )
     assert "**round 2, with the note: warmer \\*light\\***" in shown
     assert (
         "Pick one, or none of these to buy them again with what you write below, at most 2" in shown

@@ -26,7 +26,7 @@ from rivya_flows.planning.queue.event_codec import unique_name
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
-from support.judged_picks import Judging, judged
+from support.judged_picks import Judging, judged, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.samples import examples
 
@@ -351,6 +351,24 @@ def test_a_person_answers_for_a_judge_that_found_nothing_good_enough() -> None:
     assert [one.n for one in item.purchases] == [1, 2], "the judge is asked once a round"
     assert item.outputs is not None
     assert item.outputs["asset"]["sha256"] == "hero.stills.2-neon"
+
+
+def test_what_a_judge_picks_after_a_person_rejected_all_is_picked_by_the_judge() -> None:
+    service = Judging()
+    text = judged_spec(
+        '"${{ inputs.mode }}"', least=6, more="none: {rounds: 2}",
+        top="inputs: {mode: {type: string, default: judge}}",
+    )  # fmt: skip
+    run = Rehearsal(frozen(text), service)
+    run.take_up()
+    run.run()
+    [question] = answerable(run.state)
+    run.feed(answer_of(question, Choice((), "warmer", "Ana", "command"), NOON))
+    service.scores = {"neon": 9}
+    run.take_up()
+    run.run()
+    item = run.state.item("hero", "")
+    assert (item.picked, item.answered_by) == (("neon",), None)
 
 
 def test_a_mode_that_never_asks_has_no_rounds() -> None:

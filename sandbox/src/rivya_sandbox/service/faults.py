@@ -44,8 +44,7 @@ class Fault(BaseModel):
         on: ``METHOD /path`` (with ``*`` for any text), ``generation``, ``chat`` or ``webhook``.
         do: What happens; `status delay drop_before drop_after_commit` to a request, and `refuse`
             to a new generation's; `delay fail stall refuse` to a generation, `delay fail` to a
-            chat turn,
-            `status delay drop_before drop_after_commit double shuffle` to a webhook.
+            chat turn, `status delay drop_before drop_after_commit double shuffle` to a webhook.
         model: Only requests, generations, turns or events of this model; None means any.
         prompt: Only those whose prompt or message contains this text, whatever its case and
             spaces; None means any.

@@ -62,6 +62,7 @@ def check_picks(
         path: Path = (part, step_id, "with")
         scope = names.inside(step_id)
         candidates = _candidates(arguments.get("from"), scope)
+        _check_media(candidates, (*path, "from"), report)
         idle = _check_keys(arguments, path, report)
         arguments = {key: value for key, value in arguments.items() if key not in idle}
         _check_count(arguments, scope, path, report)
@@ -75,6 +76,15 @@ def check_picks(
             _check_texts(judge, place, scope, report)
             requests = RequestChecks(step, judge, step_id, data, names)
             report.add_inside(place, _unable(arguments, requests, _media(candidates), catalogue))
+
+
+def _check_media(candidates: Collection[Shape], path: Path, report: DiagnosticCollector) -> None:
+    """Reports candidates whose `asset` is no medium: a value of a matrix hides what was made."""
+    shapes = [(shape.fields or {}).get("asset", ANY) for shape in candidates]
+    if wrong := next((one for one in shapes if one.kind not in ("asset", "any")), None):
+        message = f"'asset' of its candidates is {an(wrong.kind)}, not a medium"
+        hint = "give the axis or the variable `asset` of that step another name"
+        report.add(path, "wrong-type", message, hint)
 
 
 def _check_keys(

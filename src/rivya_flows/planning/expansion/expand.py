@@ -29,6 +29,7 @@ from rivya_flows.planning.expansion.namespaces import (
     space_of_include,
     steps_in,
 )
+from rivya_flows.planning.names import round_name
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
 
 
@@ -150,11 +151,11 @@ def _rounds(
     if not isinstance(with_, PickWith) or pick.step.fans_out or pick.skipped:
         return {}
     source = _items_of(space, with_.from_)
-    if source is None or source not in planned or not _may_ask(space, with_.mode, known):
+    if source is None or source not in planned or not _may_reject(space, with_.mode, known):
         return {}
     again: dict[str, PlannedStep] = {}
     for number in range(1, with_.rounds + 1):
-        step_id = f"{pick.step.id}.{planned[source].step.id}.{number + 1}"
+        step_id = round_name(pick.step.id, planned[source].step.id, number)
         again[inlined_name(space.id, step_id)] = replace(
             planned[source],
             step=planned[source].step.model_copy(update={"id": step_id}),
@@ -165,7 +166,7 @@ def _rounds(
     return again
 
 
-def _may_ask(space: Space, mode: Any, known: NamespaceFacts) -> bool:
+def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
     """Whether a pick in this mode may reject all candidates; True if that is not known yet."""
     try:
         return evaluate(mode, scope_in(space, mode, known)) in ("human", "judge")

@@ -9,9 +9,7 @@ from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import price
-from rivya_flows.catalogue.request_checks import (
-    check_chat,
-)
+from rivya_flows.catalogue.request_checks import check_chat
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.step_arguments import MODES
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,24 +9,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
-from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.language.brand import with_words
-from rivya_flows.language.expressions.resolve import (
-    ExpressionError,
-    UsesNull,
-    is_computed,
-)
-from rivya_flows.language.expressions.values import Later
-from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
-from rivya_flows.planning.expansion.build_requests import alternatives_of
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.language.workflow import ChatWith, GenerateWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
-from rivya_flows.planning.expansion.partial_evaluation import known_value
-from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.picking import picked_from
-from rivya_flows.planning.plan import PlannedStep, Variables, items_step
-from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
+from rivya_flows.planning.plan import PlannedStep, items_step
+from rivya_flows.planning.pricing.judge_prices import judge_price
+from rivya_flows.planning.pricing.written_prices import written_prices
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,
@@ -230,9 +218,9 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
     if planned.skipped:
         return StepEstimate(step_id, uses, (), planned.skipped)
     if current.items is None:
-        later = (_runtime_estimate(state, planned),)
-        return StepEstimate(step_id, uses, later, None, brand_prompt=_words(state, planned, later))
-    items = tuple(_item_estimate(state, planned, item) for item in current.items)
+        items: tuple[ItemEstimate, ...] = (_runtime_estimate(state, planned),)
+    else:
+        items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
         items = tuple(_if(item, "only if the run fails") for item in items)
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
@@ -272,7 +260,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if requests:
         expected = [(one.model, one.price) for one in requests]
         return _with_fallbacks(planned, item.key, expected, again)
-    expected = _written_prices(state, planned, item.variables)
+    expected = written_prices(state, planned, item.variables, item.round)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
 
@@ -282,8 +270,7 @@ def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemR
     items = state.steps[planned.repeats].items if planned.repeats is not None else None
     if items is None or key not in items.table:
         return ()
-    first = items.get(key)
-    return first.alternatives or ((first.request,) if first.request else ())
+    return items.get(key).requests
 
 
 def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
@@ -308,15 +295,16 @@ def _is_bought(item: ItemState) -> bool:
 
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    one = _with_fallbacks(planned, RUNTIME, _written_prices(state, planned, {}))
+    one = _with_fallbacks(planned, RUNTIME, written_prices(state, planned, {}))
     least, most = 0, planned.step.max_items
     if (name := items_step(planned, planned.step.foreach)) is not None:
         least, listed = item_range(state, name)
         most = min(most, listed)
-    least = 0 if planned.conditional else min(least, most)
-    many = f"{most} items, one for each that is picked" if least else f"up to {most} items"
+        if planned.conditional or state.planned(name).conditional:
+            least = 0
+    many = f"{most} items" if least >= most else f"up to {most} items"
     found = _perhaps(one, f"{many}, known during the run", times=most)
-    return replace(found, price=replace(found.price, min=one.price.min * least))
+    return replace(found, price=replace(found.price, min=one.price.min * min(least, most)))
 
 
 def _with_fallbacks(
@@ -365,66 +353,3 @@ def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
 
 def _if(one: ItemEstimate, reason: str) -> ItemEstimate:
     return one if one.price.max == 0 else _perhaps(one, reason)
-
-
-def _written_prices(
-    state: State, planned: PlannedStep, variables: Variables
-) -> list[tuple[str | None, Price]]:
-    alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
-    return [_written_price(state, one, variables) for one in alternatives]
-
-
-def _written_price(
-    state: State, planned: PlannedStep, variables: Variables
-) -> tuple[str | None, Price]:
-    """The price by the spec alone: the model, and params without step results."""
-    with_ = planned.step.with_
-    function = function_of(planned.step.uses)
-    if function is not None and function.credits:
-        return function.name, Price(function.credits, function.credits, "the function's own price")
-    if not isinstance(with_, GenerateWith | ChatWith | PickWith):
-        return None, Price(0, 0, "free")
-    space = state.plan.spaces[planned.space]
-    own_brand = brand_in(space, state.plan.files)
-    scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
-    if isinstance(with_, PickWith):
-        return written_judge_price(state, planned, scope)
-    named = known_value(with_.model, scope)
-    model = state.plan.catalogue.get(named) if isinstance(named, str) else None
-    if model is None:
-        return None, Price(0, None, "the model is known during the run")
-    if isinstance(with_, ChatWith):
-        return model.id, price(model, {}, None)
-    params, prompt = _known_params(with_.params, scope), known_value(with_.prompt, scope)
-    if isinstance(prompt, str):
-        words = state.plan.house_of(planned).words_for(model, with_.brand)
-        prompt = with_words(prompt, words)
-    expected = price(model, params if isinstance(params, dict) else {}, prompt)
-    if not isinstance(params, dict) and expected.max is not None:
-        expected = Price(expected.min, None, "its parameters are known during the run")
-    return model.id, expected
-
-
-def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
-    """Inputs of the step's spec that are known."""
-    space, known = state.plan.spaces[planned.space], known_of(state)
-    if space.outer is None:
-        return dict(state.plan.inputs)
-    found: dict[str, Any] = {}
-    for name in planned.reads:
-        if all(state.steps[one].settled for one in steps_in(space.outer, space.given(name))):
-            with contextlib.suppress(ExpressionError, UsesNull):
-                found |= inputs_for(space, [name], known)
-    return found
-
-
-def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
-    """The parameters; those that are known during the run only count as changed.
-
-    One that bears no price then leaves the price as it is.
-    """
-    if not isinstance(written, Mapping):
-        return known_value(written, scope)
-    found = {key: known_value(value, scope) for key, value in written.items()}
-    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
-    return {**found, **dict.fromkeys(later, Later())}

@@ -35,9 +35,9 @@ def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: 
 
 
 def written_judge_price(
-    state: State, planned: PlannedStep, scope: Mapping[str, Any]
+    state: State, planned: PlannedStep, scope: Mapping[str, Any], rejected: int
 ) -> tuple[str | None, Price]:
-    """The model of the judge of a pick and its price, by the spec alone."""
+    """The model of the judge of a pick and its price, by the spec alone, after so many rounds."""
     with_ = planned.step.with_
     assert isinstance(with_, PickWith)
     mode = known_value(with_.mode, scope)
@@ -51,10 +51,11 @@ def written_judge_price(
     bottom = ceil(least / CANDIDATES) * one.min if mode else 0
     if most is None or one.max is None:
         return model.id, Price(bottom, None, "the candidates of its judge are known during the run")
-    turns = (1 + len(planned.rounds)) * TURNS * ceil(most / CANDIDATES)
+    rounds = 1 + len(planned.rounds) - rejected
+    turns = rounds * TURNS * ceil(most / CANDIDATES)
     told = f"{_assumption(one)}, at most {TURNS} times"
-    if planned.rounds:
-        told += f", in each of {1 + len(planned.rounds)} rounds"
+    if rounds > 1:
+        told += f", in each of {rounds} rounds"
     if least < most:
         told = f"up to {most:,} candidates, known during the run: {told}"
     return model.id, Price(bottom, turns * one.max, told)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rivya_flows.planning.names import listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 
 CHANNELS = {
@@ -19,6 +20,10 @@ CHANNELS = {
     "python": "from Python",
 }
 """The ways in which people answer, as words."""
+
+
+_ALONE = {"first": "as the first", "best": "by value"}
+"""How a pick chooses by itself, as words, by its mode."""
 
 
 def how_picked(choice: Mapping[str, Any]) -> str:
@@ -40,6 +45,22 @@ def how_picked(choice: Mapping[str, Any]) -> str:
         model = judge.get("model") if isinstance(judge, Mapping) else None
         return f"the judge{f' {model}' if model else ''}"
     return {"first": "the first one", "best": "the best value"}.get(str(mode), "")
+
+
+def manner(choice: Mapping[str, Any]) -> str:
+    """``picked by Priya in Prefect's form``, ``picked as the first``; "" while nothing is picked."""
+    who = how_picked(choice)
+    if not who:
+        return ""
+    alone = None if isinstance(choice.get("by"), Mapping) else _ALONE.get(str(choice.get("mode")))
+    return f"picked {alone or f'by {who}'}"
+
+
+def decision(choice: Mapping[str, Any]) -> str:
+    """``neon, picked by Priya in Prefect's form``, or that nothing is picked."""
+    if not choice["picked"]:
+        return "nothing is picked"
+    return ", ".join(filter(None, (listed(choice["picked"]), manner(choice))))
 
 
 def deadline_words(then: object, count: int) -> str:

@@ -180,19 +180,23 @@ def _asks(item: ItemState) -> bool:
     return item.phase is Phase.READY and item.waits_for_person
 
 
+def question_text(arguments: Mapping[str, Any], step_id: str, key: str) -> str:
+    """What a pick asks: as written, else of its name."""
+    return str(arguments.get("question") or f"Which one for {label(step_id, key)}?")
+
+
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
     request = item.request
     assert request is not None
     arguments: Mapping[str, Any] = request.arguments
     candidates = tuple(available(arguments["from"]))
     chosen = proposal(item)
-    text = arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
     left = rounds_left(state, step_id, item)
     room = _note_room(state, state.plan.candidates_of(step_id, item.round)) if left else 0
     return Question(
         step_id,
         item.key,
-        str(text),
+        question_text(arguments, step_id, item.key),
         tuple(str(one["key"]) for one in candidates),
         candidates,
         arguments.get("timeout"),
@@ -222,8 +226,8 @@ def _note_room(state: State, again: str) -> int:
     requests = [
         request
         for item in state.steps[again].items or ()
-        for request in (item.request, *item.alternatives)
-        if request is not None and (request.arguments.get("prompt") or "").strip()
+        for request in item.requests
+        if (request.arguments.get("prompt") or "").strip()
     ]
     asked = [(state.plan.catalogue.models[one.model], one) for one in requests if one.model]
     if any(model.speaks for model, _ in asked):

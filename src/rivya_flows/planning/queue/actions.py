@@ -139,7 +139,7 @@ class Question:
         proposal: What the judge would pick; empty if nothing is good enough.
         judge_error: Why its judge gave no usable scores.
         shortfall: Why `proposal` is empty, for the message of a deadline.
-        on_none: What a deadline does then.
+        on_none: What a deadline does where the judge proposes nothing.
     """
 
     step: str
@@ -153,7 +153,7 @@ class Question:
     count: int = 1
     round: int = 0
     rounds_left: int = 0
-    note_room: int = 500
+    note_room: int = 0
     sign: bool = False
     scores: Mapping[str, Score] = field(default_factory=dict, hash=False)
     proposal: tuple[str, ...] = ()

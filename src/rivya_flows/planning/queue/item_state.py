@@ -166,10 +166,14 @@ class ItemState:
         return self.purchases[-1] if self.purchases else None
 
     @property
+    def requests(self) -> tuple[ItemRequest, ...]:
+        """Its request as written, then what it falls back to; empty before it is known."""
+        return self.alternatives or ((self.request,) if self.request else ())
+
+    @property
     def size(self) -> int:
         """Approximate bytes of memory of its evaluated arguments."""
-        requests = self.alternatives or ((self.request,) if self.request else ())
-        return sum(one.size for one in requests)
+        return sum(one.size for one in self.requests)
 
     @property
     def credits(self) -> int:

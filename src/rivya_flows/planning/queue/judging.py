@@ -171,7 +171,7 @@ def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
     if request.chats or request.arguments.get("mode") != "judge":
         return item
     if chosen := proposal(item):
-        return replace(item, picked=chosen)
+        return replace(item, picked=chosen, answered_by=None)
     if request.arguments.get("on_none") == "regenerate" and rounds_left(state, step_id, item):
         return next_round(item, "")
     return replace(item, phase=Phase.FAILED, code=BELOW_LEAST, reason=shortfall(item))

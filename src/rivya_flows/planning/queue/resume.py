@@ -78,8 +78,8 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
     return {
         name
         for _, item in state.each()
-        if item.request is not None and item.last is not None and item.last.status == "refused"
-        for request in item.alternatives or (item.request,)
+        if item.last is not None and item.last.status == "refused"
+        for request in item.requests
         for name in request.upload_names()
     }
 
