@@ -90,12 +90,14 @@ def test_of_many_choices_one_command_shows_how_to_answer() -> None:
 
 
 def test_many_failed_jobs_of_a_step_are_bought_again_with_one_option() -> None:
-    def receipt(status: str, count: int) -> dict[str, Any]:
-        items = [{"key": f"s {number}", "code": "job_failed"} for number in range(count)]
+    def receipt(status: str, count: int, code: str = "job_failed") -> dict[str, Any]:
+        items = [{"key": f"s {number}", "code": code} for number in range(count)]
         return {"status": status, "steps": [{"id": "stills", "items": items}]}
 
     assert resume_options(receipt("failed", 1)) == " --regenerate 'stills[s 0]'"
     assert resume_options(receipt("failed", 4)) == " --regenerate stills"
+    vain = receipt("failed", 1, "unexpected_answer")
+    assert resume_options(vain) == " --regenerate 'stills[s 0]'"
     assert resume_options(receipt("cancelled", 1)) == resume_options(receipt("cancelled", 4)) == ""
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from rivya_flows.ledger.choices import MAX_TEXT, Choices
 from rivya_flows.ledger.summary import choices
+from rivya_flows.planning.questions.choice_phrases import how_picked
 from rivya_flows.planning.questions.open_questions import question_asked
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
@@ -166,6 +167,13 @@ def test_a_pick_without_a_person_says_how_it_chose(more: str, said: str) -> None
     # Only what was compared is told, the first of many.
     assert (listed[-1:] == ["  and 3 more"]) == bool(more)
     assert len(listed) == (13 if more else 0)
+
+
+def test_a_deadline_says_how_many_it_took() -> None:
+    choice = {"picked": ["a"], "by": {"channel": "deadline"}, "on_timeout": "first"}
+    assert how_picked(choice) == "the deadline: nobody answered, so the first was taken"
+    several = {**choice, "picked": ["a", "b"]}
+    assert how_picked(several) == "the deadline: nobody answered, so the first 2 were taken"
 
 
 ROUNDS = """

@@ -13,13 +13,13 @@ from typing import Any
 
 import click
 
-from rivya_flows.printable import one_line, printable_json
+from rivya_flows.printable import one_line
+from rivya_sandbox import output
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.accounts import SCOPES
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.options import PROFILES, Options
 
-_WIDTH = 60  # characters of an answer in a list
 _CENTURY = 100 * 365 * 24 * 3600
 
 
@@ -188,7 +188,7 @@ def create(
     if chosen == []:
         raise SandboxError("--scopes names none", "leave it out for all of them")
     made = admin.create_key(data, account=account, scopes=chosen, expires_in=expires_in)
-    _show(made, as_json, f"{made['api_key']}  (id {made['id']}; shown once)")
+    output.show(made, as_json, f"{made['api_key']}  (id {made['id']}; shown once)")
 
 
 @keys.command("list")
@@ -209,7 +209,9 @@ def list_keys(data: Path, account: str | None, as_json: bool) -> None:
         ]
         for key in found
     ]
-    _show(found, as_json, *_table(["id", "account", "key", "made", "until", "scopes"], rows))
+    output.show(
+        found, as_json, *output.table(["id", "account", "key", "made", "until", "scopes"], rows)
+    )
 
 
 @keys.command()
@@ -218,7 +220,7 @@ def list_keys(data: Path, account: str | None, as_json: bool) -> None:
 @JSON
 def revoke(key_id: str, data: Path, as_json: bool) -> None:
     """Revoke a key for good."""
-    _show(admin.revoke_key(data, key_id), as_json, f"{key_id} is revoked")
+    output.show(admin.revoke_key(data, key_id), as_json, f"{key_id} is revoked")
 
 
 @program.group("credits")
@@ -234,7 +236,7 @@ def wallet() -> None:
 def add(number: int, data: Path, account: str, as_json: bool) -> None:
     """Add N credits to an account."""
     added = admin.add_credits(data, number, account=account)
-    _show(added, as_json, f"added {added['added']}; {account} has {added['balance']} credits")
+    output.show(added, as_json, f"added {added['added']}; {account} has {added['balance']} credits")
 
 
 @program.command()
@@ -249,7 +251,7 @@ def ledger(data: Path, account: str, as_json: bool) -> None:
         for move in found["movements"]
     ]
     total = f"balance {found['balance']}; {len(found['generations'])} generations"
-    _show(found, as_json, *_table(["at", "kind", ">amount", "task"], rows), "", total)
+    output.show(found, as_json, *output.table(["at", "kind", ">amount", "task"], rows), "", total)
 
 
 @program.group()
@@ -281,7 +283,7 @@ def clear(data: Path, as_json: bool) -> None:
     """End all faults."""
     count = len(admin.list_faults(data))
     admin.set_faults(data, "")
-    _show([], as_json, f"{count} fault{'' if count == 1 else 's'} ended")
+    output.show([], as_json, f"{count} fault{'' if count == 1 else 's'} ended")
 
 
 def _show_faults(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -290,16 +292,16 @@ def _show_faults(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             fault["on"],
             fault["do"],
             fault["model"] or "any",
-            _shortened(fault["prompt"] or "any"),
+            output.shortened(fault["prompt"] or "any"),
             "" if fault["status"] is None else str(fault["status"]),
             "" if fault["seconds"] is None else f"{fault['seconds']:g}",
             f"{fault['probability']:g}",
-            _times(fault),
+            output.times(fault),
         ]
         for fault in found
     ]
     columns = ["on", "do", "model", "prompt", ">status", ">seconds", ">probability", ">happened"]
-    _show(found, as_json, *(_table(columns, rows) if rows else ["no faults"]))
+    output.show(found, as_json, *(output.table(columns, rows) if rows else ["no faults"]))
 
 
 @program.group()
@@ -331,55 +333,25 @@ def clear_answers(data: Path, as_json: bool) -> None:
     """End all rehearsed answers."""
     count = len(admin.list_answers(data))
     admin.set_answers(data, "")
-    _show([], as_json, f"{count} answer{'' if count == 1 else 's'} ended")
+    output.show([], as_json, f"{count} answer{'' if count == 1 else 's'} ended")
 
 
 def _show_answers(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     rows = [
         [
-            _shortened(answer["when"] or "any message"),
+            output.shortened(answer["when"] or "any message"),
             answer["model"] or "any",
-            _shortened(json.dumps(answer["json"]) if answer["text"] is None else answer["text"]),
-            _times(answer),
+            output.shortened(
+                json.dumps(answer["json"]) if answer["text"] is None else answer["text"]
+            ),
+            output.times(answer),
         ]
         for answer in found
     ]
     columns = ["when", "model", "answer", ">given"]
-    _show(found, as_json, *(_table(columns, rows) if rows else ["no rehearsed answers"]))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
-
-
-def _times(one: Mapping[str, Any]) -> str:
-    return str(one["used"]) + ("" if one["times"] is None else f" of {one['times']}")
-
-
-def _show(document: Any, as_json: bool, *lines: str) -> None:
-    """Prints one JSON document, or lines for people."""
-    if as_json:
-        # Escapes instead of letters where the letters could not be written.
-        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        text = json.dumps(document, indent=2, ensure_ascii=not unicode)
-        click.echo(printable_json(text))
-        return
-    for line in lines:
-        click.echo(one_line(line))
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table; columns whose name begins with ``>`` are aligned to the right."""
-    names = [column.removeprefix(">") for column in columns]
-    cells = [names, *([one_line(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    aligns = [">" if column.startswith(">") else "<" for column in columns]
-    return [
-        "  ".join(
-            f"{cell:{align}{width}}" for cell, align, width in zip(row, aligns, widths, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
+    output.show(
+        found, as_json, *(output.table(columns, rows) if rows else ["no rehearsed answers"])
+    )
 
 
 def _text(path: Path) -> str:

@@ -135,7 +135,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             words += f" --regenerate {step['id']}"
         for item in step["items"]:
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
-            if item["code"] in ("job_failed", "job_status_unknown"):
+            if item["code"] in ("job_failed", "job_status_unknown", "unexpected_answer"):
                 words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
             elif item["code"] == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"

@@ -101,7 +101,7 @@ class JudgeWith(SpecModel):
 
     Attributes:
         model: Id of a chat model.
-        criteria: What a good candidate is, one sentence each.
+        criteria: What a good candidate is, one sentence each: 1 to 12, each at most 300 characters.
         least: Lowest score that is good enough, 0 to 10.
     """
 

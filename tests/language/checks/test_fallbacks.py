@@ -8,7 +8,7 @@ import pytest
 
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
-from support.wrong_specs.choosing import FALLBACKS
+from support.wrong_specs.fallbacks import FALLBACKS
 
 
 @pytest.mark.parametrize(("code", "marked", "hint"), FALLBACKS.values(), ids=FALLBACKS)

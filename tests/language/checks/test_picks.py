@@ -13,7 +13,7 @@ from rivya_flows.language.step_arguments import JUDGE_FRAME, MAX_CRITERION
 from rivya_flows.planning.expansion.judge_messages import judge_message
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
-from support.wrong_specs.choosing import PICKS
+from support.wrong_specs.picks import PICKS
 
 
 @pytest.mark.parametrize(("code", "marked", "hint"), PICKS.values(), ids=PICKS)

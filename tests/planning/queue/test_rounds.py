@@ -271,7 +271,7 @@ def test_a_note_must_leave_the_prompt_short_enough_for_its_model() -> None:
     assert open_questions(run.state)[0].note_room == 0
     with pytest.raises(UsageError) as caught:
         say(run, note="y")
-    assert caught.value.hint == "answer none without a note: its prompts have no room for one"
+    assert caught.value.hint == "answer none without a note: its prompts take none"
 
 
 def test_no_note_is_said_aloud() -> None:

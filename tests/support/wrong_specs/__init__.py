@@ -11,11 +11,12 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.load import check
 from support.wrong_specs.arguments import ARGUMENTS, TYPES
-from support.wrong_specs.choosing import FALLBACKS, PICKS
 from support.wrong_specs.document import DOCUMENT
 from support.wrong_specs.expressions import EXPRESSIONS
+from support.wrong_specs.fallbacks import FALLBACKS
 from support.wrong_specs.final_cut import FINAL_CUT
 from support.wrong_specs.inputs import DECLARATIONS, DEPLOYMENTS
+from support.wrong_specs.picks import PICKS
 from support.wrong_specs.pieces import HEAD, STILL
 from support.wrong_specs.requests import REQUESTS
 from support.wrong_specs.steps import ENDINGS, FAN_OUTS, ORDER, STEPS

@@ -81,7 +81,7 @@ def check_picks(
 def _check_media(candidates: Collection[Shape], path: Path, report: DiagnosticCollector) -> None:
     """Reports candidates whose `asset` is no medium: a value of a matrix hides what was made."""
     shapes = [(shape.fields or {}).get("asset", ANY) for shape in candidates]
-    if wrong := next((one for one in shapes if one.kind not in ("asset", "any")), None):
+    if wrong := next((one for one in shapes if one.kind in ("text", "number", "boolean")), None):
         message = f"'asset' of its candidates is {an(wrong.kind)}, not a medium"
         hint = "give the axis or the variable `asset` of that step another name"
         report.add(path, "wrong-type", message, hint)

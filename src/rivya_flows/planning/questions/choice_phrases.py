@@ -34,9 +34,12 @@ def how_picked(choice: Mapping[str, Any]) -> str:
     if isinstance(by, Mapping):
         channel = by.get("channel")
         if channel == "deadline":
-            judged = choice.get("on_timeout") == "judge"
-            what = "what the judge proposed" if judged else "the first"
-            return f"the deadline: nobody answered, so {what} was taken"
+            what = "what the judge proposed was"
+            if choice.get("on_timeout") != "judge":
+                picked = choice["picked"]
+                many = len(picked) if isinstance(picked, list | tuple) else 1
+                what = "the first was" if many == 1 else f"the first {many} were"
+            return f"the deadline: nobody answered, so {what} taken"
         parts = [str(by.get("name") or "a person"), CHANNELS.get(str(channel), "")]
         at = moment_of(by.get("at"))
         return " ".join(filter(None, parts)) + (f", {utc_minute(at)}" if at else "")

@@ -49,7 +49,7 @@ def checked(question: Question, choice: Choice) -> Choice:
                 f"{name}: the note has {len(note)} characters",
                 f"write at most {question.note_room}"
                 if question.note_room
-                else "answer none without a note: its prompts have no room for one",
+                else "answer none without a note: its prompts take none",
             )
         return replace(choice, note=note, name=signature(choice.name))
     for picked in choice.picked:
