@@ -292,7 +292,7 @@ class _Answers:
         if self._refused is not None:
             raise UsageError(
                 f"answers: {self._refused.message}; {report.run_id} is {report.status}",
-                f"resume it with another answer: {self._refused.hint}",
+                f"{self._refused.hint}; resume the run with that",
             )
         return receipt_of(report)
 

@@ -83,7 +83,7 @@ def test_a_candidate_that_is_a_text_is_shown_with_its_words() -> None:
 
 
 def test_it_says_how_to_answer_with_more_than_a_key() -> None:
-    question = replace(HERO, count=2, rounds_left=2)
+    question = replace(HERO, count=2, rounds_left=2, note_room=80)
     assert question_lines(question, {})[-1] == (
         "Pick 2, with commas between them, or none: NOTE to buy them again with the note,"
         " at most 2 times more."

@@ -101,7 +101,7 @@ async def test_an_answer_that_is_no_choice_suspends_the_run_and_is_an_error(
         await rf.arun(
             spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"hero": "noir"}
         )
-    assert caught.value.hint == "resume it with one of: studio, neon"
+    assert caught.value.hint == "one of: studio, neon; resume the run with that"
     with pytest.raises(rf.UsageError, match=r"does not ask for 'heros'; run-.*") as caught:
         await rf.arun(
             spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"heros": "neon"}
