@@ -4,6 +4,7 @@ RivyaFlowsError
 ├── SpecError                 the spec or its inputs are wrong; edit them (exit code 2)
 ├── UsageError                the call, the configuration or the machine is wrong (exit code 2)
 ├── BudgetError               credits or budget do not suffice; nothing more was bought (exit code 3)
+│   └── PoolExceededError     a pool of the store does not cover a purchase
 ├── StoreError                the journal cannot be read or written, or another driver holds the run
 │   ├── LeaseLostError        another process took the run over; this one must stop
 │   └── LostMediumError       a medium is gone or damaged, in a store that can be read
@@ -37,6 +38,8 @@ Those that only one module raises are defined there. Each carries `hint`: what t
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from rivya_flows.diagnostics import Diagnostic as Diagnostic  # part of `SpecError`
 
@@ -87,6 +90,28 @@ class BudgetError(_Told):
     """The credits or the budget do not suffice; nothing more was bought."""
 
     code = "over_budget"
+
+
+class PoolExceededError(BudgetError):
+    """A pool of credits of the store does not cover a purchase, which was not made.
+
+    Attributes:
+        pool: Its name.
+        needs: Credits that the purchase would have reserved.
+        left: Credits that are left in the pool.
+        until: End of its period, UTC; None for one that covers all time.
+    """
+
+    def __init__(self, pool: str, needs: int, left: int, until: datetime | None) -> None:
+        super().__init__(
+            f"needs {needs} credits; {left} of the pool {pool} are left",
+            f"raise it with `rivya-flows budgets set {pool} --credits N`, or wait for its next period",
+        )
+        self.args = (pool, needs, left, until)  # what pickle calls it with
+        self.pool = pool
+        self.needs = needs
+        self.left = left
+        self.until = until
 
 
 class StoreError(_Told):

@@ -71,6 +71,7 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             reserve=action.reserve,
             at=run.clock(),
             alternative=action.alternative,
+            model=_model(action),
         )
     of = {"step": action.step, "key": action.key, "n": action.n}
     if action.route == "function":
@@ -162,6 +163,11 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
             if error.code != "idempotency_conflict" or run.clock() >= deadline:
                 raise
         await asyncio.sleep(run.conflict_pause_seconds)
+
+
+def _model(action: Buy) -> str | None:
+    """That the body names; None for a function."""
+    return None if action.route == "function" else str(json.loads(action.body)["model"])
 
 
 def _accepted(action: Buy, job: Generation) -> PurchaseAccepted:

@@ -27,10 +27,11 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
+from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest, label
 from rivya_flows.planning.preflight.preflight import certain_failures
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
-from rivya_flows.planning.queue.events import RunFrozen, RunResumed
+from rivya_flows.planning.queue.events import Fork, RunFrozen, RunResumed
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -57,6 +58,9 @@ class RunRequest:
         budget: Overrides the spec's credit budget; None keeps it.
         cache: Overrides the spec's cache mode; None keeps it.
         local_files: Inputs may name files of this machine.
+        labels: Labels beside those of the spec; they win.
+        quote: Id of the quote that it runs; None without one.
+        fork: The run that finished work is taken from; None without one.
     """
 
     spec: SpecFile
@@ -64,6 +68,9 @@ class RunRequest:
     budget: int | None = None
     cache: CacheMode | None = None
     local_files: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    quote: str | None = None
+    fork: Fork | None = None
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,9 @@ def prepare(
         nonce=secrets.token_hex(16),
         budget=budget,
         cache=request.cache,
+        labels=labels_of(workflow, inputs, request.labels),
+        quote=request.quote,
+        fork=request.fork,
     )
     state = rehearse(initial_state(frozen), now, look_up)
     _refuse_known_failures(state, spec)

@@ -53,8 +53,8 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-_TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "concurrency",
-             "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
+_TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "labels",
+             "concurrency", "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
 _STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
 assert set(keys_of(Workflow)) - set(FOUND) < set(_TOP_KEYS), (
     "a new key of Workflow needs a place here"

@@ -302,10 +302,17 @@ class Deploy(SpecModel):
     when_busy: Literal["wait", "cancel"] = "wait"
 
 
+MAX_LABELS = 8
+"""Labels of one run."""
+
+LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)]
+
+
 class Workflow(SpecModel):
     """A whole spec. Steps keep the order of the file; `step_order` defines the order of a run.
 
     Attributes:
+        labels: What its runs are counted under, such as `client: acme`; a value may use inputs.
         brand: How what it makes looks, or the path of a file beside the spec that says it.
         on_failure: Steps that run once when the run would end as failed.
         finally_: Steps that run at the end of every run.
@@ -323,6 +330,9 @@ class Workflow(SpecModel):
     inputs: dict[Name, Input] = Field(default_factory=dict)
     brand: Brand | str | None = None
     budget: Budget | None = None
+    labels: Annotated[dict[LabelName, str], Field(max_length=MAX_LABELS)] = Field(
+        default_factory=dict
+    )
     concurrency: Concurrency | None = None
     cache: Caching = "run"
     steps: dict[Name, Step]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,18 @@ _ENTRIES = (
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run as listed, without its journal."""
+    """A run as listed, without its journal.
+
+    Attributes:
+        labels: By name.
+    """
 
     run_id: str
     name: str
     service: str
     started_at: str
     folder: Path
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Journal:
@@ -83,10 +89,15 @@ class Journal:
             service=frozen.service,
             started_at=frozen.started_at.isoformat(),
             folder=str(folder),
+            labels=json.dumps(frozen.labels),
+            quote=frozen.quote,
         )
         try:
             self._writer.write_first(frozen.run_id, frozen, run)
         except IntegrityError as error:
+            if frozen.quote is not None and self.run(frozen.run_id) is None:
+                words = f"the quote {frozen.quote} was used already; nothing was bought"
+                raise StoreError(words, "make a new one with `plan --out`") from error
             raise StoreError(f"run {frozen.run_id} already exists") from error
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
@@ -205,7 +216,8 @@ def _pieces(run_ids: list[str]) -> Iterator[list[str]]:
 
 
 def _row(row: Any) -> RunRow:
-    return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder))
+    labels = json.loads(row.labels)
+    return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder), labels)
 
 
 def _stamped(run_id: str, seq: int, at: float, body: str) -> Stamped:

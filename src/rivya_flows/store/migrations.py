@@ -61,6 +61,37 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("ALTER TABLE specs ADD COLUMN files TEXT NOT NULL DEFAULT '{}'",),
+    (
+        "ALTER TABLE runs ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE runs ADD COLUMN quote VARCHAR(64)",
+        "CREATE UNIQUE INDEX one_run_of_a_quote ON runs (quote)",
+        """CREATE TABLE charges (
+            run_id VARCHAR(128) NOT NULL,
+            purchase VARCHAR(400) NOT NULL,
+            step TEXT NOT NULL,
+            model TEXT,
+            at FLOAT NOT NULL,
+            credits INTEGER NOT NULL,
+            settled BOOLEAN NOT NULL,
+            PRIMARY KEY (run_id, purchase)
+        )""",
+        "CREATE INDEX charges_by_time ON charges (at)",
+        """CREATE TABLE pools (
+            name VARCHAR(64) NOT NULL PRIMARY KEY,
+            labels TEXT NOT NULL,
+            credits INTEGER NOT NULL,
+            soft INTEGER,
+            period VARCHAR(8) NOT NULL,
+            at FLOAT NOT NULL
+        )""",
+        """CREATE TABLE pool_totals (
+            pool VARCHAR(64) NOT NULL,
+            service VARCHAR(400) NOT NULL,
+            period_start VARCHAR(10) NOT NULL,
+            credits INTEGER NOT NULL,
+            PRIMARY KEY (pool, service, period_start)
+        )""",
+    ),
 )
 """Statements that migrate version n to n + 1; append entries, never change one."""
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 METADATA = MetaData()
 
@@ -19,6 +29,10 @@ RUNS = Table(
     Column("service", Text, nullable=False),
     Column("started_at", String(40), nullable=False),
     Column("folder", Text, nullable=False),
+    # JSON: text by name.
+    Column("labels", Text, nullable=False, server_default="{}"),
+    # Unique; null never collides with null.
+    Column("quote", String(64)),
 )
 
 EVENTS = Table(
@@ -32,6 +46,47 @@ EVENTS = Table(
     Column("unique_name", String(NAME_LENGTH)),
     Column("body", Text, nullable=False),
     UniqueConstraint("run_id", "unique_name", name="one_entry_of_a_name"),
+)
+
+CHARGES = Table(
+    "charges",
+    METADATA,
+    # A projection of the purchases in EVENTS, written in their transactions.
+    Column("run_id", String(128), primary_key=True),
+    # The unique name of the intent, as stored.
+    Column("purchase", String(NAME_LENGTH), primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("model", Text),
+    # When it was intended; its credits count in the period of that moment.
+    Column("at", Float, nullable=False),
+    # Reserved, then what it cost; 0 once it is refused. One whose outcome is unknown counts.
+    Column("credits", Integer, nullable=False),
+    Column("settled", Boolean, nullable=False),
+)
+
+POOLS = Table(
+    "pools",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    # JSON: the labels that a run must have, text by name; empty matches every run.
+    Column("labels", Text, nullable=False),
+    Column("credits", Integer, nullable=False),
+    Column("soft", Integer),
+    # day, week, month (of the calendar, UTC) or total.
+    Column("period", String(8), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+POOL_TOTALS = Table(
+    "pool_totals",
+    METADATA,
+    Column("pool", String(64), primary_key=True),
+    # Pretend credits of a sandbox take nothing from a pool of real ones.
+    Column("service", String(400), primary_key=True),
+    # ISO date of the first day of the period; "" for `total`.
+    Column("period_start", String(10), primary_key=True),
+    # A projection of CHARGES; its row is locked while a purchase is reserved.
+    Column("credits", Integer, nullable=False),
 )
 
 LEASES = Table(

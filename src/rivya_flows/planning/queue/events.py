@@ -21,6 +21,20 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Fork(Entry):
+    """A run that this one repeats in part.
+
+    Attributes:
+        run_id: Finished work with an equal request is taken from it, and costs nothing.
+        step: From this step on everything is made again; None where only what changed is.
+        answers: Keys that were picked there, by ``step`` or ``step[key]``.
+    """
+
+    run_id: str
+    step: str | None = None
+    answers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
 class RunFrozen(Entry):
     """Everything that a run reads from outside, frozen at its start.
 
@@ -39,6 +53,9 @@ class RunFrozen(Entry):
         cache: Overrides the cache mode of the spec; None keeps it.
         plan_hash: SHA-256 of the plan's canonical JSON.
         plan: That JSON document.
+        labels: What the run is counted under, such as ``client``; see `planning.labels`.
+        quote: Id of the quote that it runs; None without one. A quote is used once in a store.
+        fork: The run that finished work is taken from; None without one.
     """
 
     kind: Literal["run.frozen"] = "run.frozen"
@@ -57,6 +74,9 @@ class RunFrozen(Entry):
     cache: Literal["off", "run", "spec"] | None = None
     plan: dict[str, Any] = Field(default_factory=dict)
     plan_hash: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    quote: str | None = None
+    fork: Fork | None = None
 
 
 Unpaid = Literal["budget", "balance", "completed"]
@@ -163,6 +183,7 @@ class PurchaseIntended(OfPurchase):
     Attributes:
         reserve: Credits reserved in the budget of the run.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        model: That it buys from; None for a function, and in early journals.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
@@ -172,6 +193,24 @@ class PurchaseIntended(OfPurchase):
     reserve: int
     at: datetime
     alternative: int = 0
+    model: str | None = None
+
+
+class PoolRefused(OfPurchase):
+    """A pool of the store did not cover a planned purchase: it was neither journaled nor sent.
+
+    Attributes:
+        pool: Its name.
+        needs: Credits that the purchase would have reserved.
+        left: Credits that were left in the pool.
+        until: End of its period, UTC; None for one that covers all time.
+    """
+
+    kind: Literal["pool.refused"] = "pool.refused"
+    pool: str
+    needs: int
+    left: int
+    until: datetime | None = None
 
 
 class PurchaseAccepted(OfPurchase):
@@ -377,6 +416,7 @@ Event = Annotated[
     | FileUploaded
     | CacheAnswered
     | PurchaseIntended
+    | PoolRefused
     | PurchaseAccepted
     | PurchaseRefused
     | PurchaseUncertain
