@@ -19,6 +19,9 @@ from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpec
 
+_FREE = frozenset({"upload", "compose", "layout", "notify"})
+"""Kinds of steps that buy nothing."""
+
 
 @dataclass(frozen=True)
 class GivenSpec:
@@ -129,6 +132,17 @@ def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
     for folder, names in given.items():
         if names >= {one.name for one in folder.glob("*.yaml")}:
             yield str(folder)
+
+
+def uncapped(sources: GivenSpecs) -> tuple[str, ...]:
+    """Files of the specs whose deployments may buy, with nothing that caps them."""
+    return tuple(
+        source.file.name
+        for source in sources.specs.values()
+        if (workflow := source.workflow).deploy
+        and workflow.budget is None
+        and any(one.uses not in _FREE for one in workflow.all_steps.values())
+    )
 
 
 def desired_deployments(

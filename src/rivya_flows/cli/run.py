@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -32,6 +32,7 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
 @BY_OPTION
+@YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -43,6 +44,7 @@ def run(
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
     by: str | None,
+    yes: bool,
     open_sheet: bool,
     sandbox: bool,
     as_json: bool,
@@ -50,7 +52,7 @@ def run(
     """Run a spec here and now.
 
     Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
-    continues it.
+    continues it. Before it buys from a real wallet it asks, unless a budget caps it.
     """
     runner, chosen = begun(begins=spec.exists())
     from rivya_flows.app.inputs import read_inputs
@@ -58,9 +60,10 @@ def run(
     from rivya_flows.app.run import run as run_spec
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import observer
+    from rivya_flows.cli.terminal import confirmer, observer
 
     request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    confirm = confirmer(yes=yes, as_json=as_json)
     report = run_interruptibly(
         lambda interrupts: run_spec(
             request,
@@ -68,7 +71,7 @@ def run(
             runner,
             out=out,
             sandbox=sandbox,
-            observer=observer(interrupts, _who(by)),
+            observer=observer(interrupts, _who(by), confirm),
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -99,6 +102,7 @@ def run(
     multiple=True,
     help="Send an uncertain purchase again; it may then be paid twice.",
 )
+@YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def resume(
@@ -108,6 +112,7 @@ def resume(
     budget: int | None,
     regenerate: tuple[str, ...],
     resubmit: tuple[str, ...],
+    yes: bool,
     open_sheet: bool,
     as_json: bool,
 ) -> int:
@@ -118,13 +123,13 @@ def resume(
     runner, chosen = begun()
     from rivya_flows.app.resume import ResumeOptions, resume as resume_run
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import observer
+    from rivya_flows.cli.terminal import confirmer, observer
 
-    who = _who(by)
+    who, confirm = _who(by), confirmer(yes=yes, as_json=as_json)
     options = ResumeOptions(answers, budget, regenerate, resubmit, by=who)
     report = run_interruptibly(
         lambda interrupts: resume_run(
-            named, options, chosen, runner, observer=observer(interrupts, who)
+            named, options, chosen, runner, observer=observer(interrupts, who, confirm)
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)

@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.flows.deployment.desired import read_specs
+from rivya_flows.flows.deployment.desired import read_specs, uncapped
 from support.cli_calls import Terminal
 from support.triggered_spec import SPEC
 
@@ -37,6 +37,20 @@ def test_a_folder_from_which_all_specs_are_gone_is_given_as_a_whole(tmp_path: Pa
     found = read_specs([tmp_path], shipped(), empty=True)
     assert not found.specs
     assert found.covered == {str(tmp_path)}
+
+
+def test_a_spec_that_buys_and_is_deployed_needs_a_cap(tmp_path: Path) -> None:
+    text = put(tmp_path, "first").read_text()
+    for name, changed in {
+        "capped": f"{text}budget: {{credits: 9}}\n",
+        "by-command": text.partition("deploy:")[0],
+        "free": text.replace("uses: generate", "uses: notify").replace(
+            'with: {model: z-image, prompt: "${{ inputs.product }}"}',
+            "with: {url: 'https://example.com'}",
+        ),
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(changed.replace("name: first", f"name: {name}"))
+    assert uncapped(read_specs([tmp_path], shipped())) == (str(tmp_path / "first.yaml"),)
 
 
 def test_a_server_must_be_there_to_deploy_to(
