@@ -69,7 +69,7 @@ class BackgroundServer(PrefectBackend):
             return
         found, settings = read_specs(options.specs, shipped()), options.settings
         if not (options.yes or options.sandbox or is_rehearsal(settings.rivya_base_url, settings)):
-            refuse_uncapped(uncapped(found))
+            refuse_uncapped(uncapped(found, settings.store_url))
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
         environment = server_environment(

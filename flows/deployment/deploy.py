@@ -112,7 +112,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
         async with get_client() as client:
             await _check_server(client)
             if not (options.confirmed or options.dry or _rehearses(settings)):
-                refuse_uncapped(uncapped(sources))
+                refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
         raise UsageError(

@@ -29,6 +29,7 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import BudgetError
 from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import ROWS, Observer as BatchObserver, batch_options
@@ -121,12 +122,24 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
     with open_context(Settings(rivya_flows_data=tmp_path), service) as context:
         if refused:
             with pytest.raises(BudgetError, match=refused) as caught:
-                await confirm_live(context, found, lines.append, confirm)
+                await confirm_live(context, found, [{}], lines.append, confirm)
             assert "--budget N" in str(caught.value.hint)
             assert "--yes" in str(caught.value.hint)
         else:
-            await confirm_live(context, found, lines.append, confirm)
+            await confirm_live(context, found, [{}], lines.append, confirm)
     assert (len(lines), len(questions)) == (told, asked)
+
+
+async def test_a_pool_that_covers_all_runs_is_a_cap(tmp_path: Path) -> None:
+    told, acme = Asked(), {"client": "acme", "team": "x"}
+    nobodys: dict[str, str] = {}
+    with open_context(Settings(rivya_flows_data=tmp_path), REAL) as context:
+        Pools(context.journal.engine).set(Pool("acme", {"client": "acme"}, 40))
+        await confirm_live(context, Spending(2, None, 1000), [acme, acme], told.append, None)
+        for runs in ([nobodys], [acme, {"client": "other"}]):
+            with pytest.raises(BudgetError, match="no upper bound"):
+                await confirm_live(context, Spending(2, None, 1000), runs, told.append, None)
+    assert told == [f"{SAID}At most 40 credits (pool acme, 40 left)."]
 
 
 class ReachedError(Exception):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError
 from rivya_flows.hosts import is_loopback
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.pools import Pools
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
@@ -91,6 +94,7 @@ def shown_key(key: str) -> str:
 async def confirm_live(
     context: RunContext,
     found: Spending,
+    runs: Collection[Mapping[str, str]],
     notify: Callable[[str], object],
     confirm: Confirm | None,
 ) -> None:
@@ -99,6 +103,7 @@ async def confirm_live(
     Args:
         context: Where it would be bought.
         found: What.
+        runs: The labels of each run that buys: a pool that covers all of them is a cap.
         notify: Is told of it where nobody is asked.
         confirm: Asks; None where there is nobody to ask.
 
@@ -110,6 +115,7 @@ async def confirm_live(
         return
     if found.bound == 0:
         return
+    found = await in_thread(partial(_with_pools, context, found, runs))
     words = sentence(service, found)
     if found.caps:
         notify(words)
@@ -119,6 +125,18 @@ async def confirm_live(
         )
     elif not await confirm(words):
         raise BudgetError("not confirmed; nothing was bought", _TO_GO_ON)
+
+
+def _with_pools(
+    context: RunContext, found: Spending, runs: Collection[Mapping[str, str]]
+) -> Spending:
+    states = Pools(context.journal.engine).states(context.service.identity)
+    caps = {
+        f"pool {one.pool.name}, {one.left} left": one.left
+        for one in states
+        if all(map(one.pool.covers, runs))
+    }
+    return replace(found, caps={**found.caps, **caps})
 
 
 def refuse_uncapped(specs: Iterable[str]) -> None:
@@ -133,7 +151,7 @@ def refuse_uncapped(specs: Iterable[str]) -> None:
     if names := ", ".join(sorted(specs)):
         raise BudgetError(
             f"no budget: {names}; a deployment buys without asking, and nothing was deployed",
-            "give each spec a `budget:`, or --yes",
+            "give each spec a `budget:`, or its labels a pool, or give --yes",
         )
 
 

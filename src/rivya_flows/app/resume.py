@@ -111,7 +111,7 @@ async def _resume(
         return await asyncio.to_thread(reporter.write)
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
-    unpaid = await _unpaid(context, state, options, answers, observer)
+    unpaid = await _unpaid(context, state, options, answers, observer, row.labels)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context, run_id, answers))
@@ -138,6 +138,7 @@ async def _unpaid(
     options: ResumeOptions,
     answers: Sequence[AnswerGiven],
     observer: Observer,
+    labels: Mapping[str, str],
 ) -> Unpaid | None:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
@@ -158,7 +159,8 @@ async def _unpaid(
     left = remaining(state, balance, context.look_up, resumed)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
-        await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
+        spending, notify = spending_of(left), observer.notify
+        await confirm_live(context, spending, [labels], notify, observer.confirm)
         return None
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
     return "budget" if left.verdict == "over_budget" else "balance"

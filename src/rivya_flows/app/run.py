@@ -72,8 +72,8 @@ async def run(
         run_id = new_run_id(datetime.now(UTC))
         ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
         refuse_over(ready.estimate)
-        spending = spending_of(ready.estimate, request.quote)
-        await confirm_live(context, spending, observer.notify, observer.confirm)
+        spending, labels = spending_of(ready.estimate, ready.frozen.quote), ready.frozen.labels
+        await confirm_live(context, spending, [labels], observer.notify, observer.confirm)
         folder = make_folder(out.expanduser().absolute() / run_id)
         context.journal.create(ready.frozen, folder)
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")

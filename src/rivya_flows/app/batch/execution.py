@@ -116,7 +116,8 @@ async def run_batch_in(
     async with _leased(context.leases, batch_id):
         priced = price_rows(context, options, catalogue, batch_id, rows)
         priced.refuse_over(balance)
-        await confirm_live(context, priced.spending(balance), observer.say, confirm)
+        labels = priced.labels(context.journal)
+        await confirm_live(context, priced.spending(balance), labels, observer.say, confirm)
         folder = make_folder(options.out.expanduser().absolute() / batch_id)
         observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
         batch, cancelled = await _run_priced(context, priced, folder, runner, observer)

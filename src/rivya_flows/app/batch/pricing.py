@@ -90,6 +90,12 @@ class PricedBatch:
         left = batch.budget - batch.spent
         return Spending(self.least, self.most, balance, {f"budget {batch.budget}": left})
 
+    def labels(self, journal: Journal) -> list[Mapping[str, str]]:
+        """Those of each run that may still buy."""
+        due = [row.run_id for row in self.batch.rows if row.status != "completed"]
+        runs = ((self.fresh.get(run_id) or journal.run(run_id)) for run_id in due)
+        return [run.labels for run in runs if run is not None]
+
     def sentence(self, balance: int) -> str:
         """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
         batch = self.batch
