@@ -89,6 +89,7 @@ async def aplan(
     *,
     budget: int | None = None,
     cache: CacheMode | None = None,
+    labels: Mapping[str, str] | None = None,
     sandbox: bool = False,
 ) -> Plan:
     """What a run would do and cost; reads the models and the balance, and buys nothing.
@@ -98,6 +99,7 @@ async def aplan(
         inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
         budget: Overrides the spec's credit budget.
         cache: Overrides the spec's cache mode.
+        labels: What the run is counted under beside the labels of the spec, over which these win.
         sandbox: Plan for the local sandbox, also with a key. Without a key it is used anyway.
 
     Raises:
@@ -105,7 +107,7 @@ async def aplan(
         UsageError: The settings are wrong.
         APIError: The service did not answer.
     """
-    request = _request(spec, inputs, budget, cache)
+    request = _request(spec, inputs, budget, cache, labels)
     return plan_of(await runs.plan(request, _settings(), LocalRunner(), sandbox=sandbox))
 
 
@@ -118,6 +120,7 @@ async def arun(
     *,
     budget: int | None = None,
     cache: CacheMode | None = None,
+    labels: Mapping[str, str] | None = None,
     out: str | os.PathLike[str] = "runs",
     sandbox: bool = False,
     answers: Mapping[str, Answer] | None = None,
@@ -133,6 +136,7 @@ async def arun(
         inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
         budget: Overrides the spec's credit budget.
         cache: Overrides the spec's cache mode.
+        labels: What the run is counted under beside the labels of the spec, over which these win.
         out: The run gets a folder in this one.
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
         answers: What to choose for each question, by the name of its step: a key, a list of keys, or
@@ -152,7 +156,7 @@ async def arun(
     """
     given = _Answers(_choices(answers), signature(by))
     report = await runs.run(
-        _request(spec, inputs, budget, cache),
+        _request(spec, inputs, budget, cache, labels),
         _settings(),
         LocalRunner(),
         out=Path(out),
@@ -319,10 +323,14 @@ def _observer(answers: _Answers, notify: Callable[[str], object] | None) -> Obse
 
 
 def _request(
-    spec: Spec, inputs: Mapping[str, Any] | None, budget: int | None, cache: CacheMode | None
+    spec: Spec,
+    inputs: Mapping[str, Any] | None,
+    budget: int | None,
+    cache: CacheMode | None,
+    labels: Mapping[str, str] | None,
 ) -> RunRequest:
     values = dict(inputs or {})
-    return RunRequest(_spec_file(spec), lambda _: values, budget, cache)
+    return RunRequest(_spec_file(spec), lambda _: values, budget, cache, labels=dict(labels or {}))
 
 
 def _spec_file(spec: Spec) -> SpecFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
-from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over
+from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over, soft_limits
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
@@ -73,6 +73,8 @@ async def run(
         folder = make_folder(out.expanduser().absolute() / run_id)
         context.journal.create(ready.frozen, folder)
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
+        for warning in soft_limits(ready.estimate):
+            observer.notify(warning)
         return await execute(context, runner, run_id, RunOptions(), observer)
 
 

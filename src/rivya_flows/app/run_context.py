@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from rivya_flows.app.cache import look_up
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
@@ -119,6 +120,10 @@ class RunContext:
     def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:
         """Outputs and cost of an equal request of an earlier run, or None."""
         return look_up(self.results, self.assets, cache_key)
+
+    def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
+        """What the pools that match labels have left at the service, by the name of the pool."""
+        return ()
 
 
 @contextmanager

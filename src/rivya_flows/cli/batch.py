@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 
@@ -38,6 +38,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
     help="Create the batch's folder here: summary, and a folder for each row.",
 )
 @CACHE_OPTION
+@LABEL_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def batch(
@@ -49,6 +50,7 @@ def batch(
     parallel: int,
     out: Path,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
     sandbox: bool,
     as_json: bool,
 ) -> int:
@@ -68,8 +70,11 @@ def batch(
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.batch_live import BatchProgress, print_result
+    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(read_spec(spec), read_inputs(assignments, file), cache=cache)
+    request = RunRequest(
+        read_spec(spec), read_inputs(assignments, file), cache=cache, labels=read_labels(labels)
+    )
     options = BatchOptions(request, read_table(table), str(table), budget, parallel, out)
     result = run_interruptibly(
         lambda interrupts: run_batch(

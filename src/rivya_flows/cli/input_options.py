@@ -14,6 +14,14 @@ CACHE_OPTION = click.option(
     help="Override the spec's cache mode.",
 )
 
+LABEL_OPTION = click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Count the credits under this label; wins over that of the spec.",
+)
+
 
 def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of inputs to a command: `assignments` and `file`."""

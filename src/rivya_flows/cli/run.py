@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -31,6 +31,7 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
+@LABEL_OPTION
 @BY_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
@@ -42,6 +43,7 @@ def run(
     out: Path,
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
     by: str | None,
     open_sheet: bool,
     sandbox: bool,
@@ -59,8 +61,15 @@ def run(
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import observer
+    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    request = RunRequest(
+        read_spec(spec),
+        read_inputs(assignments, file),
+        budget,
+        cache,
+        labels=read_labels(labels),
+    )
     report = run_interruptibly(
         lambda interrupts: run_spec(
             request,

@@ -6,6 +6,7 @@ grouped by price: if the first item of a group cannot be bought, the others are 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
@@ -257,6 +258,15 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     reason = f"needs {reserve} credits; {left}"
     item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
     return state.with_item(step_id, item), []
+
+
+_OF_POOL = re.compile(r"needs \d+ credits; \d+ of the pool (\S+) are left")
+
+
+def refusing_pool(reason: str | None) -> str | None:
+    """The pool that does not cover an item with this reason; None if it is another one."""
+    found = _OF_POOL.match(reason or "")
+    return found[1] if found else None
 
 
 def _left(state: State, limit: PoolLimit) -> int:
