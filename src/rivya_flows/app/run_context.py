@@ -172,14 +172,15 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
         )
     if not makes_folder:
         return row
-    return replace(row, folder=_folder_here(row.folder, context.settings.data))
+    other = context.settings.data / "runs" / run_id  # rows of two batches may have equal names
+    return replace(row, folder=_folder_here(row.folder, other))
 
 
-def _folder_here(folder: Path, data: Path) -> Path:
+def _folder_here(folder: Path, other: Path) -> Path:
     """The folder for the report: the run may have begun on another machine, or as another user."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         # A full disk is reported when the report is written, and does not move it.
-        return folder if error.errno == errno.ENOSPC else data / "runs" / folder.name
-    return folder if os.access(folder, os.W_OK) else data / "runs" / folder.name
+        return folder if error.errno == errno.ENOSPC else other
+    return folder if os.access(folder, os.W_OK) else other

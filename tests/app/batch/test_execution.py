@@ -90,6 +90,24 @@ def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox)
     assert sum(bought(sandbox).values()) == COST + 2
 
 
+def test_folders_stay_wherever_their_rows_move_and_a_changed_row_gets_its_own(
+    studio: Studio,
+) -> None:
+    def folders(table: str) -> list[str]:
+        ended = asyncio.run(run(studio, table))
+        with studio.context(Bomb()) as context:
+            rows = [context.journal.run(row.run_id) for row in ended.batch.rows]
+        assert all(row and (row.folder / "receipt.json").is_file() for row in rows)
+        return [row.folder.name for row in rows if row]
+
+    assert folders("product\nLamp\nDesk\n") == ["001-lamp", "002-desk"]
+    moved = folders("product,views\nDesk,\nLamp,[front]\nLamp,\nDesk,[front]\n")
+    assert moved[0] == "002-desk"
+    assert moved[1:] == ["002-lamp", "001-lamp", "004-desk"]
+    changed = folders("product,views\nLamp,[back]\n")
+    assert changed[0].startswith("001-lamp-")
+
+
 def test_the_budget_also_counts_rows_that_were_changed_or_removed(
     studio: Studio, sandbox: Sandbox
 ) -> None:
