@@ -6,9 +6,10 @@ import asyncio
 import errno
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import look_up
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.private import private_folder
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
@@ -65,12 +67,33 @@ def real_service(settings: Settings) -> ServiceConnection:
     )
 
 
+class SharedUploads:
+    """Uploads that the runs of one context share: rows of a batch name the same files."""
+
+    def __init__(self) -> None:
+        self._turns = defaultdict[Hashable, asyncio.Lock](asyncio.Lock)
+        self._sent: dict[Hashable, tuple[File, set[str]]] = {}
+
+    async def once(self, run_id: str, name: Hashable, send: Callable[[], Awaitable[File]]) -> File:
+        """The file of that name, sent by the first run that asks; one that failed is tried by the next.
+
+        A run that asks for it again could not use it, since it may have expired, and sends it anew.
+        """
+        async with self._turns[name]:
+            file, users = self._sent.get(name, (None, set[str]()))
+            if file is None or run_id in users:
+                file, users = await send(), set()
+            self._sent[name] = file, users | {run_id}
+            return file
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Open things of one process.
 
     Attributes:
         scratch: Local folder for files on the way; gone at the end.
+        uploads: What the service has been sent already.
     """
 
     settings: Settings
@@ -80,6 +103,7 @@ class RunContext:
     results: CacheIndex
     assets: AssetStore
     scratch: Path
+    uploads: SharedUploads = field(default_factory=SharedUploads)
 
     def client(self) -> RivyaClient:
         """A client of the service, to be used with ``async with``."""
