@@ -106,6 +106,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 context.assets,
                 context.scratch,
                 wakes,
+                shared=partial(context.uploads.once, run_id),
                 signing=None if signer is None else Signing(signer, run_id),
                 max_results=settings.rivya_flows_max_results,
                 max_job_bytes=settings.rivya_flows_max_job_bytes,

@@ -37,6 +37,12 @@ from rivya_flows.cli.interrupts import run_interruptibly
     show_default=True,
     help="Create the batch's folder here: summary, and a folder for each row.",
 )
+@click.option(
+    "--key",
+    "keys",
+    metavar="COL[,COL]",
+    help="Columns whose cells name a row's folder; default: the first two short texts that differ.",
+)
 @CACHE_OPTION
 @LABEL_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
@@ -49,6 +55,7 @@ def batch(
     budget: int | None,
     parallel: int,
     out: Path,
+    keys: str | None,
     cache: Literal["off", "run", "spec"] | None,
     labels: tuple[str, ...],
     sandbox: bool,
@@ -75,7 +82,8 @@ def batch(
     request = RunRequest(
         read_spec(spec), read_inputs(assignments, file), cache=cache, labels=read_labels(labels)
     )
-    options = BatchOptions(request, read_table(table), str(table), budget, parallel, out)
+    named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
+    options = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
     result = run_interruptibly(
         lambda interrupts: run_batch(
             options,
