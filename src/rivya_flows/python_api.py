@@ -123,6 +123,7 @@ async def arun(
     labels: Mapping[str, str] | None = None,
     out: str | os.PathLike[str] = "runs",
     sandbox: bool = False,
+    yes: bool = False,
     answers: Mapping[str, Answer] | None = None,
     by: str | None = None,
     notify: Callable[[str], object] | None = None,
@@ -139,6 +140,7 @@ async def arun(
         labels: What the run is counted under beside the labels of the spec, over which these win.
         out: The run gets a folder in this one.
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
+        yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for each question, by the name of its step: a key, a list of keys, or
             `none_of_these`. Each is given once; a question without an answer suspends the run.
         by: Who answers: at most 100 characters.
@@ -150,7 +152,7 @@ async def arun(
     Raises:
         SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
         UsageError: The call, the settings or the machine is wrong.
-        BudgetError: Budget or balance do not suffice.
+        BudgetError: Budget or balance do not suffice, or `yes` is missing.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
@@ -161,7 +163,7 @@ async def arun(
         LocalRunner(),
         out=Path(out),
         sandbox=sandbox,
-        observer=_observer(given, notify),
+        observer=_observer(given, notify, yes),
     )
     return given.checked(report)
 
@@ -177,6 +179,7 @@ async def aresume(
     budget: int | None = None,
     regenerate: Sequence[str] = (),
     resubmit: Sequence[str] = (),
+    yes: bool = False,
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
     """Resumes a run that failed, was cancelled, killed or suspended; buys nothing twice.
@@ -189,11 +192,13 @@ async def aresume(
         budget: A new cap in credits for the whole run.
         regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
+        yes: As for `run`.
         notify: Is told lines for a person.
 
     Raises:
         UsageError: There is no such run, question, choice or step.
-        BudgetError: What is still to be bought cannot be paid; nothing was bought.
+        BudgetError: What is still to be bought cannot be paid, or `yes` is missing; nothing was
+            bought.
         StoreError: Another process executes the run.
         APIError: The service did not answer.
     """
@@ -205,7 +210,7 @@ async def aresume(
         by=signature(by),
         channel="python",
     )
-    observer = _observer(_Answers({}), notify)
+    observer = _observer(_Answers({}), notify, yes)
     return receipt_of(
         await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
     )
@@ -317,9 +322,15 @@ def _choice(name: str, answer: Answer) -> Choice:
     )
 
 
-def _observer(answers: _Answers, notify: Callable[[str], object] | None) -> Observer:
+def _observer(answers: _Answers, notify: Callable[[str], object] | None, yes: bool) -> Observer:
     ask: QuestionHandler | None = answers.ask if answers.answers else None
-    return Observer(notify=notify or (lambda _: None), ask=ask)
+    tell = notify or (lambda _: None)
+
+    async def agree(words: str) -> bool:
+        tell(words)
+        return True
+
+    return Observer(notify=tell, ask=ask, confirm=agree if yes else None)
 
 
 def _request(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
+from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over, soft_limits
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
@@ -60,7 +61,8 @@ async def run(
     Raises:
         SpecError: The spec or an input is wrong.
         UsageError: The settings, the folder or a callback is wrong; nothing was bought.
-        BudgetError: Budget or balance do not suffice; nothing was bought.
+        BudgetError: Budget or balance do not suffice, or it would buy from a real wallet, has no
+            cap, and was not confirmed; nothing was bought.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
@@ -70,6 +72,8 @@ async def run(
         run_id = new_run_id(datetime.now(UTC))
         ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
         refuse_over(ready.estimate)
+        spending, labels = spending_of(ready.estimate, ready.frozen.quote), ready.frozen.labels
+        await confirm_live(context, spending, [labels], observer.notify, observer.confirm)
         folder = make_folder(out.expanduser().absolute() / run_id)
         context.journal.create(ready.frozen, folder)
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")

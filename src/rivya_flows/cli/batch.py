@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 
@@ -45,6 +45,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
 )
 @CACHE_OPTION
 @LABEL_OPTION
+@YES_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def batch(
@@ -58,6 +59,7 @@ def batch(
     keys: str | None,
     cache: Literal["off", "run", "spec"] | None,
     labels: tuple[str, ...],
+    yes: bool,
     sandbox: bool,
     as_json: bool,
 ) -> int:
@@ -77,6 +79,7 @@ def batch(
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.batch_live import BatchProgress, print_result
+    from rivya_flows.cli.terminal import confirmer
     from rivya_flows.planning.labels import read_labels
 
     request = RunRequest(
@@ -91,6 +94,7 @@ def batch(
             runner,
             sandbox=sandbox,
             observer=BatchProgress(interrupts),
+            confirm=confirmer(yes=yes, as_json=as_json),
         )
     )
     return print_result(result, as_json=as_json)

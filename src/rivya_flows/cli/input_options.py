@@ -13,6 +13,9 @@ CACHE_OPTION = click.option(
     type=click.Choice(["off", "run", "spec"]),
     help="Override the spec's cache mode.",
 )
+YES_OPTION = click.option(
+    "-y", "--yes", is_flag=True, help="Buy from a real wallet without a cap and without asking."
+)
 
 LABEL_OPTION = click.option(
     "--label",

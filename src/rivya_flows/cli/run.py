@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -33,6 +33,7 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 @CACHE_OPTION
 @LABEL_OPTION
 @BY_OPTION
+@YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -45,6 +46,7 @@ def run(
     cache: Literal["off", "run", "spec"] | None,
     labels: tuple[str, ...],
     by: str | None,
+    yes: bool,
     open_sheet: bool,
     sandbox: bool,
     as_json: bool,
@@ -52,7 +54,7 @@ def run(
     """Run a spec here and now.
 
     Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
-    continues it.
+    continues it. Before it buys from a real wallet it asks, unless a budget caps it.
     """
     runner, chosen = begun(begins=spec.exists())
     from rivya_flows.app.inputs import read_inputs
@@ -60,7 +62,7 @@ def run(
     from rivya_flows.app.run import run as run_spec
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import observer
+    from rivya_flows.cli.terminal import confirmer, observer
     from rivya_flows.planning.labels import read_labels
 
     request = RunRequest(
@@ -70,6 +72,7 @@ def run(
         cache,
         labels=read_labels(labels),
     )
+    confirm = confirmer(yes=yes, as_json=as_json)
     report = run_interruptibly(
         lambda interrupts: run_spec(
             request,
@@ -77,7 +80,7 @@ def run(
             runner,
             out=out,
             sandbox=sandbox,
-            observer=observer(interrupts, _who(by)),
+            observer=observer(interrupts, _who(by), confirm),
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -108,6 +111,7 @@ def run(
     multiple=True,
     help="Send an uncertain purchase again; it may then be paid twice.",
 )
+@YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def resume(
@@ -117,6 +121,7 @@ def resume(
     budget: int | None,
     regenerate: tuple[str, ...],
     resubmit: tuple[str, ...],
+    yes: bool,
     open_sheet: bool,
     as_json: bool,
 ) -> int:
@@ -127,13 +132,13 @@ def resume(
     runner, chosen = begun()
     from rivya_flows.app.resume import ResumeOptions, resume as resume_run
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import observer
+    from rivya_flows.cli.terminal import confirmer, observer
 
-    who = _who(by)
+    who, confirm = _who(by), confirmer(yes=yes, as_json=as_json)
     options = ResumeOptions(answers, budget, regenerate, resubmit, by=who)
     report = run_interruptibly(
         lambda interrupts: resume_run(
-            named, options, chosen, runner, observer=observer(interrupts, who)
+            named, options, chosen, runner, observer=observer(interrupts, who, confirm)
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)

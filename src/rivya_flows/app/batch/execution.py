@@ -28,6 +28,7 @@ from rivya_flows.app.batch.summary import (
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import end_as_cancelled, make_folder, warning_after_end
+from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
@@ -71,6 +72,7 @@ async def run_batch(
     *,
     sandbox: bool = False,
     observer: BatchObserver,
+    confirm: Confirm | None = None,
 ) -> BatchResult:
     """Runs the rows that are not completed and can be paid for, and writes the summary.
 
@@ -80,19 +82,25 @@ async def run_batch(
         runner: Executes the rows, several at once.
         sandbox: Buy from the local sandbox, also with a key.
         observer: Follows the batch.
+        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
 
     Raises:
         SpecError: The spec, the table or an input is wrong; nothing was bought.
-        BudgetError: The balance does not cover the rows; nothing was bought.
+        BudgetError: The balance does not cover the rows, or they would be bought from a real wallet
+            without a budget, and it was not confirmed; nothing was bought.
         StoreError: Another process runs this batch, or the summary cannot be written.
     """
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.say) as context:
-        return await run_batch_in(context, options, runner, observer)
+        return await run_batch_in(context, options, runner, observer, confirm)
 
 
 async def run_batch_in(
-    context: RunContext, options: BatchOptions, runner: Runner, observer: BatchObserver
+    context: RunContext,
+    options: BatchOptions,
+    runner: Runner,
+    observer: BatchObserver,
+    confirm: Confirm | None = None,
 ) -> BatchResult:
     """As `run_batch`, with things that are open already."""
     async with context.first_client(observer.say) as client:
@@ -115,6 +123,8 @@ async def run_batch_in(
     async with _leased(context.leases, batch_id):
         priced = price_rows(context, options, catalogue, batch_id, rows)
         priced.refuse_over(balance)
+        labels = priced.labels(context.journal)
+        await confirm_live(context, priced.spending(balance), labels, observer.say, confirm)
         folder = make_folder(options.out.expanduser().absolute() / batch_id)
         folders = {
             row.run_id: row_folder(folder, row, len(rows), priced.taken)

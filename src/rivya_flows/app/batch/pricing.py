@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState
+from rivya_flows.app.live_guard import Spending
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.catalogue.catalogue import Catalogue
@@ -84,6 +85,20 @@ class PricedBatch:
                 f"add credits, or give --budget {batch.spent + balance} to run what they cover;"
                 " nothing was bought",
             )
+
+    def spending(self, balance: int) -> Spending:
+        """What the rows buy; the budget of a spec caps each of them, and only that of the batch all."""
+        batch = self.batch
+        if batch.budget is None:
+            return Spending(self.least, self.most, balance)
+        left = batch.budget - batch.spent
+        return Spending(self.least, self.most, balance, {f"budget {batch.budget}": left})
+
+    def labels(self, journal: Journal) -> list[Mapping[str, str]]:
+        """Those of each run that may still buy."""
+        due = [row.run_id for row in self.batch.rows if row.status != "completed"]
+        runs = ((self.fresh.get(run_id) or journal.run(run_id)) for run_id in due)
+        return [run.labels for run in runs if run is not None]
 
     def sentence(self, balance: int) -> str:
         """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
