@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivya_flows.app.asset_ingest import keep
+from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
@@ -112,6 +112,22 @@ class Prepared:
     estimate: Estimate
 
 
+async def read_market(
+    context: RunContext, notify: Callable[[str], object] = lambda _: None
+) -> Market:
+    """The models and the balance of this moment; `notify` is told of a service that is silent.
+
+    Raises:
+        APIError: The service did not answer.
+    """
+    async with context.first_client(notify) as client:
+        catalogue = await read_catalogue(client, context)
+        balance = (await client.credits.retrieve()).current_credits
+        await context.recall_durations(client)
+    usual = client.durations.usual()
+    return Market(catalogue, context.service.identity, balance, usual)
+
+
 async def prepare_here(
     context: RunContext,
     request: RunRequest,
@@ -119,6 +135,7 @@ async def prepare_here(
     *,
     starts: bool,
     notify: Callable[[str], object] = lambda _: None,
+    market: Market | None = None,
 ) -> Prepared:
     """Checks and prices a run with the models and the balance of this moment; buys nothing.
 
@@ -128,6 +145,7 @@ async def prepare_here(
         run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there.
         notify: Is told of a service that does not answer.
+        market: What the service offers; None reads it.
 
     Raises:
         SpecError: The spec or an input is wrong.
@@ -138,16 +156,11 @@ async def prepare_here(
         shared_secret,
     )  # a plan without a service opens no database
 
-    async with context.first_client(notify) as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
-        await context.recall_durations(client)
-    usual = client.durations.usual()
     # It reads the store, and decodes files that inputs name.
     return await asyncio.to_thread(
         prepare,
         request,
-        Market(catalogue, context.service.identity, balance, usual),
+        market or await read_market(context, notify),
         run_id=run_id,
         assets=context.assets,
         look_up=context.look_up,
@@ -357,7 +370,6 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
 
 def _carried_files(files: Mapping[str, Asset], assets: AssetStore) -> dict[str, Asset]:
     """The media that a spec carries, with their paths on this machine."""
-    return {
-        written: asset.model_copy(update={"path": assets.local_path(asset.sha256)})
-        for written, asset in files.items()
-    }
+    return each_found(
+        files, lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)})
+    )

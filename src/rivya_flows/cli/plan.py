@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -26,6 +27,12 @@ _PLAIN = ("free", "fixed price of the default request")
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
 @LABEL_OPTION
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a quote, which `run --plan FILE` runs as it is, once, within 24 hours.",
+)
 @click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plan(
@@ -35,6 +42,7 @@ def plan(
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
     labels: tuple[str, ...],
+    out: Path | None,
     sandbox: bool,
     as_json: bool,
 ) -> int:
@@ -58,12 +66,16 @@ def plan(
         labels=read_labels(labels),
     )
     found = run_interruptibly(
-        lambda _: plan_run(request, settings(), LocalRunner(), sandbox=sandbox, notify=tell)
+        lambda _: plan_run(
+            request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell
+        )
     )
     if as_json:
-        print_json(found.as_json())
+        print_json(found.as_json() | ({} if out is None else {"quote": _quoted(out)}))
     else:
         _print(found)
+        if out is not None:
+            _print_quote(out)
     return 0 if found.verdict == "ok" else CREDITS
 
 
@@ -98,6 +110,21 @@ def _print(found: Estimate) -> None:
         show(pool_left(pool))
     show(verdict(found))
     tell(*soft_limits(found))
+
+
+def _quoted(out: Path) -> dict[str, Any]:
+    from rivya_flows.app.quotes import read_quote
+
+    quote = read_quote(out).quote
+    until = quote.expires_at.isoformat()
+    return {"file": str(out), "id": quote.id, "credits": quote.cap, "expires_at": until}
+
+
+def _print_quote(out: Path) -> None:
+    quote = _quoted(out)
+    until = f"{quote['expires_at'][:16].replace('T', ' ')} UTC"
+    show(f"quote {out}: at most {credits_of(quote['credits'])}, once, until {until}")
+    show(f"run it with: rivya-flows run --plan {shlex.quote(str(out))}")
 
 
 def _brand_lines(found: Estimate) -> list[str]:

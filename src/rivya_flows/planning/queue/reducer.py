@@ -59,6 +59,7 @@ def initial_state(frozen: RunFrozen) -> State:
         steps=Table(steps),
         totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
+        quote=frozen.quote,
         cache=frozen.cache,
     )
 

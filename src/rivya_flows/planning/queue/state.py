@@ -130,6 +130,7 @@ class State:
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
+        quote: Id of the quote that the cap is from; None if it is not from one.
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
@@ -153,6 +154,7 @@ class State:
     totals: RunTotals
     cap: int | None
     cache: str | None
+    quote: str | None = None
     touched: frozenset[str] = frozenset()
     quoted: QuotedPrices = field(default_factory=HashTrieMap, hash=False)
     uploads: HashTrieMap[UploadName, UploadedFile | None] = field(
@@ -250,10 +252,13 @@ class State:
     def warns_at(self) -> float | None:
         """Credits spent at which the run warns that its budget runs out; None without a cap.
 
-        The cap may come from the command line or a batch, without a `budget` in the spec.
+        The cap may come from the command line or a batch, without a `budget` in the spec. That of a
+        quote is what the plan costs, and no reason to warn.
         """
         budget = self.plan.workflow.budget
-        return self.cap * (budget.warn_at if budget else WARN_AT) if self.cap else None
+        if not self.cap or self.quote is not None:
+            return None
+        return self.cap * (budget.warn_at if budget else WARN_AT)
 
     @property
     def saved(self) -> int:
