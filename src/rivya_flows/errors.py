@@ -4,7 +4,8 @@ RivyaFlowsError
 ├── SpecError                 the spec or its inputs are wrong; edit them (exit code 2)
 ├── UsageError                the call, the configuration or the machine is wrong (exit code 2)
 ├── BudgetError               credits or budget do not suffice; nothing more was bought (exit code 3)
-│   └── PoolExceededError     a pool of the store does not cover a purchase
+│   ├── PoolExceededError     a pool of the store does not cover a purchase
+│   └── QuoteError            a quote does not hold any more, or was used
 ├── StoreError                the journal cannot be read or written, or another driver holds the run
 │   ├── LeaseLostError        another process took the run over; this one must stop
 │   └── LostMediumError       a medium is gone or damaged, in a store that can be read
@@ -112,6 +113,12 @@ class PoolExceededError(BudgetError):
         self.needs = needs
         self.left = left
         self.until = until
+
+
+class QuoteError(BudgetError):
+    """A quote does not hold any more, was changed, or was used; nothing was bought."""
+
+    code = "quote"
 
 
 class StoreError(_Told):

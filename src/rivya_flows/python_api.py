@@ -19,6 +19,7 @@ from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_file, check_spec
 from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.prepare import CacheMode, RunRequest
+from rivya_flows.app.quotes import QuoteFile, read_quote
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
 from rivya_flows.app.resume import ResumeOptions, resume as resume_run
@@ -89,6 +90,8 @@ async def aplan(
     *,
     budget: int | None = None,
     cache: CacheMode | None = None,
+    labels: Mapping[str, str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     sandbox: bool = False,
 ) -> Plan:
     """What a run would do and cost; reads the models and the balance, and buys nothing.
@@ -98,26 +101,32 @@ async def aplan(
         inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
         budget: Overrides the spec's credit budget.
         cache: Overrides the spec's cache mode.
+        labels: What the run is counted under beside the labels of the spec, over which these win.
+        out: Write a quote to this file: `run` takes it as it is, once, within 24 hours.
         sandbox: Plan for the local sandbox, also with a key. Without a key it is used anyway.
 
     Raises:
         SpecError: The spec or an input is wrong.
-        UsageError: The settings are wrong.
+        UsageError: The settings are wrong, or the quote cannot be written.
+        BudgetError: There is no quote: the plan cannot be paid, or has no upper bound.
         APIError: The service did not answer.
     """
-    request = _request(spec, inputs, budget, cache)
-    return plan_of(await runs.plan(request, _settings(), LocalRunner(), sandbox=sandbox))
+    request = _request(spec, inputs, budget, cache, labels)
+    file = None if out is None else Path(out)
+    return plan_of(await runs.plan(request, _settings(), LocalRunner(), out=file, sandbox=sandbox))
 
 
 plan = _synchronous(aplan)
 
 
 async def arun(
-    spec: Spec,
+    spec: Spec | None = None,
     inputs: Mapping[str, Any] | None = None,
     *,
     budget: int | None = None,
     cache: CacheMode | None = None,
+    labels: Mapping[str, str] | None = None,
+    quote: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "runs",
     sandbox: bool = False,
     yes: bool = False,
@@ -130,10 +139,12 @@ async def arun(
     A cancelled task cancels the run: its report is written, and CancelledError raised.
 
     Args:
-        spec: The spec.
+        spec: The spec; None with a quote.
         inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
         budget: Overrides the spec's credit budget.
         cache: Overrides the spec's cache mode.
+        labels: What the run is counted under beside the labels of the spec, over which these win.
+        quote: A file that `plan` wrote: what it says is run, and nothing above may be given.
         out: The run gets a folder in this one.
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
@@ -148,13 +159,23 @@ async def arun(
     Raises:
         SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
         UsageError: The call, the settings or the machine is wrong.
-        BudgetError: Budget or balance do not suffice, or `yes` is missing.
+        BudgetError: Budget or balance do not suffice, `yes` is missing, or the quote does not hold
+            (`QuoteError`).
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
+    request: RunRequest | QuoteFile
+    if quote is None and spec is not None:
+        request = _request(spec, inputs, budget, cache, labels)
+    elif quote is not None and [spec, inputs, budget, cache, labels] == [None] * 5:
+        request = read_quote(Path(quote))
+    else:
+        raise UsageError(
+            "run() takes a spec with its options, or a quote alone", "give one of them"
+        )
     given = _Answers(_choices(answers), signature(by))
     report = await runs.run(
-        _request(spec, inputs, budget, cache),
+        request,
         _settings(),
         LocalRunner(),
         out=Path(out),
@@ -330,10 +351,14 @@ def _observer(answers: _Answers, notify: Callable[[str], object] | None, yes: bo
 
 
 def _request(
-    spec: Spec, inputs: Mapping[str, Any] | None, budget: int | None, cache: CacheMode | None
+    spec: Spec,
+    inputs: Mapping[str, Any] | None,
+    budget: int | None,
+    cache: CacheMode | None,
+    labels: Mapping[str, str] | None,
 ) -> RunRequest:
     values = dict(inputs or {})
-    return RunRequest(_spec_file(spec), lambda _: values, budget, cache)
+    return RunRequest(_spec_file(spec), lambda _: values, budget, cache, labels=dict(labels or {}))
 
 
 def _spec_file(spec: Spec) -> SpecFile:

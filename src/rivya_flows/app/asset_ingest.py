@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from rivya_flows.assets import Asset, Probe
+from rivya_flows.errors import LostMediumError
 from rivya_flows.media.decoding import draw_poster, probe, probed
 from rivya_flows.mime_types import suffix_of
 from rivya_flows.store.assets import AssetStore, file_hash
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 _MAX_NAME_BYTES = 150
 
@@ -95,6 +101,26 @@ def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
         size_bytes=found.size_bytes,
         sha256=sha256,
     )
+
+
+def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:
+    """What `find` gives for each value; it asks the asset store for media.
+
+    Raises:
+        LostMediumError: It raised that for some, which are all named.
+    """
+    found, lost = {}, []
+    for name, value in named.items():
+        try:
+            found[name] = find(value)
+        except LostMediumError:
+            lost.append(name)
+    if lost:
+        raise LostMediumError(
+            f"files that are not in the asset store: {', '.join(lost)}",
+            "set RIVYA_FLOWS_ASSETS to the store that has them, or give the files again",
+        )
+    return found
 
 
 def file_name(stem: str, mime_type: str | None) -> str:

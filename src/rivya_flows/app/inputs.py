@@ -1,4 +1,4 @@
-"""Values of inputs that a user writes: a file of values, then assignments over it."""
+"""Values of inputs: those that a user writes, and those that were frozen before."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.app.asset_ingest import each_found
 from rivya_flows.app.spec_file import read_spec
+from rivya_flows.assets import as_asset
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.store.assets import AssetStore
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,38 @@ class InputValues:
         """
         values = {} if self.text is None else _from_file(self.text, self.file, workflow)
         return {**values, **parse_assignments(self.assignments, workflow)}
+
+
+@dataclass(frozen=True)
+class FrozenInputs:
+    """Values as an earlier plan or run froze them; their files come from the asset store.
+
+    Attributes:
+        values: By name.
+        assets: Has the files.
+    """
+
+    values: Mapping[str, Any]
+    assets: AssetStore
+
+    def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
+        """The values by name, their files as assets of this machine.
+
+        Raises:
+            LostMediumError: Files are not in the store; names their inputs.
+        """
+        declared = workflow.inputs.items()
+        names = {name for name, one in declared if "file" in (one.type, one.of)}
+        files = {name: value for name, value in self.values.items() if name in names}
+        return {**self.values, **each_found(files, self._here)}
+
+    def _here(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._here(one) for one in value]
+        asset = as_asset(value)
+        if asset is None:
+            return value  # a URL, or the id of an upload
+        return asset.model_copy(update={"path": self.assets.local_path(asset.sha256)})
 
 
 def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:

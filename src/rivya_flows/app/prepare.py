@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivya_flows.app.asset_ingest import keep
+from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
@@ -24,14 +24,14 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, pool_left, price_of
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest, label
 from rivya_flows.planning.preflight.preflight import certain_failures
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
-from rivya_flows.planning.queue.events import Fork, RunFrozen, RunResumed
+from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -46,6 +46,15 @@ CacheMode = Literal["off", "run", "spec"]
 
 InputReader = Callable[[Workflow], Mapping[str, Any]]
 """Gives the values of the inputs by name, once the workflow that declares them is known."""
+
+
+PoolReader = Callable[[Mapping[str, str]], tuple[PoolTotal, ...]]
+"""Gives the pools of the store that match labels, as the service of the run has used them."""
+
+
+def no_pools(_labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
+    """Where there is no store, or no purchase is to be made."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,22 @@ class Prepared:
     estimate: Estimate
 
 
+async def read_market(
+    context: RunContext, notify: Callable[[str], object] = lambda _: None
+) -> Market:
+    """The models and the balance of this moment; `notify` is told of a service that is silent.
+
+    Raises:
+        APIError: The service did not answer.
+    """
+    async with context.first_client(notify) as client:
+        catalogue = await read_catalogue(client, context)
+        balance = (await client.credits.retrieve()).current_credits
+        await context.recall_durations(client)
+    usual = client.durations.usual()
+    return Market(catalogue, context.service.identity, balance, usual)
+
+
 async def prepare_here(
     context: RunContext,
     request: RunRequest,
@@ -110,6 +135,7 @@ async def prepare_here(
     *,
     starts: bool,
     notify: Callable[[str], object] = lambda _: None,
+    market: Market | None = None,
 ) -> Prepared:
     """Checks and prices a run with the models and the balance of this moment; buys nothing.
 
@@ -119,6 +145,7 @@ async def prepare_here(
         run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there.
         notify: Is told of a service that does not answer.
+        market: What the service offers; None reads it.
 
     Raises:
         SpecError: The spec or an input is wrong.
@@ -129,19 +156,15 @@ async def prepare_here(
         shared_secret,
     )  # a plan without a service opens no database
 
-    async with context.first_client(notify) as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
-        await context.recall_durations(client)
-    usual = client.durations.usual()
     # It reads the store, and decodes files that inputs name.
     return await asyncio.to_thread(
         prepare,
         request,
-        Market(catalogue, context.service.identity, balance, usual),
+        market or await read_market(context, notify),
         run_id=run_id,
         assets=context.assets,
         look_up=context.look_up,
+        pools=context.pools,
         machine=context.settings if starts else None,
         secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
     )
@@ -154,6 +177,7 @@ def prepare(
     run_id: str,
     assets: AssetStore,
     look_up: LookUp,
+    pools: PoolReader = no_pools,
     machine: Settings | None = None,
     secret: Callable[[], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -166,6 +190,7 @@ def prepare(
         run_id: Its name.
         assets: Files that the spec or an input names become assets here.
         look_up: The cache index.
+        pools: Those of the store.
         machine: Settings of the machine that executes the run, to check what its callbacks need
             there; None if that is another machine, or if the run does not start.
         secret: Gives what signs the receiver's addresses: a file input that is one of them is the
@@ -216,7 +241,7 @@ def prepare(
     _refuse_known_failures(state, spec)
     if machine is not None:
         refuse_unsendable(state, machine)
-    priced = estimate(state, market.balance, market.usual)
+    priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
@@ -265,16 +290,25 @@ def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
             yield name, str(error)
 
 
-def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
+def remaining(
+    state: State,
+    balance: int | None,
+    look_up: LookUp,
+    resume: RunResumed,
+    pools: tuple[PoolTotal, ...] = (),
+) -> Estimate:
     """Prices what a resumed run still has to buy; spends and sends nothing."""
-    return estimate(rehearse(replace(state, ended=None), resume.at, look_up, resume), balance)
+    left = rehearse(replace(state, ended=None), resume.at, look_up, resume)
+    return estimate(left, balance, pools=pools)
 
 
 def verdict(found: Estimate) -> str:
     """Says whether the plan can be paid."""
-    if found.verdict == "over_budget":
+    if found.is_over_cap:
         least = credits_of(found.spent + found.min)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if (pool := found.exceeded) is not None:
+        return f"over the {pool_left(pool)}; at least {credits_of(found.min)} are needed"
     if found.verdict == "over_balance":
         return f"over the balance: at least {credits_of(found.min)}, and the balance is {found.balance}"
     return "fits the balance" if found.budget is None else "fits the budget and the balance"
@@ -289,9 +323,24 @@ def refuse_over(found: Estimate) -> None:
     if found.verdict == "ok":
         return
     hint = "add credits or remove steps; nothing was bought"
-    if found.verdict == "over_budget":
+    if found.is_over_cap:
         hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
+    elif (pool := found.exceeded) is not None:
+        raised = f"rivya-flows budgets set {pool.name} --credits N"
+        hint = f"raise it with `{raised}`, or wait for its next period; nothing was bought"
     raise BudgetError(verdict(found), hint)
+
+
+def soft_limits(found: Estimate) -> list[str]:
+    """A warning for each pool whose soft limit the plan may pass, if it buys anything."""
+    price = price_of(found.min, found.max)
+    return [
+        f"warning: {pool_left(pool)}; this may take {price} and pass its soft limit of {pool.soft}"
+        for pool in found.pools
+        if pool.soft is not None
+        and found.max != 0
+        and (found.max is None or pool.spent + found.max > pool.soft)
+    ]
 
 
 def new_run_id(now: datetime) -> str:
@@ -321,7 +370,6 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
 
 def _carried_files(files: Mapping[str, Asset], assets: AssetStore) -> dict[str, Asset]:
     """The media that a spec carries, with their paths on this machine."""
-    return {
-        written: asset.model_copy(update={"path": assets.local_path(asset.sha256)})
-        for written, asset in files.items()
-    }
+    return each_found(
+        files, lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)})
+    )

@@ -111,7 +111,8 @@ async def _resume(
         return await asyncio.to_thread(reporter.write)
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
-    unpaid = await _unpaid(context, state, options, answers, observer, row.labels)
+    labels = reporter.frozen.labels
+    unpaid = await _unpaid(context, state, options, answers, labels, observer)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context, run_id, answers))
@@ -137,12 +138,12 @@ async def _unpaid(
     state: State,
     options: ResumeOptions,
     answers: Sequence[AnswerGiven],
-    observer: Observer,
     labels: Mapping[str, str],
+    observer: Observer,
 ) -> Unpaid | None:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
-    `state` has the answers.
+    `state` has the answers, `labels` are those of the run.
 
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
@@ -156,7 +157,8 @@ async def _unpaid(
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
     async with context.first_client(observer.notify) as client:
         balance = (await client.credits.retrieve()).current_credits
-    left = remaining(state, balance, context.look_up, resumed)
+    pools = await in_thread(partial(context.pools, labels))
+    left = remaining(state, balance, context.look_up, resumed, pools)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
         spending, notify = spending_of(left), observer.notify

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
 from rivya_flows.app.live_guard import confirm_live, spending_of
-from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over
+from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over, soft_limits
+from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
@@ -23,24 +25,30 @@ async def plan(
     settings: Settings,
     runner: Runner,
     *,
+    out: Path | None = None,
     sandbox: bool = False,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Estimate:
     """What a run would do and cost; reads the models and the balance, and buys nothing.
 
+    With `out` a quote of it is written to that file.
+
     Raises:
         SpecError: The spec or an input is wrong.
+        BudgetError: There is no quote: the plan cannot be paid, or has no upper bound.
+        UsageError: The quote cannot be written.
         APIError: The service did not answer.
     """
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=notify) as context:
-        return (
-            await prepare_here(context, request, "run-plan", starts=False, notify=notify)
-        ).estimate
+        ready = await prepare_here(context, request, "run-plan", starts=False, notify=notify)
+        if out is not None:
+            await asyncio.to_thread(write_quote, context, request, ready, out)
+        return ready.estimate
 
 
 async def run(
-    request: RunRequest,
+    request: RunRequest | QuoteFile,
     settings: Settings,
     runner: Runner,
     *,
@@ -51,7 +59,7 @@ async def run(
     """Starts a run and executes it to its end.
 
     Args:
-        request: The run.
+        request: The run, or its quote.
         settings: Without a key, nor one in a secret block, the local sandbox is used.
         runner: Executes it.
         out: The run gets a folder in it.
@@ -61,8 +69,8 @@ async def run(
     Raises:
         SpecError: The spec or an input is wrong.
         UsageError: The settings, the folder or a callback is wrong; nothing was bought.
-        BudgetError: Budget or balance do not suffice, or it would buy from a real wallet, has no
-            cap, and was not confirmed; nothing was bought.
+        BudgetError: Budget or balance do not suffice, the quote does not hold, or it would buy from
+            a real wallet, has no cap, and was not confirmed; nothing was bought.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
@@ -70,13 +78,20 @@ async def run(
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
         run_id = new_run_id(datetime.now(UTC))
-        ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
+        if isinstance(request, QuoteFile):
+            ready = await prepare_quote(context, request, run_id, notify=observer.notify)
+        else:
+            ready = await prepare_here(
+                context, request, run_id, starts=True, notify=observer.notify
+            )
         refuse_over(ready.estimate)
         spending, labels = spending_of(ready.estimate, ready.frozen.quote), ready.frozen.labels
         await confirm_live(context, spending, [labels], observer.notify, observer.confirm)
         folder = make_folder(out.expanduser().absolute() / run_id)
         context.journal.create(ready.frozen, folder)
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
+        for warning in soft_limits(ready.estimate):
+            observer.notify(warning)
         return await execute(context, runner, run_id, RunOptions(), observer)
 
 

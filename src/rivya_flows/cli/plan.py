@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.phrases import credits_of, price_of, price_range
@@ -25,6 +26,13 @@ _PLAIN = ("free", "fixed price of the default request")
 @with_inputs
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
+@LABEL_OPTION
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a quote, which `run --plan FILE` runs as it is, once, within 24 hours.",
+)
 @click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plan(
@@ -33,6 +41,8 @@ def plan(
     file: Path | None,
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
+    out: Path | None,
     sandbox: bool,
     as_json: bool,
 ) -> int:
@@ -46,20 +56,32 @@ def plan(
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    request = RunRequest(
+        read_spec(spec),
+        read_inputs(assignments, file),
+        budget,
+        cache,
+        labels=read_labels(labels),
+    )
     found = run_interruptibly(
-        lambda _: plan_run(request, settings(), LocalRunner(), sandbox=sandbox, notify=tell)
+        lambda _: plan_run(
+            request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell
+        )
     )
     if as_json:
-        print_json(found.as_json())
+        print_json(found.as_json() | ({} if out is None else {"quote": _quoted(out)}))
     else:
         _print(found)
+        if out is not None:
+            _print_quote(out)
     return 0 if found.verdict == "ok" else CREDITS
 
 
 def _print(found: Estimate) -> None:
-    from rivya_flows.app.prepare import verdict
+    from rivya_flows.app.prepare import soft_limits, verdict
+    from rivya_flows.ledger.phrases import pool_left
 
     notes: list[str] = []
     rows = []
@@ -84,7 +106,25 @@ def _print(found: Estimate) -> None:
     for line in _brand_lines(found):
         show(line)
     show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
+    for pool in found.pools:
+        show(pool_left(pool))
     show(verdict(found))
+    tell(*soft_limits(found))
+
+
+def _quoted(out: Path) -> dict[str, Any]:
+    from rivya_flows.app.quotes import read_quote
+
+    quote = read_quote(out).quote
+    until = quote.expires_at.isoformat()
+    return {"file": str(out), "id": quote.id, "credits": quote.cap, "expires_at": until}
+
+
+def _print_quote(out: Path) -> None:
+    quote = _quoted(out)
+    until = f"{quote['expires_at'][:16].replace('T', ' ')} UTC"
+    show(f"quote {out}: at most {credits_of(quote['credits'])}, once, until {until}")
+    show(f"run it with: rivya-flows run --plan {shlex.quote(str(out))}")
 
 
 def _brand_lines(found: Estimate) -> list[str]:

@@ -54,10 +54,11 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
-    from rivya_flows.ledger.summary import choices, films, sentence, troubles
+    from rivya_flows.ledger.summary import choices, films, labels_line, pools, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
-    show(f"{document['status']}: {sentence(document)}", "")
+    show(f"{document['status']}: {sentence(document)}")
+    show(*filter(None, [labels_line(document)]), "")
     rows = [
         [
             row["at"],
@@ -73,7 +74,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     for lines in (choices(document), films(document)):
         if lines:
             show("", *lines)
-    show("", f"credits {wallet(document['credits'])}")
+    show("", f"credits {wallet(document['credits'])}", *pools(document))
     for line in troubles(document):
         show(line)
     show(*located("folder ", folder or "–; --out DIR writes one"))

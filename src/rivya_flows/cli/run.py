@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, YES_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.flows.execution.local_runner import LocalRunner
@@ -20,8 +22,15 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 
 
 @click.command()
-@click.argument("spec", type=Path)
+@click.argument("spec", type=Path, required=False)
 @with_inputs
+@click.option(
+    "--plan",
+    "quote",
+    type=Path,
+    metavar="QUOTE",
+    help="Run a quote of `plan --out` as it is, in place of SPEC and its options.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -31,18 +40,21 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
+@LABEL_OPTION
 @BY_OPTION
 @YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def run(
-    spec: Path,
+    spec: Path | None,
     assignments: tuple[str, ...],
     file: Path | None,
+    quote: Path | None,
     out: Path,
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
     by: str | None,
     yes: bool,
     open_sheet: bool,
@@ -54,15 +66,40 @@ def run(
     Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
     continues it. Before it buys from a real wallet it asks, unless a budget caps it.
     """
-    runner, chosen = begun(begins=spec.exists())
+    named = quote or spec
+    if named is None:
+        raise click.UsageError("Missing argument 'SPEC'.")
+    given = {
+        "SPEC": spec,
+        "-i": assignments,
+        "--inputs": file,
+        "--budget": budget,
+        "--cache": cache,
+        "--label": labels,
+    }
+    if quote is not None:
+        _refuse_beside_quote(given)
+    runner, chosen = begun(begins=named.exists())
     from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
+    from rivya_flows.app.quotes import QuoteFile, read_quote
     from rivya_flows.app.run import run as run_spec
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
+    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    request: RunRequest | QuoteFile
+    if quote is not None:
+        request = read_quote(quote)
+    else:
+        request = RunRequest(
+            read_spec(named),
+            read_inputs(assignments, file),
+            budget,
+            cache,
+            labels=read_labels(labels),
+        )
     confirm = confirmer(yes=yes, as_json=as_json)
     report = run_interruptibly(
         lambda interrupts: run_spec(
@@ -133,6 +170,20 @@ def resume(
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
+
+
+def _refuse_beside_quote(given: Mapping[str, object]) -> None:
+    """Refuses what a quote has of its own.
+
+    Raises:
+        UsageError: Some of it was given.
+    """
+    named = [name for name, value in given.items() if value not in (None, ())]
+    if named:
+        raise UsageError(
+            f"--plan cannot be used with {', '.join(named)}: the quote says all that is run",
+            "leave them out, or make a new quote with `plan --out`",
+        )
 
 
 def _who(by: str | None) -> str | None:

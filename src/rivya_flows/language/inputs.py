@@ -26,7 +26,7 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
 
     Args:
         declared: The declaration.
-        value: The given value; not None.
+        value: The given value; not None. A file may be an `Asset` of the store.
         root: Folder of relative paths; None: paths are not allowed.
         inside: A path may not leave `root`.
 
@@ -131,6 +131,8 @@ def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
                 raise ValueError(reason)
             return value
         case "file":
+            if isinstance(value, Asset):  # kept before, for another run
+                return value.as_json()
             return resolve(value, kind=declared.kind, root=root, inside=inside)
 
 

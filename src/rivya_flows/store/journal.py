@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine, bindparam, case, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import QuoteError, StoreError
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
 from rivya_flows.store.database import open_engine, reading
@@ -81,6 +81,7 @@ class Journal:
         """Starts a run with its first entry.
 
         Raises:
+            QuoteError: Another run used its quote.
             StoreError: The run exists already, or the store cannot be written.
         """
         run = insert(RUNS).values(
@@ -95,10 +96,25 @@ class Journal:
         try:
             self._writer.write_first(frozen.run_id, frozen, run)
         except IntegrityError as error:
-            if frozen.quote is not None and self.run(frozen.run_id) is None:
-                words = f"the quote {frozen.quote} was used already; nothing was bought"
-                raise StoreError(words, "make a new one with `plan --out`") from error
+            if frozen.quote is not None:
+                self.refuse_used(frozen.quote)
             raise StoreError(f"run {frozen.run_id} already exists") from error
+
+    def refuse_used(self, quote: str) -> None:
+        """Refuses a quote that a run of this store has used.
+
+        Raises:
+            QuoteError: It names that run.
+            StoreError: The store cannot be read.
+        """
+        with reading(self.engine) as connection:
+            used = connection.scalar(select(RUNS.c.run_id).where(RUNS.c.quote == quote))
+        if used is not None:
+            raise QuoteError(
+                f"the quote was used by {used}; nothing was bought",
+                f"see `rivya-flows receipt {used}`; if it did not complete: `rivya-flows resume"
+                f" {used}`; or make a new quote with `plan --out`",
+            )
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
         """Writes one entry durably, if this driver still has the lease; blocks until then.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, price_rows, row_result
-from rivya_flows.app.batch.rows import batch_id_of, read_rows
+from rivya_flows.app.batch.rows import batch_id_of, read_rows, row_folder
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.app.batch.summary import (
     BatchResult,
@@ -110,7 +110,14 @@ async def run_batch_in(
     workflow = load_spec(request.spec, catalogue)
     batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
     given = request.inputs(workflow)
-    rows = read_rows(options.table, file=file, workflow=workflow, batch_id=batch_id, given=given)
+    rows = read_rows(
+        options.table,
+        file=file,
+        workflow=workflow,
+        batch_id=batch_id,
+        given=given,
+        keys=options.keys,
+    )
     if len(rows) > _MANY:
         observer.say(f"pricing {len(rows)} rows …")
     async with _leased(context.leases, batch_id):
@@ -119,8 +126,13 @@ async def run_batch_in(
         labels = priced.labels(context.journal)
         await confirm_live(context, priced.spending(balance), labels, observer.say, confirm)
         folder = make_folder(options.out.expanduser().absolute() / batch_id)
+        folders = {
+            row.run_id: row_folder(folder, row, len(rows), priced.taken)
+            for row in rows
+            if row.run_id in priced.fresh
+        }
         observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
-        batch, cancelled = await _run_priced(context, priced, folder, runner, observer)
+        batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
         wallet = WalletChange(balance, await _balance(context), batch.spent - priced.batch.spent)
         receipts = receipts_of(context, batch)
         documents = row_documents(batch, rows, receipts)
@@ -189,7 +201,7 @@ async def _balance(context: RunContext) -> int | None:
 async def _run_priced(
     context: RunContext,
     priced: PricedBatch,
-    folder: Path,
+    folders: Mapping[str, Path],
     runner: Runner,
     observer: BatchObserver,
 ) -> tuple[Batch, bool]:
@@ -207,7 +219,7 @@ async def _run_priced(
     try:
         with observer.shown():
             async with runner.started(context.settings, observer.say):
-                run_row = _row_runner(context, priced, folder, runner, observer)
+                run_row = _row_runner(context, priced, folders, runner, observer)
                 read = partial(row_result, journal)
                 return await run_rows(batch, run_row, read, changed=changed), False
     except asyncio.CancelledError:
@@ -218,7 +230,7 @@ async def _run_priced(
 def _row_runner(
     context: RunContext,
     priced: PricedBatch,
-    folder: Path,
+    folders: Mapping[str, Path],
     runner: Runner,
     observer: BatchObserver,
 ) -> Callable[[RowState], Awaitable[None]]:
@@ -237,7 +249,7 @@ def _row_runner(
 
             frozen = priced.fresh.get(run_id)
             if frozen is not None and await in_thread(partial(journal.run, run_id)) is None:
-                await in_thread(partial(journal.create, frozen, make_folder(folder / run_id)))
+                await in_thread(partial(journal.create, frozen, make_folder(folders[run_id])))
             reporter = RunReporter(journal, context.assets, known_run(context, run_id))
             await in_thread(reporter.follow)
             known = reporter.seq

@@ -34,6 +34,7 @@ class BatchOptions:
         budget: Cap in credits over all rows and earlier executions; None for none.
         parallel: How many rows may run at once.
         out: The batch gets a folder in it.
+        keys: Columns that name a row; none: those that `read_rows` finds.
     """
 
     request: RunRequest
@@ -42,6 +43,7 @@ class BatchOptions:
     budget: int | None
     parallel: int
     out: Path
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class PricedBatch:
 
     Attributes:
         fresh: First journal entries of the rows that have no run yet, by run id.
+        taken: Folders of the runs that this batch has had so far.
     """
 
     batch: Batch
     fresh: Mapping[str, RunFrozen]
+    taken: frozenset[Path] = frozenset()
 
     @property
     def least(self) -> int:
@@ -154,16 +158,14 @@ def price_rows(
             states.append(RowState(row.run_id, row.number, price.min, price.max, frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
+    runs = [run for run in context.journal.runs() if run.run_id.startswith(f"{batch_id}-")]
     removed = 0
     if options.budget is not None:
         known = {row.run_id for row in states}
-        removed = sum(
-            row_result(context.journal, run.run_id).spent
-            for run in context.journal.runs()
-            if run.run_id.startswith(f"{batch_id}-") and run.run_id not in known
-        )
+        gone = [run.run_id for run in runs if run.run_id not in known]
+        removed = sum(row_result(context.journal, run_id).spent for run_id in gone)
     batch = Batch(tuple(states), options.budget, options.parallel, removed=removed)
-    return PricedBatch(batch, fresh)
+    return PricedBatch(batch, fresh, frozenset(run.folder for run in runs))
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:

@@ -383,6 +383,29 @@ class AnswerGiven(OfItem):
         return {"channel": value} if isinstance(value, str) else value
 
 
+class PoolTotal(Entry):
+    """What one service has taken of a pool of the store in the period of a moment.
+
+    Attributes:
+        name: Of the pool.
+        credits: Of the pool in each period.
+        soft: Credits above which people are told; None for no such limit.
+        spent: Credits spent or held.
+        until: End of the period, UTC; None for one that covers all time.
+    """
+
+    name: str
+    credits: int
+    soft: int | None = None
+    spent: int
+    until: datetime | None = None
+
+    @property
+    def left(self) -> int:
+        """Credits that can still be bought for."""
+        return max(0, self.credits - self.spent)
+
+
 MOST_OTHER_RUNS = 20
 
 
@@ -393,12 +416,14 @@ class ServiceAsked(Entry):
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: Credits that other runs of the store spent there between the two balances.
         other_runs: Ids of those that spent most, at most `MOST_OTHER_RUNS`.
+        pools: Those that match the labels of the run.
     """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
     others: int = 0
     other_runs: tuple[str, ...] = ()
+    pools: tuple[PoolTotal, ...] = ()
 
 
 class RunEnded(Entry):
