@@ -110,6 +110,7 @@ class Journal:
 
         Raises:
             LeaseLostError: Another driver has the lease.
+            PoolExceededError: It is the intent of a purchase that a pool does not cover.
             StoreError: The entry may exist only once and does, or the store cannot be written.
         """
         entries = Entries(run_id, (event,), fence)
