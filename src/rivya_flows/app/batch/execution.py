@@ -123,6 +123,8 @@ async def run_batch_in(
             if row.run_id in priced.fresh
         }
         observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
+        for line in priced.shortages():
+            observer.say(f"warning: {line}")
         batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
         wallet = WalletChange(balance, await _balance(context), batch.spent - priced.batch.spent)
         receipts = receipts_of(context, batch)
