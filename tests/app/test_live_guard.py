@@ -73,8 +73,8 @@ def test_a_key_is_shown_by_its_last_characters(key: str, shown: str) -> None:
         (Spending(1200, None, 1000), "At least 1,200 credits, with no upper bound."),
         (Spending(2, None, 1000, {"budget 20": 18}), "At most 18 credits (budget 20)."),
         (
-            Spending(2, 9, 1000, {"budget 20": 18, "quote q1": None}),
-            "At most 9 credits (budget 20, quote q1).",
+            Spending(2, 9, 1000, {"budget 20": 18, "its quote": None}),
+            "At most 9 credits (budget 20, its quote).",
         ),
         (Spending(2, 9, 1000, {"budget 20": -1}), "At most 0 credits (budget 20)."),
     ],

@@ -56,7 +56,7 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
     if found.budget is not None:
         caps[f"budget {found.budget}"] = found.budget - found.spent
     if quote is not None:
-        caps[f"quote {quote}"] = None
+        caps["its quote"] = None
     caps |= dict(pool_cap(one.name, one.left) for one in found.pools)
     return Spending(found.min, found.max, found.balance, caps)
 

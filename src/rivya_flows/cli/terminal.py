@@ -75,7 +75,10 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
 
     async def ask(words: str) -> bool:
         prompt(f"{words} Go on? [y/N] ")
-        return (await _line() or "").strip().lower() in ("y", "yes")
+        if (line := await _line()) is None:
+            tell("")  # Ctrl-D: the next message begins on a line of its own
+            return False
+        return line.strip().lower() in ("y", "yes")
 
     if yes:
         return agree
