@@ -106,7 +106,7 @@ def test_carried_spec_is_told_when_its_media_are_not_in_the_store(
     spec: SpecFile, tmp_path: Path
 ) -> None:
     sent = carried(spec, shipped(), store(tmp_path))
-    with pytest.raises(StoreError, match="not in the asset store: named.png, parts/logo.png"):
+    with pytest.raises(StoreError, match=r"not in the asset store: named\.png, parts/logo\.png"):
         frozen(sent, store(tmp_path / "other"))
 
 

@@ -91,7 +91,10 @@ def test_a_quote_has_no_other_fields_and_no_credits_below_nothing() -> None:
 def test_prices_are_those_of_each_model_that_may_be_bought() -> None:
     planned = plan(item(fallback=["nano-banana", None]), item("pick", None))
     found = prices_of(planned, models(z_image=1, nano_banana=3, veo=10))
-    assert {name: price.credits for name, price in found.items()} == {"z-image": 1, "nano-banana": 3}
+    assert {name: price.credits for name, price in found.items()} == {
+        "z-image": 1,
+        "nano-banana": 3,
+    }
 
 
 def test_a_changed_text_is_a_short_diff() -> None:
