@@ -159,8 +159,7 @@ async def arun(
     Raises:
         SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
         UsageError: The call, the settings or the machine is wrong.
-        BudgetError: Budget or balance do not suffice, `yes` is missing, or the quote does not hold
-            (`QuoteError`).
+        BudgetError: Budget or balance do not suffice, the quote does not hold, or `yes` is missing.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
