@@ -12,6 +12,7 @@ from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
     OfPurchase,
+    OtherRun,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
@@ -42,7 +43,7 @@ class History:
     def __init__(self, entries: Iterable[Stamped] = ()) -> None:
         self.first: RunFrozen | None = None
         self.seq = self.executions = self.others = 0
-        self.other_runs: tuple[str, ...] = ()
+        self.other_runs: tuple[OtherRun, ...] = ()
         self.began = self.last = 0.0
         self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
         self._rows: dict[tuple[str, str, int], dict[str, Any]] = {}
