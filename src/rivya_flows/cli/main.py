@@ -34,6 +34,8 @@ COMMANDS = {
     "resume": "run",
     "batch": "batch",
     "receipt": "receipt",
+    "runs": "runs",
+    "spend": "spend",
     "verify": "verify",
     "models": "catalogue",
     "credits": "catalogue",
