@@ -17,14 +17,15 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import ListedRun, listed_runs
 from rivya_flows.store.tables import LEASES
+from support.databases import BACKENDS, fresh_store
 from support.journal_entries import NOON, begun, frozen, intent
 
 LATER = NOON.timestamp() + 3_600
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as opened:
+@pytest.fixture(params=BACKENDS)
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(fresh_store(request.param, tmp_path))) as opened:
         yield opened
 
 

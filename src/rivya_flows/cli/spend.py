@@ -103,6 +103,8 @@ def _service(chosen: Settings) -> str:
 
 
 def _print(found: Spending) -> None:
+    from rivya_flows.app.spending import BY, NONE
+
     if found.rows:
         columns = [*found.by, ">credits", ">purchases", ">open"]
         rows = [
@@ -111,6 +113,9 @@ def _print(found: Spending) -> None:
         ]
         print_table(columns, rows)
         show("")
+        for number, name in enumerate(found.by):
+            if name not in BY and all(group[number] == NONE for group in found.rows):
+                tell(f"note: none of these runs has a label {name!r}")
     show(f"total: {_words(found.total)} at {_place(found.service)}")
     for service, one in found.elsewhere.items():
         show(f"not counted: {_words(one)} at {_place(service)}; see `--service {service}`")
