@@ -50,6 +50,7 @@ COMMANDS = {
     "sandbox": "sandbox",
     "store": "store",
     "cache": "cache",
+    "budgets": "budgets",
 }
 """Each command, and the module of this package that defines it under the same name."""
 
