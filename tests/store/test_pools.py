@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from typing import Any, get_args
 
 import pytest
 from hypothesis import given, strategies as st
-from sqlalchemy import select
+from sqlalchemy import Connection, event, select
 
 from rivya_flows.errors import PoolExceededError, UsageError
 from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseAccepted, PurchaseRefused
@@ -23,6 +27,7 @@ from rivya_flows.store.pools import Period, Pool, Pools, PoolState, period
 from rivya_flows.store.tables import POOL_TOTALS
 from support.databases import BACKENDS, fresh_store
 from support.journal_entries import NOON, balance, frozen, intent, told
+from support.pool_writers import FIRST, RUNS
 
 DAY = 86_400.0
 ACME = {"client": "acme"}
@@ -205,7 +210,77 @@ def test_a_period_is_one_of_the_calendar_in_utc(
     assert period(kind, moment.timestamp()) == (start, datetime.fromisoformat(f"{end}T00:00Z"))
 
 
-RUNS = {"run-1": ACME, "run-2": {"client": "other"}, "run-3": {**ACME, "kind": "film"}}
+def test_writers_of_two_processes_reserve_what_a_pool_covers_though_one_is_killed(
+    tmp_path: Path,
+) -> None:
+    store = Store(fresh_store("postgresql", tmp_path))
+    with closing(store.journal):
+        store.pools.set(Pool("acme", ACME, 10))
+        killed, other = writer(store, "killed", hold_at=RUNS + FIRST + 1), writer(store, "other")
+        assert (line(killed), line(other)) == ("ready", "ready")
+        tell(killed)
+        # Three of its intents are written, and the transaction of seven others is open.
+        assert line(killed) == "held"
+        tell(other)
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        with store.journal.engine.connect() as connection:
+            autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+            while not autocommit.exec_driver_sql(blocked).scalar():
+                time.sleep(0.05)
+        killed.kill()
+        assert line(other) == "done"
+        for process in (killed, other):
+            process.communicate(timeout=60)
+        reserved = [one.run_id for one in charges(store.journal.engine, since=None, until=None)]
+        by_first = [run_id for run_id in reserved if run_id.startswith("killed")]
+        assert (len(reserved), len(by_first)) == (10, FIRST)
+        assert store.spent() == {"acme": 10}
+
+
+def writer(store: Store, name: str, hold_at: int = 0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "support.pool_writers", store.url, name, str(hold_at)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("buy\n")
+    process.stdin.flush()
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["was committed", "was not committed"])
+def test_a_reservation_whose_commit_is_not_answered_counts_once(
+    tmp_path: Path, committed: bool
+) -> None:
+    store = Store(fresh_store("postgresql", tmp_path))
+    with closing(store.journal):
+        store.pools.set(Pool("acme", ACME, 10))
+        store.begun("run-1")
+        breaks = iter([True])
+
+        @event.listens_for(store.journal.engine, "commit")
+        def break_off(connection: Connection) -> None:
+            if next(breaks, False):
+                driver: Any = connection.connection.dbapi_connection
+                if committed:
+                    driver.commit()
+                driver.pgconn.finish()
+
+        store.write("run-1", buys(1, 6), ended(1, 4), buys(2, 5))
+        assert store.spent() == {"acme": 9}
+
+
+OF_RUNS = {"run-1": ACME, "run-2": {"client": "other"}, "run-3": {**ACME, "kind": "film"}}
 POOLS = st.lists(
     st.builds(
         Pool,
@@ -218,7 +293,7 @@ POOLS = st.lists(
     max_size=1,
 )
 PURCHASES = st.tuples(
-    st.sampled_from(sorted(RUNS)),
+    st.sampled_from(sorted(OF_RUNS)),
     st.lists(
         st.one_of(
             st.builds(buys, st.integers(1, 4), st.integers(0, 12)),
@@ -244,28 +319,28 @@ class PlainPools:
         return sum(
             credits
             for (run_id, _), (credits, since) in self.charges.items()
-            if pool.labels.items() <= RUNS[run_id].items()
+            if pool.labels.items() <= OF_RUNS[run_id].items()
             and period(pool.period, since) == period(pool.period, at)
         )
 
     def write(self, run_id: str, events: list[Any], at: float) -> bool:
         """Whether the events were written."""
         before = dict(self.charges)
-        for event in events:
-            key = (run_id, event.n)
-            if event.kind == "purchase.intended":
+        for one in events:
+            key = (run_id, one.n)
+            if one.kind == "purchase.intended":
                 full = [
                     pool.name
                     for pool in self.pools.values()
-                    if pool.labels.items() <= RUNS[run_id].items()
-                    and event.reserve > max(0, pool.credits - self.total(pool, at))
+                    if pool.labels.items() <= OF_RUNS[run_id].items()
+                    and one.reserve > max(0, pool.credits - self.total(pool, at))
                 ]
                 if full or key in self.charges:
                     self.charges = before
                     return False
-                self.charges[key] = (event.reserve, at)
+                self.charges[key] = (one.reserve, at)
             elif key in self.charges:
-                numbers = event.model_dump()
+                numbers = one.model_dump()
                 credits = numbers.get("final_credits", numbers.get("reserved_credits", 0))
                 self.charges[key] = (credits, self.charges[key][1])
         return True
@@ -279,7 +354,7 @@ def test_totals_are_sums_of_charges_and_no_intent_passes_a_pool_whatever_happens
     plain = PlainPools()
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('pools') / 'journal.sqlite'}")
     with closing(store.journal):
-        for run_id, labels in RUNS.items():
+        for run_id, labels in OF_RUNS.items():
             store.begun(run_id, labels)
         for days, changes, groups in course:
             store.now += days * DAY
@@ -301,6 +376,6 @@ def test_totals_are_sums_of_charges_and_no_intent_passes_a_pool_whatever_happens
         totals = dict.fromkeys([(row.pool, row.period_start) for row in rows], 0)
         for pool in store.pools.all():
             for (run_id, _), (credits, at) in plain.charges.items():
-                if pool.labels.items() <= RUNS[run_id].items():
+                if pool.labels.items() <= OF_RUNS[run_id].items():
                     totals[pool.name, period(pool.period, at)[0]] += credits
         assert {(row.pool, row.period_start): row.credits for row in rows} == totals

@@ -64,7 +64,7 @@ class Pool:
         name: Lower-case letters, digits, ``.``, ``_`` and ``-``; at most 64.
         labels: That a run must have, by name; empty covers every run.
         credits: Most that these runs may spend in one period, at each service.
-        soft: From how many credits on people are warned; None for never.
+        soft: People are warned once more credits than this are spent; None for never.
         period: When it begins again.
     """
 
@@ -99,6 +99,11 @@ class PoolState:
     def left(self) -> int:
         """Credits that purchases may still reserve."""
         return max(0, self.pool.credits - self.spent)
+
+    @property
+    def is_soft_passed(self) -> bool:
+        """Whether more is spent than its soft limit."""
+        return self.pool.soft is not None and self.spent > self.pool.soft
 
 
 class Pools:
@@ -323,7 +328,7 @@ def _check(pool: Pool) -> None:
     if pool.soft is not None and not 0 <= pool.soft <= pool.credits:
         raise UsageError(
             f"pool {pool.name}: the soft limit {pool.soft} is above its {pool.credits} credits",
-            "give a lower one, or none",
+            "give a lower soft limit",
         )
 
 

@@ -409,21 +409,39 @@ class PoolTotal(Entry):
 MOST_OTHER_RUNS = 20
 
 
+class OtherRun(Entry):
+    """Another run of the store that spent at the same service in the same time.
+
+    Attributes:
+        name: Of its spec; "" in early journals, which have the id alone.
+        credits: What it spent between the two balances, negative if more came back; None in those.
+    """
+
+    run_id: str
+    name: str = ""
+    credits: int | None = None
+
+
 class ServiceAsked(Entry):
     """What the service and the store say about this run and its wallet after its end.
 
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: Credits that other runs of the store spent there between the two balances.
-        other_runs: Ids of those that spent most, at most `MOST_OTHER_RUNS`.
+        other_runs: Those that spent most, at most `MOST_OTHER_RUNS`.
         pools: Those that match the labels of the run.
     """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
     others: int = 0
-    other_runs: tuple[str, ...] = ()
+    other_runs: tuple[OtherRun, ...] = ()
     pools: tuple[PoolTotal, ...] = ()
+
+    @field_validator("other_runs", mode="before")
+    @classmethod
+    def _of_early_versions(cls, value: Any) -> Any:
+        return [{"run_id": one} if isinstance(one, str) else one for one in value]
 
 
 class RunEnded(Entry):
