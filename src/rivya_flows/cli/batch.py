@@ -35,7 +35,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Create the batch's folder here: summary, and a folder for each row.",
+    help="Create the batch's folder here: summary, contact sheet, and a folder for each row.",
 )
 @click.option(
     "--key",
@@ -48,6 +48,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
 @YES_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 def batch(
     spec: Path,
     table: Path,
@@ -62,6 +63,7 @@ def batch(
     yes: bool,
     sandbox: bool,
     as_json: bool,
+    open_sheet: bool,
 ) -> int:
     """Run a spec once for each row of a table.
 
@@ -97,4 +99,4 @@ def batch(
             confirm=confirmer(yes=yes, as_json=as_json),
         )
     )
-    return print_result(result, as_json=as_json)
+    return print_result(result, as_json=as_json, open_sheet=open_sheet)

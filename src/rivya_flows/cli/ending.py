@@ -6,6 +6,7 @@ import json
 import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.report import RunReport
@@ -36,9 +37,14 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
         show(*_result(report))
     tell(*_advice(report))
     if open_sheet:
-        with as_the_user_wants():
-            webbrowser.open(report.sheet_path.as_uri())
+        show_page(report.sheet_path)
     return _exit_code(report)
+
+
+def show_page(path: Path) -> None:
+    """Opens a contact sheet in the browser."""
+    with as_the_user_wants():
+        webbrowser.open(path.as_uri())
 
 
 def _exit_code(report: RunReport) -> int:

@@ -24,6 +24,7 @@ from rivya_flows.app.batch.summary import (
     questions_of,
     receipts_of,
     row_documents,
+    sheet_text,
 )
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect
@@ -132,14 +133,27 @@ async def run_batch_in(
             if row.run_id in priced.fresh
         }
         observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
+        for line in priced.shortages():
+            observer.say(f"warning: {line}")
         batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
         wallet = WalletChange(balance, await _balance(context), batch.spent - priced.batch.spent)
         receipts = receipts_of(context, batch)
-        documents = row_documents(batch, rows, receipts)
-        path = folder / "summary.csv"
-        write_whole(path, csv_text(documents))
-        questions = questions_of(context, batch)
-        return BatchResult(batch_id, batch, documents, receipts, questions, path, wallet, cancelled)
+        result = BatchResult(
+            batch_id,
+            batch,
+            row_documents(context, batch, rows, receipts),
+            receipts,
+            questions_of(context, batch),
+            folder / "summary.csv",
+            folder / "contact-sheet.html",
+            wallet,
+            cancelled,
+        )
+        write_whole(result.summary_path, csv_text(result.rows))
+        # In a thread: it waits for pictures to be drawn.
+        page = await asyncio.to_thread(sheet_text, result, rows, workflow.title or workflow.name)
+        write_whole(result.sheet_path, page)
+        return result
 
 
 async def run_rows(
