@@ -9,13 +9,19 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from rivya_flows.app.run_context import pool_totals
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError, StoreError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
-from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun, ServiceAsked
+from rivya_flows.planning.queue.events import (
+    MOST_OTHER_RUNS,
+    OtherRun,
+    PoolTotal,
+    ServiceAsked,
+)
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.other_purchases import spent_by_others
 
@@ -62,11 +68,20 @@ async def reconcile_jobs(
                 others = await in_thread(
                     partial(spent_by_others, run.journal.engine, run.run_id, service)
                 )
+        pools: tuple[PoolTotal, ...] = ()
+        with suppress(StoreError):
+            pools = await in_thread(partial(_pools, run))
         spent = sum(one.credits or 0 for one in others)
-        event = ServiceAsked(jobs=wire, others=spent, other_runs=others[:MOST_OTHER_RUNS])
+        most = others[:MOST_OTHER_RUNS]
+        event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
         fence = run.lease.fence
         entry = await in_thread(partial(run.journal.append, run.run_id, event, fence))
         run.record(entry, run.current())
+
+
+def _pools(run: Run) -> tuple[PoolTotal, ...]:
+    row = run.journal.run(run.run_id)
+    return () if row is None else pool_totals(run.journal.engine, row.labels, row.service)
 
 
 def _is_final(job: Generation | None) -> bool:

@@ -203,6 +203,7 @@ class Studio:
                 run_id=run_id,
                 assets=context.assets,
                 look_up=context.look_up,
+                pools=context.pools,
             )
             context.journal.create(prepared.frozen, self.folder / "runs" / run_id)
             return prepared

@@ -308,10 +308,15 @@ def verdict(found: Estimate) -> str:
         least = credits_of(found.spent + found.min)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
     if (pool := found.exceeded) is not None:
-        return f"over the {pool_left(pool)}; at least {credits_of(found.min)} are needed"
+        return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
     if found.verdict == "over_balance":
         return f"over the balance: at least {credits_of(found.min)}, and the balance is {found.balance}"
-    return "fits the balance" if found.budget is None else "fits the budget and the balance"
+    for pool in found.pools:
+        if found.min > pool.left:
+            return f"over the {pool_left(pool)}; the run buys what fits, then asks"
+    fits = ["the budget"] if found.budget is not None else []
+    fits += [f"the pool {one.name}" for one in found.pools]
+    return f"fits {', '.join(fits)} and the balance" if fits else "fits the balance"
 
 
 def refuse_over(found: Estimate) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import Engine
 
 from rivya_flows.app.cache import look_up
 from rivya_flows.client.client import RivyaClient
@@ -28,6 +29,7 @@ from rivya_flows.store.database import make_patient
 from rivya_flows.store.job_durations import recent_durations
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.pools import Pools
 
 SILENT_SECONDS = 3.0
 """A person hears of a service that has not answered for so long."""
@@ -146,8 +148,26 @@ class RunContext:
         return look_up(self.results, self.assets, cache_key)
 
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
-        """What the pools that match labels have left at the service, by the name of the pool."""
-        return ()
+        """The pools that match labels, as the service has used them, in the order of their names."""
+        return pool_totals(self.journal.engine, labels, self.service.identity)
+
+
+def pool_totals(engine: Engine, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
+    """The pools of a store that match labels, as a service has used them.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    return tuple(
+        PoolTotal(
+            name=state.pool.name,
+            credits=state.pool.credits,
+            soft=state.pool.soft,
+            spent=state.spent,
+            until=state.until,
+        )
+        for state in Pools(engine).matching(labels, service)
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import ServiceAsked
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, Studio, customer, order, stills
 
@@ -77,6 +78,23 @@ def test_jobs_whose_end_was_seen_are_recorded_without_another_question(
 ) -> None:
     asked, recorded = questions(studio, caplog, lambda job: job)
     assert (asked, costs(recorded)) == (0, [1, 1, 1])
+
+
+def test_the_pools_of_a_run_are_recorded_as_it_leaves_them(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    with studio.context(Bomb()) as context:
+        pools = Pools(context.journal.engine)
+        pools.set(Pool("acme", {"client": "acme"}, credits=5, soft=2))
+        pools.set(Pool("other", {"client": "other"}, credits=5))
+    studio.run(stills(3), labels={"client": "acme"})
+    at_its_end(studio, caplog, lambda job: job)
+    receipt = studio.receipt("run-1")
+    [pool] = receipt["pools"]
+    assert (pool["name"], pool["credits"], pool["spent"], pool["soft"]) == ("acme", 5, 3, 2)
+    [line] = notes(receipt)
+    assert line.startswith("pool acme: 2 of 5 credits left until ")
+    assert line.endswith("(UTC); its soft limit of 2 is passed")
 
 
 def changed(**fields: object) -> Change:
