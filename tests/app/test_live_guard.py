@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import BudgetError
 from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
@@ -122,24 +123,12 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
     with open_context(Settings(rivya_flows_data=tmp_path), service) as context:
         if refused:
             with pytest.raises(BudgetError, match=refused) as caught:
-                await confirm_live(context, found, [{}], lines.append, confirm)
+                await confirm_live(context, found, lines.append, confirm)
             assert "--budget N" in str(caught.value.hint)
             assert "--yes" in str(caught.value.hint)
         else:
-            await confirm_live(context, found, [{}], lines.append, confirm)
+            await confirm_live(context, found, lines.append, confirm)
     assert (len(lines), len(questions)) == (told, asked)
-
-
-async def test_a_pool_that_covers_all_runs_is_a_cap(tmp_path: Path) -> None:
-    told, acme = Asked(), {"client": "acme", "team": "x"}
-    nobodys: dict[str, str] = {}
-    with open_context(Settings(rivya_flows_data=tmp_path), REAL) as context:
-        Pools(context.journal.engine).set(Pool("acme", {"client": "acme"}, 40))
-        await confirm_live(context, Spending(2, None, 1000), [acme, acme], told.append, None)
-        for runs in ([nobodys], [acme, {"client": "other"}]):
-            with pytest.raises(BudgetError, match="no upper bound"):
-                await confirm_live(context, Spending(2, None, 1000), runs, told.append, None)
-    assert told == [f"{SAID}At most 40 credits (pool acme, 40 left)."]
 
 
 class ReachedError(Exception):
@@ -200,6 +189,11 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
             observer=Observer(notify=told.append),
         )
     assert [line for line in told if "At most 2 credits (budget 5)." in line]
+    with closing(Journal(settings.store_url)) as journal:
+        Pools(journal.engine).set(Pool("all", {}, 40))
+    with pytest.raises(ReachedError):
+        await run(request, settings, Unprepared(), out=out, observer=Observer(notify=told.append))
+    assert [line for line in told if "At most 2 credits (pool all, 40 left)." in line]
     assert ledger(live.data)["generations"] == []
 
 
@@ -211,6 +205,7 @@ async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
     studio.settings = Settings(rivya_flows_data=studio.folder, rivya_flows_live=True)
     asked, observer = Asked(), BatchObserver()
     with studio.context(Bomb()) as context:
+        Pools(context.journal.engine).set(Pool("acme", {"client": "acme"}, 40))
         for budget in (None, 4):
             options = batch_options(studio, ROWS, budget=budget)
             with pytest.raises((BudgetError, ReachedError)) as caught:
@@ -218,6 +213,10 @@ async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
                     context, options, Unprepared(), observer, answering(False, asked)
                 )
             assert caught.type is (BudgetError if budget is None else ReachedError)
+        Pools(context.journal.engine).set(Pool("all", {}, 6))
+        with pytest.raises(ReachedError):
+            await run_batch_in(context, batch_options(studio, ROWS), Unprepared(), observer)
     assert "At most 7 credits." in asked[0]
+    assert [line for line in observer.lines if "At most 6 credits (pool all, 6 left)." in line]
     assert [line for line in observer.lines if "At most 4 credits (budget 4)." in line]
     assert len(asked) == 1

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError
 from rivya_flows.hosts import is_loopback
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
-from rivya_flows.store.database import in_thread
-from rivya_flows.store.pools import Pools
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
@@ -60,7 +57,13 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
         caps[f"budget {found.budget}"] = found.budget - found.spent
     if quote is not None:
         caps[f"quote {quote}"] = None
+    caps |= dict(pool_cap(one.name, one.left) for one in found.pools)
     return Spending(found.min, found.max, found.balance, caps)
+
+
+def pool_cap(name: str, left: int) -> tuple[str, int]:
+    """A pool of the store as a cap."""
+    return f"pool {name}, {left} left", left
 
 
 def is_rehearsal(base_url: str, settings: Settings) -> bool:
@@ -94,7 +97,6 @@ def shown_key(key: str) -> str:
 async def confirm_live(
     context: RunContext,
     found: Spending,
-    runs: Collection[Mapping[str, str]],
     notify: Callable[[str], object],
     confirm: Confirm | None,
 ) -> None:
@@ -103,7 +105,6 @@ async def confirm_live(
     Args:
         context: Where it would be bought.
         found: What.
-        runs: The labels of each run that buys: a pool that covers all of them is a cap.
         notify: Is told of it where nobody is asked.
         confirm: Asks; None where there is nobody to ask.
 
@@ -115,7 +116,6 @@ async def confirm_live(
         return
     if found.bound == 0:
         return
-    found = await in_thread(partial(_with_pools, context, found, runs))
     words = sentence(service, found)
     if found.caps:
         notify(words)
@@ -125,18 +125,6 @@ async def confirm_live(
         )
     elif not await confirm(words):
         raise BudgetError("not confirmed; nothing was bought", _TO_GO_ON)
-
-
-def _with_pools(
-    context: RunContext, found: Spending, runs: Collection[Mapping[str, str]]
-) -> Spending:
-    states = Pools(context.journal.engine).states(context.service.identity)
-    caps = {
-        f"pool {one.pool.name}, {one.left} left": one.left
-        for one in states
-        if all(map(one.pool.covers, runs))
-    }
-    return replace(found, caps={**found.caps, **caps})
 
 
 def refuse_uncapped(specs: Iterable[str]) -> None:

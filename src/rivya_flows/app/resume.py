@@ -161,8 +161,7 @@ async def _unpaid(
     left = remaining(state, balance, context.look_up, resumed, pools)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
-        spending, notify = spending_of(left), observer.notify
-        await confirm_live(context, spending, [labels], notify, observer.confirm)
+        await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
         return None
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
     return "budget" if left.verdict == "over_budget" else "balance"

@@ -85,8 +85,8 @@ async def run(
                 context, request, run_id, starts=True, notify=observer.notify
             )
         refuse_over(ready.estimate)
-        spending, labels = spending_of(ready.estimate, ready.frozen.quote), ready.frozen.labels
-        await confirm_live(context, spending, [labels], observer.notify, observer.confirm)
+        spending = spending_of(ready.estimate, ready.frozen.quote)
+        await confirm_live(context, spending, observer.notify, observer.confirm)
         folder = make_folder(out.expanduser().absolute() / run_id)
         context.journal.create(ready.frozen, folder)
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")

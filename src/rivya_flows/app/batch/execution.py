@@ -124,8 +124,7 @@ async def run_batch_in(
     async with _leased(context.leases, batch_id):
         priced = price_rows(context, options, catalogue, batch_id, rows)
         priced.refuse_over(balance)
-        labels = priced.labels(context.journal)
-        await confirm_live(context, priced.spending(balance), labels, observer.say, confirm)
+        await confirm_live(context, priced.spending(balance), observer.say, confirm)
         folder = make_folder(options.out.expanduser().absolute() / batch_id)
         folders = {
             row.run_id: row_folder(folder, row, len(rows), priced.taken)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
-from rivya_flows.app.live_guard import Spending
+from rivya_flows.app.live_guard import Spending, pool_cap
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.catalogue.catalogue import Catalogue
@@ -114,18 +114,14 @@ class PricedBatch:
                 yield f"the pool {name} will have spent {after} credits; its soft limit is {soft}"
 
     def spending(self, balance: int) -> Spending:
-        """What the rows buy; the budget of a spec caps each of them, and only that of the batch all."""
+        """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
-        if batch.budget is None:
-            return Spending(self.least, self.most, balance)
-        left = batch.budget - batch.spent
-        return Spending(self.least, self.most, balance, {f"budget {batch.budget}": left})
-
-    def labels(self, journal: Journal) -> list[Mapping[str, str]]:
-        """Those of each run that may still buy."""
-        due = [row.run_id for row in self.batch.rows if row.status != "completed"]
-        runs = ((self.fresh.get(run_id) or journal.run(run_id)) for run_id in due)
-        return [run.labels for run in runs if run is not None]
+        due = [row for row in batch.rows if row.status != "completed"]
+        covering = [one for one in self.pools if all(one.pool.name in row.pools for row in due)]
+        caps: dict[str, int | None] = dict(pool_cap(one.pool.name, one.left) for one in covering)
+        if batch.budget is not None:
+            caps[f"budget {batch.budget}"] = batch.budget - batch.spent
+        return Spending(self.least, self.most, balance, caps)
 
     def sentence(self, balance: int) -> str:
         """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
