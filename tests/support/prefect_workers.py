@@ -40,11 +40,15 @@ T = TypeVar("T")
 
 
 def eventually(ask: Callable[[], T | None], what: str) -> T:
-    """What `ask` gives as soon as that is something."""
-    give_up = time.monotonic() + PATIENCE
+    """What `ask` gives as soon as that is something.
+
+    Each look costs what is looked at processor time, so a long wait looks less often.
+    """
+    began = time.monotonic()
     while not (found := ask()):
-        assert time.monotonic() < give_up, f"never came: {what}"
-        time.sleep(_PAUSE)
+        waited = time.monotonic() - began
+        assert waited < PATIENCE, f"never came: {what}"
+        time.sleep(min(max(_PAUSE, waited / 20), 4 * _PAUSE))
     return found
 
 
