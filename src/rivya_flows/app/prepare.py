@@ -16,7 +16,7 @@ from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.app.spec_places import Located
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import BudgetError, LostMediumError, SpecError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
@@ -55,6 +55,7 @@ class RunRequest:
     Attributes:
         spec: The spec.
         inputs: Gives the values of its inputs.
+        earlier: Resolved inputs of the run that it forks; they count where `inputs` gives none.
         budget: Overrides the spec's credit budget; None keeps it.
         cache: Overrides the spec's cache mode; None keeps it.
         local_files: Inputs may name files of this machine.
@@ -71,6 +72,7 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    earlier: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,12 @@ async def prepare_here(
         UsageError: It starts, and a callback could not be sent from here.
         APIError: The service did not answer.
     """
-    from rivya_flows.store.secrets import (
-        shared_secret,
-    )  # a plan without a service opens no database
+    # A plan without a service opens no database.
+    from rivya_flows.app.run_context import known_run
+    from rivya_flows.store.secrets import shared_secret
 
+    if request.fork is not None:  # refuses one of another service
+        known_run(context, request.fork.run_id, makes_folder=False)
     async with context.first_client(notify) as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
@@ -176,7 +180,7 @@ def prepare(
         SpecError: The spec or an input is wrong.
         UsageError: A callback could not be sent from here.
         MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept, or one that the spec carries is not in the store.
+        StoreError: A medium cannot be kept, or one that the spec or the forked run has is not in the store.
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
@@ -187,6 +191,7 @@ def prepare(
         folder=spec.folder,
         paths=request.local_files,
         files=files,
+        earlier=_earlier(request, workflow, assets),
     )
     if files is None:
         files = assets_at(named_files(workflow), spec.folder, assets)
@@ -317,6 +322,23 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
     except LostMediumError as error:
         words = f"the file that an input names by its address ({sha256[:12]}) is not in the store"
         raise UsageError(words, "upload it again: files that no run uses are deleted") from error
+
+
+def _earlier(request: RunRequest, workflow: Workflow, assets: AssetStore) -> dict[str, Any]:
+    """The inputs of a forked run, their files with the paths on this machine."""
+    files = {name for name, one in workflow.inputs.items() if "file" in (one.type, one.of)}
+    return {
+        name: _here(value, assets) if name in files else value
+        for name, value in request.earlier.items()
+    }
+
+
+def _here(value: Any, assets: AssetStore) -> Any:
+    if isinstance(value, list):
+        return [_here(one, assets) for one in value]
+    asset = as_asset(value)
+    path = assets.local_path(asset.sha256) if asset else None
+    return asset.model_copy(update={"path": path}).as_json() if asset else value
 
 
 def _carried_files(files: Mapping[str, Asset], assets: AssetStore) -> dict[str, Asset]:

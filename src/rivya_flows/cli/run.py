@@ -68,7 +68,7 @@ def run(
             runner,
             out=out,
             sandbox=sandbox,
-            observer=observer(interrupts, _who(by)),
+            observer=observer(interrupts, who(by)),
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -120,17 +120,17 @@ def resume(
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import observer
 
-    who = _who(by)
-    options = ResumeOptions(answers, budget, regenerate, resubmit, by=who)
+    name = who(by)
+    options = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
     report = run_interruptibly(
         lambda interrupts: resume_run(
-            named, options, chosen, runner, observer=observer(interrupts, who)
+            named, options, chosen, runner, observer=observer(interrupts, name)
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
-def _who(by: str | None) -> str | None:
+def who(by: str | None) -> str | None:
     """The name of who answers: as given, else that of the user at the terminal.
 
     Raises:

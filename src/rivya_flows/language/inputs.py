@@ -46,6 +46,7 @@ def resolve_inputs(
     source: str = "<inputs>",
     paths: bool = True,
     files: Mapping[str, Asset] | None = None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The value of every input, in the order of the spec; None if it has no value.
 
@@ -57,6 +58,7 @@ def resolve_inputs(
         source: The file in diagnostics.
         paths: Files may be paths; False for values from a deployment or the web.
         files: Assets by the path in a default, if the folder is not available.
+        earlier: What this gave in an earlier run of the spec; they count where none is given.
 
     Raises:
         SpecError: A name is unknown, a value is missing or does not fit; all mistakes at once.
@@ -69,6 +71,9 @@ def resolve_inputs(
     ]  # fmt: skip
     values: dict[str, Any] = {}
     for name, declared in workflow.inputs.items():
+        if earlier is not None and name in earlier and name not in given:
+            values[name] = earlier[name]
+            continue
         own = given.get(name) is not None
         value = given[name] if own else declared.default
         if value is None:

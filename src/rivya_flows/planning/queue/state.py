@@ -19,7 +19,7 @@ from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Question, QuestionName
-from rivya_flows.planning.queue.events import AnswerGiven, Unpaid, UploadedFile
+from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid, UploadedFile
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
@@ -110,6 +110,8 @@ class State:
         uploading: Number of those that are uploaded now.
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
+        fork: The run that finished work is taken from; None for none.
+        again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
@@ -133,6 +135,8 @@ class State:
     totals: RunTotals
     cap: int | None
     cache: str | None
+    fork: Fork | None = field(default=None, hash=False)
+    again: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     quoted: QuotedPrices = field(default_factory=HashTrieMap, hash=False)
     uploads: HashTrieMap[UploadName, UploadedFile | None] = field(
