@@ -97,4 +97,5 @@ async def run(
 
 def _expected(found: Estimate) -> str:
     budget = "" if found.budget is None else f", budget {found.budget}"
-    return f"{found.name}, {price_of(found.min, found.max)}, balance {found.balance}{budget}"
+    saved = f", {found.saved} saved" if found.saved else ""
+    return f"{found.name}, {price_of(found.min, found.max)}{saved}, balance {found.balance}{budget}"

@@ -32,6 +32,7 @@ COMMANDS = {
     "graph": "graph",
     "run": "run",
     "resume": "run",
+    "fork": "fork",
     "batch": "batch",
     "receipt": "receipt",
     "runs": "runs",

@@ -223,6 +223,7 @@ def _item(step: Mapping[str, Any], item: Mapping[str, Any], embedder: Embedder) 
         "status": str(item.get("status") or "unknown"),
         "reason": item.get("reason"),
         "credits": item.get("credits"),
+        "taken_from": item.get("taken_from"),
         "model": item.get("model"),
         "alternative": item.get("alternative"),
         "prompt": item.get("prompt"),

@@ -28,11 +28,15 @@ class Fork(Entry):
         run_id: Finished work with an equal request is taken from it, and costs nothing.
         step: From this step on everything is made again; None where only what changed is.
         answers: Keys that were picked there, by ``step`` or ``step[key]``.
+        notes: What people asked there to be different, one for each round of such a pick.
+        seen: SHA-256 of what was asked about which candidates, in each round and in the last one.
     """
 
     run_id: str
     step: str | None = None
     answers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    seen: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class RunFrozen(Entry):
@@ -163,12 +167,20 @@ class FileUploaded(Entry):
 
 
 class CacheAnswered(OfItem):
-    """The cache index was asked; `outputs` is None on a miss."""
+    """Finished work was looked for; `outputs` is None on a miss.
+
+    Attributes:
+        saved: What it cost when it was bought.
+        run_id: The forked run that it was taken from; None for the cache index.
+        alternative: Which `fallback` of the step gave it there; 0 is the request as written.
+    """
 
     kind: Literal["cache.answered"] = "cache.answered"
     request_hash: str
     outputs: dict[str, Any] | None
     saved: int = 0
+    run_id: str | None = None
+    alternative: int = 0
 
 
 class OfPurchase(OfItem):
@@ -332,7 +344,7 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
-Channel = Literal["terminal", "command", "form", "python", "deadline"]
+Channel = Literal["terminal", "command", "form", "python", "deadline", "fork"]
 """The way an answer came."""
 
 
