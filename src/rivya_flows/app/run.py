@@ -14,6 +14,7 @@ from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
+from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.ledger.phrases import price_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
@@ -85,7 +86,11 @@ async def run(
             )
         refuse_over(ready.estimate)
         folder = make_folder(out.expanduser().absolute() / run_id)
-        context.journal.create(ready.frozen, folder)
+        try:
+            context.journal.create(ready.frozen, folder)
+        except RivyaFlowsError:
+            folder.rmdir()  # another process was faster with the same quote
+            raise
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
         return await execute(context, runner, run_id, RunOptions(), observer)
 
