@@ -60,15 +60,22 @@ async def upload_file(
         media = asset.kind
     if asset is None:
         return Upload(await client.files.retrieve(source), None)
-    file = await client.files.upload(
-        await asyncio.to_thread(session().assets.local_path, asset.sha256),
-        kind=media,
-        name=f"{asset.sha256[:12]}{suffix_of(asset.mime_type)}",
-        mime_type=asset.mime_type,
-        model=model,
-        retry=policy(attempts, patience),
-    )
-    return Upload(file, asset)
+    kept = asset
+
+    async def send() -> File:
+        return await client.files.upload(
+            await asyncio.to_thread(session().assets.local_path, kept.sha256),
+            kind=media,
+            name=f"{kept.sha256[:12]}{suffix_of(kept.mime_type)}",
+            mime_type=kept.mime_type,
+            model=model,
+            retry=policy(attempts, patience),
+        )
+
+    shared = session().shared
+    # The limits of a model are checked when it is sent.
+    file = await (shared((kept.sha256, media, model), send) if shared else send())
+    return Upload(file, kept)
 
 
 async def fetched(value: Any) -> Any:

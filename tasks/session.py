@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from rivya_flows.app.connect import with_key
 from rivya_flows.app.signing import Signing
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.wire.api_objects import File, Generation
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
 from rivya_flows.store.assets import AssetStore
@@ -60,6 +60,7 @@ class Session:
         watched: How the waits for jobs went, by id.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
+        shared: Sends a file of this name unless another run has; None sends each.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
         max_results: Results of one job that are downloaded; a job with more fails.
         max_job_bytes: Size of all results of one job together.
@@ -73,6 +74,7 @@ class Session:
     watched: dict[str, Watched] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
     downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
+    shared: Callable[[Hashable, Callable[[], Awaitable[File]]], Awaitable[File]] | None = None
     signing: Signing | None = None
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES

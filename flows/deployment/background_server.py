@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import http.client
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,12 +60,16 @@ class BackgroundServer(PrefectBackend):
         # The name contains the machine, so that others can tell where runs are executed.
         self._worker = f"up@{this_machine()}"
 
-    def check(self, specs: Sequence[Path]) -> None:
+    def check(self, options: UpOptions) -> None:
+        from rivya_flows.app.live_guard import is_rehearsal, refuse_uncapped
         from rivya_flows.catalogue.snapshot import shipped
-        from rivya_flows.flows.deployment.desired import read_specs
+        from rivya_flows.flows.deployment.desired import read_specs, uncapped
 
-        if specs:
-            read_specs(specs, shipped())
+        if not options.specs:
+            return
+        found, settings = read_specs(options.specs, shipped()), options.settings
+        if not (options.yes or options.sandbox or is_rehearsal(settings.rivya_base_url, settings)):
+            refuse_uncapped(uncapped(found, settings.store_url))
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
         environment = server_environment(

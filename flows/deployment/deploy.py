@@ -14,6 +14,8 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from rivya_flows.app.live_guard import is_rehearsal, refuse_uncapped
+from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.catalogue.snapshot import shipped
@@ -24,6 +26,7 @@ from rivya_flows.flows.deployment.desired import (
     GivenSpecs,
     desired_deployments,
     read_specs,
+    uncapped,
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
 from rivya_flows.flows.deployment.planned_runs import delete_orphans
@@ -55,6 +58,7 @@ class DeployOptions:
         prune: Removes what the specs no longer have.
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
+        confirmed: Their runs may buy from a real wallet without a cap.
     """
 
     paths: Sequence[Path]
@@ -63,6 +67,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
+    confirmed: bool = False
 
     @property
     def default_pool(self) -> str:
@@ -95,6 +100,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
 
     Raises:
         SpecError: A spec is wrong; nothing was deployed.
+        BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was deployed.
         UsageError: The server does not answer or refuses something, a deployment of that name is
             not ours, or workers cannot reach the store or the media.
         StoreError: The store cannot be written.
@@ -105,12 +111,25 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
     try:
         async with get_client() as client:
             await _check_server(client)
+            if not (options.confirmed or options.dry or _rehearses(settings)):
+                refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
         raise UsageError(
             f"prefect: request refused: {_detail(error)}",
             password_hint(error.response.status_code),
         ) from error
+
+
+def _rehearses(settings: Settings) -> bool:
+    """Whether workers buy with pretend credits, as far as this machine knows.
+
+    Without a key here workers may have one of their own; those of an `up` with a sandbox have none.
+    """
+    if settings.rivya_flows_sandbox or is_rehearsal(settings.rivya_base_url, settings):
+        return True
+    joins_up = settings.rivya_api_key is None and settings.prefect_api_url is None
+    return joins_up and registry.read(settings.data).part("sandbox") is not None
 
 
 async def _check_server(client: PrefectClient) -> None:

@@ -46,6 +46,8 @@ async def provision(
 ) -> ProvisioningResult:
     """Makes the work pool, the automations, the waker and the deployments of the specs.
 
+    `BackgroundServer.check` has asked for a cap of what they buy.
+
     Raises:
         SpecError: A spec is wrong.
         UsageError: The server refuses something.
@@ -56,7 +58,7 @@ async def provision(
     await deploy_waker(WORK_POOL)
     names: tuple[str, ...] = ()
     if specs:
-        done = await deploy(DeployOptions(tuple(specs)), settings)
+        done = await deploy(DeployOptions(tuple(specs), confirmed=True), settings)
         names = tuple(change.name for change in done.changes)
     return ProvisioningResult(names, tuple(changed))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
-from rivya_flows.errors import LeaseLostError, RivyaFlowsError
+from rivya_flows.errors import LeaseLostError, PoolExceededError, RivyaFlowsError
 from rivya_flows.flows.execution.actions.cache import Remembered
 from rivya_flows.flows.execution.actions.dispatch import events_of
 from rivya_flows.flows.execution.active_run import Run
@@ -24,6 +24,7 @@ from rivya_flows.planning.queue.actions import (
 )
 from rivya_flows.planning.queue.events import (
     ItemFailed,
+    PoolRefused,
     RunEnded,
     RunResumed,
     Stamped,
@@ -101,15 +102,14 @@ class Engine:
             await self._failed(action, error)
 
     async def _failed(self, action: Action, error: BaseException) -> None:
-        """Fail the item on an expected error; end the execution on any other."""
+        """Journal what an expected error means for the item; end the execution on any other."""
         if (
             isinstance(error, RivyaFlowsError)
             and not isinstance(error, LeaseLostError)
             and isinstance(action, UploadMedium | AskCache | Buy | Collect | Work)
         ):
-            of = {"step": action.step, "key": action.key}
             try:
-                await self._events.feed(ItemFailed(**of, code=error.code, message=str(error)))
+                await self._events.feed(_outcome(action, error))
                 return
             except BaseException as another:
                 error = another
@@ -133,3 +133,14 @@ class Engine:
             self._run.slots.all_over()
             await self._events.settled()
             await self._remembered.stored()
+
+
+def _outcome(
+    action: UploadMedium | AskCache | Buy | Collect | Work, error: RivyaFlowsError
+) -> ItemFailed | PoolRefused:
+    """The item failed; or a pool did not cover its intent, and nothing was sent."""
+    of = {"step": action.step, "key": action.key}
+    if isinstance(error, PoolExceededError) and isinstance(action, Buy):
+        names = ("pool", "needs", "left", "until")
+        return PoolRefused(**of, n=action.n, **{name: getattr(error, name) for name in names})
+    return ItemFailed(**of, code=error.code, message=str(error))

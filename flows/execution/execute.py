@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from functools import partial
+
+from prefect import get_client
+from prefect.context import FlowRunContext
 
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.runner import Execution
@@ -102,12 +106,14 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 context.assets,
                 context.scratch,
                 wakes,
+                shared=partial(context.uploads.once, run_id),
                 signing=None if signer is None else Signing(signer, run_id),
                 max_results=settings.rivya_flows_max_results,
                 max_job_bytes=settings.rivya_flows_max_job_bytes,
             )
             with using(session):
                 state = await take_answers(context, lease, execution.reporter)
+                await _tag_flow_run(execution.reporter.frozen.labels)
                 logger.info("%s", start_line(state))
                 calls = PrefectCalls(
                     state.plan, earlier, page.show_result, page.show_group, lambda: run.current()
@@ -140,3 +146,17 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 if run.current().ended in ("completed", "failed"):
                     await reconcile_jobs(run, client, session.seen)
         await earlier_task_runs(run_id, began)
+
+
+async def _tag_flow_run(labels: Mapping[str, str]) -> None:
+    """Shows labels as tags of this flow run, such as ``client:acme``; never fails a run."""
+    here = FlowRunContext.get()
+    if here is None or here.flow_run is None:
+        return
+    known = here.flow_run.tags
+    if missing := [tag for tag in map(":".join, labels.items()) if tag not in known]:
+        try:
+            async with get_client() as client:
+                await client.update_flow_run(here.flow_run.id, tags=[*known, *missing])
+        except Exception as error:
+            run_logger().warning("labels not shown as tags: %s", error)

@@ -9,13 +9,19 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from rivya_flows.app.run_context import pool_totals
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError, StoreError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
-from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, ServiceAsked
+from rivya_flows.planning.queue.events import (
+    MOST_OTHER_RUNS,
+    OtherRun,
+    PoolTotal,
+    ServiceAsked,
+)
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.other_purchases import spent_by_others
 
@@ -55,18 +61,27 @@ async def reconcile_jobs(
         told.clear()
     if told or not asked:
         wire = {task_id: _wire(told[task_id]) for task_id in asked}
-        others: dict[str, int] = {}
+        others: tuple[OtherRun, ...] = ()
         if (credits_of(run.current())["unexplained"] or 0) > 0:
             with suppress(StoreError):
                 service = run.current().service
                 others = await in_thread(
                     partial(spent_by_others, run.journal.engine, run.run_id, service)
                 )
-        most = sorted(others, key=lambda name: (-others[name], name))[:MOST_OTHER_RUNS]
-        event = ServiceAsked(jobs=wire, others=sum(others.values()), other_runs=tuple(most))
+        pools: tuple[PoolTotal, ...] = ()
+        with suppress(StoreError):
+            pools = await in_thread(partial(_pools, run))
+        spent = sum(one.credits or 0 for one in others)
+        most = others[:MOST_OTHER_RUNS]
+        event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
         fence = run.lease.fence
         entry = await in_thread(partial(run.journal.append, run.run_id, event, fence))
         run.record(entry, run.current())
+
+
+def _pools(run: Run) -> tuple[PoolTotal, ...]:
+    row = run.journal.run(run.run_id)
+    return () if row is None else pool_totals(run.journal.engine, row.labels, row.service)
 
 
 def _is_final(job: Generation | None) -> bool:

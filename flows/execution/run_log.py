@@ -18,6 +18,7 @@ from rivya_flows.planning.queue.events import (
     ItemCompleted,
     ItemFailed,
     JobEnded,
+    PoolRefused,
     PurchaseAccepted,
     PurchaseRefused,
     PurchaseUncertain,
@@ -32,6 +33,7 @@ Logger = logging.Logger | logging.LoggerAdapter[Any]
 def log_events(logger: Logger, then: Listener) -> Listener:
     """A listener that logs events and passes each on."""
     warned = False
+    refusing: set[str] = set()  # a fan-out may have hundreds of refused items
 
     def listen(event: Event, state: State) -> None:
         nonlocal warned
@@ -41,6 +43,11 @@ def log_events(logger: Logger, then: Listener) -> Listener:
             logger.log(level, "%s", words)
         if instead := bought_instead(event, state):
             logger.warning("%s", instead)
+        if isinstance(event, PoolRefused) and event.pool not in refusing:
+            refusing.add(event.pool)
+            left = f"the pool {event.pool} has {credits_of(event.left)} left"
+            words = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
+            logger.warning("%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)

@@ -90,6 +90,7 @@ async def aplan(
     *,
     budget: int | None = None,
     cache: CacheMode | None = None,
+    labels: Mapping[str, str] | None = None,
     out: str | os.PathLike[str] | None = None,
     sandbox: bool = False,
 ) -> Plan:
@@ -100,6 +101,7 @@ async def aplan(
         inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
         budget: Overrides the spec's credit budget.
         cache: Overrides the spec's cache mode.
+        labels: What the run is counted under beside the labels of the spec, over which these win.
         out: Write a quote to this file: `run` takes it as it is, once, within 24 hours.
         sandbox: Plan for the local sandbox, also with a key. Without a key it is used anyway.
 
@@ -109,7 +111,7 @@ async def aplan(
         BudgetError: There is no quote: the plan cannot be paid, or has no upper bound.
         APIError: The service did not answer.
     """
-    request = _request(spec, inputs, budget, cache)
+    request = _request(spec, inputs, budget, cache, labels)
     file = None if out is None else Path(out)
     return plan_of(await runs.plan(request, _settings(), LocalRunner(), out=file, sandbox=sandbox))
 
@@ -123,9 +125,11 @@ async def arun(
     *,
     budget: int | None = None,
     cache: CacheMode | None = None,
+    labels: Mapping[str, str] | None = None,
     quote: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "runs",
     sandbox: bool = False,
+    yes: bool = False,
     answers: Mapping[str, Answer] | None = None,
     by: str | None = None,
     notify: Callable[[str], object] | None = None,
@@ -139,9 +143,11 @@ async def arun(
         inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
         budget: Overrides the spec's credit budget.
         cache: Overrides the spec's cache mode.
+        labels: What the run is counted under beside the labels of the spec, over which these win.
         quote: A file that `plan` wrote: what it says is run, and nothing above may be given.
         out: The run gets a folder in this one.
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
+        yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for each question, by the name of its step: a key, a list of keys, or
             `none_of_these`. Each is given once; a question without an answer suspends the run.
         by: Who answers: at most 100 characters.
@@ -153,14 +159,14 @@ async def arun(
     Raises:
         SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
         UsageError: The call, the settings or the machine is wrong.
-        BudgetError: Budget or balance do not suffice, or the quote does not hold.
+        BudgetError: Budget or balance do not suffice, the quote does not hold, or `yes` is missing.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
     request: RunRequest | QuoteFile
     if quote is None and spec is not None:
-        request = _request(spec, inputs, budget, cache)
-    elif quote is not None and (spec, inputs, budget, cache) == (None, None, None, None):
+        request = _request(spec, inputs, budget, cache, labels)
+    elif quote is not None and [spec, inputs, budget, cache, labels] == [None] * 5:
         request = read_quote(Path(quote))
     else:
         raise UsageError(
@@ -173,7 +179,7 @@ async def arun(
         LocalRunner(),
         out=Path(out),
         sandbox=sandbox,
-        observer=_observer(given, notify),
+        observer=_observer(given, notify, yes),
     )
     return given.checked(report)
 
@@ -189,6 +195,7 @@ async def aresume(
     budget: int | None = None,
     regenerate: Sequence[str] = (),
     resubmit: Sequence[str] = (),
+    yes: bool = False,
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
     """Resumes a run that failed, was cancelled, killed or suspended; buys nothing twice.
@@ -201,11 +208,13 @@ async def aresume(
         budget: A new cap in credits for the whole run.
         regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
+        yes: As for `run`.
         notify: Is told lines for a person.
 
     Raises:
         UsageError: There is no such run, question, choice or step.
-        BudgetError: What is still to be bought cannot be paid; nothing was bought.
+        BudgetError: What is still to be bought cannot be paid, or `yes` is missing; nothing was
+            bought.
         StoreError: Another process executes the run.
         APIError: The service did not answer.
     """
@@ -217,7 +226,7 @@ async def aresume(
         by=signature(by),
         channel="python",
     )
-    observer = _observer(_Answers({}), notify)
+    observer = _observer(_Answers({}), notify, yes)
     return receipt_of(
         await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
     )
@@ -329,16 +338,26 @@ def _choice(name: str, answer: Answer) -> Choice:
     )
 
 
-def _observer(answers: _Answers, notify: Callable[[str], object] | None) -> Observer:
+def _observer(answers: _Answers, notify: Callable[[str], object] | None, yes: bool) -> Observer:
     ask: QuestionHandler | None = answers.ask if answers.answers else None
-    return Observer(notify=notify or (lambda _: None), ask=ask)
+    tell = notify or (lambda _: None)
+
+    async def agree(words: str) -> bool:
+        tell(words)
+        return True
+
+    return Observer(notify=tell, ask=ask, confirm=agree if yes else None)
 
 
 def _request(
-    spec: Spec, inputs: Mapping[str, Any] | None, budget: int | None, cache: CacheMode | None
+    spec: Spec,
+    inputs: Mapping[str, Any] | None,
+    budget: int | None,
+    cache: CacheMode | None,
+    labels: Mapping[str, str] | None,
 ) -> RunRequest:
     values = dict(inputs or {})
-    return RunRequest(_spec_file(spec), lambda _: values, budget, cache)
+    return RunRequest(_spec_file(spec), lambda _: values, budget, cache, labels=dict(labels or {}))
 
 
 def _spec_file(spec: Spec) -> SpecFile:

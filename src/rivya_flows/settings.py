@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         rivya_base_url: URL of the service.
         rivya_flows_sandbox: Everything uses the local sandbox of the data folder, also where there is
             a key. A worker without a key uses it only if this says so; `up` sets it.
+        rivya_flows_live: A service on this machine leads to a real wallet, so that commands say what
+            they buy from it, and ask. Those of other machines always count as real; a local sandbox
+            never does.
         rivya_flows_store: SQLAlchemy URL of the journal; None is SQLite in the data folder.
         rivya_flows_assets: fsspec URL of the media by hash; None is a folder beside the journal.
         rivya_poll_seconds: First interval between two polls of a job, in seconds.
@@ -128,6 +131,7 @@ class Settings(BaseSettings):
     rivya_api_key: SecretStr | None = None
     rivya_base_url: str = "https://rivya.ai"
     rivya_flows_sandbox: bool = False
+    rivya_flows_live: bool = False
     rivya_flows_store: str | None = None
     rivya_flows_assets: str | None = None
     rivya_poll_seconds: float = Field(default=2.5, gt=0, allow_inf_nan=False)

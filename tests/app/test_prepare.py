@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from rivya_flows.app.prepare import Market, RunRequest, prepare
+from rivya_flows.app.prepare import (
+    Market,
+    RunRequest,
+    prepare,
+    refuse_over,
+    soft_limits,
+    verdict,
+)
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.errors import BudgetError, SpecError, UsageError
+from rivya_flows.planning.pricing.estimate import Estimate
+from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.receiver.addresses import asset_address
 from rivya_flows.store.assets import AssetStore
 from support.prepared_specs import prepared
@@ -107,3 +118,64 @@ steps:
     store.remove(digest)
     with pytest.raises(UsageError, match="is not in the store"):
         photo("ours")
+
+
+LABELLED = """
+version: 1
+name: labelled
+labels: {client: "${{ inputs.client }}"}
+budget: {credits: 9}
+inputs: {client: {type: string, default: acme}}
+steps:
+  stills: {uses: generate, foreach: [1, 2, 3], with: {model: z-image, prompt: "${{ item }}"}}
+  voice:
+    uses: generate
+    with: {model: elevenlabs-turbo-2-5, prompt: "${{ steps.stills.status }}", params: {voice: TX3LPaxmHKxFdv7VOQHJ}}
+"""
+
+
+def priced_with(folder: Path, *pools: PoolTotal, pauses: bool = False) -> Estimate:
+    text = LABELLED.replace("9}", "9, on_exceed: pause}") if pauses else LABELLED
+    spec = SpecFile(text, "labelled.yaml", None)
+
+    def read(labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
+        assert labels == {"client": "beta"}
+        return pools
+
+    return prepared(spec, {"client": "beta"}, folder, pools=read).estimate
+
+
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
+    wide = PoolTotal(name="wide", credits=100, spent=91)
+    found = priced_with(tmp_path, PoolTotal(name="beta", credits=10, spent=1), wide)
+    assert (found.min, found.verdict) == (9, "ok")
+    assert verdict(found) == "fits the budget, the pool beta, the pool wide and the balance"
+    assert found.as_json()["pools"][1] == {
+        "name": "wide", "credits": 100, "soft": None, "spent": 91, "until": None, "left": 9,
+    }  # fmt: skip
+
+
+def test_the_least_price_over_a_pool_is_over_the_budget(tmp_path: Path) -> None:
+    small = PoolTotal(name="beta", credits=10, spent=2, until=DECEMBER)
+    found = priced_with(tmp_path, small)
+    assert found.verdict == "over_budget"
+    with pytest.raises(BudgetError) as caught:
+        refuse_over(found)
+    left = "8 of 10 credits left until 2026-12-01 (UTC)"
+    assert caught.value.message == f"over the pool beta: {left}; it takes at least 9 credits"
+    assert "budgets set beta --credits N" in str(caught.value.hint)
+    pausing = priced_with(tmp_path, small, pauses=True)
+    refuse_over(pausing)
+    assert verdict(pausing) == f"over the pool beta: {left}; the run buys what fits, then asks"
+
+
+def test_the_greatest_price_over_a_soft_limit_is_a_warning(tmp_path: Path) -> None:
+    pool = PoolTotal(name="beta", credits=900, soft=800, spent=5)
+    assert soft_limits(priced_with(tmp_path, pool.model_copy(update={"soft": None}))) == []
+    # The most that a voice costs is known to the service alone.
+    assert soft_limits(priced_with(tmp_path, pool)) == [
+        "warning: pool beta: 895 of 900 credits left; this may take from 9 credits and pass its soft limit of 800"
+    ]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app import run_context
-from rivya_flows.app.run_context import ServiceConnection, open_context
+from rivya_flows.app.run_context import ServiceConnection, SharedUploads, open_context
+from rivya_flows.client.wire.api_objects import File
+from rivya_flows.errors import MediaError
 from rivya_flows.settings import Settings
 
 
@@ -24,3 +26,44 @@ async def test_a_service_that_does_not_answer_is_named_while_it_is_tried_again(
         async with context.first_client(told.append):
             await asyncio.sleep(0.05)
     assert told == ["no answer from http://127.0.0.1:1 within 0 s; it is tried again"]
+
+
+class Sender:
+    """Sends files with ids from 1; the first `failing` sends fail."""
+
+    def __init__(self, failing: int = 0) -> None:
+        self.failing, self.sent = failing, 0
+
+    async def __call__(self) -> File:
+        self.sent += 1
+        number = self.sent
+        await asyncio.sleep(0)
+        if number <= self.failing:
+            raise MediaError("refused")
+        return File.model_validate({"id": f"file_{number}", "url": "https://files.example/1"})
+
+
+async def test_runs_that_ask_at_once_share_one_upload() -> None:
+    uploads, send = SharedUploads(), Sender()
+    files = await asyncio.gather(*(uploads.once(f"run-{n}", "a", send) for n in range(5)))
+    assert ({file.id for file in files}, send.sent) == ({"file_1"}, 1)
+    assert (await uploads.once("run-1", "b", send)).id == "file_2"
+
+
+async def test_a_failed_upload_is_not_shared_and_a_cancelled_one_keeps_nobody_back() -> None:
+    uploads, send = SharedUploads(), Sender(failing=1)
+    first, second = await asyncio.gather(
+        *(uploads.once(f"run-{n}", "a", send) for n in (1, 2)), return_exceptions=True
+    )
+    assert isinstance(first, MediaError)
+    assert isinstance(second, File)
+    tasks = [asyncio.create_task(uploads.once(f"run-{n}", "b", send)) for n in (1, 2)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    assert (await tasks[1]).id == "file_4"
+
+
+async def test_a_run_that_asks_again_gets_a_new_upload_which_others_get_too() -> None:
+    uploads, send = SharedUploads(), Sender()
+    asked = [await uploads.once(run, "a", send) for run in ("run-1", "run-2", "run-1", "run-3")]
+    assert [file.id for file in asked] == ["file_1", "file_1", "file_2", "file_2"]

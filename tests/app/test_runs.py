@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,21 @@ def test_a_run_is_found_by_its_id_and_by_a_folder_that_was_moved(tmp_path: Path)
         journal.create(start, tmp_path / "runs" / start.run_id)
         assert find_run(journal, start.run_id).run_id == start.run_id
         assert find_run(journal, str(moved)).run_id == start.run_id
+
+
+def test_a_run_is_found_by_a_folder_that_is_not_called_after_it(tmp_path: Path) -> None:
+    start = frozen(SPEC)
+    began, moved = tmp_path / "batch" / "001-lamp", tmp_path / "elsewhere"
+    for folder in (began, moved):
+        folder.mkdir(parents=True)
+    with open_journal(read_settings()) as journal:
+        journal.create(start, began)
+        assert find_run(journal, str(began)).run_id == start.run_id
+        (moved / "receipt.json").write_text(json.dumps({"run_id": start.run_id}))
+        assert find_run(journal, str(moved)).run_id == start.run_id
+        (moved / "receipt.json").write_text("[]")
+        with pytest.raises(UsageError):
+            find_run(journal, str(moved))
 
 
 def test_an_unknown_run_is_an_error_that_names_the_newest(tmp_path: Path) -> None:

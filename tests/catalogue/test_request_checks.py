@@ -18,6 +18,7 @@ MB = 2**20
 # The minimal requests of the model pages that need more than a prompt.
 MINIMAL: dict[str, dict[str, Any]] = {
     "elevenlabs-turbo-2-5": {"voice": "TX3LPaxmHKxFdv7VOQHJ"},
+    "elevenlabs-multilingual-v2": {"voice": "TX3LPaxmHKxFdv7VOQHJ"},
     "elevenlabs-dialogue-v3": {"dialogue": [{"voice": "Adam", "text": "Hello"}]},
 }
 

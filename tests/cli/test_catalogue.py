@@ -47,7 +47,7 @@ def test_refused_key_is_told_without_the_key(
 def test_models_are_those_of_the_service_where_there_is_a_key(call: Terminal) -> None:
     said = call("models", "--json")
     assert said.document["source"] == "live"
-    assert len(said.document["models"]) == 49
+    assert len(said.document["models"]) == 57
 
 
 def test_models_are_the_shipped_ones_without_a_key(

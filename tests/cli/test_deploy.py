@@ -43,6 +43,12 @@ deploy:
 """
 
 
+@pytest.fixture(autouse=True)
+def rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers with pretend credits: the specs here have no budget."""
+    monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
+
+
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)

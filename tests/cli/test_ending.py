@@ -101,6 +101,17 @@ def test_many_failed_jobs_of_a_step_are_bought_again_with_one_option() -> None:
     assert resume_options(receipt("cancelled", 1)) == resume_options(receipt("cancelled", 4)) == ""
 
 
+def test_another_budget_is_no_advice_about_a_pool() -> None:
+    def receipt(*reasons: str) -> dict[str, Any]:
+        items = [{"key": "", "code": "over_budget", "reason": reason} for reason in reasons]
+        return {"status": "failed", "steps": [{"id": "stills", "items": items}]}
+
+    pool = "needs 4 credits; 1 of the pool acme are left until 2026-12-01"
+    assert resume_options(receipt(pool)) == ""
+    own = "needs 4 credits; 1 of the budget of 9 are left"
+    assert resume_options(receipt(pool, own)) == " --budget N"
+
+
 def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:
     """A receipt with a status for each item of each step."""
     return {

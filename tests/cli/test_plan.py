@@ -13,6 +13,7 @@ from rivya_flows.planning.queue.events import JobEnded
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -130,6 +131,22 @@ def test_run_over_the_balance_stops_before_anything_is_made(call: Terminal, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_a_label_decides_which_pools_a_plan_is_held_against(call: Terminal, tmp_path: Path) -> None:
+    with closing(Journal(read_settings().store_url)) as journal:
+        Pools(journal.engine).set(Pool("acme", {"client": "acme"}, 11, soft=9, period="total"))
+    labelled = ("plan", SPECS / "own-photo.yaml", "--label", "client=acme")
+    said = call(*labelled, "-i", "styles=[noir, comic]")
+    assert said.code == 0
+    assert "\npool acme: 11 of 11 credits left\n" in said.out
+    assert "may take 10 credits and pass its soft limit of 9" in said.err
+    said = call(*labelled, "-i", "styles=[noir, comic, oil]")
+    assert said.code == 3
+    assert "over the pool acme: 11 of 11 credits left; it takes at least 15 credits" in said.out
+    said = call("run", *labelled[1:], "-i", "styles=[a, b, c]", "--out", tmp_path / "out")
+    assert (said.code, (tmp_path / "out").exists()) == (3, False)
+    assert "pool" not in call("plan", labelled[1], "--label", "client=other").out
+
+
 def test_values_of_the_command_line_win_over_the_file(call: Terminal, tmp_path: Path) -> None:
     inputs = tmp_path / "inputs.yaml"
     inputs.write_text("styles: [a, b, c]\nkeep: the mug\n")
@@ -162,6 +179,7 @@ def test_inputs_may_be_json(call: Terminal, tmp_path: Path) -> None:
         (["plan", SPECS / "first-picture.yaml", "--inputs", "nowhere"], "nowhere: No such file"),
         (["plan", SPECS / "first-picture.yaml", "-i", "size=3"], "unknown input 'size'"),
         (["plan", SPECS / "first-picture.yaml", "-i", "prompt"], "'prompt' has no '='"),
+        (["plan", SPECS / "first-picture.yaml", "--label", "client"], "write NAME=VALUE"),
     ],
 )
 def test_wrong_call_is_told(call: Terminal, arguments: list[object], words: str) -> None:

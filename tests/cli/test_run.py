@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import rivya_flows as rf
+from rivya_flows.errors import BudgetError
 from rivya_sandbox.service.admin import add_credits
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -122,6 +124,26 @@ def test_run_leaves_outputs_receipt_and_true_credits(
     assert again.code == 0
     assert "already completed" in again.err
     assert bought(service) == {"z-image": 1}
+
+
+def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
+    call: Terminal, service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    spec = written(tmp_path, ONE)
+    said = call("run", spec, "--json")
+    assert said.code == 3
+    assert "Nothing was bought" in said.document["error"]["message"]
+    assert bought(service) == {}
+    for option in (["--yes"], ["--budget", "5"]):
+        said = call("run", spec, *option)
+        assert said.code == 0
+        assert f"the key rvya_sk_…{service.api_key[-4:]} (wallet: " in said.err
+    assert "At most 1 credit (budget 5).\n" in said.err
+    assert bought(service) == {"z-image": 2}
+    with pytest.raises(BudgetError, match="not confirmed"):
+        rf.run(spec)
+    assert rf.run(spec, yes=True).status == "completed"
 
 
 def test_a_quote_is_run_once_for_at_most_its_credits(

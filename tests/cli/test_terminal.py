@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from dataclasses import replace
 
-from rivya_flows.cli.terminal import question_lines
+import pytest
+
+from rivya_flows.cli.terminal import confirmer, question_lines
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON
@@ -94,3 +100,43 @@ def test_it_says_how_to_answer_with_more_than_a_key() -> None:
         question_lines(question, {})[-1]
         == "Pick one, or none to buy them again, at most once more."
     )
+
+
+CONFIRM = """
+import asyncio, os
+from rivya_flows.cli.terminal import confirmer
+confirm = confirmer(yes=False, as_json=False)
+print(*(asyncio.run(confirm("This buys.")) for _ in range(5)))
+print(confirmer(yes=False, as_json=True))
+os.environ["CI"] = "true"
+print(confirmer(yes=False, as_json=False))
+"""
+
+
+def test_a_person_confirms_a_purchase_with_y_and_nobody_is_asked_for_json_or_in_ci() -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, b"y\nYES\nno\n\n\x04")
+    done = subprocess.run(
+        [sys.executable, "-c", CONFIRM],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"CI": ""},
+        timeout=60,
+        check=True,
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        assert terminal.read1().count(b"This buys. Go on? [y/N] ") == 5
+    assert done.stdout == "True True False False False\nNone\nNone\n"
+
+
+async def test_without_a_person_only_yes_confirms_and_says_what_it_buys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert confirmer(yes=False, as_json=False) is None
+    agree = confirmer(yes=True, as_json=True)
+    assert agree is not None
+    assert await agree("This buys.")
+    assert capsys.readouterr().err == "This buys.\n"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.media import embedding as module
-from rivya_flows.media.contact_sheet import contact_sheet
+from rivya_flows.media.contact_sheet import SheetRow, batch_sheet, contact_sheet
 from support.browser import CHROMIUM, browsing
 from support.contact_sheets import Page, Store
 
@@ -367,3 +367,57 @@ def test_captions_are_switched_off_and_on_where_the_film_is(store: Store, tmp_pa
 
 def test_words_in_hindi_stay_as_they_are(store: Store) -> None:
     assert "रोशनी का त्योहार" in contact_sheet({"title": "रोशनी का त्योहार"}, store)
+
+
+def batch_of(store: Store, folder: Path, *rows: SheetRow) -> str:
+    credits = {"spent": 3, "saved": 0, "budget": 1_200, "before": 100, "after": 97}
+    document = {"batch_id": "batch-shop-1", "status": "over_budget", "credits": credits}
+    return batch_sheet(rows, title="Shop", document=document, asset_path=store, beside=folder)
+
+
+def row_of(number: int, folder: Path | None, *assets: dict[str, Any], **outputs: Any) -> SheetRow:
+    receipt = receipt_of(*assets, outputs=outputs)
+    return SheetRow(number, f"Acme & {number}", "completed", 1, None, folder, receipt)
+
+
+def test_a_batch_has_a_page_with_each_row_and_links_to_its_own(
+    store: Store, tmp_path: Path
+) -> None:
+    picture = store.put(b"a picture", "image", "image/png")
+    batch = tmp_path / "batch"
+    refused = SheetRow(3, "<b>", "over_budget", 0, "needs 2 credits", None, {})
+    rows = (
+        row_of(1, batch / "001-acme#1", picture, still=picture),
+        row_of(2, tmp_path / "other", picture, still=picture, line="<script>1</script>", none=None),
+        refused,
+    )
+    html = batch_of(store, batch, *rows)
+    page = Page(html)
+    assert page.open == []
+    for words in (
+        "Shop", "batch-shop-1", "over budget", "2 of 3 rows completed", "1,200", "1 · Acme & 1", "<script>1</script>",
+        "row 3 · <b> — needs 2 credits",
+    ):  # fmt: skip
+        assert words in page.text.replace(" —", " —"), words
+    links = [attrs["href"] for tag, attrs in page.found if tag == "a" and "href" in attrs]
+    assert "001-acme%231/contact-sheet.html" in links
+    assert "../other/receipt.json" in links
+    assert page.sources("img") == ["data:image/png;base64,YSBwaWN0dXJl"], "each picture once"
+    assert html.count('data-of="asset-1"') == 1
+    assert not re.search(r'(src|srcset|poster|action)="https?:|@import|url\(', html)
+
+
+def test_the_page_of_a_long_batch_holds_some_media_of_each_row_and_stays_small(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_EMBEDDED_BYTES", 100)
+    rows = []
+    for number in range(1, 301):
+        media = [store.put(b"%d %d" % (number, n), "image", "image/png") for n in range(8)]
+        rows.append(row_of(number, tmp_path / f"{number}", *media, stills=media, text="x" * 9_000))
+    html = batch_of(store, tmp_path, *rows)
+    page = Page(html)
+    assert len(page.sources("img")) == 300 * 6
+    assert page.text.count("and 2 more on the contact sheet of the row") == 300
+    assert "x" * 601 not in html
+    assert len(html) < 300 * 6_000

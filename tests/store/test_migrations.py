@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, create_engine, insert, inspect
 
 from rivya_flows.errors import StoreError
+from rivya_flows.planning.queue.event_codec import dump
+from rivya_flows.planning.queue.events import Event, JobEnded
+from rivya_flows.store.charges import charges
 from rivya_flows.store.database import open_engine
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from rivya_flows.store.migrations import MIGRATIONS, migrate
-from rivya_flows.store.tables import METADATA
+from rivya_flows.store.tables import EVENTS, METADATA
 from support.databases import BACKENDS, fresh_store
+from support.journal_entries import intent
 
 
 @pytest.fixture(params=BACKENDS)
@@ -91,6 +98,50 @@ def test_a_store_of_an_earlier_version_is_migrated_with_what_it_holds(
         query = "SELECT run_id, name FROM runs"
         assert [tuple(row) for row in connection.exec_driver_sql(query)] == [("run-1", "spot")]
     opened.dispose()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_purchases_of_a_store_without_charges_are_charged(backend: str, tmp_path: Path) -> None:
+    url = fresh_store(backend, tmp_path)
+    old = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    migrate(old, MIGRATIONS[:3])
+    of = {"step": "stills", "key": "k" * 400}
+    events: list[Event] = []
+    for n in range(1, 601):
+        early = intent(n).model_copy(update={**of, "body": '{"model": "z-image"}', "reserve": 2})
+        events.append(early)
+    events.append(JobEnded(**of, n=2, status="succeeded", final_credits=1))
+    events.append(JobEnded(**of, n=999, status="failed", final_credits=1))
+    with old.begin() as connection:
+        for run_id in ("run-1", "run-2"):
+            row = f"('{run_id}', 'spot', 'https://rivya.ai', '2026-01-01', '')"
+            connection.exec_driver_sql(f"INSERT INTO runs VALUES {row}")
+            rows = [
+                {
+                    "run_id": run_id,
+                    "seq": seq,
+                    "kind": event.kind,
+                    "at": seq / 2,
+                    "body": dump(event),
+                }
+                for seq, event in enumerate(events, 1)
+            ]
+            rows.append(
+                {"run_id": run_id, "seq": 9999, "kind": "job.ended", "at": 0.0, "body": "{}"}
+            )
+            connection.execute(insert(EVENTS), rows)
+    old.dispose()
+    with closing(Journal(url)) as journal:
+        found = list(charges(journal.engine, since=None, until=None))
+        assert len(found) == 2 * 600
+        assert sum(one.credits for one in found) == 2 * (599 * 2 + 1)
+        settled = [(one.run_id, one.at, one.model, one.labels) for one in found if one.settled]
+        assert settled == [(run_id, 1.0, "z-image", {}) for run_id in ("run-1", "run-2")]
+        # What is told of them from now on finds its charge.
+        fence = Leases(journal.engine).acquire("run-1").fence
+        journal.append("run-1", JobEnded(**of, n=1, status="failed", final_credits=0), fence)
+        found = list(charges(journal.engine, since=None, until=None))
+        assert sum(one.credits for one in found) == 2 * (599 * 2 + 1) - 2
 
 
 def test_a_step_that_fails_leaves_the_store_as_it_was(engine: Engine) -> None:

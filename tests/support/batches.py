@@ -88,7 +88,13 @@ class EngineRunner:
         frozen = execution.context.journal.entries(run_id)[0].event
         assert isinstance(frozen, RunFrozen)
         bomb = self.bombs.get(frozen.inputs["product"])
-        await self.studio.execute(run_id, execution.options, bomb=bomb, listen=execution.listen)
+        await self.studio.execute(
+            run_id,
+            execution.options,
+            bomb=bomb,
+            listen=execution.listen,
+            uploads=execution.context.uploads,
+        )
         return execution.reporter.write()
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
@@ -96,10 +102,15 @@ class EngineRunner:
 
 
 def batch_options(
-    studio: Studio, table: str, *, budget: int | None = None, parallel: int = 1
+    studio: Studio,
+    table: str,
+    *,
+    budget: int | None = None,
+    parallel: int = 1,
+    spec: str = SPEC,
 ) -> BatchOptions:
-    """A batch of `SPEC`."""
-    request = RunRequest(SpecFile(SPEC, "spec.yaml", None), lambda _: {})
+    """A batch of `SPEC`, or of another spec."""
+    request = RunRequest(SpecFile(spec, "spec.yaml", None), lambda _: {})
     return BatchOptions(request, table, "rows.csv", budget, parallel, studio.folder / "runs")
 
 
@@ -111,9 +122,10 @@ async def run(
     parallel: int = 1,
     bombs: Mapping[str, Bomb] | None = None,
     observer: Observer | None = None,
+    spec: str = SPEC,
 ) -> BatchResult:
     """Runs a batch, or continues it."""
-    options = batch_options(studio, table, budget=budget, parallel=parallel)
+    options = batch_options(studio, table, budget=budget, parallel=parallel, spec=spec)
     runner = EngineRunner(studio, bombs or {})
     with studio.context(Bomb()) as context:
         return await run_batch_in(context, options, runner, observer or Observer())

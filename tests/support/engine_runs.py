@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
-from rivya_flows.app.run_context import RunContext, ServiceConnection
+from rivya_flows.app.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Asker, Listener, ignore_event
 from rivya_flows.app.spec_file import SpecFile
@@ -203,6 +203,7 @@ class Studio:
                 run_id=run_id,
                 assets=context.assets,
                 look_up=context.look_up,
+                pools=context.pools,
             )
             context.journal.create(prepared.frozen, self.folder / "runs" / run_id)
             return prepared
@@ -220,6 +221,7 @@ class Studio:
         resend_hours: float = 20,
         heartbeat_seconds: float = 10,
         slots: ModelSlots | None = None,
+        uploads: SharedUploads | None = None,
     ) -> State | None:
         """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
@@ -232,6 +234,7 @@ class Studio:
                     client,
                     context.assets,
                     context.scratch,
+                    shared=partial((uploads or context.uploads).once, run_id),
                     max_results=self.settings.rivya_flows_max_results,
                     max_job_bytes=self.settings.rivya_flows_max_job_bytes,
                 )

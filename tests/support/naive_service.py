@@ -40,6 +40,7 @@ from rivya_flows.planning.queue.events import (
     ItemCompleted,
     ItemFailed,
     JobEnded,
+    PoolRefused,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
@@ -53,6 +54,7 @@ from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def asset(kind: str, name: str) -> dict[str, Any]:
@@ -109,6 +111,7 @@ class NaiveService:
         failing_models: Models whose jobs all fail.
         refusing_models: Models whose requests are all refused.
         judged: Keys of the candidates that each session was told.
+        pool: Credits of the pool ``acme`` of the store, which covers this run alone; None without one.
     """
 
     seed: int = 0
@@ -121,6 +124,7 @@ class NaiveService:
     bodies: dict[str, str] = field(default_factory=dict)
     charges: dict[str, int] = field(default_factory=dict)
     judged: dict[str, list[str]] = field(default_factory=dict)
+    pool: int | None = None
 
     def chance(self, key: str, share: float, what: str) -> bool:
         """The same for a key whenever it is asked, as a service that replays answers."""
@@ -258,6 +262,12 @@ class Rehearsal:
 
     def _buy(self, action: Buy) -> Generator[Event]:
         of = {"step": action.step, "key": action.key, "n": action.n}
+        left = None if self.service.pool is None else self.service.pool - self.state.spent
+        if left is not None and not action.intended and action.reserve > left:
+            yield PoolRefused(
+                **of, pool="acme", needs=action.reserve, left=max(0, left), until=DECEMBER
+            )
+            return
         if not action.intended:
             yield PurchaseIntended(
                 **of,

@@ -116,6 +116,7 @@ def everything(chance: random.Random) -> WildRun:
         failing=chance.choice([0, 0.3]),
         refusing=chance.choice([0, 0.2]),
         rambling=chance.choice([0, 0.5]),
+        pool=chance.choice([None, 20, 90]),
     )
     return WildRun(frozen(text), service)
 
@@ -189,7 +190,17 @@ def _remembered(state: State) -> dict[str, Any]:
     """The state without aggregates and gates."""
     items = [(name, _ungated(item)) for name, item in state.each()]
     steps = {name: (one.balances, one.reading) for name, one in state.steps.items()}
-    names = ("cap", "ended", "asking", "answers", "uploads", "claims", "left", "refused_cap")
+    names = (
+        "cap",
+        "ended",
+        "asking",
+        "answers",
+        "uploads",
+        "claims",
+        "left",
+        "refused_cap",
+        "pool",
+    )
     return {"items": items, "steps": steps, **{n: _plainly(getattr(state, n)) for n in names}}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
+from rivya_flows.app.prepare import Market, PoolReader, Prepared, RunRequest, no_pools, prepare
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.settings import Settings
@@ -14,7 +14,12 @@ from rivya_flows.store.assets import AssetStore
 
 
 def prepared(
-    spec: SpecFile, inputs: Mapping[str, Any], folder: Path, *, machine: Settings | None = None
+    spec: SpecFile,
+    inputs: Mapping[str, Any],
+    folder: Path,
+    *,
+    machine: Settings | None = None,
+    pools: PoolReader = no_pools,
 ) -> Prepared:
     """Raises what `prepare` raises.
 
@@ -23,6 +28,7 @@ def prepared(
         inputs: As they are given.
         folder: For assets.
         machine: Settings of the machine that executes the run, or None for a plan.
+        pools: Those of the store.
     """
     return prepare(
         RunRequest(spec, lambda _: inputs),
@@ -30,5 +36,6 @@ def prepared(
         run_id="run-1",
         assets=AssetStore((folder / "assets").as_uri(), folder / "copies"),
         look_up=lambda _: None,
+        pools=pools,
         machine=machine,
     )

@@ -57,10 +57,16 @@ def test_a_still_has_about_a_megapixel_and_grows_with_resolution() -> None:
         (Fraction(1), "720p", (720, 720)),
         (Fraction(21, 9), "720p", (1280, 548)),
         (Fraction(16, 9), "480p", (854, 480)),
+        (Fraction(16, 9), "580p", (1032, 580)),
+        (Fraction(16, 9), "768P", (1366, 768)),
     ],
 )
 def test_a_film_has_even_sides(ratio: Fraction, resolution: str, size: tuple[int, int]) -> None:
     assert frame.film_size(order("video", resolution=resolution), ratio) == size
+
+
+def test_the_quality_of_a_film_is_its_lines() -> None:
+    assert frame.film_size(order("video", quality="1080p"), Fraction(16, 9)) == (1920, 1080)
 
 
 @pytest.mark.parametrize(

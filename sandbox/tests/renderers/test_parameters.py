@@ -43,6 +43,7 @@ ACTING: tuple[tuple[str, str, str, dict[str, Any], Any, Any], ...] = (
     ("style", "image", "lamp", SMALL, "AUTO", "DESIGN"),
     ("watermark", "image", "lamp", SMALL, "", "draft"),
     ("watermark", "video", "lamp", SHORT, "", "draft"),
+    ("waterMark", "video", "lamp", SHORT, "", "draft"),
     ("sound", "video", "lamp", SHORT, "false", "true"),
     ("generate_audio", "video", "lamp", SHORT, "false", "true"),
     ("fixed_lens", "video", "lamp", SHORT, "false", "true"),

@@ -58,7 +58,7 @@ def test_in_chromium_a_pasted_key_buys_a_picture_that_is_shown(
     with browsing(tmp_path / "profile") as tab:
         tab.open(f"{sandbox.base_url}/developers")
         tab.until("document.body?.dataset.ready")
-        assert tab.value("document.querySelectorAll('#models > tr').length") == 49
+        assert tab.value("document.querySelectorAll('#models > tr').length") == 57
         assert tab.value("document.querySelectorAll('#operation option').length") == 20
         tab.value("at('search').value = 'suno'; at('search').dispatchEvent(new Event('input'))")
         assert tab.value("document.querySelectorAll('#models > tr').length") == 2

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
@@ -43,6 +44,7 @@ class Observer:
         listen: Is told each event.
         rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
+        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
         progress: Gives a context that lasts while the run executes.
         absorb_cancel: Called after the task was cancelled, to take the cancellation back
             (`asyncio.Task.uncancel`), so that the report of the cancelled run is returned; None
@@ -54,6 +56,7 @@ class Observer:
     listen: Listener = ignore_event
     rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
+    confirm: Confirm | None = None
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
 

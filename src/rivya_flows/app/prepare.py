@@ -24,14 +24,14 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, pool_left, price_of
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest, label
 from rivya_flows.planning.preflight.preflight import certain_failures
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
-from rivya_flows.planning.queue.events import Fork, RunFrozen, RunResumed
+from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -46,6 +46,15 @@ CacheMode = Literal["off", "run", "spec"]
 
 InputReader = Callable[[Workflow], Mapping[str, Any]]
 """Gives the values of the inputs by name, once the workflow that declares them is known."""
+
+
+PoolReader = Callable[[Mapping[str, str]], tuple[PoolTotal, ...]]
+"""Gives the pools of the store that match labels, as the service of the run has used them."""
+
+
+def no_pools(_labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
+    """Where there is no store, or no purchase is to be made."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +164,7 @@ async def prepare_here(
         run_id=run_id,
         assets=context.assets,
         look_up=context.look_up,
+        pools=context.pools,
         machine=context.settings if starts else None,
         secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
     )
@@ -167,6 +177,7 @@ def prepare(
     run_id: str,
     assets: AssetStore,
     look_up: LookUp,
+    pools: PoolReader = no_pools,
     machine: Settings | None = None,
     secret: Callable[[], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -179,6 +190,7 @@ def prepare(
         run_id: Its name.
         assets: Files that the spec or an input names become assets here.
         look_up: The cache index.
+        pools: Those of the store.
         machine: Settings of the machine that executes the run, to check what its callbacks need
             there; None if that is another machine, or if the run does not start.
         secret: Gives what signs the receiver's addresses: a file input that is one of them is the
@@ -229,7 +241,7 @@ def prepare(
     _refuse_known_failures(state, spec)
     if machine is not None:
         refuse_unsendable(state, machine)
-    priced = estimate(state, market.balance, market.usual)
+    priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
@@ -278,19 +290,33 @@ def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
             yield name, str(error)
 
 
-def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
+def remaining(
+    state: State,
+    balance: int | None,
+    look_up: LookUp,
+    resume: RunResumed,
+    pools: tuple[PoolTotal, ...] = (),
+) -> Estimate:
     """Prices what a resumed run still has to buy; spends and sends nothing."""
-    return estimate(rehearse(replace(state, ended=None), resume.at, look_up, resume), balance)
+    left = rehearse(replace(state, ended=None), resume.at, look_up, resume)
+    return estimate(left, balance, pools=pools)
 
 
 def verdict(found: Estimate) -> str:
     """Says whether the plan can be paid."""
-    if found.verdict == "over_budget":
+    if found.is_over_cap:
         least = credits_of(found.spent + found.min)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if (pool := found.exceeded) is not None:
+        return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
     if found.verdict == "over_balance":
         return f"over the balance: at least {credits_of(found.min)}, and the balance is {found.balance}"
-    return "fits the balance" if found.budget is None else "fits the budget and the balance"
+    for pool in found.pools:
+        if found.min > pool.left:
+            return f"over the {pool_left(pool)}; the run buys what fits, then asks"
+    fits = ["the budget"] if found.budget is not None else []
+    fits += [f"the pool {one.name}" for one in found.pools]
+    return f"fits {', '.join(fits)} and the balance" if fits else "fits the balance"
 
 
 def refuse_over(found: Estimate) -> None:
@@ -302,9 +328,24 @@ def refuse_over(found: Estimate) -> None:
     if found.verdict == "ok":
         return
     hint = "add credits or remove steps; nothing was bought"
-    if found.verdict == "over_budget":
+    if found.is_over_cap:
         hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
+    elif (pool := found.exceeded) is not None:
+        raised = f"rivya-flows budgets set {pool.name} --credits N"
+        hint = f"raise it with `{raised}`, or wait for its next period; nothing was bought"
     raise BudgetError(verdict(found), hint)
+
+
+def soft_limits(found: Estimate) -> list[str]:
+    """A warning for each pool whose soft limit the plan may pass, if it buys anything."""
+    price = price_of(found.min, found.max)
+    return [
+        f"warning: {pool_left(pool)}; this may take {price} and pass its soft limit of {pool.soft}"
+        for pool in found.pools
+        if pool.soft is not None
+        and found.max != 0
+        and (found.max is None or pool.spent + found.max > pool.soft)
+    ]
 
 
 def new_run_id(now: datetime) -> str:

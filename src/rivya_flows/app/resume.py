@@ -11,6 +11,7 @@ from typing import Any
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
+from rivya_flows.app.live_guard import SANDBOX, confirm_live, spending_of
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
@@ -32,8 +33,6 @@ from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
-
-_SANDBOX = "sandbox:"
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,13 @@ async def resume(
 
     Raises:
         UsageError: There is no such run, or it has nothing of what the options name.
-        BudgetError: What is still to be bought cannot be paid; nothing was bought.
+        BudgetError: What is still to be bought cannot be paid, or would come from a real wallet, has
+            no cap, and was not confirmed; nothing was bought.
         asyncio.CancelledError: See `execute`.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name)
-    sandbox = row.service.startswith(_SANDBOX)
+    sandbox = row.service.startswith(SANDBOX)
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
         report = await _resume(context, row.run_id, options, runner, observer)
@@ -111,7 +111,8 @@ async def _resume(
         return await asyncio.to_thread(reporter.write)
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
-    unpaid = await _unpaid(context, state, options, answers, observer.notify)
+    labels = reporter.frozen.labels
+    unpaid = await _unpaid(context, state, options, answers, labels, observer)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context, run_id, answers))
@@ -137,14 +138,16 @@ async def _unpaid(
     state: State,
     options: ResumeOptions,
     answers: Sequence[AnswerGiven],
-    notify: Callable[[str], object],
+    labels: Mapping[str, str],
+    observer: Observer,
 ) -> Unpaid | None:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
-    `state` has the answers.
+    `state` has the answers, `labels` are those of the run.
 
     Raises:
-        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do.
+        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
+            it was not confirmed.
     """
     if state.ended == "completed" and not (options.buys or answers):
         return "completed"
@@ -152,13 +155,16 @@ async def _unpaid(
         return None  # the run ends with what it has
     wanted = RunOptions(options.budget, options.regenerate, options.resubmit)
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
-    async with context.first_client(notify) as client:
+    async with context.first_client(observer.notify) as client:
         balance = (await client.credits.retrieve()).current_credits
-    left = remaining(state, balance, context.look_up, resumed)
+    pools = await in_thread(partial(context.pools, labels))
+    left = remaining(state, balance, context.look_up, resumed, pools)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
+        spending, notify = spending_of(left), observer.notify
+        await confirm_live(context, spending, [labels], notify, observer.confirm)
         return None
-    notify(f"{verdict(left)}; collecting paid results, buying nothing new")
+    observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
     return "budget" if left.verdict == "over_budget" else "balance"
 
 

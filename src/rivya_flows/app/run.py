@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
-from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over
+from rivya_flows.app.live_guard import confirm_live, spending_of
+from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over, soft_limits
 from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
@@ -69,8 +70,8 @@ async def run(
     Raises:
         SpecError: The spec or an input is wrong.
         UsageError: The settings, the folder or a callback is wrong; nothing was bought.
-        BudgetError: Budget or balance do not suffice, or the quote does not hold; nothing was
-            bought.
+        BudgetError: Budget or balance do not suffice, the quote does not hold, or it would buy from
+            a real wallet, has no cap, and was not confirmed; nothing was bought.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
@@ -85,6 +86,8 @@ async def run(
                 context, request, run_id, starts=True, notify=observer.notify
             )
         refuse_over(ready.estimate)
+        spending, labels = spending_of(ready.estimate, ready.frozen.quote), ready.frozen.labels
+        await confirm_live(context, spending, [labels], observer.notify, observer.confirm)
         folder = make_folder(out.expanduser().absolute() / run_id)
         try:
             context.journal.create(ready.frozen, folder)
@@ -92,6 +95,8 @@ async def run(
             folder.rmdir()  # another process was faster with the same quote
             raise
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
+        for warning in soft_limits(ready.estimate):
+            observer.notify(warning)
         return await execute(context, runner, run_id, RunOptions(), observer)
 
 

@@ -6,17 +6,21 @@ import asyncio
 import errno
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import Engine
 
 from rivya_flows.app.cache import look_up
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
@@ -25,6 +29,7 @@ from rivya_flows.store.database import make_patient
 from rivya_flows.store.job_durations import recent_durations
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.pools import Pools
 
 SILENT_SECONDS = 3.0
 """A person hears of a service that has not answered for so long."""
@@ -65,12 +70,33 @@ def real_service(settings: Settings) -> ServiceConnection:
     )
 
 
+class SharedUploads:
+    """Uploads that the runs of one context share: rows of a batch name the same files."""
+
+    def __init__(self) -> None:
+        self._turns = defaultdict[Hashable, asyncio.Lock](asyncio.Lock)
+        self._sent: dict[Hashable, tuple[File, set[str]]] = {}
+
+    async def once(self, run_id: str, name: Hashable, send: Callable[[], Awaitable[File]]) -> File:
+        """The file of that name, sent by the first run that asks; one that failed is tried by the next.
+
+        A run that asks for it again could not use it, since it may have expired, and sends it anew.
+        """
+        async with self._turns[name]:
+            file, users = self._sent.get(name, (None, set[str]()))
+            if file is None or run_id in users:
+                file, users = await send(), set()
+            self._sent[name] = file, users | {run_id}
+            return file
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Open things of one process.
 
     Attributes:
         scratch: Local folder for files on the way; gone at the end.
+        uploads: What the service has been sent already.
     """
 
     settings: Settings
@@ -80,6 +106,7 @@ class RunContext:
     results: CacheIndex
     assets: AssetStore
     scratch: Path
+    uploads: SharedUploads = field(default_factory=SharedUploads)
 
     def client(self) -> RivyaClient:
         """A client of the service, to be used with ``async with``."""
@@ -119,6 +146,28 @@ class RunContext:
     def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:
         """Outputs and cost of an equal request of an earlier run, or None."""
         return look_up(self.results, self.assets, cache_key)
+
+    def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
+        """The pools that match labels, as the service has used them, in the order of their names."""
+        return pool_totals(self.journal.engine, labels, self.service.identity)
+
+
+def pool_totals(engine: Engine, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
+    """The pools of a store that match labels, as a service has used them.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    return tuple(
+        PoolTotal(
+            name=state.pool.name,
+            credits=state.pool.credits,
+            soft=state.pool.soft,
+            spent=state.spent,
+            until=state.until,
+        )
+        for state in Pools(engine).matching(labels, service)
+    )
 
 
 @contextmanager
@@ -172,14 +221,15 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
         )
     if not makes_folder:
         return row
-    return replace(row, folder=_folder_here(row.folder, context.settings.data))
+    other = context.settings.data / "runs" / run_id  # rows of two batches may have equal names
+    return replace(row, folder=_folder_here(row.folder, other))
 
 
-def _folder_here(folder: Path, data: Path) -> Path:
+def _folder_here(folder: Path, other: Path) -> Path:
     """The folder for the report: the run may have begun on another machine, or as another user."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         # A full disk is reported when the report is written, and does not move it.
-        return folder if error.errno == errno.ENOSPC else data / "runs" / folder.name
-    return folder if os.access(folder, os.W_OK) else data / "runs" / folder.name
+        return folder if error.errno == errno.ENOSPC else other
+    return folder if os.access(folder, os.W_OK) else other

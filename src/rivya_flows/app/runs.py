@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rivya_flows.errors import UsageError
@@ -36,7 +37,7 @@ def find_run(journal: Journal, name: str) -> RunRow:
         UsageError: It is not in the store.
     """
     path = Path(name)
-    row = journal.run(name) or (journal.run(path.resolve().name) if path.is_dir() else None)
+    row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
     if row is not None:
         return row
     newest = [row.run_id for row in journal.runs()[:3]]
@@ -44,3 +45,14 @@ def find_run(journal: Journal, name: str) -> RunRow:
     if not newest:
         hint += "; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
     raise UsageError(f"there is no run {name!r} in the store", hint)
+
+
+def _run_in(journal: Journal, folder: Path) -> RunRow | None:
+    """The run of a folder: rows of a batch have folders with names for people."""
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
+        # Its receipt moves with it.
+        told = json.loads((folder / "receipt.json").read_text("utf-8"))["run_id"]
+        if isinstance(told, str) and (row := journal.run(told)):
+            return row
+    began = next((row for row in journal.runs() if row.folder.resolve() == folder), None)
+    return journal.run(folder.name) or began

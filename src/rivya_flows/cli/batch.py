@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 
@@ -35,11 +35,20 @@ from rivya_flows.cli.interrupts import run_interruptibly
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Create the batch's folder here: summary, and a folder for each row.",
+    help="Create the batch's folder here: summary, contact sheet, and a folder for each row.",
+)
+@click.option(
+    "--key",
+    "keys",
+    metavar="COL[,COL]",
+    help="Columns whose cells name a row's folder; default: the first two short texts that differ.",
 )
 @CACHE_OPTION
+@LABEL_OPTION
+@YES_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 def batch(
     spec: Path,
     table: Path,
@@ -48,9 +57,13 @@ def batch(
     budget: int | None,
     parallel: int,
     out: Path,
+    keys: str | None,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
+    yes: bool,
     sandbox: bool,
     as_json: bool,
+    open_sheet: bool,
 ) -> int:
     """Run a spec once for each row of a table.
 
@@ -68,9 +81,14 @@ def batch(
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.batch_live import BatchProgress, print_result
+    from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(read_spec(spec), read_inputs(assignments, file), cache=cache)
-    options = BatchOptions(request, read_table(table), str(table), budget, parallel, out)
+    request = RunRequest(
+        read_spec(spec), read_inputs(assignments, file), cache=cache, labels=read_labels(labels)
+    )
+    named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
+    options = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
     result = run_interruptibly(
         lambda interrupts: run_batch(
             options,
@@ -78,6 +96,7 @@ def batch(
             runner,
             sandbox=sandbox,
             observer=BatchProgress(interrupts),
+            confirm=confirmer(yes=yes, as_json=as_json),
         )
     )
-    return print_result(result, as_json=as_json)
+    return print_result(result, as_json=as_json, open_sheet=open_sheet)

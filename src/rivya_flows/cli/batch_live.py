@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
-from rivya_flows.cli.ending import commands, resume_options
+from rivya_flows.cli.ending import commands, resume_options, show_page
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
@@ -86,7 +86,7 @@ class BatchProgress(Screen):
         yield f"{seconds} s", _counts(batch), f"{spent}{budget} cr"
 
 
-def print_result(result: BatchResult, *, as_json: bool) -> int:
+def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int:
     """Prints how a batch ended and the commands that continue it; gives the exit code.
 
     0 if completed or waiting for picks, 1 if a row failed, 3 without credits or budget, 130 if
@@ -100,6 +100,8 @@ def print_result(result: BatchResult, *, as_json: bool) -> int:
         tell(f"warning: {result.wallet.warning}")
     for line in _next_steps(result):
         tell(line)
+    if open_sheet:
+        show_page(result.sheet_path)
     return INTERRUPTED if result.cancelled else _EXIT_CODES[outcome(result.batch)]
 
 
@@ -127,7 +129,8 @@ def _print_rows(result: BatchResult) -> None:
         spent = f"{batch.spent} of {batch.budget} budget credits"
     saved = f", {result.saved} saved" if result.saved else ""
     show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
-    show(*located("summary ", result.summary_path))
+    show(*located("contact sheet ", result.sheet_path))
+    show(*located("summary       ", result.summary_path))
 
 
 def _next_steps(result: BatchResult) -> Iterator[str]:

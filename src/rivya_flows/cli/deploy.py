@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli.input_options import YES_OPTION
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     is_flag=True,
     help="All workers run on this machine, so files on it are shared.",
 )
+@YES_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def deploy(
     specs: tuple[Path, ...],
@@ -52,6 +54,7 @@ def deploy(
     work_pool: str | None,
     collection: str | None,
     single_machine: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Make one Prefect deployment for each `deploy:` entry of specs.
@@ -68,7 +71,7 @@ def deploy(
     with _server(chosen):
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
-        order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine)
+        order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine, yes)
         done = asyncio.run(deployed(order, chosen))
     if not prune and not done.changes:
         raise UsageError(

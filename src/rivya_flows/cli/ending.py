@@ -6,6 +6,7 @@ import json
 import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.report import RunReport
@@ -14,11 +15,12 @@ from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
-from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
+from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
 from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import BUDGET
+from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.private import as_the_user_wants
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
@@ -35,9 +37,14 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
         show(*_result(report))
     tell(*_advice(report))
     if open_sheet:
-        with as_the_user_wants():
-            webbrowser.open(report.sheet_path.as_uri())
+        show_page(report.sheet_path)
     return _exit_code(report)
+
+
+def show_page(path: Path) -> None:
+    """Opens a contact sheet in the browser."""
+    with as_the_user_wants():
+        webbrowser.open(path.as_uri())
 
 
 def _exit_code(report: RunReport) -> int:
@@ -65,7 +72,7 @@ def _result(report: RunReport) -> Iterator[str]:
     yield from located(f"  {'contact sheet':<14}", report.sheet_path)
     yield from located(f"  {'receipt':<14}", report.receipt_path)
     yield f"  {'credits':<14}{wallet(receipt['credits'])}"
-    for line in troubles(receipt):
+    for line in (*pools(receipt, soft_passed=True), *troubles(receipt)):
         yield f"  {line}"
 
 
@@ -95,6 +102,10 @@ def _advice(report: RunReport) -> Iterator[str]:
             yield from choices
     # A deadline that failed a pick can still be answered.
     yield from commands(report.run_id, report.questions)
+    items = [item for step in report.receipt["steps"] for item in step["items"]]
+    for pool in dict.fromkeys(filter(None, (refusing_pool(item["reason"]) for item in items))):
+        raised = f"rivya-flows budgets set {pool} --credits N"
+        yield f"the pool {pool} has more in its next period, or with: {raised}"
     if report.status != "suspended":
         options = resume_options(report.receipt)
         yield f"resume with: rivya-flows resume {report.run_id}{options}"
@@ -140,5 +151,6 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             elif item["code"] == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"
             elif item["code"] == "over_budget" and "--budget" not in words:
-                words += " --budget N"
+                # Another budget of the run changes nothing of a pool.
+                words += "" if refusing_pool(item["reason"]) else " --budget N"
     return words

@@ -13,6 +13,17 @@ CACHE_OPTION = click.option(
     type=click.Choice(["off", "run", "spec"]),
     help="Override the spec's cache mode.",
 )
+YES_OPTION = click.option(
+    "-y", "--yes", is_flag=True, help="Buy from a real wallet without a cap and without asking."
+)
+
+LABEL_OPTION = click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Count the credits under this label; wins over that of the spec.",
+)
 
 
 def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:

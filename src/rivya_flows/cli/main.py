@@ -34,6 +34,8 @@ COMMANDS = {
     "resume": "run",
     "batch": "batch",
     "receipt": "receipt",
+    "runs": "runs",
+    "spend": "spend",
     "verify": "verify",
     "models": "catalogue",
     "credits": "catalogue",
@@ -48,6 +50,7 @@ COMMANDS = {
     "sandbox": "sandbox",
     "store": "store",
     "cache": "cache",
+    "budgets": "budgets",
 }
 """Each command, and the module of this package that defines it under the same name."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.phrases import credits_of, price_of, price_range
@@ -26,6 +26,7 @@ _PLAIN = ("free", "fixed price of the default request")
 @with_inputs
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
+@LABEL_OPTION
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -40,6 +41,7 @@ def plan(
     file: Path | None,
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
     out: Path | None,
     sandbox: bool,
     as_json: bool,
@@ -54,8 +56,15 @@ def plan(
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    request = RunRequest(
+        read_spec(spec),
+        read_inputs(assignments, file),
+        budget,
+        cache,
+        labels=read_labels(labels),
+    )
     found = run_interruptibly(
         lambda _: plan_run(
             request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell
@@ -71,7 +80,8 @@ def plan(
 
 
 def _print(found: Estimate) -> None:
-    from rivya_flows.app.prepare import verdict
+    from rivya_flows.app.prepare import soft_limits, verdict
+    from rivya_flows.ledger.phrases import pool_left
 
     notes: list[str] = []
     rows = []
@@ -96,7 +106,10 @@ def _print(found: Estimate) -> None:
     for line in _brand_lines(found):
         show(line)
     show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
+    for pool in found.pools:
+        show(pool_left(pool))
     show(verdict(found))
+    tell(*soft_limits(found))
 
 
 def _quoted(out: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.errors import UsageError
 
@@ -40,7 +40,9 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION
+@LABEL_OPTION
 @BY_OPTION
+@YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -52,7 +54,9 @@ def run(
     out: Path,
     budget: int | None,
     cache: Literal["off", "run", "spec"] | None,
+    labels: tuple[str, ...],
     by: str | None,
+    yes: bool,
     open_sheet: bool,
     sandbox: bool,
     as_json: bool,
@@ -60,7 +64,7 @@ def run(
     """Run a spec here and now.
 
     Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
-    continues it.
+    continues it. Before it buys from a real wallet it asks, unless a budget caps it.
     """
     named = quote or spec
     if named is None:
@@ -71,6 +75,7 @@ def run(
         "--inputs": file,
         "--budget": budget,
         "--cache": cache,
+        "--label": labels,
     }
     if quote is not None:
         _refuse_beside_quote(given)
@@ -81,13 +86,21 @@ def run(
     from rivya_flows.app.run import run as run_spec
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import observer
+    from rivya_flows.cli.terminal import confirmer, observer
+    from rivya_flows.planning.labels import read_labels
 
     request: RunRequest | QuoteFile
     if quote is not None:
         request = read_quote(quote)
     else:
-        request = RunRequest(read_spec(named), read_inputs(assignments, file), budget, cache)
+        request = RunRequest(
+            read_spec(named),
+            read_inputs(assignments, file),
+            budget,
+            cache,
+            labels=read_labels(labels),
+        )
+    confirm = confirmer(yes=yes, as_json=as_json)
     report = run_interruptibly(
         lambda interrupts: run_spec(
             request,
@@ -95,7 +108,7 @@ def run(
             runner,
             out=out,
             sandbox=sandbox,
-            observer=observer(interrupts, _who(by)),
+            observer=observer(interrupts, _who(by), confirm),
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -126,6 +139,7 @@ def run(
     multiple=True,
     help="Send an uncertain purchase again; it may then be paid twice.",
 )
+@YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def resume(
@@ -135,6 +149,7 @@ def resume(
     budget: int | None,
     regenerate: tuple[str, ...],
     resubmit: tuple[str, ...],
+    yes: bool,
     open_sheet: bool,
     as_json: bool,
 ) -> int:
@@ -145,13 +160,13 @@ def resume(
     runner, chosen = begun()
     from rivya_flows.app.resume import ResumeOptions, resume as resume_run
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import observer
+    from rivya_flows.cli.terminal import confirmer, observer
 
-    who = _who(by)
+    who, confirm = _who(by), confirmer(yes=yes, as_json=as_json)
     options = ResumeOptions(answers, budget, regenerate, resubmit, by=who)
     report = run_interruptibly(
         lambda interrupts: resume_run(
-            named, options, chosen, runner, observer=observer(interrupts, who)
+            named, options, chosen, runner, observer=observer(interrupts, who, confirm)
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rivya_flows.app.execution import Observer, QuestionHandler
+from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import located, prompt, tell
+from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice
@@ -31,7 +33,9 @@ _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
 
 
-def observer(interrupts: Interrupts, by: str | None = None) -> Observer:
+def observer(
+    interrupts: Interrupts, by: str | None = None, confirm: Confirm | None = None
+) -> Observer:
     """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
 
@@ -47,16 +51,39 @@ def observer(interrupts: Interrupts, by: str | None = None) -> Observer:
             interrupts.listen()
         progress.listen(event, state)
 
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return Observer(
         notify=tell,
         begins=interrupts.begin,
         listen=listen,
         rendering=progress.render,
-        ask=_asker(progress, by) if is_terminal else None,
+        ask=_asker(progress, by) if _is_terminal() else None,
+        confirm=confirm,
         progress=shown,
         absorb_cancel=interrupts.calm,
     )
+
+
+def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
+    """Confirms purchases from a real wallet: by ``--yes``, or by the person at the terminal.
+
+    None where there is nobody: in a pipe, in CI, or for a program that reads ``--json``.
+    """
+
+    async def agree(words: str) -> bool:
+        tell(words)
+        return True
+
+    async def ask(words: str) -> bool:
+        prompt(f"{words} Go on? [y/N] ")
+        return (await _line() or "").strip().lower() in ("y", "yes")
+
+    if yes:
+        return agree
+    return ask if _is_terminal() and not as_json and not variables().get("CI") else None
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _asker(progress: Progress, by: str | None) -> QuestionHandler:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli.input_options import YES_OPTION
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     help="Port of the receiver; 0: any free one; default: the last one, else 8710.",
 )
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox even if a key is set.")
+@YES_OPTION
 @click.option("--foreground", is_flag=True, help="Run in the foreground; stop everything on exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when all is ready.")
 def up(
@@ -57,6 +59,7 @@ def up(
     port: int | None,
     receiver_port: int | None,
     sandbox: bool,
+    yes: bool,
     foreground: bool,
     as_json: bool,
 ) -> int:
@@ -87,6 +90,7 @@ def up(
         redis=None if redis is None else messages_url(redis),
         receiver_port=receiver_port,
         foreground=foreground,
+        yes=yes,
     )
     if found.prefect_api_url is not None:
         tell(

@@ -49,6 +49,7 @@ _MAPS = {
     "outputs": "write `NAME: ${{ steps.NAME.asset }}`, without a dash",
     "inputs": "write `NAME: {type: string}`, without a dash",
     "budget": "write `budget: {credits: 60}`",
+    "labels": "write `labels: {client: acme}`",
     "matrix": "write `matrix: {style: [first, second]}`",
     "zip": "write `zip: {style: [first, second], light: [first, second]}`",
     "expect": "write `expect: {name: string}`",
@@ -88,6 +89,7 @@ _NAMES: dict[tuple[str, str], str] = {
     **{(part, "[key]"): "a step" for part in PARTS},
     ("inputs", "[key]"): "an input",
     ("outputs", "[key]"): "an output",
+    ("labels", "[key]"): "a label",
 }
 
 
@@ -282,12 +284,14 @@ def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
     key = place[-1] == "[key]"
     allowed = "letters, digits, spaces, _ . and -" if place[0] == "deploy" else None
     if allowed is None:
-        hyphen = " or -" if place in (("name",), ("concurrency", "group")) else ""
+        hyphens = place in (("name",), ("concurrency", "group")) or place[0] == "labels"
+        hyphen = " or -" if hyphens else ""
         allowed = f"lowercase letters, digits and _{hyphen}, starting with a letter"
     name = place[-2] if key else value
     message = f"{shown(name)} is not a valid name for {what or _named(place)}"
     where = place[:-1] if key else place
-    report.add(where, "bad-name", message, f"at most 64 characters: {allowed}", key=key)
+    most = 32 if place[0] == "labels" else 64
+    report.add(where, "bad-name", message, f"at most {most} characters: {allowed}", key=key)
 
 
 def _named(place: Path) -> str:

@@ -305,6 +305,15 @@ class Deploy(SpecModel):
 MAX_LABELS = 8
 """Labels of one run."""
 
+MAX_LABEL_VALUE = 64
+"""Characters of the value of a label."""
+
+
+def is_label_value(value: str) -> bool:
+    """Whether a text can be the value of a label: one line, printable and not blank."""
+    return bool(value.strip()) and len(value) <= MAX_LABEL_VALUE and value.isprintable()
+
+
 LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.planning.queue.events import PoolTotal
     from rivya_flows.planning.queue.state import State
 
 
@@ -26,6 +27,12 @@ def price_range(least: int, most: int | None) -> str:
 def price_of(least: int, most: int | None) -> str:
     """The same with its unit."""
     return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
+def pool_left(pool: PoolTotal) -> str:
+    """``pool acme: 120 of 500 credits left until 2026-12-01 (UTC)``."""
+    until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d} (UTC)"
+    return f"pool {pool.name}: {pool.left} of {pool.credits} credits left{until}"
 
 
 def model_of(row: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from rivya_flows.ledger.provenance import (
 from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History, iso
 from rivya_flows.planning.expansion.run_scope import item_status, scope_of
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.planning.queue.events import OtherRun, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
@@ -80,7 +80,9 @@ def receipt_of(
         "started_at": iso(history.began),
         "ended_at": iso(history.last) if state.ended else None,
         "executions": history.executions,
+        "labels": dict(first.labels),
         "credits": credits,
+        "pools": [one.model_dump(mode="json") for one in history.pools],
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
         "steps": [_step(state, step_id, known, choices) for step_id in state.plan.order],
@@ -102,7 +104,9 @@ def status_of(state: State) -> str:
     return state.ended or "running"
 
 
-def credits_of(state: State, others: int = 0, other_runs: Sequence[str] = ()) -> dict[str, Any]:
+def credits_of(
+    state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()
+) -> dict[str, Any]:
     """Balance before and after, what this run spent and saved, and the difference.
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
@@ -124,7 +128,7 @@ def credits_of(state: State, others: int = 0, other_runs: Sequence[str] = ()) ->
         "budget": state.cap,
         "unexplained": unexplained,
         "others": explained,
-        "other_runs": list(other_runs) if explained else [],
+        "other_runs": [one.model_dump() for one in other_runs] if explained else [],
     }
 
 

@@ -12,6 +12,8 @@ from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
     OfPurchase,
+    OtherRun,
+    PoolTotal,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
@@ -36,13 +38,15 @@ class History:
         began, last: Unix seconds of the first and the last entry.
         executions: How many have ended.
         jobs: The jobs of the run as the service last reported them; None if it did not.
+        pools: Those that match its labels, as its last execution left them.
         others, other_runs: What other runs spent in the same time, and which, see `ServiceAsked`.
     """
 
     def __init__(self, entries: Iterable[Stamped] = ()) -> None:
         self.first: RunFrozen | None = None
         self.seq = self.executions = self.others = 0
-        self.other_runs: tuple[str, ...] = ()
+        self.other_runs: tuple[OtherRun, ...] = ()
+        self.pools: tuple[PoolTotal, ...] = ()
         self.began = self.last = 0.0
         self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
         self._rows: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -62,7 +66,7 @@ class History:
             self._rows[event.step, event.key, event.n] = row | _change(event)
         elif isinstance(event, ServiceAsked):
             self.jobs, self.others = event.jobs, event.others
-            self.other_runs = event.other_runs
+            self.other_runs, self.pools = event.other_runs, event.pools
         elif isinstance(event, RunEnded):
             self.executions += 1
         self.seq, self.last = entry.seq, entry.at

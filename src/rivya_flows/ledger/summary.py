@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, pool_left
 from rivya_flows.planning.names import is_round, label
 from rivya_flows.planning.questions.choice_phrases import (
     answering_command,
@@ -18,6 +18,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     score_words,
 )
 from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.printable import one_line
 
 _MAX_NAMED = 3  # failed steps that a sentence names
@@ -109,9 +110,30 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def notes(receipt: Mapping[str, Any]) -> list[str]:
-    """What is not wrong: a wallet that others use too, such as Studio and other stores."""
+    """What is not wrong: a wallet that others use too, such as Studio and other stores, and pools over
+    their soft limits.
+    """
     agreement = receipt.get("agreement") or {"differences": []}
-    return [one["words"] for one in agreement["differences"] if one["kind"] == "wallet"]
+    shared = [one["words"] for one in agreement["differences"] if one["kind"] == "wallet"]
+    return [*shared, *pools(receipt, soft_passed=True)]
+
+
+def labels_line(receipt: Mapping[str, Any]) -> str:
+    """``labels: client=acme, team=film``; "" without labels."""
+    named = ", ".join(f"{name}={value}" for name, value in receipt.get("labels", {}).items())
+    return one_line(f"labels: {named}") if named else ""
+
+
+def pools(receipt: Mapping[str, Any], *, soft_passed: bool = False) -> list[str]:
+    """One line for each pool that the run was counted in; on demand those over their soft limits."""
+    lines = []
+    for document in receipt.get("pools", ()):
+        pool = PoolTotal.model_validate(document)
+        over = pool.soft is not None and pool.spent > pool.soft
+        if over or not soft_passed:
+            passed = f"; its soft limit of {pool.soft} is passed" if over else ""
+            lines.append(f"{pool_left(pool)}{passed}")
+    return lines
 
 
 def films(receipt: Mapping[str, Any]) -> list[str]:

@@ -1,16 +1,17 @@
-"""The contact sheet of a receipt: one HTML page of a run that needs no network."""
+"""Contact sheets of a run and of a batch: HTML pages that need no network."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from rivya_flows.assets import assets_in
-from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder
+from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
 from rivya_flows.media.receipt_values import (
     duration_text,
     map_in,
@@ -22,6 +23,10 @@ from rivya_flows.media.sheet_choices import command_of, decision_of, questions_o
 from rivya_flows.planning.names import is_round, label
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
+_MAX_ROW_MEDIA = 6
+"""Media of one row on the sheet of a batch; the sheet of the row has all."""
+
+_MAX_ROW_TEXT = 600  # characters of a text there
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
 
 
@@ -76,7 +81,102 @@ def contact_sheet(
         "ledger": maps_in(receipt, "ledger"),
         "served": asset_url is not None,
     }
-    return _template().render(view)
+    return _template("contact_sheet.html").render(view)
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A row of a batch on its contact sheet.
+
+    Attributes:
+        number: From 1.
+        name: What its key columns say.
+        status: As in ``batch --json``.
+        credits: Spent.
+        reason: Why it did not complete; None if it did.
+        folder: Of its run; None without one.
+        receipt: Of its run; empty without one.
+    """
+
+    number: int
+    name: str
+    status: str
+    credits: int
+    reason: str | None
+    folder: Path | None
+    receipt: Mapping[str, Any]
+
+
+def batch_sheet(
+    rows: Sequence[SheetRow],
+    *,
+    title: str,
+    document: Mapping[str, Any],
+    asset_path: AssetPath,
+    beside: Path,
+) -> str:
+    """The page of a batch: every row with its outputs, price and state, and links to its own pages.
+
+    It holds small pictures up to the bounds of one contact sheet, and links what is beyond.
+
+    Args:
+        rows: In the order of the table.
+        title: Of the spec.
+        document: As of ``batch --json``, without its rows.
+        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
+        beside: Folder of the page; links are relative to it.
+    """
+    merged = {
+        name: [one for row in rows for one in maps_in(row.receipt, name)]
+        for name in ("steps", "assets")
+    }
+    embedder = Embedder.of(merged, asset_path, beside)
+    shown = [[*assets_in(row.receipt.get("outputs"))][:_MAX_ROW_MEDIA] for row in rows]
+    # The first of each row before the second of any.
+    ranked = sorted((index, one.sha256) for media in shown for index, one in enumerate(media))
+    embedder.draw([sha256 for _, sha256 in ranked], others=False)
+    views = [_row(row, embedder) for row in rows]
+    return _template("batch_sheet.html").render(
+        title=title,
+        batch_id=document.get("batch_id"),
+        status_word=_words(document.get("status")),
+        credits=document.get("credits"),
+        facts=[f"{sum(row.status == 'completed' for row in rows)} of {len(rows)} rows completed"],
+        rows=views,
+        troubles=[view for view in views if view["status"] != "completed"],
+    )
+
+
+def _words(status: Any) -> str:
+    return str(status).replace("_", " ")
+
+
+def _row(row: SheetRow, embedder: Embedder) -> dict[str, Any]:
+    media: list[tuple[str, SheetMedium]] = []
+    texts: list[tuple[str, str]] = []
+    more = 0
+    for name, value in map_in(row.receipt, "outputs").items():
+        assets = [*assets_in(value)]
+        kept = assets[: _MAX_ROW_MEDIA - len(media)]
+        found = [one for asset in kept for one in embedder.of_hash(asset.sha256)]
+        media += [(" · ".join(filter(None, [name, one.key])), one) for one in found]
+        more += len(assets) - len(kept)
+        if not assets and (text := text_of(value)):
+            short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
+            texts.append((name, short))
+    pages = (("Contact sheet", "contact-sheet.html"), ("Receipt", "receipt.json"))
+    links = [(name, embedder.link_to(row.folder / file)) for name, file in pages if row.folder]
+    return {
+        "number": row.number,
+        "name": row.name,
+        "status": _words(row.status),
+        "credits": row.credits,
+        "reason": row.reason,
+        "links": links,
+        "media": media,
+        "texts": texts,
+        "more": more,
+    }
 
 
 def _is_shown(step: Mapping[str, Any]) -> bool:
@@ -149,7 +249,7 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rivya_flows", "media"),
         autoescape=True,
@@ -158,7 +258,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["credits"] = _credits
-    return environment.get_template("contact_sheet.html")
+    return environment.get_template(name)
 
 
 def _credits(value: Any) -> str:

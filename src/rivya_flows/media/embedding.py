@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rivya_flows.assets import Asset, MediaKind, as_asset, rendered_as
 from rivya_flows.language.subtitles import Cue
@@ -115,9 +116,9 @@ class Embedder:
         facts = (_recorded(receipt), _keys(items), rendered, _alts(items), _picked(items))
         return cls(asset_path, beside, asset_url, *facts)
 
-    def draw(self, first: Iterable[str]) -> None:
+    def draw(self, first: Iterable[str], *, others: bool = True) -> None:
         """Starts to draw the first media of the page, all at once; those of these hashes come first."""
-        order = dict.fromkeys([*first, *self.recorded])
+        order = dict.fromkeys([*first, *(self.recorded if others else ())])
         visible = [self.recorded[one] for one in order if one in self.recorded]
         for asset in [one for one in visible if one.kind != "audio"][:MAX_POSTERS]:
             path = self._file(asset)
@@ -187,7 +188,7 @@ class Embedder:
         served = self.asset_url(asset) if self.asset_url else None
         path = self.files.get(asset.sha256) if self.asset_url else self._file(asset)
         first, anchor = self._place(asset.sha256)
-        link = served or (self._link(path) if path else _web_link(asset.url))
+        link = served or (self.link_to(path) if path else _web_link(asset.url))
         width, height = asset.width or 0, asset.height or 0
         sized = width > 0 and height > 0
         picture = self._picture(asset, path) if first else ""
@@ -222,10 +223,12 @@ class Embedder:
                 self.files[asset.sha256] = path if path.is_file() else None
         return self.files[asset.sha256]
 
-    def _link(self, path: Path) -> str:
+    def link_to(self, path: Path) -> str:
+        """The link to a file of this machine."""
         if self.beside is None:
             return path.absolute().as_uri()
-        return Path(os.path.relpath(path.absolute(), self.beside.absolute())).as_posix()
+        beside = os.path.relpath(path.absolute(), self.beside.absolute())
+        return quote(Path(beside).as_posix())
 
     def _picture(self, asset: Asset, path: Path | None) -> str:
         """A data URI of the small picture; "" without one, or where it does not fit any more."""

@@ -9,10 +9,7 @@ from typing import Any
 from rivya_flows.errors import UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.workflow import MAX_LABELS, Workflow
-
-MAX_VALUE = 64
-"""Characters of a value, all of them printable."""
+from rivya_flows.language.workflow import MAX_LABEL_VALUE, MAX_LABELS, Workflow, is_label_value
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -65,10 +62,10 @@ def label_value(name: str, value: str) -> str:
             f"label {name!r}: not a name",
             "lower-case letters, digits, _ and -, a letter first, at most 32: client",
         )
-    if not value.strip() or len(value) > MAX_VALUE or not value.isprintable():
+    if not is_label_value(value):
         raise UsageError(
             f"label {name}: its value cannot be used",
-            f"one line of 1 to {MAX_VALUE} printable characters",
+            f"one line of 1 to {MAX_LABEL_VALUE} printable characters",
         )
     return value
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import queue
 import threading
@@ -17,11 +16,13 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Engine, Insert, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.errors import LeaseLostError, PoolExceededError, StoreError
 from rivya_flows.planning.queue.event_codec import dump, unique_name
 from rivya_flows.planning.queue.events import Event, Stamped
+from rivya_flows.store.charging import ChangedCharges
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
-from rivya_flows.store.tables import EVENTS, LEASES, NAME_LENGTH
+from rivya_flows.store.pools import Reservations
+from rivya_flows.store.tables import EVENTS, LEASES, stored_name
 
 LARGEST_GROUP = 500
 """Maximum number of entries in one transaction."""
@@ -39,6 +40,7 @@ _AT = select(EVENTS.c.at, EVENTS.c.body).where(
 _ENTER = insert(EVENTS)
 
 _Row = dict[str, Any]
+_Outcome = tuple[Stamped, ...] | LeaseLostError | PoolExceededError
 
 
 @dataclass(eq=False)
@@ -47,7 +49,8 @@ class Entries:
 
     Attributes:
         fence: Of the driver's lease.
-        written: Done once they are durable, or have failed with `StoreError` or `LeaseLostError`.
+        written: Done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
+            `PoolExceededError`.
     """
 
     run_id: str
@@ -70,7 +73,7 @@ class _Attempt:
     """
 
     rows: list[_Row] = field(default_factory=list)
-    outcomes: list[tuple[Stamped, ...] | LeaseLostError] = field(default_factory=list)
+    outcomes: list[_Outcome] = field(default_factory=list)
 
     def is_written(self, connection: Connection) -> bool:
         """Whether it was committed, although the answer was lost."""
@@ -147,7 +150,7 @@ class EntryWriter:
                 one.written.set_exception(error)
         else:
             for one, outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, LeaseLostError):
+                if isinstance(outcome, Exception):
                     one.written.set_exception(outcome)
                 else:
                     one.written.set_result(outcome)
@@ -163,7 +166,7 @@ class EntryWriter:
                 group.append(following)
             self.write(group)
 
-    def _commit(self, group: Sequence[Entries]) -> list[tuple[Stamped, ...] | LeaseLostError]:
+    def _commit(self, group: Sequence[Entries]) -> list[_Outcome]:
         """Writes a group once, also where a connection breaks before its commit is answered.
 
         Raises:
@@ -181,8 +184,6 @@ class EntryWriter:
                     fences = _fences(connection, group)
                     if not attempt.is_written(connection):
                         attempt = self._attempt(connection, group, fences)
-                        if attempt.rows:
-                            connection.execute(_ENTER, attempt.rows)
                 return attempt.outcomes
             except StoreError as error:
                 if not lost_connection(error) or time.monotonic() > give_up:
@@ -192,7 +193,10 @@ class EntryWriter:
     def _attempt(
         self, connection: Connection, group: Sequence[Entries], fences: dict[str, int | None]
     ) -> _Attempt:
+        """Writes what its driver may write and its pools cover."""
         attempt, last, at = _Attempt(), dict[str, int](), self._clock()
+        driven = [(one.run_id, one.events) for one in group if fences[one.run_id] == one.fence]
+        pools, charges = Reservations(connection, driven, at), ChangedCharges()
         for one in group:
             if fences[one.run_id] != one.fence:
                 attempt.outcomes.append(
@@ -201,6 +205,9 @@ class EntryWriter:
                         "this one stops; nothing is lost",
                     )
                 )
+                continue
+            if refused := pools.take(one.run_id, one.events):
+                attempt.outcomes.append(refused)
                 continue
             if one.run_id not in last:
                 last[one.run_id] = connection.scalar(_LAST, {ONE_RUN.key: one.run_id}) or 0
@@ -211,6 +218,12 @@ class EntryWriter:
             last[one.run_id] += len(stamped)
             attempt.outcomes.append(stamped)
             attempt.rows += map(_row, itertools.repeat(one.run_id), stamped, one.bodies)
+            for event in one.events:
+                charges.add(one.run_id, event, at)
+        if attempt.rows:
+            connection.execute(_ENTER, attempt.rows)
+        charges.write(connection)
+        pools.write(connection)
         return attempt
 
     @contextmanager
@@ -230,21 +243,15 @@ def _fences(connection: Connection, group: Sequence[Entries]) -> dict[str, int |
 
 
 def _row(run_id: str, stamped: Stamped, body: str) -> _Row:
+    name = unique_name(stamped.event)
     return {
         "run_id": run_id,
         "seq": stamped.seq,
         "kind": stamped.event.kind,
         "at": stamped.at,
-        "unique_name": _stored_name(unique_name(stamped.event)),
+        "unique_name": None if name is None else stored_name(name),
         "body": body,
     }
-
-
-def _stored_name(name: str | None) -> str | None:
-    """A name that fits its column; item keys come from models, so they may be any text."""
-    if name is None or (len(name) <= NAME_LENGTH and name.isprintable()):
-        return name
-    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _told(error: Exception, entries: Entries) -> Exception:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, Engine, insert, inspect, select
 
 from rivya_flows.errors import StoreError
+from rivya_flows.store.charging import charge_earlier_purchases
 from rivya_flows.store.tables import VERSIONS
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+Step = str | Callable[[Connection], None]
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         """CREATE TABLE runs (
             run_id VARCHAR(128) NOT NULL PRIMARY KEY,
@@ -71,7 +76,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             step TEXT NOT NULL,
             model TEXT,
             at FLOAT NOT NULL,
-            credits INTEGER NOT NULL,
+            credits BIGINT NOT NULL,
             settled BOOLEAN NOT NULL,
             PRIMARY KEY (run_id, purchase)
         )""",
@@ -88,18 +93,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             pool VARCHAR(64) NOT NULL,
             service VARCHAR(400) NOT NULL,
             period_start VARCHAR(10) NOT NULL,
-            credits INTEGER NOT NULL,
+            credits BIGINT NOT NULL,
             PRIMARY KEY (pool, service, period_start)
         )""",
+        charge_earlier_purchases,
     ),
 )
-"""Statements that migrate version n to n + 1; append entries, never change one."""
+"""What migrates version n to n + 1: statements, and functions where SQL does not suffice; append
+entries, never change one.
+"""
 
 _LOCK = 0x72697679
 """PostgreSQL advisory lock for migrations: an arbitrary, unlikely number."""
 
 
-def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+def migrate(engine: Engine, migrations: tuple[tuple[Step, ...], ...] = MIGRATIONS) -> None:
     """Migrates the store to the current version; of concurrent processes, one does the work.
 
     Raises:
@@ -119,9 +127,12 @@ def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
                 f"the store has schema version {version}; this program knows {len(migrations)}",
                 "use the newer rivya-flows that wrote it",
             )
-        for number, statements in enumerate(migrations[version:], start=version + 1):
-            for statement in statements:
-                connection.exec_driver_sql(statement)
+        for number, steps in enumerate(migrations[version:], start=version + 1):
+            for step in steps:
+                if isinstance(step, str):
+                    connection.exec_driver_sql(step)
+                else:
+                    step(connection)
             connection.execute(insert(VERSIONS).values(version=number))
 
 

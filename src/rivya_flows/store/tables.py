@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -60,7 +63,7 @@ CHARGES = Table(
     # When it was intended; its credits count in the period of that moment.
     Column("at", Float, nullable=False),
     # Reserved, then what it cost; 0 once it is refused. One whose outcome is unknown counts.
-    Column("credits", Integer, nullable=False),
+    Column("credits", BigInteger, nullable=False),
     Column("settled", Boolean, nullable=False),
 )
 
@@ -86,7 +89,7 @@ POOL_TOTALS = Table(
     # ISO date of the first day of the period; "" for `total`.
     Column("period_start", String(10), primary_key=True),
     # A projection of CHARGES; its row is locked while a purchase is reserved.
-    Column("credits", Integer, nullable=False),
+    Column("credits", BigInteger, nullable=False),
 )
 
 LEASES = Table(
@@ -140,3 +143,10 @@ SECRETS = Table(
     Column("name", String(200), primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+
+def stored_name(name: str) -> str:
+    """A name that fits its column; item keys come from models, so they may be any text."""
+    if len(name) <= NAME_LENGTH and name.isprintable():
+        return name
+    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

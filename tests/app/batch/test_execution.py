@@ -7,10 +7,11 @@ import gc
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from sqlalchemy import update
 
 from rivya_flows.app.batch import execution
@@ -18,8 +19,10 @@ from rivya_flows.app.batch.execution import run_rows
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
+from rivya_flows.planning.queue.events import FileUploaded
 from rivya_flows.store.tables import LEASES
 from rivya_sandbox.service.admin import add_credits, ledger
+from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import COST, ROWS, Observer, bought, run, statuses
@@ -88,6 +91,63 @@ def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox)
     ended = asyncio.run(run(studio, "product\nShelf\nLamp\n"))
     assert statuses(ended) == ["completed", "completed"]
     assert sum(bought(sandbox).values()) == COST + 2
+
+
+def test_folders_stay_wherever_their_rows_move_and_a_changed_row_gets_its_own(
+    studio: Studio,
+) -> None:
+    def folders(table: str) -> list[str]:
+        ended = asyncio.run(run(studio, table))
+        with studio.context(Bomb()) as context:
+            rows = [context.journal.run(row.run_id) for row in ended.batch.rows]
+        assert all(row and (row.folder / "receipt.json").is_file() for row in rows)
+        return [row.folder.name for row in rows if row]
+
+    assert folders("product\nLamp\nDesk\n") == ["001-lamp", "002-desk"]
+    moved = folders("product,views\nDesk,\nLamp,[front]\nLamp,\nDesk,[front]\n")
+    assert moved[0] == "002-desk"
+    assert moved[1:] == ["002-lamp", "001-lamp", "004-desk"]
+    changed = folders("product,views\nLamp,[back]\n")
+    assert changed[0].startswith("001-lamp-")
+
+
+RESTYLED = """
+version: 1
+name: shop
+labels: {client: "${{ inputs.product }}"}
+inputs:
+  product: {type: string}
+  photo: {type: file, kind: image}
+steps:
+  kept:
+    uses: upload
+    with: {file: "${{ inputs.photo }}"}
+  still:
+    uses: generate
+    with: {model: nano-banana-2, prompt: "${{ inputs.product }}", references: ["${{ inputs.photo }}"]}
+"""
+
+
+def test_rows_that_name_the_same_file_upload_it_once_and_each_knows_it(
+    studio: Studio, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (64, 64), "red").save(photo)
+    table = "product,photo\n" + "".join(f"Lamp {n},{photo}\n" for n in range(5))
+    ended = asyncio.run(run(studio, table, parallel=3, spec=RESTYLED))
+    assert statuses(ended) == ["completed"] * 5
+    with studio.context(Bomb()) as context:
+        runs = [context.journal.entries(row.run_id) for row in ended.batch.rows]
+        rows = [context.journal.run(row.run_id) for row in ended.batch.rows]
+    files = [
+        [one.event.file.id for one in entries if isinstance(one.event, FileUploaded)]
+        for entries in runs
+    ]
+    assert files == [files[0]] * 5
+    with closing(Database(sandbox.data)) as database:
+        # One for the step, and one for the model, whose limits are its own.
+        assert len(database.rows("SELECT id FROM files")) == 2
+    assert [dict(row.labels) for row in rows if row] == [{"client": f"Lamp {n}"} for n in range(5)]
 
 
 def test_the_budget_also_counts_rows_that_were_changed_or_removed(

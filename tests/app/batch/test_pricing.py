@@ -9,11 +9,13 @@ import pytest
 
 from rivya_flows.app.batch.pricing import PricedBatch, price_rows
 from rivya_flows.app.batch.rows import batch_id_of, read_rows
+from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import SpecError
+from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.language.load import load
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
-from support.batches import ROWS, SPEC, batch_options, bought, run
+from support.batches import ROWS, SPEC, Observer, batch_options, bought, run, statuses
 from support.engine_runs import Bomb, Studio, studio_at
 
 
@@ -50,3 +52,72 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
     [problem] = caught.value.diagnostics
     assert (problem.file, problem.line, problem.code) == ("rows.csv", 3, "media")
     assert bought(sandbox) == {}
+
+
+def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> PricedBatch:
+    rows = [RowState(f"run-{n}", n, *price) for n, price in enumerate(prices, 1)]
+    return PricedBatch(Batch(tuple(rows), budget), {})
+
+
+@pytest.mark.parametrize(
+    ("prices", "budget", "told"),
+    [
+        pytest.param(
+            [(6, 8)] * 14,
+            60,
+            "at least 84 and at most 112 credits; the budget is 60: about 7 of 14 rows will run",
+            id="a range",
+        ),
+        pytest.param(
+            [(5, 5), (9, 9), (1, 1)],
+            7,
+            "15 credits; the budget is 7: about 2 of 3 rows will run",
+            id="a smaller row behind one that does not fit",
+        ),
+        pytest.param(
+            [(5, None), (5, 8)],
+            9,
+            "at least 10 credits; the budget is 9: about 1 of 2 rows will run",
+            id="without an upper bound",
+        ),
+        pytest.param([(6, 8)] * 2, 16, None, id="enough"),
+        pytest.param([(6, 8)] * 2, None, None, id="no budget"),
+    ],
+)
+def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
+    prices: list[tuple[int, int | None]], budget: int | None, told: str | None
+) -> None:
+    lines = [*of_rows(*prices, budget=budget).shortages()]
+    assert lines == ([] if told is None else [f"the rows need {told}"])
+
+
+def test_a_budget_that_covers_no_row_is_refused_before_anything(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    with pytest.raises(BudgetError, match="row 1 needs at least 2 credits; 1 of 1 budget") as told:
+        asyncio.run(run(studio, "product\nLamp\nDesk\n", budget=1))
+    assert "nothing was bought" in str(told.value.hint)
+    assert bought(sandbox) == {}
+    assert not (studio.folder / "runs").exists()
+
+
+def test_each_row_is_counted_in_the_pools_of_its_own_labels(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    spec = SPEC.replace("name: shop", 'name: shop\nlabels: {client: "${{ inputs.product }}"}')
+    with studio.context(Bomb()) as context:
+        pools = Pools(context.journal.engine)
+        pools.set(Pool("lamps", {"client": "Lamp"}, 3, period="total"))
+        pools.set(Pool("all", {}, 100, soft=5, period="month"))
+    table, observer = "product,views\nLamp,\nDesk,\nLamp,[top]\nLamp,[left]\n", Observer()
+    ended = asyncio.run(run(studio, table, observer=observer, spec=spec))
+    assert statuses(ended) == ["completed", "completed", "completed", "over_budget"]
+    assert ended.batch.rows[3].reason == "needs at least 1 credit; 0 of the pool lamps are left"
+    assert observer.lines[1:3] == [
+        "warning: the pool all will have spent 6 credits; its soft limit is 5",
+        "warning: the rows need 4 credits; 3 of 3 credits of the pool lamps are left:"
+        " about 2 of 3 rows will run",
+    ]
+    assert sum(bought(sandbox).values()) == 5
+    with pytest.raises(BudgetError, match="row 4 needs at least 1 credit; 0 of the pool lamps"):
+        asyncio.run(run(studio, table, spec=spec))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows
+from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, row_folder
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import SpecError
+from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS
 from rivya_flows.language.load import load
 from rivya_flows.language.workflow import Workflow
@@ -180,3 +180,76 @@ def test_of_a_header_without_an_end_so_many_mistakes_are_told_as_of_any_file(
 ) -> None:
     # Each mistake looks at the whole line again: all of them took minutes.
     assert len(problems(workflow, "caption" + ",caption" * 20_000 + "\n")) == MAX_PROBLEMS
+
+
+def folder(workflow: Workflow, text: str, **given: object) -> list[str]:
+    rows = read(workflow, text, **given)
+    return [row_folder(Path("/none"), row, len(rows), frozenset()).name for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param(
+            "count,product,language\n3,Aurora Lamp,hi\n4,दीपक,en\n",
+            ["001-aurora-lamp-hi", "002-दीपक-en"],
+            id="the first two short texts",
+        ),
+        pytest.param(
+            "language,product,count\nhi,Lamp,1\nhi,Desk,2\n",
+            ["001-lamp", "002-desk"],
+            id="those that differ",
+        ),
+        pytest.param(
+            f"product,language\n{'long ' * 9},en\n../../etc,hi\n",
+            ["001-en", "002-hi"],
+            id="short ones",
+        ),
+        pytest.param('product\n../..\n "/" \n', ["001", "002"], id="what is a path is no name"),
+        pytest.param("product\nLamp\n", ["001-lamp"], id="a single row"),
+        pytest.param(
+            "product\nLamp\nLamp\nDesk\n", ["001-lamp", "002-lamp", "003-desk"], id="equal"
+        ),
+    ],
+)
+def test_a_row_has_a_folder_that_people_can_read(
+    workflow: Workflow, text: str, names: list[str]
+) -> None:
+    assert folder(workflow, text) == names
+
+
+def test_tables_of_files_are_named_after_them(workflow: Workflow, tmp_path: Path) -> None:
+    for name in ("front.png", "Back side.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    text = f"photo\n{tmp_path}/front.png\n{tmp_path}/Back side.png\n"
+    assert folder(workflow, text, product="Lamp") == ["001-front", "002-back-side"]
+
+
+def test_key_columns_can_be_chosen_also_of_notes(workflow: Workflow) -> None:
+    def chosen(*keys: str) -> tuple[BatchRow, ...]:
+        text = "product,x-sku\nLamp,L 7\nDesk,\n"
+        return read_rows(
+            text, file="rows.csv", workflow=workflow, batch_id="batch-1", given={}, keys=keys
+        )
+
+    rows = chosen("x-sku", "product")
+    assert [dict(row.keys) for row in rows] == [
+        {"x-sku": "L 7", "product": "Lamp"},
+        {"x-sku": "", "product": "Desk"},
+    ]
+    with pytest.raises(UsageError, match=r"--key 'sku': rows\.csv has no such column") as caught:
+        chosen("sku")
+    assert "x-sku" in str(caught.value.hint)
+
+
+def test_a_folder_that_another_run_has_is_not_used_again(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    batch = tmp_path / "batch-1"
+    (row,) = read(workflow, "product\nLamp\n")
+    own = f"001-lamp-{row.run_id.removeprefix('batch-1-')}"
+    assert row_folder(batch, row, 1, {batch / "001-lamp"}).name == own
+    (batch / "001-lamp").mkdir(parents=True)
+    assert row_folder(batch, row, 1, frozenset()).name == "001-lamp"
+    (batch / "001-lamp" / "receipt.json").touch()
+    assert row_folder(batch, row, 1, frozenset()).name == own

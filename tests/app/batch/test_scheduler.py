@@ -43,6 +43,31 @@ def test_as_many_rows_start_as_may_run_at_once_in_order() -> None:
     assert caps(starts) == {3: None}
 
 
+def pooled(*rows: RowState, parallel: int = 1, **left: int) -> Batch:
+    return Batch(rows, None, parallel, pools=left)
+
+
+def test_a_row_that_a_pool_does_not_cover_is_refused_and_others_run() -> None:
+    acme, rest = frozenset({"acme"}), frozenset[str]()
+    rows = (row(1, pools=acme), row(2, 20, 20, pools=acme), row(3, pools=rest), row(4, pools=acme))
+    now, starts = next_rows(pooled(*rows, acme=25, parallel=4))
+    assert caps(starts) == {1: None, 3: None, 4: None}
+    assert now.rows[1].status == "waiting", "what runs may cost less"
+    now = settle(settle(now, "run-1", done(4)), "run-4", done(10))
+    now, starts = next_rows(settle(now, "run-3", done(10)))
+    assert starts == ()
+    assert now.rows[1].reason == "needs at least 20 credits; 11 of the pool acme are left"
+    assert outcome(now) == "over_budget"
+
+
+def test_a_pool_counts_only_what_is_spent_from_now_on() -> None:
+    resumed = row(1, 4, 4, spent=30, before=30, pools=frozenset({"acme"}))
+    now, starts = next_rows(pooled(resumed, acme=5))
+    assert caps(starts) == {1: None}
+    assert now.left["acme"] == 1
+    assert settle(now, "run-1", done(33)).left["acme"] == 2
+
+
 def test_one_after_the_other_each_gets_all_that_is_left() -> None:
     now, starts = next_rows(batch(row(1), row(2), budget=100))
     assert caps(starts) == {1: 100}

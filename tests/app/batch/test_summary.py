@@ -39,6 +39,12 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     assert Path(first["output: stills"]).is_file()
     assert len(second["output: stills"].split("\n")) == 2
     assert third["output: stills"] == ""
+    assert Path(first["folder"]).name == "001-1-1"
+    assert third["folder"] == ""
+    page = result.sheet_path.read_text(encoding="utf-8")
+    assert 'href="001-1-1/contact-sheet.html"' in page
+    assert page.count('<img src="data:image/') == 3
+    assert "2 of 3 rows completed" in page
     assert third["reason"] == "needs at least 2 credits; 1 of 4 budget credits left"
 
 
@@ -66,3 +72,16 @@ def test_the_wallet_is_compared_once_for_all_rows(
     assert wallet.unexplained == unexplained
     assert (wallet.warning or "").startswith(words or "")
     assert (wallet.warning is None) == (words is None)
+
+
+def test_a_file_elsewhere_that_a_changed_receipt_names_is_not_embedded(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+    first = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
+    (tmp_path / "secret").write_text("a key")
+    receipt = Path(first.rows[0]["folder"]) / "receipt.json"
+    picture = first.rows[0]["outputs"]["stills"][0]["path"]
+    receipt.write_text(receipt.read_text().replace(picture, str(tmp_path / "secret")))
+    again = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
+    assert "The file is not here any more" in again.sheet_path.read_text(encoding="utf-8")

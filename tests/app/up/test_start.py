@@ -14,6 +14,13 @@ from rivya_flows.flows.server.server_process import LOCK
 from rivya_flows.settings import Settings
 from support.cli_calls import Terminal
 
+UNCAPPED = """
+version: 1
+name: lamp
+steps: {still: {uses: generate, with: {model: z-image, prompt: A lamp}}}
+deploy: [{name: by-hand}]
+"""
+
 
 def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path) -> None:
     options = UpOptions(
@@ -37,6 +44,18 @@ def test_a_wrong_spec_is_reported_before_anything_starts(
     said = terminal("up", "--specs", tmp_path)
     assert said.code == 2
     assert "wrong.yaml:3" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_any")
+    (tmp_path / "spec.yaml").write_text(UNCAPPED)
+    said = terminal("up", "--specs", tmp_path)
+    assert said.code == 3
+    assert f"no budget: {tmp_path / 'spec.yaml'}; a deployment buys without asking" in said.err
+    assert "--yes" in said.err
     assert not (tmp_path / "data" / "logs").exists()
 
 

@@ -44,6 +44,12 @@ deploy:
 """
 
 
+@pytest.fixture(autouse=True)
+def rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers with pretend credits: the specs here have no budget."""
+    monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
+
+
 async def move_back(client: PrefectClient, name: str) -> None:
     """Gives a deployment the entrypoint that earlier versions gave it."""
     there = await client.read_deployment_by_name(name)

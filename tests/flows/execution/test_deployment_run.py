@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
 SPEC = """\
 version: 1
 name: picked
+labels: {product: "${{ inputs.product }}", client: acme}
 inputs:
   product: {type: string}
 steps:
@@ -141,6 +142,9 @@ async def test_a_subflow_is_paused_while_it_waits_and_its_form_answers(
     run, receipt = await in_own_flow(SPEC, fill_in)
     assert receipt.status == "completed"
     assert server.state(subflows[0])["name"] == "Completed"
+    tags = server.ask("GET", f"/flow_runs/{subflows[0]}")["tags"]
+    assert sorted(tags) == ["client:acme", "product:kettle"]
+    assert receipt.document["labels"] == {"client": "acme", "product": "kettle"}
     assert answers(here, run) == [("neon", "form")]
     assert sorted(here.bought(run).values()) == [1, 1, 1]
 

@@ -18,6 +18,7 @@ from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import ServiceAsked
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, Studio, customer, order, stills
 
@@ -79,6 +80,23 @@ def test_jobs_whose_end_was_seen_are_recorded_without_another_question(
     assert (asked, costs(recorded)) == (0, [1, 1, 1])
 
 
+def test_the_pools_of_a_run_are_recorded_as_it_leaves_them(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    with studio.context(Bomb()) as context:
+        pools = Pools(context.journal.engine)
+        pools.set(Pool("acme", {"client": "acme"}, credits=5, soft=2))
+        pools.set(Pool("other", {"client": "other"}, credits=5))
+    studio.run(stills(3), labels={"client": "acme"})
+    at_its_end(studio, caplog, lambda job: job)
+    receipt = studio.receipt("run-1")
+    [pool] = receipt["pools"]
+    assert (pool["name"], pool["credits"], pool["spent"], pool["soft"]) == ("acme", 5, 3, 2)
+    [line] = notes(receipt)
+    assert line.startswith("pool acme: 2 of 5 credits left until ")
+    assert line.endswith("(UTC); its soft limit of 2 is passed")
+
+
 def changed(**fields: object) -> Change:
     return lambda job: job.model_copy(update=fields)
 
@@ -137,9 +155,12 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     assert studio.receipt("run-1")["credits"]["unexplained"] == 4
     _, recorded = at_its_end(studio, caplog, lambda job: job)
     assert recorded is not None
-    assert (recorded.others, recorded.other_runs) == (4, ("run-2",))
+    (other,) = recorded.other_runs
+    assert (recorded.others, other.run_id, other.credits) == (4, "run-2", 4)
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
-    assert (receipt["credits"]["others"], receipt["credits"]["other_runs"]) == (4, ["run-2"])
-    assert wallet(receipt["credits"]).endswith("0 saved; 4 spent at the same time by run-2")
+    assert receipt["credits"]["others"] == 4
+    assert wallet(receipt["credits"]).endswith(
+        f"0 saved; the wallet lost 4 credits more: run-2 ({other.name}) 4"
+    )
     assert (troubles(receipt), notes(receipt)) == ([], [])

@@ -1,4 +1,4 @@
-"""What the log of a run says of a rendering."""
+"""What the log of a run says of purchases, of pools and of a rendering."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rivya_flows.app.runner import ignore_event
 from rivya_flows.flows.execution.run_log import log_events, log_rendering
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.reducer import initial_state
+from support.campaigns import a_set
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -23,8 +24,8 @@ steps:
 """
 
 
-def test_a_model_that_steps_in_is_a_warning_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    run = Rehearsal(frozen(SPEC), NaiveService(failing_models={"z-image"}))
+def warnings_of(run: Rehearsal, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log of a whole run warns of."""
     run.take_up()
     run.run()
     listen, state = log_events(logging.getLogger("run"), ignore_event), initial_state(run.start)
@@ -32,7 +33,20 @@ def test_a_model_that_steps_in_is_a_warning_of_the_log(caplog: pytest.LogCapture
         for event in run.journal[1:]:
             state, _ = step(state, event)
             listen(event, state)
-    assert caplog.messages == ["still: z-image failed (it failed); falling back to seedream-5-lite"]
+    return caplog.messages
+
+
+def test_a_model_that_steps_in_is_a_warning_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    run = Rehearsal(frozen(SPEC), NaiveService(failing_models={"z-image"}))
+    told = ["still: z-image failed (it failed); falling back to seedream-5-lite"]
+    assert warnings_of(run, caplog) == told
+
+
+def test_a_pool_that_refuses_many_items_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    run = a_set(5, 1000, allowed=5)
+    run.service.pool = 2
+    told = ["stills[2] needs 1, the pool acme has 0 credits left; buying what fits"]
+    assert warnings_of(run, caplog) == told
 
 
 def test_each_quarter_of_a_rendering_is_one_line_of_the_log(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.wrong_specs.pieces import HEAD, STILL
+from support.wrong_specs.pieces import HEAD, INPUTS, STILL
 
 DOCUMENT = {
     "empty file": ("not-a-spec", "☞", "start with `version: 1`"),
@@ -31,6 +31,43 @@ DOCUMENT = {
         "at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
     ),
     "name as number": ("wrong-type", "version: 1\nname: ☞5\nsteps:\n" + STILL, "put it in quotes"),
+    "label with a capital": (
+        "bad-name",
+        HEAD + "labels: {☞Client: acme}\nsteps:\n" + STILL,
+        "at most 32 characters: lowercase letters, digits and _ or -, starting with a letter",
+    ),
+    "label as number": (
+        "wrong-type",
+        HEAD + "labels: {client: ☞5}\nsteps:\n" + STILL,
+        "put it in quotes",
+    ),
+    "labels as text": (
+        "wrong-type",
+        HEAD + "labels: ☞acme\nsteps:\n" + STILL,
+        "write `labels: {client: acme}`",
+    ),
+    "empty label": (
+        "wrong-value",
+        HEAD + "labels: {client: ☞' '}\nsteps:\n" + STILL,
+        "write one line of 1 to 64 printable characters",
+    ),
+    "label of a step": (
+        "out-of-scope",
+        HEAD + "labels:\n  client: ${{ ☞steps.still.url }}\nsteps:\n" + STILL,
+        "a label may use inputs alone",
+    ),
+    "label of a file": (
+        "wrong-type",
+        HEAD + "labels:\n  client: ☞${{ inputs.photo }}\n" + INPUTS + "steps:\n" + STILL,
+        "name one of its fields, such as .url",
+    ),
+    "label of a secret": (
+        "bad-secret",
+        HEAD
+        + "labels:\n  client: ☞hook ${{ inputs.hook }}\ninputs:\n  hook: {type: secret}\nsteps:\n"
+        + STILL,
+        "use another input, or write a text",
+    ),
     "no steps": ("missing-key", "☞" + HEAD, "add `steps:` with one step below it"),
     "empty steps": ("missing-key", HEAD + "☞steps: {}\n", "add `steps:` with one step below it"),
     "steps as a list": (

@@ -16,6 +16,7 @@ PICTURE_AREA = 1024 * 1024  # pixels of "1K"
 _RATIO_KEYS = ("aspect_ratio", "aspectRatio", "imageSize", "image_size", "size")
 _RATIO_WORDS = {"square": Fraction(1), "landscape": Fraction(16, 9), "portrait": Fraction(9, 16)}
 _NAMED_RATIO = re.compile(r"(portrait|landscape|square)(?:_(\d+)_(\d+)|_hd)?")
+_LINES = {"480p": 480, "512p": 512, "580p": 580, "768p": 768, "1080p": 1080}
 _PLAIN_RATIO = re.compile(r"(\d{1,2})\s*[:x/]\s*(\d{1,2})")
 
 
@@ -70,14 +71,14 @@ def picture_size(request: RenderRequest, ratio: Fraction) -> tuple[int, int]:
 
 
 def film_size(request: RenderRequest, ratio: Fraction) -> tuple[int, int]:
-    """Width and height in pixels of a film: short side 480, 720 or 1080, both even.
+    """Width and height in pixels of a film: short side 480 to 1080, as is asked for, both even.
 
     Beyond 16:9 (or 9:16) the long side is fixed, which bounds the number of pixels.
     """
     params = request.params
     better = params.get("size") == "high" or params.get("mode") == "pro"
-    resolution = str(params.get("resolution") or ("1080p" if better else "720p")).lower()
-    short = {"480p": 480, "1080p": 1080}.get(resolution, 720)
+    asked = params.get("resolution") or params.get("quality") or ("1080p" if better else "720p")
+    short = _LINES.get(str(asked).lower(), 720)
     long = short * Fraction(16, 9)
     shape = max(ratio, 1 / ratio)
     sides = (min(long, short * shape), min(Fraction(short), long / shape))

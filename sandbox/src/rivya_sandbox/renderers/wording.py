@@ -38,7 +38,8 @@ def drawn_prompt(request: RenderRequest) -> str:
 
 def watermark(request: RenderRequest) -> str | None:
     """The requested watermark, at most 40 characters, or None."""
-    asked = str(request.params.get("watermark") or "").strip()
+    params = request.params
+    asked = str(params.get("watermark") or params.get("waterMark") or "").strip()
     if asked.lower() in ("", "false"):
         return None
     return "AI generated" if asked.lower() == "true" else asked[:40]

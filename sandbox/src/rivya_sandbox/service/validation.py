@@ -18,7 +18,7 @@ REFERENCES = "referenceMediaItems"
 LONGEST_REQUEST_ID = 128  # characters
 _FIELDS = {"model", "prompt", "params", "client_request_id"}
 _ITEM_TEXTS = ("url", "kind", "name", "mimeType", "durationToken")
-WITHOUT_PROMPT = {"elevenlabs-dialogue-v3"}
+WITHOUT_PROMPT = {"elevenlabs-dialogue-v3", "wan-2-2-animate-replace"}
 _SHAPES = ("aspect_ratio", "aspectRatio", "imageSize", "image_size", "size")
 _LINE_FIELDS = {"voice", "text"}
 # Allowed combinations of files by kind, for models with more than a maximum.

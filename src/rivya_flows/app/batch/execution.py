@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, price_rows, row_result
-from rivya_flows.app.batch.rows import batch_id_of, read_rows
+from rivya_flows.app.batch.rows import batch_id_of, read_rows, row_folder
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.app.batch.summary import (
     BatchResult,
@@ -24,10 +24,12 @@ from rivya_flows.app.batch.summary import (
     questions_of,
     receipts_of,
     row_documents,
+    sheet_text,
 )
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import end_as_cancelled, make_folder, warning_after_end
+from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
@@ -71,6 +73,7 @@ async def run_batch(
     *,
     sandbox: bool = False,
     observer: BatchObserver,
+    confirm: Confirm | None = None,
 ) -> BatchResult:
     """Runs the rows that are not completed and can be paid for, and writes the summary.
 
@@ -80,19 +83,25 @@ async def run_batch(
         runner: Executes the rows, several at once.
         sandbox: Buy from the local sandbox, also with a key.
         observer: Follows the batch.
+        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
 
     Raises:
         SpecError: The spec, the table or an input is wrong; nothing was bought.
-        BudgetError: The balance does not cover the rows; nothing was bought.
+        BudgetError: The balance does not cover the rows, or they would be bought from a real wallet
+            without a budget, and it was not confirmed; nothing was bought.
         StoreError: Another process runs this batch, or the summary cannot be written.
     """
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.say) as context:
-        return await run_batch_in(context, options, runner, observer)
+        return await run_batch_in(context, options, runner, observer, confirm)
 
 
 async def run_batch_in(
-    context: RunContext, options: BatchOptions, runner: Runner, observer: BatchObserver
+    context: RunContext,
+    options: BatchOptions,
+    runner: Runner,
+    observer: BatchObserver,
+    confirm: Confirm | None = None,
 ) -> BatchResult:
     """As `run_batch`, with things that are open already."""
     async with context.first_client(observer.say) as client:
@@ -102,22 +111,49 @@ async def run_batch_in(
     workflow = load_spec(request.spec, catalogue)
     batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
     given = request.inputs(workflow)
-    rows = read_rows(options.table, file=file, workflow=workflow, batch_id=batch_id, given=given)
+    rows = read_rows(
+        options.table,
+        file=file,
+        workflow=workflow,
+        batch_id=batch_id,
+        given=given,
+        keys=options.keys,
+    )
     if len(rows) > _MANY:
         observer.say(f"pricing {len(rows)} rows …")
     async with _leased(context.leases, batch_id):
         priced = price_rows(context, options, catalogue, batch_id, rows)
         priced.refuse_over(balance)
+        labels = priced.labels(context.journal)
+        await confirm_live(context, priced.spending(balance), labels, observer.say, confirm)
         folder = make_folder(options.out.expanduser().absolute() / batch_id)
+        folders = {
+            row.run_id: row_folder(folder, row, len(rows), priced.taken)
+            for row in rows
+            if row.run_id in priced.fresh
+        }
         observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
-        batch, cancelled = await _run_priced(context, priced, folder, runner, observer)
+        for line in priced.shortages():
+            observer.say(f"warning: {line}")
+        batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
         wallet = WalletChange(balance, await _balance(context), batch.spent - priced.batch.spent)
         receipts = receipts_of(context, batch)
-        documents = row_documents(batch, rows, receipts)
-        path = folder / "summary.csv"
-        write_whole(path, csv_text(documents))
-        questions = questions_of(context, batch)
-        return BatchResult(batch_id, batch, documents, receipts, questions, path, wallet, cancelled)
+        result = BatchResult(
+            batch_id,
+            batch,
+            row_documents(context, batch, rows, receipts),
+            receipts,
+            questions_of(context, batch),
+            folder / "summary.csv",
+            folder / "contact-sheet.html",
+            wallet,
+            cancelled,
+        )
+        write_whole(result.summary_path, csv_text(result.rows))
+        # In a thread: it waits for pictures to be drawn.
+        page = await asyncio.to_thread(sheet_text, result, rows, workflow.title or workflow.name)
+        write_whole(result.sheet_path, page)
+        return result
 
 
 async def run_rows(
@@ -179,7 +215,7 @@ async def _balance(context: RunContext) -> int | None:
 async def _run_priced(
     context: RunContext,
     priced: PricedBatch,
-    folder: Path,
+    folders: Mapping[str, Path],
     runner: Runner,
     observer: BatchObserver,
 ) -> tuple[Batch, bool]:
@@ -197,7 +233,7 @@ async def _run_priced(
     try:
         with observer.shown():
             async with runner.started(context.settings, observer.say):
-                run_row = _row_runner(context, priced, folder, runner, observer)
+                run_row = _row_runner(context, priced, folders, runner, observer)
                 read = partial(row_result, journal)
                 return await run_rows(batch, run_row, read, changed=changed), False
     except asyncio.CancelledError:
@@ -208,7 +244,7 @@ async def _run_priced(
 def _row_runner(
     context: RunContext,
     priced: PricedBatch,
-    folder: Path,
+    folders: Mapping[str, Path],
     runner: Runner,
     observer: BatchObserver,
 ) -> Callable[[RowState], Awaitable[None]]:
@@ -227,7 +263,7 @@ def _row_runner(
 
             frozen = priced.fresh.get(run_id)
             if frozen is not None and await in_thread(partial(journal.run, run_id)) is None:
-                await in_thread(partial(journal.create, frozen, make_folder(folder / run_id)))
+                await in_thread(partial(journal.create, frozen, make_folder(folders[run_id])))
             reporter = RunReporter(journal, context.assets, known_run(context, run_id))
             await in_thread(reporter.follow)
             known = reporter.seq

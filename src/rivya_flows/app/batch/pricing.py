@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.app.batch.rows import BatchRow
-from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState
+from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
+from rivya_flows.app.live_guard import Spending
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.catalogue.catalogue import Catalogue
@@ -20,6 +21,7 @@ from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.pools import Pools, PoolState
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class BatchOptions:
         budget: Cap in credits over all rows and earlier executions; None for none.
         parallel: How many rows may run at once.
         out: The batch gets a folder in it.
+        keys: Columns that name a row; none: those that `read_rows` finds.
     """
 
     request: RunRequest
@@ -41,6 +44,7 @@ class BatchOptions:
     budget: int | None
     parallel: int
     out: Path
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,14 @@ class PricedBatch:
 
     Attributes:
         fresh: First journal entries of the rows that have no run yet, by run id.
+        taken: Folders of the runs that this batch has had so far.
+        pools: All pools of the store, as they are now.
     """
 
     batch: Batch
     fresh: Mapping[str, RunFrozen]
+    taken: frozenset[Path] = frozenset()
+    pools: tuple[PoolState, ...] = ()
 
     @property
     def least(self) -> int:
@@ -69,7 +77,7 @@ class PricedBatch:
         """Refuses rows that the balance does not cover, unless the budget limits them to it.
 
         Raises:
-            BudgetError: It does not cover them.
+            BudgetError: It does not cover them, or a budget or pool does not cover even one.
         """
         batch, needed = self.batch, self.least
         if batch.budget is not None:
@@ -80,6 +88,44 @@ class PricedBatch:
                 f"add credits, or give --budget {batch.spent + balance} to run what they cover;"
                 " nothing was bought",
             )
+        after, starts = next_rows(batch)
+        refused = [row for row in after.rows if row.status == "over_budget"]
+        if refused and not starts:
+            raise BudgetError(
+                f"no row can run: row {refused[0].number} {refused[0].reason}",
+                "raise what is too low: --budget, the budget of the spec, or the pool"
+                " (`rivya-flows budgets set`); nothing was bought",
+            )
+
+    def shortages(self) -> Iterator[str]:
+        """Which limits the rows may pass, and how many rows they cover; for people."""
+        batch = self.batch
+        if batch.budget is not None:
+            spent = f", {batch.spent} of it spent" if batch.spent else ""
+            yield from _shortage(batch.rows, batch.free, f"the budget is {batch.budget}{spent}")
+        for state in self.pools:
+            name, soft = state.pool.name, state.pool.soft
+            rows = [row for row in batch.rows if name in row.pools]
+            left = f"{state.left} of {state.pool.credits} credits of the pool {name} are left"
+            short = [*_shortage(rows, state.left, left)]
+            yield from short
+            more = sum(row.price for row in rows)
+            if more and not short and soft is not None and (after := state.spent + more) > soft:
+                yield f"the pool {name} will have spent {after} credits; its soft limit is {soft}"
+
+    def spending(self, balance: int) -> Spending:
+        """What the rows buy; the budget of a spec caps each of them, and only that of the batch all."""
+        batch = self.batch
+        if batch.budget is None:
+            return Spending(self.least, self.most, balance)
+        left = batch.budget - batch.spent
+        return Spending(self.least, self.most, balance, {f"budget {batch.budget}": left})
+
+    def labels(self, journal: Journal) -> list[Mapping[str, str]]:
+        """Those of each run that may still buy."""
+        due = [row.run_id for row in self.batch.rows if row.status != "completed"]
+        runs = ((self.fresh.get(run_id) or journal.run(run_id)) for run_id in due)
+        return [run.labels for run in runs if run is not None]
 
     def sentence(self, balance: int) -> str:
         """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
@@ -95,6 +141,25 @@ class PricedBatch:
                 removed = f" ({batch.removed} on rows removed from the file)"
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
+
+
+def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
+    """``the rows need at least 84 and at most 120 credits; the budget is 60: about 7 of 14 rows will run``."""
+    waiting = [row for row in rows if row.status == "waiting"]
+    least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
+    if price <= left:
+        return
+    needed = f"at least {least} and at most {price} credits"
+    if any(row.most is None for row in waiting):
+        needed = f"at least {credits_of(least)}"
+    elif least == price:
+        needed = credits_of(price)
+    covered = 0
+    for row in waiting:  # as `next_rows` takes them, each at its price
+        if row.price <= left:
+            covered, left = covered + 1, left - row.price
+    number = f"{len(waiting)} row{'' if len(waiting) == 1 else 's'}"
+    yield f"the rows need {needed}; {words}: about {covered} of {number} will run"
 
 
 def price_rows(
@@ -113,6 +178,7 @@ def price_rows(
     market = Market(catalogue, context.service.identity)
     states: list[RowState] = []
     fresh: dict[str, RunFrozen] = {}
+    labels: dict[str, Mapping[str, str]] = {}
     problems: list[Diagnostic] = []
     for row in rows:
         if context.journal.run(row.run_id) is not None:
@@ -136,19 +202,26 @@ def price_rows(
         else:
             frozen, price = prepared.frozen, prepared.estimate
             fresh[row.run_id] = frozen
+            labels[row.run_id] = frozen.labels
             states.append(RowState(row.run_id, row.number, price.min, price.max, frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
+    runs = [run for run in context.journal.runs() if run.run_id.startswith(f"{batch_id}-")]
     removed = 0
     if options.budget is not None:
         known = {row.run_id for row in states}
-        removed = sum(
-            row_result(context.journal, run.run_id).spent
-            for run in context.journal.runs()
-            if run.run_id.startswith(f"{batch_id}-") and run.run_id not in known
-        )
-    batch = Batch(tuple(states), options.budget, options.parallel, removed=removed)
-    return PricedBatch(batch, fresh)
+        gone = [run.run_id for run in runs if run.run_id not in known]
+        removed = sum(row_result(context.journal, run_id).spent for run_id in gone)
+    pools = Pools(context.journal.engine).states(context.service.identity)
+    labels |= {run.run_id: run.labels for run in runs}
+    states = [replace(row, pools=frozenset(_covering(pools, labels[row.run_id]))) for row in states]
+    left = {one.pool.name: one.left for one in pools}
+    batch = Batch(tuple(states), options.budget, options.parallel, removed=removed, pools=left)
+    return PricedBatch(batch, fresh, frozenset(run.folder for run in runs), pools)
+
+
+def _covering(pools: Iterable[PoolState], labels: Mapping[str, str]) -> Iterator[str]:
+    return (one.pool.name for one in pools if one.pool.covers(labels))
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
@@ -191,7 +264,8 @@ def _started_row(context: RunContext, row: BatchRow) -> RowState:
     state = replay(entry.event for entry in entries)
     spent = row_result(context.journal, row.run_id).spent
     if state.ended == "completed":
-        return RowState(row.run_id, row.number, 0, 0, status="completed", spent=spent)
+        done = RowState(row.run_id, row.number, 0, 0, status="completed", spent=spent)
+        return replace(done, before=spent)
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
     made = RowState(row.run_id, row.number, left.min, left.max, first.budget, spent=spent)
-    return replace(made, recap=state.cap != first.budget)
+    return replace(made, recap=state.cap != first.budget, before=spent)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, meant
+from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
 from rivya_flows.language.workflow import Workflow
@@ -24,6 +25,9 @@ NOTE = "x-"
 """Prefix of columns that are notes for people, as with keys of a spec."""
 
 _MAX_BYTES = 64 * 2**20
+_MAX_KEYS = 2
+_MAX_KEY = 40  # characters of a cell that names a row, and of all of them in a folder's name
+_LEAST_DIGITS = 3  # so that a table may grow and the folders keep their order
 _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
 
 
@@ -37,6 +41,7 @@ class BatchRow:
         run_id: Of its run; depends on the row's content, not on its place in the file.
         values: Values of its inputs by name.
         notes: Its ``x-`` columns.
+        keys: What names it for people: the text of its key columns, by column.
     """
 
     number: int
@@ -44,12 +49,31 @@ class BatchRow:
     run_id: str
     values: Mapping[str, Any]
     notes: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> str:
     """The id of a batch: the same for the same spec, service and file name."""
     mark = digest([service, spec_text, Path(file).name])[:8]
     return f"batch-{workflow.name[:40]}-{mark}"
+
+
+def row_folder(batch: Path, row: BatchRow, of: int, taken: Container[Path]) -> Path:
+    """The folder of a new run: ``003-acme-lisbon``, its number and what its key columns say.
+
+    Args:
+        batch: Folder of the batch.
+        row: The row.
+        of: Rows of the table.
+        taken: Folders of other runs; as one that holds something else, they are not used again.
+    """
+    number = f"{row.number:0{max(_LEAST_DIGITS, len(str(of)))}}"
+    words = "-".join(filter(None, map(slug, row.keys.values())))[:_MAX_KEY].strip("-")
+    path = batch / "-".join(filter(None, [number, words]))
+    if path in taken or (path.is_dir() and any(path.iterdir())):
+        # The row that stood here was changed since.
+        path = path.with_name(f"{path.name}-{row.run_id.removeprefix(f'{batch.name}-')}")
+    return path
 
 
 def read_table(path: Path) -> str:
@@ -78,6 +102,7 @@ def read_rows(
     workflow: Workflow,
     batch_id: str,
     given: Mapping[str, Any] | None = None,
+    keys: Sequence[str] = (),
 ) -> tuple[BatchRow, ...]:
     """All rows, with each cell read by the type of its input.
 
@@ -89,12 +114,14 @@ def read_rows(
         workflow: Of the spec.
         batch_id: First part of the run ids.
         given: Values for all rows; a cell overrides them.
+        keys: Columns that name a row; none: the first two short texts that differ between rows.
 
     Raises:
+        UsageError: There is no such key column.
         SpecError: The header or cells are wrong; all diagnostics in one, in order.
     """
     reader = _RowReader(file, text.removeprefix("\ufeff"), workflow, given or {})
-    rows = reader.rows(batch_id)
+    rows = reader.rows(batch_id, keys)
     if reader.problems:
         raise SpecError(tuple(sorted(reader.problems)[:MAX_PROBLEMS]))
     return rows
@@ -116,14 +143,19 @@ class _RowReader:
             key=lambda one: sum(name.strip(' "') in self._inputs for name in header.split(one)),
         )
 
-    def rows(self, batch_id: str) -> tuple[BatchRow, ...]:
+    def rows(self, batch_id: str, keys: Sequence[str]) -> tuple[BatchRow, ...]:
         records = self._records()
         line, header = next(records, (1, []))
         names = [name.strip() for name in header]
         self._check_header(line, names)
         if self.problems:
             return ()
+        for key in keys:
+            if key not in names:
+                hint = meant(key, names) or f"it has {', '.join(names)}"
+                raise UsageError(f"--key {key!r:.60}: {self._file} has no such column", hint)
         rows: list[BatchRow] = []
+        written: list[dict[str, str]] = []
         seen: Counter[str] = Counter()
         for line, cells in records:
             if len(rows) == MAX_ROWS:
@@ -135,9 +167,36 @@ class _RowReader:
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
             run_id = f"{batch_id}-{mark}{repeat}"
             rows.append(BatchRow(len(rows) + 1, line, run_id, values, notes))
+            written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")
-        return tuple(rows)
+        named = keys or self._key_columns(written)
+        return tuple(
+            replace(row, keys={name: self._told(name, cells.get(name, "")) for name in named})
+            for row, cells in zip(rows, written, strict=True)
+        )
+
+    def _key_columns(self, written: Sequence[Mapping[str, str]]) -> list[str]:
+        """The first short texts that differ between rows; of tables without any, the files."""
+        for types in (("string", "text", "enum", "date"), ("file",)):
+            columns = [
+                name
+                for name in (written[0] if written else ())
+                if (declared := self._inputs.get(name))
+                and declared.type in types
+                and self._differs([self._told(name, row.get(name, "")) for row in written])
+            ]
+            if columns:
+                return columns[:_MAX_KEYS]
+        return []
+
+    def _differs(self, cells: Sequence[str]) -> bool:
+        several = len(cells) == 1 or len(set(cells)) > 1
+        return any(cells) and several and max(map(len, cells)) <= _MAX_KEY
+
+    def _told(self, name: str, cell: str) -> str:
+        declared = self._inputs.get(name)
+        return PurePath(cell).stem if declared and declared.type == "file" else cell
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the line on which it begins, without blank lines."""

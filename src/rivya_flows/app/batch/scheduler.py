@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from rivya_flows.ledger.phrases import credits_of
@@ -57,6 +59,8 @@ class RowState:
         tried_cap: The cap that its last execution exhausted; a higher one is worth another try.
         tried_status: How that execution ended.
         codes: Error codes of its last execution.
+        before: Of `spent`, what was spent before this batch began to run.
+        pools: Names of the pools that its run is counted in.
     """
 
     run_id: str
@@ -72,6 +76,13 @@ class RowState:
     tried_status: Status = "failed"
     codes: frozenset[str] = frozenset()
     reason: str | None = None
+    before: int = 0
+    pools: frozenset[str] = frozenset()
+
+    @property
+    def price(self) -> int:
+        """The most that it needs; the least where nothing bounds it."""
+        return self.least if self.most is None else self.most
 
     @property
     def held(self) -> int:
@@ -89,6 +100,7 @@ class Batch:
         stopped: Why no further row starts, or None.
         open_price: The most that a completed row without a price bound has cost; None before one.
         removed: Credits spent earlier on rows that are no longer in the file.
+        pools: Credits that were left in each pool before this batch began to run, by its name.
     """
 
     rows: tuple[RowState, ...]
@@ -97,8 +109,9 @@ class Batch:
     stopped: str | None = None
     open_price: int | None = None
     removed: int = 0
+    pools: Mapping[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def running(self) -> int:
         """How many rows run."""
         return sum(row.status == "running" for row in self.rows)
@@ -108,14 +121,27 @@ class Batch:
         """Credits spent or reserved by all runs; of running ones, before this execution."""
         return self.removed + sum(row.spent for row in self.rows)
 
-    @property
+    @cached_property
     def free(self) -> int:
         """Credits of the budget that no row holds; 0 without a budget."""
         return max(0, (self.budget or 0) - self.removed - sum(row.held for row in self.rows))
 
+    @cached_property
+    def left(self) -> dict[str, int]:
+        """Credits of each pool that no row of this batch has spent or holds by its price."""
+        left = dict(self.pools)
+        for row in self.rows if left else ():
+            for name in row.pools:
+                left[name] -= row.spent - row.before + row.price * (row.status == "running")
+        return {name: max(0, credits) for name, credits in left.items()}
+
     def with_row(self, changed: RowState) -> Batch:
         """This batch with one row replaced."""
-        rows = tuple(changed if row.run_id == changed.run_id else row for row in self.rows)
+        return self.with_rows({changed.run_id: changed})
+
+    def with_rows(self, changed: Mapping[str, RowState]) -> Batch:
+        """This batch with the rows of these run ids replaced."""
+        rows = tuple(changed.get(row.run_id, row) for row in self.rows) if changed else self.rows
         return replace(self, rows=rows)
 
 
@@ -126,14 +152,21 @@ def next_rows(batch: Batch) -> tuple[Batch, tuple[RowState, ...]]:
     starts only under a cap that is free, and holds it until it ends.
     """
     starts: list[RowState] = []
+    refused: dict[str, RowState] = {}  # at once, since each new batch looks at all rows again
     for row in batch.rows:
         if batch.stopped or batch.running >= batch.parallel:
             break
-        if row.status == "waiting":
-            changed = _start(batch, row)
+        if row.status != "waiting":
+            continue
+        changed = _start(batch, row)
+        if changed.status == "running":
+            batch, refused = batch.with_rows(refused), {}
+            changed = _start(batch, row)  # its share depends on how many still wait
             batch = batch.with_row(changed)
-            starts += [changed] if changed.status == "running" else []
-    return batch, tuple(starts)
+            starts.append(changed)
+        elif changed is not row:
+            refused[row.run_id] = changed
+    return batch.with_rows(refused), tuple(starts)
 
 
 def settle(batch: Batch, run_id: str, result: RowResult) -> Batch:
@@ -174,6 +207,13 @@ def _start(batch: Batch, row: RowState) -> RowState:
     if row.spec_cap is not None and row.spent + row.least > row.spec_cap:
         needed = credits_of(row.spent + row.least)
         return _refused(row, f"needs at least {needed}; the spec's budget is {row.spec_cap}")
+    for pool in sorted(row.pools):
+        rest = batch.left[pool]
+        if batch.running and row.price > rest:
+            return row  # what runs may cost less
+        if row.least > rest:
+            needed = credits_of(row.least)
+            return _refused(row, f"needs at least {needed}; {rest} of the pool {pool} are left")
     if batch.budget is None:
         cap = NO_CAP if row.spec_cap is None else row.spec_cap
         return replace(row, status="running", cap=cap if row.recap else None)

@@ -1,4 +1,4 @@
-"""The result of a batch: one document for each row, for people, ``--json`` and a CSV file."""
+"""The result of a batch: one document for each row, for people, ``--json``, a CSV file and a page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.app.batch.scheduler import Batch, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.assets import assets_in
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.printable import spreadsheet_text
 
-_FIXED = ("row", "run_id", "status", "credits", "saved", "reason")
+_FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class BatchResult:
         receipts: Receipts of the runs by run id, with paths of the copies for people.
         questions: What the suspended runs wait for, by run id.
         summary_path: The CSV file; absolute.
+        sheet_path: The contact sheet of all rows; absolute.
         wallet: Over this execution.
         cancelled: A signal ended it.
     """
@@ -75,6 +78,7 @@ class BatchResult:
     receipts: Mapping[str, Mapping[str, Any]]
     questions: Mapping[str, Sequence[Question]]
     summary_path: Path
+    sheet_path: Path
     wallet: WalletChange
     cancelled: bool
 
@@ -99,6 +103,7 @@ class BatchResult:
             "stopped": self.batch.stopped,
             "rows": list(self.rows),
             "summary": str(self.summary_path),
+            "report": str(self.sheet_path),
         }
 
 
@@ -131,7 +136,10 @@ def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Mapping[st
 
 
 def row_documents(
-    batch: Batch, rows: Iterable[BatchRow], receipts: Mapping[str, Mapping[str, Any]]
+    context: RunContext,
+    batch: Batch,
+    rows: Iterable[BatchRow],
+    receipts: Mapping[str, Mapping[str, Any]],
 ) -> list[Mapping[str, Any]]:
     """A document for each row, in the order of the file, as ``--json`` prints it."""
     states = {state.run_id: state for state in batch.rows}
@@ -147,12 +155,43 @@ def row_documents(
                 "credits": state.spent,
                 "saved": receipt.get("credits", {}).get("saved", 0),
                 "reason": batch.stopped if waiting else state.reason,
+                "folder": str(known_run(context, row.run_id).folder) if receipt else None,
                 "inputs": dict(row.values),
                 "notes": dict(row.notes),
                 "outputs": dict(receipt.get("outputs", {})),
             }
         )
     return documents
+
+
+def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str:
+    """The contact sheet of all rows."""
+    media: dict[str, Path] = {}
+    shown: list[SheetRow] = []
+    for row, document in zip(rows, result.rows, strict=True):
+        folder = None if document["folder"] is None else Path(document["folder"])
+        for asset in assets_in(document["outputs"]):
+            # A receipt may have been changed: what lies elsewhere is not embedded.
+            if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
+                media.setdefault(asset.sha256, asset.path)
+        shown.append(
+            SheetRow(
+                row.number,
+                " · ".join(filter(None, row.keys.values())),
+                document["status"],
+                document["credits"],
+                document["reason"],
+                folder,
+                result.receipts.get(row.run_id, {}),
+            )
+        )
+    return batch_sheet(
+        shown,
+        title=title,
+        document={name: value for name, value in result.as_json().items() if name != "rows"},
+        asset_path=media.__getitem__,
+        beside=result.sheet_path.parent,
+    )
 
 
 def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -182,8 +221,7 @@ def _cell(value: Any) -> str | int | float:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    text = _text(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return spreadsheet_text(_text(value))
 
 
 def _text(value: Any) -> str:

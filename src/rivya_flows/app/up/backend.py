@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from rivya_flows.app.up.options import UpOptions
 class PrefectBackend(Protocol):
     """The Prefect server that `up` leaves running in a data folder, and its worker."""
 
-    def check(self, specs: Sequence[Path]) -> None:
+    def check(self, options: UpOptions) -> None:
         """Refuse specs that cannot be deployed, before anything starts.
 
         Raises:
             SpecError: One is wrong.
+            BudgetError: Runs of one would buy from a real wallet without a cap.
         """
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:

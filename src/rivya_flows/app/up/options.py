@@ -34,6 +34,7 @@ class UpOptions:
         receiver_port: Of the receiver; None: the last one, else 8710; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
+        yes: Runs of the specs may buy from a real wallet without a cap.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
     """
 
@@ -46,6 +47,7 @@ class UpOptions:
     redis: str | None = None
     receiver_port: int | None = None
     foreground: bool = False
+    yes: bool = False
 
     @property
     def spec_folder(self) -> Path | None:

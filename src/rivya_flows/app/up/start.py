@@ -63,6 +63,7 @@ def bring_up(
     Raises:
         UsageError: A part does not start; everything that this call started is ended again.
         SpecError: A spec cannot be deployed; the same.
+        BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was started.
     """
     with registry.guarded(options.data):
         starter = _Starter(options, prefect, tell, run_wait_seconds)
@@ -91,7 +92,7 @@ class _Starter:
 
     def start_all(self) -> None:
         options, prefect = self._options, self._prefect
-        prefect.check(options.specs)
+        prefect.check(options)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()

@@ -20,9 +20,10 @@ from rivya_flows.language.expressions.output_types import (
     Scope,
     Shape,
     list_of,
+    map_of,
     of_input,
 )
-from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
@@ -33,7 +34,7 @@ from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an
-from rivya_flows.language.workflow import GenerateWith, Input
+from rivya_flows.language.workflow import MAX_LABEL_VALUE, GenerateWith, Input, is_label_value
 
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
@@ -83,9 +84,39 @@ def check_references(
                 inside,
                 report,
             )
+    _check_labels(data, names, report)
     for name, value in _maps_values(data.get("outputs")):
         check_expressions(value, ("outputs", name), names.everywhere(), report)
         _lint_bare(value, ("outputs", name), names.everywhere(), report)
+
+
+def _check_labels(
+    data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    """Labels are known before a run starts, and are shown everywhere."""
+    declared = data.get("inputs")
+    steps = {step_id: "a label may use inputs alone" for _, step_id, _ in written_steps(data)}
+    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    for name, value in _maps_values(data.get("labels")):
+        path: Path = ("labels", name)
+        if not isinstance(value, str):
+            continue
+        if not is_computed(value):
+            if not is_label_value(value):
+                message = f"the label {name!r} cannot have this value"
+                hint = f"write one line of 1 to {MAX_LABEL_VALUE} printable characters"
+                report.add(path, "wrong-value", message, hint)
+            continue
+        shape = check_expressions(value, path, scope, report)
+        if shape.kind not in ("any", *TEXTS):
+            message = f"a label takes {any_of(TEXTS)}, but this is {an(shape.kind)}"
+            report.add(path, "wrong-type", message, repair(TEXTS, shape))
+        with suppress(ExpressionError):
+            for one in references(value):
+                of = declared.get(one.path[0]) if isinstance(declared, dict) and one.path else None
+                if isinstance(of, dict) and of.get("type") == "secret":
+                    message = f"the input {one.path[0]!r} names a secret, and labels are shown"
+                    report.add(path, "bad-secret", message, "use another input, or write a text")
 
 
 def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:

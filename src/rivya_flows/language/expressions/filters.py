@@ -106,7 +106,7 @@ def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
     return least + int.from_bytes(digest[:8]) % (greatest - least + 1)
 
 
-def _slug(value: Any) -> str:
+def slug(value: Any) -> str:
     """The text as part of a file name: ``Aurora desk lamp`` becomes ``aurora-desk-lamp``."""
     text = unicodedata.normalize("NFC", _few_marks(as_text(value))).lower()
     return "-".join("".join(map(_in_slug, text)).split())
@@ -189,7 +189,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "replace": _replace,
     "round": _round,
     "seed": _seed,
-    "slug": _slug,
+    "slug": slug,
     "string": _string,
     "title": _title,
     "trim": _trim,

@@ -22,6 +22,7 @@ from rivya_flows.planning.queue.events import (
     CacheAnswered,
     Event,
     ItemCompleted,
+    PoolTotal,
     RunResumed,
 )
 from rivya_flows.planning.queue.fallbacks import after_failure
@@ -86,6 +87,8 @@ class Estimate:
         budget: The cap, or None.
         balance: None if it was not read.
         under_way: Open purchases.
+        pools: Those of the store that its purchases will be counted in.
+        asks: What a pool does not cover becomes a question during the run.
     """
 
     name: str
@@ -96,6 +99,8 @@ class Estimate:
     budget: int | None
     balance: int | None
     under_way: int = 0
+    pools: tuple[PoolTotal, ...] = ()
+    asks: bool = False
 
     @property
     def saved(self) -> int:
@@ -103,9 +108,19 @@ class Estimate:
         return sum(item.saved for one in self.steps for item in one.items)
 
     @property
+    def is_over_cap(self) -> bool:
+        """Whether the remaining minimum does not fit the budget of the run itself."""
+        return self.budget is not None and self.spent + self.min > self.budget
+
+    @property
+    def exceeded(self) -> PoolTotal | None:
+        """The pool that does not cover the remaining minimum, unless the run asks then."""
+        return next((one for one in self.pools if self.min > one.left and not self.asks), None)
+
+    @property
     def verdict(self) -> Verdict:
-        """Whether the remaining minimum fits the budget, then the balance."""
-        if self.budget is not None and self.spent + self.min > self.budget:
+        """Whether the remaining minimum fits the budget and each pool, then the balance."""
+        if self.is_over_cap or self.exceeded is not None:
             return "over_budget"
         if self.balance is not None and self.min > self.balance:
             return "over_balance"
@@ -120,6 +135,7 @@ class Estimate:
             "spent": self.spent,
             "balance": self.balance,
             "budget": self.budget,
+            "pools": [{**one.model_dump(mode="json"), "left": one.left} for one in self.pools],
             "verdict": self.verdict,
             "steps": [
                 {
@@ -155,7 +171,7 @@ def rehearse(
     """
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
-    state, actions = advance(replace(state, cap=None), taken_up)
+    state, actions = advance(replace(state, cap=None, pool=None), taken_up)
     waiting = deque(actions)
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
@@ -166,12 +182,17 @@ def rehearse(
 
 
 def estimate(
-    state: State, balance: int | None, usual: Mapping[str, float] = MappingProxyType({})
+    state: State,
+    balance: int | None,
+    usual: Mapping[str, float] = MappingProxyType({}),
+    pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
     """The prices of a rehearsed state.
 
     `usual` has the seconds that a job of a model usually takes. A balance of None was not read.
+    `pools` are those that match the labels of the run.
     """
+    budget = state.plan.workflow.budget
     steps = tuple(_timed(_step_estimate(state, one), usual) for one in state.plan.order)
     prices = [item.price for one in steps for item in one.items]
     tops = [one.max for one in prices]
@@ -184,6 +205,8 @@ def estimate(
         budget=state.cap,
         balance=balance,
         under_way=sum(_is_bought(item) for _, item in state.each()),
+        pools=pools,
+        asks=budget is not None and budget.on_exceed == "pause",
     )
 
 

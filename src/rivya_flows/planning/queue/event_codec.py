@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     Event,
+    OfPurchase,
     PurchaseIntended,
     QuestionAsked,
     RunFrozen,
@@ -39,13 +40,18 @@ def unique_name(event: Event) -> str | None:
     if isinstance(event, RunFrozen):
         return "frozen"
     if isinstance(event, PurchaseIntended):
-        return f"purchase {event.step}[{event.key}] {event.n}"
+        return purchase_name(event)
     if isinstance(event, QuestionAsked):
         again = "" if event.after is None else f" after {event.after.isoformat()}"
         return f"question {event.step}[{event.key}]{again}{_round(event.round)}"
     if isinstance(event, AnswerGiven):
         return f"answer {event.step}[{event.key}]{_round(event.round)}"
     return None
+
+
+def purchase_name(event: OfPurchase) -> str:
+    """The unique name of the intent of a purchase."""
+    return f"purchase {event.step}[{event.key}] {event.n}"
 
 
 def _round(number: int) -> str:

@@ -353,7 +353,7 @@ class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
     Attributes:
-        key: Of the item; of a budget question the budget that it asks for, see `budget_key`.
+        key: Of the item; of a budget question the budget or pool that it asks about, see `budget_key`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
         picked: Keys of all picked items, in the order of choice; empty for a budget question, and in
@@ -383,7 +383,43 @@ class AnswerGiven(OfItem):
         return {"channel": value} if isinstance(value, str) else value
 
 
+class PoolTotal(Entry):
+    """What one service has taken of a pool of the store in the period of a moment.
+
+    Attributes:
+        name: Of the pool.
+        credits: Of the pool in each period.
+        soft: Credits above which people are told; None for no such limit.
+        spent: Credits spent or held.
+        until: End of the period, UTC; None for one that covers all time.
+    """
+
+    name: str
+    credits: int
+    soft: int | None = None
+    spent: int
+    until: datetime | None = None
+
+    @property
+    def left(self) -> int:
+        """Credits that can still be bought for."""
+        return max(0, self.credits - self.spent)
+
+
 MOST_OTHER_RUNS = 20
+
+
+class OtherRun(Entry):
+    """Another run of the store that spent at the same service in the same time.
+
+    Attributes:
+        name: Of its spec; "" in early journals, which have the id alone.
+        credits: What it spent between the two balances, negative if more came back; None in those.
+    """
+
+    run_id: str
+    name: str = ""
+    credits: int | None = None
 
 
 class ServiceAsked(Entry):
@@ -392,13 +428,20 @@ class ServiceAsked(Entry):
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: Credits that other runs of the store spent there between the two balances.
-        other_runs: Ids of those that spent most, at most `MOST_OTHER_RUNS`.
+        other_runs: Those that spent most, at most `MOST_OTHER_RUNS`.
+        pools: Those that match the labels of the run.
     """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
     others: int = 0
-    other_runs: tuple[str, ...] = ()
+    other_runs: tuple[OtherRun, ...] = ()
+    pools: tuple[PoolTotal, ...] = ()
+
+    @field_validator("other_runs", mode="before")
+    @classmethod
+    def _of_early_versions(cls, value: Any) -> Any:
+        return [{"run_id": one} if isinstance(one, str) else one for one in value]
 
 
 class RunEnded(Entry):

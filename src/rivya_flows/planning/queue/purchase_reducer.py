@@ -13,6 +13,7 @@ from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
     OfPurchase,
+    PoolRefused,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
@@ -25,7 +26,7 @@ from rivya_flows.planning.queue.fallbacks import (
     reason_of,
 )
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import PoolLimit, State
 
 
 def apply_purchase(state: State, event: OfPurchase) -> State:
@@ -44,7 +45,12 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
         )
         earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
         item = replace(item, phase=Phase.BUYING, purchases=(*earlier, bought))
-        return state.with_item(event.step, item)
+        state = state.with_item(event.step, item)
+        if state.pool is not None and state.spent > state.pool.most:
+            return replace(state, pool=None)  # the pool has more again than it had
+        return state
+    if isinstance(event, PoolRefused):
+        return _pool_refused(state, event, item)
     purchases = tuple(
         _closed(purchase, event) if purchase.n == event.n else purchase
         for purchase in item.purchases
@@ -65,6 +71,19 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
         item = _chat_answered(state, event, item)
     state = state.with_item(event.step, item)
     return state if item.alternative == before else claim(state, event.step, item)
+
+
+def _pool_refused(state: State, event: PoolRefused, item: ItemState) -> State:
+    """The item is ready again, and what is left in the pool limits what is bought from now on."""
+    purchases = tuple(one for one in item.purchases if one.n != event.n)
+    item = replace(item, phase=Phase.READY, gated=True, purchases=purchases)
+    state = state.with_item(event.step, item)
+    sure = not state.totals.tally.open
+    limit = PoolLimit(event.pool, event.until, state.spent + event.left, sure)
+    known = state.pool
+    if known is None or sure or limit.name == known.name or limit.most < known.most:
+        return replace(state, pool=limit)
+    return state
 
 
 def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:

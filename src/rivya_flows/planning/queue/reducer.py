@@ -194,27 +194,36 @@ def _answer(state: State, event: AnswerGiven) -> State:
     state = replace(state, answers={**state.answers, label(event.step, event.key): event})
     if event.step != BUDGET:
         return state
+    yes = event.answer == "yes"
+    if event.key.startswith(OF_POOL):
+        declined = state.pool and replace(state.pool, sure=True, declined=True)
+        return replace(state, pool=None if yes else declined)
     cap = cap_asked(event.key)
-    return replace(state, cap=cap) if event.answer == "yes" else replace(state, refused_cap=cap)
+    return replace(state, cap=cap) if yes else replace(state, refused_cap=cap)
 
 
 BUDGET = "$budget"
 """Step name of the budget question; no step can have it."""
 
 
-def budget_key(state: State, cap: int) -> str:
-    """The key of the question whether to raise the budget to `cap`.
+OF_POOL = "pool "
+"""Begins the key of the budget question whether to try a pool again."""
+
+
+def budget_key(state: State, asked: int | str) -> str:
+    """The key of the question whether to raise the budget to so many credits, or to try a pool again.
 
     An answered question is not asked again under its key, though the sum may be the same: after a
     "no", a resume with a larger budget may need the same sum again.
     """
-    key, number = str(cap), 1
+    stem = f"{OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
+    key, number = stem, 1
     while label(BUDGET, key) in state.answers:
         number += 1
-        key = f"{cap}#{number}"
+        key = f"{stem}#{number}"
     return key
 
 
 def cap_asked(key: str) -> int:
-    """The budget that a question of this key asks for."""
+    """The budget that a question of this key asks for, which asks for one."""
     return int(key.partition("#")[0])

@@ -56,7 +56,14 @@ def apply_resume(state: State, event: RunResumed) -> State:
         balances={k: v for k, v in state.balances.items() if k != "after"},
         reading=None,
         refused_cap=state.refused_cap if event.budget is None else None,
+        pool=state.pool if _is_declined(state) and event.budget is None else None,
     )
+
+
+def _is_declined(state: State) -> bool:
+    """Whether a person said that the pool is not to be tried again, and the run has not ended so."""
+    goes_on = state.ended in (None, "suspended")
+    return goes_on and state.pool is not None and state.pool.declined
 
 
 def _missed(state: State) -> dict[QuestionName, datetime | None]:

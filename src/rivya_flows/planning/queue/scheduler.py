@@ -6,6 +6,7 @@ grouped by price: if the first item of a group cannot be bought, the others are 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
@@ -38,7 +39,7 @@ from rivya_flows.planning.queue.events import Unpaid
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import PoolLimit, State
 
 Started = tuple[State, list[Action]]
 
@@ -231,20 +232,50 @@ def _reserve(state: State, price: PriceClass) -> int:
 
 def _afford(state: State, committed: int) -> str:
     """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed."""
-    if state.cap is None or committed <= state.cap:
+    over, limit, is_open = _is_over_cap(state, committed), state.pool, state.totals.tally.open > 0
+    if not over and limit is not None and committed > limit.most:
+        # Credits may have come back unseen: with nothing open the pool is asked once more.
+        over = is_open or limit.sure
+    if not over:
         return "buy"
-    return "wait" if state.totals.tally.open else "over"
+    return "wait" if is_open else "over"
+
+
+def _is_over_cap(state: State, committed: int) -> bool:
+    return state.cap is not None and committed > state.cap
 
 
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
+    limit = None if _is_over_cap(state, state.committed + reserve) else state.pool
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause"
-    if pauses and state.refused_cap is None:
+    if pauses and (state.refused_cap is None if limit is None else not limit.declined):
         return state, []  # stays ready; `budget_question` asks when nothing else runs
-    left = max(0, (state.cap or 0) - state.spent)
-    reason = f"needs {reserve} credits; {left} of the budget of {state.cap} are left"
+    if limit is not None:
+        left = f"{_left(state, limit)} of the pool {limit.name} are left{_until(limit)}"
+    else:
+        left = f"{max(0, (state.cap or 0) - state.spent)} of the budget of {state.cap} are left"
+    reason = f"needs {reserve} credits; {left}"
     item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
     return state.with_item(step_id, item), []
+
+
+_OF_POOL = re.compile(r"needs \d+ credits; \d+ of the pool (\S+) are left")
+
+
+def refusing_pool(reason: str | None) -> str | None:
+    """The pool that does not cover an item with this reason; None if it is another one."""
+    found = _OF_POOL.match(reason or "")
+    return found[1] if found else None
+
+
+def _left(state: State, limit: PoolLimit) -> int:
+    return max(0, limit.most - state.spent)
+
+
+def _until(limit: PoolLimit) -> str:
+    """Every period ends at midnight, UTC."""
+    return "" if limit.until is None else f" until {limit.until:%Y-%m-%d}"
 
 
 NOT_BOUGHT = "not_bought"
@@ -272,27 +303,37 @@ def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> 
 
 
 def budget_question(state: State) -> Question | None:
-    """Whether to raise the cap for ready items that do not fit; None if none waits."""
+    """Whether to raise the cap, or to try a pool again, for ready items that do not fit; None if none
+    waits.
+    """
     budget = state.plan.workflow.budget
-    if state.cap is None or budget is None or budget.on_exceed != "pause":
-        return None
-    if state.refused_cap is not None:
+    if budget is None or budget.on_exceed != "pause":
         return None
     needs = [
         (step_id, _reserve(state, item.request.price_class))
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
-    if not needs:
-        return None
     more = sum(reserve for _, reserve in needs)
-    cap = state.spent + more
     what = ", ".join(
         step_id if count == 1 else f"{count} {step_id}"
         for step_id, count in Counter(step_id for step_id, _ in needs).items()
     )
-    text = (
-        f"{what} {'needs' if len(needs) == 1 else 'need'} {more} credit{'s' * (more != 1)}; "
-        f"{state.spent} of {state.cap} are spent. Raise the budget to {cap}?"
-    )
-    return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
+    what += " needs" if len(needs) == 1 else " need"
+    if state.refused_cap is None and any(
+        _is_over_cap(state, state.spent + reserve) for _, reserve in needs
+    ):
+        cap = state.spent + more
+        spent = f"{state.spent} of {state.cap} are spent"
+        text = f"{what} {_credits(more)}; {spent}. Raise the budget to {cap}?"
+        return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
+    limit = state.pool
+    if not needs or limit is None or limit.declined:
+        return None
+    left = f"The pool {limit.name} has {_credits(_left(state, limit))} left{_until(limit)}"
+    text = f"{left}; {what} {more}. Try again?"
+    return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
+
+
+def _credits(number: int) -> str:
+    return f"{number} credit{'s' * (number != 1)}"

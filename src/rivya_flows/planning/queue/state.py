@@ -98,6 +98,25 @@ _NOTHING = StepState(NO_ITEMS)
 
 
 @dataclass(frozen=True)
+class PoolLimit:
+    """What a pool of the store left to this run when it refused a purchase.
+
+    Attributes:
+        name: Of the pool.
+        until: End of its period, UTC; None for one that covers all time.
+        most: Credits that this run may commit: those it held then, and what was left.
+        sure: This run had no open purchase then, whose credits might have come back unseen.
+        declined: A person does not want the pool to be tried again.
+    """
+
+    name: str
+    until: datetime | None
+    most: int
+    sure: bool
+    declined: bool = False
+
+
+@dataclass(frozen=True)
 class State:
     """A whole run.
 
@@ -110,6 +129,7 @@ class State:
         uploading: Number of those that are uploaded now.
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
+        pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
         quote: Id of the quote that the cap is from; None if it is not from one.
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
@@ -153,6 +173,7 @@ class State:
     left: bool = False
     unpaid: Unpaid | None = None
     refused_cap: int | None = None
+    pool: PoolLimit | None = None
     ended: str | None = None
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     reading: Literal["before", "after"] | None = None

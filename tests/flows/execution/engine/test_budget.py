@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.app.prepare import refuse_over
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.client.wire.chat import ChatMessage
+from rivya_flows.errors import BudgetError
+from rivya_flows.flows.server.model_slots import ModelSlots
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, Unpaid
 from rivya_flows.planning.queue.state import State
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.options import ServiceProfile
 from rivya_sandbox.service.serve import running
@@ -233,6 +237,54 @@ def test_with_no_one_to_ask_a_pausing_budget_suspends_and_a_resume_with_more_goe
     assert accounts_agree(studio, friendly.data, "run-1") == 3
     assert resumed(studio, RunOptions(budget=8))["status"] == "completed"
     assert accounts_agree(studio, friendly.data, "run-1") == 8
+
+
+def test_two_runs_at_once_buy_exactly_what_a_pool_pays_and_the_next_is_refused(
+    friendly: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(friendly, tmp_path)
+    text = stills(6, top="labels: {client: acme}", step="allow_failures: 6")
+    runs = ("run-1", "run-2")
+    with studio.context(Bomb()) as context:
+        pools = Pools(context.journal.engine)
+        pools.set(Pool("acme", {"client": "acme"}, credits=8, soft=7))
+        pools.set(Pool("others", {"client": "other"}, credits=0))
+
+    async def at_once() -> None:
+        for run_id in runs:  # both are priced before one of them buys
+            refuse_over((await studio.start(text, run_id)).estimate)
+        # A refused purchase gives its slot to the next one.
+        await asyncio.gather(*(studio.execute(one, slots=ModelSlots(1)) for one in runs))
+
+    asyncio.run(at_once())
+    receipts = [studio.receipt(run_id) for run_id in runs]
+    assert sum(map(made, receipts)) == accounts_agree(studio, friendly.data, *runs) == 8
+    failed = [item for told in receipts for item in told["steps"][0]["items"] if item["reason"]]
+    assert {item["code"] for item in failed} == {"over_budget"}
+    assert all(item["reason"].startswith("needs 1 credits; 0 of the pool acme") for item in failed)
+    third = asyncio.run(studio.start(text, "run-3")).estimate
+    with pytest.raises(BudgetError, match="over the pool acme: 0 of 8 credits left until"):
+        refuse_over(third)
+    other = text.replace("acme", "another")
+    assert asyncio.run(studio.start(other, "run-4")).estimate.verdict == "ok"
+
+
+def test_over_a_pool_a_run_that_pauses_begins_and_asks(friendly: Sandbox, tmp_path: Path) -> None:
+    studio = customer(friendly, tmp_path)
+    with studio.context(Bomb()) as context:
+        pools = Pools(context.journal.engine)
+        pools.set(Pool("all", {}, credits=2))
+    asked: list[str] = []
+
+    async def ask(question: Question) -> Choice:
+        asked.append(question.text.partition(" left")[0])
+        with studio.context(Bomb()) as context:
+            Pools(context.journal.engine).set(Pool("all", {}, credits=2 + len(asked)))
+        return Choice(("yes",))
+
+    receipt = run(studio, stills(4, top="budget: {credits: 9, on_exceed: pause}"), ask=ask)
+    assert (receipt["status"], asked) == ("completed", ["The pool all has 0 credits"] * 2)
+    assert accounts_agree(studio, friendly.data, "run-1") == 4
 
 
 def test_a_sum_that_was_refused_can_be_agreed_to_after_a_resume_that_allowed_less(

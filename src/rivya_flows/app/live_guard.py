@@ -1,0 +1,159 @@
+"""Before a real wallet is charged: say what is bought, and ask where nothing caps it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from rivya_flows.app.run_context import RunContext, ServiceConnection
+from rivya_flows.errors import BudgetError
+from rivya_flows.hosts import is_loopback
+from rivya_flows.planning.pricing.estimate import Estimate
+from rivya_flows.settings import Settings
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.pools import Pools
+
+Confirm = Callable[[str], Awaitable[bool]]
+"""Answers whether a command may buy what a sentence says."""
+
+SANDBOX = "sandbox:"
+"""How the identity of a local sandbox begins."""
+
+_KEY_PREFIX = "rvya_sk_"
+_SHORTEST_SHOWN = 20
+"""Characters from which on the last four of a key do not give it away."""
+
+_TO_GO_ON = (
+    "give --budget N or a `budget:` in the spec, or --yes (in Python budget=N or yes=True);"
+    " --sandbox rehearses it"
+)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a command is about to buy.
+
+    Attributes:
+        least, most: Credits; `most` is None where only the service knows the price.
+        balance: Credits in the wallet; None if it was not read.
+        caps: What limits it: credits that it leaves, by the words for it; None where it has the
+            bounds of the plan.
+    """
+
+    least: int
+    most: int | None
+    balance: int | None = None
+    caps: Mapping[str, int | None] = field(default_factory=dict)
+
+    @property
+    def bound(self) -> int | None:
+        """The most that can be spent, by price and caps; None for no bound."""
+        known = [one for one in (self.most, *self.caps.values()) if one is not None]
+        return max(0, min(known)) if known else None
+
+
+def spending_of(found: Estimate, quote: str | None = None) -> Spending:
+    """What a priced run still buys."""
+    caps: dict[str, int | None] = {}
+    if found.budget is not None:
+        caps[f"budget {found.budget}"] = found.budget - found.spent
+    if quote is not None:
+        caps[f"quote {quote}"] = None
+    return Spending(found.min, found.max, found.balance, caps)
+
+
+def is_rehearsal(base_url: str, settings: Settings) -> bool:
+    """Whether a service of this address has pretend credits: it is on this machine.
+
+    ``RIVYA_FLOWS_LIVE=true`` says of such an address that it leads to a real wallet.
+    """
+    return is_loopback(base_url) and not settings.rivya_flows_live
+
+
+def sentence(service: ServiceConnection, found: Spending) -> str:
+    """What is bought, from whom, with which key and out of which wallet, as one line for people."""
+    key = service.api_key.get_secret_value() if service.api_key else ""
+    wallet = "" if found.balance is None else f" (wallet: {found.balance:,} credits)"
+    caps = f" ({', '.join(found.caps)})" if found.caps else ""
+    if found.bound is None:
+        price = f"At least {_credits(found.least)}, with no upper bound"
+    else:
+        price = f"At most {_credits(found.bound)}"
+    return (
+        f"This buys from {service.base_url} with the key {shown_key(key)}{wallet}. {price}{caps}."
+    )
+
+
+def shown_key(key: str) -> str:
+    """A key as people may see it: ``rvya_sk_…abcd``."""
+    prefix = _KEY_PREFIX if key.startswith(_KEY_PREFIX) else ""
+    return f"{prefix}…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
+
+
+async def confirm_live(
+    context: RunContext,
+    found: Spending,
+    runs: Collection[Mapping[str, str]],
+    notify: Callable[[str], object],
+    confirm: Confirm | None,
+) -> None:
+    """Says what is bought from a real wallet, and asks unless a cap limits it.
+
+    Args:
+        context: Where it would be bought.
+        found: What.
+        runs: The labels of each run that buys: a pool that covers all of them is a cap.
+        notify: Is told of it where nobody is asked.
+        confirm: Asks; None where there is nobody to ask.
+
+    Raises:
+        BudgetError: It was not confirmed; nothing was bought.
+    """
+    service = context.service
+    if service.identity.startswith(SANDBOX) or is_rehearsal(service.base_url, context.settings):
+        return
+    if found.bound == 0:
+        return
+    found = await in_thread(partial(_with_pools, context, found, runs))
+    words = sentence(service, found)
+    if found.caps:
+        notify(words)
+    elif confirm is None:
+        raise BudgetError(
+            f"not confirmed: {words[0].lower()}{words[1:]} Nothing was bought", _TO_GO_ON
+        )
+    elif not await confirm(words):
+        raise BudgetError("not confirmed; nothing was bought", _TO_GO_ON)
+
+
+def _with_pools(
+    context: RunContext, found: Spending, runs: Collection[Mapping[str, str]]
+) -> Spending:
+    states = Pools(context.journal.engine).states(context.service.identity)
+    caps = {
+        f"pool {one.pool.name}, {one.left} left": one.left
+        for one in states
+        if all(map(one.pool.covers, runs))
+    }
+    return replace(found, caps={**found.caps, **caps})
+
+
+def refuse_uncapped(specs: Iterable[str]) -> None:
+    """Refuses to deploy specs whose runs would buy from a real wallet, unasked and without a cap.
+
+    Args:
+        specs: Names of those that have no cap.
+
+    Raises:
+        BudgetError: There are some.
+    """
+    if names := ", ".join(sorted(specs)):
+        raise BudgetError(
+            f"no budget: {names}; a deployment buys without asking, and nothing was deployed",
+            "give each spec a `budget:`, or its labels a pool, or give --yes",
+        )
+
+
+def _credits(number: int) -> str:
+    return f"{number:,} credit{'' if number == 1 else 's'}"

@@ -1,0 +1,172 @@
+"""`budgets`: pools of credits that all runs of the store with certain labels share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from rivya_flows.cli.groups import Group
+from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.errors import UsageError
+from rivya_flows.ledger.phrases import credits_of
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.store.pools import Period, Pool, Pools, PoolState
+
+_EACH = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
+
+
+@click.group(cls=Group)
+def budgets() -> None:
+    """Limit what all runs with the same labels spend in a day, week or month."""
+
+
+@budgets.command("set")
+@click.argument("name")
+@click.option("--credits", type=click.IntRange(0), required=True, help="Most credits of a period.")
+@click.option(
+    "--match",
+    "assignments",
+    multiple=True,
+    metavar="LABEL=VALUE",
+    help="Cover runs with this label; several must all match.",
+)
+@click.option(
+    "--period",
+    type=click.Choice(list(_EACH)),
+    help="When it begins again, in UTC; the default is month.",
+)
+@click.option("--soft", type=click.IntRange(0), help="Warn once more credits than this are spent.")
+def set_pool(
+    name: str, credits: int, assignments: tuple[str, ...], period: str | None, soft: int | None
+) -> None:
+    """Make or change a pool of credits.
+
+    A change keeps what is not given. Without --match a new pool covers every run.
+    """
+    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.store.pools import Pool
+
+    labels = read_labels(assignments)
+    with _opened() as pools:
+        before = next((pool for pool in pools.all() if pool.name == name), None)
+        pool = replace(before or Pool(name, labels, credits), credits=credits)
+        pool = replace(
+            pool,
+            labels=labels or pool.labels,
+            soft=pool.soft if soft is None else soft,
+            period=cast("Period", period or pool.period),
+        )
+        pools.set(pool)
+        states = [state for state in pools.states(None) if state.pool.name == name]
+    changes = [] if before is None else list(_changes(before, pool))
+    made = "made" if before is None else f"changed: {', '.join(changes)}" if changes else "as it was"  # fmt: skip
+    show(f"pool {name} {made}", f"  {_described(pool)}")
+    if not pool.labels:
+        tell("it covers every run of this store; --match LABEL=VALUE covers some of them")
+    for state in states:
+        if state.spent > pool.credits:
+            tell(
+                f"{state.service} took {credits_of(state.spent)} of it already: nothing more is "
+                f"bought from it there{_until(state)}"
+            )
+
+
+@budgets.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_pools(as_json: bool) -> None:
+    """List the pools, with what is spent and left in their current period."""
+    with _opened() as pools:
+        states = pools.states(None)
+    if as_json:
+        print_json([_document(state) for state in states])
+    elif states:
+        columns = ["pool", "covers", ">credits", "period", ">spent", ">left", "until (UTC)", "at", ""]  # fmt: skip
+        print_table(columns, [_row(state) for state in states])
+    else:
+        show("no pools; make one with `rivya-flows budgets set NAME --credits N`")
+
+
+@budgets.command("remove")
+@click.argument("name")
+def remove_pool(name: str) -> None:
+    """Remove a pool; runs are no longer held back by it."""
+    with _opened() as pools:
+        if not pools.remove(name):
+            known = ", ".join(pool.name for pool in pools.all())
+            raise UsageError(
+                f"there is no pool {name!r:.80}", f"there are: {known}" if known else None
+            )
+    show(f"pool {name} removed")
+
+
+@contextmanager
+def _opened() -> Iterator[Pools]:
+    from rivya_flows.app.runs import open_journal
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.store.pools import Pools
+
+    with open_journal(settings()) as journal:
+        yield Pools(journal.engine)
+
+
+def _covers(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in labels.items()) or "every run"
+
+
+def _described(pool: Pool) -> str:
+    runs = f"runs with {_covers(pool.labels)}" if pool.labels else "every run"
+    warns = "" if pool.soft is None else f"; warns above {pool.soft}"
+    utc = "" if pool.period == "total" else " (UTC)"
+    return f"{credits_of(pool.credits)} {_EACH[pool.period]}{utc} for {runs}{warns}"
+
+
+def _changes(before: Pool, pool: Pool) -> Iterator[str]:
+    if before.credits != pool.credits:
+        yield f"credits {before.credits} → {pool.credits}"
+    if before.labels != pool.labels:
+        yield f"match {_covers(before.labels)} → {_covers(pool.labels)}"
+    if before.period != pool.period:
+        yield f"period {before.period} → {pool.period}"
+    if before.soft != pool.soft:
+        yield f"soft {'none' if before.soft is None else before.soft} → {pool.soft}"
+
+
+def _until(state: PoolState) -> str:
+    return "" if state.until is None else f" until {state.until:%Y-%m-%d} UTC"
+
+
+def _row(state: PoolState) -> list[str]:
+    pool = state.pool
+    over = state.spent > pool.credits
+    return [
+        pool.name,
+        _covers(pool.labels),
+        str(pool.credits),
+        pool.period,
+        str(state.spent),
+        str(state.left),
+        "–" if state.until is None else f"{state.until:%Y-%m-%d}",
+        state.service or "–",
+        "over its limit" if over else "soft limit passed" if state.is_soft_passed else "",
+    ]
+
+
+def _document(state: PoolState) -> dict[str, Any]:
+    pool = state.pool
+    return {
+        "name": pool.name,
+        "match": dict(pool.labels),
+        "credits": pool.credits,
+        "soft": pool.soft,
+        "period": pool.period,
+        "service": state.service or None,
+        "spent": state.spent,
+        "left": state.left,
+        "soft_passed": state.is_soft_passed,
+        "until": None if state.until is None else state.until.isoformat(),
+    }

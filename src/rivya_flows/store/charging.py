@@ -1,0 +1,137 @@
+"""From events of purchases to rows of `charges`, written in the transaction of these events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from rivya_flows.planning.queue.event_codec import parse, purchase_name
+from rivya_flows.planning.queue.events import (
+    ChatAnswered,
+    Event,
+    JobEnded,
+    OfPurchase,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+)
+from rivya_flows.store.tables import CHARGES, EVENTS, stored_name
+
+_KINDS = (
+    "purchase.intended",
+    "purchase.accepted",
+    "purchase.refused",
+    "job.ended",
+    "chat.answered",
+)
+_ROWS_AT_ONCE = 500
+
+_INSERT = insert(CHARGES)
+_UPDATE = (
+    update(CHARGES)
+    .where(CHARGES.c.run_id == bindparam("of_run"), CHARGES.c.purchase == bindparam("of_purchase"))
+    .values(
+        credits=bindparam("credits"),
+        settled=bindparam("settled"),
+        model=func.coalesce(CHARGES.c.model, bindparam("model", type_=CHARGES.c.model.type)),
+    )
+)
+
+
+def counted(event: Event) -> tuple[int, bool] | None:
+    """The credits that a purchase counts with from this event on, and whether they are final.
+
+    None if the event changes neither: a purchase whose outcome is unknown counts as before.
+    """
+    if isinstance(event, PurchaseIntended):
+        return event.reserve, False
+    if isinstance(event, PurchaseAccepted):
+        return event.reserved_credits, False
+    if isinstance(event, PurchaseRefused):
+        return 0, True
+    if isinstance(event, JobEnded | ChatAnswered):
+        return event.final_credits, True
+    return None
+
+
+def charge_id(run_id: str, event: OfPurchase) -> tuple[str, str]:
+    """The primary key of the charge of a purchase."""
+    return run_id, stored_name(purchase_name(event))
+
+
+class ChangedCharges:
+    """The rows that the events of one transaction insert and update, each of them once."""
+
+    def __init__(self) -> None:
+        self._new: dict[tuple[str, str], dict[str, Any]] = {}
+        self._old: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
+    def add(self, run_id: str, event: Event, at: float) -> None:
+        """Takes the next event of a run.
+
+        Args:
+            run_id: The run.
+            event: Any event; those that change no charge are ignored.
+            at: Unix seconds of its entry.
+        """
+        if (now := counted(event)) is None:
+            return
+        assert isinstance(event, OfPurchase)
+        key = charge_id(run_id, event)
+        change: dict[str, Any] = {"credits": now[0], "settled": now[1]}
+        if isinstance(event, PurchaseIntended):
+            of = {"run_id": run_id, "purchase": key[1], "step": event.step, "at": at}
+            self._new[key] = {**of, **change, "model": _model(event)}
+            self._old.pop(key, None)
+            return
+        row = self._new.get(key) or self._old.setdefault(
+            key, {"of_run": run_id, "of_purchase": key[1], "model": None}
+        )
+        row |= change
+        if isinstance(event, JobEnded) and event.model and not row["model"]:
+            row["model"] = stored_name(event.model)
+
+    def write(self, connection: Connection) -> None:
+        """Writes the rows; a charge that the store does not have stays missing."""
+        if self._new:
+            connection.execute(_INSERT, list(self._new.values()))
+        if self._old:
+            connection.execute(_UPDATE, list(self._old.values()))
+
+
+def charge_earlier_purchases(connection: Connection) -> None:
+    """Fills the empty table from the journals of a store that had no charges.
+
+    Entries that cannot be read, which only a newer version writes, are left out.
+    """
+    query = (
+        select(EVENTS.c.run_id, EVENTS.c.at, EVENTS.c.body)
+        .where(EVENTS.c.kind.in_(_KINDS))
+        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
+    )
+    charges, of_run = ChangedCharges(), ""
+    found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+    for run_id, at, body in found:
+        if run_id != of_run and len(charges) >= _ROWS_AT_ONCE:
+            charges.write(connection)
+            charges = ChangedCharges()
+        of_run = run_id
+        try:
+            charges.add(run_id, parse(body), at)
+        except ValidationError:
+            continue
+    charges.write(connection)
+
+
+def _model(event: PurchaseIntended) -> str | None:
+    """The model that an intent buys from; early journals name it in the body alone."""
+    model = event.model
+    if model is None and event.route != "function":
+        model = json.loads(event.body).get("model")
+    return None if model is None else stored_name(str(model))

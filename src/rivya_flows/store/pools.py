@@ -1,0 +1,386 @@
+"""Pools: credits that all runs of a store with certain labels may spend in a period.
+
+The intent of a purchase reserves its credits in the transaction that writes it, so that two
+machines cannot pass a pool together; see `Reservations`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rivya_flows.errors import PoolExceededError, UsageError
+from rivya_flows.planning.queue.events import Event, OfPurchase, PurchaseIntended
+from rivya_flows.store.charging import charge_id, counted
+from rivya_flows.store.database import reading, writing
+from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
+
+Period = Literal["day", "week", "month", "total"]
+"""Of the calendar in UTC; a week begins on Monday, and ``total`` never ends."""
+
+PERIODS: tuple[str, ...] = get_args(Period)
+
+MAX_CREDITS = 10**9
+"""Most credits of one pool."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_LOCK = 0x72697670
+"""PostgreSQL advisory lock of the pools: shared by writers of purchases, exclusive for a change."""
+
+_ROWS_AT_ONCE = 1_000
+
+_Total = tuple[str, str, str]  # primary key: pool, service, period_start
+
+_OF_TOTAL = (
+    POOL_TOTALS.c.pool == bindparam("of_pool"),
+    POOL_TOTALS.c.service == bindparam("of_service"),
+    POOL_TOTALS.c.period_start == bindparam("of_period"),
+)
+# Built once: building a statement takes longer than executing it.
+_POOLS = select(POOLS).order_by(POOLS.c.name)
+_TOTAL = select(POOL_TOTALS.c.credits).where(*_OF_TOTAL).with_for_update()
+_CHANGE_TOTAL = update(POOL_TOTALS).where(*_OF_TOTAL).values(credits=bindparam("credits"))
+_RUN = select(RUNS.c.labels, RUNS.c.service).where(RUNS.c.run_id == bindparam("of_run"))
+_CHARGES_OF = select(CHARGES.c.purchase, CHARGES.c.credits, CHARGES.c.at).where(
+    CHARGES.c.run_id == bindparam("of_run"),
+    CHARGES.c.purchase.in_(bindparam("purchases", expanding=True)),
+)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Credits for runs with certain labels.
+
+    Attributes:
+        name: Lower-case letters, digits, ``.``, ``_`` and ``-``; at most 64.
+        labels: That a run must have, by name; empty covers every run.
+        credits: Most that these runs may spend in one period, at each service.
+        soft: People are warned once more credits than this are spent; None for never.
+        period: When it begins again.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    credits: int
+    soft: int | None = None
+    period: Period = "month"
+
+    def covers(self, labels: Mapping[str, str]) -> bool:
+        """Whether purchases of a run with these labels are taken from it."""
+        return all(labels.get(name) == value for name, value in self.labels.items())
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """A pool at one service, in the current period.
+
+    Attributes:
+        service: Base URL or sandbox id; "" for a pool that nothing was bought from.
+        spent: Credits that are reserved or were charged; more than the pool has if the service
+            charged more than was reserved, or the pool was made smaller.
+        until: End of the period, UTC; None for one that covers all time.
+    """
+
+    pool: Pool
+    service: str
+    spent: int
+    until: datetime | None
+
+    @property
+    def left(self) -> int:
+        """Credits that purchases may still reserve."""
+        return max(0, self.pool.credits - self.spent)
+
+    @property
+    def is_soft_passed(self) -> bool:
+        """Whether more is spent than its soft limit."""
+        return self.pool.soft is not None and self.spent > self.pool.soft
+
+
+class Pools:
+    """All pools of a store.
+
+    Args:
+        engine: Of the store.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def set(self, pool: Pool) -> Pool | None:
+        """Makes or changes a pool; gives the one that it replaces.
+
+        Purchases that were made before count: the totals are taken from their charges.
+
+        Raises:
+            UsageError: Its name, its credits or its soft limit cannot be used.
+            StoreError: The store cannot be written.
+        """
+        _check(pool)
+        row = {
+            "name": pool.name,
+            "labels": json.dumps(dict(sorted(pool.labels.items()))),
+            "credits": pool.credits,
+            "soft": pool.soft,
+            "period": pool.period,
+            "at": self._clock(),
+        }
+        with writing(self._engine) as connection:
+            before = _removed(connection, pool.name)
+            connection.execute(insert(POOLS), row)
+            totals = [
+                dict(zip(("pool", "service", "period_start"), key, strict=True), credits=credits)
+                for key, credits in _summed(connection, pool).items()
+            ]
+            if totals:
+                connection.execute(insert(POOL_TOTALS), totals)
+        return before
+
+    def remove(self, name: str) -> bool:
+        """Removes a pool, and tells whether there was one.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        with writing(self._engine) as connection:
+            return _removed(connection, name) is not None
+
+    def all(self) -> tuple[Pool, ...]:
+        """All pools, by name.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        with reading(self._engine) as connection:
+            return tuple(map(_pool, connection.execute(_POOLS)))
+
+    def states(self, service: str | None) -> tuple[PoolState, ...]:
+        """All pools in their current periods, by name.
+
+        Args:
+            service: Where purchases are made. None is every service that a pool has a total of.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        now = self._clock()
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        with reading(self._engine) as connection:
+            pools = tuple(map(_pool, connection.execute(_POOLS)))
+            starts = {pool.name: period(pool.period, now) for pool in pools}
+            totals = select(POOL_TOTALS).where(
+                POOL_TOTALS.c.period_start.in_({start for start, _ in starts.values()})
+            )
+            if service is not None:
+                totals = totals.where(POOL_TOTALS.c.service == stored_name(service))
+            for row in connection.execute(totals.order_by(POOL_TOTALS.c.service)):
+                if row.pool in starts and row.period_start == starts[row.pool][0]:
+                    found[row.pool][service or row.service] = row.credits
+        return tuple(
+            PoolState(pool, at, spent, starts[pool.name][1])
+            for pool in pools
+            for at, spent in (found[pool.name] or {service or "": 0}).items()
+        )
+
+    def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolState, ...]:
+        """The pools that purchases of a run with these labels are taken from, by name.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return tuple(state for state in self.states(service) if state.pool.covers(labels))
+
+
+class Reservations:
+    """What the entries of one transaction take from pools and give back.
+
+    The rows of all totals that may change are locked, in one order, until the transaction ends.
+
+    Args:
+        connection: Of the transaction, which holds the fences of the runs.
+        entries: Run ids with the events that are about to be written.
+        at: Unix seconds of these entries.
+    """
+
+    def __init__(
+        self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
+    ) -> None:
+        self._at = at
+        self._covering: dict[str, list[tuple[Pool, str]]] = {}
+        self._charges: dict[tuple[str, str], tuple[int, float]] = {}
+        purchases = [
+            (run_id, event)
+            for run_id, events in entries
+            for event in events
+            if isinstance(event, OfPurchase) and counted(event) is not None
+        ]
+        if purchases and (pools := _shared(connection)):
+            for run_id in {run_id for run_id, _ in purchases}:
+                labels, service = connection.execute(_RUN, {"of_run": run_id}).one()
+                of_run, service = json.loads(labels), stored_name(service)
+                if covering := [(pool, service) for pool in pools if pool.covers(of_run)]:
+                    self._covering[run_id] = covering
+                    self._read_charges(connection, run_id, purchases)
+        since = {(run_id, at) for run_id, _ in purchases} | {
+            (run_id, at) for (run_id, _), (_, at) in self._charges.items()
+        }
+        touched = {key for run_id, at in since for _, key in self._totals_of(run_id, at)}
+        self._before = {key: _locked(connection, key) for key in sorted(touched)}
+        self._totals = dict(self._before)
+
+    def take(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
+        """Counts all events, or none of them and gives the error if a pool does not cover an intent.
+
+        Other events of purchases are never refused: they tell what happened.
+        """
+        if run_id not in self._covering:
+            return None
+        totals: ChainMap[_Total, int] = ChainMap({}, self._totals)
+        charges = ChainMap[tuple[str, str], tuple[int, float]]({}, self._charges)
+        for event in events:
+            if not isinstance(event, OfPurchase) or (now := counted(event)) is None:
+                continue
+            name, (credits, _) = charge_id(run_id, event), now
+            intended = isinstance(event, PurchaseIntended)
+            if not intended and name not in charges:
+                continue  # of an earlier version
+            before, at = (0, self._at) if intended else charges[name]
+            for pool, key in self._totals_of(run_id, at):
+                left = max(0, pool.credits - totals[key])
+                if intended and credits > left:
+                    return PoolExceededError(pool.name, credits, left, period(pool.period, at)[1])
+                totals[key] += credits - before
+            charges[name] = (credits, at)
+        self._totals.update(totals.maps[0])
+        self._charges.update(charges.maps[0])
+        return None
+
+    def write(self, connection: Connection) -> None:
+        """Writes the totals that changed."""
+        changed = [
+            {**_parameters(key), "credits": credits}
+            for key, credits in self._totals.items()
+            if credits != self._before[key]
+        ]
+        if changed:
+            connection.execute(_CHANGE_TOTAL, changed)
+
+    def _totals_of(self, run_id: str, at: float) -> list[tuple[Pool, _Total]]:
+        """The totals that a purchase of that moment counts in, by the name of the pool."""
+        return [
+            (pool, (pool.name, service, period(pool.period, at)[0]))
+            for pool, service in self._covering.get(run_id, ())
+        ]
+
+    def _read_charges(
+        self, connection: Connection, run_id: str, purchases: Sequence[tuple[str, OfPurchase]]
+    ) -> None:
+        """Reads what earlier purchases of a run count with, of which the events tell something."""
+        names = {
+            charge_id(run_id, event)[1]
+            for of_run, event in purchases
+            if of_run == run_id and not isinstance(event, PurchaseIntended)
+        }
+        rows = connection.execute(_CHARGES_OF, {"of_run": run_id, "purchases": sorted(names)})
+        for purchase, credits, at in rows:
+            self._charges[run_id, purchase] = (credits, at)
+
+
+def period(kind: Period, at: float) -> tuple[str, datetime | None]:
+    """The first day of a period in ISO format, and its end in UTC; "" and None for ``total``.
+
+    Args:
+        kind: Of the pool.
+        at: Unix seconds within the period.
+    """
+    if kind == "total":
+        return "", None
+    day = datetime.fromtimestamp(at, UTC).date()
+    if kind == "day":
+        start, days = day, 1
+    elif kind == "week":
+        start, days = day - timedelta(days=day.weekday()), 7
+    else:
+        start = day.replace(day=1)
+        days = ((start + timedelta(days=31)).replace(day=1) - start).days
+    return start.isoformat(), datetime.combine(start + timedelta(days), datetime.min.time(), UTC)
+
+
+def _check(pool: Pool) -> None:
+    if not _NAME.fullmatch(pool.name):
+        raise UsageError(
+            f"pool {pool.name!r}: not a name",
+            "lower-case letters, digits, `.`, `_` and `-`, at most 64: acme",
+        )
+    if not 0 <= pool.credits <= MAX_CREDITS:
+        raise UsageError(f"pool {pool.name}: {pool.credits} credits", f"0 to {MAX_CREDITS:,}")
+    if pool.soft is not None and not 0 <= pool.soft <= pool.credits:
+        raise UsageError(
+            f"pool {pool.name}: the soft limit {pool.soft} is above its {pool.credits} credits",
+            "give a lower soft limit",
+        )
+
+
+def _pool(row: Any) -> Pool:
+    return Pool(row.name, json.loads(row.labels), row.credits, row.soft, row.period)
+
+
+def _removed(connection: Connection, name: str) -> Pool | None:
+    """Deletes a pool and its totals, after all purchases that are being written."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    row = connection.execute(select(POOLS).where(POOLS.c.name == name)).first()
+    connection.execute(delete(POOLS).where(POOLS.c.name == name))
+    connection.execute(delete(POOL_TOTALS).where(POOL_TOTALS.c.pool == name))
+    return None if row is None else _pool(row)
+
+
+def _summed(connection: Connection, pool: Pool) -> dict[_Total, int]:
+    """The totals of a pool, from all charges."""
+    services = {
+        row.run_id: stored_name(row.service)
+        for row in connection.execute(select(RUNS.c.run_id, RUNS.c.labels, RUNS.c.service))
+        if pool.covers(json.loads(row.labels))
+    }
+    totals: dict[_Total, int] = defaultdict(int)
+    query = select(CHARGES.c.run_id, CHARGES.c.at, CHARGES.c.credits)
+    for run_id, at, credits in connection.execute(
+        query, execution_options={"yield_per": _ROWS_AT_ONCE}
+    ):
+        if run_id in services:
+            totals[pool.name, services[run_id], period(pool.period, at)[0]] += credits
+    return totals
+
+
+def _shared(connection: Connection) -> list[Pool]:
+    """All pools, which nothing changes before the transaction has ended."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    return list(map(_pool, connection.execute(_POOLS)))
+
+
+def _locked(connection: Connection, key: _Total) -> int:
+    """A total whose row is locked; a new row begins with 0."""
+    found: int | None = connection.scalar(_TOTAL, _parameters(key))
+    if found is None:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        row = dict(zip(("pool", "service", "period_start"), key, strict=True), credits=0)
+        connection.execute(dialect.insert(POOL_TOTALS).on_conflict_do_nothing(), row)
+        found = connection.scalar(_TOTAL, _parameters(key))
+    assert found is not None
+    return found
+
+
+def _parameters(key: _Total) -> dict[str, str]:
+    return dict(zip(("of_pool", "of_service", "of_period"), key, strict=True))

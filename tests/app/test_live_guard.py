@@ -1,0 +1,223 @@
+"""What is said and asked before a real wallet is charged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from rivya_flows.app.batch.execution import run_batch_in
+from rivya_flows.app.execution import Observer
+from rivya_flows.app.live_guard import (
+    Confirm,
+    Spending,
+    confirm_live,
+    is_rehearsal,
+    sentence,
+    shown_key,
+)
+from rivya_flows.app.prepare import RunRequest
+from rivya_flows.app.report import RunReport
+from rivya_flows.app.resume import ResumeOptions, resume
+from rivya_flows.app.run import run
+from rivya_flows.app.run_context import ServiceConnection, open_context
+from rivya_flows.app.runner import Execution
+from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.errors import BudgetError
+from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.pools import Pool, Pools
+from rivya_sandbox.service.admin import ledger
+from rivya_sandbox.service.startup import Sandbox
+from support.batches import ROWS, Observer as BatchObserver, batch_options
+from support.cli_calls import buy_from
+from support.engine_runs import Bomb, customer, stills
+
+KEY = "rvya_sk_0123456789abcdef"
+REAL = ServiceConnection("https://rivya.ai", SecretStr(KEY), "https://rivya.ai", 1.0)
+SAID = "This buys from https://rivya.ai with the key rvya_sk_…cdef (wallet: 1,000 credits). "
+
+
+@pytest.mark.parametrize(
+    ("url", "live", "rehearses"),
+    [
+        ("https://rivya.ai", False, False),
+        ("https://localhost.rivya.ai", False, False),
+        ("http://127.0.0.1:8700", False, True),
+        ("http://[::1]:8700", False, True),
+        ("http://localhost", False, True),
+        ("http://localhost", True, False),
+    ],
+)
+def test_a_service_of_this_machine_is_a_rehearsal(url: str, live: bool, rehearses: bool) -> None:
+    assert is_rehearsal(url, Settings(rivya_flows_live=live)) is rehearses
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [(KEY, "rvya_sk_…cdef"), ("another-key-of-20-chars", "…hars"), ("rvya_sk_short", "rvya_sk_…")],
+)
+def test_a_key_is_shown_by_its_last_characters(key: str, shown: str) -> None:
+    assert shown_key(key) == shown
+
+
+@pytest.mark.parametrize(
+    ("found", "price"),
+    [
+        (Spending(2, 21, 1000), "At most 21 credits."),
+        (Spending(1, 1, 1000), "At most 1 credit."),
+        (Spending(1200, None, 1000), "At least 1,200 credits, with no upper bound."),
+        (Spending(2, None, 1000, {"budget 20": 18}), "At most 18 credits (budget 20)."),
+        (
+            Spending(2, 9, 1000, {"budget 20": 18, "quote q1": None}),
+            "At most 9 credits (budget 20, quote q1).",
+        ),
+        (Spending(2, 9, 1000, {"budget 20": -1}), "At most 0 credits (budget 20)."),
+    ],
+)
+def test_the_sentence_names_service_key_wallet_and_the_most(found: Spending, price: str) -> None:
+    assert sentence(REAL, found) == SAID + price
+
+
+Asked = list[str]
+
+
+def answering(answer: bool, asked: Asked) -> Confirm:
+    async def confirm(words: str) -> bool:
+        asked.append(words)
+        return answer
+
+    return confirm
+
+
+@pytest.mark.parametrize(
+    ("service", "found", "answer", "told", "asked", "refused"),
+    [
+        pytest.param(REAL, Spending(1, 2, 1000), True, 0, 1, "", id="yes"),
+        pytest.param(REAL, Spending(1, 2, 1000), False, 0, 1, "nothing was bought", id="no"),
+        pytest.param(REAL, Spending(1, 2, 1000), None, 0, 0, "Nothing was bought", id="nobody"),
+        pytest.param(REAL, Spending(1, None, 9, {"budget 9": 9}), None, 1, 0, "", id="cap"),
+        pytest.param(REAL, Spending(0, 0, 1000), None, 0, 0, "", id="free"),
+        pytest.param(
+            ServiceConnection("http://127.0.0.1:9", None, "sandbox:1", 1.0),
+            *(Spending(1, None, 1000), None, 0, 0, ""),
+            id="sandbox",
+        ),
+    ],
+)
+async def test_what_no_cap_limits_is_bought_only_after_a_yes(
+    tmp_path: Path,
+    service: ServiceConnection,
+    found: Spending,
+    answer: bool | None,
+    told: int,
+    asked: int,
+    refused: str,
+) -> None:
+    lines, questions = Asked(), Asked()
+    confirm = None if answer is None else answering(answer, questions)
+    with open_context(Settings(rivya_flows_data=tmp_path), service) as context:
+        if refused:
+            with pytest.raises(BudgetError, match=refused) as caught:
+                await confirm_live(context, found, [{}], lines.append, confirm)
+            assert "--budget N" in str(caught.value.hint)
+            assert "--yes" in str(caught.value.hint)
+        else:
+            await confirm_live(context, found, [{}], lines.append, confirm)
+    assert (len(lines), len(questions)) == (told, asked)
+
+
+async def test_a_pool_that_covers_all_runs_is_a_cap(tmp_path: Path) -> None:
+    told, acme = Asked(), {"client": "acme", "team": "x"}
+    nobodys: dict[str, str] = {}
+    with open_context(Settings(rivya_flows_data=tmp_path), REAL) as context:
+        Pools(context.journal.engine).set(Pool("acme", {"client": "acme"}, 40))
+        await confirm_live(context, Spending(2, None, 1000), [acme, acme], told.append, None)
+        for runs in ([nobodys], [acme, {"client": "other"}]):
+            with pytest.raises(BudgetError, match="no upper bound"):
+                await confirm_live(context, Spending(2, None, 1000), runs, told.append, None)
+    assert told == [f"{SAID}At most 40 credits (pool acme, 40 left)."]
+
+
+class ReachedError(Exception):
+    """A run would begin to buy."""
+
+
+class Unprepared:
+    """A runner that only says that it was reached."""
+
+    async def with_key(self, settings: Settings) -> Settings:
+        return settings
+
+    @asynccontextmanager
+    async def started(
+        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
+    ) -> AsyncIterator[None]:
+        yield
+
+    async def execute(self, execution: Execution) -> RunReport:
+        raise ReachedError
+
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
+        """Nothing is suspended."""
+
+
+@pytest.fixture
+def live(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox that counts as the real service."""
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    return sandbox
+
+
+async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path: Path) -> None:
+    settings, out = read_settings(), tmp_path / "runs"
+    request = RunRequest(SpecFile(stills(2), "spec.yaml", None), lambda _: {})
+    with pytest.raises(BudgetError, match="not confirmed: this buys from http://127"):
+        await run(request, settings, Unprepared(), out=out)
+    assert not out.exists()
+    assert ledger(live.data)["generations"] == []
+    asked = Asked()
+    observer = Observer(confirm=answering(True, asked))
+    with pytest.raises(ReachedError):
+        await run(request, settings, Unprepared(), out=out, observer=observer)
+    assert asked[0].endswith("(wallet: 1,000 credits). At most 2 credits.")
+
+    [folder] = out.iterdir()
+    for options in (ResumeOptions(), ResumeOptions(regenerate=("*",))):
+        with pytest.raises(BudgetError, match="At most 2 credits"):
+            await resume(folder.name, options, settings, Unprepared())
+    told = Asked()
+    with pytest.raises(ReachedError):
+        await resume(
+            folder.name,
+            ResumeOptions(budget=5),
+            settings,
+            Unprepared(),
+            observer=Observer(notify=told.append),
+        )
+    assert [line for line in told if "At most 2 credits (budget 5)." in line]
+    assert ledger(live.data)["generations"] == []
+
+
+async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    studio.service = replace(studio.service, identity=sandbox.base_url)
+    studio.settings = Settings(rivya_flows_data=studio.folder, rivya_flows_live=True)
+    asked, observer = Asked(), BatchObserver()
+    with studio.context(Bomb()) as context:
+        for budget in (None, 4):
+            options = batch_options(studio, ROWS, budget=budget)
+            with pytest.raises((BudgetError, ReachedError)) as caught:
+                await run_batch_in(
+                    context, options, Unprepared(), observer, answering(False, asked)
+                )
+            assert caught.type is (BudgetError if budget is None else ReachedError)
+    assert "At most 7 credits." in asked[0]
+    assert [line for line in observer.lines if "At most 4 credits (budget 4)." in line]
+    assert len(asked) == 1

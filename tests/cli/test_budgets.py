@@ -1,0 +1,101 @@
+"""`budgets`: pools are made, changed, listed and removed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.settings import read_settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from support.cli_calls import Terminal
+from support.journal_entries import frozen, intent
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+def bought(credits: int) -> None:
+    """A run of acme that reserves so many credits now."""
+    run = frozen().model_copy(update={"labels": {"client": "acme"}})
+    with closing(Journal(read_settings().store_url)) as journal:
+        journal.create(run, Path("/runs"))
+        fence = Leases(journal.engine).acquire("run-1").fence
+        journal.append("run-1", intent().model_copy(update={"reserve": credits}), fence)
+
+
+def test_a_pool_is_made_changed_listed_and_removed(call: Terminal) -> None:
+    assert call("budgets", "list").out.startswith("no pools; make one with")
+    made = call("budgets", "set", "acme", "--match", "client=acme", "--credits", 500)
+    assert made.out == "pool acme made\n  500 credits a month (UTC) for runs with client=acme\n"
+    changed = call("budgets", "set", "acme", "--credits", 300, "--soft", 1, "--period", "total")
+    assert changed.out.splitlines() == [
+        "pool acme changed: credits 500 → 300, period month → total, soft none → 1",
+        "  300 credits in all for runs with client=acme; warns above 1",
+    ]
+    assert call("budgets", "set", "acme", "--credits", 300).out.startswith("pool acme as it was")
+    bought(2)
+    listed = call("budgets", "list")
+    assert [line.split() for line in listed.out.splitlines()] == [
+        ["pool", "covers", "credits", "period", "spent", "left", "until", "(UTC)", "at"],
+        ["acme", "client=acme", "300", "total", "2", "298", "–", "sandbox:test", "soft", "limit", "passed"],
+    ]  # fmt: skip
+    assert call("budgets", "remove", "acme").out == "pool acme removed\n"
+    again = call("budgets", "remove", "acme")
+    assert (again.code, again.err) == (2, "error: there is no pool 'acme'\n")
+
+
+def test_a_pool_without_a_label_says_that_it_covers_every_run(call: Terminal) -> None:
+    made = call("budgets", "set", "all", "--credits", 1, "--period", "day")
+    assert "1 credit a day (UTC) for every run" in made.out
+    assert "covers every run of this store" in made.err
+
+
+def test_a_pool_that_is_smaller_than_what_is_spent_is_said(call: Terminal) -> None:
+    bought(5)
+    made = call("budgets", "set", "acme", "--match", "client=acme", "--credits", 4)
+    assert made.code == 0
+    assert "sandbox:test took 5 credits of it already: nothing more is bought" in made.err
+    assert "over its limit" in call("budgets", "list").out
+    [pool] = call("budgets", "list", "--json").document
+    until = datetime.fromisoformat(pool.pop("until"))
+    assert until > datetime.now(UTC)
+    assert until.day == 1
+    assert pool == {
+        "name": "acme",
+        "match": {"client": "acme"},
+        "credits": 4,
+        "soft": None,
+        "period": "month",
+        "service": "sandbox:test",
+        "spent": 5,
+        "left": 0,
+        "soft_passed": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("Acme", "--credits", 1), "not a name"),
+        (("acme",), "--credits"),
+        (("acme", "--credits", -1), "-1"),
+        (("acme", "--credits", 1, "--soft", 2), "soft limit 2 is above its 1 credits"),
+        (("acme", "--credits", 1, "--match", "client"), "it has no value"),
+        (("acme", "--credits", 1, "--match", "a=\x1b[2J"), "label a: its value cannot be used"),
+        (("acme", "--credits", 1, "--period", "year"), "year"),
+    ],
+    ids=["name", "no credits", "credits", "soft", "no value", "control", "period"],
+)
+def test_what_cannot_be_a_pool_is_refused(
+    call: Terminal, arguments: tuple[object, ...], words: str
+) -> None:
+    said = call("budgets", "set", *arguments)
+    assert said.code == 2
+    assert words in said.err
+    assert call("budgets", "list", "--json").document == []
