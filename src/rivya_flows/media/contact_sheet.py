@@ -76,7 +76,7 @@ def contact_sheet(
         "ledger": maps_in(receipt, "ledger"),
         "served": asset_url is not None,
     }
-    return _template().render(view)
+    return template("contact_sheet.html").render(view)
 
 
 def _is_shown(step: Mapping[str, Any]) -> bool:
@@ -150,7 +150,8 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page of this package."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rivya_flows", "media"),
         autoescape=True,
@@ -159,7 +160,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["credits"] = _credits
-    return environment.get_template("contact_sheet.html")
+    return environment.get_template(name)
 
 
 def _credits(value: Any) -> str:
