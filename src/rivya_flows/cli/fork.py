@@ -83,4 +83,7 @@ def fork(
             observer=observer(interrupts, who(None), confirm),
         )
     )
-    return end(report, as_json=as_json, open_sheet=open_sheet)
+    code = end(report, as_json=as_json, open_sheet=open_sheet)
+    assert request.fork is not None
+    tell(f"compare with: rivya-flows compare {request.fork.run_id} {report.run_id}")
+    return code

@@ -33,6 +33,7 @@ COMMANDS = {
     "run": "run",
     "resume": "run",
     "fork": "fork",
+    "compare": "compare",
     "batch": "batch",
     "receipt": "receipt",
     "runs": "runs",

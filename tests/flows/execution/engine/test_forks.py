@@ -261,3 +261,17 @@ async def test_an_unknown_step_is_refused(studio: Studio) -> None:
         await studio.fork("run-1", "run-2", step="still")
     with pytest.raises(UsageError, match="there is no run 'run-9'"):
         await studio.fork("run-9", "run-2")
+
+
+async def test_a_stopped_fork_takes_the_rest_when_it_is_resumed(
+    studio: Studio, shared_sandbox: Sandbox
+) -> None:
+    text = "inputs: {last: {type: string, default: a}}"
+    text = stills(3, top=text).replace("[0, 1, 2]", '[lamp, cup, "${{ inputs.last }}"]')
+    await studio.start(text, "run-1")
+    await studio.execute("run-1")
+    await studio.fork("run-1", "run-2", inputs={"last": "b"})
+    assert await studio.execute("run-2", bomb=Bomb(write=5)) is None
+    await studio.execute("run-2")
+    assert [one["credits"] for one in items(studio.receipt("run-2"), "stills")] == [0, 0, 1]
+    assert accounts_agree(studio, shared_sandbox.data, "run-1", "run-2") == 4
