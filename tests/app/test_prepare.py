@@ -14,16 +14,19 @@ from rivya_flows.app.prepare import (
     Market,
     RunRequest,
     prepare,
+    prepare_here,
     refuse_over,
     soft_limits,
     verdict,
 )
+from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.errors import BudgetError, SpecError, UsageError
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.receiver.addresses import asset_address
+from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from support.prepared_specs import prepared
 
@@ -179,3 +182,20 @@ def test_the_greatest_price_over_a_soft_limit_is_a_warning(tmp_path: Path) -> No
     assert soft_limits(priced_with(tmp_path, pool)) == [
         "warning: pool beta: 895 of 900 credits left; this may take from 9 credits and pass its soft limit of 800"
     ]
+
+
+async def test_a_price_that_is_not_the_shipped_one_is_told_once(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nname: lamps\nsteps:\n  stills: {uses: generate, foreach: [a, b],"
+        ' with: {model: z-image, prompt: "${{ item }}"}}\n'
+    )
+    wire = {**shipped().wire, "data": [{**shipped().wire["data"][0], "base_credits": 2}]}
+    service, told = ServiceConnection("https://rivya.ai", None, "https://rivya.ai", 1.0), [""]
+    market = Market(from_wire(wire, date="2026-12-01", source="live"), service.identity, 100)
+    with open_context(Settings(rivya_flows_data=tmp_path), service) as context:
+        request = RunRequest(SpecFile(text, "spec.yaml", None), lambda _: {})
+        ready = await prepare_here(
+            context, request, "run-1", starts=True, notify=told.append, market=market
+        )
+    assert told[1:] == ["z-image: 2 credits here, 1 in the shipped catalogue"]
+    assert ready.estimate.min == 4

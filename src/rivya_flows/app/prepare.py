@@ -19,6 +19,8 @@ from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.app.spec_places import Located
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.differences import price_changes
+from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, LostMediumError, SpecError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.includes import included_texts
@@ -147,7 +149,7 @@ async def prepare_here(
         request: The run.
         run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there.
-        notify: Is told of a service that does not answer.
+        notify: Is told of a service that does not answer, and of prices that are not the shipped.
         market: What the service offers; None reads it.
 
     Raises:
@@ -161,11 +163,12 @@ async def prepare_here(
 
     if request.fork is not None:  # refuses one of another service
         known_run(context, request.fork.run_id, makes_folder=False)
+    market = market or await read_market(context, notify)
     # It reads the store, and decodes files that inputs name.
-    return await asyncio.to_thread(
+    ready = await asyncio.to_thread(
         prepare,
         request,
-        market or await read_market(context, notify),
+        market,
         run_id=run_id,
         assets=context.assets,
         look_up=context.look_up,
@@ -173,6 +176,11 @@ async def prepare_here(
         machine=context.settings if starts else None,
         secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
     )
+    items = (item for step in ready.estimate.steps for item in step.items)
+    models = (name for item in items for name in (item.model, *item.fallback) if name)
+    for line in price_changes(market.catalogue, shipped(), models):
+        notify(line)
+    return ready
 
 
 def prepare(

@@ -19,17 +19,20 @@ _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
 
 @click.command()
+@click.option(
+    "--live", is_flag=True, help="Compare models and routes of the service with the expected."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def doctor(as_json: bool) -> int:
+def doctor(live: bool, as_json: bool) -> int:
     """Show what is installed, reachable and configured, and how to fix what is not.
 
-    Exit code 1 if anything is a problem. Shows no key, and buys nothing.
+    Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
     """
     from rivya_flows.app.doctor.examine import examine
     from rivya_flows.cli.configuration import settings
 
     found = settings(uses_data=False)
-    checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks)
+    checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
     healthy = not any(check.status == "problem" for check in checks)
     if as_json:
         print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})

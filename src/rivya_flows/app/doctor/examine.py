@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from rivya_flows.app.doctor import machine, places
+from rivya_flows.app.doctor import live as of_service, machine, places
 from rivya_flows.app.doctor.checks import Check, run_checks
 from rivya_flows.environment import variables
 from rivya_flows.settings import Settings
@@ -15,6 +15,7 @@ def examine(
     *,
     with_key: Callable[[Settings], Awaitable[Settings]],
     prefect_checks: Callable[[Settings], Iterable[Check]],
+    live: bool = False,
 ) -> list[Check]:
     """Check this machine, the places that runs need, and the Prefect server; buys nothing.
 
@@ -22,6 +23,7 @@ def examine(
         settings: To check.
         with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
         prefect_checks: Checks the Prefect server that commands would use.
+        live: Compare models and routes of the real service with what this version expects.
     """
     checks = run_checks("python", machine.python)
     checks += run_checks("extras", lambda: machine.extras(settings))
@@ -31,6 +33,8 @@ def examine(
     checks += run_checks("store", lambda: places.store(settings))
     checks += run_checks("assets", lambda: places.assets(settings))
     checks += run_checks("service", lambda: places.service(settings, with_key))
+    if live:
+        checks += run_checks("live", lambda: of_service.contract(settings, with_key))
     checks += run_checks("clock", lambda: machine.clock(settings))
     checks += run_checks("public url", lambda: places.public_url(settings))
     checks += run_checks("webhooks", lambda: places.webhooks(settings, with_key))
