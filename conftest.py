@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import compileall
+import contextlib
+import fcntl
 import gc
 import os
 import shutil
@@ -76,15 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside")
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One more than there are processors in the inner loop: many tests wait for a process.
-
-    Where all tests run, those that need a Prefect server keep the processors busy enough.
-    """
-    if (
-        config.getoption("hypothesis_profile", None)
-        or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
-    ):
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: a test with a Prefect server waits half of its time."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return (os.cpu_count() or 1) + 1
 
@@ -135,14 +131,36 @@ def prefect_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("prefect-server")
 
 
-@pytest.fixture(scope="session")
-def prefect_server(prefect_data: Path) -> Iterator[str]:
-    """The API's URL of one real server; started for the first test marked `prefect`."""
-    server = LocalServer.start(prefect_data)
+@contextlib.contextmanager
+def _serving(data: Path) -> Iterator[str]:
+    server = LocalServer.start(data)
     try:
-        yield asyncio.run(server.ready())
+        yield asyncio.run(server.ready(timeout_seconds=300))  # the machine may be busy
     finally:
         asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_data: Path) -> Iterator[str]:
+    """The API's URL of one real server; started for the first test marked `prefect`.
+
+    Half of a first start are migrations, which one worker of pytest-xdist does for all.
+    """
+    from support.seeded_data import seeded
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    migrated = shared / "migrated"
+    with contextlib.ExitStack() as serving:
+        with (shared / "migrating").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if migrated.exists():
+                seeded(prefect_data, migrated)
+            url = serving.enter_context(_serving(prefect_data))
+            if not migrated.exists():
+                seeded(migrated, prefect_data)
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rivya_flows.app.cache import Reuse
 from rivya_flows.app.runner import Asker, Listener, Rendering, ignore_event, ignore_rendering
 from rivya_flows.flows.server.model_slots import HeldSlots
 from rivya_flows.planning.queue.events import Stamped
@@ -80,6 +82,11 @@ class Run:
     conflict_pause_seconds: float = 2.0
     heartbeat_seconds: float = 10.0
     state: State | None = field(default=None, repr=False)
+
+    @cached_property
+    def look_up(self) -> Reuse:
+        """Finds finished work of an equal request of an earlier run."""
+        return Reuse(self.results, self.assets, self.journal)
 
     def current(self) -> State:
         """The state after the last event."""

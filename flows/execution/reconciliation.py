@@ -16,7 +16,12 @@ from rivya_flows.errors import APIStatusError, RivyaFlowsError, StoreError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
-from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, PoolTotal, ServiceAsked
+from rivya_flows.planning.queue.events import (
+    MOST_OTHER_RUNS,
+    OtherRun,
+    PoolTotal,
+    ServiceAsked,
+)
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.other_purchases import spent_by_others
 
@@ -56,7 +61,7 @@ async def reconcile_jobs(
         told.clear()
     if told or not asked:
         wire = {task_id: _wire(told[task_id]) for task_id in asked}
-        others: dict[str, int] = {}
+        others: tuple[OtherRun, ...] = ()
         if (credits_of(run.current())["unexplained"] or 0) > 0:
             with suppress(StoreError):
                 service = run.current().service
@@ -66,10 +71,9 @@ async def reconcile_jobs(
         pools: tuple[PoolTotal, ...] = ()
         with suppress(StoreError):
             pools = await in_thread(partial(_pools, run))
-        most = sorted(others, key=lambda name: (-others[name], name))[:MOST_OTHER_RUNS]
-        event = ServiceAsked(
-            jobs=wire, others=sum(others.values()), other_runs=tuple(most), pools=pools
-        )
+        spent = sum(one.credits or 0 for one in others)
+        most = others[:MOST_OTHER_RUNS]
+        event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
         fence = run.lease.fence
         entry = await in_thread(partial(run.journal.append, run.run_id, event, fence))
         run.record(entry, run.current())

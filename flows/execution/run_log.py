@@ -115,7 +115,7 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     CacheAnswered: lambda e: (
         None
         if e.outputs is None
-        else f"{_name(e)}: taken from an earlier run, {credits_of(e.saved)} saved"
+        else f"{_name(e)}: taken from {e.run_id or 'an earlier run'}, {credits_of(e.saved)} saved"
     ),
     PurchaseAccepted: lambda e: (
         f"{_name(e)}: bought, {credits_of(e.reserved_credits)} ({e.task_id})"

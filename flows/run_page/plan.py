@@ -49,7 +49,8 @@ def _cost(price: Price) -> str:
 
 def _note(item: ItemEstimate) -> str:
     if item.cached:
-        return f"bought before, saves {item.saved}" if item.saved else "bought before"
+        before = item.price.assumption if item.taken_from else "bought before"
+        return f"{before}, saves {item.saved}" if item.saved else str(before)
     return "" if item.price.max == 0 else item.price.assumption or ""
 
 

@@ -12,6 +12,7 @@ import re
 _BEYOND_C0 = "\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _ACTING = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")
 _ACTING_OR_BREAKING = re.compile(rf"[\x00-\x08\x0a-\x1f{_BEYOND_C0}\u2028\u2029]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _IN_JSON = re.compile(rf"[{_BEYOND_C0}]")
 
 
@@ -36,6 +37,11 @@ def printable_json(text: str) -> str:
         text: JSON, in whose strings C0 controls are escaped already.
     """
     return _IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def spreadsheet_text(text: str) -> str:
+    """The text of a cell of a CSV file, with an apostrophe before what would be read as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _escape(found: re.Match[str]) -> str:

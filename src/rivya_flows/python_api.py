@@ -18,6 +18,7 @@ from rivya_flows.app import run as runs
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_file, check_spec
 from rivya_flows.app.execution import Observer, QuestionHandler
+from rivya_flows.app.fork import ForkOptions, fork_request
 from rivya_flows.app.prepare import CacheMode, RunRequest
 from rivya_flows.app.quotes import QuoteFile, read_quote
 from rivya_flows.app.report import RunReport
@@ -159,8 +160,7 @@ async def arun(
     Raises:
         SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
         UsageError: The call, the settings or the machine is wrong.
-        BudgetError: Budget or balance do not suffice, `yes` is missing, or the quote does not hold
-            (`QuoteError`).
+        BudgetError: Budget or balance do not suffice, the quote does not hold, or `yes` is missing.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
@@ -186,6 +186,55 @@ async def arun(
 
 
 run = _synchronous(arun)
+
+
+async def afork(
+    run_id: str | os.PathLike[str],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    from_step: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    budget: int | None = None,
+    out: str | os.PathLike[str] = "runs",
+    yes: bool = False,
+    answers: Mapping[str, Answer] | None = None,
+    by: str | None = None,
+    notify: Callable[[str], object] | None = None,
+) -> Receipt:
+    """Runs a run again with changes, and buys only what they change.
+
+    Args:
+        run_id: The run: its id, or the path of its folder. Its finished work is taken for nothing.
+        inputs: Values of the inputs that change, by name.
+        from_step: Make this step and what depends on it again, though nothing of it changes.
+        labels: Labels beside those of the run; they win.
+        budget: Overrides the spec's credit budget.
+        out: The run gets a folder in this one.
+        yes: Buy from a real wallet although neither a budget nor a pool caps it.
+        answers: What to choose for questions that are asked, as for `arun`.
+        by: Who answers.
+        notify: Is told lines for a person.
+
+    Raises:
+        UsageError: There is no such run or step, or the service of the run is another one.
+        RivyaFlowsError: As for `arun`.
+    """
+    values, given = dict(inputs or {}), _Answers(_choices(answers), signature(by))
+    changes = ForkOptions(lambda _: values, from_step, budget, dict(labels or {}))
+    settings = _settings()
+    request, sandbox = await asyncio.to_thread(fork_request, os.fspath(run_id), changes, settings)
+    report = await runs.run(
+        request,
+        settings,
+        LocalRunner(),
+        out=Path(out),
+        sandbox=sandbox,
+        observer=_observer(given, notify, yes),
+    )
+    return given.checked(report)
+
+
+fork = _synchronous(afork)
 
 
 async def aresume(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -185,3 +186,62 @@ def test_wrong_call_is_told(call: Terminal, arguments: list[object], words: str)
     said = call(*arguments)
     assert said.code == 2
     assert words in said.err
+
+
+def test_plan_out_writes_a_quote_and_says_how_to_run_it(call: Terminal, tmp_path: Path) -> None:
+    out = tmp_path / "a quote.json"
+    spec = SPECS / "first-picture.yaml"
+    told = call("plan", spec, "--out", out).out.splitlines()[-2:]
+    written = json.loads(out.read_text())
+    until = written["expires_at"][:16].replace("T", " ")
+    assert told == [
+        f"quote {out}: at most 1 credit, once, until {until} UTC",
+        f"run it with: rivya-flows run --plan '{out}'",
+    ]
+    document = call("plan", spec, "--out", out, "--json").document
+    again = json.loads(out.read_text())
+    assert document["quote"] | {"expires_at": ""} == {
+        "file": str(out),
+        "id": again["id"],
+        "credits": 1,
+        "expires_at": "",
+    }
+    assert again["id"] != written["id"]
+
+
+def test_a_plan_that_cannot_be_paid_gives_no_quote(call: Terminal, tmp_path: Path) -> None:
+    out = tmp_path / "quote.json"
+    said = call("plan", SPECS / "product-launch.yaml", "--budget", 100, "--out", out)
+    assert said.code == 3
+    assert "error: over the balance" in said.err
+    assert not out.exists()
+
+
+def test_a_quote_that_does_not_hold_is_not_run_and_says_what_differs(
+    call: Terminal, tmp_path: Path, service: Sandbox
+) -> None:
+    spec, out = tmp_path / "spec.yaml", tmp_path / "quote.json"
+    text = (SPECS / "first-picture.yaml").read_text()
+    spec.write_text(text)
+    assert call("plan", spec, "-i", "prompt=A lamp", "--out", out).code == 0
+    spec.write_text(text.replace("A paper boat", "A paper\x1b[2J boat"))
+    said = call("run", "--plan", out, "--out", tmp_path / "runs", "--json")
+    assert (said.code, said.document["error"]["code"]) == (3, "quote")
+    said = call("run", "--plan", out, "--out", tmp_path / "runs")
+    first, second, *diff = said.err.splitlines()[1:]
+    assert first == f"error: {out}: the quote does not hold: 1 difference"
+    assert second == "  spec.yaml: its text has changed"
+    assert any(line.startswith("    +") and "\\x1b[2J boat" in line for line in diff)
+    assert diff[-1] == "hint: nothing was bought; make a new quote with `plan --out`"
+    assert not (tmp_path / "runs").exists()
+    assert ledger(service.data)["generations"] == []
+
+
+def test_run_takes_a_quote_or_a_spec_with_options(call: Terminal, tmp_path: Path) -> None:
+    spec = SPECS / "first-picture.yaml"
+    said = call("run", spec, "--plan", tmp_path / "q.json", "-i", "prompt=x", "--budget", 0)
+    assert said.code == 2
+    words = "--plan cannot be used with SPEC, -i, --budget: the quote says all that is run"
+    assert words in said.err
+    assert "missing argument 'SPEC'" in call("run").err
+    assert call("run", "--plan", tmp_path / "q.json").code == 2

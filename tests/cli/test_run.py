@@ -146,6 +146,22 @@ def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
     assert rf.run(spec, yes=True).status == "completed"
 
 
+def test_a_quote_is_run_once_for_at_most_its_credits(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    quote = tmp_path / "quote.json"
+    assert call("plan", written(tmp_path, ONE), "--out", quote).code == 0
+    done = call("run", "--plan", quote, "--json")
+    assert (done.code, done.document["status"]) == (0, "completed")
+    run_id = done.document["run_id"]
+    assert f"run {run_id}: one, 1 credit, balance 100, budget 1" in done.err
+    assert "warning" not in done.err
+    again = call("run", "--plan", quote)
+    assert again.code == 3
+    assert f"error: the quote was used by {run_id}; nothing was bought" in again.err
+    assert bought(service) == {"z-image": 1}
+
+
 def test_unanswered_pick_suspends_and_an_answer_goes_on(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:

@@ -46,12 +46,13 @@ deploy:
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Studio:
     """A folder in which `up` is called."""
 
     data: Path
     specs: Path
+    _told: Any = None
 
     def call(self, *arguments: str) -> Any:
         """The document of a command in a process of its own; it must succeed."""
@@ -78,7 +79,13 @@ class Studio:
 
     def up(self) -> Any:
         """What `up` says; it starts what is missing."""
-        return self.call("up", *FREE_PORTS, "--specs", str(self.specs))
+        self._told = self.call("up", *FREE_PORTS, "--specs", str(self.specs))
+        return self._told
+
+    def standing(self) -> Any:
+        """What `up` said; it is called only if not all that it started lives."""
+        living = {part.name for part in read(self.data).parts if part.lives}
+        return self._told if self._told and living == PARTS else self.up()
 
     @property
     def place(self) -> Place:
@@ -101,7 +108,7 @@ def studio(
 
 @pytest.fixture
 def server(studio: Studio) -> Iterator[Server]:
-    told = studio.up()
+    told = studio.standing()
     with httpx.Client(timeout=120) as client:
         yield Server(told["api"], client, Path(told["auth_file"]).read_text())
 
@@ -172,38 +179,22 @@ def squatting(port: int) -> socket.socket | None:
         return None
 
 
-def test_the_port_of_a_dead_server_gets_no_request_and_its_password_is_invalid(
+def test_after_a_dead_server_taken_ports_are_refused_its_own_is_kept_and_its_password_is_invalid(
     studio: Studio,
 ) -> None:
-    told = studio.up()
+    told = studio.standing()
     known = Path(told["auth_file"]).read_text()
     parts = {part.name: part for part in read(studio.data).parts}
     os.killpg(parts["watcher"].process.pid, signal.SIGKILL)  # else it starts a server elsewhere
     os.killpg(parts["server"].process.pid, signal.SIGKILL)
-    port = httpx.URL(told["api"]).port
+    port, receiver = (httpx.URL(told[name]).port for name in ("api", "receiver"))
     assert port is not None
+    assert receiver is not None
+    # Another user's program on the port of the server gets no request.
     with eventually(lambda: squatting(port), "the port"):
         eventually(lambda: not marked(parts["worker"].mark), "the worker's end")
         eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
-    after = studio.up()
-    assert {part["name"]: part["status"] for part in after["parts"]} == {
-        **dict.fromkeys(PARTS, "started"),
-        "sandbox": "running",
-    }
-    assert after["api"] == told["api"]
-    user, _, password = known.partition(":")
-    version = f"{after['api']}/admin/version"
-    assert httpx.get(version, auth=(user, password), timeout=120).status_code == 401
 
-
-def test_up_refuses_taken_ports_before_it_ends_anything(studio: Studio) -> None:
-    told = studio.up()
-    parts = {part.name: part for part in read(studio.data).parts}
-    for name in ("watcher", "server"):
-        os.killpg(parts[name].process.pid, signal.SIGKILL)
-    eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
-    receiver = httpx.URL(told["receiver"]).port
-    assert receiver is not None
     with closing(socket.create_server(("127.0.0.1", receiver))):
         refused = studio.tried("up", "--port", "0", "--specs", str(studio.specs))
     assert f"port {receiver} is taken by" in json.loads(refused.stdout)["error"]["message"]
@@ -211,11 +202,20 @@ def test_up_refuses_taken_ports_before_it_ends_anything(studio: Studio) -> None:
         refused = studio.tried("up", "--port", str(other.getsockname()[1]))
     assert "is taken by" in json.loads(refused.stdout)["error"]["message"]
     assert [part.name for part in read(studio.data).parts if part.lives] == ["sandbox"]
-    assert studio.up()["receiver"] == told["receiver"]
+
+    after = studio.up()
+    assert {part["name"]: part["status"] for part in after["parts"]} == {
+        **dict.fromkeys(PARTS, "started"),
+        "sandbox": "running",
+    }
+    assert (after["api"], after["receiver"]) == (told["api"], told["receiver"])
+    user, _, password = known.partition(":")
+    version = f"{after['api']}/admin/version"
+    assert httpx.get(version, auth=(user, password), timeout=120).status_code == 401
 
 
 def test_neither_the_record_nor_command_lines_nor_logs_contain_a_key(studio: Studio) -> None:
-    studio.up()
+    studio.standing()
     record = (studio.data / "up.json").read_text()
     parts = read(studio.data).parts
     lines = [" ".join(psutil.Process(part.process.pid).cmdline()) for part in parts]

@@ -90,6 +90,8 @@ def test_a_run_gives_its_receipt_and_a_suspended_one_is_resumed(
     status, credits, [file] = examples["made"](receipt.run_id)
     assert (status, credits) == ("completed", 2)
     assert file.read_bytes() == receipt.files[0].read_bytes()
+    fork = examples["with_another_product"](receipt.run_id, "Aurora lamp", tmp_path / "out")
+    assert (fork.status, fork.credits, fork.saved) == ("completed", 0, receipt.credits)
 
 
 @pytest.mark.prefect

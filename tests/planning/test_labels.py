@@ -34,6 +34,11 @@ def test_labels_of_both_together_are_bounded() -> None:
         labels_of(spec, {}, {"client": "acme"})
 
 
+def test_a_number_of_a_caller_in_python_is_refused_as_a_label() -> None:
+    with pytest.raises(UsageError, match="label client: its value cannot be used"):
+        labels_of(workflow(), {}, {"client": 5})  # type: ignore[dict-item]
+
+
 def test_a_value_may_have_an_equals_sign() -> None:
     assert read_labels(("client=a=b", "team=film")) == {"client": "a=b", "team": "film"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from rivya_flows.planning.queue.events import ChatAnswered, JobEnded, PurchaseAccepted
+from rivya_flows.planning.queue.events import ChatAnswered, JobEnded, OtherRun, PurchaseAccepted
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.other_purchases import spent_by_others
-from support.journal_entries import balance, begun, frozen
+from rivya_flows.store.other_purchases import LONGEST_JOB_SECONDS, spent_by_others
+from support.journal_entries import balance, begun, frozen, intent
 
 
 def accepted(n: int, credits: int) -> PurchaseAccepted:
@@ -37,6 +37,7 @@ def test_other_runs_count_from_the_first_balance_on_with_what_their_jobs_cost_at
 ) -> None:
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
         other = begun(journal, "other")
+        journal.append("other", intent(1), other)
         journal.append("other", accepted(1, 10), other)
         journal.append("other", accepted(2, 5), other)
         mine = begun(journal, "mine")
@@ -47,5 +48,27 @@ def test_other_runs_count_from_the_first_balance_on_with_what_their_jobs_cost_at
         elsewhere = frozen("elsewhere").model_copy(update={"service": "https://rivya.ai"})
         journal.create(elsewhere, tmp_path)
         # The job of 10 credits gave them back; that of 5 had been paid before.
-        assert spent_by_others(journal.engine, "mine", "sandbox:test") == {"other": -10 + 4 + 2}
-        assert spent_by_others(journal.engine, "mine", "https://rivya.ai") == {}
+        spent = OtherRun(run_id="other", name="small", credits=-10 + 4 + 2)
+        assert spent_by_others(journal.engine, "mine", "sandbox:test") == (spent,)
+        assert spent_by_others(journal.engine, "mine", "https://rivya.ai") == ()
+
+
+def test_the_runs_that_spent_most_come_first_and_those_of_another_time_are_not_read(
+    tmp_path: Path,
+) -> None:
+    now = [0.0]
+    with closing(
+        Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}", clock=lambda: now[0])
+    ) as journal:
+        old, mine = begun(journal, "old"), begun(journal, "mine")
+        journal.append("old", intent(1), old)
+        now[0] = LONGEST_JOB_SECONDS + 1
+        assert spent_by_others(journal.engine, "mine", "sandbox:test") == ()
+        journal.append("mine", balance(100), mine)
+        journal.append("old", accepted(1, 9), old)
+        for run_id, credits in (("few", 2), ("many", 30)):
+            fence = begun(journal, run_id)
+            journal.append(run_id, intent(1), fence)
+            journal.append(run_id, accepted(1, credits), fence)
+        found = spent_by_others(journal.engine, "mine", "sandbox:test")
+    assert [(one.run_id, one.credits) for one in found] == [("many", 30), ("few", 2)]

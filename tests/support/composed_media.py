@@ -117,10 +117,12 @@ def loudness(wave: list[float]) -> float:
             x1, x2, y1, y2 = x, x1, y, y1
             out.append(y)
         wave = out
-    blocks = [
-        2 * sum(value * value for value in wave[begin : begin + 19_200]) / 19_200
-        for begin in range(0, len(wave) - 19_200 + 1, 4_800)
+    # Blocks of 0.4 s that overlap by three quarters, so each is four steps of 0.1 s.
+    steps = [
+        sum(value * value for value in wave[begin : begin + 4_800])
+        for begin in range(0, len(wave) - 4_800 + 1, 4_800)
     ]
+    blocks = [2 * sum(steps[at : at + 4]) / 19_200 for at in range(len(steps) - 3)]
 
     def level(powers: list[float]) -> float:
         return -0.691 + 10 * math.log10(sum(powers) / len(powers))

@@ -17,6 +17,7 @@ from prefect import Task
 from pydantic import SecretStr
 
 from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.fork import ForkOptions, fork_request
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.app.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.app.run_options import RunOptions
@@ -191,14 +192,24 @@ class Studio:
 
     async def start(self, text: str, run_id: str, **options: Any) -> Prepared:
         """Freezes a run; `folder` is that of the spec, where it names files."""
+        inputs = options.pop("inputs", {})
+        spec = SpecFile(text, "spec.yaml", options.pop("folder", None))
+        return await self.freeze(RunRequest(spec, lambda _: inputs, **options), run_id)
+
+    async def fork(self, of: str, run_id: str, **changes: Any) -> Prepared:
+        """Freezes a fork; `inputs` are values by name, other changes as in `ForkOptions`."""
+        inputs = changes.pop("inputs", {})
+        options = ForkOptions(lambda _: inputs, **changes)
+        return await self.freeze(fork_request(of, options, self.settings)[0], run_id)
+
+    async def freeze(self, request: RunRequest, run_id: str) -> Prepared:
+        """Freezes the run of a request."""
         with self.context(Bomb()) as context:
             async with self.client() as client:
                 self.catalogue = self.catalogue or await read_catalogue(client)
                 balance = (await client.credits.retrieve()).current_credits
-            inputs = options.pop("inputs", {})
-            spec = SpecFile(text, "spec.yaml", options.pop("folder", None))
             prepared = prepare(
-                RunRequest(spec, lambda _: inputs, **options),
+                request,
                 Market(self.catalogue, self.service.identity, balance),
                 run_id=run_id,
                 assets=context.assets,

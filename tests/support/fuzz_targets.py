@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.app.quotes import read_quote
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.transport.response_parsing import read_answer, refusal
@@ -42,6 +43,7 @@ from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, Usag
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size
 from rivya_flows.language.load import check
+from rivya_flows.ledger.quotes import signature_of
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.probe import probe
 from rivya_flows.planning.queue.event_codec import dump, parse
@@ -216,6 +218,19 @@ def receipt(data: bytes) -> None:
     assert "<script src" not in page
 
 
+def quote(data: bytes) -> None:
+    """The file of a quote, which may come from anywhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "quote.json"
+        path.write_bytes(data)
+        try:
+            file = read_quote(path)
+        except UsageError as error:
+            _short(error)
+            return
+    assert signature_of(file.signed, SECRET) != file.quote.signature
+
+
 def _receipt_of(text: str) -> dict[str, Any]:
     """A receipt all of whose words somebody else chose."""
     asset = {"kind": "image", "sha256": text, "mime_type": text, "url": text, "path": None}
@@ -246,4 +261,5 @@ TARGETS: dict[str, Target] = {
     "media": media,
     "webhook": webhook,
     "receipt": receipt,
+    "quote": quote,
 }

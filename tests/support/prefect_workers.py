@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import httpx
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.flows.deploy_blocks import prefect_yaml
+from rivya_flows.flows.compiler import compile_flow
+from rivya_flows.flows.deploy_blocks import deployment
 from rivya_flows.flows.recovery.automations import NAMES
 from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.language.load import load
@@ -40,11 +41,15 @@ T = TypeVar("T")
 
 
 def eventually(ask: Callable[[], T | None], what: str) -> T:
-    """What `ask` gives as soon as that is something."""
-    give_up = time.monotonic() + PATIENCE
+    """What `ask` gives as soon as that is something.
+
+    Each look costs what is looked at processor time, so a long wait looks less often.
+    """
+    began = time.monotonic()
     while not (found := ask()):
-        assert time.monotonic() < give_up, f"never came: {what}"
-        time.sleep(_PAUSE)
+        waited = time.monotonic() - began
+        assert waited < PATIENCE, f"never came: {what}"
+        time.sleep(min(max(_PAUSE, waited / 20), 4 * _PAUSE))
     return found
 
 
@@ -358,21 +363,37 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
 def deploy_specs(
     place: Place, server: Server, texts: Iterable[str], *, pool_type: str = "campaign"
 ) -> None:
-    """Puts specs into the place's folder and deploys them, with the pools that they name."""
-    folder = place.folder.parent
-    workflows = []
-    for text in texts:
-        workflow = load(text, file="spec", catalogue=shipped(), folder=None)
-        (folder / "specs" / f"{workflow.name}.yaml").write_text(text)
-        workflows.append(workflow)
+    """Puts specs into the place's folder, and deploys them with the pools that they name.
+
+    Tells the server what `prefect deploy` would, without a process that imports Prefect first.
+    """
     # Tests that another process takes over come back to a server that has the pools already.
     there = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-    named = {
-        one.work_pool.name for workflow in workflows for one in workflow.deploy if one.work_pool
-    }
-    for pool in sorted(named - there):
-        server.ask("POST", "/work_pools/", {"name": pool, "type": pool_type})
-    deploy(folder, prefect_yaml(workflows), place.environment)
+    for text in texts:
+        workflow = load(text, file="spec", catalogue=shipped(), folder=None)
+        (place.folder.parent / "specs" / f"{workflow.name}.yaml").write_text(text)
+        form = compile_flow(workflow, spec_text=text, execute=_never)
+        flow = server.ask("POST", "/flows/", {"name": workflow.name})
+        for one in workflow.deploy:
+            entry = deployment(workflow, one)
+            pool = entry.pop("work_pool")["name"]
+            if pool not in there:
+                server.ask("POST", "/work_pools/", {"name": pool, "type": pool_type})
+                there.add(pool)
+            del entry["version_type"]  # of the file
+            assert not entry.pop("schedules")
+            told = {
+                "flow_id": flow["id"],
+                "version": form.version,
+                "work_pool_name": pool,
+                "pull_steps": [],
+                "parameter_openapi_schema": form.parameters.model_dump_for_openapi(),
+            }
+            server.ask("POST", "/deployments/", entry | told)
+
+
+async def _never(**_: Any) -> NoReturn:
+    raise AssertionError("only its form is asked for")
 
 
 def deploy(folder: Path, text: str, environment: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from array import array
@@ -28,13 +29,27 @@ def write(
     layout: str = "mono",
 ) -> Path:
     """A WAV file; each channel has the same wave, a function of the second, from -1 to 1."""
+    return _written(path, _samples(wave, seconds, rate), rate, layout)
+
+
+def _samples(wave: Callable[[float], float], seconds: float, rate: int) -> array[int]:
+    return array(
+        "h",
+        (
+            round(32_000 * max(-1.0, min(1.0, wave(index / rate))))
+            for index in range(round(seconds * rate))
+        ),
+    )
+
+
+def _written(path: Path, samples: array[int], rate: int, layout: str) -> Path:
     with av.open(str(path), "w", format="wav") as container:
         stream = container.add_stream("pcm_s16le", rate=rate, layout=layout)
-        values = array("h")
-        for index in range(round(seconds * rate)):
-            value = round(32_000 * max(-1.0, min(1.0, wave(index / rate))))
-            values.extend([value] * stream.codec_context.channels)
-        frame = av.AudioFrame(format="s16", layout=layout, samples=round(seconds * rate))
+        channels = stream.codec_context.channels
+        values = array("h", bytes(2 * channels * len(samples)))
+        for channel in range(channels):
+            values[channel::channels] = samples
+        frame = av.AudioFrame(format="s16", layout=layout, samples=len(samples))
         frame.planes[0].update(values.tobytes())
         frame.sample_rate, frame.pts = rate, 0
         container.mux(stream.encode(frame))
@@ -52,6 +67,11 @@ def voice(
     layout: str = "mono",
 ) -> Path:
     """A narration: syllables, four a second, in `words`, over white noise of an amplitude."""
+    return _written(path, _spoken(tuple(words), seconds, noise, rate), rate, layout)
+
+
+@functools.cache  # many tests hear the same
+def _spoken(words: Words, seconds: float, noise: float, rate: int) -> array[int]:
     chance = random.Random(1)
 
     def wave(second: float) -> float:
@@ -64,17 +84,21 @@ def voice(
             )
         return value
 
-    return write(path, wave, seconds, rate=rate, layout=layout)
+    return _samples(wave, seconds, rate)
 
 
 def music(path: Path, seconds: float, *, level: float = 0.3, layout: str = "stereo") -> Path:
     """A chord that swells every four seconds."""
+    return _written(path, _chord(seconds, level), _RATE, layout)
 
+
+@functools.cache
+def _chord(seconds: float, level: float) -> array[int]:
     def wave(second: float) -> float:
         swell = 0.5 + 0.4 * math.sin(math.pi * second / 2)
         return level * swell * sum(math.sin(2 * math.pi * pitch * second) for pitch in (220, 330))
 
-    return write(path, wave, seconds, layout=layout)
+    return _samples(wave, seconds, _RATE)
 
 
 def rendered(buses: Sequence[Bus], total: int) -> list[float]:

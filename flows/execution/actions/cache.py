@@ -1,4 +1,4 @@
-"""Looks up and stores results of equal requests in the cache index."""
+"""Looks up results of equal requests, and stores them in the cache index."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 
-from rivya_flows.app.cache import look_up
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.queue.actions import AskCache
 from rivya_flows.planning.queue.events import (
-    CacheAnswered,
     ChatAnswered,
     Event,
     ItemCompleted,
@@ -24,15 +22,7 @@ from rivya_flows.store.database import in_thread
 
 async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
     """Report the outputs of an equal request, if their media are intact."""
-    found = await asyncio.to_thread(look_up, run.results, run.assets, action.request_hash)
-    outputs, saved = found if found else (None, 0)
-    yield CacheAnswered(
-        step=action.step,
-        key=action.key,
-        request_hash=action.request_hash,
-        outputs=outputs,
-        saved=saved,
-    )
+    yield await asyncio.to_thread(run.look_up, action)
 
 
 class Remembered:
@@ -84,7 +74,7 @@ def _result(
         return
     # An item that fell back may have failed purchases and outputs from the cache.
     made = not item.cached and (item.purchases or not request.model)
-    if made and request.request_hash:
+    if made and request.request_hash and not request.is_function:
         name = claimed_hash(run.current(), step_id, item)
         cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
         yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,6 +10,10 @@ from typing import Any
 
 from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
+from rivya_flows.planning.queue.actions import AskCache
+from rivya_flows.planning.queue.events import CacheAnswered
+from rivya_flows.planning.queue.forks import Finished, finished
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
 from rivya_flows.store.deployed_specs import DeployedSpecs
@@ -29,12 +34,61 @@ def look_up(
     found = results.find(cache_key)
     if found is None:
         return None
+    return (dict(found.outputs), found.credits) if is_intact(assets, found.outputs) else None
+
+
+def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
+    """Whether the store has all media of a result, as they were.
+
+    Raises:
+        StoreError: The media cannot be read.
+    """
     try:
-        for asset in _media(found.outputs):
+        for asset in _media(outputs):
             assets.local_path(asset.sha256)
     except LostMediumError:
-        return None
-    return dict(found.outputs), found.credits
+        return False
+    return True
+
+
+class Reuse:
+    """Finds finished work that costs nothing again: in the run that is forked, then in the index."""
+
+    def __init__(self, results: CacheIndex, assets: AssetStore, journal: Journal) -> None:
+        self._results = results
+        self._assets = assets
+        self._journal = journal
+        self._runs: dict[str, dict[str, Finished]] = {}
+        self._reading = threading.Lock()
+
+    def __call__(self, asked: AskCache) -> CacheAnswered:
+        """The outputs of an equal request, if their media are intact; may read a whole journal.
+
+        Raises:
+            StoreError: The store cannot be read; that does not justify another purchase.
+        """
+        name = asked.request_hash
+        answer = CacheAnswered(step=asked.step, key=asked.key, request_hash=name, outputs=None)
+        if asked.run_id is not None:
+            taken = self._of(asked.run_id).get(name)
+            if taken is not None and is_intact(self._assets, taken.outputs):
+                facts = {"run_id": asked.run_id, "alternative": taken.alternative}
+                return _found(answer, taken.outputs, taken.credits, **facts)
+        found = look_up(self._results, self._assets, name) if asked.index else None
+        return _found(answer, *found) if found else answer
+
+    def _of(self, run_id: str) -> dict[str, Finished]:
+        with self._reading:  # all items of a fork ask at once
+            if run_id not in self._runs:
+                entries = self._journal.entries(run_id)
+                self._runs[run_id] = finished(replay(entry.event for entry in entries))
+            return self._runs[run_id]
+
+
+def _found(
+    answer: CacheAnswered, outputs: Mapping[str, Any], saved: int, **facts: Any
+) -> CacheAnswered:
+    return answer.model_copy(update={"outputs": dict(outputs), "saved": saved, **facts})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.inputs import FrozenInputs
 from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.app.spec_places import Located
 from rivya_flows.assets import Asset
@@ -66,6 +67,7 @@ class RunRequest:
     Attributes:
         spec: The spec.
         inputs: Gives the values of its inputs.
+        earlier: Resolved inputs of the run that it forks; they count where `inputs` gives none.
         budget: Overrides the spec's credit budget; None keeps it.
         cache: Overrides the spec's cache mode; None keeps it.
         local_files: Inputs may name files of this machine.
@@ -82,6 +84,7 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    earlier: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,10 +157,12 @@ async def prepare_here(
         UsageError: It starts, and a callback could not be sent from here.
         APIError: The service did not answer.
     """
-    from rivya_flows.store.secrets import (
-        shared_secret,
-    )  # a plan without a service opens no database
+    # A plan without a service opens no database.
+    from rivya_flows.app.run_context import known_run
+    from rivya_flows.store.secrets import shared_secret
 
+    if request.fork is not None:  # refuses one of another service
+        known_run(context, request.fork.run_id, makes_folder=False)
     market = market or await read_market(context, notify)
     # It reads the store, and decodes files that inputs name.
     ready = await asyncio.to_thread(
@@ -209,14 +214,14 @@ def prepare(
         SpecError: The spec or an input is wrong.
         UsageError: A callback could not be sent from here.
         MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept, or one that the spec carries is not in the store.
+        StoreError: A medium cannot be kept, or one that the spec or the forked run has is not in the store.
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
     files = None if spec.files is None else _carried_files(spec.files, assets)
     inputs = resolve_inputs(
         workflow,
-        request.inputs(workflow),
+        {**FrozenInputs(request.earlier, assets)(workflow), **request.inputs(workflow)},
         folder=spec.folder,
         paths=request.local_files,
         files=files,

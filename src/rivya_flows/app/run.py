@@ -15,6 +15,7 @@ from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
+from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.ledger.phrases import price_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
@@ -88,7 +89,11 @@ async def run(
         spending = spending_of(ready.estimate, ready.frozen.quote)
         await confirm_live(context, spending, observer.notify, observer.confirm)
         folder = make_folder(out.expanduser().absolute() / run_id)
-        context.journal.create(ready.frozen, folder)
+        try:
+            context.journal.create(ready.frozen, folder)
+        except RivyaFlowsError:
+            folder.rmdir()  # another process was faster with the same quote
+            raise
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
         for warning in soft_limits(ready.estimate):
             observer.notify(warning)
@@ -97,4 +102,5 @@ async def run(
 
 def _expected(found: Estimate) -> str:
     budget = "" if found.budget is None else f", budget {found.budget}"
-    return f"{found.name}, {price_of(found.min, found.max)}, balance {found.balance}{budget}"
+    saved = f", {found.saved} saved" if found.saved else ""
+    return f"{found.name}, {price_of(found.min, found.max)}{saved}, balance {found.balance}{budget}"

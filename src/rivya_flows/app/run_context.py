@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from rivya_flows.app.cache import look_up
+from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
@@ -143,9 +143,10 @@ class RunContext:
             found = await asyncio.to_thread(recent_durations, engine, service)
             client.durations.note_all(found)
 
-    def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:
-        """Outputs and cost of an equal request of an earlier run, or None."""
-        return look_up(self.results, self.assets, cache_key)
+    @cached_property
+    def look_up(self) -> Reuse:
+        """Finds finished work of an equal request of an earlier run."""
+        return Reuse(self.results, self.assets, self.journal)
 
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
         """The pools that match labels, as the service has used them, in the order of their names."""
@@ -217,7 +218,7 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
     if row.service != context.service.identity:
         raise UsageError(
             f"{run_id} belongs to {row.service}, not to {context.service.identity}",
-            "resume it with the key and RIVYA_BASE_URL of that service",
+            "use the key and RIVYA_BASE_URL of that service",
         )
     if not makes_folder:
         return row

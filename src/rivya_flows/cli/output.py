@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 
@@ -105,6 +105,11 @@ def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...
     return (near,) if len(near) <= columns else (label.rstrip(), f"    {path}")
 
 
+def is_wide(columns: int) -> bool:
+    """Whether stdout is no terminal, or one with so many columns."""
+    return not sys.stdout.isatty() or _columns(sys.stdout) >= columns
+
+
 def _columns(stream: TextIO) -> int:
     try:
         return os.get_terminal_size(stream.fileno()).columns or WIDE
@@ -161,7 +166,7 @@ Cell = str | tuple[str, str]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Prints a table; columns whose name begins with ``>`` are set to the right.
+    """Prints a table; columns as of `table`.
 
     More than `MOST_DRAWN` rows are neither styled nor wrapped: rich takes a millisecond for each.
     """
@@ -179,7 +184,7 @@ def _plain(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[s
     from rich.cells import cell_len
 
     right = [column.startswith(">") for column in columns]
-    lines = [[column.removeprefix(">") for column in columns]]
+    lines = [[column.lstrip(">!") for column in columns]]
     lines += [
         [one_line(cell if isinstance(cell, str) else cell[0]) for cell in row] for row in rows
     ]
@@ -207,7 +212,7 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
 def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
     """A table without borders, one line of text in each cell; no columns: no head.
 
-    Columns whose name begins with ``>`` are set to the right.
+    Columns whose name begins with ``>`` are set to the right; those with ``!`` are cut last.
     """
     from rich.table import Table
 
@@ -219,7 +224,8 @@ def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
         show_header=bool(columns),
     )
     for column in columns:
-        drawn.add_column(column.removeprefix(">"), justify="right" if column[:1] == ">" else "left")
+        side: Literal["right", "left"] = "right" if column[:1] == ">" else "left"
+        drawn.add_column(column.lstrip(">!"), justify=side, no_wrap=column[:1] == "!")
     for row in rows:
         drawn.add_row(*map(drawable, row))
     return drawn

@@ -70,6 +70,11 @@ def plan(
             request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell
         )
     )
+    return show_plan(found, out, as_json=as_json)
+
+
+def show_plan(found: Estimate, out: Path | None = None, *, as_json: bool) -> int:
+    """Prints a priced plan, and the quote in `out`; gives the exit code."""
     if as_json:
         print_json(found.as_json() | ({} if out is None else {"quote": _quoted(out)}))
     else:
@@ -146,7 +151,8 @@ def _usually(seconds: float | None) -> str:
 def _note(item: ItemEstimate, notes: list[str]) -> str:
     """The note beside a price: the cache, or the number of the assumption that it rests on."""
     if item.cached:
-        return f"cached, saves {item.saved}"
+        before = item.price.assumption if item.taken_from else "cached"
+        return f"{before}, saves {item.saved}"
     assumption = item.price.assumption
     if assumption in _PLAIN:
         return ""
@@ -157,7 +163,7 @@ def _note(item: ItemEstimate, notes: list[str]) -> str:
 
 def _beside(found: Estimate) -> str:
     parts = [
-        f"{credits_of(found.saved)} saved by the cache" if found.saved else "",
+        f"{credits_of(found.saved)} saved" if found.saved else "",
         f"balance {found.balance}" if found.balance is not None else "",
         f"budget {found.budget}" if found.budget is not None else "no budget",
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
@@ -95,7 +95,9 @@ def _changes(
 
 def _cost(item: ItemState) -> str:
     if item.cached:
-        return f" (from the cache, saved {credits_of(item.saved)})"
+        return f" (from {item.taken_from or 'the cache'}, saved {credits_of(item.saved)})"
+    if item.answered_by and item.answered_by.channel == "fork":
+        return f" ({listed(item.picked or ())}, as picked in {item.answered_by.name})"
     return f" ({credits_of(item.credits)})" if item.purchases else ""
 
 

@@ -108,7 +108,7 @@ def run(
             runner,
             out=out,
             sandbox=sandbox,
-            observer=observer(interrupts, _who(by), confirm),
+            observer=observer(interrupts, who(by), confirm),
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -162,11 +162,11 @@ def resume(
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
 
-    who, confirm = _who(by), confirmer(yes=yes, as_json=as_json)
-    options = ResumeOptions(answers, budget, regenerate, resubmit, by=who)
+    name, confirm = who(by), confirmer(yes=yes, as_json=as_json)
+    options = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
     report = run_interruptibly(
         lambda interrupts: resume_run(
-            named, options, chosen, runner, observer=observer(interrupts, who, confirm)
+            named, options, chosen, runner, observer=observer(interrupts, name, confirm)
         )
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
@@ -186,7 +186,7 @@ def _refuse_beside_quote(given: Mapping[str, object]) -> None:
         )
 
 
-def _who(by: str | None) -> str | None:
+def who(by: str | None) -> str | None:
     """The name of who answers: as given, else that of the user at the terminal.
 
     Raises:

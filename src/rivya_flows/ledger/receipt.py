@@ -20,7 +20,7 @@ from rivya_flows.ledger.provenance import (
 from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History, iso
 from rivya_flows.planning.expansion.run_scope import item_status, scope_of
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.planning.queue.events import OtherRun, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
@@ -81,6 +81,7 @@ def receipt_of(
         "ended_at": iso(history.last) if state.ended else None,
         "executions": history.executions,
         "labels": dict(first.labels),
+        "fork": state.fork and {"run_id": state.fork.run_id, "step": state.fork.step},
         "credits": credits,
         "pools": [one.model_dump(mode="json") for one in history.pools],
         "inputs": dict(state.plan.inputs),
@@ -104,7 +105,9 @@ def status_of(state: State) -> str:
     return state.ended or "running"
 
 
-def credits_of(state: State, others: int = 0, other_runs: Sequence[str] = ()) -> dict[str, Any]:
+def credits_of(
+    state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()
+) -> dict[str, Any]:
     """Balance before and after, what this run spent and saved, and the difference.
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
@@ -126,7 +129,7 @@ def credits_of(state: State, others: int = 0, other_runs: Sequence[str] = ()) ->
         "budget": state.cap,
         "unexplained": unexplained,
         "others": explained,
-        "other_runs": list(other_runs) if explained else [],
+        "other_runs": [one.model_dump() for one in other_runs] if explained else [],
     }
 
 
@@ -182,6 +185,7 @@ def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[
         "code": item.code,
         "credits": item.credits,
         "saved": item.saved,
+        "taken_from": item.taken_from,
         "model": item.request.model if item.request else None,
         "prompt": arguments.get("prompt") or arguments.get("message"),
         "params": arguments.get("params"),

@@ -12,6 +12,7 @@ from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
     OfPurchase,
+    OtherRun,
     PoolTotal,
     PurchaseAccepted,
     PurchaseIntended,
@@ -44,7 +45,7 @@ class History:
     def __init__(self, entries: Iterable[Stamped] = ()) -> None:
         self.first: RunFrozen | None = None
         self.seq = self.executions = self.others = 0
-        self.other_runs: tuple[str, ...] = ()
+        self.other_runs: tuple[OtherRun, ...] = ()
         self.pools: tuple[PoolTotal, ...] = ()
         self.began = self.last = 0.0
         self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None

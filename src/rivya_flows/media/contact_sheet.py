@@ -81,7 +81,7 @@ def contact_sheet(
         "ledger": maps_in(receipt, "ledger"),
         "served": asset_url is not None,
     }
-    return _template("contact_sheet.html").render(view)
+    return template("contact_sheet.html").render(view)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def batch_sheet(
     ranked = sorted((index, one.sha256) for media in shown for index, one in enumerate(media))
     embedder.draw([sha256 for _, sha256 in ranked], others=False)
     views = [_row(row, embedder) for row in rows]
-    return _template("batch_sheet.html").render(
+    return template("batch_sheet.html").render(
         title=title,
         batch_id=document.get("batch_id"),
         status_word=_words(document.get("status")),
@@ -223,6 +223,7 @@ def _item(step: Mapping[str, Any], item: Mapping[str, Any], embedder: Embedder) 
         "status": str(item.get("status") or "unknown"),
         "reason": item.get("reason"),
         "credits": item.get("credits"),
+        "taken_from": item.get("taken_from"),
         "model": item.get("model"),
         "alternative": item.get("alternative"),
         "prompt": item.get("prompt"),
@@ -249,7 +250,8 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page of this package."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rivya_flows", "media"),
         autoescape=True,

@@ -86,6 +86,7 @@ class Embedder:
         files: On this machine, by hash; of a page on a server those alone that it draws.
         posters: Small pictures, by hash.
         left: Bytes that may still be embedded.
+        small_bytes: A film or sound of at most this size is embedded itself.
     """
 
     asset_path: AssetPath
@@ -100,6 +101,7 @@ class Embedder:
     files: dict[str, Path | None] = field(default_factory=dict)
     posters: dict[str, Future[Any]] = field(default_factory=dict)
     left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
+    small_bytes: int = SMALL_BYTES
 
     @classmethod
     def of(
@@ -238,8 +240,12 @@ class Embedder:
 
     def _whole(self, asset: Asset, path: Path | None) -> str:
         """A data URI of a small file; of a page on a server only that of a picture."""
-        shown = asset.kind == "image" or self.asset_url is None
-        if path is None or not shown or path.stat().st_size > SMALL_BYTES:
+        is_still = asset.kind == "image"
+        shown, most = (
+            is_still or self.asset_url is None,
+            SMALL_BYTES if is_still else self.small_bytes,
+        )
+        if path is None or not shown or path.stat().st_size > most:
             return ""
         mime_type = asset.mime_type or ""
         if not _MIME_TYPE.fullmatch(mime_type):

@@ -51,7 +51,7 @@ def read_labels(assignments: tuple[str, ...]) -> dict[str, str]:
     return labels
 
 
-def label_value(name: str, value: str) -> str:
+def label_value(name: str, value: object) -> str:
     """The value, if it and its name can be a label.
 
     Raises:
@@ -62,7 +62,7 @@ def label_value(name: str, value: str) -> str:
             f"label {name!r}: not a name",
             "lower-case letters, digits, _ and -, a letter first, at most 32: client",
         )
-    if not is_label_value(value):
+    if not isinstance(value, str) or not is_label_value(value):  # in Python it may be a number
         raise UsageError(
             f"label {name}: its value cannot be used",
             f"one line of 1 to {MAX_LABEL_VALUE} printable characters",

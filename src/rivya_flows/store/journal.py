@@ -159,7 +159,7 @@ class Journal:
         """The row of a run, or None."""
         with reading(self.engine) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
-        return None if row is None else _row(row)
+        return None if row is None else as_run_row(row)
 
     def ids(self, beginning: str) -> tuple[str, ...]:
         """The ids of all runs that begin so, in the order of their start."""
@@ -171,7 +171,7 @@ class Journal:
         """All runs, newest first."""
         with reading(self.engine) as connection:
             rows = connection.execute(select(RUNS).order_by(RUNS.c.started_at.desc())).all()
-        return tuple(_row(row) for row in rows)
+        return tuple(as_run_row(row) for row in rows)
 
     def ended_before(self, at: float) -> frozenset[str]:
         """Ids of the runs that have ended, have written nothing since and are owed nothing.
@@ -232,7 +232,8 @@ def _pieces(run_ids: list[str]) -> Iterator[list[str]]:
         yield run_ids[start : start + _RUNS_AT_ONCE]
 
 
-def _row(row: Any) -> RunRow:
+def as_run_row(row: Any) -> RunRow:
+    """A row of the table."""
     labels = json.loads(row.labels)
     return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder), labels)
 

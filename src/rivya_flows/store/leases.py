@@ -77,7 +77,7 @@ class Leases:
                         )
                     )
                     return Lease(run_id, owner, 1)
-                if row.expires_at > now and not _is_gone(row.owner):
+                if is_held(row.owner, row.expires_at, now):
                     raise _held(run_id, row.owner)
                 fence = row.fence + 1
                 connection.execute(
@@ -182,7 +182,7 @@ class Leases:
         """When the lease of a run expires; None if it is free."""
         with reading(self._engine) as connection:
             row = connection.execute(select(LEASES).where(LEASES.c.run_id == run_id)).first()
-        if row is None or row.expires_at <= self._clock() or _is_gone(row.owner):
+        if row is None or not is_held(row.owner, row.expires_at, self._clock()):
             return None
         return float(row.expires_at)
 
@@ -194,6 +194,11 @@ class Leases:
                 .values(expires_at=expires_at)
             )
             return changed.rowcount == 1
+
+
+def is_held(owner: str, expires_at: float, now: float) -> bool:
+    """Whether a lease has not expired, and its owner is not known to have ended."""
+    return expires_at > now and not _is_gone(owner)
 
 
 def _held(run_id: str, owner: str | None) -> StoreError:

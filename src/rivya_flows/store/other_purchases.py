@@ -9,45 +9,43 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from rivya_flows.planning.queue.events import OtherRun
 from rivya_flows.store.database import reading
-from rivya_flows.store.tables import EVENTS, RUNS
+from rivya_flows.store.tables import CHARGES, EVENTS, RUNS
 
-NEWEST_RUNS = 200
-MOST_EVENTS = 20_000
-"""A read costs the same however large the store is; what is not read is not explained."""
+LONGEST_JOB_SECONDS = 3_600.0
+"""What was intended longer before the first balance does not change the wallet after it."""
 
 _CHARGES = {"purchase.accepted": "reserved_credits", "chat.answered": "final_credits"}
 _KINDS = (*_CHARGES, "job.ended")
 
 
-def spent_by_others(engine: Engine, run_id: str, service: str) -> dict[str, int]:
-    """Credits that each of the newest other runs at a service spent since this run first read its balance.
+def spent_by_others(engine: Engine, run_id: str, service: str) -> tuple[OtherRun, ...]:
+    """The other runs at a service that spent since this run first read its balance, the most first.
 
-    A job that began before that counts with what its end changed, so a value may be negative; runs
-    that spent nothing are left out.
+    A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
+    before the balance counts with what its end changed. So the table of charges only says which
+    journals to read; it has no moment of either.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    newest = (
-        select(RUNS.c.run_id)
-        .where(RUNS.c.service == service, RUNS.c.run_id != run_id)
-        .order_by(RUNS.c.started_at.desc())
-        .limit(NEWEST_RUNS)
-    )
     read = (EVENTS.c.run_id == run_id, EVENTS.c.kind == "balance.read")
     with reading(engine) as connection:
         began = connection.scalar(select(func.min(EVENTS.c.at)).where(*read))
-        others = connection.scalars(newest).all()
+        if began is None:
+            return ()
+        around = select(CHARGES.c.run_id).where(CHARGES.c.at >= began - LONGEST_JOB_SECONDS)
         events = connection.execute(
-            select(EVENTS.c.run_id, EVENTS.c.kind, EVENTS.c.at, EVENTS.c.body)
-            .where(EVENTS.c.run_id.in_(others), EVENTS.c.kind.in_(_KINDS))
+            select(EVENTS.c.run_id, RUNS.c.name, EVENTS.c.kind, EVENTS.c.at, EVENTS.c.body)
+            .join(RUNS, RUNS.c.run_id == EVENTS.c.run_id)
+            .where(RUNS.c.service == service, RUNS.c.run_id != run_id, RUNS.c.run_id.in_(around))
+            .where(EVENTS.c.kind.in_(_KINDS))
             .order_by(EVENTS.c.run_id, EVENTS.c.seq)
-            .limit(MOST_EVENTS)
         ).all()
-    spent: dict[str, int] = defaultdict(int)
+    spent: dict[tuple[str, str], int] = defaultdict(int)
     reserved: dict[tuple[Any, ...], int] = {}
-    for other, kind, at, body in events:
+    for other, name, kind, at, body in events:
         with suppress(ValueError, TypeError, KeyError):  # of a newer version
             event = json.loads(body)
             purchase = (other, event["step"], event["key"], event["n"])
@@ -55,6 +53,12 @@ def spent_by_others(engine: Engine, run_id: str, service: str) -> dict[str, int]
                 charge = int(event["final_credits"]) - reserved.pop(purchase, 0)
             else:
                 charge = reserved[purchase] = int(event[_CHARGES[kind]])
-            if began is not None and at >= began:
-                spent[other] += charge
-    return {other: credits for other, credits in spent.items() if credits}
+            if at >= began:
+                spent[other, name] += charge
+    others = [OtherRun(run_id=one, name=name, credits=spent[one, name]) for one, name in spent]
+    return tuple(
+        sorted(
+            (one for one in others if one.credits),
+            key=lambda one: (-(one.credits or 0), one.run_id),
+        )
+    )

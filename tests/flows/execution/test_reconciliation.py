@@ -155,9 +155,12 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     assert studio.receipt("run-1")["credits"]["unexplained"] == 4
     _, recorded = at_its_end(studio, caplog, lambda job: job)
     assert recorded is not None
-    assert (recorded.others, recorded.other_runs) == (4, ("run-2",))
+    (other,) = recorded.other_runs
+    assert (recorded.others, other.run_id, other.credits) == (4, "run-2", 4)
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
-    assert (receipt["credits"]["others"], receipt["credits"]["other_runs"]) == (4, ["run-2"])
-    assert wallet(receipt["credits"]).endswith("0 saved; 4 spent at the same time by run-2")
+    assert receipt["credits"]["others"] == 4
+    assert wallet(receipt["credits"]).endswith(
+        f"0 saved; the wallet lost 4 credits more: run-2 ({other.name}) 4"
+    )
     assert (troubles(receipt), notes(receipt)) == ([], [])

@@ -111,46 +111,45 @@ async def test_a_second_user_joins_the_running_server(
 
 
 @pytest.mark.prefect
-def test_a_server_lives_as_long_as_its_last_user_and_no_longer(
+def test_a_server_lives_as_long_as_its_last_user_and_a_killed_one_leaves_none(
     tmp_path: Path, prefect_data: Path
 ) -> None:
     data = seeded(tmp_path / "shared", prefect_data)
+    # Whatever is in the place of the password of an earlier server counts no more.
+    (data / "prefect" / FILE).symlink_to(tmp_path / "of-somebody-else")
     with user_of(data) as first, user_of(data) as second:
         assert url_of(first) == url_of(second) != ""
-        first.send_signal(signal.SIGKILL)
+        assert server_auth(data / "prefect")
+        assert not (tmp_path / "of-somebody-else").exists()
+        first.send_signal(signal.SIGINT)
         first.wait()
         with user_of(data) as third:
             assert url_of(third)
             second.send_signal(signal.SIGTERM)
             second.wait()
             assert serving(data)
-            third.send_signal(signal.SIGINT)
+            third.send_signal(signal.SIGKILL)
             third.wait()
-        assert gone(data)
+            assert gone(data)
 
 
 @pytest.mark.prefect
-def test_a_killed_user_leaves_no_server(tmp_path: Path, prefect_data: Path) -> None:
+async def test_a_server_waits_for_its_next_user_and_is_replaced_if_it_has_another_version(
+    tmp_path: Path, prefect_data: Path
+) -> None:
     data = seeded(tmp_path / "own", prefect_data)
-    # Whatever is in the place of the password of an earlier server counts no more.
-    (data / "prefect" / FILE).symlink_to(tmp_path / "of-somebody-else")
-    with user_of(data) as user:
-        assert url_of(user)
-        assert server_auth(data / "prefect")
-        assert not (tmp_path / "of-somebody-else").exists()
-        user.send_signal(signal.SIGKILL)
-        user.wait()
-        assert gone(data)
-
-
-@pytest.mark.prefect
-async def test_a_server_waits_for_its_next_user(tmp_path: Path, prefect_data: Path) -> None:
-    data = seeded(tmp_path / "own", prefect_data)
-    async with local_server(data, idle_seconds=600) as first:
+    async with local_server(data, idle_seconds=600) as url:
         assert not is_idle(data / "prefect")
     assert is_idle(data / "prefect")
     async with local_server(data, idle_seconds=600) as second:
-        assert second == first
+        assert second == url
+        lock = data / "prefect" / "server.lock"
+        port = lock.read_text().split()[0]
+        lock.write_text(f"{port} of-another-version")
+        async with local_server(data, idle_seconds=600) as shared:
+            assert shared == url, "it is used"
+    async with local_server(data, idle_seconds=600) as other:
+        assert other != url
     told: list[str] = []
     ended = take_down(data, BackgroundServer(data), force=False, tell=told.append)
     assert ended == ["server"]
@@ -170,23 +169,9 @@ def test_the_server_of_a_killed_user_waits_and_ends(tmp_path: Path, prefect_data
 
 
 @pytest.mark.prefect
-async def test_a_waiting_server_of_another_version_is_replaced_and_a_used_one_is_not(
+async def test_a_stopped_server_has_written_every_row_and_the_next_one_releases_a_held_slot(
     tmp_path: Path, prefect_data: Path
 ) -> None:
-    data = seeded(tmp_path / "own", prefect_data)
-    async with local_server(data, idle_seconds=600) as url:
-        lock = data / "prefect" / "server.lock"
-        port = lock.read_text().split()[0]
-        lock.write_text(f"{port} of-another-version")
-        async with local_server(data, idle_seconds=600) as shared:
-            assert shared == url
-    async with local_server(data) as other:
-        assert other != url
-    assert not serving(data)
-
-
-@pytest.mark.prefect
-async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_data: Path) -> None:
     @task
     async def step(number: int) -> int:
         return number
@@ -197,8 +182,12 @@ async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_da
 
     data = seeded(tmp_path / "own", prefect_data)
     outside = os.environ["PREFECT_API_URL"]
-    async with local_server(data) as url:
+    slot = "rivya-flows:shop"
+    async with local_server(data) as url, get_client() as client:
         assert url != outside
+        await client.upsert_global_concurrency_limit_by_name(slot, 1)
+        answer = await client.increment_concurrency_slots_with_lease([slot], 1, "concurrency", 600)
+        lease = UUID(answer.json()["lease_id"])
         await many()
     assert not serving(data)
     assert os.environ["PREFECT_API_URL"] == outside
@@ -211,18 +200,7 @@ async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_da
         ).fetchall()
     assert rows == [("COMPLETED", 60)]
 
-
-@pytest.mark.prefect
-async def test_a_slot_of_an_ended_server_can_be_released_at_the_next_one(
-    tmp_path: Path, prefect_data: Path
-) -> None:
-    data = seeded(tmp_path / "own", prefect_data)
-    name = "rivya-flows:shop"
     async with local_server(data), get_client() as client:
-        await client.upsert_global_concurrency_limit_by_name(name, 1)
-        answer = await client.increment_concurrency_slots_with_lease([name], 1, "concurrency", 60)
-        lease = UUID(answer.json()["lease_id"])
-    async with local_server(data), get_client() as client:
-        assert (await client.read_global_concurrency_limit_by_name(name)).active_slots == 1
+        assert (await client.read_global_concurrency_limit_by_name(slot)).active_slots == 1
         await client.release_concurrency_slots_with_lease(lease)
-        assert (await client.read_global_concurrency_limit_by_name(name)).active_slots == 0
+        assert (await client.read_global_concurrency_limit_by_name(slot)).active_slots == 0

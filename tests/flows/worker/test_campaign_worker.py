@@ -26,7 +26,7 @@ from support.prefect_workers import (
 
 pytestmark = pytest.mark.prefect
 
-POOL = "warm"
+POOL, MORTAL = "warm", "mortal"
 FILM = """\
 version: 1
 name: film
@@ -41,6 +41,7 @@ steps:
     with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.still.asset }}"]}
 deploy:
   - {name: warm, work_pool: warm}
+  - {name: mortal, work_pool: mortal}
 """
 PICTURE = """\
 version: 1
@@ -51,6 +52,7 @@ steps:
     with: {model: z-image, prompt: A lamp}
 deploy:
   - {name: warm, work_pool: warm}
+  - {name: mortal, work_pool: mortal}
 """
 TASK_RUNS = {"models", "still submit", "still wait", "film upload", "film submit", "film wait"}
 SECRET = "not-for-any-log-4711"
@@ -65,9 +67,9 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def working(place: Place) -> Iterator[Place]:
-    """The same with a worker."""
+    """The same with a worker that outlives the tests; those that end one have a pool of their own."""
     with worker(place, POOL):
         yield place
 
@@ -79,9 +81,9 @@ def host_of(server: Server, run: str) -> int:
     )
 
 
-def filming(server: Server, place: Place) -> str:
+def filming(server: Server, place: Place, pool: str = POOL) -> str:
     """A run that has bought its film, which takes long enough to be disturbed meanwhile."""
-    run = server.start("film/warm")
+    run = server.start(f"film/{pool}")
     bought_film(place, run)
     return run
 
@@ -185,13 +187,13 @@ def test_a_worker_that_is_killed_takes_its_runs_along_and_the_next_one_continues
     server: Server, place: Place
 ) -> None:
     place.slow_down_the_next_film()
-    with worker(place, POOL) as killed:
-        run = filming(server, place)
+    with worker(place, MORTAL) as killed:
+        run = filming(server, place, MORTAL)
         host = psutil.Process(host_of(server, run))
         killed.kill()
         eventually(lambda: not host.is_running(), "the end of its host")
     assert server.set_state(run, "CRASHED") == "ACCEPT"
-    with worker(place, POOL):
+    with worker(place, MORTAL):
         server.retry(run)
         server.end(run, "COMPLETED")
     assert left_open(server, run) == []
@@ -200,8 +202,8 @@ def test_a_worker_that_is_killed_takes_its_runs_along_and_the_next_one_continues
 
 def test_a_worker_that_is_stopped_reschedules_its_runs(server: Server, place: Place) -> None:
     place.slow_down_the_next_film()
-    with worker(place, POOL) as stopped:
-        run = filming(server, place)
+    with worker(place, MORTAL) as stopped:
+        run = filming(server, place, MORTAL)
         host = psutil.Process(host_of(server, run))
         stopped.send_signal(signal.SIGTERM)
         stopped.wait()
@@ -209,7 +211,7 @@ def test_a_worker_that_is_stopped_reschedules_its_runs(server: Server, place: Pl
     state = server.state(run)
     assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
     assert "its worker was stopped" in state["message"]
-    with worker(place, POOL):
+    with worker(place, MORTAL):
         server.end(run, "COMPLETED")
     assert left_open(server, run) == []
     assert sorted(place.bought(run).values()) == [1, 1]
@@ -240,10 +242,10 @@ def test_a_run_that_cannot_begin_fails_with_one_sentence(server: Server, working
 async def test_a_worker_whose_server_was_away_for_long_hears_of_cancellations_again(
     server: Server, place: Place
 ) -> None:
-    run = server.start("picture/warm")
+    run = server.start("picture/mortal")
     for state in ("PENDING", "RUNNING", "CANCELLING"):
         server.set_state(run, state)
-    async with CampaignWorker(POOL, name="observing") as observing:
+    async with CampaignWorker(MORTAL, name="observing") as observing:
         observing._running.add(UUID(run))
         while (gave_up := observing._observer) is None:
             await asyncio.sleep(0.01)

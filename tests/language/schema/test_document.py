@@ -46,6 +46,7 @@ PARTLY = {
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum",
                    "fallback with a wrong option"},
     "chat-cannot": {"judge that sees nothing"},
+    "bad-secret": {"label of a secret"},
     "bad-schedule": {"unknown time zone", "cron of a minute that no hour has"},
     "expression-not-allowed": {"computed key"},
     "prompt-too-long": {"long text around an expression", "fallback whose prompt is too long",
@@ -59,7 +60,7 @@ PARTLY = {
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
-        "captions glyph", "captions language", "overlay emoji",
+        "captions glyph", "captions language", "overlay emoji", "empty label",
     },
     "missing-key": {"end card nothing"},  # a brand may have it
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start",
@@ -78,7 +79,7 @@ PARTLY = {
         "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset", "one item alone",
         "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
         "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
-        "fallback to a picture as a prompt",
+        "fallback to a picture as a prompt", "label of a file",
     },
 }  # fmt: skip
 """Mistakes that it cannot know though it knows others of their code."""

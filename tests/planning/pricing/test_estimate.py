@@ -198,3 +198,50 @@ steps:
     assert [(one.min, one.max) for one in found] == [(0, 10), (0, 9), (0, 3), (0, 0)]
     assert found[0].assumption == "already bought; up to 10 more if its job fails"
     assert top(NaiveService(), 1, settled=True).price == Price(0, 0, "already bought")
+
+
+EVERYTHING = """
+version: 1
+name: everything
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: Hi, expect: {visual: string, narration: string}}
+  stills:
+    uses: generate
+    foreach: [studio, neon, noir]
+    regenerate: 2
+    allow_failures: 3
+    with: {model: z-image, prompt: "${{ item }}"}
+    fallback: [{model: seedream-5-lite}, {model: nano-banana}]
+  hero:
+    uses: pick
+    with:
+      from: ${{ steps.stills.items }}
+      mode: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [the lamp is whole]}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: "${{ steps.script.json.visual }}", references: ["${{ steps.hero.asset }}"]}
+on_failure:
+  sorry:
+    uses: generate
+    with: {model: z-image, prompt: a card}
+"""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
+def test_a_budget_of_the_most_of_a_plan_pays_for_every_way_that_a_run_may_take(
+    share: float,
+) -> None:
+    start = frozen(EVERYTHING)
+    most = estimate(rehearse(initial_state(start), NOON, lambda _: None), None).max
+    assert most is not None
+    for seed in range(12):
+        service = NaiveService(seed, failing=share, refusing=share / 2, rambling=share)
+        run = Rehearsal(start.model_copy(update={"budget": most}), service)
+        run.take_up()
+        run.run()
+        assert len(run.ended) == 1
+        assert not [item for _, item in run.state.each() if item.code == "over_budget"]
+        assert run.most <= most

@@ -21,10 +21,10 @@ from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.printable import spreadsheet_text
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,7 @@ def _cell(value: Any) -> str | int | float:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    text = _text(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return spreadsheet_text(_text(value))
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import (
@@ -44,6 +44,7 @@ from rivya_flows.planning.expansion.request_media import (
     medium_of,
     named_file,
 )
+from rivya_flows.planning.names import digest
 from rivya_flows.planning.structured_output import instruction
 
 
@@ -158,8 +159,18 @@ def _order(
             raise ItemRequestError("; ".join(troubles))
         if function.credits:
             own = Price(function.credits, function.credits, "the function's own price")
-            return ItemRequest(step.uses, arguments, step.uses, price=own)
+            asked = digest([step.uses, _by_content(arguments)])
+            return ItemRequest(step.uses, arguments, step.uses, price=own, request_hash=asked)
     return ItemRequest(step.uses, arguments)
+
+
+def _by_content(value: Any) -> Any:
+    """The value with the hash of each medium in its place: the same bytes are one medium."""
+    if asset := as_asset(value):
+        return asset.sha256
+    if isinstance(value, Mapping):
+        return {name: _by_content(one) for name, one in value.items()}
+    return [_by_content(one) for one in value] if isinstance(value, list) else value
 
 
 def _generation(

@@ -34,7 +34,7 @@ from rivya_flows.planning.expansion.run_scope import (
 )
 from rivya_flows.planning.picking import available, chosen_keys
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.queue import judging
+from rivya_flows.planning.queue import forks, judging
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import State, step_status
@@ -240,6 +240,7 @@ def _evaluate_item(
         reason=None,
         code=None,
     )
+    item = forks.decided(state, around.step_id, item)
     return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
 
 

@@ -74,7 +74,7 @@ class ItemRequest:
         priced_by: What that price depends on.
         size: Approximate bytes of memory of its arguments.
         request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
-            known by its URL alone, whose content may change.
+            known by its URL alone, whose content may change, and for free work without media.
         chats: Of a pick with a judge: the chats still to be had, each as the places of its
             candidates in `from`. `uploads` are those of the first.
     """

@@ -32,8 +32,8 @@ from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.planning.structured_output import TURNS
 
-LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
-"""Cache key -> outputs of an equal request and what they cost, or None."""
+LookUp = Callable[[AskCache], CacheAnswered | None]
+"""Gives finished work of an equal request; None is a miss."""
 
 Verdict = Literal["ok", "over_budget", "over_balance"]
 RUNTIME = "*"
@@ -48,6 +48,7 @@ class ItemEstimate:
         model: None if free or not known yet.
         price: With all that it may fall back to in `max`.
         saved: What a cache hit saves.
+        taken_from: The forked run that it is taken from; None for none.
         fallback: Models that may step in, in order; None for one that is not known yet.
     """
 
@@ -57,6 +58,7 @@ class ItemEstimate:
     cached: bool = False
     saved: int = 0
     fallback: tuple[str | None, ...] = ()
+    taken_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class Estimate:
                             "credits": {"min": item.price.min, "max": item.price.max},
                             "assumption": item.price.assumption,
                             "cached": item.cached,
+                            "taken_from": item.taken_from,
                             "fallback": list(item.fallback),
                         }
                         for item in one.items
@@ -214,15 +217,8 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     if isinstance(action, ReadBalance):
         return BalanceRead(step=action.step, phase=action.phase, credits=0)
     if isinstance(action, AskCache):
-        found = look_up(action.request_hash)
-        outputs, saved = found if found else (None, 0)
-        return CacheAnswered(
-            step=action.step,
-            key=action.key,
-            request_hash=action.request_hash,
-            outputs=outputs,
-            saved=saved,
-        )
+        of = {"step": action.step, "key": action.key, "request_hash": action.request_hash}
+        return look_up(action) or CacheAnswered(**of, outputs=None)
     if isinstance(action, Work) and action.uses == "pick":
         picked = picked_from(action.arguments)
         return ItemCompleted(step=action.step, key=action.key, outputs=picked) if picked else None
@@ -265,8 +261,11 @@ def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) 
 def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
     request = item.request
     if item.cached:
-        free = Price(0, 0, "an equal request was bought before")
-        return ItemEstimate(item.key, request.model if request else None, free, True, item.saved)
+        source = item.taken_from
+        before = f"taken from {source}" if source else "an equal request was bought before"
+        model = request.model if request else None
+        free = Price(0, 0, before)
+        return ItemEstimate(item.key, model, free, True, item.saved, taken_from=source)
     if item.phase not in TERMINAL and request is not None and is_judged(item):
         left = judge_price(state, planned, item, bought=_is_bought(item))
         return ItemEstimate(item.key, request.model, left)

@@ -40,6 +40,8 @@ def how_picked(choice: Mapping[str, Any]) -> str:
                 many = len(picked) if isinstance(picked, list | tuple) else 1
                 what = "the first was" if many == 1 else f"the first {many} were"
             return f"the deadline: nobody answered, so {what} taken"
+        if channel == "fork":
+            return f"{by.get('name')}, which this run forks"
         parts = [str(by.get("name") or "a person"), CHANNELS.get(str(channel), "")]
         at = moment_of(by.get("at"))
         return " ".join(filter(None, parts)) + (f", {utc_minute(at)}" if at else "")

@@ -40,11 +40,18 @@ class UploadMedium:
 
 @dataclass(frozen=True)
 class AskCache:
-    """Look for the result of an equal request of an earlier run."""
+    """Look for the result of an equal request of an earlier run.
+
+    Attributes:
+        run_id: The forked run, which is asked first; None for none.
+        index: The cache index is asked.
+    """
 
     step: str
     key: str
     request_hash: str
+    run_id: str | None = None
+    index: bool = True
 
 
 @dataclass(frozen=True)

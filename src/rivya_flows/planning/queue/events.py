@@ -28,11 +28,15 @@ class Fork(Entry):
         run_id: Finished work with an equal request is taken from it, and costs nothing.
         step: From this step on everything is made again; None where only what changed is.
         answers: Keys that were picked there, by ``step`` or ``step[key]``.
+        notes: What people asked there to be different, one for each round of such a pick.
+        seen: SHA-256 of what was asked about which candidates, in each round and in the last one.
     """
 
     run_id: str
     step: str | None = None
     answers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    seen: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class RunFrozen(Entry):
@@ -163,12 +167,20 @@ class FileUploaded(Entry):
 
 
 class CacheAnswered(OfItem):
-    """The cache index was asked; `outputs` is None on a miss."""
+    """Finished work was looked for; `outputs` is None on a miss.
+
+    Attributes:
+        saved: What it cost when it was bought.
+        run_id: The forked run that it was taken from; None for the cache index.
+        alternative: Which `fallback` of the step gave it there; 0 is the request as written.
+    """
 
     kind: Literal["cache.answered"] = "cache.answered"
     request_hash: str
     outputs: dict[str, Any] | None
     saved: int = 0
+    run_id: str | None = None
+    alternative: int = 0
 
 
 class OfPurchase(OfItem):
@@ -332,7 +344,7 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
-Channel = Literal["terminal", "command", "form", "python", "deadline"]
+Channel = Literal["terminal", "command", "form", "python", "deadline", "fork"]
 """The way an answer came."""
 
 
@@ -409,21 +421,39 @@ class PoolTotal(Entry):
 MOST_OTHER_RUNS = 20
 
 
+class OtherRun(Entry):
+    """Another run of the store that spent at the same service in the same time.
+
+    Attributes:
+        name: Of its spec; "" in early journals, which have the id alone.
+        credits: What it spent between the two balances, negative if more came back; None in those.
+    """
+
+    run_id: str
+    name: str = ""
+    credits: int | None = None
+
+
 class ServiceAsked(Entry):
     """What the service and the store say about this run and its wallet after its end.
 
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: Credits that other runs of the store spent there between the two balances.
-        other_runs: Ids of those that spent most, at most `MOST_OTHER_RUNS`.
+        other_runs: Those that spent most, at most `MOST_OTHER_RUNS`.
         pools: Those that match the labels of the run.
     """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
     others: int = 0
-    other_runs: tuple[str, ...] = ()
+    other_runs: tuple[OtherRun, ...] = ()
     pools: tuple[PoolTotal, ...] = ()
+
+    @field_validator("other_runs", mode="before")
+    @classmethod
+    def _of_early_versions(cls, value: Any) -> Any:
+        return [{"run_id": one} if isinstance(one, str) else one for one in value]
 
 
 class RunEnded(Entry):

@@ -119,7 +119,8 @@ class ItemState:
         code: Stable name of that reason, or None.
         granted: Jobs of this alternative that a resume allowed beyond those of the spec.
         saved: Credits that the cache saved.
-        cached: Its outputs came from the cache.
+        cached: Its outputs came from the cache, or from a forked run.
+        taken_from: That run; None for none.
         picked: Keys of the candidates that a person, or their deadline, picked.
         answered_by: Who picked them.
         round: How often the candidates of a pick have been bought again.
@@ -146,6 +147,7 @@ class ItemState:
     granted: int = 0
     asked_cache: bool = False
     cached: bool = False
+    taken_from: str | None = None
     saved: int = 0
     picked: tuple[str, ...] | None = None
     answered_by: AnsweredBy | None = None

@@ -27,6 +27,7 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
+from rivya_flows.planning.queue.forks import made_again
 from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import apply_purchase
@@ -46,6 +47,7 @@ def initial_state(frozen: RunFrozen) -> State:
         frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
     )
     plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
+    fork = frozen.fork
     steps: dict[str, StepState] = {}
     for step_id, planned in plan.steps.items():
         steps[step_id] = StepState(_planned_items(planned, steps))
@@ -61,6 +63,8 @@ def initial_state(frozen: RunFrozen) -> State:
         cap=frozen.budget,
         quote=frozen.quote,
         cache=frozen.cache,
+        fork=fork,
+        again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
     )
 
 
@@ -151,12 +155,16 @@ def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) ->
         return replace(item, phase=Phase.FAILED, code=event.code, reason=event.message, files=files)
     if event.outputs is None:
         return replace(item, phase=Phase.READY, asked_cache=True)
+    served = item.alternative or event.alternative
     return replace(
         item,
         phase=Phase.COMPLETED,
+        request=item.requests[served] if item.alternatives else item.request,
+        alternative=served,
         outputs=event.outputs,
         asked_cache=True,
         cached=True,
+        taken_from=event.run_id,
         saved=event.saved,
     )
 

@@ -74,13 +74,13 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
     """Start an item; no change and no action if only its purchase is left to do."""
     request = item.request
     assert request is not None
-    if not request.buys and not _asks_cache(state, step_id, item, request):
+    asked = _asked(state, step_id, item, request)
+    if not request.buys and asked is None:
         arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
         work = Work(step_id, item.key, request.uses, arguments)
         return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
-    if _asks_cache(state, step_id, item, request):
-        state = state.with_item(step_id, replace(item, phase=Phase.LOOKING))
-        return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
+    if asked is not None:
+        return state.with_item(step_id, replace(item, phase=Phase.LOOKING)), [asked]
     if state.unpaid is not None:
         return _not_bought(state, step_id, item, state.unpaid)
     if any(state.uploads.get(name) is None for name in request.upload_names()):
@@ -120,12 +120,21 @@ def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) ->
     return state, actions
 
 
-def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemRequest) -> bool:
-    """By the mode of the step, else that of the command line, else that of the spec."""
-    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) -> AskCache | None:
+    """Where an equal request may have been finished before; None if nothing is asked.
+
+    The forked run is asked for what costs credits. The cache index counts by the mode of the step,
+    else that of the command line, else that of the spec.
+    """
     bought = any(one.alternative == item.alternative for one in item.purchases)
-    fresh = not item.asked_cache and not bought
-    return mode == "spec" and fresh and bool(request.request_hash)
+    if item.asked_cache or bought or not request.request_hash or step_id in state.again:
+        return None
+    run_id = state.fork.run_id if state.fork and request.buys else None
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    index = mode == "spec" and not request.is_function
+    if run_id is None and not index:
+        return None
+    return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index)
 
 
 def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> Started:

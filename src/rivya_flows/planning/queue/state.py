@@ -19,7 +19,7 @@ from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Question, QuestionName
-from rivya_flows.planning.queue.events import AnswerGiven, Unpaid, UploadedFile
+from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid, UploadedFile
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
@@ -131,6 +131,8 @@ class State:
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
         quote: Id of the quote that the cap is from; None if it is not from one.
+        fork: The run that finished work is taken from; None for none.
+        again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
@@ -155,6 +157,8 @@ class State:
     cap: int | None
     cache: str | None
     quote: str | None = None
+    fork: Fork | None = field(default=None, hash=False)
+    again: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     quoted: QuotedPrices = field(default_factory=HashTrieMap, hash=False)
     uploads: HashTrieMap[UploadName, UploadedFile | None] = field(

@@ -108,6 +108,7 @@ def test_a_function_that_costs_credits_stands_in_plan_budget_and_ledger(
     rows = [(row["route"], row["model"], row["status"], row["final"]) for row in receipt["ledger"]]
     assert rows == [("function", "order_print", "succeeded", 3)] * 2
     assert receipt["outputs"]["first"].startswith("A")
+    assert asyncio.run(studio.fork("run-1", "run-3")).estimate.max == 0, "taken as other purchases"
     assert asyncio.run(
         studio.start(prints(tmp_path / "b", budget=5), "run-2")
     ).estimate.verdict == ("over_budget")

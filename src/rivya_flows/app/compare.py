@@ -1,0 +1,40 @@
+"""Compare two runs of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rivya_flows.app.report import write_whole
+from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.ledger.comparison import comparison
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.media.comparison_page import comparison_page
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+
+
+def compare(settings: Settings, named: Sequence[str], page: Path | None = None) -> dict[str, Any]:
+    """Two runs side by side, as their journals have them now; asks no service.
+
+    Args:
+        settings: Those of the store.
+        named: Ids or folders of the two runs.
+        page: Is written as one HTML file with small pictures of both; None writes nothing.
+
+    Raises:
+        UsageError: One of them is not in the store.
+        StoreError: The store cannot be read, or the page cannot be written.
+    """
+    with open_journal(settings) as journal:
+        rows = [find_run(journal, name) for name in named]
+        journals = [journal.entries(row.run_id) for row in rows]
+    document = comparison(*journals)
+    if page is not None:
+        with TemporaryDirectory(prefix="rivya-flows-") as scratch:
+            assets = AssetStore(settings.assets_url, Path(scratch))
+            receipts = [receipt(entries) for entries in journals]
+            write_whole(page, comparison_page(document, receipts, assets.local_path))
+    return document

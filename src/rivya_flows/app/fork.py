@@ -1,0 +1,77 @@
+"""Fork a run: the request of a new run that takes finished work from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rivya_flows.app.inputs import InputValues
+from rivya_flows.app.prepare import InputReader, RunRequest
+from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.errors import UsageError
+from rivya_flows.planning.labels import labels_of
+from rivya_flows.planning.queue.events import RunFrozen
+from rivya_flows.planning.queue.forks import fork_of
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import Settings
+
+
+@dataclass(frozen=True)
+class ForkOptions:
+    """What a user changes in a fork.
+
+    Attributes:
+        inputs: Gives the values that change.
+        step: Make this step and what depends on it again, though nothing of it changes.
+        budget: Overrides the spec's credit budget; None keeps it.
+        labels: Labels beside those of the run; they win.
+    """
+
+    inputs: InputReader = field(default_factory=lambda: InputValues((), None, ""))
+    step: str | None = None
+    budget: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[RunRequest, bool]:
+    """The run that repeats a run in part, and whether it is one of the local sandbox.
+
+    It has the spec of the run as it was frozen, and its inputs, labels and cache mode with changes.
+
+    Args:
+        name: Id or folder of the run, which may still be executed, or wait.
+        options: The changes.
+        settings: Those of the store.
+
+    Raises:
+        UsageError: There is no such run or step.
+        SpecError: The frozen spec does not load any more.
+        StoreError: The store cannot be read.
+    """
+    with open_journal(settings) as journal:
+        row = find_run(journal, name)
+        events = [entry.event for entry in journal.entries(row.run_id)]
+    frozen, state = events[0], replay(events)
+    assert isinstance(frozen, RunFrozen)
+    if options.step is not None and options.step not in state.steps:
+        steps = ", ".join(state.plan.order)
+        raise UsageError(f"--from: the run has no step {options.step!r}", f"one of: {steps}")
+    request = RunRequest(
+        SpecFile(frozen.spec_text, frozen.spec_file, None, frozen.includes, frozen.files),
+        options.inputs,
+        options.budget,
+        frozen.cache,
+        labels={**_given_labels(frozen, state), **options.labels},
+        fork=fork_of(state, options.step),
+        earlier=frozen.inputs,
+    )
+    return request, row.service.startswith("sandbox:")
+
+
+def _given_labels(frozen: RunFrozen, state: State) -> dict[str, Any]:
+    """Labels of a run that its command gave; those of the spec may follow inputs that change."""
+    written = labels_of(state.plan.workflow, frozen.inputs, {})
+    return {name: one for name, one in frozen.labels.items() if written.get(name) != one}

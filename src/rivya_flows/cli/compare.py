@@ -1,0 +1,112 @@
+"""`compare`: two runs side by side."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rivya_flows.cli.output import located, print_json, print_table, show, tell
+from rivya_flows.errors import UsageError
+from rivya_flows.private import as_the_user_wants
+
+
+@click.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page with the pictures, films, sounds and texts of both.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open that page.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bool) -> None:
+    """Show two runs side by side: what differs, and what each made and cost.
+
+    A and B are their ids or their folders.
+    """
+    if opens and page is None:
+        raise UsageError("--open: there is no page to open", "add --html FILE")
+    from rivya_flows.app.compare import compare as compare_runs
+    from rivya_flows.cli.configuration import settings
+
+    with as_the_user_wants():
+        found = compare_runs(settings(), (first, second), page and page.expanduser().absolute())
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    if page is not None:
+        tell(*located("page ", page.absolute(), stderr=True))
+        if opens:
+            with as_the_user_wants():
+                webbrowser.open(page.absolute().as_uri())
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    runs = found["runs"]
+    facts = ("name", "status", "spent", "saved", "seconds")
+    rows = [[name, *(_told(run[name]) for run in runs)] for name in facts]
+    rows.append(
+        ["labels", *(", ".join(f"{k}={v}" for k, v in run["labels"].items()) for run in runs)]
+    )
+    print_table(["", *(run["run_id"] for run in runs)], rows)
+    show("", *(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"]))
+    differing = [
+        [f"{kind} {one['name']}", *map(_told, one["values"])]
+        for kind in ("input", "label")
+        for one in found[f"{kind}s"]
+    ]
+    show("" if differing else "inputs and labels: equal")
+    if differing:
+        print_table(["", "A", "B"], differing)
+    show("")
+    columns = ["step", "A", "B", ">credits A", ">B", ">seconds A", ">B", "results"]
+    print_table(columns, list(_steps(found["steps"])))
+    if found["models"]:
+        show("")
+        rows = [
+            [one["model"], *map(str, one["purchases"]), *map(str, one["credits"])]
+            for one in found["models"]
+        ]
+        print_table(["bought of", ">A", ">B", ">credits A", ">B"], rows)
+    if found["outputs"]:
+        show("")
+        rows = [
+            [one["name"], *(["the same", ""] if one["same"] else map(_told, one["values"]))]
+            for one in found["outputs"]
+        ]
+        print_table(["output", "A", "B"], rows)
+
+
+def _steps(steps: list[Mapping[str, Any]]) -> Iterator[list[str]]:
+    for step in steps:
+        if all(status in (None, "skipped") for status in step["status"]):
+            continue
+        changed = sum(not item["same"] for item in step["items"])
+        many = len(step["items"])
+        results = f"{changed} of {many} differ" if many > 1 else "differ"
+        pairs = (*step["status"], *step["credits"], *step["seconds"])
+        yield [step["id"], *map(_told, pairs), results if changed else "the same"]
+
+
+_MOST = 60  # characters of a value
+
+
+def _told(value: Any) -> str:
+    """A value in a cell: a medium by kind, size and the beginning of its hash."""
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping) and "sha256" in value:
+        size = f" {value['width']} × {value['height']}" if value.get("width") else ""
+        return f"{value['kind']}{size} {value['sha256'][:8]}"
+    if isinstance(value, list):
+        value = ", ".join(map(_told, value))
+    text = str(value)
+    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

@@ -1,0 +1,89 @@
+"""`fork`: a new run that takes finished work of another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rivya_flows.cli.input_options import YES_OPTION, with_inputs
+from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.output import tell
+from rivya_flows.cli.plan import show_plan
+from rivya_flows.cli.run import begun, who
+
+
+@click.command()
+@click.argument("named", metavar="RUN")
+@click.option("--from", "step", metavar="STEP", help="Make STEP and what depends on it again.")
+@with_inputs
+@click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Count the run under this, beside the labels of RUN; it wins.",
+)
+@click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
+@click.option("--plan", "only_plan", is_flag=True, help="Only show the price, as `plan` does.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Create the run's folder here: outputs, contact sheet, receipt.",
+)
+@YES_OPTION
+@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
+@click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+def fork(
+    named: str,
+    step: str | None,
+    assignments: tuple[str, ...],
+    file: Path | None,
+    labels: tuple[str, ...],
+    budget: int | None,
+    only_plan: bool,
+    out: Path,
+    yes: bool,
+    open_sheet: bool,
+    sandbox: bool,
+    as_json: bool,
+) -> int:
+    """Run a run again with changes, and buy only what they change.
+
+    RUN is its id or its folder. What it has finished of equal requests, and what was picked there, is
+    taken from it for nothing.
+    """
+    runner, chosen = begun(begins=not only_plan)
+    from rivya_flows.app.fork import ForkOptions, fork_request
+    from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.run import plan, run
+    from rivya_flows.cli.ending import end
+    from rivya_flows.cli.terminal import confirmer, observer
+    from rivya_flows.planning.labels import read_labels
+
+    options = ForkOptions(read_inputs(assignments, file), step, budget, read_labels(labels))
+    request, of_sandbox = fork_request(named, options, chosen)
+    there = sandbox or of_sandbox
+    if only_plan:
+        found = run_interruptibly(
+            lambda _: plan(request, chosen, runner, sandbox=there, notify=tell)
+        )
+        return show_plan(found, as_json=as_json)
+    confirm = confirmer(yes=yes, as_json=as_json)
+    report = run_interruptibly(
+        lambda interrupts: run(
+            request,
+            chosen,
+            runner,
+            out=out,
+            sandbox=there,
+            observer=observer(interrupts, who(None), confirm),
+        )
+    )
+    code = end(report, as_json=as_json, open_sheet=open_sheet)
+    assert request.fork is not None
+    tell(f"compare with: rivya-flows compare {request.fork.run_id} {report.run_id}")
+    return code

@@ -1,0 +1,108 @@
+"""`runs`: the runs of the store, newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from rivya_flows.cli.moments import moment
+from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.store.run_list import ListedRun
+
+_STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "killed")
+_COLOURS = {"running": "cyan", "suspended": "yellow", "failed": "red", "killed": "red"}
+_WIDE = 130  # columns of a terminal that has room for folders
+_RESUMED = 3  # runs that a line says how to resume
+
+
+@click.command()
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with the label.")
+@click.option("--spec", metavar="NAME", help="Only of this spec.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
+@click.option("--since", type=moment, metavar="WHEN", help="Started since: 30d, 2026-11-01.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Most runs."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def runs(
+    labels: tuple[str, ...],
+    spec: str | None,
+    status: str | None,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List runs, newest first, with what each has spent."""
+    from rivya_flows.app.runs import open_journal
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.store.run_list import listed_runs
+
+    wanted = read_labels(labels)
+    with open_journal(settings()) as journal:
+        found = listed_runs(
+            journal.engine, labels=wanted, name=spec, status=status, since=since, limit=limit + 1
+        )
+    listed = found[:limit]
+    if as_json:
+        print_json([_document(run) for run in listed])
+        return
+    if not listed:
+        show("no runs")
+        return
+    columns = ["!run", "spec", "labels", "!status", ">credits", ">open", "service", "started"]
+    rows = [_row(run) for run in listed]
+    if is_wide(_WIDE):
+        columns.append("folder")
+        rows = [[*row, _near(run.row.folder)] for row, run in zip(rows, listed, strict=True)]
+    print_table(columns, rows)
+    if len(found) > limit:
+        show("", f"the newest {limit}; `--limit` shows more")
+    unfinished = [run for run in listed if run.status not in ("completed", "running")]
+    if unfinished:
+        show("")
+    for run in unfinished[:_RESUMED]:
+        show(f"{run.row.run_id} {run.status}: rivya-flows resume {run.row.run_id}")
+    if more := len(unfinished) - _RESUMED:
+        show(*[f"and {more} more that have not completed"] * (more > 0))
+
+
+def _document(run: ListedRun) -> dict[str, Any]:
+    row = run.row
+    return {
+        "run_id": row.run_id,
+        "name": row.name,
+        "labels": dict(row.labels),
+        "status": run.status,
+        "service": row.service,
+        "credits": {"spent": run.spent, "open": run.open},
+        "started_at": row.started_at,
+        "folder": str(row.folder),
+    }
+
+
+def _row(run: ListedRun) -> list[Cell]:
+    from rivya_flows.ledger.provenance import is_sandbox
+
+    row = run.row
+    return [
+        row.run_id,
+        row.name,
+        " ".join(f"{name}={value}" for name, value in row.labels.items()),
+        (run.status, _COLOURS.get(run.status, "")),
+        str(run.spent),
+        str(run.open or ""),
+        "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
+        row.started_at[:16].replace("T", " "),
+    ]
+
+
+def _near(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

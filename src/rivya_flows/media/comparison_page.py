@@ -1,0 +1,106 @@
+"""The page of two runs: one HTML file without scripts and links, with their results side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rivya_flows.assets import assets_in
+from rivya_flows.media.contact_sheet import template
+from rivya_flows.media.embedding import AssetPath, Embedder, SheetMedium
+from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
+
+_SMALL_BYTES = 2**20
+"""A sound or film of at most this size is in the page itself, as far as there is room."""
+
+_OF_ITEM = dict.fromkeys(("status", "reason", "model", "credits", "taken_from", "picked"))
+"""What only an item of a step has, and no output."""
+
+
+def comparison_page(
+    comparison: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], asset_path: AssetPath
+) -> str:
+    """The page of a comparison.
+
+    Args:
+        comparison: From `ledger.comparison`.
+        receipts: Of the two runs, in the same order.
+        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
+    """
+    embedders = [Embedder.of(one, asset_path) for one in receipts]
+    for embedder, one in zip(embedders, receipts, strict=True):
+        embedder.small_bytes = _SMALL_BYTES
+        embedder.draw(asset.sha256 for asset in assets_in(one.get("outputs")))
+    sides = [_Shown(one) for one in embedders]
+    outputs = [_output(one, sides) for one in maps_in(comparison, "outputs")]
+    steps = [_step(one, sides) for one in maps_in(comparison, "steps")]
+    view = {
+        "runs": [
+            {**one, "started": moment_text(one.get("started_at")), "labels": _pairs(one, "labels")}
+            for one in maps_in(comparison, "runs")
+        ],
+        "spec": map_in(comparison, "spec"),
+        "differences": [
+            (kind, one["name"], [text_of(value) for value in one["values"]])
+            for kind in ("inputs", "labels")
+            for one in maps_in(comparison, kind)
+        ],
+        "models": maps_in(comparison, "models"),
+        "outputs": outputs,
+        "steps": [one for one in steps if one["items"]],
+    }
+    return template("comparison.html").render(view)
+
+
+def _output(output: Mapping[str, Any], sides: Sequence[_Shown]) -> dict[str, Any]:
+    runs = []
+    for value, shown in zip(output["values"], sides, strict=True):
+        media = shown.media(value)
+        text = "" if media else text_of(value) or "nothing"
+        runs.append({**_OF_ITEM, "media": media, "text": text})
+    return {**output, "runs": runs}
+
+
+def _step(step: Mapping[str, Any], sides: Sequence[_Shown]) -> dict[str, Any]:
+    items = []
+    for item in maps_in(step, "items"):
+        runs = [
+            one and _side(step, one, shown) for one, shown in zip(item["runs"], sides, strict=True)
+        ]
+        if any(one and one["status"] != "skipped" for one in runs):
+            items.append({**item, "runs": runs})
+    return {**step, "items": items}
+
+
+def _side(step: Mapping[str, Any], item: Mapping[str, Any], shown: _Shown) -> dict[str, Any]:
+    # What was picked stands where it was made.
+    media = [] if step["uses"] == "pick" else shown.of_item(item["assets"])
+    return {**item, "media": media, "picked": ", ".join(item["picked"] or ())}
+
+
+class _Shown:
+    """The media of one run, which are in the page themselves; without a script none can be shared.
+
+    A film or sound is there once, its poster and a picture wherever they are shown.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._first: dict[str, SheetMedium] = {}
+
+    def media(self, value: Any) -> list[dict[str, Any]]:
+        """The media of an asset or of a list of them."""
+        return [self._view(one) for one in self._embedder.media(value)]
+
+    def of_item(self, assets: Any) -> list[dict[str, Any]]:
+        """The media of an item."""
+        return [self._view(one) for one in self._embedder.of_item(assets)]
+
+    def _view(self, one: SheetMedium) -> dict[str, Any]:
+        first = self._first.setdefault(one.anchor, one)
+        inside = first.source.startswith("data:") and (one.first or one.kind == "image")
+        return {**vars(one), "source": first.source if inside else "", "poster": first.poster}
+
+
+def _pairs(one: Mapping[str, Any], name: str) -> str:
+    return ", ".join(f"{key}={value}" for key, value in map_in(one, name).items())

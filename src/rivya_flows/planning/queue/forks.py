@@ -1,0 +1,110 @@
+"""A fork: what it takes from the run that it repeats, instead of buying or asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.planning.expansion.run_scope import fields_of
+from rivya_flows.planning.names import digest, label
+from rivya_flows.planning.picking import available
+from rivya_flows.planning.plan import RunPlan
+from rivya_flows.planning.queue.events import AnsweredBy, Fork
+from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
+from rivya_flows.planning.queue.state import State
+
+_DECIDED = ("human", "judge")
+"""Modes of a pick that a person or a judge decides; the others choose again by themselves."""
+
+
+class Finished(NamedTuple):
+    """Finished work of a run.
+
+    Attributes:
+        outputs: What it gave.
+        credits: What it cost, or what it saved where the run had it for nothing itself.
+        alternative: Which `fallback` of its step gave it, counted from 1; 0 is as written.
+    """
+
+    outputs: Mapping[str, Any]
+    credits: int
+    alternative: int
+
+
+def finished(state: State) -> dict[str, Finished]:
+    """What a run has bought, by the cache key of the request as written."""
+    found = {}
+    for step_id, item in state.each():
+        if item.phase is not Phase.COMPLETED or item.outputs is None or not item.requests:
+            continue
+        written = item.requests[0]
+        ordinal = state.claims.get((written.request_hash, step_id, item.key))
+        if written.buys and ordinal is not None:
+            made = Finished(item.outputs, item.credits + item.saved, item.alternative)
+            found[f"{written.request_hash}-{ordinal}"] = made
+    return found
+
+
+def fork_of(state: State, step: str | None) -> Fork:
+    """The fork of a run as it is now, with all that was picked; from `step` on nothing is taken."""
+    answers, notes, seen = {}, {}, {}
+    for step_id, item in state.each():
+        if item.request is not None and item.picked and _is_decided(item):
+            name = label(step_id, item.key)
+            answers[name], notes[name] = item.picked, item.notes
+            before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
+            offered = [fields_of(state, one)["items"] for one in before]
+            last = item.request.arguments
+            seen[name] = tuple(_hash({**last, "from": one}) for one in [*offered, last["from"]])
+    return Fork(run_id=state.run_id, step=step, answers=answers, notes=notes, seen=seen)
+
+
+def made_again(plan: RunPlan, step: str) -> frozenset[str]:
+    """A step, those of the spec that it includes, and all that depends on one of them."""
+    inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(f"{step}__"))
+    found, waiting = set[str](), [step, *inside]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += (later for part in PARTS for later in plan.downstream.get((part, name), ()))
+    return frozenset(found)
+
+
+def decided(state: State, step_id: str, item: ItemState) -> ItemState:
+    """A pick as it was decided in the forked run, if it asks the same there; else unchanged.
+
+    Candidates that were rejected there are bought again with the same note, round by round.
+    """
+    fork, name = state.fork, label(step_id, item.key)
+    if fork is None or item.picked is not None or step_id in state.again or not _is_decided(item):
+        return item
+    assert item.request is not None
+    seen, notes = fork.seen.get(name, ()), fork.notes.get(name, ())
+    if item.round >= len(seen) or seen[item.round] != _hash(item.request.arguments):
+        return item
+    by = AnsweredBy(name=fork.run_id, channel="fork")
+    if item.round < len(notes):
+        return replace(next_round(item, notes[item.round]), answered_by=by)
+    return replace(item, picked=fork.answers[name], answered_by=by)
+
+
+def _is_decided(item: ItemState) -> bool:
+    request = item.request
+    return (
+        request is not None and request.uses == "pick" and request.arguments.get("mode") in _DECIDED
+    )
+
+
+def _hash(arguments: Mapping[str, Any]) -> str:
+    """Of what is asked about which candidates: the same media and texts under the same keys."""
+    asked = [arguments.get(name) for name in ("mode", "question", "count", "judge")]
+    return digest([asked, [_content(one) for one in available(arguments["from"])]])
+
+
+def _content(one: Mapping[str, Any]) -> list[Any]:
+    asset = one.get("asset") or {}
+    medium = asset.get("sha256") or asset.get("file_id") or asset.get("url")
+    return [str(one["key"]), medium, one.get("text"), one.get("json")]

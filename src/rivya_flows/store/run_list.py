@@ -1,0 +1,128 @@
+"""Lists runs with what became of them, without reading their journals."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, func, select
+
+from rivya_flows.store.database import reading
+from rivya_flows.store.journal import RunRow, as_run_row
+from rivya_flows.store.leases import SECONDS, is_held
+from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RUNS
+
+_PAGE = 500
+"""Runs that are read at once where their status is asked for, which no table has."""
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run of the list.
+
+    Attributes:
+        status: How its last execution ended (``completed``, ``failed``, ``cancelled``,
+            ``suspended``); ``running`` while a process drives it, ``killed`` if that is gone.
+        spent: Credits, those of `open` with them.
+        open: Credits of purchases that are not settled: under way, uncertain or not collected.
+    """
+
+    row: RunRow
+    status: str
+    spent: int
+    open: int
+
+
+def listed_runs(
+    engine: Engine,
+    *,
+    labels: Mapping[str, str],
+    name: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+    now: float | None = None,
+) -> tuple[ListedRun, ...]:
+    """Runs of a store, newest first.
+
+    Args:
+        engine: Of the store.
+        labels: Labels that a run must have.
+        name: Of its spec; None for any.
+        status: As of `ListedRun`; None for any.
+        since: Started then or later; None for any time.
+        limit: How many at most, at least 1.
+        now: Unix seconds; None is this moment.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    wanted: list[ColumnElement[bool]] = [
+        RUNS.c.labels.contains(json.dumps({label: value})[1:-1], autoescape=True)
+        for label, value in labels.items()
+    ]
+    if name is not None:
+        wanted.append(RUNS.c.name == name)
+    if since is not None:
+        wanted.append(RUNS.c.started_at >= since.astimezone(UTC).isoformat())
+    moment = time.time() if now is None else now
+    size = limit if status is None else max(limit, _PAGE)
+    found: list[ListedRun] = []
+    with reading(engine) as connection:
+        start, more = 0, True
+        while more and len(found) < limit:
+            rows = connection.execute(_page(wanted, start, size)).all()
+            listed = (_listed(row, moment) for row in rows)
+            # LIKE of SQLite takes A for a.
+            found += (
+                run
+                for run in listed
+                if labels.items() <= run.row.labels.items() and status in (None, run.status)
+            )
+            start, more = start + size, len(rows) == size
+    return tuple(found[:limit])
+
+
+def _page(wanted: list[ColumnElement[bool]], start: int, size: int) -> Select[Any]:
+    """A page of runs, each with its last change of status, its lease and its sums."""
+    newest = (RUNS.c.started_at.desc(), RUNS.c.run_id.desc())
+    page = select(RUNS).where(*wanted).order_by(*newest).limit(size).offset(start).subquery()
+    # Found from the end of a journal on, where it nearly always is.
+    turn = (
+        select(EVENTS.c.body)
+        .where(EVENTS.c.run_id == page.c.run_id, EVENTS.c.kind.in_(("run.resumed", "run.ended")))
+        .order_by(EVENTS.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    credits = select(func.coalesce(func.sum(CHARGES.c.credits), 0)).where(
+        CHARGES.c.run_id == page.c.run_id
+    )
+    return (
+        select(
+            page,
+            turn.label("turn"),
+            credits.scalar_subquery().label("spent"),
+            credits.where(CHARGES.c.settled.is_(False)).scalar_subquery().label("open"),
+            LEASES.c.owner,
+            LEASES.c.expires_at,
+        )
+        .outerjoin(LEASES, LEASES.c.run_id == page.c.run_id)
+        .order_by(page.c.started_at.desc(), page.c.run_id.desc())
+    )
+
+
+def _listed(row: Any, now: float) -> ListedRun:
+    turn = json.loads(row.turn or "{}")
+    if turn.get("kind") == "run.ended":
+        status = turn["status"]
+    elif row.owner is not None:
+        status = "running" if is_held(row.owner, row.expires_at, now) else "killed"
+    else:  # nothing has executed it yet
+        begun = datetime.fromisoformat(row.started_at).timestamp()
+        status = "running" if now - begun < SECONDS else "killed"
+    return ListedRun(as_run_row(row), status, row.spent, row.open)

@@ -1,0 +1,46 @@
+"""The line of the wallet: what the run spent, and who else took credits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_flows.cli.receipt import wallet
+from rivya_flows.planning.queue.events import ServiceAsked
+
+_TWO = [
+    {"run_id": "run-a", "name": "casting", "credits": 21},
+    {"run_id": "run-b", "name": "stills", "credits": 12},
+]
+_MANY = [{"run_id": f"run-{n}", "name": "small", "credits": 1} for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("others", "runs", "words"),
+    [
+        (33, _TWO, "33 credits more: run-a (casting) 21, run-b (stills) 12"),
+        (30, _TWO, "30 credits more while others spent: run-a (casting) 21, run-b (stills) 12"),
+        (
+            20,
+            _MANY,
+            "20 credits more: run-0 (small) 1, run-1 (small) 1, run-2 (small) 1, 17 runs more",
+        ),
+    ],
+)
+def test_the_runs_that_took_credits_are_named(
+    others: int, runs: list[dict[str, Any]], words: str
+) -> None:
+    credits = {"before": 100, "after": 50, "spent": 3, "saved": 0, "unexplained": 5}
+    shown = wallet(credits | {"others": others, "other_runs": runs})
+    assert shown == (
+        f"100 → 50: 3 spent, 0 saved; the wallet lost {words}; 5 more spent by something else"
+    )
+
+
+def test_early_journals_name_the_ids_alone() -> None:
+    asked = ServiceAsked.model_validate({"jobs": {}, "others": 4, "other_runs": ["run-a", "run-b"]})
+    runs = [one.model_dump() for one in asked.other_runs]
+    credits = {"before": 9, "after": 4, "spent": 1, "saved": 0, "unexplained": 0}
+    shown = wallet(credits | {"others": 4, "other_runs": runs})
+    assert shown.endswith("the wallet lost 4 credits more while others spent: run-a, run-b")

@@ -1,0 +1,90 @@
+"""What a fork takes of the run that it repeats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_flows.planning.plan import RunPlan
+from rivya_flows.planning.queue.forks import fork_of, made_again
+from rivya_flows.planning.queue.item_state import ItemState
+from rivya_flows.planning.queue.reducer import initial_state
+from support.judged_picks import Judging, again, chats, hero, judged, judged_spec
+from support.naive_service import Rehearsal, frozen
+
+OUTER = """
+version: 1
+name: outer
+steps:
+  first: {uses: generate, with: {model: z-image, prompt: lamp}}
+  inner: {uses: include, with: {spec: inner.yaml}}
+  inner2: {uses: generate, with: {model: z-image, prompt: other}}
+  last:
+    uses: generate
+    with: {model: nano-banana, prompt: last, references: ["${{ steps.inner.outputs.still }}"]}
+finally:
+  tell: {uses: notify, with: {url: "https://example.com", body: {still: "${{ steps.last.asset }}"}}}
+"""
+INNER = """
+version: 1
+name: inner
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: lamp}}
+outputs: {still: "${{ steps.still.asset }}"}
+"""
+
+
+def plan_of(text: str, includes: dict[str, str] | None = None) -> RunPlan:
+    return initial_state(frozen(text, includes=includes)).plan
+
+
+@pytest.mark.parametrize(
+    ("step", "made"),
+    [
+        ("first", {"first"}),
+        ("inner", {"inner", "inner__still", "last", "tell"}),
+        ("inner__still", {"inner", "inner__still", "last", "tell"}),
+        ("last", {"last", "tell"}),
+    ],
+)
+def test_a_step_is_made_again_with_what_depends_on_it(step: str, made: set[str]) -> None:
+    assert made_again(plan_of(OUTER, {"inner.yaml": INNER}), step) == made
+
+
+def test_a_pick_is_made_again_with_its_rounds() -> None:
+    plan = plan_of(judged_spec("human", more="none: {rounds: 1}"))
+    assert made_again(plan, "hero") == {"hero", "hero.stills.2", "film"}
+    assert made_again(plan, "stills") == {"stills", "hero", "hero.stills.2", "film"}
+
+
+def fork(first: Rehearsal, **options: Any) -> ItemState:
+    """The pick of a fork, whose stills are bought again, and are the same in this service."""
+    frozen_fork = frozen(judged_spec(**options)).model_copy(
+        update={"fork": fork_of(first.state, None)}
+    )
+    run = Rehearsal(frozen_fork, Judging({"noir": 9}))
+    again(run)
+    assert bool(chats(run)) is (hero(run).answered_by is None)
+    return hero(run)
+
+
+def test_the_choice_of_a_judge_is_taken_if_the_same_is_asked_about_the_same_candidates() -> None:
+    first = judged(Judging({"neon": 8}))
+    taken = fork(first)
+    assert taken.picked == ("neon",)
+    assert taken.answered_by is not None
+    assert (taken.answered_by.name, taken.answered_by.channel) == ("run-1", "fork")
+
+
+@pytest.mark.parametrize(
+    "change", [{"more": "question: Another?"}, {"least": 3}, {"mode": "human"}]
+)
+def test_a_judge_is_asked_again_about_something_else(change: dict[str, Any]) -> None:
+    first = judged(Judging({"neon": 8}))
+    assert fork(first, **change).picked != ("neon",)
+
+
+def test_a_judge_is_asked_again_about_other_candidates() -> None:
+    first = judged(Judging({"neon": 8}))
+    assert fork(first, styles=("studio", "noir")).picked == ("noir",)
