@@ -25,6 +25,7 @@ name: campaign-NUMBER
 inputs:
   product: {type: string, title: Product, default: Lamp}
   styles: {type: list, of: string, default: [studio, neon]}
+budget: {credits: 40}
 steps:
   stills:
     uses: generate
