@@ -226,7 +226,13 @@ def test_a_flow_that_is_killed_while_it_waits_and_while_it_buys_buys_nothing_twi
         events = [one.event for one in place.entries(run)]
         return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
 
+    def is_shown() -> bool:
+        rows = server.ask("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [subflow]}}})
+        return any(one["state_type"] == "RUNNING" for one in rows)
+
     eventually(has_film, "the purchase of the film")
+    # Prefect tells its server of a task run a moment after it begins.
+    eventually(is_shown, "the film's wait")
     kill_and_retry(server, place, run, 2)
     server.end(run, "COMPLETED")
     eventually(lambda: "the flow got completed" in server.log(run), "what the flow printed")
