@@ -103,6 +103,7 @@ def answering(answer: bool, asked: Asked) -> Confirm:
         pytest.param(REAL, Spending(1, 2, 1000), None, 0, 0, "Nothing was bought", id="nobody"),
         pytest.param(REAL, Spending(1, None, 9, {"budget 9": 9}), None, 1, 0, "", id="cap"),
         pytest.param(REAL, Spending(0, 0, 1000), None, 0, 0, "", id="free"),
+        pytest.param(REAL, Spending(1, 2, 9, {"pool a": 0}), None, 1, 0, "", id="empty pool"),
         pytest.param(
             ServiceConnection("http://127.0.0.1:9", None, "sandbox:1", 1.0),
             *(Spending(1, None, 1000), None, 0, 0, ""),
