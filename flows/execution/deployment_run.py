@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from prefect.runtime import deployment
 
 from rivya_flows.app.connect import connect, for_worker, with_key
+from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
@@ -75,7 +76,7 @@ async def run_deployment(
                 return late
             read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
             request = RunRequest(read, lambda _: inputs, local_files=False)
-            await _begin(context, run_id, request)
+            await _begin(context, run_id, request, logger.info)
         else:  # perhaps by a machine that died
             await context.leases.until_free(run_id)
         row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
@@ -135,9 +136,16 @@ async def _execute(execution: Execution, workflow: Workflow) -> RunReport:
         raise
 
 
-async def _begin(context: RunContext, run_id: str, request: RunRequest) -> None:
+async def _begin(
+    context: RunContext, run_id: str, request: RunRequest, tell: Callable[[str], object]
+) -> None:
+    async def agree(words: str) -> bool:  # whoever deployed or called it did
+        tell(words)
+        return True
+
     prepared = await prepare_here(context, request, run_id, starts=True)
     refuse_over(prepared.estimate)
+    await confirm_live(context, spending_of(prepared.estimate), tell, agree)
     # Only a command that shows the run makes it.
     folder = context.settings.data / "runs" / run_id
     await in_thread(partial(context.journal.create, prepared.frozen, folder))

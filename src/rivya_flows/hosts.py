@@ -23,6 +23,19 @@ def host_in(url: str) -> str | None:
         return None
 
 
+def one_spelling(url: str) -> str:
+    """The base URL of a service as every machine spells it; any other text as it is."""
+    address = url.strip().rstrip("/").removesuffix("/api/v1")
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    standard = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    if standard is None or not parts.netloc:
+        return address
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(standard)}{parts.path}"
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL leads to this machine."""
     host = host_in(url) or ""

@@ -28,6 +28,7 @@ from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import BudgetError
+from rivya_flows.flows.execution.deployment_run import _begin
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
@@ -102,6 +103,7 @@ def answering(answer: bool, asked: Asked) -> Confirm:
         pytest.param(REAL, Spending(1, 2, 1000), None, 0, 0, "Nothing was bought", id="nobody"),
         pytest.param(REAL, Spending(1, None, 9, {"budget 9": 9}), None, 1, 0, "", id="cap"),
         pytest.param(REAL, Spending(0, 0, 1000), None, 0, 0, "", id="free"),
+        pytest.param(REAL, Spending(1, 2, 9, {"pool a": 0}), None, 1, 0, "", id="empty pool"),
         pytest.param(
             ServiceConnection("http://127.0.0.1:9", None, "sandbox:1", 1.0),
             *(Spending(1, None, 1000), None, 0, 0, ""),
@@ -195,6 +197,17 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
         await run(request, settings, Unprepared(), out=out, observer=Observer(notify=told.append))
     assert [line for line in told if "At most 2 credits (pool all, 40 left)." in line]
     assert ledger(live.data)["generations"] == []
+
+
+async def test_the_log_of_a_flow_run_says_what_it_buys(sandbox: Sandbox, tmp_path: Path) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    studio.service = replace(studio.service, identity=sandbox.base_url)
+    studio.settings = Settings(rivya_flows_data=studio.folder, rivya_flows_live=True)
+    told, request = Asked(), RunRequest(SpecFile(stills(2), "spec.yaml", None), lambda _: {})
+    with studio.context(Bomb()) as context:
+        await _begin(context, "run-1", request, told.append)
+        assert context.journal.run("run-1") is not None
+    assert [line for line in told if line.startswith(f"This buys from {sandbox.base_url} with")]
 
 
 async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(

@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app import run_context
-from rivya_flows.app.run_context import ServiceConnection, SharedUploads, open_context
+from rivya_flows.app.run_context import (
+    ServiceConnection,
+    SharedUploads,
+    known_run,
+    open_context,
+    real_service,
+)
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import MediaError
 from rivya_flows.settings import Settings
+from support.journal_entries import frozen
 
 
 async def test_a_service_that_does_not_answer_is_named_while_it_is_tried_again(
@@ -26,6 +33,22 @@ async def test_a_service_that_does_not_answer_is_named_while_it_is_tried_again(
         async with context.first_client(told.append):
             await asyncio.sleep(0.05)
     assert told == ["no answer from http://127.0.0.1:1 within 0 s; it is tried again"]
+
+
+def test_machines_that_spell_the_address_otherwise_share_runs_and_pools(tmp_path: Path) -> None:
+    """The charges of a run are those of its service, by this name."""
+    spelled = Settings(
+        rivya_flows_data=tmp_path / "data",
+        rivya_api_key="rvya_sk_1",
+        rivya_base_url="https://Rivya.ai:443/",
+    )
+    service = real_service(spelled)
+    assert (service.identity, service.base_url) == ("https://rivya.ai", "https://Rivya.ai:443")
+    with open_context(spelled, service) as context:
+        for number, written in enumerate(("https://rivya.ai", "https://Rivya.ai:443")):
+            run = frozen(f"run-{number}").model_copy(update={"service": written})
+            context.journal.create(run, tmp_path / "run")
+            assert known_run(context, run.run_id).service == written
 
 
 class Sender:

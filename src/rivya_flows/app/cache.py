@@ -71,8 +71,11 @@ class Reuse:
         answer = CacheAnswered(step=asked.step, key=asked.key, request_hash=name, outputs=None)
         if asked.run_id is not None:
             taken = self._of(asked.run_id).get(name)
-            if taken is not None and is_intact(self._assets, taken.outputs):
-                facts = {"run_id": asked.run_id, "alternative": taken.alternative}
+            # A fallback that made it may read otherwise here, although the step as written does not.
+            is_equal = taken is not None and taken.request_hash in asked.hashes
+            if taken and is_equal and is_intact(self._assets, taken.outputs):
+                which = asked.hashes.index(taken.request_hash)
+                facts = {"run_id": asked.run_id, "alternative": which}
                 return _found(answer, taken.outputs, taken.credits, **facts)
         found = look_up(self._results, self._assets, name) if asked.index else None
         return _found(answer, *found) if found else answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,7 +93,8 @@ async def run(
         try:
             context.journal.create(ready.frozen, folder)
         except RivyaFlowsError:
-            folder.rmdir()  # another process was faster with the same quote
+            with suppress(OSError):  # it may be that of a run with the same id
+                folder.rmdir()  # another process was faster with the same quote
             raise
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
         for warning in soft_limits(ready.estimate):

@@ -20,6 +20,7 @@ from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.hosts import one_spelling
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
@@ -40,7 +41,8 @@ class ServiceConnection:
     """The service that a run buys from.
 
     Attributes:
-        identity: Stays the same when a sandbox comes back on another port.
+        identity: Stays the same when a sandbox comes back on another port, and however a base URL
+            is spelled: pools and runs are of an identity.
         poll_seconds: First interval between two looks at a job.
         requests_per_second: The most, of all runs of this process together.
     """
@@ -64,7 +66,7 @@ def real_service(settings: Settings) -> ServiceConnection:
     return ServiceConnection(
         base_url,
         settings.rivya_api_key,
-        base_url,
+        one_spelling(base_url),
         settings.rivya_poll_seconds,
         settings.rivya_flows_requests_per_second,
     )
@@ -215,7 +217,7 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
     row = context.journal.run(run_id)
     if row is None:
         raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
-    if row.service != context.service.identity:
+    if one_spelling(row.service) != context.service.identity:
         raise UsageError(
             f"{run_id} belongs to {row.service}, not to {context.service.identity}",
             "use the key and RIVYA_BASE_URL of that service",

@@ -11,6 +11,7 @@ import click
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
+from rivya_flows.hosts import one_spelling
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.spending import Spending, Sum
@@ -71,7 +72,7 @@ def spend(
     from rivya_flows.store.charges import charges
 
     wanted, chosen = read_labels(labels), settings()
-    place = service.rstrip("/") if service else _service(chosen)
+    place = one_spelling(service) if service else _service(chosen)
     start, end = (None if at is None else at.timestamp() for at in (since, until))
     with open_journal(chosen) as journal:
 
@@ -99,7 +100,7 @@ def _service(chosen: Settings) -> str:
     from rivya_flows.app.spending import SANDBOX
 
     is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
-    return chosen.rivya_base_url.rstrip("/") if is_real else SANDBOX
+    return one_spelling(chosen.rivya_base_url) if is_real else SANDBOX
 
 
 def _print(found: Spending) -> None:

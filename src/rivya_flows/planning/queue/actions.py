@@ -45,6 +45,8 @@ class AskCache:
     Attributes:
         run_id: The forked run, which is asked first; None for none.
         index: The cache index is asked.
+        hashes: Of the request as written and of each `fallback`: a forked run gives what one of
+            them made.
     """
 
     step: str
@@ -52,6 +54,7 @@ class AskCache:
     request_hash: str
     run_id: str | None = None
     index: bool = True
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

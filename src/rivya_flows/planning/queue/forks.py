@@ -25,12 +25,12 @@ class Finished(NamedTuple):
     Attributes:
         outputs: What it gave.
         credits: What it cost, or what it saved where the run had it for nothing itself.
-        alternative: Which `fallback` of its step gave it, counted from 1; 0 is as written.
+        request_hash: Of the request that gave it, as written or a `fallback`.
     """
 
     outputs: Mapping[str, Any]
     credits: int
-    alternative: int
+    request_hash: str
 
 
 def finished(state: State) -> dict[str, Finished]:
@@ -42,8 +42,9 @@ def finished(state: State) -> dict[str, Finished]:
         written = item.requests[0]
         ordinal = state.claims.get((written.request_hash, step_id, item.key))
         if written.buys and ordinal is not None:
-            made = Finished(item.outputs, item.credits + item.saved, item.alternative)
-            found[f"{written.request_hash}-{ordinal}"] = made
+            made = item.requests[item.alternative].request_hash
+            credits = item.credits + item.saved
+            found[f"{written.request_hash}-{ordinal}"] = Finished(item.outputs, credits, made)
     return found
 
 

@@ -134,7 +134,8 @@ def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) ->
     index = mode == "spec" and not request.is_function
     if run_id is None and not index:
         return None
-    return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index)
+    hashes = tuple(one.request_hash for one in item.requests)
+    return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index, hashes)
 
 
 def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> Started:

@@ -230,6 +230,30 @@ async def test_what_a_fallback_finished_is_taken_for_the_request_as_written(
         assert (still["credits"], still["model"], still["alternative"]) == (0, "seedream-5-lite", 1)
 
 
+async def test_what_a_fallback_finished_is_not_taken_where_the_fallback_reads_otherwise(
+    studio: Studio, shared_sandbox: Sandbox
+) -> None:
+    text = """
+version: 1
+name: two
+inputs: {words: {type: string, default: at noon}}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: lamp}
+    fallback: [{model: seedream-5-lite, prompt: "lamp ${{ inputs.words }}"}]
+"""
+    order(shared_sandbox, "on: generation, do: fail, times: 1")
+    try:
+        await studio.start(text, "run-1")
+        await studio.execute("run-1")
+    finally:
+        order(shared_sandbox)
+    await forked(studio, "run-1", "run-2", inputs={"words": "at night"})
+    [still] = items(studio.receipt("run-2"), "still")
+    assert (still["taken_from"], still["model"], still["credits"]) == (None, "z-image", 1)
+
+
 async def test_a_file_of_the_run_is_taken_from_the_store(studio: Studio, tmp_path: Path) -> None:
     await studio.start(stills(1), "run-0")
     await studio.execute("run-0")
