@@ -219,20 +219,19 @@ class Reservations:
         self._at = at
         self._covering: dict[str, list[tuple[Pool, str]]] = {}
         self._charges: dict[tuple[str, str], tuple[int, float]] = {}
-        purchases = [
-            (run_id, event)
-            for run_id, events in entries
-            for event in events
-            if isinstance(event, OfPurchase) and counted(event) is not None
-        ]
+        purchases = defaultdict[str, list[Event]](list)
+        for run_id, events in entries:
+            for event in events:
+                if counted(event) is not None:
+                    purchases[run_id].append(event)
         if purchases and (pools := _shared(connection)):
-            for run_id in {run_id for run_id, _ in purchases}:
-                labels, service = connection.execute(_RUN, {"of_run": run_id}).one()
-                of_run, service = json.loads(labels), stored_name(service)
-                if covering := [(pool, service) for pool in pools if pool.covers(of_run)]:
+            for run_id, of_run in purchases.items():
+                text, service = connection.execute(_RUN, {"of_run": run_id}).one()
+                labels, service = json.loads(text), stored_name(service)
+                if covering := [(pool, service) for pool in pools if pool.covers(labels)]:
                     self._covering[run_id] = covering
-                    self._read_charges(connection, run_id, purchases)
-        since = {(run_id, at) for run_id, _ in purchases} | {
+                    self._read_charges(connection, run_id, of_run)
+        since = {(run_id, at) for run_id in purchases} | {
             (run_id, at) for (run_id, _), (_, at) in self._charges.items()
         }
         touched = {key for run_id, at in since for _, key in self._totals_of(run_id, at)}
@@ -283,14 +282,12 @@ class Reservations:
             for pool, service in self._covering.get(run_id, ())
         ]
 
-    def _read_charges(
-        self, connection: Connection, run_id: str, purchases: Sequence[tuple[str, OfPurchase]]
-    ) -> None:
+    def _read_charges(self, connection: Connection, run_id: str, events: Sequence[Event]) -> None:
         """Reads what earlier purchases of a run count with, of which the events tell something."""
         names = {
             charge_id(run_id, event)[1]
-            for of_run, event in purchases
-            if of_run == run_id and not isinstance(event, PurchaseIntended)
+            for event in events
+            if isinstance(event, OfPurchase) and event.kind != "purchase.intended"
         }
         rows = connection.execute(_CHARGES_OF, {"of_run": run_id, "purchases": sorted(names)})
         for purchase, credits, at in rows:
