@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.planning.queue.events import Event, OfPurchase, PurchaseIntended
+from rivya_flows.planning.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended
 from rivya_flows.store.charging import charge_id, counted
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
@@ -193,13 +193,23 @@ class Pools:
             for at, spent in (found[pool.name] or {service or "": 0}).items()
         )
 
-    def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolState, ...]:
-        """The pools that purchases of a run with these labels are taken from, by name.
+    def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
+        """The pools that cover a run with these labels, as a service has used them, by name.
 
         Raises:
             StoreError: The store cannot be read.
         """
-        return tuple(state for state in self.states(service) if state.pool.covers(labels))
+        return tuple(
+            PoolTotal(
+                name=state.pool.name,
+                credits=state.pool.credits,
+                soft=state.pool.soft,
+                spent=state.spent,
+                until=state.until,
+            )
+            for state in self.states(service)
+            if state.pool.covers(labels)
+        )
 
 
 class Reservations:
