@@ -13,7 +13,7 @@ from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.spending import Spending, Sum
+    from rivya_flows.app.spending import SpendReport, Sum
     from rivya_flows.settings import Settings
 
 
@@ -75,7 +75,7 @@ def spend(
     start, end = (None if at is None else at.timestamp() for at in (since, until))
     with open_journal(chosen) as journal:
 
-        def summed(*groups: str) -> Spending:
+        def summed(*groups: str) -> SpendReport:
             found = charges(journal.engine, since=start, until=end)
             return spending(found, groups, service=place, labels=wanted)
 
@@ -102,7 +102,7 @@ def _service(chosen: Settings) -> str:
     return chosen.rivya_base_url.rstrip("/") if is_real else SANDBOX
 
 
-def _print(found: Spending) -> None:
+def _print(found: SpendReport) -> None:
     from rivya_flows.app.spending import BY, NONE
 
     if found.rows:
@@ -136,7 +136,7 @@ def _place(service: str) -> str:
     return "the local sandbox (pretend credits)" if service == SANDBOX else service
 
 
-def _draw(days: Spending, path: Path) -> None:
+def _draw(days: SpendReport, path: Path) -> None:
     from rivya_flows.app.spending_chart import chart
 
     if not days.rows:
