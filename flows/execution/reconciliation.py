@@ -9,7 +9,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from rivya_flows.app.run_context import pool_totals
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError, StoreError
@@ -24,6 +23,7 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.other_purchases import spent_by_others
+from rivya_flows.store.pools import Pools
 
 AT_ONCE = 16
 """Questions that are open at the same moment."""
@@ -81,7 +81,7 @@ async def reconcile_jobs(
 
 def _pools(run: Run) -> tuple[PoolTotal, ...]:
     row = run.journal.run(run.run_id)
-    return () if row is None else pool_totals(run.journal.engine, row.labels, row.service)
+    return () if row is None else Pools(run.journal.engine).matching(row.labels, row.service)
 
 
 def _is_final(job: Generation | None) -> bool:

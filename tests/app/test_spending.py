@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.spending import Spending, Sum, spending
+from rivya_flows.app.spending import SpendReport, Sum, spending
 from rivya_flows.store.charges import Charge
 
 REAL = "https://rivya.ai"
@@ -27,11 +27,11 @@ def charge(credits: int, **facts: Any) -> Charge:
     return Charge(**usual | facts, credits=credits)
 
 
-def summed(*charges: Charge, by: str = "spec", service: str = REAL, **labels: str) -> Spending:
+def summed(*charges: Charge, by: str = "spec", service: str = REAL, **labels: str) -> SpendReport:
     return spending(charges, by.split(","), service=service, labels=labels)
 
 
-def rows(found: Spending) -> list[tuple[tuple[str, ...], int]]:
+def rows(found: SpendReport) -> list[tuple[tuple[str, ...], int]]:
     return [(group, one.credits) for group, one in found.rows.items()]
 
 

@@ -66,6 +66,7 @@ def test_ids_are_found_by_their_beginning_in_the_order_of_their_start(journal: J
         journal.create(frozen(run_id, minute), Path("/runs"))
     assert journal.ids("run-1") == ("run-1_b", "run-1_a", "run-12")
     assert journal.ids("run-1_") == ("run-1_b", "run-1_a")
+    assert {row.run_id for row in journal.runs("run-1_")} == {"run-1_b", "run-1_a"}
 
 
 def test_a_run_is_created_once(journal: Journal) -> None:

@@ -165,8 +165,8 @@ def test_a_pool_that_is_set_later_counts_what_was_bought_before(store: Store) ->
     [state] = store.pools.states("sandbox:test")
     assert state == PoolState(pool, "sandbox:test", 7, datetime(2026, 11, 30, tzinfo=UTC))
     assert store.pools.set(Pool("acme", {}, 10, period="total")) == pool
-    [state] = store.pools.matching({}, "sandbox:test")
-    assert (state.spent, state.left, state.until) == (12, 0, None)
+    [total] = store.pools.matching({}, "sandbox:test")
+    assert (total.spent, total.left, total.until) == (12, 0, None)
 
 
 def test_a_pool_that_was_removed_holds_nothing_back(store: Store) -> None:

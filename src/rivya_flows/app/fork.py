@@ -11,6 +11,7 @@ from rivya_flows.app.prepare import InputReader, RunRequest
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.forks import fork_of
@@ -68,7 +69,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
         fork=fork_of(state, options.step),
         earlier=frozen.inputs,
     )
-    return request, row.service.startswith("sandbox:")
+    return request, is_sandbox(row.service)
 
 
 def _given_labels(frozen: RunFrozen, state: State) -> dict[str, Any]:

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError
 from rivya_flows.hosts import is_loopback
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
-
-SANDBOX = "sandbox:"
-"""How the identity of a local sandbox begins."""
 
 _KEY_PREFIX = "rvya_sk_"
 _SHORTEST_SHOWN = 20
@@ -112,7 +110,7 @@ async def confirm_live(
         BudgetError: It was not confirmed; nothing was bought.
     """
     service = context.service
-    if service.identity.startswith(SANDBOX) or is_rehearsal(service.base_url, context.settings):
+    if is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings):
         return
     if found.most == 0:  # not where a cap leaves nothing: it may be raised during the run
         return

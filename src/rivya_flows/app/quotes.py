@@ -29,6 +29,7 @@ from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.spec_file import SpecFile, carried, read_spec
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import (
     Quote,
     plan_differences,
@@ -259,8 +260,5 @@ def _place(spec: SpecFile, out: Path) -> str | None:
 
 def _wallet(service: ServiceConnection) -> str:
     """A fingerprint of service and key; a local sandbox has one wallet and many keys."""
-    key = service.api_key
-    is_local = key is None or service.identity.startswith("sandbox:")
-    return digest([service.identity, "" if is_local or key is None else key.get_secret_value()])[
-        :16
-    ]
+    key = None if is_sandbox(service.identity) else service.api_key
+    return digest([service.identity, "" if key is None else key.get_secret_value()])[:16]

@@ -11,7 +11,7 @@ from typing import Any
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
-from rivya_flows.app.live_guard import SANDBOX, confirm_live, spending_of
+from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
@@ -19,6 +19,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import Choice, answerable
@@ -86,7 +87,7 @@ async def resume(
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name)
-    sandbox = row.service.startswith(SANDBOX)
+    sandbox = is_sandbox(row.service)
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
         report = await _resume(context, row.run_id, options, runner, observer)

@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 
 from pydantic import SecretStr
-from sqlalchemy import Engine
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
@@ -152,25 +151,7 @@ class RunContext:
 
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
         """The pools that match labels, as the service has used them, in the order of their names."""
-        return pool_totals(self.journal.engine, labels, self.service.identity)
-
-
-def pool_totals(engine: Engine, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
-    """The pools of a store that match labels, as a service has used them.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
-    return tuple(
-        PoolTotal(
-            name=state.pool.name,
-            credits=state.pool.credits,
-            soft=state.pool.soft,
-            spent=state.spent,
-            until=state.until,
-        )
-        for state in Pools(engine).matching(labels, service)
-    )
+        return Pools(self.journal.engine).matching(labels, self.service.identity)
 
 
 @contextmanager

@@ -54,5 +54,6 @@ def _run_in(journal: Journal, folder: Path) -> RunRow | None:
         told = json.loads((folder / "receipt.json").read_text("utf-8"))["run_id"]
         if isinstance(told, str) and (row := journal.run(told)):
             return row
-    began = next((row for row in journal.runs() if row.folder.resolve() == folder), None)
-    return journal.run(folder.name) or began
+    return journal.run(folder.name) or next(
+        (row for row in journal.runs() if row.folder.resolve() == folder), None
+    )

@@ -21,10 +21,6 @@ SANDBOX = "sandbox"
 """Names the local sandboxes, whose credits are pretend."""
 
 
-def _at(charge: Charge) -> datetime:
-    return datetime.fromtimestamp(charge.at, UTC)
-
-
 PERIODS: Mapping[str, Callable[[datetime], str]] = {
     "day": lambda at: f"{at:%Y-%m-%d}",
     "week": lambda at: f"{at:%G-W%V}",
@@ -70,7 +66,7 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Spending:
+class SpendReport:
     """What was spent at one service.
 
     Attributes:
@@ -115,7 +111,7 @@ def spending(
     *,
     service: str,
     labels: Mapping[str, str],
-) -> Spending:
+) -> SpendReport:
     """Sums up charges.
 
     Args:
@@ -140,10 +136,10 @@ def spending(
     in_order = sorted(rows.items())
     if by[0] not in PERIODS:
         in_order.sort(key=lambda row: -row[1].credits)
-    return Spending(service, by, dict(in_order), total, dict(sorted(elsewhere.items())))
+    return SpendReport(service, by, dict(in_order), total, dict(sorted(elsewhere.items())))
 
 
 def _fact(name: str) -> Callable[[Charge], str]:
     if period := PERIODS.get(name):
-        return lambda charge: period(_at(charge))
+        return lambda charge: period(datetime.fromtimestamp(charge.at, UTC))
     return _FACTS.get(name) or (lambda charge: charge.labels.get(name, NONE))

@@ -69,8 +69,8 @@ def runs(
         show("")
     for run in unfinished[:_RESUMED]:
         show(f"{run.row.run_id} {run.status}: rivya-flows resume {run.row.run_id}")
-    if more := len(unfinished) - _RESUMED:
-        show(*[f"and {more} more that have not completed"] * (more > 0))
+    if (more := len(unfinished) - _RESUMED) > 0:
+        show(f"and {more} more that have not completed")
 
 
 def _document(run: ListedRun) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.hosts import one_spelling
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.spending import Spending, Sum
+    from rivya_flows.app.spending import SpendReport, Sum
     from rivya_flows.settings import Settings
 
 
@@ -76,7 +76,7 @@ def spend(
     start, end = (None if at is None else at.timestamp() for at in (since, until))
     with open_journal(chosen) as journal:
 
-        def summed(*groups: str) -> Spending:
+        def summed(*groups: str) -> SpendReport:
             found = charges(journal.engine, since=start, until=end)
             return spending(found, groups, service=place, labels=wanted)
 
@@ -103,7 +103,7 @@ def _service(chosen: Settings) -> str:
     return one_spelling(chosen.rivya_base_url) if is_real else SANDBOX
 
 
-def _print(found: Spending) -> None:
+def _print(found: SpendReport) -> None:
     from rivya_flows.app.spending import BY, NONE
 
     if found.rows:
@@ -137,7 +137,7 @@ def _place(service: str) -> str:
     return "the local sandbox (pretend credits)" if service == SANDBOX else service
 
 
-def _draw(days: Spending, path: Path) -> None:
+def _draw(days: SpendReport, path: Path) -> None:
     from rivya_flows.app.spending_chart import chart
 
     if not days.rows:

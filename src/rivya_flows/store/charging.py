@@ -9,15 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from rivya_flows.planning.queue.event_codec import parse, purchase_name
-from rivya_flows.planning.queue.events import (
-    ChatAnswered,
-    Event,
-    JobEnded,
-    OfPurchase,
-    PurchaseAccepted,
-    PurchaseIntended,
-    PurchaseRefused,
-)
+from rivya_flows.planning.queue.events import Event, JobEnded, OfPurchase, PurchaseIntended
 from rivya_flows.store.tables import CHARGES, EVENTS, stored_name
 
 _KINDS = (
@@ -46,13 +38,14 @@ def counted(event: Event) -> tuple[int, bool] | None:
 
     None if the event changes neither: a purchase whose outcome is unknown counts as before.
     """
-    if isinstance(event, PurchaseIntended):
+    # By its kind: `isinstance` of a model is slow, and this is asked of every entry.
+    if event.kind == "purchase.intended":
         return event.reserve, False
-    if isinstance(event, PurchaseAccepted):
+    if event.kind == "purchase.accepted":
         return event.reserved_credits, False
-    if isinstance(event, PurchaseRefused):
+    if event.kind == "purchase.refused":
         return 0, True
-    if isinstance(event, JobEnded | ChatAnswered):
+    if event.kind == "job.ended" or event.kind == "chat.answered":
         return event.final_credits, True
     return None
 

@@ -167,10 +167,11 @@ class Journal:
         with reading(self.engine) as connection:
             return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
 
-    def runs(self) -> tuple[RunRow, ...]:
-        """All runs, newest first."""
+    def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
+        """All runs whose ids begin so, newest first."""
+        query = select(RUNS).where(RUNS.c.run_id.startswith(beginning, autoescape=True))
         with reading(self.engine) as connection:
-            rows = connection.execute(select(RUNS).order_by(RUNS.c.started_at.desc())).all()
+            rows = connection.execute(query.order_by(RUNS.c.started_at.desc())).all()
         return tuple(as_run_row(row) for row in rows)
 
     def ended_before(self, at: float) -> frozenset[str]:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.planning.queue.events import Event, OfPurchase, PurchaseIntended
+from rivya_flows.planning.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended
 from rivya_flows.store.charging import charge_id, counted
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
@@ -193,13 +193,23 @@ class Pools:
             for at, spent in (found[pool.name] or {service or "": 0}).items()
         )
 
-    def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolState, ...]:
-        """The pools that purchases of a run with these labels are taken from, by name.
+    def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
+        """The pools that cover a run with these labels, as a service has used them, by name.
 
         Raises:
             StoreError: The store cannot be read.
         """
-        return tuple(state for state in self.states(service) if state.pool.covers(labels))
+        return tuple(
+            PoolTotal(
+                name=state.pool.name,
+                credits=state.pool.credits,
+                soft=state.pool.soft,
+                spent=state.spent,
+                until=state.until,
+            )
+            for state in self.states(service)
+            if state.pool.covers(labels)
+        )
 
 
 class Reservations:
@@ -219,20 +229,19 @@ class Reservations:
         self._at = at
         self._covering: dict[str, list[tuple[Pool, str]]] = {}
         self._charges: dict[tuple[str, str], tuple[int, float]] = {}
-        purchases = [
-            (run_id, event)
-            for run_id, events in entries
-            for event in events
-            if isinstance(event, OfPurchase) and counted(event) is not None
-        ]
+        purchases = defaultdict[str, list[Event]](list)
+        for run_id, events in entries:
+            for event in events:
+                if counted(event) is not None:
+                    purchases[run_id].append(event)
         if purchases and (pools := _shared(connection)):
-            for run_id in {run_id for run_id, _ in purchases}:
-                labels, service = connection.execute(_RUN, {"of_run": run_id}).one()
-                of_run, service = json.loads(labels), stored_name(service)
-                if covering := [(pool, service) for pool in pools if pool.covers(of_run)]:
+            for run_id, of_run in purchases.items():
+                text, service = connection.execute(_RUN, {"of_run": run_id}).one()
+                labels, service = json.loads(text), stored_name(service)
+                if covering := [(pool, service) for pool in pools if pool.covers(labels)]:
                     self._covering[run_id] = covering
-                    self._read_charges(connection, run_id, purchases)
-        since = {(run_id, at) for run_id, _ in purchases} | {
+                    self._read_charges(connection, run_id, of_run)
+        since = {(run_id, at) for run_id in purchases} | {
             (run_id, at) for (run_id, _), (_, at) in self._charges.items()
         }
         touched = {key for run_id, at in since for _, key in self._totals_of(run_id, at)}
@@ -283,14 +292,12 @@ class Reservations:
             for pool, service in self._covering.get(run_id, ())
         ]
 
-    def _read_charges(
-        self, connection: Connection, run_id: str, purchases: Sequence[tuple[str, OfPurchase]]
-    ) -> None:
+    def _read_charges(self, connection: Connection, run_id: str, events: Sequence[Event]) -> None:
         """Reads what earlier purchases of a run count with, of which the events tell something."""
         names = {
             charge_id(run_id, event)[1]
-            for of_run, event in purchases
-            if of_run == run_id and not isinstance(event, PurchaseIntended)
+            for event in events
+            if isinstance(event, OfPurchase) and event.kind != "purchase.intended"
         }
         rows = connection.execute(_CHARGES_OF, {"of_run": run_id, "purchases": sorted(names)})
         for purchase, credits, at in rows:

@@ -202,7 +202,7 @@ def price_rows(
             states.append(RowState(row.run_id, row.number, price.min, price.max, frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
-    runs = [run for run in context.journal.runs() if run.run_id.startswith(f"{batch_id}-")]
+    runs = context.journal.runs(f"{batch_id}-")
     removed = 0
     if options.budget is not None:
         known = {row.run_id for row in states}

@@ -270,12 +270,12 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     return state.with_item(step_id, item), []
 
 
-_OF_POOL = re.compile(r"needs \d+ credits; \d+ of the pool (\S+) are left")
+_POOL_IN_REASON = re.compile(r"needs \d+ credits; \d+ of the pool (\S+) are left")
 
 
 def refusing_pool(reason: str | None) -> str | None:
     """The pool that does not cover an item with this reason; None if it is another one."""
-    found = _OF_POOL.match(reason or "")
+    found = _POOL_IN_REASON.match(reason or "")
     return found[1] if found else None
 
 
