@@ -264,12 +264,12 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         left = f"{_left(state, limit)} of the pool {limit.name} are left{_until(limit)}"
     else:
         left = f"{max(0, (state.cap or 0) - state.spent)} of the budget of {state.cap} are left"
-    reason = f"needs {reserve} credits; {left}"
+    reason = f"needs {_credits(reserve)}; {left}"
     item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
     return state.with_item(step_id, item), []
 
 
-_OF_POOL = re.compile(r"needs \d+ credits; \d+ of the pool (\S+) are left")
+_OF_POOL = re.compile(r"needs (?:at least )?\d+ credits?; \d+ of the pool (\S+) are left")
 
 
 def refusing_pool(reason: str | None) -> str | None:
