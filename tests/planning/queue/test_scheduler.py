@@ -179,7 +179,8 @@ def test_over_a_pool_a_pausing_budget_asks_whether_to_try_it_again() -> None:
     [question] = rehearsal.asked[-1].questions
     assert (question.step, question.key) == ("$budget", "pool acme")
     assert question.text == (
-        "The pool acme has 0 credits left until 2026-12-01; 2 stills need 2. Try again?"
+        "The pool acme has 0 credits left until 2026-12-01; 2 stills need 2. "
+        "`rivya-flows budgets set acme --credits N` raises it. Try again?"
     )
     rehearsal.feed(AnswerGiven(step="$budget", key="pool acme", answer="yes", by="terminal"))
     rehearsal.run()

@@ -340,7 +340,8 @@ def budget_question(state: State) -> Question | None:
     if not needs or limit is None or limit.declined:
         return None
     left = f"The pool {limit.name} has {_credits(_left(state, limit))} left{_until(limit)}"
-    text = f"{left}; {what} {more}. Try again?"
+    raised = f"rivya-flows budgets set {limit.name} --credits N"
+    text = f"{left}; {what} {more}. `{raised}` raises it. Try again?"
     return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
 
 
