@@ -105,8 +105,9 @@ class PoolExceededError(BudgetError):
 
     def __init__(self, pool: str, needs: int, left: int, until: datetime | None) -> None:
         super().__init__(
-            f"needs {needs} credits; {left} of the pool {pool} are left",
-            f"raise it with `rivya-flows budgets set {pool} --credits N`, or wait for its next period",
+            f"needs {needs} credit{'s' * (needs != 1)}; {left} of the pool {pool} are left",
+            f"raise it with `rivya-flows budgets set {pool} --credits N`"
+            + (", or wait for its next period" if until else ""),
         )
         self.args = (pool, needs, left, until)  # what pickle calls it with
         self.pool = pool

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from rivya_flows.app.batch.scheduler import Batch, RowState
-from rivya_flows.cli.batch_live import BatchProgress
+from rivya_flows.app.batch.summary import BatchResult, WalletChange
+from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
+
+
+def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it() -> None:
+    def advice(*reasons: str) -> list[str]:
+        codes = frozenset({"over_budget"})
+        rows = tuple(
+            RowState(f"run-{n}", n, 1, 1, status="over_budget", codes=codes, reason=reason)
+            for n, reason in enumerate(reasons, 1)
+        )
+        wallet, path = WalletChange(9, 9, 0), Path()
+        return [
+            *next_steps(BatchResult("b", Batch(rows, 4), (), {}, {}, path, path, wallet, False))
+        ]
+
+    pool = "needs at least 2 credits; 1 of the pool acme are left"
+    raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
+    assert advice(pool, pool) == [raised, "to resume, rerun the same command"]
+    more = "to resume, rerun the same command with a higher --budget or more credits"
+    assert advice("needs at least 2 credits; 1 of 4 budget credits left") == [more]
+    assert advice(pool, "needs at least 2 credits; 1 of 4 budget credits left") == [raised, more]
 
 
 async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

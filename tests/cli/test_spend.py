@@ -71,7 +71,7 @@ def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
         }
     ]
     assert "the newest 1; `--limit` shows more" in call("runs", "--limit", 1).out
-    assert call("runs", "--since", "2999-01-01").out == "no runs\n"
+    assert call("runs", "--since", "2999-01-01").out == "no runs that match\n"
 
 
 @pytest.mark.usefixtures("_filled")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rivya_flows.planning.queue.events import ChatAnswered, JobEnded, OtherRun, PurchaseAccepted
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.other_purchases import LONGEST_JOB_SECONDS, spent_by_others
+from rivya_flows.store.other_purchases import LONGEST_JOB_SECONDS, spent_by_others, spent_since
 from support.journal_entries import balance, begun, frozen, intent
 
 
@@ -51,6 +51,7 @@ def test_other_runs_count_from_the_first_balance_on_with_what_their_jobs_cost_at
         spent = OtherRun(run_id="other", name="small", credits=-10 + 4 + 2)
         assert spent_by_others(journal.engine, "mine", "sandbox:test") == (spent,)
         assert spent_by_others(journal.engine, "mine", "https://rivya.ai") == ()
+        assert spent_since(journal.engine, 0, "sandbox:test", {"mine", "other"}) == ()
 
 
 def test_the_runs_that_spent_most_come_first_and_those_of_another_time_are_not_read(

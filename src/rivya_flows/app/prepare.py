@@ -345,7 +345,8 @@ def refuse_over(found: Estimate) -> None:
         hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
-        hint = f"raise it with `{raised}`, or wait for its next period; nothing was bought"
+        wait = ", or wait for its next period" if pool.until else ""
+        hint = f"raise it with `{raised}`{wait}; nothing was bought"
     raise BudgetError(verdict(found), hint)
 
 

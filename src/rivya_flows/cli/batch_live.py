@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
-from rivya_flows.cli.ending import commands, resume_options, show_page
+from rivya_flows.cli.ending import commands, raise_pools, resume_options, show_page
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
@@ -16,6 +16,7 @@ from rivya_flows.cli.progress import news, rows
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.planning.queue.state import State
 
 _WORDS = {
@@ -97,8 +98,8 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
     else:
         _print_rows(result)
     if result.wallet.warning:
-        tell(f"warning: {result.wallet.warning}")
-    for line in _next_steps(result):
+        tell(f"{'warning: ' if result.wallet.unexplained else ''}{result.wallet.warning}")
+    for line in next_steps(result):
         tell(line)
     if open_sheet:
         show_page(result.sheet_path)
@@ -133,7 +134,7 @@ def _print_rows(result: BatchResult) -> None:
     show(*located("summary       ", result.summary_path))
 
 
-def _next_steps(result: BatchResult) -> Iterator[str]:
+def next_steps(result: BatchResult) -> Iterator[str]:
     """The commands that continue the rows that are not done."""
     if result.cancelled:
         yield "to resume, rerun the same command"
@@ -156,10 +157,24 @@ def _next_steps(result: BatchResult) -> Iterator[str]:
         yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
     if len(lines) > _MAX_COMMANDS:
         yield f"  and {len(lines) - _MAX_COMMANDS} more"
+    pools = [*_refusing_pools(result)]
+    yield from raise_pools(filter(None, pools))
     if outcome(result.batch) == "over_budget":
-        yield "to resume, rerun the same command with a higher --budget or more credits"
+        short = None in pools or not pools
+        more = " with a higher --budget or more credits" if short else ""
+        yield f"to resume, rerun the same command{more}"
     elif others:
         yield "to retry the other rows, rerun the same command"
+
+
+def _refusing_pools(result: BatchResult) -> Iterator[str | None]:
+    """The pools that did not cover unfinished rows; None for a row that lacks something else."""
+    for row in result.batch.rows:
+        if row.status != "completed" and "over_budget" in row.codes:
+            steps = result.receipts.get(row.run_id, {}).get("steps", ())
+            reasons = [item["reason"] for step in steps for item in step["items"]]
+            found = [*filter(None, map(refusing_pool, (row.reason, *reasons)))]
+            yield from found or (None,)
 
 
 def _counts(batch: Batch) -> str:

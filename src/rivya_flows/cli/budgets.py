@@ -27,7 +27,9 @@ def budgets() -> None:
 
 @budgets.command("set")
 @click.argument("name")
-@click.option("--credits", type=click.IntRange(0), required=True, help="Most credits of a period.")
+@click.option(
+    "--credits", type=click.IntRange(0), help="Most credits of a period; a new pool needs it."
+)
 @click.option(
     "--match",
     "assignments",
@@ -42,7 +44,11 @@ def budgets() -> None:
 )
 @click.option("--soft", type=click.IntRange(0), help="Warn once more credits than this are spent.")
 def set_pool(
-    name: str, credits: int, assignments: tuple[str, ...], period: str | None, soft: int | None
+    name: str,
+    credits: int | None,
+    assignments: tuple[str, ...],
+    period: str | None,
+    soft: int | None,
 ) -> None:
     """Make or change a pool of credits.
 
@@ -54,9 +60,12 @@ def set_pool(
     labels = read_labels(assignments)
     with _opened() as pools:
         before = next((pool for pool in pools.all() if pool.name == name), None)
-        pool = replace(before or Pool(name, labels, credits), credits=credits)
+        if before is None and credits is None:
+            raise UsageError(f"there is no pool {name!r:.80} yet", "give --credits N to make it")
+        pool = before or Pool(name, labels, 0)
         pool = replace(
             pool,
+            credits=pool.credits if credits is None else credits,
             labels=labels or pool.labels,
             soft=pool.soft if soft is None else soft,
             period=cast("Period", period or pool.period),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import webbrowser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,17 @@ def _advice(report: RunReport) -> Iterator[str]:
     # A deadline that failed a pick can still be answered.
     yield from commands(report.run_id, report.questions)
     items = [item for step in report.receipt["steps"] for item in step["items"]]
-    for pool in dict.fromkeys(filter(None, (refusing_pool(item["reason"]) for item in items))):
-        raised = f"rivya-flows budgets set {pool} --credits N"
-        yield f"the pool {pool} has more in its next period, or with: {raised}"
+    yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
     if report.status != "suspended":
         options = resume_options(report.receipt)
         yield f"resume with: rivya-flows resume {report.run_id}{options}"
+
+
+def raise_pools(names: Iterable[str]) -> Iterator[str]:
+    """What to do about pools that did not cover purchases, a line for each."""
+    for pool in dict.fromkeys(names):
+        raised = f"rivya-flows budgets set {pool} --credits N"
+        yield f"raise the pool {pool}, or wait for its next period if it has one: {raised}"
 
 
 def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rivya_flows.cli.output import located, print_json, print_table, show
-from rivya_flows.ledger.phrases import credits_of
-
-_NAMED = 3
-"""Other runs that the line of the wallet names."""
+from rivya_flows.ledger.phrases import credits_of, other_runs
 
 
 @click.command()
@@ -93,24 +90,10 @@ def wallet(credits: Mapping[str, Any]) -> str:
     if before is not None and after is None:
         words += f" of {before}"
     if others := credits.get("others"):
-        words += f"; the wallet lost {credits_of(others)} more{_other_runs(others, credits['other_runs'])}"
+        words += f"; the wallet lost {credits_of(others)} more{other_runs(others, credits['other_runs'])}"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"
     elif unexplained < 0:
         words += f"; the wallet lost {-unexplained} less than that"
     return words
-
-
-def _other_runs(lost: int, runs: Sequence[Mapping[str, Any]]) -> str:
-    """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
-    named = [
-        f"{one['run_id']} ({one['name']}) {one['credits']}" if one["name"] else one["run_id"]
-        for one in runs[:_NAMED]
-    ]
-    more = [f"{len(runs) - _NAMED} runs more"] if len(runs) > _NAMED else []
-    # They may be those of another wallet: then they spent more than this one lost.
-    exactly = sum(one["credits"] or 0 for one in runs) == lost
-    return (": " if exactly else " while others spent: ") + (
-        ", ".join(named + more) or "other runs"
-    )

@@ -54,7 +54,7 @@ def runs(
         print_json([_document(run) for run in listed])
         return
     if not listed:
-        show("no runs")
+        show("no runs" + (" that match" if labels or spec or status or since else ""))
         return
     columns = ["!run", "spec", "labels", "!status", ">credits", ">open", "service", "started"]
     rows = [_row(run) for run in listed]

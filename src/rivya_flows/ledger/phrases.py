@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.planning.names import label
@@ -33,6 +33,24 @@ def pool_left(pool: PoolTotal) -> str:
     """``pool acme: 120 of 500 credits left until 2026-12-01 (UTC)``."""
     until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d} (UTC)"
     return f"pool {pool.name}: {pool.left} of {pool.credits} credits left{until}"
+
+
+_NAMED = 3
+"""Other runs that the line of the wallet names."""
+
+
+def other_runs(lost: int, runs: Sequence[Mapping[str, Any]]) -> str:
+    """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
+    named = [
+        f"{one['run_id']} ({one['name']}) {one['credits']}" if one["name"] else one["run_id"]
+        for one in runs[:_NAMED]
+    ]
+    more = [f"{len(runs) - _NAMED} runs more"] if len(runs) > _NAMED else []
+    # They may be those of another wallet: then they spent more than this one lost.
+    exactly = sum(one["credits"] or 0 for one in runs) == lost
+    return (": " if exactly else " while others spent: ") + (
+        ", ".join(named + more) or "other runs"
+    )
 
 
 def model_of(row: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
@@ -33,19 +34,31 @@ def spent_by_others(engine: Engine, run_id: str, service: str) -> tuple[OtherRun
     read = (EVENTS.c.run_id == run_id, EVENTS.c.kind == "balance.read")
     with reading(engine) as connection:
         began = connection.scalar(select(func.min(EVENTS.c.at)).where(*read))
-        if began is None:
-            return ()
+    return () if began is None else spent_since(engine, began, service, {run_id})
+
+
+def spent_since(
+    engine: Engine, began: float, service: str, own: Collection[str]
+) -> tuple[OtherRun, ...]:
+    """The runs at a service without `own` that spent since a moment in Unix seconds, the most first.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    with reading(engine) as connection:
         around = select(CHARGES.c.run_id).where(CHARGES.c.at >= began - LONGEST_JOB_SECONDS)
         events = connection.execute(
             select(EVENTS.c.run_id, RUNS.c.name, EVENTS.c.kind, EVENTS.c.at, EVENTS.c.body)
             .join(RUNS, RUNS.c.run_id == EVENTS.c.run_id)
-            .where(RUNS.c.service == service, RUNS.c.run_id != run_id, RUNS.c.run_id.in_(around))
+            .where(RUNS.c.service == service, RUNS.c.run_id.in_(around))
             .where(EVENTS.c.kind.in_(_KINDS))
             .order_by(EVENTS.c.run_id, EVENTS.c.seq)
         ).all()
     spent: dict[tuple[str, str], int] = defaultdict(int)
     reserved: dict[tuple[Any, ...], int] = {}
     for other, name, kind, at, body in events:
+        if other in own:
+            continue
         with suppress(ValueError, TypeError, KeyError):  # of a newer version
             event = json.loads(body)
             purchase = (other, event["step"], event["key"], event["n"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.batch.summary import WalletChange
+from rivya_flows.planning.queue.events import OtherRun
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import run
 from support.engine_runs import studio_at
@@ -31,6 +32,8 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
         "before": 1000,
         "after": 997,
         "unexplained": 0,
+        "others": 0,
+        "other_runs": [],
     }
     text = result.summary_path.read_text(encoding="utf-8-sig")
     first, second, third = csv.DictReader(io.StringIO(text))
@@ -72,6 +75,30 @@ def test_the_wallet_is_compared_once_for_all_rows(
     assert wallet.unexplained == unexplained
     assert (wallet.warning or "").startswith(words or "")
     assert (wallet.warning is None) == (words is None)
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (92, 0, "the rows spent 5, other runs 3: run-2 (film) 3"),
+        (
+            90,
+            2,
+            "the rows spent 5, other runs 3: run-2 (film) 3, and something else spent 2 credits",
+        ),
+        (93, 0, "the rows spent 5, other runs 2 while others spent: run-2 (film) 3"),
+        (95, 0, None),
+    ],
+    ids=["all of it", "not all", "less", "another wallet"],
+)
+def test_other_runs_of_the_store_are_named_where_they_moved_the_wallet(
+    after: int, unexplained: int, words: str | None
+) -> None:
+    film = OtherRun(run_id="run-2", name="film", credits=3)
+    wallet = WalletChange(before=100, after=after, spent=5, other_runs=(film,))
+    assert wallet.unexplained == unexplained
+    told = f"the wallet went from 100 to {after}; {words}"
+    assert wallet.warning == (None if words is None else told)
 
 
 def test_a_file_elsewhere_that_a_changed_receipt_names_is_not_embedded(

@@ -40,7 +40,7 @@ def test_a_run_time_set_of_fifty_with_credits_for_twenty_buys_twenty() -> None:
     rehearsal.run(random.Random(1))
     assert len(rehearsal.service.charges) == 20
     assert phases(rehearsal.state, "stills").count("failed") == 30
-    assert "needs 1 credits; 0 of the budget of 20" in str(
+    assert "needs 1 credit; 0 of the budget of 20" in str(
         [item.reason for item in rehearsal.state.steps["stills"].items or ()][-1]
     )
 
@@ -133,7 +133,7 @@ def test_what_a_pool_does_not_cover_fails_and_names_it() -> None:
     assert phases(rehearsal.state, "stills") == ["completed"] * 3 + ["failed"]
     over = rehearsal.state.item("stills", "3")
     assert (over.code, over.purchases) == ("over_budget", ())
-    assert over.reason == "needs 1 credits; 0 of the pool acme are left until 2026-12-01"
+    assert over.reason == "needs 1 credit; 0 of the pool acme are left until 2026-12-01"
 
 
 def test_what_is_smaller_than_the_rest_of_a_pool_is_bought_after_a_refusal() -> None:
@@ -179,7 +179,8 @@ def test_over_a_pool_a_pausing_budget_asks_whether_to_try_it_again() -> None:
     [question] = rehearsal.asked[-1].questions
     assert (question.step, question.key) == ("$budget", "pool acme")
     assert question.text == (
-        "The pool acme has 0 credits left until 2026-12-01; 2 stills need 2. Try again?"
+        "The pool acme has 0 credits left until 2026-12-01; 2 stills need 2. "
+        "`rivya-flows budgets set acme --credits N` raises it. Try again?"
     )
     rehearsal.feed(AnswerGiven(step="$budget", key="pool acme", answer="yes", by="terminal"))
     rehearsal.run()

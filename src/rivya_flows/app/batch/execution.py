@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import (
     AbstractContextManager,
     ExitStack,
     asynccontextmanager,
+    suppress,
 )
 from dataclasses import replace
 from functools import partial
@@ -35,13 +37,14 @@ from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution, Runner
 from rivya_flows.app.spec_file import load_spec
-from rivya_flows.errors import APIError, LeaseLostError, RivyaFlowsError
-from rivya_flows.planning.queue.events import Event
+from rivya_flows.errors import APIError, LeaseLostError, RivyaFlowsError, StoreError
+from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import HEARTBEAT_SECONDS, Leases
+from rivya_flows.store.other_purchases import spent_since
 
 _MANY = 500
 _HEARTBEAT_SECONDS = HEARTBEAT_SECONDS
@@ -104,6 +107,7 @@ async def run_batch_in(
     confirm: Confirm | None = None,
 ) -> BatchResult:
     """As `run_batch`, with things that are open already."""
+    began = time.time()
     async with context.first_client(observer.say) as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
@@ -135,7 +139,9 @@ async def run_batch_in(
         for line in priced.shortages():
             observer.say(f"warning: {line}")
         batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
-        wallet = WalletChange(balance, await _balance(context), batch.spent - priced.batch.spent)
+        spent = batch.spent - priced.batch.spent
+        others = await in_thread(partial(_others, context, began, {row.run_id for row in rows}))
+        wallet = WalletChange(balance, await _balance(context), spent, others)
         receipts = receipts_of(context, batch)
         result = BatchResult(
             batch_id,
@@ -200,6 +206,13 @@ async def run_rows(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _others(context: RunContext, began: float, own: set[str]) -> tuple[OtherRun, ...]:
+    """What other runs spent meanwhile; nothing where the store does not answer."""
+    with suppress(StoreError):
+        return spent_since(context.journal.engine, began, context.service.identity, own)
+    return ()
 
 
 async def _balance(context: RunContext) -> int | None:

@@ -16,10 +16,12 @@ from rivya_flows.app.batch.scheduler import Batch, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.assets import assets_in
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, other_runs
+from rivya_flows.ledger.reconciliation import without_others
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.printable import spreadsheet_text
 
@@ -35,26 +37,41 @@ class WalletChange:
         before: Credits before the first row.
         after: Credits after the last row; None where it could not be read.
         spent: Credits that the rows spent or reserved in this execution.
+        other_runs: Other runs of the store that spent in the same time, the most first.
     """
 
     before: int
     after: int | None
     spent: int
+    other_runs: tuple[OtherRun, ...] = ()
 
     @property
     def unexplained(self) -> int | None:
-        """Credits that something else spent, negative if credits were added; None if unknown."""
-        return None if self.after is None else self.before - self.after - self.spent
+        """Credits that no run of the store spent, negative if credits were added; None if unknown."""
+        if self.after is None:
+            return None
+        others = sum(one.credits or 0 for one in self.other_runs)
+        return without_others(self.before - self.after - self.spent, others)
+
+    @property
+    def others(self) -> int:
+        """Credits that other runs of the store spent, as far as it explains the wallet."""
+        if self.after is None or self.unexplained is None:
+            return 0
+        return self.before - self.after - self.spent - self.unexplained
 
     @property
     def warning(self) -> str | None:
         """The difference, for people; None without one."""
-        if not self.unexplained:
-            return None
-        moved = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
-        if self.unexplained > 0:
-            return f"{moved}, and something else spent {credits_of(self.unexplained)}"
-        return f"{moved}, and {credits_of(-self.unexplained)} were added"
+        words = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
+        if self.others:
+            runs = [one.model_dump() for one in self.other_runs]
+            words += f", other runs {self.others}{other_runs(self.others, runs)}"
+        if (unexplained := self.unexplained or 0) > 0:
+            return f"{words}, and something else spent {credits_of(unexplained)}"
+        if unexplained < 0:
+            return f"{words}, and {credits_of(-unexplained)} were added"
+        return words if self.others else None
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,10 @@ class BatchResult:
                 "before": self.wallet.before,
                 "after": self.wallet.after,
                 "unexplained": self.wallet.unexplained,
+                "others": self.wallet.others,
+                "other_runs": [one.model_dump() for one in self.wallet.other_runs[:MOST_OTHER_RUNS]]
+                if self.wallet.others
+                else [],
             },
             "stopped": self.batch.stopped,
             "rows": list(self.rows),

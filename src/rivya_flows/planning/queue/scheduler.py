@@ -265,12 +265,12 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         left = f"{_left(state, limit)} of the pool {limit.name} are left{_until(limit)}"
     else:
         left = f"{max(0, (state.cap or 0) - state.spent)} of the budget of {state.cap} are left"
-    reason = f"needs {reserve} credits; {left}"
+    reason = f"needs {_credits(reserve)}; {left}"
     item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
     return state.with_item(step_id, item), []
 
 
-_POOL_IN_REASON = re.compile(r"needs \d+ credits; \d+ of the pool (\S+) are left")
+_POOL_IN_REASON = re.compile(r"needs (?:at least )?\d+ credits?; \d+ of the pool (\S+) are left")
 
 
 def refusing_pool(reason: str | None) -> str | None:
@@ -341,7 +341,8 @@ def budget_question(state: State) -> Question | None:
     if not needs or limit is None or limit.declined:
         return None
     left = f"The pool {limit.name} has {_credits(_left(state, limit))} left{_until(limit)}"
-    text = f"{left}; {what} {more}. Try again?"
+    raised = f"rivya-flows budgets set {limit.name} --credits N"
+    text = f"{left}; {what} {more}. `{raised}` raises it. Try again?"
     return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
 
 
