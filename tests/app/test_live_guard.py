@@ -129,7 +129,8 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
             assert "--budget N" in str(caught.value.hint)
             assert "--yes" in str(caught.value.hint)
         else:
-            await confirm_live(context, found, lines.append, confirm)
+            agreed = await confirm_live(context, found, lines.append, confirm)
+            assert agreed == (found.most if answer else None)
     assert (len(lines), len(questions)) == (told, asked)
 
 
@@ -178,23 +179,25 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
     assert asked[0].endswith("(wallet: 1,000 credits). At most 2 credits.")
 
     [folder] = out.iterdir()
-    for options in (ResumeOptions(), ResumeOptions(regenerate=("*",))):
-        with pytest.raises(BudgetError, match="At most 2 credits"):
-            await resume(folder.name, options, settings, Unprepared())
     told = Asked()
+    watching = Observer(notify=told.append)
+    for options in (ResumeOptions(), ResumeOptions(regenerate=("*",))):
+        with pytest.raises(ReachedError):  # what was agreed to caps the run from then on
+            await resume(folder.name, options, settings, Unprepared(), observer=watching)
+    assert sum(line.endswith("At most 2 credits (budget 2).") for line in told) == 2
     with pytest.raises(ReachedError):
         await resume(
             folder.name,
             ResumeOptions(budget=5),
             settings,
             Unprepared(),
-            observer=Observer(notify=told.append),
+            observer=watching,
         )
     assert [line for line in told if "At most 2 credits (budget 5)." in line]
     with closing(Journal(settings.store_url)) as journal:
         Pools(journal.engine).set(Pool("all", {}, 40))
     with pytest.raises(ReachedError):
-        await run(request, settings, Unprepared(), out=out, observer=Observer(notify=told.append))
+        await run(request, settings, Unprepared(), out=out, observer=watching)
     assert [line for line in told if "At most 2 credits (pool all, 40 left)." in line]
     assert ledger(live.data)["generations"] == []
 
@@ -226,10 +229,15 @@ async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
                     context, options, Unprepared(), observer, answering(False, asked)
                 )
             assert caught.type is (BudgetError if budget is None else ReachedError)
+        with pytest.raises(ReachedError):
+            await run_batch_in(
+                context, batch_options(studio, ROWS), Unprepared(), observer, answering(True, asked)
+            )
+        assert observer.lines[-1].endswith("budget 7")
         Pools(context.journal.engine).set(Pool("all", {}, 6))
         with pytest.raises(ReachedError):
             await run_batch_in(context, batch_options(studio, ROWS), Unprepared(), observer)
     assert "At most 7 credits." in asked[0]
     assert [line for line in observer.lines if "At most 6 credits (pool all, 6 left)." in line]
     assert [line for line in observer.lines if "At most 4 credits (budget 4)." in line]
-    assert len(asked) == 1
+    assert len(asked) == 2

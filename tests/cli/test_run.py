@@ -143,7 +143,8 @@ def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
     assert bought(service) == {"z-image": 2}
     with pytest.raises(BudgetError, match="not confirmed"):
         rf.run(spec)
-    assert rf.run(spec, yes=True).status == "completed"
+    done = rf.run(spec, yes=True)
+    assert (done.status, done.document["credits"]["budget"]) == ("completed", 1)
 
 
 def test_a_quote_is_run_once_for_at_most_its_credits(

@@ -97,7 +97,7 @@ async def confirm_live(
     found: Spending,
     notify: Callable[[str], object],
     confirm: Confirm | None,
-) -> None:
+) -> int | None:
     """Says what is bought from a real wallet, and asks unless a cap limits it.
 
     Args:
@@ -106,23 +106,28 @@ async def confirm_live(
         notify: Is told of it where nobody is asked.
         confirm: Asks; None where there is nobody to ask.
 
+    Returns:
+        The credits that were agreed to, which nothing else caps; None where there is no such bound.
+
     Raises:
         BudgetError: It was not confirmed; nothing was bought.
     """
     service = context.service
     if is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings):
-        return
+        return None
     if found.most == 0:  # not where a cap leaves nothing: it may be raised during the run
-        return
+        return None
     words = sentence(service, found)
     if found.caps:
         notify(words)
-    elif confirm is None:
+        return None
+    if confirm is None:
         raise BudgetError(
             f"not confirmed: {words[0].lower()}{words[1:]} Nothing was bought", _TO_GO_ON
         )
-    elif not await confirm(words):
+    if not await confirm(words):
         raise BudgetError("not confirmed; nothing was bought", _TO_GO_ON)
+    return found.bound
 
 
 def refuse_uncapped(specs: Iterable[str]) -> None:

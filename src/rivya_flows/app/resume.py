@@ -113,13 +113,13 @@ async def _resume(
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
     labels = reporter.frozen.labels
-    unpaid = await _unpaid(context, state, options, answers, labels, observer)
+    unpaid, budget = await _unpaid(context, state, options, answers, labels, observer)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context, run_id, answers))
     for answer in answers:
         observer.notify(answer_line(answer))
-    run_options = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
+    run_options = RunOptions(budget, options.regenerate, options.resubmit, unpaid)
     return await execute(context, runner, run_id, run_options, observer, reporter)
 
 
@@ -141,19 +141,20 @@ async def _unpaid(
     answers: Sequence[AnswerGiven],
     labels: Mapping[str, str],
     observer: Observer,
-) -> Unpaid | None:
+) -> tuple[Unpaid | None, int | None]:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
-    `state` has the answers, `labels` are those of the run.
+    And its new budget: as given, or what was agreed to, or None to keep the old one. `state` has the
+    answers, `labels` are those of the run.
 
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
             it was not confirmed.
     """
     if state.ended == "completed" and not (options.buys or answers):
-        return "completed"
+        return "completed", options.budget
     if any(one.step == BUDGET and one.answer == "no" for one in answers):
-        return None  # the run ends with what it has
+        return None, options.budget  # the run ends with what it has
     wanted = RunOptions(options.budget, options.regenerate, options.resubmit)
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
     async with context.first_client(observer.notify) as client:
@@ -162,10 +163,10 @@ async def _unpaid(
     left = remaining(state, balance, context.look_up, resumed, pools)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
-        await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
-        return None
+        agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
+        return None, options.budget if agreed is None else left.spent + agreed
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
-    return "budget" if left.verdict == "over_budget" else "balance"
+    return "budget" if left.verdict == "over_budget" else "balance", options.budget
 
 
 def _check_names(state: State, options: ResumeOptions) -> None:

@@ -88,10 +88,13 @@ async def run(
             )
         refuse_over(ready.estimate)
         spending = spending_of(ready.estimate, ready.frozen.quote)
-        await confirm_live(context, spending, observer.notify, observer.confirm)
+        agreed = await confirm_live(context, spending, observer.notify, observer.confirm)
+        frozen = ready.frozen
+        if agreed is not None:
+            frozen = frozen.model_copy(update={"budget": agreed})
         folder = make_folder(out.expanduser().absolute() / run_id)
         try:
-            context.journal.create(ready.frozen, folder)
+            context.journal.create(frozen, folder)
         except RivyaFlowsError:
             with suppress(OSError):  # it may be that of a run with the same id
                 folder.rmdir()  # another process was faster with the same quote

@@ -53,9 +53,9 @@ def _print(found: Mapping[str, Any]) -> None:
     runs = found["runs"]
     facts = ("name", "status", "spent", "saved", "seconds")
     rows = [[name, *(_told(run[name]) for run in runs)] for name in facts]
-    rows.append(
-        ["labels", *(", ".join(f"{k}={v}" for k, v in run["labels"].items()) for run in runs)]
-    )
+    labels = [", ".join(f"{k}={v}" for k, v in run["labels"].items()) for run in runs]
+    if any(labels):
+        rows.append(["labels", *(one or "–" for one in labels)])
     print_table(["", *(run["run_id"] for run in runs)], rows)
     show("", *(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"]))
     differing = [

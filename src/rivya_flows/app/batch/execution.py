@@ -128,7 +128,10 @@ async def run_batch_in(
     async with _leased(context.leases, batch_id):
         priced = price_rows(context, options, catalogue, batch_id, rows)
         priced.refuse_over(balance)
-        await confirm_live(context, priced.spending(balance), observer.say, confirm)
+        agreed = await confirm_live(context, priced.spending(balance), observer.say, confirm)
+        if agreed is not None:
+            batch = replace(priced.batch, budget=priced.batch.spent + agreed)
+            priced = replace(priced, batch=batch)
         folder = make_folder(options.out.expanduser().absolute() / batch_id)
         folders = {
             row.run_id: row_folder(folder, row, len(rows), priced.taken)

@@ -61,7 +61,7 @@ def initial_state(frozen: RunFrozen) -> State:
         steps=Table(steps),
         totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
-        quote=frozen.quote,
+        most=frozen.plan.get("credits", {}).get("max"),
         cache=frozen.cache,
         fork=fork,
         again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
