@@ -37,7 +37,6 @@ title: A short campaign
 inputs:
   product: {type: string, default: Lamp}
 budget: {credits: 60}
-budget: {credits: 40}
 steps:
   script:
     uses: chat

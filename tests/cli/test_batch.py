@@ -76,6 +76,8 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
         "before": 97,
         "after": 95,
         "unexplained": 0,
+        "others": 0,
+        "other_runs": [],
     }
     assert sum(bought(service).values()) == 5
     again = call(*order)
