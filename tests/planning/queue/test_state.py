@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import changed_items
+from support.naive_service import frozen
 from support.plain_queue import everything
 from support.samples import examples
+from support.wrong_specs import HEAD, STILL
 
 
 @settings(max_examples=examples(40))
@@ -33,3 +37,19 @@ def test_changed_items_are_those_that_differ(seed: int) -> None:
     }
     differing = {name: old.get(name) for name, item in new.items() if old.get(name) != item}
     assert {name: changed[name] for name in differing} == differing
+
+
+def warns_at(plan: dict[str, Any], quote: str | None = None) -> float | None:
+    started = frozen(HEAD + "steps:\n" + STILL, budget=20)
+    started = started.model_copy(update={"plan": plan, "quote": quote})
+    return initial_state(started).warns_at
+
+
+def test_a_budget_warns_also_where_it_is_just_the_price_and_one_that_was_agreed_to_does_not() -> (
+    None
+):
+    price = {"min": 20, "max": 20}
+    assert warns_at({"credits": price, "budget": 20}) == 16
+    assert warns_at({}) == 16  # of an early journal
+    assert warns_at({"credits": price, "budget": None}) is None
+    assert warns_at({"credits": price, "budget": 20}, quote="q") is None

@@ -61,11 +61,16 @@ def initial_state(frozen: RunFrozen) -> State:
         steps=Table(steps),
         totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
-        most=frozen.plan.get("credits", {}).get("max"),
+        agreed=frozen.budget if _is_agreed(frozen) else None,
         cache=frozen.cache,
         fork=fork,
         again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
     )
+
+
+def _is_agreed(frozen: RunFrozen) -> bool:
+    """Whether the cap is the price that somebody agreed to: the plan was made without it."""
+    return frozen.quote is not None or frozen.plan.get("budget", 0) is None
 
 
 def _planned_items(planned: PlannedStep, before: Mapping[str, StepState]) -> Items | None:

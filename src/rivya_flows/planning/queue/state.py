@@ -130,7 +130,7 @@ class State:
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
-        most: The most that the run costs by its plan; None where that is not known.
+        agreed: The cap of a quote, or of a "yes" to the plan; None for any other.
         fork: The run that finished work is taken from; None for none.
         again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
@@ -156,7 +156,7 @@ class State:
     totals: RunTotals
     cap: int | None
     cache: str | None
-    most: int | None = None
+    agreed: int | None = None
     fork: Fork | None = field(default=None, hash=False)
     again: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
@@ -256,11 +256,11 @@ class State:
     def warns_at(self) -> float | None:
         """Credits spent at which the run warns that its budget runs out; None without a cap.
 
-        The cap may come from the command line or a batch, without a `budget` in the spec. One that is
-        just what the plan costs, as of a quote, is no reason to warn.
+        The cap may come from the command line or a batch, without a `budget` in the spec. One that was
+        agreed to as the price of the plan is no reason to warn.
         """
         budget = self.plan.workflow.budget
-        if not self.cap or self.cap == self.most:
+        if not self.cap or self.cap == self.agreed:
             return None
         return self.cap * (budget.warn_at if budget else WARN_AT)
 
