@@ -105,7 +105,7 @@ class PoolExceededError(BudgetError):
 
     def __init__(self, pool: str, needs: int, left: int, until: datetime | None) -> None:
         super().__init__(
-            f"needs {needs} credit{'s' * (needs != 1)}; {left} of the pool {pool} are left",
+            f"needs {needs} credit{'s' * (needs != 1)}; the pool {pool} has {left} left",
             f"raise it with `rivya-flows budgets set {pool} --credits N`"
             + (", or wait for its next period" if until else ""),
         )

@@ -25,7 +25,7 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
             *next_steps(BatchResult("b", Batch(rows, 4), (), {}, {}, path, path, wallet, False))
         ]
 
-    pool = "needs at least 2 credits; 1 of the pool acme are left"
+    pool = "needs at least 2 credits; the pool acme has 1 left"
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
     assert advice(pool, pool) == [raised, "to resume, rerun the same command"]
     more = "to resume, rerun the same command with a higher --budget or more credits"

@@ -106,9 +106,9 @@ def test_another_budget_is_no_advice_about_a_pool() -> None:
         items = [{"key": "", "code": "over_budget", "reason": reason} for reason in reasons]
         return {"status": "failed", "steps": [{"id": "stills", "items": items}]}
 
-    pool = "needs 4 credits; 1 of the pool acme are left until 2026-12-01"
+    pool = "needs 4 credits; the pool acme has 1 left until 2026-12-01"
     assert resume_options(receipt(pool)) == ""
-    own = "needs 4 credits; 1 of the budget of 9 are left"
+    own = "needs 4 credits; the budget of 9 has 1 left"
     assert resume_options(receipt(pool, own)) == " --budget N"
 
 

@@ -112,12 +112,14 @@ def test_each_row_is_counted_in_the_pools_of_its_own_labels(
     table, observer = "product,views\nLamp,\nDesk,\nLamp,[top]\nLamp,[left]\n", Observer()
     ended = asyncio.run(run(studio, table, observer=observer, spec=spec))
     assert statuses(ended) == ["completed", "completed", "completed", "over_budget"]
-    assert ended.batch.rows[3].reason == "needs at least 1 credit; 0 of the pool lamps are left"
+    assert ended.batch.rows[3].reason == "needs at least 1 credit; the pool lamps has 0 left"
     assert observer.lines[1:3] == [
         "warning: the pool all will have spent 6 credits; its soft limit is 5",
-        "warning: the rows need 4 credits; 3 of 3 credits of the pool lamps are left:"
+        "warning: the rows need 4 credits; the pool lamps has 3 of 3 left:"
         " about 2 of 3 rows will run",
     ]
     assert sum(bought(sandbox).values()) == 5
-    with pytest.raises(BudgetError, match="row 4 needs at least 1 credit; 0 of the pool lamps"):
+    with pytest.raises(
+        BudgetError, match="row 4 needs at least 1 credit; the pool lamps has 0 left"
+    ):
         asyncio.run(run(studio, table, spec=spec))

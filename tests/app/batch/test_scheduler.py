@@ -56,7 +56,7 @@ def test_a_row_that_a_pool_does_not_cover_is_refused_and_others_run() -> None:
     now = settle(settle(now, "run-1", done(4)), "run-4", done(10))
     now, starts = next_rows(settle(now, "run-3", done(10)))
     assert starts == ()
-    assert now.rows[1].reason == "needs at least 20 credits; 11 of the pool acme are left"
+    assert now.rows[1].reason == "needs at least 20 credits; the pool acme has 11 left"
     assert outcome(now) == "over_budget"
 
 

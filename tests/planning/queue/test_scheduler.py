@@ -40,7 +40,7 @@ def test_a_run_time_set_of_fifty_with_credits_for_twenty_buys_twenty() -> None:
     rehearsal.run(random.Random(1))
     assert len(rehearsal.service.charges) == 20
     assert phases(rehearsal.state, "stills").count("failed") == 30
-    assert "needs 1 credit; 0 of the budget of 20" in str(
+    assert "needs 1 credit; the budget of 20 has 0 left" in str(
         [item.reason for item in rehearsal.state.steps["stills"].items or ()][-1]
     )
 
@@ -133,7 +133,7 @@ def test_what_a_pool_does_not_cover_fails_and_names_it() -> None:
     assert phases(rehearsal.state, "stills") == ["completed"] * 3 + ["failed"]
     over = rehearsal.state.item("stills", "3")
     assert (over.code, over.purchases) == ("over_budget", ())
-    assert over.reason == "needs 1 credit; 0 of the pool acme are left until 2026-12-01"
+    assert over.reason == "needs 1 credit; the pool acme has 0 left until 2026-12-01"
 
 
 def test_what_is_smaller_than_the_rest_of_a_pool_is_bought_after_a_refusal() -> None:

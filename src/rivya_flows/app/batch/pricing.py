@@ -106,7 +106,7 @@ class PricedBatch:
         for state in self.pools:
             name, soft = state.pool.name, state.pool.soft
             rows = [row for row in batch.rows if name in row.pools]
-            left = f"{state.left} of {state.pool.credits} credits of the pool {name} are left"
+            left = f"the pool {name} has {state.left} of {state.pool.credits} left"
             short = [*_shortage(rows, state.left, left)]
             yield from short
             more = sum(row.price for row in rows)
@@ -154,8 +154,8 @@ def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
     for row in waiting:  # as `next_rows` takes them, each at its price
         if row.price <= left:
             covered, left = covered + 1, left - row.price
-    number = f"{len(waiting)} row{'' if len(waiting) == 1 else 's'}"
-    yield f"the rows need {needed}; {words}: about {covered} of {number} will run"
+    number = f"about {covered} of {len(waiting)} rows" if covered else "none"
+    yield f"the rows need {needed}; {words}: {number} will run"
 
 
 def price_rows(

@@ -213,7 +213,7 @@ def _start(batch: Batch, row: RowState) -> RowState:
             return row  # what runs may cost less
         if row.least > rest:
             needed = credits_of(row.least)
-            return _refused(row, f"needs at least {needed}; {rest} of the pool {pool} are left")
+            return _refused(row, f"needs at least {needed}; the pool {pool} has {rest} left")
     if batch.budget is None:
         cap = NO_CAP if row.spec_cap is None else row.spec_cap
         return replace(row, status="running", cap=cap if row.recap else None)

@@ -262,15 +262,15 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     if pauses and (state.refused_cap is None if limit is None else not limit.declined):
         return state, []  # stays ready; `budget_question` asks when nothing else runs
     if limit is not None:
-        left = f"{_left(state, limit)} of the pool {limit.name} are left{_until(limit)}"
+        left = f"the pool {limit.name} has {_left(state, limit)} left{_until(limit)}"
     else:
-        left = f"{max(0, (state.cap or 0) - state.spent)} of the budget of {state.cap} are left"
+        left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
     reason = f"needs {_credits(reserve)}; {left}"
     item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
     return state.with_item(step_id, item), []
 
 
-_POOL_IN_REASON = re.compile(r"needs (?:at least )?\d+ credits?; \d+ of the pool (\S+) are left")
+_POOL_IN_REASON = re.compile(r"needs (?:at least )?\d+ credits?; the pool (\S+) has \d+ left")
 
 
 def refusing_pool(reason: str | None) -> str | None:

@@ -261,7 +261,9 @@ def test_two_runs_at_once_buy_exactly_what_a_pool_pays_and_the_next_is_refused(
     assert sum(map(made, receipts)) == accounts_agree(studio, friendly.data, *runs) == 8
     failed = [item for told in receipts for item in told["steps"][0]["items"] if item["reason"]]
     assert {item["code"] for item in failed} == {"over_budget"}
-    assert all(item["reason"].startswith("needs 1 credit; 0 of the pool acme") for item in failed)
+    assert all(
+        item["reason"].startswith("needs 1 credit; the pool acme has 0 left") for item in failed
+    )
     third = asyncio.run(studio.start(text, "run-3")).estimate
     with pytest.raises(BudgetError, match="over the pool acme: 0 of 8 credits left until"):
         refuse_over(third)
