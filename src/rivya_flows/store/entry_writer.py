@@ -21,7 +21,7 @@ from rivya_flows.planning.queue.event_codec import dump, unique_name
 from rivya_flows.planning.queue.events import Event, Stamped
 from rivya_flows.store.charging import ChangedCharges
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
-from rivya_flows.store.pools import Reservations
+from rivya_flows.store.reservations import Reservations
 from rivya_flows.store.tables import EVENTS, LEASES, stored_name
 
 LARGEST_GROUP = 500

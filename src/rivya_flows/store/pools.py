@@ -1,7 +1,7 @@
 """Pools: credits that all runs of a store with certain labels may spend in a period.
 
 The intent of a purchase reserves its credits in the transaction that writes it, so that two
-machines cannot pass a pool together; see `Reservations`.
+machines cannot pass a pool together; see `store.reservations`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections import ChainMap, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, delete, insert, select
 
-from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.planning.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended
-from rivya_flows.store.charging import charge_id, counted
+from rivya_flows.errors import UsageError
+from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
 
@@ -38,22 +36,10 @@ _LOCK = 0x72697670
 
 _ROWS_AT_ONCE = 1_000
 
-_Total = tuple[str, str, str]  # primary key: pool, service, period_start
+TotalKey = tuple[str, str, str]
+"""The primary key of a total: pool, service, period_start."""
 
-_OF_TOTAL = (
-    POOL_TOTALS.c.pool == bindparam("of_pool"),
-    POOL_TOTALS.c.service == bindparam("of_service"),
-    POOL_TOTALS.c.period_start == bindparam("of_period"),
-)
-# Built once: building a statement takes longer than executing it.
 _POOLS = select(POOLS).order_by(POOLS.c.name)
-_TOTAL = select(POOL_TOTALS.c.credits).where(*_OF_TOTAL).with_for_update()
-_CHANGE_TOTAL = update(POOL_TOTALS).where(*_OF_TOTAL).values(credits=bindparam("credits"))
-_RUN = select(RUNS.c.labels, RUNS.c.service).where(RUNS.c.run_id == bindparam("of_run"))
-_CHARGES_OF = select(CHARGES.c.purchase, CHARGES.c.credits, CHARGES.c.at).where(
-    CHARGES.c.run_id == bindparam("of_run"),
-    CHARGES.c.purchase.in_(bindparam("purchases", expanding=True)),
-)
 
 
 @dataclass(frozen=True)
@@ -212,98 +198,6 @@ class Pools:
         )
 
 
-class Reservations:
-    """What the entries of one transaction take from pools and give back.
-
-    The rows of all totals that may change are locked, in one order, until the transaction ends.
-
-    Args:
-        connection: Of the transaction, which holds the fences of the runs.
-        entries: Run ids with the events that are about to be written.
-        at: Unix seconds of these entries.
-    """
-
-    def __init__(
-        self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
-    ) -> None:
-        self._at = at
-        self._covering: dict[str, list[tuple[Pool, str]]] = {}
-        self._charges: dict[tuple[str, str], tuple[int, float]] = {}
-        purchases = defaultdict[str, list[Event]](list)
-        for run_id, events in entries:
-            for event in events:
-                if counted(event) is not None:
-                    purchases[run_id].append(event)
-        if purchases and (pools := _shared(connection)):
-            for run_id, of_run in purchases.items():
-                text, service = connection.execute(_RUN, {"of_run": run_id}).one()
-                labels, service = json.loads(text), stored_name(service)
-                if covering := [(pool, service) for pool in pools if pool.covers(labels)]:
-                    self._covering[run_id] = covering
-                    self._read_charges(connection, run_id, of_run)
-        since = {(run_id, at) for run_id in purchases} | {
-            (run_id, at) for (run_id, _), (_, at) in self._charges.items()
-        }
-        touched = {key for run_id, at in since for _, key in self._totals_of(run_id, at)}
-        self._before = {key: _locked(connection, key) for key in sorted(touched)}
-        self._totals = dict(self._before)
-
-    def take(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
-        """Counts all events, or none of them and gives the error if a pool does not cover an intent.
-
-        Other events of purchases are never refused: they tell what happened.
-        """
-        if run_id not in self._covering:
-            return None
-        totals: ChainMap[_Total, int] = ChainMap({}, self._totals)
-        charges = ChainMap[tuple[str, str], tuple[int, float]]({}, self._charges)
-        for event in events:
-            if not isinstance(event, OfPurchase) or (now := counted(event)) is None:
-                continue
-            name, (credits, _) = charge_id(run_id, event), now
-            intended = isinstance(event, PurchaseIntended)
-            if not intended and name not in charges:
-                continue  # of an earlier version
-            before, at = (0, self._at) if intended else charges[name]
-            for pool, key in self._totals_of(run_id, at):
-                left = max(0, pool.credits - totals[key])
-                if intended and credits > left:
-                    return PoolExceededError(pool.name, credits, left, period(pool.period, at)[1])
-                totals[key] += credits - before
-            charges[name] = (credits, at)
-        self._totals.update(totals.maps[0])
-        self._charges.update(charges.maps[0])
-        return None
-
-    def write(self, connection: Connection) -> None:
-        """Writes the totals that changed."""
-        changed = [
-            {**_parameters(key), "credits": credits}
-            for key, credits in self._totals.items()
-            if credits != self._before[key]
-        ]
-        if changed:
-            connection.execute(_CHANGE_TOTAL, changed)
-
-    def _totals_of(self, run_id: str, at: float) -> list[tuple[Pool, _Total]]:
-        """The totals that a purchase of that moment counts in, by the name of the pool."""
-        return [
-            (pool, (pool.name, service, period(pool.period, at)[0]))
-            for pool, service in self._covering.get(run_id, ())
-        ]
-
-    def _read_charges(self, connection: Connection, run_id: str, events: Sequence[Event]) -> None:
-        """Reads what earlier purchases of a run count with, of which the events tell something."""
-        names = {
-            charge_id(run_id, event)[1]
-            for event in events
-            if isinstance(event, OfPurchase) and event.kind != "purchase.intended"
-        }
-        rows = connection.execute(_CHARGES_OF, {"of_run": run_id, "purchases": sorted(names)})
-        for purchase, credits, at in rows:
-            self._charges[run_id, purchase] = (credits, at)
-
-
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:
     """The first day of a period in ISO format, and its end in UTC; "" and None for ``total``.
 
@@ -322,6 +216,13 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
         start = day.replace(day=1)
         days = ((start + timedelta(days=31)).replace(day=1) - start).days
     return start.isoformat(), datetime.combine(start + timedelta(days), datetime.min.time(), UTC)
+
+
+def held_pools(connection: Connection) -> list[Pool]:
+    """All pools, by name; nothing changes them before the transaction of a writer has ended."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    return list(map(_pool, connection.execute(_POOLS)))
 
 
 def _check(pool: Pool) -> None:
@@ -353,14 +254,14 @@ def _removed(connection: Connection, name: str) -> Pool | None:
     return None if row is None else _pool(row)
 
 
-def _summed(connection: Connection, pool: Pool) -> dict[_Total, int]:
+def _summed(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
     """The totals of a pool, from all charges."""
     services = {
         row.run_id: stored_name(row.service)
         for row in connection.execute(select(RUNS.c.run_id, RUNS.c.labels, RUNS.c.service))
         if pool.covers(json.loads(row.labels))
     }
-    totals: dict[_Total, int] = defaultdict(int)
+    totals: dict[TotalKey, int] = defaultdict(int)
     query = select(CHARGES.c.run_id, CHARGES.c.at, CHARGES.c.credits)
     for run_id, at, credits in connection.execute(
         query, execution_options={"yield_per": _ROWS_AT_ONCE}
@@ -368,26 +269,3 @@ def _summed(connection: Connection, pool: Pool) -> dict[_Total, int]:
         if run_id in services:
             totals[pool.name, services[run_id], period(pool.period, at)[0]] += credits
     return totals
-
-
-def _shared(connection: Connection) -> list[Pool]:
-    """All pools, which nothing changes before the transaction has ended."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
-    return list(map(_pool, connection.execute(_POOLS)))
-
-
-def _locked(connection: Connection, key: _Total) -> int:
-    """A total whose row is locked; a new row begins with 0."""
-    found: int | None = connection.scalar(_TOTAL, _parameters(key))
-    if found is None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        row = dict(zip(("pool", "service", "period_start"), key, strict=True), credits=0)
-        connection.execute(dialect.insert(POOL_TOTALS).on_conflict_do_nothing(), row)
-        found = connection.scalar(_TOTAL, _parameters(key))
-    assert found is not None
-    return found
-
-
-def _parameters(key: _Total) -> dict[str, str]:
-    return dict(zip(("of_pool", "of_service", "of_period"), key, strict=True))
