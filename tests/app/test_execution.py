@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,32 +13,20 @@ from rivya_flows.app.execution import Observer, execute
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution
-from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
+from support.runners import BareRunner
 
 
 @dataclass
-class FakeRunner:
+class FakeRunner(BareRunner):
     """A `Runner` that does what it is given instead of executing a flow."""
 
     work: Callable[[], Awaitable[object]]
 
-    async def with_key(self, settings: Settings) -> Settings:
-        return settings
-
-    @asynccontextmanager
-    async def started(
-        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
-    ) -> AsyncIterator[None]:
-        yield
-
     async def execute(self, execution: Execution) -> RunReport:
         await self.work()
         return execution.reporter.write()
-
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
-        pass
 
 
 @pytest.fixture

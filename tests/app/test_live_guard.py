@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support.batches import ROWS, Observer as BatchObserver, batch_options
 from support.cli_calls import buy_from
 from support.engine_runs import Bomb, customer, stills
+from support.runners import BareRunner
 
 KEY = "rvya_sk_0123456789abcdef"
 REAL = ServiceConnection("https://rivya.ai", SecretStr(KEY), "https://rivya.ai", 1.0)
@@ -138,23 +138,11 @@ class ReachedError(Exception):
     """A run would begin to buy."""
 
 
-class Unprepared:
+class Unprepared(BareRunner):
     """A runner that only says that it was reached."""
-
-    async def with_key(self, settings: Settings) -> Settings:
-        return settings
-
-    @asynccontextmanager
-    async def started(
-        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
-    ) -> AsyncIterator[None]:
-        yield
 
     async def execute(self, execution: Execution) -> RunReport:
         raise ReachedError
-
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
-        """Nothing is suspended."""
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from rivya_flows.app.batch.execution import run_batch_in
@@ -17,10 +17,10 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.planning.queue.events import Event, RunFrozen
 from rivya_flows.planning.queue.state import State
-from rivya_flows.settings import Settings
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio
+from support.runners import BareRunner
 
 SPEC = """
 version: 1
@@ -64,7 +64,7 @@ class Observer:
 
 
 @dataclass(frozen=True)
-class EngineRunner:
+class EngineRunner(BareRunner):
     """Executes rows with the engine of a studio, without Prefect.
 
     Attributes:
@@ -73,15 +73,6 @@ class EngineRunner:
 
     studio: Studio
     bombs: Mapping[str, Bomb]
-
-    async def with_key(self, settings: Settings) -> Settings:
-        return settings
-
-    @asynccontextmanager
-    async def started(
-        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
-    ) -> AsyncIterator[None]:
-        yield
 
     async def execute(self, execution: Execution) -> RunReport:
         run_id = execution.reporter.row.run_id
@@ -96,9 +87,6 @@ class EngineRunner:
             uploads=execution.context.uploads,
         )
         return execution.reporter.write()
-
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
-        """No flow run is suspended here."""
 
 
 def batch_options(
