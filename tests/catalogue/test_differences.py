@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.differences import Difference, differences, price_changes
+from rivya_flows.catalogue.differences import ModelDifference, differences, price_changes
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 
 
@@ -36,20 +36,20 @@ def test_new_changed_and_gone_models_are_told_in_the_order_of_the_service() -> N
         runway={"params": [], "reference_media": None, "file_kinds": []},
     )
     assert [*differences(listed, shipped())] == [
-        Difference(
+        ModelDifference(
             "z-image",
             "changed",
             "2 credits here, 1 in the shipped catalogue; max_prompt_length 500, not 1000;"
             " aspect_ratio: options 1:1, 8:1, not 16:9, 1:1, 3:4, 4:3, 9:16; new parameter seed",
         ),
-        Difference("sora-3", "new", "video, 6 credits"),
-        Difference(
+        ModelDifference("sora-3", "new", "video, 6 credits"),
+        ModelDifference(
             "runway",
             "changed",
             "references none, not image (at most 1); no parameter aspectRatio;"
             " no parameter duration; no parameter quality; no parameter waterMark",
         ),
-        Difference("sora-2", "gone", "in the shipped catalogue alone"),
+        ModelDifference("sora-2", "gone", "in the shipped catalogue alone"),
     ]
 
 

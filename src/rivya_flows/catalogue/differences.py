@@ -12,7 +12,7 @@ _OF_PARAM = ("type", "required", "default", "min", "max", "step", "options")
 
 
 @dataclass(frozen=True)
-class Difference:
+class ModelDifference:
     """One model that differs.
 
     Attributes:
@@ -25,18 +25,18 @@ class Difference:
     words: str
 
 
-def differences(listed: Catalogue, shipped: Catalogue) -> Iterator[Difference]:
+def differences(listed: Catalogue, shipped: Catalogue) -> Iterator[ModelDifference]:
     """The models that the service lists otherwise, in its order; then those that are gone."""
     for model in listed.models.values():
         ours = shipped.get(model.id)
         if ours is None:
             words = f"{model.category}, {_number(model.base_credits)} credits"
-            yield Difference(model.id, "new", words)
+            yield ModelDifference(model.id, "new", words)
         elif words := "; ".join(_changes(model, ours)):
-            yield Difference(model.id, "changed", words)
+            yield ModelDifference(model.id, "changed", words)
     for model_id in shipped.models:
         if model_id not in listed.models:
-            yield Difference(model_id, "gone", "in the shipped catalogue alone")
+            yield ModelDifference(model_id, "gone", "in the shipped catalogue alone")
 
 
 def price_change(listed: Model, shipped: Model | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.differences import PARAM_FIELDS, Difference, differences
+from rivya_flows.catalogue.differences import PARAM_FIELDS, ModelDifference, differences
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
@@ -113,7 +113,7 @@ def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]
     yield from _unknown_fields(payload)
 
 
-def _told(one: Difference) -> str:
+def _told(one: ModelDifference) -> str:
     return f"{one.model}: gone; {one.words}" if one.kind == "gone" else f"{one.model}: {one.words}"
 
 
