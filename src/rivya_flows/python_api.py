@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -19,9 +18,9 @@ from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_file, check_spec
 from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.fork import ForkOptions, fork_request
+from rivya_flows.app.given_answers import Answer, GivenAnswers, choices_of
 from rivya_flows.app.prepare import CacheMode, RunRequest
 from rivya_flows.app.quotes import QuoteFile, read_quote
-from rivya_flows.app.report import RunReport
 from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
 from rivya_flows.app.resume import ResumeOptions, resume as resume_run
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
@@ -30,9 +29,8 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.dump import dump
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.questions.open_questions import Choice, name_of
-from rivya_flows.planning.questions.reading_answers import checked, signature
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.reading_answers import signature
 from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings
 
@@ -42,9 +40,6 @@ if TYPE_CHECKING:  # importing Prefect takes a second
 Spec = str | os.PathLike[str] | Workflow
 """A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
 folder."""
-
-Answer = str | Sequence[str] | Choice
-"""An answer to a question: a key, several keys, or what `none_of_these` gives."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -173,7 +168,7 @@ async def arun(
         raise UsageError(
             "run() takes a spec with its options, or a quote alone", "give one of them"
         )
-    given = _Answers(_choices(answers), signature(by))
+    given = GivenAnswers(choices_of(answers), signature(by))
     report = await runs.run(
         request,
         _settings(),
@@ -219,7 +214,7 @@ async def afork(
         UsageError: There is no such run or step, or the service of the run is another one.
         RivyaFlowsError: As for `arun`.
     """
-    values, given = dict(inputs or {}), _Answers(_choices(answers), signature(by))
+    values, given = dict(inputs or {}), GivenAnswers(choices_of(answers), signature(by))
     changes = ForkOptions(lambda _: values, from_step, budget, dict(labels or {}))
     settings = _settings()
     request, sandbox = await asyncio.to_thread(fork_request, os.fspath(run_id), changes, settings)
@@ -269,14 +264,14 @@ async def aresume(
         APIError: The service did not answer.
     """
     options = ResumeOptions(
-        _choices(answers),
+        choices_of(answers),
         budget,
         tuple(regenerate),
         tuple(resubmit),
         by=signature(by),
         channel="python",
     )
-    observer = _observer(_Answers({}), notify, yes)
+    observer = _observer(GivenAnswers({}), notify, yes)
     return receipt_of(
         await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
     )
@@ -332,63 +327,7 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
     return flow_of_file(Path(path).absolute())
 
 
-class _Answers:
-    """Answers that were given ahead, and why the first one that does not fit is refused."""
-
-    def __init__(self, answers: Mapping[str, Choice], by: str | None = None) -> None:
-        self.answers = dict(answers)
-        self._by = by
-        self._refused: UsageError | None = None
-
-    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
-        choice = self.answers.pop(name_of(question), None)
-        if choice is None:
-            return None
-        try:
-            return checked(question, replace(choice, name=self._by, channel="python"))
-        except UsageError as error:
-            self._refused = self._refused or error
-            return None
-
-    def checked(self, report: RunReport) -> Receipt:
-        """The receipt of the run.
-
-        Raises:
-            UsageError: An answer fits no question, so that the run is suspended.
-        """
-        known = {"budget", *(step["id"] for step in report.receipt["steps"])}
-        for name in self.answers:
-            if report.questions and name.partition("[")[0] not in known:
-                asked = ", ".join(map(name_of, report.questions))
-                raise UsageError(
-                    f"answers: the run does not ask for {name!r}; {report.run_id} is {report.status}",
-                    f"it asks for: {asked}",
-                )
-        if self._refused is not None:
-            raise UsageError(
-                f"answers: {self._refused.message}; {report.run_id} is {report.status}",
-                f"{self._refused.hint}; resume the run with that",
-            )
-        return receipt_of(report)
-
-
-def _choices(answers: Mapping[str, Answer] | None) -> dict[str, Choice]:
-    return {name: _choice(name, answer) for name, answer in (answers or {}).items()}
-
-
-def _choice(name: str, answer: Answer) -> Choice:
-    if isinstance(answer, Choice):
-        return answer
-    keys: Sequence[str] = (answer,) if isinstance(answer, str) else answer
-    if isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys):
-        return Choice(tuple(keys))
-    raise UsageError(
-        f"answers: {name!r} cannot be answered with {answer!r}",
-        "give a key as text, a list of keys, or none_of_these()",
-    )
-
-
-def _observer(answers: _Answers, notify: Callable[[str], object] | None, yes: bool) -> Observer:
+def _observer(answers: GivenAnswers, notify: Callable[[str], object] | None, yes: bool) -> Observer:
     ask: QuestionHandler | None = answers.ask if answers.answers else None
     tell = notify or (lambda _: None)
 
