@@ -137,7 +137,7 @@ def test_purchases_of_a_store_without_charges_are_charged(backend: str, tmp_path
         assert sum(one.credits for one in found) == 2 * (599 * 2 + 1)
         settled = [(one.run_id, one.at, one.model, one.labels) for one in found if one.settled]
         assert settled == [(run_id, 1.0, "z-image", {}) for run_id in ("run-1", "run-2")]
-        # What is told of them from now on finds its charge.
+        # Later events of these purchases find their charges.
         fence = Leases(journal.engine).acquire("run-1").fence
         journal.append("run-1", JobEnded(**of, n=1, status="failed", final_credits=0), fence)
         found = list(charges(journal.engine, since=None, until=None))

@@ -73,7 +73,7 @@ def is_rehearsal(base_url: str, settings: Settings) -> bool:
 
 
 def sentence(service: ServiceConnection, found: Spending) -> str:
-    """What is bought, from whom, with which key and out of which wallet, as one line for people."""
+    """One line for people: the service, the key, the wallet and the most that is spent."""
     key = service.api_key.get_secret_value() if service.api_key else ""
     wallet = "" if found.balance is None else f" (wallet: {found.balance:,} credits)"
     caps = f" ({', '.join(found.caps)})" if found.caps else ""

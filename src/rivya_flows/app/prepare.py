@@ -120,7 +120,7 @@ class Prepared:
 async def read_market(
     context: RunContext, notify: Callable[[str], object] = lambda _: None
 ) -> Market:
-    """The models and the balance of this moment; `notify` is told of a service that is silent.
+    """The current models and balance; calls `notify` if the service does not answer soon.
 
     Raises:
         APIError: The service did not answer.

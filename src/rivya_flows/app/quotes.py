@@ -54,7 +54,7 @@ _NEW = "make a new quote with `plan --out`"
 
 @dataclass(frozen=True)
 class QuoteFile:
-    """A quote as it was read, of which nobody knows yet who wrote it.
+    """A quote as it was read; its signature is not verified yet.
 
     Attributes:
         path: Of its file.
@@ -102,7 +102,7 @@ def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: 
     """Writes the quote of a plan; one that is in the file already is replaced.
 
     Raises:
-        BudgetError: The plan cannot be paid, or nobody knows the most that it costs.
+        BudgetError: The plan cannot be paid, or has no known maximum price.
         UsageError: The file holds something else, or cannot be written.
     """
     found, frozen = ready.estimate, ready.frozen

@@ -81,7 +81,7 @@ class SharedUploads:
     async def once(self, run_id: str, name: Hashable, send: Callable[[], Awaitable[File]]) -> File:
         """The file of that name, sent by the first run that asks; one that failed is tried by the next.
 
-        A run that asks for it again could not use it, since it may have expired, and sends it anew.
+        A run that asks for a file again uploads it again, because the first upload may have expired.
         """
         async with self._turns[name]:
             file, users = self._sent.get(name, (None, set[str]()))

@@ -29,7 +29,7 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
     "quote",
     type=Path,
     metavar="QUOTE",
-    help="Run a quote of `plan --out` as it is, in place of SPEC and its options.",
+    help="Run a quote of `plan --out` as it is, instead of SPEC and its options.",
 )
 @click.option(
     "--out",

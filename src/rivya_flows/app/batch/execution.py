@@ -212,7 +212,7 @@ async def run_rows(
 
 
 def _others(context: RunContext, began: float, own: set[str]) -> tuple[OtherRun, ...]:
-    """What other runs spent meanwhile; nothing where the store does not answer."""
+    """What other runs spent during the batch; empty if the store does not answer."""
     with suppress(StoreError):
         return spent_since(context.journal.engine, began, context.service.identity, own)
     return ()

@@ -69,7 +69,7 @@ OTHER_VOICE = {"voice": "cgSgspJ2msm6clMCkdW9"}
 
 @pytest.fixture(scope="module")
 def launched(_served: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    """A studio with a finished campaign, `run-1`, of which the second still was picked."""
+    """A studio with a finished campaign, `run-1`, whose second still was picked."""
     studio = customer(_served, tmp_path_factory.mktemp("launched"))
 
     async def launch() -> None:
