@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
+from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec, specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
@@ -46,7 +46,7 @@ def spec_files() -> dict[str, Path]:
     """The file of each attribute, sorted by attribute."""
     found: dict[str, Path] = {}
     for folder in spec_folders():
-        for path in sorted(folder.glob("*.yaml")):
+        for path in specs_at(folder) if folder.is_dir() else ():
             found.setdefault(attribute_of(path.stem), path)
     return dict(sorted(found.items()))
 

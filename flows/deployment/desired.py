@@ -133,7 +133,7 @@ def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
     for file in files:
         given[file.resolve().parent].add(file.name)
     for folder, names in given.items():
-        if names >= {one.name for one in folder.glob("*.yaml")}:
+        if names >= {one.name for one in specs_at(folder)}:
             yield str(folder)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
-from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec
+from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
 from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
@@ -158,3 +158,10 @@ def test_line_breaks_of_any_system_are_read_alike(tmp_path: Path) -> None:
     for name, breaks in (("unix", b"\n"), ("windows", b"\r\n"), ("old", b"\r")):
         (tmp_path / name).write_bytes(SPEC.encode().replace(b"\n", breaks))
         assert read_spec(tmp_path / name).text == SPEC
+
+
+def test_tests_of_a_spec_are_no_spec_of_its_folder(tmp_path: Path) -> None:
+    for name in ("spot.yaml", "spot.test.yaml", "spot.txt"):
+        (tmp_path / name).write_text("")
+    assert specs_at(tmp_path) == [tmp_path / "spot.yaml"]
+    assert specs_at(tmp_path / "spot.test.yaml") == [tmp_path / "spot.test.yaml"]

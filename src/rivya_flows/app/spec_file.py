@@ -39,9 +39,15 @@ class SpecFile:
     files: Mapping[str, Asset] | None = None
 
 
+TEST_SUFFIX = ".test.yaml"
+"""Ends the name of a file with tests of the spec beside it: ``spot.test.yaml`` tests ``spot.yaml``."""
+
+
 def specs_at(path: Path) -> list[Path]:
-    """The specs of a folder, which are its ``*.yaml`` files, sorted; a file is itself."""
-    return sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself."""
+    if not path.is_dir():
+        return [path]
+    return sorted(one for one in path.glob("*.yaml") if not one.name.endswith(TEST_SUFFIX))
 
 
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"

@@ -146,12 +146,14 @@ def _spec_paths(
     Raises:
         UsageError: A named one does not exist.
     """
+    from rivya_flows.app.spec_file import specs_at
+
     missing = [path for path in (*named, *([folder] if folder else [])) if not path.exists()]
     if missing:
         raise UsageError(f"{missing[0]}: no such file or folder", "check the path")
     where = (folder or usual or Path("specs")).expanduser().absolute()
     paths = [path.absolute() for path in named]
-    if folder is not None or (not named and any(where.glob("*.yaml"))):
+    if folder is not None or (not named and where.is_dir() and specs_at(where)):
         paths.append(where)
     return tuple(paths)
 
