@@ -11,6 +11,27 @@ Source = Literal["shipped", "cached", "live"]
 
 
 @dataclass(frozen=True)
+class Voice:
+    """A voice that people call by name.
+
+    Attributes:
+        value: What a request calls it: an id, or the name itself.
+        sex: ``male``, ``female`` or ``neutral``.
+        accent: Such as ``British``; empty if it is not known.
+        character: A few words, such as ``playful, bright, warm``.
+    """
+
+    name: str
+    value: str
+    sex: str
+    accent: str
+    character: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(filter(None, (self.sex, self.accent)))})"
+
+
+@dataclass(frozen=True)
 class Param:
     """One parameter that a model takes inside `params`.
 
@@ -22,6 +43,7 @@ class Param:
         max: Greatest number, or None.
         step: Distance between allowed numbers, or None.
         options: What a ``select`` may be; always strings. Empty: any.
+        voices: Names for those of `options` that are voices, which a spec may say as well.
         bears_price: Another value than the default may change the price.
         item_required: Keys that each member of an ``array`` must have.
         item_optional: Further keys it may have. Both empty: members are not checked.
@@ -37,10 +59,17 @@ class Param:
     max: float | None = None
     step: float | None = None
     options: tuple[str, ...] = ()
+    voices: tuple[Voice, ...] = ()
     description: str = ""
     bears_price: bool = False
     item_required: tuple[str, ...] = ()
     item_optional: tuple[str, ...] = ()
+
+    @property
+    def written_default(self) -> Any:
+        """The default as a spec writes it: of a voice its name."""
+        names = {voice.value: voice.name for voice in self.voices}
+        return names.get(self.default, self.default) if names else self.default
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ def coerce_params(
 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
     """The parameters in wire form, and their mistakes.
 
-    Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``), numeric
-    text becomes a number. Defaults are not added: the service applies them.
+    Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``, the name of
+    a voice its id), numeric text becomes a number. Defaults are not added: the service applies them.
 
     Args:
         model: The model of the request.
@@ -189,8 +189,12 @@ def _option(param: Param, value: Any) -> str:
     text = spelled(_scalar(param, value))
     if not param.options or text in param.options:
         return text
-    meant = nearest(text, param.options)
-    hint = "one of " + ", ".join(param.options)
+    names = {voice.name: voice.value for voice in param.voices}
+    if text in names:
+        return names[text]
+    meant = nearest(text, [*names, *param.options])
+    of_voice = {voice.value: str(voice) for voice in param.voices}
+    hint = "one of " + ", ".join(of_voice.get(option, option) for option in param.options)
     if meant:
         hint = f"did you mean {meant!r}? {hint}"
     raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint)
@@ -274,7 +278,7 @@ def _example(param: Param) -> str:
         shape = ", ".join((*param.item_optional, *param.item_required))
         return f"write `params: {{{param.key}: [{{{shape}}}, …]}}`"
     if param.default is not None:
-        return f"write `params: {{{param.key}: {spelled(param.default)}}}`"
+        return f"write `params: {{{param.key}: {spelled(param.written_default)}}}`"
     return f"write `params: {{{param.key}: …}}`"
 
 
