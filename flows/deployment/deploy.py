@@ -110,7 +110,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
     )
     try:
         async with get_client() as client:
-            await _check_server(client)
+            await check_server(client)
             if not (options.confirmed or options.dry or _rehearses(settings)):
                 refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
@@ -132,7 +132,8 @@ def _rehearses(settings: Settings) -> bool:
     return joins_up and registry.read(settings.data).part("sandbox") is not None
 
 
-async def _check_server(client: PrefectClient) -> None:
+async def check_server(client: PrefectClient) -> None:
+    """Raises `UsageError` if the server of this process does not answer."""
     problem = await client.api_healthcheck()
     if problem is None:
         return

@@ -174,6 +174,14 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
     )
     limit = deploy.concurrency_limit
     collision = ConcurrencyLimitStrategy(collision_of(deploy))
+    parameters = parameters_of(workflow, deploy.inputs)
+    schema = form.parameters.model_dump_for_openapi()
+    # What the entry gives is the default here, and not that of the spec: calls that `prefect sdk
+    # generate` writes leave a parameter out that equals its default.
+    for name, value in parameters.items():
+        schema["properties"][name]["default"] = value
+    if "required" in schema:
+        schema["required"] = [name for name in schema["required"] if name not in parameters]
     return {
         "version": desired.spec.version,
         "description": "\n\n".join(
@@ -188,9 +196,9 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
         "tags": tags_of(deploy),
         "entrypoint": entrypoint_of(workflow),
         "work_pool_name": desired.work_pool,
-        "parameters": parameters_of(workflow, deploy.inputs),
+        "parameters": parameters,
         "parameter_openapi_schema": {
-            **with_uploads(form.parameters.model_dump_for_openapi(), workflow, desired.upload_page),
+            **with_uploads(schema, workflow, desired.upload_page),
             # So that the server refuses a mistyped name, before a worker does.
             "additionalProperties": False,
         },

@@ -68,7 +68,7 @@ def deploy(
     from rivya_flows.cli.configuration import settings
 
     chosen = settings()
-    with _server(chosen):
+    with on_server(chosen):
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
         order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine, yes)
@@ -85,7 +85,7 @@ def deploy(
 
 
 @contextlib.contextmanager
-def _server(chosen: Settings) -> Iterator[None]:
+def on_server(chosen: Settings) -> Iterator[None]:
     """Lets Prefect in this process speak to the server that is meant.
 
     Raises:

@@ -47,6 +47,7 @@ COMMANDS = {
     "deploy": "deploy",
     "up": "up",
     "down": "up",
+    "automations": "automations",
     "prefect": "prefect",
     "doctor": "doctor",
     "webhooks": "webhooks",
