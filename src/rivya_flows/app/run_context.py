@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
@@ -98,6 +99,7 @@ class RunContext:
     Attributes:
         scratch: Local folder for files on the way; gone at the end.
         uploads: What the service has been sent already.
+        runtime: Sleep and clocks of its clients.
     """
 
     settings: Settings
@@ -108,6 +110,7 @@ class RunContext:
     assets: AssetStore
     scratch: Path
     uploads: SharedUploads = field(default_factory=SharedUploads)
+    runtime: Runtime = field(default_factory=Runtime)
 
     def client(self) -> RivyaClient:
         """A client of the service, to be used with ``async with``."""
@@ -117,6 +120,7 @@ class RunContext:
             self.service.base_url,
             poll_seconds=self.service.poll_seconds,
             requests_per_second=self.service.requests_per_second,
+            runtime=self.runtime,
         )
 
     @asynccontextmanager

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.check import TestedSpec
+    from rivya_flows.language.workflow import Workflow
 
 
 @click.command()
@@ -15,28 +20,35 @@ from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
 @click.option("--live", is_flag=True, help="Check against the models of the service as it is now.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:
-    """Find every mistake in one or more specs; of a folder, in all of its *.yaml files.
+    """Find every mistake in specs and their tests; of a folder, in all of its *.yaml files.
 
     Sends and spends nothing; --live reads the list of models.
     """
     from rivya_flows.app.check import check_file
-    from rivya_flows.app.spec_file import specs_at
+    from rivya_flows.app.spec_file import specs_at, tests_at
     from rivya_flows.cli.service import catalogue_of
 
     catalogue = catalogue_of(live=live)
     paths = [one for path in specs for one in specs_at(path) or [path]]
+    paths += [one for path in specs if path.is_dir() for one in tests_at(path)]
     found = [(path, *check_file(path, catalogue)) for path in paths]
     problems = tuple(problem for _, _, own in found for problem in own)
     if as_json:
         print_json({"ok": not problems, "problems": [one.as_json() for one in problems]})
         return WRONG if problems else 0
-    for path, workflow, own in found:
+    for path, checked, own in found:
         for problem in own:
             tell_problem(problem)
-        if workflow is not None:
-            count = len(workflow.all_steps)
-            steps = f"{count} step{'' if count == 1 else 's'}"
-            show(f"{path}: ok ({steps}, catalogue of {catalogue.date}, {catalogue.source})")
+        if checked is not None:
+            words = f"{_size(checked)}, catalogue of {catalogue.date}, {catalogue.source}"
+            show(f"{path}: ok ({words})")
     if problems:
         tell_styled(f"error: {counted(len(problems))}", fg="red")
     return WRONG if problems else 0
+
+
+def _size(checked: Workflow | TestedSpec) -> str:
+    """``3 steps``, or ``2 test cases``."""
+    tests = getattr(checked, "tests", None)
+    count = len(tests.cases) if tests else len(getattr(checked, "all_steps", ()))
+    return f"{count} {'test case' if tests else 'step'}{'' if count == 1 else 's'}"

@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "check",
     "plan": "plan",
     "graph": "graph",
+    "test": "test",
     "run": "run",
     "resume": "run",
     "fork": "fork",

@@ -97,6 +97,13 @@ def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> 
     return brand
 
 
+def known_keys(
+    node: Mapping, model: type[BaseModel], path: Path, report: DiagnosticCollector
+) -> Mapping:
+    """The map without `x-` keys and those that the model lacks, which are reported."""
+    return _known(node, keys_of(model), path, report)
+
+
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:
     uses = node.get("uses")
     kind = str(uses.value) if isinstance(uses, Scalar) else ""
