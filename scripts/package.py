@@ -105,6 +105,7 @@ DISTRIBUTIONS = (
             "src/rivya_flows/": "rivya_flows/",
             "flows/": "rivya_flows/flows/",
             "tasks/": "rivya_flows/tasks/",
+            "specs/": "rivya_flows/templates/",
         },
     ),
     Distribution("sandbox", {"sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
@@ -217,7 +218,7 @@ def build(folder: Path) -> Path:
     source, out, tree = folder / "source", folder / "dist", folder / "tree"
     for name in tracked():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
-        # src/rivya_flows/flows and tasks are links, and have to stay links.
+        # src/rivya_flows/flows, tasks and templates are links, and have to stay links.
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     # The backend is the one of locks/build.txt, which scripts/install has checked.
     command = [sys.executable, "-m", "build", "--no-isolation"]

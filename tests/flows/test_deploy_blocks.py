@@ -12,6 +12,7 @@ import yaml
 from prefect import Flow, get_client
 from prefect.flows import load_flow_from_entrypoint
 
+from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows import campaigns, spec_registry
@@ -20,7 +21,7 @@ from rivya_flows.language.load import load
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow, WorkPool
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+SPECS = specs_at(ROOT / "specs")
 STILL = """\
 version: 1
 name: NAME

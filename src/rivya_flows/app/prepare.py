@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -258,6 +259,24 @@ def prepare(
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
+
+
+def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
+    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        MediaError: A named file is not a medium.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
+        return prepare(
+            request,
+            Market(catalogue, service=""),
+            run_id="run-offline",
+            assets=assets,
+            look_up=lambda _: None,
+        )
 
 
 _MOST_REPORTED = 100
