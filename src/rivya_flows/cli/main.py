@@ -55,6 +55,7 @@ COMMANDS = {
     "store": "store",
     "cache": "cache",
     "budgets": "budgets",
+    "mcp": "mcp",
 }
 """Each command, and the module of this package that defines it under the same name."""
 

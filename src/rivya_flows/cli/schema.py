@@ -27,7 +27,7 @@ def schema(folder: Path | None, write: bool) -> None:
             raise UsageError(
                 f"{str(folder)!r} needs --write", "add --write to write the file there"
             )
-        print_json(_known_schema())
+        print_json(known_schema())
         return
     from rivya_flows.language.schema.document import LINE
 
@@ -35,7 +35,8 @@ def schema(folder: Path | None, write: bool) -> None:
     show(f"{path}: written", f"begin a spec with: {LINE}")
 
 
-def _known_schema() -> dict[str, Any]:
+def known_schema() -> dict[str, Any]:
+    """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.cli.configuration import settings
     from rivya_flows.language.schema.document import installed, json_schema
@@ -52,7 +53,7 @@ def write_schema(folder: Path) -> Path:
     from rivya_flows.language.schema.document import FILE
 
     path = folder / FILE
-    text = json.dumps(_known_schema(), indent=2, ensure_ascii=False)
+    text = json.dumps(known_schema(), indent=2, ensure_ascii=False)
     try:
         with as_the_user_wants():
             path.write_text(f"{text}\n", encoding="utf-8")

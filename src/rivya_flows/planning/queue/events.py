@@ -344,7 +344,7 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
-Channel = Literal["terminal", "command", "form", "python", "deadline", "fork"]
+Channel = Literal["terminal", "command", "form", "python", "agent", "deadline", "fork"]
 """The way an answer came."""
 
 
