@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
@@ -72,11 +71,6 @@ MAX_RESULTS = 64
 
 MAX_JOB_BYTES = 4 * 2**30
 """Most bytes of all results of one job together."""
-
-
-def data_folder() -> Path:
-    """Where this user's journal, assets and local servers keep their files."""
-    return Path(platformdirs.user_data_dir("rivya-flows", appauthor=False))
 
 
 class Settings(BaseSettings):
@@ -194,7 +188,7 @@ class Settings(BaseSettings):
     @property
     def data(self) -> Path:
         """The data folder, absolute."""
-        return (self.rivya_flows_data or data_folder()).expanduser().absolute()
+        return (self.rivya_flows_data or environment.data_folder()).expanduser().absolute()
 
     @property
     def store_url(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
@@ -26,7 +27,7 @@ def budgets() -> None:
 
 
 @budgets.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pools)
 @click.option(
     "--credits", type=click.IntRange(0), help="Most credits of a period; a new pool needs it."
 )
@@ -35,6 +36,7 @@ def budgets() -> None:
     "assignments",
     multiple=True,
     metavar="LABEL=VALUE",
+    shell_complete=completion.labels,
     help="Cover runs with this label; several must all match.",
 )
 @click.option(
@@ -101,7 +103,7 @@ def list_pools(as_json: bool) -> None:
 
 
 @budgets.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pools)
 def remove_pool(name: str) -> None:
     """Remove a pool; runs are no longer held back by it."""
     with _opened() as pools:

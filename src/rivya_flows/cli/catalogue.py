@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 
 @click.command()
-@click.argument("model_id", metavar="[ID]", required=False)
+@click.argument("model_id", metavar="[ID]", required=False, shell_complete=completion.models)
 @click.option("--live", is_flag=True, help="Ask the service, also without a key.")
 @click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 
 @click.command()
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=Path)
+@click.argument(
+    "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
+)
 @click.option("--live", is_flag=True, help="Check against the models of the service as it is now.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.input_options import SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.output import show
 
 
 @click.command()
-@click.argument("spec", type=Path)
+@SPEC_ARGUMENT
 @with_inputs
 def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     """Print the plan of a spec as a Mermaid flow chart, with items, models and credits.

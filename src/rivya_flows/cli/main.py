@@ -24,6 +24,7 @@ from rivya_flows.cli.output import (
     tell_traceback,
     tolerate_narrow_terminals,
 )
+from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
 COMMANDS = {
@@ -127,6 +128,8 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
 
 def main() -> None:
     """The console script."""
+    if "_RIVYA_FLOWS_COMPLETE" in variables():
+        import rivya_flows.cli.shells  # noqa: F401  # click finds the shells that it registers
     keep_private()
     fill_closed_streams()
     tolerate_narrow_terminals()

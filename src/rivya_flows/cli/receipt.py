@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli.completion import runs
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.ledger.phrases import credits_of, other_runs
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.moments import moment
 from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show
 
@@ -22,8 +23,17 @@ _RESUMED = 3  # runs that a line says how to resume
 
 
 @click.command()
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with the label.")
-@click.option("--spec", metavar="NAME", help="Only of this spec.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.labels,
+    help="Only with the label.",
+)
+@click.option(
+    "--spec", metavar="NAME", shell_complete=completion.run_names, help="Only of this spec."
+)
 @click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
 @click.option("--since", type=moment, metavar="WHEN", help="Started since: 30d, 2026-11-01.")
 @click.option(

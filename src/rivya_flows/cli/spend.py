@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
@@ -31,7 +32,12 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     "--until", type=end_moment, metavar="WHEN", help="Bought before; a date counts whole."
 )
 @click.option(
-    "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only runs with the label."
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.labels,
+    help="Only runs with the label.",
 )
 @click.option("--service", metavar="URL", help="Spent there; `sandbox` for pretend credits.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, show
@@ -28,7 +29,7 @@ def store() -> None:
 
 
 @store.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 def export(run: str) -> None:
     """Print the journal of a run, one JSON document a line.
 
