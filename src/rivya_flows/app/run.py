@@ -86,8 +86,11 @@ async def run(
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
     """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
+    name = None if isinstance(request, QuoteFile) else request.wallet
+    wallet = None if name is None else await runner.wallet(settings, name)
+    chosen = settings if sandbox or wallet else await runner.with_key(settings)
+    told = observer.notify
+    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
         ready = await ready_to_start(context, request, observer)
         await asyncio.to_thread(write_start, context, ready, out)
         run_id = ready.frozen.run_id
