@@ -21,7 +21,7 @@ from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshare
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
 from rivya_flows.flows.deployment.desired import (
     DesiredDeployment,
     GivenSpecs,
@@ -85,14 +85,14 @@ class Deployed:
         left: Deployments of ours that no given spec has and that stay: without `prune`, or because
             their spec may still exist.
         stale: Those of them that `prune` would remove.
-        without: Specs without a `deploy:` entry.
+        without: Specs without a `deploy:` entry, with one that they could have, as YAML.
         pools: Work pools that were made.
     """
 
     changes: list[Change]
     left: tuple[str, ...]
     stale: tuple[str, ...]
-    without: tuple[str, ...]
+    without: Mapping[str, str]
     pools: tuple[str, ...]
 
 
@@ -197,7 +197,11 @@ async def _deploy(
         changes=changes,
         left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
         stale=() if options.prune else gone.stale,
-        without=tuple(name for name, one in sources.specs.items() if not one.workflow.deploy),
+        without={
+            name: first_block(one.workflow)
+            for name, one in sources.specs.items()
+            if not one.workflow.deploy
+        },
         pools=made,
     )
 

@@ -76,10 +76,12 @@ def deploy(
 
         order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine, yes)
         done = asyncio.run(deployed(order, chosen))
+    for name, block in done.without.items():
+        tell(f"{name}: has no `deploy:` entry; add to the spec:", "", *block.split("\n"), "")
     if not prune and not done.changes:
         raise UsageError(
             f"{', '.join(done.without)}: nothing to deploy: no `deploy:` entry",
-            "add to the spec  deploy: [{name: by-hand}]  or remove what it had with --prune",
+            "add the lines above to the spec, or remove what it had with --prune",
         )
     if as_json:
         print_json({"dry_run": dry_run, **_document(done)})
@@ -127,8 +129,6 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                 if became != "unchanged" and change.done != "made":
                     named = name.rpartition(": ")[2] if what == "trigger" else name
                     show(f"  {named}: {_would(became, dry_run)}")
-    for name in done.without:
-        tell(f"{name}: has no `deploy:` entry; add one, such as  deploy: [{{name: by-hand}}]")
     # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"
