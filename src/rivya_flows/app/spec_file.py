@@ -53,8 +53,12 @@ def specs_at(path: Path) -> list[Path]:
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 
-def read_spec(path: Path) -> SpecFile:
+def read_spec(path: Path, newline: str | None = None) -> SpecFile:
     """The spec in a file.
+
+    Args:
+        path: Its file.
+        newline: Empty keeps line breaks as they are; None makes line feeds of them.
 
     Raises:
         UsageError: There is no such file, or it is too large or not text.
@@ -66,7 +70,7 @@ def read_spec(path: Path) -> SpecFile:
         if len(content) > MAX_BYTES:
             message = f"{path}: is larger than 1 MiB, the limit of a spec"
             raise UsageError(message, "split it into several specs")
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=newline).read()
         return SpecFile(text, str(path), path.absolute().parent)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
