@@ -10,6 +10,25 @@ from rivya_flows.printable import one_line
 
 
 @dataclass(frozen=True)
+class Fix:
+    """What was surely meant: a text for a part of one line.
+
+    Attributes:
+        start: Index of its first character in the whole text, without a byte order mark.
+        end: Index after its last character; `start` to insert.
+        text: What belongs there.
+        words: What is written instead of what, such as ``z-image instead of z-imge``.
+        column: Of `start`, counted from 1; the line is that of the diagnostic.
+    """
+
+    start: int
+    end: int
+    text: str
+    words: str
+    column: int
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One mistake. Diagnostics sort by their place.
 
@@ -24,6 +43,8 @@ class Diagnostic:
         line: Counted from 1; 0 when there is no line.
         column: Counted from 1; 0 when there is no column.
         source: The text of the line, for the caret; empty when there is none.
+        instead: The value or name that was surely meant, where the check knows no file.
+        fix: The same, where the place in the file is known; None: a person must decide.
     """
 
     code: str
@@ -35,6 +56,8 @@ class Diagnostic:
     line: int = 0
     column: int = 0
     source: str = ""
+    instead: str | float | bool | None = None
+    fix: Fix | None = None
 
     def __lt__(self, other: Diagnostic) -> bool:
         return self._order < other._order

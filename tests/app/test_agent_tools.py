@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from PIL import Image
 from pydantic import ValidationError
 
 from rivya_flows.app import agent_results as of
-from rivya_flows.app.agent_tools import MAX_PICTURES, AgentTools, Reply
-from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.agent_tools import AgentTools, Reply
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
@@ -44,7 +41,7 @@ outputs: {hero: "${{ steps.hero.asset }}"}
 class Started(AgentTools):
     """Tools that start no process: a test executes a run itself."""
 
-    runs: Counter[str] = Counter()
+    runs: ClassVar[Counter[str]] = Counter()
 
     def _continue(self, run_id: str) -> None:
         self.runs[run_id] += 1
@@ -258,9 +255,7 @@ async def test_a_run_without_a_quote_is_not_answered(tools: AgentTools, studio: 
         await wide.answer(of.AnswerArguments(run="run-1", step="hero", choice="neon"))
 
 
-async def test_none_of_these_buys_within_the_quote_alone(
-    tools: AgentTools, studio: Studio
-) -> None:
+async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, studio: Studio) -> None:
     run = await suspended(tools, studio)
     none = of.AnswerArguments(run=run, step="hero", none="warmer")
     for spent in (4, 6):

@@ -21,6 +21,7 @@ from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.extras import need
 from rivya_flows.language import load
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.named_texts import check_brand
 from rivya_flows.language.spec_tests import SpecTests, check_against, read_tests
 from rivya_flows.language.workflow import Workflow
 
@@ -50,22 +51,19 @@ def check_file(
 ) -> tuple[Workflow | TestedSpec | None, tuple[Diagnostic, ...]]:
     """The workflow or the tests in a file, or None and what is wrong with it.
 
-    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
+    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing. A
+    brand file is checked as one: None and its mistakes, perhaps none.
     """
     if path.is_dir():  # one without specs: `check` names those of the others
         return None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),)
     try:
-        if is_tests(path):
-            return load_tests(path, catalogue)
-        return check_spec(read_spec(path), catalogue)
-    except UsageError as error:
-        # The diagnostic names the path already.
-        message = error.message.removeprefix(f"{path}: ")
-        start = 1 if path.is_file() else 0  # editors count from 1
-        found = Diagnostic(
-            "unreadable", message, error.hint, file=str(path), line=start, column=start
+        return (
+            load_tests(path, catalogue)
+            if is_tests(path)
+            else check_text(read_spec(path), catalogue)
         )
-        return None, (found,)
+    except UsageError as error:
+        return None, (unreadable(path, error),)
 
 
 def check_spec(
@@ -79,6 +77,22 @@ def check_spec(
         folder=spec.folder,
         includes=spec.includes,
     )
+
+
+def check_text(
+    spec: SpecFile, catalogue: Catalogue
+) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
+    """As `check_spec`, of a text that may be that of a brand file."""
+    brand = check_brand(spec.text, spec.name, spec.folder)
+    return check_spec(spec, catalogue) if brand is None else (None, brand)
+
+
+def unreadable(path: Path, error: UsageError) -> Diagnostic:
+    """The diagnostic of a file that cannot be read."""
+    # The diagnostic names the path already.
+    message = error.message.removeprefix(f"{path}: ")
+    start = 1 if path.is_file() else 0  # editors count from 1
+    return Diagnostic("unreadable", message, error.hint, file=str(path), line=start, column=start)
 
 
 def load_tests(

@@ -66,19 +66,23 @@ def tests_at(path: Path) -> list[Path]:
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 
-def read_spec(path: Path) -> SpecFile:
+def read_spec(path: Path, newline: str | None = None) -> SpecFile:
     """The spec in a file.
+
+    Args:
+        path: Its file.
+        newline: Empty keeps line breaks as they are; None makes line feeds of them.
 
     Raises:
         UsageError: There is no such file, it is too large or not text, or it has tests of a spec.
     """
     if is_tests(path):
         raise UsageError(f"{path}: has tests, and is not a spec", f"run `rivya-flows test {path}`")
-    return read_file(path)
+    return read_file(path, newline)
 
 
-def read_file(path: Path) -> SpecFile:
-    """A spec, or another YAML file with its bounds.
+def read_file(path: Path, newline: str | None = None) -> SpecFile:
+    """A spec, or another YAML file with its bounds; `newline` as for `read_spec`.
 
     Raises:
         UsageError: There is no such file, or it is too large or not text.
@@ -90,7 +94,7 @@ def read_file(path: Path) -> SpecFile:
         if len(content) > MAX_BYTES:
             message = f"{path}: is larger than 1 MiB, the limit of a spec"
             raise UsageError(message, "split it into several specs")
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=newline).read()
         return SpecFile(text, str(path), path.absolute().parent)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error

@@ -107,7 +107,8 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SystemExit):
             raise
         failure = failures.explain(error)
-        _tell(failure, as_json="--json" in arguments and failure.code != failures.INTERRUPTED)
+        as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
+        _tell(failure, as_json=as_json and failure.code != failures.INTERRUPTED)
         if failure.is_bug and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code
