@@ -52,7 +52,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         return begun[0]
     known = [row.run_id for row in begun or journal.runs()]
     near = known[0] if len(begun) == 1 else nearest(name, known[:_MOST_ALIKE], alike=0.9)
-    if begun and not near:
+    if len(begun) > 1:
         more = f" and {len(known) - 3} more" if len(known) > 3 else ""
         hint = f"it is the beginning of: {', '.join(known[:3])}{more}"
     elif known:
