@@ -98,7 +98,7 @@ def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
             try:
                 fit(declared, value, root=Path())
             except ValueError as error:
-                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared))
+                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared, value))
     if report.diagnostics:
         raise SpecError(report.diagnostics)
     return values

@@ -19,6 +19,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.errors import UsageError
+from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
@@ -202,5 +203,5 @@ def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str]
 
 
 def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:
-    hint = f"one of: {', '.join(choices)}" if choices else "the run has no uncertain purchase"
+    hint = meant(name, choices) or "the run has no uncertain purchase"
     return UsageError(f"{option}: the run has no {name!r}", hint)

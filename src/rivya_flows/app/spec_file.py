@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from rivya_flows.app.asset_ingest import keep
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.catalogue import Catalogue, nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.load import load
@@ -101,7 +103,16 @@ def read_file(path: Path, newline: str | None = None) -> SpecFile:
     except IsADirectoryError as error:
         raise UsageError(f"{path}: is a folder", f"name its specs: {path / '*.yaml'}") from error
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+        raise UsageError(f"{path}: {error.strerror or error}", _meant(path)) from error
+
+
+def _meant(path: Path) -> str:
+    """What a path that cannot be read may have been meant to be."""
+    with suppress(OSError):
+        beside = [one.name for one in islice(path.parent.iterdir(), 1_000)]
+        if near := nearest(path.name, (one for one in beside if one != path.name)):
+            return f"did you mean {str(path.parent / near)!r}?"
+    return "check the path"
 
 
 def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:

@@ -187,12 +187,15 @@ class Catalogue:
         return nearest(model_id, self.models)
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most similar to `word`, ignoring case and separators; None if none is similar."""
+def nearest(word: str, choices: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """The choice most similar to `word`, ignoring case and separators; None if none is similar.
+
+    `alike` is how similar it must be, from 0 to 1.
+    """
     plain = {_plain(choice): choice for choice in choices}
     if _plain(word) in plain:
         return plain[_plain(word)]
-    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=alike)
     return plain[found[0]] if found else None
 
 

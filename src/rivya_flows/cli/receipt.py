@@ -34,7 +34,7 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
     chosen = settings()
     with open_journal(chosen) as journal:
-        row = find_run(journal, run)
+        row = find_run(journal, run, only_read=True)
         entries = journal.entries(row.run_id)
     folder = row.folder
     if out is not None:

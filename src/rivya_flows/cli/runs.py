@@ -11,7 +11,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.moments import moment
-from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show
+from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show, tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.run_list import ListedRun
@@ -49,7 +49,7 @@ def runs(
     as_json: bool,
 ) -> None:
     """List runs, newest first, with what each has spent."""
-    from rivya_flows.app.runs import open_journal
+    from rivya_flows.app.runs import open_journal, unknown_names
     from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.labels import read_labels
     from rivya_flows.store.run_list import listed_runs
@@ -59,12 +59,14 @@ def runs(
         found = listed_runs(
             journal.engine, labels=wanted, name=spec, status=status, since=since, limit=limit + 1
         )
+        unknown = () if found else tuple(unknown_names(journal, wanted, spec))
     listed = found[:limit]
     if as_json:
         print_json([_document(run) for run in listed])
         return
     if not listed:
         show("no runs" + (" that match" if labels or spec or status or since else ""))
+        tell(*unknown)
         return
     columns = ["!run", "spec", "labels", "!status", ">credits", ">open", "service", "started"]
     rows = [_row(run) for run in listed]

@@ -39,7 +39,7 @@ def export(run: str) -> None:
     from rivya_flows.cli.configuration import settings
 
     with open_journal(settings()) as journal:
-        entries = journal.entries(find_run(journal, run).run_id)
+        entries = journal.entries(find_run(journal, run, only_read=True).run_id)
     for entry in entries:
         event = entry.event.model_dump(mode="json")
         print_json({"seq": entry.seq, "at": entry.at, "event": event}, indent=None)

@@ -10,13 +10,13 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import ExpressionError
 
@@ -216,8 +216,8 @@ def _check(node: nodes.Node, offset: int) -> None:
 
 def _check_filter(node: nodes.Filter, offset: int) -> None:
     if node.name not in FILTERS:
-        near = get_close_matches(node.name, FILTERS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(FILTERS)}"
+        near = nearest(node.name, FILTERS)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(FILTERS)}"
         raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
     # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
     named = [str(pair.key) for pair in node.kwargs]
