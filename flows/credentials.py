@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from prefect.blocks.core import Block
@@ -10,8 +12,12 @@ from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator
 from rivya_flows.client.transport.requests import checked_base_url, refuse_plain_http
 from rivya_flows.errors import UsageError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Prefect imports this module with each block and worker
+    from rivya_flows.app.run_context import Wallet
     from rivya_flows.client.client import RivyaClient
+
+
+_SLUG = "rivya-credentials"
 
 
 class RivyaCredentials(Block):
@@ -26,7 +32,7 @@ class RivyaCredentials(Block):
     """
 
     _block_type_name: ClassVar[str | None] = "Rivya Credentials"
-    _block_type_slug: ClassVar[str | None] = "rivya-credentials"
+    _block_type_slug: ClassVar[str | None] = _SLUG
     _documentation_url: ClassVar[HttpUrl | None] = HttpUrl("https://rivya.ai/docs/api-quickstart")
     # Without a logo: Prefect takes http addresses only, and its pages would ask a foreign host.
     _description: ClassVar[str | None] = (
@@ -71,3 +77,55 @@ async with credentials.get_client() as client:
         from rivya_flows.client.client import RivyaClient
 
         return RivyaClient(self.api_key.get_secret_value(), self.base_url, **options)
+
+
+def wallet_of(credentials: RivyaCredentials) -> Wallet:
+    """The wallet of a saved block.
+
+    Raises:
+        UsageError: It is not saved, or has no key.
+    """
+    from rivya_flows.app.run_context import Wallet
+
+    name = credentials._block_document_name
+    if name is None:
+        raise UsageError(
+            "credentials: the block is not saved, so no retry or resume could find its key again;"
+            " nothing was bought",
+            'save it once with `await credentials.save("acme")`, and load it by that name',
+        )
+    if not credentials.api_key.get_secret_value().strip():
+        raise UsageError(f"the wallet {name} has no key", f"write it into the block {_SLUG}/{name}")
+    return Wallet(name, credentials.api_key, credentials.base_url)
+
+
+def refuse_unsaved(given: object) -> None:
+    """Refuses what a caller gives as credentials, before Prefect writes it down.
+
+    Raises:
+        UsageError: It is not a saved block, nor a reference to one.
+    """
+    if isinstance(given, RivyaCredentials):
+        wallet_of(given)
+    elif isinstance(given, Mapping) and set(given) != {"$ref"}:
+        raise UsageError(
+            "credentials: expected a saved block, not its values; nothing was bought",
+            'write credentials=await rf.RivyaCredentials.aload("acme")',
+        )
+
+
+async def load_wallet(name: str) -> Wallet:
+    """The wallet whose block has that name on the current Prefect server.
+
+    Raises:
+        UsageError: There is no such block, it is wrong, or the server cannot be reached.
+    """
+    from rivya_flows.tasks.secret_values import read_block
+
+    found = await read_block(partial(RivyaCredentials.aload, name), f"the block {_SLUG}/{name}")
+    if found is None:
+        raise UsageError(
+            f"Prefect has no block {_SLUG}/{name}: the run buys with that wallet",
+            "create it again under this name, with a key of the same account",
+        )
+    return wallet_of(found)

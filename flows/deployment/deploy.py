@@ -20,6 +20,7 @@ from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.desired import (
     DesiredDeployment,
@@ -187,6 +188,8 @@ async def _deploy(
         if not options.dry:
             await delete_orphans(client)
     if pools and not options.dry:
+        # The form offers its blocks as wallets.
+        await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
         await deploy_waker(min(pools, key=lambda one: one != options.default_pool))

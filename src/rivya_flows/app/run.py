@@ -77,8 +77,11 @@ async def run(
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
     """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
+    name = None if isinstance(request, QuoteFile) else request.wallet
+    wallet = None if name is None else await runner.wallet(settings, name)
+    chosen = settings if sandbox or wallet else await runner.with_key(settings)
+    told = observer.notify
+    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
         run_id = new_run_id(datetime.now(UTC))
         if isinstance(request, QuoteFile):
             ready = await prepare_quote(context, request, run_id, notify=observer.notify)
