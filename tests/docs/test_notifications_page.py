@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from prefect.automations import Automation
+from prefect import get_client
 
 from rivya_flows.flows import campaigns
 from rivya_sandbox.service.startup import Sandbox
@@ -59,6 +59,12 @@ def chat() -> Iterator[tuple[str, queue.Queue[str]]]:
         server.shutdown()
 
 
+async def switch_off(name: str) -> None:
+    async with get_client() as client:
+        (one,) = await client.read_automations_by_name(name)
+        await client.pause_automation(one.id)
+
+
 def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     sandbox: Sandbox,
     chat: tuple[str, queue.Queue[str]],
@@ -90,8 +96,7 @@ def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
         asyncio.run(campaigns.product_launch())
         text = messages.get(timeout=240)
         # What somebody switched off stays off, and stays theirs to remove.
-        automation = Automation.read(name=name)
-        automation.disable()
+        asyncio.run(switch_off(name))
         assert terminal(*command.split(), "--on", "failed").out == f"{name}: changed\n"
         listed = terminal("automations", "list", "--json").document
         assert [(one["enabled"], one["description"]) for one in listed if one["name"] == name] == [
