@@ -13,7 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.app.report import RunReport
+from rivya_flows.app.run_context import Wallet
 from rivya_flows.app.runner import Execution
+from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
@@ -37,6 +39,10 @@ class PlainRunner:
     async def with_key(self, settings: Settings) -> Settings:
         """As `Runner.with_key`: there is no server to ask."""
         return settings
+
+    async def wallet(self, settings: Settings, name: str) -> Wallet:
+        """As `Runner.wallet`: a test buys from a sandbox of its own."""
+        raise UsageError(f"the wallet {name!r} cannot be used in a test", "leave out its name")
 
     @asynccontextmanager
     async def started(

@@ -47,12 +47,12 @@ def test(paths: tuple[Path, ...], text: str | None, junit: Path | None, as_json:
     SPEC is a spec with NAME.test.yaml beside it, TEST such a file, FOLDER one with such files; by
     default `specs`. No key, journal or Prefect server of yours is used.
     """
-    from rivya_flows.cli.configuration import refuse_prefect_files
+    from rivya_flows.cli.configuration import settings
     from rivya_flows.environment import set_variables
 
-    refuse_prefect_files(Path())
     replaced = set_variables(_OF_A_RUN)
     try:
+        settings(uses_data=False)  # refuses a folder that would configure Prefect
         return _run(paths or (Path("specs"),), text or "", junit, as_json=as_json)
     finally:
         set_variables(replaced)
