@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.spec_file import specs_at
-from rivya_flows.language.schema.document import FILE
+from rivya_flows.language.schema.document import FILE, TESTS_FILE
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -70,7 +70,8 @@ def test_schema_is_printed_as_it_lies_beside_the_specs(call: Terminal) -> None:
 def test_schema_is_written_into_a_folder(call: Terminal, tmp_path: Path) -> None:
     said = call("schema", "--write", tmp_path)
     assert (said.code, said.out.splitlines()[0]) == (0, f"{tmp_path / FILE}: written")
-    assert (tmp_path / FILE).read_text("utf-8") == (SPECS / FILE).read_text("utf-8")
+    for name in (FILE, TESTS_FILE):
+        assert (tmp_path / name).read_text("utf-8") == (SPECS / name).read_text("utf-8")
 
 
 def test_schema_goes_beside_the_specs_by_itself(
@@ -79,8 +80,8 @@ def test_schema_goes_beside_the_specs_by_itself(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "specs").mkdir()
     assert call("schema", "--write").code == 0
-    assert [path.name for path in tmp_path.rglob("*.json")] == [FILE]
-    assert (tmp_path / "specs" / FILE).exists()
+    written = {path.name for path in (tmp_path / "specs").glob("*.json")}
+    assert written == {FILE, TESTS_FILE}
 
 
 def test_schema_into_no_folder_is_a_clear_error(call: Terminal, tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from rivya_flows.private import as_the_user_wants
 
 @click.command()
 @click.argument("folder", required=False, type=Path)
-@click.option("--write", is_flag=True, help="Write the file into FOLDER instead.")
+@click.option("--write", is_flag=True, help="Write the files into FOLDER instead.")
 def schema(folder: Path | None, write: bool) -> None:
     """Print the JSON Schema of specs, for editors.
 
-    With --write, write it into FOLDER: by default `specs` if that exists, else the current folder.
-    Specs name it in their first line.
+    With --write, write it and that of tests into FOLDER: by default `specs` if that exists, else the
+    current folder. Specs and tests name it in their first line.
     """
     if not write:
         if folder is not None:
@@ -29,10 +29,11 @@ def schema(folder: Path | None, write: bool) -> None:
             )
         print_json(_known_schema())
         return
-    from rivya_flows.language.schema.document import LINE
+    from rivya_flows.language.schema.document import LINE, TESTS_FILE, TESTS_LINE
 
     path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{path}: written", f"begin a spec with: {LINE}")
+    show(f"{path.with_name(TESTS_FILE)}: written", f"begin tests of one with: {TESTS_LINE}")
 
 
 def _known_schema() -> dict[str, Any]:
@@ -43,19 +44,24 @@ def _known_schema() -> dict[str, Any]:
     return json_schema(known_catalogue(settings()), installed())
 
 
-def write_schema(folder: Path) -> Path:
-    """Writes the schema into a folder and gives its path.
+def write_schema(folder: Path, *, keep: bool = False) -> Path:
+    """Writes the schemas of specs and of tests into a folder, and gives the path of the first.
+
+    With `keep`, those that exist stay as they are.
 
     Raises:
-        UsageError: It cannot be written there.
+        UsageError: They cannot be written there.
     """
-    from rivya_flows.language.schema.document import FILE
+    from rivya_flows.language.schema.document import FILE, TESTS_FILE, schema_of_tests
 
-    path = folder / FILE
-    text = json.dumps(_known_schema(), indent=2, ensure_ascii=False)
-    try:
-        with as_the_user_wants():
-            path.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
+    for name, document in ((TESTS_FILE, schema_of_tests()), (FILE, _known_schema())):
+        path = folder / name
+        if keep and path.exists():
+            continue
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        try:
+            with as_the_user_wants():
+                path.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return path
