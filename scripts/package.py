@@ -316,7 +316,7 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
             raise WrongError(f"run of {TEMPLATE} left {sorted(spots)}")
         form = ["-p", "product=Comet kettle", "-p", 'styles=["studio"]']
         clean.must("prefect", "deployment", "run", f"{TEMPLATE}/by-hand", *form, "--watch")
-        [made] = json.loads(clean.must("runs", "--limit", "1", "--json"))["runs"]
+        [made] = json.loads(clean.must("runs", "--limit", "1", "--json"))
         receipt = json.loads(clean.must("receipt", made["run_id"], "--json"))
         if (receipt["status"], receipt["inputs"]["product"]) != ("completed", "Comet kettle"):
             raise WrongError(f"the receipt of the form run: {receipt['status']}")
