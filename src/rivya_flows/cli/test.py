@@ -61,7 +61,9 @@ def test(paths: tuple[Path, ...], text: str | None, junit: Path | None, as_json:
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
     from rivya_flows.app.junit import write_junit
     from rivya_flows.app.spec_tests import named_tests, run_cases
+    from rivya_flows.extras import need
 
+    need("sandbox", "`rivya-flows test`")
     chosen, problems = _chosen(named_tests(paths), text.casefold())
     if problems:
         return _tell_problems(problems, as_json=as_json)
