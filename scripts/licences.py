@@ -16,7 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 LOCKS = ROOT / "locks"
-ORDER = ("base", "sandbox", "postgres", "redis", "s3", "c2pa", "voices", "mcp", "build", "dev", "bench")
+ORDER = (
+    "base",
+    "sandbox",
+    "postgres",
+    "redis",
+    "s3",
+    "c2pa",
+    "voices",
+    "mcp",
+    "build",
+    "dev",
+    "bench",
+)
 _PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
 
 SPELLINGS = {
