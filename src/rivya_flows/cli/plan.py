@@ -110,10 +110,10 @@ def _print(found: Estimate) -> None:
         show(f"[{number}] {note}")
     for line in _brand_lines(found):
         show(line)
-    show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
+    show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}", bold=True)
     for pool in found.pools:
         show(pool_left(pool))
-    show(verdict(found))
+    show(verdict(found), fg="green" if found.verdict == "ok" else "red")
     tell(*soft_limits(found))
 
 
