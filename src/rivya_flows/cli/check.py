@@ -8,10 +8,16 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.failures import WRONG, counted
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "check specs",
+        "check specs/product-launch.yaml --live",
+    )
+)
 @click.argument(
     "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
 )
