@@ -13,8 +13,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY flows flows
 COPY tasks tasks
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY specs specs
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY deploy deploy
 
 USER rivya

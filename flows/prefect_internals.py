@@ -290,6 +290,18 @@ a method. If there are more, a spec with an input of that name does not compile.
 """
 
 
+def goes_on_elsewhere() -> bool:
+    """Whether the signal that stops this flow run comes from a container that is taken away.
+
+    `prefect flow-run execute` has then rescheduled the flow run, or leaves that to who started the
+    container. Read from cli/flow_run.py, `_termination_intent`, and _internal/control_listener.py.
+    If it changes, such a run counts as cancelled until it continues.
+    """
+    from prefect._internal.control_listener import get_intent
+
+    return get_intent() in ("reschedule", "relinquish")
+
+
 async def send_pending(seconds: float) -> None:
     """Sends the events and logs that Prefect's threads in this process still hold.
 

@@ -13,6 +13,7 @@ from rivya_flows.flows.execution.actions.cache import Remembered
 from rivya_flows.flows.execution.actions.dispatch import events_of
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.event_feed import EventFeed
+from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -56,7 +57,8 @@ class Engine:
         Raises:
             LeaseLostError: Another process executes the run now.
             StoreError: The journal cannot be written; nothing further was bought.
-            asyncio.CancelledError: After the end was journaled.
+            asyncio.CancelledError: After the end was journaled; it is no end if the run goes on
+                elsewhere.
         """
         run = self._run
         self._driver = asyncio.current_task()
@@ -69,7 +71,7 @@ class Engine:
             except STOPPED:
                 with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
                     await self._stop()
-                if run.current().ended is None:
+                if run.current().ended is None and not goes_on_elsewhere():
                     await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
                 raise
             finally:

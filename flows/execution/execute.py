@@ -22,7 +22,7 @@ from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import combine, log_events, log_rendering, start_line
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
-from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.orphans import earlier_task_runs
@@ -57,7 +57,7 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
                     await _run_engine(execution, page)
                 except STOPPED:
                     with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
-                        await _show_end(execution, page)
+                        await _show_end(execution, page, announces=not goes_on_elsewhere())
                     raise
                 return await _show_end(execution, page)
         except STOPPED:
@@ -98,7 +98,13 @@ async def _run_engine(execution: Execution, page: Page) -> None:
     async with context.leases.held(run_id) as lease:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
-        listening = listen_for_jobs(settings, context.journal.engine, logger.warning)
+        listening = listen_for_jobs(
+            # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
+            settings,
+            context.journal.engine,
+            logger.warning,
+            on=context.service.wallet is None,
+        )
         async with context.client() as client, listening as wakes:
             await context.recall_durations(client)
             session = Session(

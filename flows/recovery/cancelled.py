@@ -10,6 +10,7 @@ from functools import partial
 from prefect import get_client
 
 from rivya_flows.errors import StoreError
+from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay
@@ -25,9 +26,11 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
     """Records that a run which waits (for its turn or an answer) was cancelled.
 
     Returns:
-        Whether it was recorded; False if the run has ended otherwise or another process executes
-        it.
+        Whether it was recorded; False if the run has ended otherwise, goes on elsewhere, or another
+        process executes it.
     """
+    if goes_on_elsewhere():
+        return False
     with contextlib.suppress(StoreError):
         lease = leases.acquire(run_id)
         try:

@@ -167,6 +167,17 @@ async def test_transactions_on_sqlite_that_read_before_they_write_are_not_refuse
     assert await _counted(tmp_path / "in-turns.db", 20) == 20
 
 
+@pytest.mark.parametrize("intent", ["reschedule", "relinquish"])
+def test_a_container_that_is_taken_away_tells_its_run_that_it_goes_on_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, intent: str
+) -> None:
+    monkeypatch.setenv("PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR", intent)
+    words = importlib.import_module("prefect.cli.flow_run")._termination_intent()
+    assert not internals.goes_on_elsewhere()
+    monkeypatch.setattr("prefect._internal.control_listener._intent", words)
+    assert internals.goes_on_elsewhere()
+
+
 def test_leases_can_be_kept_on_disk() -> None:
     assert importlib.import_module(internals.LEASES_ON_DISK).ConcurrencyLeaseStorage
 

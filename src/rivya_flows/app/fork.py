@@ -68,6 +68,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
         frozen.cache,
         labels={**_given_labels(frozen, state), **options.labels},
         fork=fork_of(state, options.step),
+        wallet=row.wallet,
         earlier=frozen.inputs,
     )
     return request, is_sandbox(row.service)

@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "check",
     "plan": "plan",
     "graph": "graph",
+    "test": "test",
     "run": "run",
     "resume": "run",
     "fork": "fork",
@@ -47,6 +48,7 @@ COMMANDS = {
     "deploy": "deploy",
     "up": "up",
     "down": "up",
+    "automations": "automations",
     "prefect": "prefect",
     "doctor": "doctor",
     "webhooks": "webhooks",
@@ -54,6 +56,7 @@ COMMANDS = {
     "store": "store",
     "cache": "cache",
     "budgets": "budgets",
+    "mcp": "mcp",
 }
 """Each command, and the module of this package that defines it under the same name."""
 
@@ -104,7 +107,8 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SystemExit):
             raise
         failure = failures.explain(error)
-        _tell(failure, as_json="--json" in arguments and failure.code != failures.INTERRUPTED)
+        as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
+        _tell(failure, as_json=as_json and failure.code != failures.INTERRUPTED)
         if failure.is_bug and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code

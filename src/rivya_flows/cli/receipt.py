@@ -56,11 +56,11 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
-    from rivya_flows.ledger.summary import choices, films, labels_line, pools, sentence, troubles
+    from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
     show(f"{document['status']}: {sentence(document)}")
-    show(*filter(None, [labels_line(document)]), "")
+    show(*filter(None, [account_line(document)]), "")
     rows = [
         [
             row["at"],

@@ -87,6 +87,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "labels": dict(row.labels),
         "status": run.status,
         "service": row.service,
+        "wallet": row.wallet,
         "credits": {"spent": run.spent, "open": run.open},
         "started_at": row.started_at,
         "folder": str(row.folder),

@@ -115,7 +115,7 @@ def up(
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, prefect.link())
+            _show(status, prefect.link(), has_specs=bool(options.specs))
         if not foreground:
             return 0
         try:
@@ -171,7 +171,7 @@ def _spec_paths(
     return tuple(paths)
 
 
-def _show(status: UpStatus, link: str) -> None:
+def _show(status: UpStatus, link: str, *, has_specs: bool) -> None:
     """Show what runs, where, and what to do next."""
     for name in (one for one in status.parts if one not in status.started):
         words = "runs already"
@@ -188,6 +188,12 @@ def _show(status: UpStatus, link: str) -> None:
         show(f"Deployed   {', '.join(status.deployments)}")
         show("", "Start a campaign in the UI (Deployments, Run), or with:")
         show(f"  rivya-flows prefect deployment run {status.deployments[0]}")
+    elif not has_specs:
+        show(
+            "",
+            "No specs here: write one with `rivya-flows init`",
+            "Then run `rivya-flows up` again.",
+        )
     else:
         show("", "No deployments: a spec needs a `deploy:` entry, such as")
         show("  deploy: [{name: by-hand}]", "Then run `rivya-flows up` again.")

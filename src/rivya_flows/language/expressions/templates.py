@@ -160,9 +160,14 @@ def _parse(source: str, offset: int) -> nodes.Expr:
     return tree
 
 
+def without_strings(source: str) -> str:
+    """The source of an expression without the texts in it."""
+    return _STRINGS.sub("", source)
+
+
 def _known_elsewhere(source: str) -> str | None:
     """The hint for an operator of another language, or None."""
-    outside = _STRINGS.sub("", source)
+    outside = without_strings(source)
     return next((hint for operator, hint in _FOREIGN if operator in outside), None)
 
 

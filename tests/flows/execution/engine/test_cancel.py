@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from prefect._internal import control_listener
 from prefect.exceptions import TerminationSignal
 from sqlalchemy import Engine
 
@@ -52,9 +53,12 @@ async def test_a_cancel_during_a_download_ends_at_once_and_a_resume_fetches_it(
     assert accounts_agree(studio, sandbox.data, "run-1") == 2
 
 
-async def test_a_termination_in_the_middle_of_a_step_ends_the_run_where_nobody_else_hears_it(
-    sandbox: Sandbox, tmp_path: Path
+@pytest.mark.parametrize("intent", [None, "reschedule", "relinquish"])
+async def test_a_termination_in_the_middle_of_a_step_ends_the_run_unless_it_goes_on_elsewhere(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, intent: str | None
 ) -> None:
+    """A container that is taken away is no cancellation; `prefect flow-run execute` says so."""
+    monkeypatch.setattr(control_listener, "_intent", intent)
     studio = customer(sandbox, tmp_path / "studio")
     await studio.start(stills(2), "run-1")
 
@@ -65,7 +69,7 @@ async def test_a_termination_in_the_middle_of_a_step_ends_the_run_where_nobody_e
     async with asyncio.timeout(240):
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(studio.execute("run-1", listen=strike))
-    assert studio.receipt("run-1")["status"] == "cancelled"
+    assert studio.receipt("run-1")["status"] == ("running" if intent else "cancelled")
 
     state = await studio.execute("run-1")
     assert state is not None
