@@ -164,6 +164,11 @@ def test_problems_come_with_caret_and_count() -> None:
     )
 
 
+def test_a_mistyped_choice_of_an_option_is_told_with_the_one_that_was_meant(call: Terminal) -> None:
+    assert call("runs", "--status", "complete").err.endswith("\nhint: did you mean 'completed'?\n")
+    assert call("runs", "--status", "x").err.endswith("\nhint: see `rivya-flows runs --help`\n")
+
+
 def test_wrong_call_says_where_help_is(call: Terminal) -> None:
     said = call("run", "a.yaml", "--bugdet", 3)
     assert said.code == 2
