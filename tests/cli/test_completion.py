@@ -208,3 +208,7 @@ def test_zsh_is_told_which_names_go_on(offered: Offered, monkeypatch: pytest.Mon
     monkeypatch.setenv("COMP_CWORD", "4")
     told = Zsh(main.program, {}, "rivya-flows", "_RIVYA_FLOWS_COMPLETE").complete()
     assert told == "open\npick=\nWho picks"
+
+
+def test_templates_are_offered(offered: Offered) -> None:
+    assert offered("init --template product") == ["product-launch"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,11 @@ def test_problems_come_with_caret_and_count() -> None:
     )
 
 
+def test_a_mistyped_choice_of_an_option_is_told_with_the_one_that_was_meant(call: Terminal) -> None:
+    assert call("runs", "--status", "complete").err.endswith("\nhint: did you mean 'completed'?\n")
+    assert call("runs", "--status", "x").err.endswith("\nhint: see `rivya-flows runs --help`\n")
+
+
 def test_wrong_call_says_where_help_is(call: Terminal) -> None:
     said = call("run", "a.yaml", "--bugdet", 3)
     assert said.code == 2
@@ -241,3 +247,18 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
         if isinstance(command, Group):
             help_text = command.get_help(click.Context(command, info_name=name, terminal_width=60))
             assert "..." not in help_text.partition("Commands:")[2]
+
+
+def test_examples_in_the_help_can_be_called() -> None:
+    shown = {name: command for name, command in commands() if command.epilog}
+    assert {"check", "plan", "run", "resume", "batch", "fork", "deploy", "up"} <= {
+        name.removeprefix("rivya-flows ") for name in shown
+    }
+    for name, command in shown.items():
+        for line in (command.epilog or "").splitlines()[2:]:
+            program, _, *arguments = shlex.split(line)
+            assert f"{program} {command.name}" in line, name
+            with command.make_context(name, arguments):
+                pass  # or an option is unknown, or an argument missing
+        help_text = command.get_help(click.Context(command, info_name=name, terminal_width=60))
+        assert max(map(len, help_text.splitlines())) <= 80

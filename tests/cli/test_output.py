@@ -55,7 +55,7 @@ def test_a_path_is_not_broken_where_a_terminal_is_narrow(tmp_path: Path) -> None
     shown = in_terminal(code, tmp_path)
     assert shown[:3] == ["sheet  runs/run-1/contact-sheet.html", "receipt", f"    {far}"]
     assert shown[3].startswith("text  a a")
-    assert in_terminal(code, tmp_path, columns=200)[0] == f"sheet  {near}"
+    assert in_terminal(code, tmp_path, columns=200)[0] == "sheet  runs/run-1/contact-sheet.html"
 
 
 def test_a_path_in_a_pipe_is_whole(tmp_path: Path) -> None:
@@ -71,9 +71,55 @@ tell_problem(Diagnostic("a-code", "wrong\\x1b[31m", "right", file="a.yaml", line
 
 def test_problems_have_colours_in_a_terminal_that_wants_them(tmp_path: Path) -> None:
     coloured = in_terminal(PROBLEM, tmp_path, NO_COLOR="")
-    assert coloured[0] == "\x1b[1ma.yaml:1:3: wrong\\x1b[31m [a-code]\x1b[0m"
+    assert coloured[0] == "\x1b[1ma.yaml:1:3: wrong\\x1b[31m\x1b[0m\x1b[31m [a-code]\x1b[0m"
     assert coloured[2] == "\x1b[31m\x1b[1m    ^\x1b[0m"
     assert coloured[3] == "\x1b[36m  hint: right\x1b[0m"
     plain = in_terminal(PROBLEM, tmp_path, NO_COLOR="1")
     assert plain == ["a.yaml:1:3: wrong\\x1b[31m [a-code]", "  a: b", "    ^", "  hint: right"]
     assert in_terminal(PROBLEM, tmp_path, NO_COLOR="", TERM="dumb") == plain
+
+
+WORDS = """
+tell("error: wrong", "hint: right")
+show("completed: one\\x1b[31m", "a: b", "total")
+show("failed: two")
+print_table(["run", ">credits"], [[("failed", "red"), "1"]])
+"""
+
+
+def test_words_have_the_colour_of_their_meaning_in_a_terminal_and_none_in_a_pipe(
+    tmp_path: Path,
+) -> None:
+    coloured = in_terminal(WORDS, tmp_path, NO_COLOR="", FORCE_COLOR="")
+    assert coloured[0] == "\x1b[31m\x1b[1merror:\x1b[0m wrong"
+    assert coloured[1] == "\x1b[36mhint:\x1b[0m right"
+    assert coloured[5] == "\x1b[31mfailed:\x1b[0m two"
+    assert coloured[7].startswith("\x1b[31mfailed\x1b[0m")
+    assert "\x1b" not in "".join(in_terminal(WORDS, tmp_path, NO_COLOR="1", FORCE_COLOR="1"))
+    for forced, expected in (("", False), ("1", True)):
+        piped = subprocess.run(
+            [sys.executable, "-c", f"from rivya_flows.cli.output import *\n{WORDS}"],
+            env=os.environ | {"NO_COLOR": "", "FORCE_COLOR": forced},
+            capture_output=True,
+            text=True,
+        )
+        assert ("\x1b[31mfailed" in piped.stdout) is expected
+        assert ("\x1b[36mhint" in piped.stderr) is expected
+
+
+def test_a_narrow_terminal_leaves_columns_out_and_a_pipe_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = ["!run", "?labels", ">credits", "?started"]
+    rows = [["run-20261128-005720-ead3", "client=acme", "1,000", "2026-11-28 00:57"]]
+    code = f"print_table({columns}, {rows})"
+    heads = {
+        width: in_terminal(code, tmp_path, width, NO_COLOR="1")[0].split() for width in (40, 60, 80)
+    }
+    assert heads == {
+        40: ["run", "credits"],
+        60: ["run", "labels", "credits"],
+        80: ["run", "labels", "credits", "started"],
+    }
+    print_table(columns, rows)
+    assert capsys.readouterr().out.splitlines()[0].split() == heads[80]

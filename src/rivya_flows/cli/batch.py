@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from rivya_flows.cli.completion import files
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import (
     CACHE_OPTION,
     LABEL_OPTION,
@@ -18,7 +19,12 @@ from rivya_flows.cli.input_options import (
 from rivya_flows.cli.interrupts import run_interruptibly
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "batch specs/social-set.yaml --rows rows.csv --budget 100",
+        "batch specs/social-set.yaml --rows rows.csv --parallel 8",
+    )
+)
 @SPEC_ARGUMENT
 @click.option(
     "--rows",

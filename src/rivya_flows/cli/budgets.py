@@ -100,7 +100,7 @@ def list_pools(as_json: bool) -> None:
     if as_json:
         print_json([_document(state) for state in states])
     elif states:
-        columns = ["pool", "covers", ">credits", "period", ">spent", ">left", "until (UTC)", "at", ""]  # fmt: skip
+        columns = ["!pool", "covers", ">credits", "period", ">spent", ">left", "?until (UTC)", "?at", ""]  # fmt: skip
         print_table(columns, [_row(state) for state in states])
     else:
         show("no pools; make one with `rivya-flows budgets set NAME --credits N`")

@@ -9,6 +9,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.failures import WRONG, counted
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
 
@@ -19,9 +20,20 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.language.workflow import Workflow
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "check specs",
+        "check specs --fix",
+        "check specs/product-launch.yaml --live --format sarif",
+    )
+)
 @click.argument(
-    "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
+    "specs",
+    metavar="SPEC...",
+    nargs=-1,
+    required=True,
+    type=Path,
+    shell_complete=completion.specs_and_tests,
 )
 @click.option("--live", is_flag=True, help="Check against the models of the service as it is now.")
 @click.option("--fix", is_flag=True, help="Fix what is certain, and report what is left.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import YES_OPTION
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
@@ -21,7 +22,12 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.settings import Settings
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "deploy specs",
+        "deploy specs --prune --dry-run",
+    )
+)
 @click.argument(
     "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
@@ -18,6 +20,7 @@ from rivya_flows.errors import (
 )
 
 FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
+_TYPED = re.compile(r": '(.{1,60})' is not one of ")
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,10 @@ def _call(error: click.ClickException) -> Failure:
     message = error.format_message().strip()
     message = message[:1].lower() + message[1:].removesuffix(".")
     hint = f"see `{context.command_path} --help`" if context else None
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if isinstance(kind, click.Choice) and (typed := _TYPED.search(message)):
+        near = nearest(typed[1], map(str, kind.choices))
+        hint = f"did you mean {near!r}?" if near else hint
     return Failure(WRONG, "usage", message, hint)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rivya_flows.cli import completion
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import RUN_ARGUMENT, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
@@ -14,7 +15,12 @@ from rivya_flows.cli.plan import show_plan
 from rivya_flows.cli.run import begun, who
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "fork RUN -i voice=Jessica --plan",
+        "fork RUN --from film",
+    )
+)
 @RUN_ARGUMENT
 @click.option(
     "--from",

@@ -1,10 +1,15 @@
-"""A group of commands whose help has whole sentences, and which knows what was meant."""
+"""Help with whole sentences and examples, and a group of commands which knows what was meant."""
 
 from __future__ import annotations
 
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: command lines, which are not wrapped."""
+    return "\b\nExamples:\n" + "\n".join(f"  rivya-flows {line}" for line in lines)
 
 
 class Group(click.Group):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.output import print_table, show
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # heavy, and needed only when the command works
     "--template",
     "name",
     metavar="NAME",
+    shell_complete=completion.templates,
     help="The campaign to start from. [default: first-picture]",
 )
 @click.option("--list", "lists", is_flag=True, help="List the templates with their prices.")

@@ -52,22 +52,55 @@ def fill_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
+COLOURS = {
+    "completed": "green",
+    "running": "cyan",
+    "suspended": "yellow",
+    "cancelled": "yellow",
+    "failed": "red",
+    "killed": "red",
+    "error": "red",
+    "warning": "yellow",
+    "note": "yellow",
+    "hint": "cyan",
+}
+"""What a word means, in a table or before the colon that a line begins with."""
+
+
 def tell(*lines: str) -> None:
     r"""Prints messages on stderr; a line feed inside a line is shown as ``\n``."""
     for line in lines:
-        click.echo(one_line(line), err=True)
+        _echo(line, sys.stderr)
 
 
-def show(*lines: str) -> None:
-    r"""Prints lines of the result, on stdout; a line feed inside a line is shown as ``\n``."""
+def show(*lines: str, **style: Any) -> None:
+    r"""Prints lines of the result, on stdout; a line feed inside a line is shown as ``\n``.
+
+    `style` is one of click's, for terminals.
+    """
     for line in lines:
-        click.echo(one_line(line))
+        _echo(line, sys.stdout, **style)
+
+
+def _echo(line: str, stream: TextIO, **style: Any) -> None:
+    shown = one_line(line)
+    coloured = has_colours(stream)
+    word, colon, rest = shown.partition(":")
+    if coloured and style:
+        shown = click.style(shown, **style)
+    elif coloured and colon and word in COLOURS:
+        shown = click.style(word + colon, fg=COLOURS[word], bold=word == "error" or None) + rest
+    click.echo(shown, err=stream is sys.stderr, color=coloured)
 
 
 def tell_problem(problem: Diagnostic) -> None:
     """Prints a mistake of a spec on stderr, in colour on a terminal that has it."""
     place, *rest = problem.lines
-    tell_styled(place, bold=True)
+    if has_colours(sys.stderr) and place.endswith(code := f" [{problem.code}]"):
+        place = click.style(one_line(place.removesuffix(code)), bold=True)
+        click.echo(place + click.style(code, fg="red"), err=True, color=True)
+    else:
+        tell(place)
     for line in rest:
         if line.strip() == "^":
             tell_styled(line, fg="red", bold=True)
@@ -79,41 +112,39 @@ def tell_problem(problem: Diagnostic) -> None:
 
 def tell_styled(line: str, **style: Any) -> None:
     """Prints a line on stderr, in a style of click's where stderr shows colours."""
-    shown = one_line(line)
-    click.echo(click.style(shown, **style) if _has_colours(sys.stderr) else shown, err=True)
+    _echo(line, sys.stderr, **style)
 
 
-def show_styled(line: str, **style: Any) -> None:
-    """Prints a line of the result, in a style of click's where stdout shows colours."""
-    shown = one_line(line)
-    click.echo(click.style(shown, **style) if _has_colours(sys.stdout) else shown)
-
-
-def _has_colours(stream: TextIO) -> bool:
-    environment = variables()
-    wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return wanted and stream.isatty()
+def has_colours(stream: TextIO) -> bool:
+    """Whether colours go there: to terminals, unless ``NO_COLOR`` or ``TERM=dumb`` is set; with
+    ``FORCE_COLOR`` also to pipes and files.
+    """
+    own = variables()
+    if own.get("NO_COLOR"):
+        return False
+    return bool(own.get("FORCE_COLOR")) or (stream.isatty() and own.get("TERM") != "dumb")
 
 
 def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
     """A label with a path, which no terminal breaks if there is a way; other text stays as it is.
 
-    On a terminal without room for both: from the current folder, then on a line of its own.
+    On a terminal as of `near`, and on a line of its own where there is no room for both.
     """
     stream = sys.stderr if stderr else sys.stdout
-    whole = f"{label}{path}"
-    fits = not stream.isatty() or len(whole) <= (columns := _columns(stream))
-    if fits or not Path(str(path)).is_absolute():
-        return (whole,)
-    with contextlib.suppress(ValueError):  # it is elsewhere
-        path = Path(str(path)).relative_to(Path.cwd())
-    near = f"{label}{path}"
-    return (near,) if len(near) <= columns else (label.rstrip(), f"    {path}")
+    if not stream.isatty() or not Path(str(path)).is_absolute():
+        return (f"{label}{path}",)
+    whole = f"{label}{near(path, stream)}"
+    fits = len(whole) <= _columns(stream)
+    return (whole,) if fits else (label.rstrip(), f"    {near(path, stream)}")
 
 
-def is_wide(columns: int) -> bool:
-    """Whether stdout is no terminal, or one with so many columns."""
-    return not sys.stdout.isatty() or _columns(sys.stdout) >= columns
+def near(path: object, stream: TextIO) -> str:
+    """A path on a terminal: from the current folder if it is below it. In a pipe it stays whole."""
+    found = Path(str(path))
+    with contextlib.suppress(ValueError, OSError):  # it is elsewhere
+        if stream.isatty():
+            return str(found.relative_to(Path.cwd()))
+    return str(path)
 
 
 def _columns(stream: TextIO) -> int:
@@ -182,15 +213,35 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     out = console(width=None if sys.stdout.isatty() else WIDE)
     # Cells are padded to their column; nobody wants the blanks at the end of a line.
     with out.capture() as captured:
-        out.print(table(rows, columns))
-    click.echo("\n".join(line.rstrip() for line in captured.get().split("\n")[:-1]))
+        out.print(table(*_fitting(columns, rows, out.width)))
+    drawn = "\n".join(line.rstrip() for line in captured.get().split("\n")[:-1])
+    click.echo(drawn, color=has_colours(sys.stdout))
+
+
+def _fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int
+) -> tuple[list[list[Cell]], list[str]]:
+    """Rows and columns without those that may be left out, from the right, until the rest fits."""
+    from rich.cells import cell_len
+
+    kept = list(range(len(columns)))
+    wide = [
+        max(cell_len(one if isinstance(one, str) else one[0]) for one in column)
+        for column in zip([name.lstrip(">!?") for name in columns], *rows, strict=True)
+    ]
+    while sum(wide[one] for one in kept) + 2 * (len(kept) - 1) > width:
+        spare = [one for one in kept if "?" in columns[one][:2]]
+        if not spare:
+            break
+        kept.remove(spare[-1])
+    return [[row[one] for one in kept] for row in rows], [columns[one] for one in kept]
 
 
 def _plain(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
     from rich.cells import cell_len
 
-    right = [column.startswith(">") for column in columns]
-    lines = [[column.lstrip(">!") for column in columns]]
+    right = [">" in column[:2] for column in columns]
+    lines = [[column.lstrip(">!?") for column in columns]]
     lines += [
         [one_line(cell if isinstance(cell, str) else cell[0]) for cell in row] for row in rows
     ]
@@ -206,9 +257,14 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
     """Where rich draws; names and prompts are the user's: no markup, no emoji names in them."""
     from rich.console import Console
 
+    stream = sys.stderr if stderr else sys.stdout
+    coloured = has_colours(stream)
     return Console(
-        file=sys.stderr if stderr else sys.stdout,
+        file=stream,
         width=width,
+        # FORCE_COLOR alone makes no terminal, on which rich would draw again and again.
+        force_terminal=stream.isatty(),
+        color_system=("auto" if stream.isatty() else "standard") if coloured else None,
         markup=False,
         emoji=False,
         highlight=False,
@@ -218,7 +274,8 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
 def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
     """A table without borders, one line of text in each cell; no columns: no head.
 
-    Columns whose name begins with ``>`` are set to the right; those with ``!`` are cut last.
+    Columns whose name begins with ``>`` are set to the right, and like those with ``!`` cut last;
+    `print_table` leaves out those with ``?`` where a terminal has no room.
     """
     from rich.table import Table
 
@@ -230,8 +287,9 @@ def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
         show_header=bool(columns),
     )
     for column in columns:
-        side: Literal["right", "left"] = "right" if column[:1] == ">" else "left"
-        drawn.add_column(column.lstrip(">!"), justify=side, no_wrap=column[:1] == "!")
+        side: Literal["right", "left"] = "right" if ">" in column[:2] else "left"
+        whole = {">", "!"} & {*column[:2]}
+        drawn.add_column(column.lstrip(">!?"), justify=side, no_wrap=bool(whole))
     for row in rows:
         drawn.add_row(*map(drawable, row))
     return drawn

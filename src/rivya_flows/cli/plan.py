@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from rivya_flows.cli.failures import CREDITS
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
@@ -21,7 +22,12 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 _PLAIN = ("free", "fixed price of the default request")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "plan specs/product-launch.yaml -i pick=first",
+        "plan specs/product-launch.yaml --out launch.quote",
+    )
+)
 @SPEC_ARGUMENT
 @with_inputs
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
@@ -110,10 +116,10 @@ def _print(found: Estimate) -> None:
         show(f"[{number}] {note}")
     for line in _brand_lines(found):
         show(line)
-    show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
+    show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}", bold=True)
     for pool in found.pools:
         show(pool_left(pool))
-    show(verdict(found))
+    show(verdict(found), fg="green" if found.verdict == "ok" else "red")
     tell(*soft_limits(found))
 
 

@@ -72,11 +72,13 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         ]
         for row in document["ledger"]
     ]
-    print_table(["bought", "for", "model", "status", ">credits", "task"], rows)
+    print_table(["?bought", "!for", "model", "!status", ">credits", "?task"], rows)
     for lines in (choices(document), films(document)):
         if lines:
             show("", *lines)
-    show("", f"credits {wallet(document['credits'])}", *pools(document))
+    show("")
+    show(f"credits {wallet(document['credits'])}", bold=True)
+    show(*pools(document))
     for line in troubles(document):
         show(line)
     show(*located("folder ", folder or "–; --out DIR writes one"))

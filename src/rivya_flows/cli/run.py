@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rivya_flows.cli import completion
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import (
     CACHE_OPTION,
     LABEL_OPTION,
@@ -28,7 +29,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, your user name.")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "run specs/first-picture.yaml",
+        "run specs/product-launch.yaml -i pick=human --budget 40",
+        "run --plan launch.quote",
+    )
+)
 @click.argument("spec", type=Path, required=False, shell_complete=completion.specs)
 @with_inputs
 @click.option(
@@ -122,7 +129,13 @@ def run(
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "resume RUN",
+        "resume RUN --answer hero=street",
+        "resume RUN --regenerate film --budget 60",
+    )
+)
 @RUN_ARGUMENT
 @click.option(
     "--answer",

@@ -11,14 +11,12 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.moments import moment
-from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show, tell
+from rivya_flows.cli.output import COLOURS, Cell, print_json, print_table, show, tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.run_list import ListedRun
 
 _STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "killed")
-_COLOURS = {"running": "cyan", "suspended": "yellow", "failed": "red", "killed": "red"}
-_WIDE = 130  # columns of a terminal that has room for folders
 _RESUMED = 3  # runs that a line says how to resume
 
 
@@ -68,12 +66,8 @@ def runs(
         show("no runs" + (" that match" if labels or spec or status or since else ""))
         tell(*unknown)
         return
-    columns = ["!run", "spec", "labels", "!status", ">credits", ">open", "service", "started"]
-    rows = [_row(run) for run in listed]
-    if is_wide(_WIDE):
-        columns.append("folder")
-        rows = [[*row, _near(run.row.folder)] for row, run in zip(rows, listed, strict=True)]
-    print_table(columns, rows)
+    columns = ["!run", "spec", "?labels", "!status", ">credits", "?>open", "?service", "?started", "?folder"]  # fmt: skip
+    print_table(columns, [_row(run) for run in listed])
     if len(found) > limit:
         show("", f"the newest {limit}; `--limit` shows more")
     unfinished = [run for run in listed if run.status not in ("completed", "running")]
@@ -108,11 +102,12 @@ def _row(run: ListedRun) -> list[Cell]:
         row.run_id,
         row.name,
         " ".join(f"{name}={value}" for name, value in row.labels.items()),
-        (run.status, _COLOURS.get(run.status, "")),
+        (run.status, COLOURS.get(run.status, "")),
         str(run.spent),
         str(run.open or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         row.started_at[:16].replace("T", " "),
+        _near(run.row.folder),
     ]
 
 

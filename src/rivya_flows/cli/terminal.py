@@ -12,7 +12,7 @@ from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
-from rivya_flows.cli.output import located, prompt, tell
+from rivya_flows.cli.output import located, near, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
@@ -149,7 +149,8 @@ def _file(candidate: Mapping[str, object], paths: dict[str, str]) -> str:
     asset = candidate.get("asset")
     if not isinstance(asset, dict):
         return ""
-    return paths.get(str(asset.get("sha256")), str(asset.get("path") or asset.get("url") or ""))
+    place = paths.get(str(asset.get("sha256"))) or asset.get("path") or asset.get("url") or ""
+    return near(place, sys.stderr)
 
 
 async def _line() -> str | None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.failures import FAILED, WRONG, counted
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.interrupts import run_interruptibly
-from rivya_flows.cli.output import print_json, show, show_styled, tell_problem, tell_styled
+from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -31,8 +33,16 @@ _OF_A_RUN = {
 }
 
 
-@click.command()
-@click.argument("paths", metavar="[SPEC|TEST|FOLDER]...", nargs=-1, type=Path)
+@click.command(
+    epilog=examples("test", "test specs/product-launch.yaml -k street", "test --junit tests.xml")
+)
+@click.argument(
+    "paths",
+    metavar="[SPEC|TEST|FOLDER]...",
+    nargs=-1,
+    type=Path,
+    shell_complete=completion.specs_and_tests,
+)
 @click.option("-k", "text", metavar="TEXT", help="Run only cases whose file or name contains TEXT.")
 @click.option(
     "--junit",
@@ -88,7 +98,7 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         _show_failure(one)
     words = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
     show("")
-    show_styled(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
+    show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
     return FAILED if failed else 0
 
 
@@ -126,7 +136,7 @@ def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
 def _show(result: CaseResult) -> None:
     """One line of a case."""
     word = "ok    " if result.passed else "FAILED"
-    show_styled(
+    show(
         f"{word} {result.file}: {result.name} ({result.seconds:.2f} s)",
         fg=None if result.passed else "red",
     )
