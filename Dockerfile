@@ -13,8 +13,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY flows flows
 COPY tasks tasks
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY specs specs
+# Links of the package lead to flows, tasks and specs: all of them must be there before.
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY deploy deploy
 
 USER rivya
