@@ -16,8 +16,15 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.credentials import refuse_unsaved, wallet_of
 from rivya_flows.flows.prefect_internals import is_made_up
-from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
+from rivya_flows.flows.run_form import (
+    CREDENTIALS,
+    docstring_of,
+    inputs_from,
+    run_name,
+    signature_of,
+)
 from rivya_flows.flows.run_ids import called
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
@@ -86,6 +93,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
         """
 
         async def call() -> Any:
+            refuse_unsaved(kwargs.get(CREDENTIALS))
             with called(self.run_key):
                 return await super(CampaignFlow, self).__call__(*args, **kwargs)
 
@@ -122,7 +130,7 @@ def _of_module(options: dict[str, Any]) -> dict[str, Any]:
 
 
 Execute = Callable[..., Awaitable[Outcome]]
-"""Called as ``execute(workflow=…, spec_text=…, inputs=…)`` inside the flow run."""
+"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run."""
 
 
 def spec_version(spec_text: str) -> str:
@@ -187,7 +195,7 @@ def compile_flow(
     version: str | None = None,
     execute: Execute,
 ) -> CampaignFlow:
-    """An asynchronous flow whose parameters are the workflow's inputs.
+    """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
     Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
     `RunEndedError` for a run that did not complete.
@@ -198,14 +206,18 @@ def compile_flow(
         attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
-            defaults.
+            defaults; and the `Wallet` of the credentials, or None for the key of the process.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
+        credentials = parameters.get(CREDENTIALS)
         try:
             with stoppable():
                 outcome = await execute(
-                    workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
+                    workflow=workflow,
+                    spec_text=spec_text,
+                    inputs=inputs_from(workflow, parameters),
+                    wallet=None if credentials is None else wallet_of(credentials),
                 )
         except StoppedError:
             return Cancelled(message="the run was cancelled; bought jobs continue")

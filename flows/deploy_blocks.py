@@ -93,6 +93,19 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
+def first_block(workflow: Workflow) -> str:
+    """The `deploy:` block to write into a spec that has none, with the defaults of its inputs."""
+    inputs = {
+        name: one.default
+        for name, one in workflow.inputs.items()
+        if one.default is not None
+        and one.type in ("string", "enum", "integer", "number", "boolean")
+    }
+    entry = {"name": "by-hand", **({"inputs": inputs} if inputs else {})}
+    block = yaml.safe_dump({"deploy": [entry]}, sort_keys=False, allow_unicode=True, width=1_000)
+    return block.rstrip()
+
+
 def tags_of(deploy: Deploy) -> list[str]:
     """The tags of a deployment: ours, then its own."""
     return [OWNER_TAG, *dict.fromkeys(tag for tag in deploy.tags if tag != OWNER_TAG)]

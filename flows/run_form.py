@@ -15,9 +15,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.printable import printable
+
+CREDENTIALS = "credentials"
+"""The last parameter of each flow: the wallet to buy with; None is that of the process's key."""
+
+_WALLET = Annotated[
+    RivyaCredentials | None,
+    Field(
+        json_schema_extra={
+            "title": "Wallet",
+            # The server refuses a key itself, which it would store as text; a saved block is a reference.
+            "not": {"type": "object", "required": ["api_key"]},
+        }
+    ),
+]
+_ABOUT_WALLET = "The credentials to buy with; empty: the key of the worker."
 
 _SHOWN_IN_NAME = 60
 
@@ -59,8 +75,8 @@ request during that time.
 def parameter_names(workflow: Workflow) -> dict[str, str]:
     """The parameter of each input, in the order of the form.
 
-    The same name, except for names that Python, Prefect or pydantic reserve: `class`, `copy` and
-    `wait_for` become `input_class`, `input_copy` and `input_wait_for`.
+    The same name, except for names that Python, Prefect, pydantic or we reserve: `class`, `copy`,
+    `wait_for` and `credentials` become `input_class`, `input_copy` and so on.
     """
     names: dict[str, str] = {}
     for name in workflow.inputs:
@@ -72,7 +88,7 @@ def parameter_names(workflow: Workflow) -> dict[str, str]:
 
 
 def signature_of(workflow: Workflow) -> inspect.Signature:
-    """Keyword-only parameters with annotations and plain defaults, one for each input."""
+    """Keyword-only parameters with annotations and plain defaults: the inputs, then `credentials`."""
     names = parameter_names(workflow)
     return inspect.Signature(
         [
@@ -84,6 +100,11 @@ def signature_of(workflow: Workflow) -> inspect.Signature:
             )
             for name, given in workflow.inputs.items()
         ]
+        + [
+            inspect.Parameter(
+                CREDENTIALS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_WALLET
+            )
+        ]
     )
 
 
@@ -92,10 +113,9 @@ def docstring_of(workflow: Workflow) -> str:
     names = parameter_names(workflow)
     lines = [_one_line(workflow.title or workflow.name)]
     described = {names[name]: _description(given) for name, given in workflow.inputs.items()}
+    described[CREDENTIALS] = _ABOUT_WALLET
     arguments = [f"    {name}: {words}" for name, words in described.items() if words]
-    if arguments:
-        lines += ["", "Args:", *arguments]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "Args:", *arguments])
 
 
 def with_uploads(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
@@ -166,7 +186,7 @@ def _description(given: Input) -> str:
 def _is_refused(name: str) -> bool:
     return (
         keyword.iskeyword(name)
-        or name in RESERVED_PARAMETERS
+        or name in (CREDENTIALS, *RESERVED_PARAMETERS)
         or name.startswith(("v__", "model_"))
         or hasattr(BaseModel, name)
     )

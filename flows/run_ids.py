@@ -100,15 +100,18 @@ def called(run_key: str | None) -> Iterator[None]:
         _CALL.reset(token)
 
 
-async def run_id_here(workflow: Workflow, inputs: Mapping[str, Any]) -> RunId:
+async def run_id_here(
+    workflow: Workflow, inputs: Mapping[str, Any], wallet: str | None = None
+) -> RunId:
     """The id of the run of this flow run.
 
     Args:
         workflow: The spec.
         inputs: All inputs; those that equal their default say nothing of the call.
+        wallet: Name of the wallet that it buys with; None: that of the process's key.
 
     Raises:
-        UsageError: Calls cannot be told apart, or a key was used for other inputs.
+        UsageError: Calls cannot be told apart, or a key was used for other inputs or another wallet.
     """
     here, call = FlowRunContext.get(), _CALL.get()
     run = here.flow_run if here else None
@@ -116,7 +119,8 @@ async def run_id_here(workflow: Workflow, inputs: Mapping[str, Any]) -> RunId:
     if run is None or run.parent_task_run_id is None or call is None or parent is None:
         return RunId(run_id_of(str(run.id) if run else "direct"))
     own = {name: value for name, value in inputs.items() if value != workflow.inputs[name].default}
-    name, given = workflow.name, _digest(own)
+    # Without a wallet as in earlier versions, whose runs are found again.
+    name, given = workflow.name, _digest(own if wallet is None else [own, wallet])
     outermost, between = await _outermost(parent)
     counts = call_counts(call.flow)
     if call.run_key is not None:
@@ -142,10 +146,11 @@ async def run_id_here(workflow: Workflow, inputs: Mapping[str, Any]) -> RunId:
 
 
 def used_for_others(run_key: str | None) -> UsageError:
-    """The error of a key that names a run with other inputs."""
+    """The error of a key that names a run with other inputs, or another wallet."""
     return UsageError(
-        f"run_key {run_key!r} names a run of this flow run that began with other inputs",
-        "give other inputs another key; to continue that run, call with the inputs it began with",
+        f"run_key {run_key!r} names a run of this flow run that began with other inputs, or with"
+        " another wallet",
+        "give another call another key; to continue that run, call as it began",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import re
 from pathlib import Path
@@ -12,6 +11,7 @@ from prefect.runtime import flow_run
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec, specs_at
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
@@ -204,6 +204,6 @@ def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
 
 def _not_found(attribute: str, files: dict[str, Path]) -> str:
     looked = ", ".join(str(folder) for folder in spec_folders())
-    close = difflib.get_close_matches(attribute, files, n=1)
-    advice = f"did you mean {close[0]!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
+    close = nearest(attribute, files)
+    advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
     return f"no spec for {attribute!r} in {looked}; {advice}"

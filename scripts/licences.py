@@ -16,7 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 LOCKS = ROOT / "locks"
-ORDER = ("base", "sandbox", "postgres", "redis", "s3", "c2pa", "voices", "build", "dev", "bench")
+ORDER = (
+    "base",
+    "sandbox",
+    "postgres",
+    "redis",
+    "s3",
+    "c2pa",
+    "voices",
+    "mcp",
+    "build",
+    "dev",
+    "bench",
+)
 _PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
 
 SPELLINGS = {
@@ -68,6 +80,7 @@ KNOWN: Mapping[str, tuple[str, str]] = {
         "the COPYING file of eSpeak NG, whose library and data are in the wheel",
     ),
     "fonttools": ("MIT", _BENCH),
+    "httpx2-jsfetch": ("BSD-3-Clause", _ELSEWHERE),
     "itsdangerous": ("BSD-3-Clause", _OWN),
     "jinja2": ("BSD-3-Clause", _OWN),
     "jinja2-humanize-extension": ("BSD-3-Clause", _OWN),

@@ -1,13 +1,15 @@
 """Builds wheels and source distributions of both projects, and tries the wheels without a checkout.
 
 Without extras, each command that needs one names it in one line and exits with code 2. With
-``sandbox``, a project that has `flows` and `tasks` packages of its own is checked, run, deployed
-and executed by a worker. Everything installed is checked against locks/.
+``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
+`tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
+checked against locks/.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +25,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SPEC = "specs/first-picture.yaml"
+TEMPLATE = "product-launch"
 PROJECT = {
+    "pyproject.toml": '[project]\nname = "shop"\nversion = "1"\n',
+    "README.md": "The shop's own.\n",
     "flows/__init__.py": "OWNER = 'the project'\n",
     "tasks/__init__.py": "OWNER = 'the project'\n",
     "specs/lamp.yaml": """\
@@ -38,8 +43,6 @@ steps:
     with: {model: z-image, prompt: "${{ inputs.product }}"}
 outputs:
   picture: ${{ steps.still.asset }}
-deploy:
-  - {name: by-hand}
 """,
     "abroad.yaml": """\
 version: 1
@@ -59,9 +62,8 @@ import rivya_flows as rf
 import rivya_flows.flows.campaigns
 
 assert flows.OWNER == tasks.OWNER == "the project"
-if hasattr(rf, "run"):  # the Python API is not there yet
-    assert rf.plan("specs/lamp.yaml", inputs={"product": "Comet kettle"})
-    assert rf.run("specs/lamp.yaml", inputs={"product": "Comet kettle"}).status == "completed"
+assert rf.plan("specs/lamp.yaml", inputs={"product": "Comet kettle"})
+assert rf.run("specs/lamp.yaml", inputs={"product": "Comet kettle"}).status == "completed"
 """,
 }
 """The files of a project that has packages named like folders of this repository."""
@@ -73,6 +75,7 @@ NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["sandbox", "serve"], {}),
     ("postgres", ["receipt", "run_1"], {"RIVYA_FLOWS_STORE": "postgresql://u:p@127.0.0.1/d"}),
     ("s3", ["cache", "ls"], {"RIVYA_FLOWS_ASSETS": "s3://bucket/assets"}),
+    ("mcp", ["mcp"], {}),
     ("redis", ["up", "--redis", "redis://127.0.0.1:1/0"], {}),
 )
 """What needs an extra: the extra's name, the command, and environment variables."""
@@ -105,6 +108,7 @@ DISTRIBUTIONS = (
             "src/rivya_flows/": "rivya_flows/",
             "flows/": "rivya_flows/flows/",
             "tasks/": "rivya_flows/tasks/",
+            "specs/": "rivya_flows/templates/",
         },
     ),
     Distribution("sandbox", {"sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
@@ -217,7 +221,7 @@ def build(folder: Path) -> Path:
     source, out, tree = folder / "source", folder / "dist", folder / "tree"
     for name in tracked():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
-        # src/rivya_flows/flows and tasks are links, and have to stay links.
+        # src/rivya_flows/flows, tasks and templates are links, and have to stay links.
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     # The backend is the one of locks/build.txt, which scripts/install has checked.
     command = [sys.executable, "-m", "build", "--no-isolation"]
@@ -287,24 +291,37 @@ def without_extras(folder: Path, wheels: Path) -> None:
             raise WrongError(f"{command} without the extra {extra}: exit code {failed.code}")
 
 
-def with_sandbox(folder: Path, wheels: Path) -> None:
-    """A project with its own `flows` and `tasks` is checked, run, deployed and executed."""
+def with_sandbox(folder: Path, wheels: Path) -> float:
+    """A template goes from `init` to the receipt of a form run, in a project with own packages.
+
+    Returns:
+        The seconds that it took.
+    """
     clean = Environment(folder, wheels, "sandbox")
     for name, text in PROJECT.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
-    clean.must("check", "specs/lamp.yaml")
     clean.must("--version", program="rivya-sandbox")
+    began = time.monotonic()
+    clean.must("init", "--template", TEMPLATE)
+    if (clean.work / "README.md").read_text() != PROJECT["README.md"]:
+        raise WrongError("init changed a README that was there")
+    clean.must("check", "specs")
+    clean.must("test", "specs")
     try:
-        clean.must(
-            "up", "--port", "0", "--receiver-port", "0", "--json"
-        )  # deploys specs/ too; one server for all below
-        clean.must("run", "specs/lamp.yaml")
-        if not [path for path in clean.work.rglob("*") if path.suffix in (".png", ".jpg")]:
-            raise WrongError("run specs/lamp.yaml left no picture")
+        # It deploys specs/ too; one server for all below.
+        clean.must("up", "--port", "0", "--receiver-port", "0", "--json")
+        clean.must("run", f"specs/{TEMPLATE}.yaml")
+        if len(spots := {path.name for path in clean.work.glob("runs/*/spot-*.mp4")}) != 3:
+            raise WrongError(f"run of {TEMPLATE} left {sorted(spots)}")
+        form = ["-p", "product=Comet kettle", "-p", 'styles=["studio"]']
+        clean.must("prefect", "deployment", "run", f"{TEMPLATE}/by-hand", *form, "--watch")
+        [made] = json.loads(clean.must("runs", "--limit", "1", "--json"))["runs"]
+        receipt = json.loads(clean.must("receipt", made["run_id"], "--json"))
+        if (receipt["status"], receipt["inputs"]["product"]) != ("completed", "Comet kettle"):
+            raise WrongError(f"the receipt of the form run: {receipt['status']}")
+        seconds = time.monotonic() - began
         clean.must("own.py", program="python")
-        clean.must("deploy", "specs")
-        clean.must("prefect", "deployment", "run", "lamp/by-hand", "--watch")
         abroad = clean.call("run", "abroad.yaml")
     finally:
         down = clean.call("down")
@@ -314,6 +331,7 @@ def with_sandbox(folder: Path, wheels: Path) -> None:
         raise WrongError(f"speech without the extra voices: {abroad}")
     if down.code:
         raise WrongError(f"down: {down}")
+    return seconds
 
 
 def main() -> int:
@@ -330,8 +348,8 @@ def main() -> int:
                 sandbox = both.submit(with_sandbox, folder / "sandbox", out)
                 bare.result()
                 print(f"without extras: works; {len(NEEDS)} commands name the extra they need")
-                sandbox.result()
-                print("with sandbox: a project with its own flows and tasks ran on a worker")
+                seconds = sandbox.result()
+                print(f"with sandbox: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
             for archive in sorted(out.iterdir()):
                 shutil.copy2(archive, ROOT / "dist" / archive.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import prefect_yaml
 from rivya_flows.language.load import load
@@ -20,7 +21,7 @@ def workflows_in(folder: Path) -> list[Workflow]:
     """
     return [
         load(path.read_text(encoding="utf-8"), file=str(path), catalogue=shipped(), folder=folder)
-        for path in sorted(folder.glob("*.yaml"))
+        for path in specs_at(folder)
     ]
 
 

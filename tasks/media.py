@@ -66,6 +66,7 @@ async def compose_media(
     with _incoming() as target:
         sources = await _sources(arguments)
         work = composition_of(arguments, [path for _, path in sources])
+        work = replace(work, shrink=session().shrink)
         async with _limited("composition", timeout_seconds):
             made = await render(work, target, tell_progress)
         kept = await _taken(target, made, arguments, sources)
@@ -92,7 +93,7 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
     arguments = given(arguments)
     with _incoming() as target:
         sources = await _sources(arguments)
-        work = layout_of(arguments, [path for _, path in sources])
+        work = replace(layout_of(arguments, [path for _, path in sources]), shrink=session().shrink)
         async with _limited("layout", timeout_seconds):
             made = await lay_out(work, target)
         kept = await _taken(target, made, arguments, sources)

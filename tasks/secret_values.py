@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.callbacks import Revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.settings import read_secret
+
+T = TypeVar("T")
 
 
 async def revealed(name: str) -> Revealed:
@@ -55,26 +59,43 @@ async def secret_block(name: str) -> SecretStr | None:
     """
     # Imported here: most runs need no block, and the import is slow.
     from prefect.blocks.system import Secret
+
+    block: Any = await read_block(partial(Secret.aload, name), f"the secret block {name!r}")
+    return None if block is None else SecretStr(str(block.get()))
+
+
+async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
+    """What `load` gives; None if the current Prefect server has no such block.
+
+    Args:
+        load: Loads the block.
+        what: The block, for messages.
+
+    Raises:
+        UsageError: The server cannot be reached, or the block holds wrong values.
+    """
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import PREFECT_API_URL
 
     try:
-        block: Any = await Secret.aload(name)
+        return await load()
+    except ValidationError as error:
+        wrong = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+        raise UsageError(f"{what} is wrong: {wrong}", "mend it in Prefect, under Blocks") from None
     except ValueError:  # Prefect's error for a 404
         return None
     except PrefectHTTPStatusError as error:
         raise UsageError(
             f"PREFECT_API_URL: {_shown(PREFECT_API_URL)} answers with HTTP"
-            f" {error.response.status_code} when asked for the secret block {name!r}",
-            "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or set the secret as a variable",
+            f" {error.response.status_code} when asked for {what}",
+            "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or set a secret as a variable",
         ) from error
     except Exception as error:  # what Prefect's HTTP client raises if nothing answers
         raise UsageError(
             f"PREFECT_API_URL: no Prefect server answers at {_shown(PREFECT_API_URL)} when asked"
-            f" for the secret block {name!r}",
-            "start that server, or set the secret as a variable",
+            f" for {what}",
+            "start that server, or set a secret as a variable",
         ) from error
-    return SecretStr(str(block.get()))
 
 
 def _shown(setting: Any) -> str:

@@ -64,6 +64,7 @@ class Session:
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
         max_results: Results of one job that are downloaded; a job with more fails.
         max_job_bytes: Size of all results of one job together.
+        shrink: Divides the width and height of what is composed and laid out in a format.
     """
 
     client: RivyaClient
@@ -78,6 +79,7 @@ class Session:
     signing: Signing | None = None
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES
+    shrink: int = 1
 
 
 _SESSION: ContextVar[Session] = ContextVar("rivya_flows_session")

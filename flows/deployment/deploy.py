@@ -20,7 +20,8 @@ from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
+from rivya_flows.flows.credentials import RivyaCredentials
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
 from rivya_flows.flows.deployment.desired import (
     DesiredDeployment,
     GivenSpecs,
@@ -90,14 +91,14 @@ class Deployed:
         left: Deployments of ours that no given spec has and that stay: without `prune`, or because
             their spec may still exist.
         stale: Those of them that `prune` would remove.
-        without: Specs without a `deploy:` entry.
+        without: Specs without a `deploy:` entry, with one that they could have, as YAML.
         pools: Work pools that were made.
     """
 
     changes: list[Change]
     left: tuple[str, ...]
     stale: tuple[str, ...]
-    without: tuple[str, ...]
+    without: Mapping[str, str]
     pools: tuple[str, ...]
 
 
@@ -116,7 +117,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
     )
     try:
         async with get_client() as client:
-            await _check_server(client)
+            await check_server(client)
             if not (options.confirmed or options.dry or _rehearses(settings)):
                 refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
@@ -138,7 +139,8 @@ def _rehearses(settings: Settings) -> bool:
     return joins_up and registry.read(settings.data).part("sandbox") is not None
 
 
-async def _check_server(client: PrefectClient) -> None:
+async def check_server(client: PrefectClient) -> None:
+    """Raises `UsageError` if the server of this process does not answer."""
     problem = await client.api_healthcheck()
     if problem is None:
         return
@@ -193,6 +195,8 @@ async def _deploy(
         if not options.dry:
             await delete_orphans(client)
     if pools and not options.dry:
+        # The form offers its blocks as wallets.
+        await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
         await deploy_waker(min(pools, key=lambda one: one != options.default_pool))
@@ -200,7 +204,11 @@ async def _deploy(
         changes=changes,
         left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
         stale=() if options.prune else gone.stale,
-        without=tuple(name for name, one in sources.specs.items() if not one.workflow.deploy),
+        without={
+            name: first_block(one.workflow)
+            for name, one in sources.specs.items()
+            if not one.workflow.deploy
+        },
         pools=made,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
-from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, read_spec, specs_at
+from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, is_tests, read_spec, specs_at
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
@@ -94,6 +94,8 @@ def read_specs(
     """
     problems: list[Diagnostic] = []
     found: dict[str, GivenSpec] = {}
+    # A shell's `specs/*.yaml` finds the files of tests too.
+    paths = [path for path in paths if not is_tests(path)] or paths
     files = [one for path in paths for one in _files(path, problems, empty=empty)]
     for path in dict.fromkeys(files):
         try:

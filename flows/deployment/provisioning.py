@@ -54,13 +54,14 @@ async def provision(
         StoreError: The store cannot be written.
     """
     await ensure_work_pool(WORK_POOL)
-    changed = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
+    automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
     await deploy_waker(WORK_POOL)
     names: tuple[str, ...] = ()
     if specs:
         done = await deploy(DeployOptions(tuple(specs), confirmed=True), settings)
         names = tuple(change.name for change in done.changes)
-    return ProvisioningResult(names, tuple(changed))
+    changed = tuple(name for name, what in automations.items() if what != "unchanged")
+    return ProvisioningResult(names, changed)
 
 
 async def requeue_unfinished(pool: str, worker: str) -> int:

@@ -51,7 +51,7 @@ from rivya_flows.flows.deployment.desired import DesiredDeployment
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
-from rivya_flows.flows.run_form import upload_link, with_uploads
+from rivya_flows.flows.run_form import CREDENTIALS, upload_link, with_uploads
 from rivya_flows.planning.markdown import paragraphs
 
 _QUEUE = "work queue"
@@ -163,7 +163,7 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
 
     Args:
         desired: What the spec asks for.
-        existing: What it has; job variables and a queue that somebody else set stay.
+        existing: What it has; a wallet, job variables and a queue that somebody else set stay.
     """
     workflow, deploy = desired.workflow, desired.deploy
     form = compile_flow(
@@ -172,8 +172,18 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
         attribute=attribute_of(workflow.name),
         execute=_never,
     )
+    wallet = existing.parameters.get(CREDENTIALS) if existing else None
+    kept = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
     limit = deploy.concurrency_limit
     collision = ConcurrencyLimitStrategy(collision_of(deploy))
+    parameters = parameters_of(workflow, deploy.inputs)
+    schema = form.parameters.model_dump_for_openapi()
+    # What the entry gives is the default here, and not that of the spec: calls that `prefect sdk
+    # generate` writes leave a parameter out that equals its default.
+    for name, value in parameters.items():
+        schema["properties"][name]["default"] = value
+    if "required" in schema:
+        schema["required"] = [name for name in schema["required"] if name not in parameters]
     return {
         "version": desired.spec.version,
         "description": "\n\n".join(
@@ -188,9 +198,9 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
         "tags": tags_of(deploy),
         "entrypoint": entrypoint_of(workflow),
         "work_pool_name": desired.work_pool,
-        "parameters": parameters_of(workflow, deploy.inputs),
+        "parameters": parameters | kept,
         "parameter_openapi_schema": {
-            **with_uploads(form.parameters.model_dump_for_openapi(), workflow, desired.upload_page),
+            **with_uploads(schema, workflow, desired.upload_page),
             # So that the server refuses a mistyped name, before a worker does.
             "additionalProperties": False,
         },

@@ -14,7 +14,7 @@ from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
-from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_context import RunContext, Wallet, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.engine import STOPPED
@@ -38,6 +38,7 @@ async def run_deployment(
     workflow: Workflow,
     spec_text: str,
     inputs: Mapping[str, Any],
+    wallet: Wallet | None = None,
     spec: SpecFile | None = None,
     notes: Sequence[str] = (),
 ) -> Receipt | PassedOver:
@@ -50,6 +51,7 @@ async def run_deployment(
         workflow: The checked spec.
         spec_text: Its text.
         inputs: Values of the form; a file is a URL or a file id.
+        wallet: To buy with; None takes the key of this process.
         spec: The same with the folder that it lies in, or with all that it names there; None
             where it names nothing.
         notes: Warnings for the log.
@@ -62,11 +64,13 @@ async def run_deployment(
     logger = run_logger()
     for note in notes:
         logger.warning("%s", note)
-    here = await run_id_here(workflow, inputs)
-    # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
-    keyed = with_key if deployment.id is None else for_worker
-    settings = await keyed(read_settings(), secret_block)
-    async with connect(settings, notify=logger.info) as context:
+    here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
+    settings = read_settings()
+    if wallet is None:
+        # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
+        keyed = with_key if deployment.id is None else for_worker
+        settings = await keyed(settings, secret_block)
+    async with connect(settings, wallet=wallet, notify=logger.info) as context:
         run_id = await in_thread(partial(_checked, context.journal, here))
         if await in_thread(partial(context.journal.run, run_id)) is None:
             # A run that waited for an answer over its next date is not late: it has begun.

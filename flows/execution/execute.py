@@ -98,7 +98,13 @@ async def _run_engine(execution: Execution, page: Page) -> None:
     async with context.leases.held(run_id) as lease:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
-        listening = listen_for_jobs(settings, context.journal.engine, logger.warning)
+        listening = listen_for_jobs(
+            # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
+            settings,
+            context.journal.engine,
+            logger.warning,
+            on=context.service.wallet is None,
+        )
         async with context.client() as client, listening as wakes:
             await context.recall_durations(client)
             session = Session(

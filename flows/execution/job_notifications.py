@@ -128,6 +128,7 @@ async def listen_for_jobs(
     engine: Engine,
     tell: Tell = _log.warning,
     *,
+    on: bool = True,
     connect_seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[JobWakes | None]:
     """Wakes the waits of a run by webhooks; None if webhooks are off.
@@ -138,9 +139,10 @@ async def listen_for_jobs(
         settings: Whether webhooks are on, and the polling rate.
         engine: Of the store, which has the webhooks from before this process began.
         tell: Called with a message when webhooks cannot be relied on.
+        on: Whether webhooks name jobs of this run.
         connect_seconds: How long to wait for the subscription.
     """
-    if not settings.rivya_flows_webhooks:
+    if not (on and settings.rivya_flows_webhooks):
         yield None
         return
     async with _shared(settings.rivya_flows_webhook_poll_seconds) as wakes:

@@ -25,6 +25,7 @@ from rivya_flows.private import private_folder
 
 if TYPE_CHECKING:
     from rivya_flows.app.report import RunReport
+    from rivya_flows.app.run_context import Wallet
     from rivya_flows.app.runner import Execution
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.settings import Settings
@@ -66,6 +67,19 @@ class LocalRunner:
         from rivya_flows.tasks.secret_values import secret_block
 
         return await with_key(settings, secret_block)
+
+    async def wallet(self, settings: Settings, name: str) -> Wallet:
+        """As `Runner.wallet`: of the server of the settings, or that of `rivya-flows up`."""
+        server = running_server(settings)
+        if server is None:
+            raise UsageError(
+                f"the run buys with the wallet {name}, a block of Prefect, and no server runs",
+                "start it with `rivya-flows up`, or set PREFECT_API_URL to the one that has the block",
+            )
+        with pointed_at(server):
+            from rivya_flows.flows.credentials import load_wallet
+
+            return await load_wallet(name)
 
     @asynccontextmanager
     async def started(

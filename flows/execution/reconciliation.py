@@ -64,9 +64,9 @@ async def reconcile_jobs(
         others: tuple[OtherRun, ...] = ()
         if (credits_of(run.current())["unexplained"] or 0) > 0:
             with suppress(StoreError):
-                service = run.current().service
+                engine, state = run.journal.engine, run.current()
                 others = await in_thread(
-                    partial(spent_by_others, run.journal.engine, run.run_id, service)
+                    partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
                 )
         pools: tuple[PoolTotal, ...] = ()
         with suppress(StoreError):

@@ -14,8 +14,10 @@ The server runs four of them, for flow runs with our tag only:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from prefect import get_client
@@ -29,6 +31,7 @@ from prefect.settings import get_current_settings
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+from rivya_flows.flows.server.select_server import password_hint
 
 EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
@@ -58,7 +61,7 @@ async def ensure_automations(
     *,
     heartbeat_seconds: float | None = None,
     again_seconds: float = AGAIN_SECONDS,
-) -> list[str]:
+) -> dict[str, str]:
     """Makes or updates the automations on the server of this process; idempotent.
 
     One that somebody switched off stays off.
@@ -70,26 +73,35 @@ async def ensure_automations(
         again_seconds: How long a run stays Crashed before it is rescheduled; at least 10.
 
     Returns:
-        Names of those that were made or changed.
+        What was done to each, by name: `made`, `changed` or `unchanged`.
 
     Raises:
         UsageError: The server refuses them.
     """
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    changed = []
-    try:
+    done = {}
+    with refusals():
         async with get_client() as client:
             for wanted in automations(heartbeat_seconds or HEARTBEAT_SECONDS, again_seconds):
                 keep = wanted.name == LOST and heartbeat_seconds is None
-                if await _ensure(client, wanted, keep_within=keep):
-                    changed.append(wanted.name)
+                done[wanted.name] = await ensure(client, wanted, keep_within=keep)
+    return done
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns the refusal of a server into a `UsageError`."""
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        yield
     except PrefectHTTPStatusError as error:
+        status = error.response.status_code
         raise UsageError(
-            f"prefect: the automations cannot be set: HTTP {error.response.status_code}",
-            "use a Prefect server 3.8 or later and an account with the right to set automations",
+            f"prefect: the automations cannot be set: HTTP {status}",
+            password_hint(status)
+            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            else "use a Prefect server 3.8 or later and an account with the right to set automations",
         ) from error
-    return changed
 
 
 def configured_heartbeat() -> float | None:
@@ -198,12 +210,23 @@ def _automation(
     )
 
 
-async def _ensure(client: PrefectClient, wanted: AutomationCore, *, keep_within: bool) -> bool:
-    """Makes or updates an automation; whether anything had to change."""
+async def ensure(
+    client: PrefectClient, wanted: AutomationCore, *, keep_within: bool = False
+) -> str:
+    """Makes an automation of ours, or updates the one of that name, which stays off if it is off.
+
+    Args:
+        client: Of the server.
+        wanted: The automation.
+        keep_within: Keep the time-out of the one that exists.
+
+    Returns:
+        `made`, `changed` or `unchanged`.
+    """
     found = await client.read_automations_by_name(wanted.name)
     if not found:
         await client.create_automation(wanted)
-        return True
+        return "made"
     there, *doubles = found
     for double in doubles:  # two processes made it at the same time
         await client.delete_automation(double.id)
@@ -213,9 +236,9 @@ async def _ensure(client: PrefectClient, wanted: AutomationCore, *, keep_within:
     wanted = wanted.model_copy(update={"enabled": there.enabled})
     # Only if something differs: an update resets the time that the server has waited.
     if comparable(there) == comparable(wanted) and not doubles:
-        return False
+        return "unchanged"
     await client.update_automation(there.id, wanted)
-    return True
+    return "changed"
 
 
 def comparable(automation: AutomationCore) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.summary import candidate_facts, chosen, films, labels_line, told, troubles
+from rivya_flows.ledger.summary import account_line, candidate_facts, chosen, films, told, troubles
 from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.choice_phrases import (
@@ -41,8 +41,8 @@ def draw_outputs(
         poster: The URL of a film's still, or of a small picture.
     """
     lines = [f"**{text(receipt['status'])}**: {text(told(receipt))}", ""]
-    if labels := labels_line(receipt):
-        lines += [text(labels), ""]
+    if counted := account_line(receipt):
+        lines += [text(counted), ""]
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]

@@ -1,4 +1,8 @@
-"""The worker: takes flow runs from Prefect, and executes those of campaigns in shared processes."""
+"""The worker: takes flow runs from Prefect, and executes those of campaigns in shared processes.
+
+Prefect imports this module by the entry point `prefect.collections`; it finds the block of
+`flows.credentials` here too.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from prefect.workers.process import (
 )
 
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
+from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.prefect_internals import (
     cancellations,
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun, State
+
+__all__ = ["CampaignWorker", "RivyaCredentials"]
 
 LIMIT = 50
 """Runs at once, unless ``--limit`` or ``RIVYA_FLOWS_WORKER_LIMIT`` says otherwise."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from rivya_flows.flows.compiler import RunEndedError
+    from rivya_flows.flows.credentials import RivyaCredentials
     from rivya_flows.language.step_functions import LocalAsset
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.python_api import (
@@ -88,6 +89,7 @@ __all__ = [
     "RequestOptions",
     "RetryPolicy",
     "RivyaClient",
+    "RivyaCredentials",
     "RivyaFlowsError",
     "RunEndedError",
     "SpecError",
@@ -124,6 +126,7 @@ _MODULES = {
     "RetryPolicy": "rivya_flows.client.transport.retries",
     "Diagnostic": "rivya_flows.diagnostics",
     "RunEndedError": "rivya_flows.flows.compiler",
+    "RivyaCredentials": "rivya_flows.flows.credentials",
     "LocalAsset": "rivya_flows.language.step_functions",
     "Workflow": "rivya_flows.language.workflow",
     "__version__": "rivya_flows.version",

@@ -10,6 +10,25 @@ from rivya_flows.printable import one_line
 
 
 @dataclass(frozen=True)
+class Fix:
+    """What was surely meant: a text for a part of one line.
+
+    Attributes:
+        start: Index of its first character in the whole text, without a byte order mark.
+        end: Index after its last character; `start` to insert.
+        text: What belongs there.
+        words: What is written instead of what, such as ``z-image instead of z-imge``.
+        column: Of `start`, counted from 1; the line is that of the diagnostic.
+    """
+
+    start: int
+    end: int
+    text: str
+    words: str
+    column: int
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One mistake. Diagnostics sort by their place.
 
@@ -24,6 +43,8 @@ class Diagnostic:
         line: Counted from 1; 0 when there is no line.
         column: Counted from 1; 0 when there is no column.
         source: The text of the line, for the caret; empty when there is none.
+        instead: The value or name that was surely meant, where the check knows no file.
+        fix: The same, where the place in the file is known; None: a person must decide.
     """
 
     code: str
@@ -35,6 +56,8 @@ class Diagnostic:
     line: int = 0
     column: int = 0
     source: str = ""
+    instead: str | float | bool | None = None
+    fix: Fix | None = None
 
     def __lt__(self, other: Diagnostic) -> bool:
         return self._order < other._order
@@ -68,3 +91,27 @@ def _width(text: str) -> int:
     """Columns of a text in a terminal: wide characters take two, combining marks none."""
     shown = [one for one in text if unicodedata.category(one) not in ("Mn", "Me", "Cf")]
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
+
+
+CODES = (
+    "bad-address", "bad-arguments", "bad-brand", "bad-captions", "bad-condition", "bad-expect",
+    "bad-expression", "bad-file", "bad-include", "bad-input", "bad-name", "bad-option",
+    "bad-param", "bad-rehearsal", "bad-schedule", "bad-secret", "broken-step", "chat-cannot",
+    "complex-key", "cycle", "duplicate-key", "duplicate-name", "empty-list",
+    "expression-not-allowed", "many-documents", "merge-key", "missing-dollar", "missing-input",
+    "missing-key", "missing-param", "missing-prompt", "model-unavailable", "needless-key",
+    "no-rows", "not-a-spec", "not-csv", "not-inputs", "not-text", "number", "out-of-range",
+    "out-of-scope", "prompt-too-long", "references-refused", "repeated-column",
+    "reserved-secret", "tab", "tag", "too-deep", "too-large", "too-many-problems",
+    "too-many-references", "too-many-rows", "two-loops", "unequal-lists", "unknown-alias",
+    "unknown-code", "unknown-field", "unknown-input", "unknown-key", "unknown-model",
+    "unknown-name", "unknown-output", "unknown-param", "unknown-step", "unknown-uses",
+    "unknown-variable", "unnamed-step", "unquoted-expression", "unreadable",
+    "useless-condition", "wrong-candidates", "wrong-cells", "wrong-choice", "wrong-default",
+    "wrong-fallback", "wrong-input", "wrong-route", "wrong-type", "wrong-value",
+    "wrong-version", "yaml-syntax",
+)  # fmt: skip
+"""Every code; `docs/errors.md` explains them, and a test compares both with the source."""
+
+REFUSALS = ("over_budget", "usage", "media")
+"""Codes of errors that refuse a run before its first purchase, beside those of diagnostics."""

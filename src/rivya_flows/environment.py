@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 LOG_FORM = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
 """Prefect's setting for the form of its logs: ``json``, else ``standard``."""
@@ -25,6 +26,13 @@ _USER = _PROGRAM | {
 def variables() -> dict[str, str]:
     """A copy of the environment."""
     return dict(os.environ)
+
+
+def data_folder() -> Path:
+    """Where this user's journal, assets and local servers keep their files."""
+    import platformdirs  # only where nothing says the folder
+
+    return Path(platformdirs.user_data_dir("rivya-flows", appauthor=False))
 
 
 def program_environment() -> dict[str, str]:

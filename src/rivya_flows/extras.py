@@ -38,6 +38,7 @@ EXTRAS: Mapping[str, Extra] = {
     "s3": Extra(("s3fs",), "no media on S3"),
     "c2pa": Extra(("c2pa",), "no signed media, and no `verify`"),
     "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
+    "mcp": Extra(("mcp",), "no `mcp` for agents"),
 }
 """Each extra by its name in pyproject.toml, without ``dev``."""
 

@@ -6,13 +6,14 @@ The environment is the user's own; the current folder, and its ``.env``, may be 
 from __future__ import annotations
 
 import io
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -55,6 +56,13 @@ _NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivy
 _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
 """Variables of ``compose.yaml`` that are not settings of Prefect."""
 
+_PREFECT_FILES = {"prefect.toml": (), "pyproject.toml": ("tool", "prefect")}
+"""The files of the current folder that configure Prefect beside ``.env``, the one that counts first,
+and where in them its settings are.
+
+Source: ``prefect/settings/sources.py`` of Prefect 3.9.
+"""
+
 REQUESTS_PER_SECOND = 100.0
 """The most requests per second to one service."""
 
@@ -63,11 +71,6 @@ MAX_RESULTS = 64
 
 MAX_JOB_BYTES = 4 * 2**30
 """Most bytes of all results of one job together."""
-
-
-def data_folder() -> Path:
-    """Where this user's journal, assets and local servers keep their files."""
-    return Path(platformdirs.user_data_dir("rivya-flows", appauthor=False))
 
 
 class Settings(BaseSettings):
@@ -122,6 +125,8 @@ class Settings(BaseSettings):
             ago than this; None keeps everything.
         rivya_flows_keep_flow_runs_days: After how many days the server of `up` deletes ended flow runs,
             with their task runs, logs and artifacts; the journal keeps all.
+        rivya_flows_trust_folder: The absolute path of a folder whose files may configure Prefect. It
+            counts in that folder only, and its ``.env`` cannot set it.
         prefect_api_url: A Prefect server to use; None starts one for the run. Commands also take
             that of the active Prefect profile, see `prefect_profile`.
     """
@@ -156,7 +161,16 @@ class Settings(BaseSettings):
     rivya_flows_c2pa_key: Path | None = None
     rivya_flows_keep_media_days: float | None = Field(default=None, gt=0, le=36_500)
     rivya_flows_keep_flow_runs_days: float = Field(default=30, ge=1, le=36_500)
+    rivya_flows_trust_folder: Path | None = None
     prefect_api_url: str | None = None
+
+    @field_validator("rivya_flows_trust_folder")
+    @classmethod
+    def _is_absolute(cls, folder: Path | None) -> Path | None:
+        # "." would trust whatever folder a command is called in.
+        if folder is not None and not folder.is_absolute():
+            raise PydanticCustomError("relative", "must be the absolute path of a folder")
+        return folder
 
     @classmethod
     def settings_customise_sources(
@@ -174,7 +188,7 @@ class Settings(BaseSettings):
     @property
     def data(self) -> Path:
         """The data folder, absolute."""
-        return (self.rivya_flows_data or data_folder()).expanduser().absolute()
+        return (self.rivya_flows_data or environment.data_folder()).expanduser().absolute()
 
     @property
     def store_url(self) -> str:
@@ -262,8 +276,72 @@ def ignored_of_folder() -> tuple[str, ...]:
     Raises:
         UsageError: The file cannot be read.
     """
-    known = Settings.model_fields.keys() - _OF_THE_FOLDER
+    known = Settings.model_fields.keys() - _OF_THE_FOLDER - {"prefect_api_url"}
     return tuple(name for name in _read(Path(".env")) if name.lower() in known)
+
+
+def refuse_prefect_files(settings: Settings) -> None:
+    """Refuse files of the current folder from which Prefect would configure itself.
+
+    They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
+    reads them when it is imported, in the current folder alone, and we cannot prevent it.
+
+    Raises:
+        UsageError: There is such a file, and the folder is not the one that is trusted.
+            (`Settings` looks at ``.env``.)
+    """
+    if _trusts(settings.rivya_flows_trust_folder):
+        return
+    for name, keys in _PREFECT_FILES.items():
+        if _of_toml(Path(name), keys) is not None:
+            where = f", [{'.'.join(keys)}]," if keys else ""
+            raise UsageError(
+                f"{name}: Prefect's settings{where} cannot come from a folder",
+                f"set it in the environment; or, {_trust_hint()} there; or call the command from another"
+                " folder",
+            )
+
+
+def _trust_hint() -> str:
+    # Quoted: people copy it, and the name of a folder may be a stranger's.
+    path = shlex.quote(str(Path.cwd()))
+    return f"if the files of this folder are yours, set RIVYA_FLOWS_TRUST_FOLDER={path}"
+
+
+def _trusts(folder: object) -> bool:
+    """Whether the current folder is this one."""
+    if not isinstance(folder, str | Path) or not Path(folder).is_absolute():
+        return False
+    try:
+        return Path(folder).samefile(Path())
+    except OSError:
+        return False
+
+
+def _of_toml(file: Path, keys: tuple[str, ...]) -> dict[str, object] | None:
+    """What a file has under these keys; None if it is not there.
+
+    Empty where it cannot be read: Prefect reads it too, and may understand more of it.
+    """
+    if not file.exists():
+        return None
+    try:
+        found: object = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if found is None or isinstance(found, dict) else {}
+
+
+def _api_url_of_files() -> dict[str, str]:
+    """The address of a server that the files of a trusted folder name beside ``.env``."""
+    for name, keys in _PREFECT_FILES.items():
+        api = (_of_toml(Path(name), keys) or {}).get("api")
+        url = api.get("url") if isinstance(api, dict) else None
+        if isinstance(url, str) and url:
+            return {"prefect_api_url": url}
+    return {}
 
 
 def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
@@ -278,15 +356,19 @@ def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping
             configure Prefect, which reads that file by itself.
     """
     found = {name.lower(): value for name, value in _read(Path(".env")).items()}
+    trusts = _trusts(chosen.get("rivya_flows_trust_folder"))
     for name in sorted(found) if checked else ():
-        if name in _NEVER_OF_THE_FOLDER or (
-            name.startswith("prefect_") and name not in _OF_COMPOSE
-        ):
+        of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
+        if name in _NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
+            hint = "set it in the environment, and remove it from .env"
             raise UsageError(
                 f".env: {name.upper()} cannot be set by a file in a folder",
-                "set it in the environment, and remove it from .env",
+                f"{hint}; or, {_trust_hint()} there" if of_prefect else hint,
             )
     allowed = {name: value for name, value in found.items() if name in _OF_THE_FOLDER}
+    if trusts:
+        allowed |= _api_url_of_files()
+        allowed |= {name: value for name, value in found.items() if name == "prefect_api_url"}
     address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
     foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
     if checked and address_counts and foreign_key:

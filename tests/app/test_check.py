@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rivya_flows.app.check import check_file
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.workflow import Workflow
 
 
 def test_a_file_that_cannot_be_read_is_a_diagnostic_at_its_first_line(tmp_path: Path) -> None:
@@ -21,5 +22,5 @@ def test_a_right_spec_gives_its_workflow() -> None:
     specs = Path(__file__).parents[2] / "specs"
     workflow, problems = check_file(specs / "first-picture.yaml", shipped())
     assert problems == ()
-    assert workflow is not None
+    assert isinstance(workflow, Workflow)
     assert workflow.name == "first-picture"

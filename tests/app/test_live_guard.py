@@ -66,6 +66,11 @@ def test_a_key_is_shown_by_its_last_characters(key: str, shown: str) -> None:
     assert shown_key(key) == shown
 
 
+def test_the_sentence_names_the_wallet_of_credentials() -> None:
+    words = sentence(replace(REAL, wallet="acme"), Spending(2, 21, 1000))
+    assert "with the key rvya_sk_…cdef of the wallet acme (1,000 credits). At most" in words
+
+
 @pytest.mark.parametrize(
     ("found", "price"),
     [

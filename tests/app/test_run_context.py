@@ -6,17 +6,19 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from rivya_flows.app import run_context
 from rivya_flows.app.run_context import (
     ServiceConnection,
     SharedUploads,
+    Wallet,
     known_run,
     open_context,
     real_service,
 )
 from rivya_flows.client.wire.api_objects import File
-from rivya_flows.errors import MediaError
+from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.settings import Settings
 from support.journal_entries import frozen
 
@@ -49,6 +51,19 @@ def test_machines_that_spell_the_address_otherwise_share_runs_and_pools(tmp_path
             run = frozen(f"run-{number}").model_copy(update={"service": written})
             context.journal.create(run, tmp_path / "run")
             assert known_run(context, run.run_id).service == written
+
+
+@pytest.mark.parametrize(("bought_with", "at_hand"), [("acme", None), ("acme", "zenith")])
+def test_a_run_is_not_continued_with_the_key_of_another_wallet(
+    tmp_path: Path, bought_with: str, at_hand: str | None
+) -> None:
+    settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key="rvya_sk_1")
+    wallet = None if at_hand is None else Wallet(at_hand, SecretStr("k"), "https://rivya.ai")
+    with open_context(settings, real_service(settings, wallet)) as context:
+        ours = {"service": "https://rivya.ai", "wallet": bought_with}
+        context.journal.create(frozen("run-1").model_copy(update=ours), tmp_path / "run")
+        with pytest.raises(UsageError, match="buys with the wallet acme, not with the"):
+            known_run(context, "run-1")
 
 
 class Sender:

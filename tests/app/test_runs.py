@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.app.runs import find_run, open_journal, unknown_names
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import read_settings
-from support.naive_service import frozen
+from support.naive_service import NOON, frozen
 
 SPEC = """
 version: 1
@@ -57,3 +58,32 @@ def test_an_unknown_run_is_an_error_that_names_the_newest(tmp_path: Path) -> Non
         with pytest.raises(UsageError) as caught:
             find_run(journal, "run-x")
         assert caught.value.hint == f"the newest are: {start.run_id}"
+
+
+def test_the_beginning_of_one_id_names_a_run_that_is_only_read(tmp_path: Path) -> None:
+    with open_journal(read_settings()) as journal:
+        for hour, run_id in enumerate(("run-20261128-a1", "run-20261128-b2", "run-20261129-a1")):
+            update = {"run_id": run_id, "started_at": NOON + timedelta(hours=hour)}
+            journal.create(frozen(SPEC).model_copy(update=update), tmp_path / run_id)
+        assert find_run(journal, "run-20261129", only_read=True).run_id == "run-20261129-a1"
+        hints = {
+            ("run-20261129", False): "did you mean 'run-20261129-a1'?",
+            ("run-20261128", True): "it is the beginning of: run-20261128-b2, run-20261128-a1",
+            ("run-20261128-b3", True): "did you mean 'run-20261128-b2'?",
+        }
+        for (name, only_read), hint in hints.items():
+            with pytest.raises(UsageError) as caught:
+                find_run(journal, name, only_read=only_read)
+            assert caught.value.hint == hint
+
+
+def test_what_no_run_has_is_told_with_what_may_have_been_meant(tmp_path: Path) -> None:
+    with open_journal(read_settings()) as journal:
+        update = {"plan": {"name": "launch"}, "labels": {"client": "acme"}}
+        journal.create(frozen(SPEC).model_copy(update=update), tmp_path)
+        assert list(unknown_names(journal, {"client": "acme"}, "launch")) == []
+        told = list(unknown_names(journal, {"client": "acne"}, "lunch"))
+    assert [one.partition(" there")[0] for one in told] == [
+        "no run has the spec 'lunch'; did you mean 'launch'?",
+        "no run has the label 'client=acne'; did you mean 'client=acme'?",
+    ]

@@ -68,6 +68,7 @@ def test_a_request_with_every_default_written_passes(model_id: str) -> None:
         ("flux-kontext-pro", "enableTranslation", False, "false"),
         ("wan-2-6", "duration", "15", "15"),
         ("seedream-3-0", "guidance_scale", "2.5", 2.5),
+        ("elevenlabs-multilingual-v2", "voice", "Juniper", "aMSt68OGf4xUZAnLpTU8"),
     ],
 )
 def test_values_become_what_the_wire_wants(
@@ -117,6 +118,25 @@ def test_a_wrong_option_is_refused_with_all_options() -> None:
     one = only(coerce_params(model("wan-2-6"), {"resolution": "720"})[1])
     assert one.code == "bad-option"
     assert hint(one) == "did you mean '720p'? one of 720p, 1080p"
+
+
+def test_an_unknown_voice_is_refused_with_the_one_that_was_meant_and_who_there_is() -> None:
+    one = only(coerce_params(model("elevenlabs-turbo-2-5"), {"voice": "jesica"})[1])
+    assert hint(one).startswith("did you mean 'Jessica'? one of Liam (male, American), Jessica (")
+
+
+def test_a_name_of_a_voice_is_taken_only_where_the_service_has_its_id() -> None:
+    params = [{"key": "voice", "type": "select", "options": ["cgSgspJ2msm6clMCkdW9", "new-id"]}]
+    wire = {"data": [{"id": "m", "category": "audio", "params": params}]}
+    live = from_wire(wire, date="2026-11-25", source="live").models["m"]
+    assert coerce_params(live, {"voice": "Jessica"})[0] == {"voice": "cgSgspJ2msm6clMCkdW9"}
+    one = only(coerce_params(live, {"voice": "Liam"})[1])
+    assert hint(one) == "one of Jessica (female, American), new-id"
+
+
+def test_a_name_that_is_an_option_itself_is_sent_as_it_is() -> None:
+    params = {"dialogue": [{"text": "Hello"}], "default_voice": "Liam"}
+    assert coerce_params(model("elevenlabs-dialogue-v3"), params) == (params, ())
 
 
 @pytest.mark.parametrize(

@@ -73,3 +73,9 @@ def test_unknown_model_is_told_with_the_one_meant(call: Terminal) -> None:
     said = call("models", "zimage")
     assert said.code == 2
     assert "did you mean 'z-image'?" in said.err
+
+
+def test_voices_of_a_model_are_shown_with_name_id_and_character(call: Terminal) -> None:
+    lines = call("models", "elevenlabs-turbo-2-5").out.splitlines()
+    assert ["Jessica", "cgSgspJ2msm6clMCkdW9", "female", "American", "playful,", "bright,",
+            "warm"] in [line.split() for line in lines]  # fmt: skip

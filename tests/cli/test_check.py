@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.spec_file import specs_at
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -40,7 +41,8 @@ def test_problem_is_told_with_line_caret_and_hint(call: Terminal, tmp_path: Path
     assert f"{spec}:7:14: no model 'z-imge'" in said.err
     assert "\n               ^\n" in said.err
     assert "did you mean 'z-image'?" in said.err
-    assert said.err.endswith("error: 1 problem found\n")
+    assert "\nerror: 1 problem found\n" in said.err
+    assert said.err.endswith("hint: `rivya-flows check --fix` fixes what is certain\n")
     assert "first-picture.yaml: ok" in said.out
 
 
@@ -79,7 +81,7 @@ def test_missing_file_does_not_keep_others_from_being_checked(call: Terminal) ->
 
 
 def test_good_specs_as_json(call: Terminal) -> None:
-    said = call("check", "--json", *sorted(SPECS.glob("*.yaml")))
+    said = call("check", "--json", *specs_at(SPECS))
     assert said.code == 0
     assert said.document == {"ok": True, "problems": []}
 
@@ -99,3 +101,73 @@ def test_an_unreadable_file_is_reported_at_its_first_line(
     said = call("check", "--json", spec)
     [problem] = said.document["problems"]
     assert (problem["code"], problem["line"], problem["column"]) == ("unreadable", 1, 1)
+
+
+def test_fix_writes_what_is_certain_and_says_it(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG)
+    said = call("check", "--fix", spec)
+    assert said.code == 0
+    fixed, good = said.out.splitlines()
+    assert fixed == f"{spec}:7:14: fixed: z-image instead of z-imge [unknown-model]"
+    assert good.startswith(f"{spec}: ok (1 step")
+    assert spec.read_text() == WRONG.replace("z-imge", "z-image")
+
+
+def test_fix_reports_what_is_left(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG.replace("wrong", "Very wrong"))
+    said = call("check", "--fix", spec)
+    assert said.code == 2
+    assert "fixed: z-image" in said.out
+    assert "[bad-name]" in said.err
+    assert "--fix" not in said.err
+    document = call("check", "--fix", "--json", spec).document
+    assert (document["ok"], document["fixed"]) == (False, [])
+
+
+def test_fixes_as_json(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(WRONG)
+    said = call("check", "--fix", "--json", tmp_path)
+    assert said.code == 0
+    [one] = said.document["fixed"]
+    assert (one["line"], one["code"], one["wrote"]) == (
+        7,
+        "unknown-model",
+        "z-image instead of z-imge",
+    )
+
+
+def test_diff_writes_nothing(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG)
+    said = call("check", "--diff", spec)
+    assert said.code == 2
+    assert said.out.splitlines()[:2] == [f"--- {spec}", f"+++ {spec}"]
+    assert "-      model: z-imge" in said.out.splitlines()
+    assert "+      model: z-image" in said.out.splitlines()
+    assert spec.read_text() == WRONG
+    assert call("check", "--diff", SPECS).code == 0
+
+
+def test_a_brand_file_is_checked_as_a_brand(call: Terminal, tmp_path: Path) -> None:
+    brand = tmp_path / "aurora.yaml"
+    brand.write_text("name: Aurora\nfont: poppins\n")
+    said = call("check", tmp_path)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"{brand}: ok (a brand, ")
+    brand.write_text("name: Aurora\nfont: poppins\nclaim: Light\n")
+    assert "[unknown-key]" in call("check", brand).err
+    brand.write_text("name: Aurora\nfont: popins\npromt: amber\n")
+    assert call("check", "--fix", brand).code == 0
+    assert brand.read_text() == "name: Aurora\nfont: poppins\nprompt: amber\n"
+    assert "the file is a brand and not a spec" in call("plan", brand).err
+
+
+def test_tests_of_a_spec_are_checked_and_not_fixed(call: Terminal, tmp_path: Path) -> None:
+    tests = tmp_path / "spot.test.yaml"
+    tests.write_text("version: 1\ncase: []\n")
+    said = call("check", "--fix", tests)
+    assert said.code == 2
+    assert "[unknown-key]" in said.err
+    assert tests.read_text() == "version: 1\ncase: []\n"

@@ -303,7 +303,7 @@ def test_specs_without_an_entry_are_no_success(
     said = call("deploy", path, "--dry-run")
     assert said.code == 2
     assert "nothing to deploy: no `deploy:` entry" in said.err
-    assert "add to the spec  deploy: [{name: by-hand}]" in said.err
+    assert "deploy:\n- name: by-hand\n" in said.err
     assert call("deploy", path, "--dry-run", "--prune").code == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -242,27 +241,3 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
         if isinstance(command, Group):
             help_text = command.get_help(click.Context(command, info_name=name, terminal_width=60))
             assert "..." not in help_text.partition("Commands:")[2]
-
-
-@pytest.mark.parametrize(
-    ("typed", "word"), [("rivya-flows ch", "check"), ("rivya-flows run --bu", "--budget")]
-)
-def test_a_shell_completes_commands_and_options(typed: str, word: str) -> None:
-    asked = {
-        "_RIVYA_FLOWS_COMPLETE": "bash_complete",
-        "COMP_WORDS": typed,
-        "COMP_CWORD": str(typed.count(" ")),
-    }
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; sys.argv = ['rivya-flows']; from rivya_flows.cli.main import main; main()",
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **asked},
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout.splitlines() == [f"plain,{word}"]

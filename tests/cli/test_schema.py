@@ -1,4 +1,4 @@
-"""`schema`, `graph` and `init`: the aids for writing and reading a spec."""
+"""`schema` and `graph`: the aids for writing and reading a spec."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.language.schema.document import FILE, LINE
+from rivya_flows.app.spec_file import specs_at
+from rivya_flows.language.schema.document import FILE, TESTS_FILE
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -69,7 +70,8 @@ def test_schema_is_printed_as_it_lies_beside_the_specs(call: Terminal) -> None:
 def test_schema_is_written_into_a_folder(call: Terminal, tmp_path: Path) -> None:
     said = call("schema", "--write", tmp_path)
     assert (said.code, said.out.splitlines()[0]) == (0, f"{tmp_path / FILE}: written")
-    assert (tmp_path / FILE).read_text("utf-8") == (SPECS / FILE).read_text("utf-8")
+    for name in (FILE, TESTS_FILE):
+        assert (tmp_path / name).read_text("utf-8") == (SPECS / name).read_text("utf-8")
 
 
 def test_schema_goes_beside_the_specs_by_itself(
@@ -78,8 +80,8 @@ def test_schema_goes_beside_the_specs_by_itself(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "specs").mkdir()
     assert call("schema", "--write").code == 0
-    assert [path.name for path in tmp_path.rglob("*.json")] == [FILE]
-    assert (tmp_path / "specs" / FILE).exists()
+    written = {path.name for path in (tmp_path / "specs").glob("*.json")}
+    assert written == {FILE, TESTS_FILE}
 
 
 def test_schema_into_no_folder_is_a_clear_error(call: Terminal, tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_graph_quotes_odd_titles_and_names(call: Terminal, odd: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", specs_at(SPECS), ids=lambda path: path.stem)
 def test_graph_of_every_spec_is_of_the_form(call: Terminal, path: Path) -> None:
     said = call("graph", path)
     assert said.code == 0
@@ -133,26 +135,3 @@ def test_graph_of_a_wrong_spec_tells_its_problems(call: Terminal, tmp_path: Path
     said = call("graph", tmp_path / "wrong.yaml")
     assert (said.code, said.out) == (2, "")
     assert "did you mean 'z-image'?" in said.err
-
-
-def test_init_writes_a_spec_that_is_right(call: Terminal, tmp_path: Path) -> None:
-    said = call("init", tmp_path / "new")
-    spec = tmp_path / "new" / "specs" / "first-picture.yaml"
-    assert said.code == 0
-    assert f"rivya-flows run {spec}" in said.out
-    assert spec.read_text().startswith(LINE)
-    assert (spec.parent / FILE).exists()
-    assert call("check", spec).code == 0
-
-
-def test_init_overwrites_nothing(call: Terminal, tmp_path: Path) -> None:
-    specs = tmp_path / "specs"
-    specs.mkdir()
-    (specs / FILE).write_text("mine")
-    assert call("init", tmp_path).code == 0
-    assert (specs / FILE).read_text() == "mine"
-    (specs / "first-picture.yaml").write_text("mine too")
-    said = call("init", tmp_path)
-    assert said.code == 2
-    assert "already exists" in said.err
-    assert (specs / "first-picture.yaml").read_text() == "mine too"

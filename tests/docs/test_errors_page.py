@@ -14,7 +14,7 @@ import pytest
 from rivya_flows.app.batch.rows import read_rows
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.load import check, load
 from support.cli_calls import Terminal
@@ -97,6 +97,10 @@ def register(text: str, folder: Path) -> None:
 
 def test_the_guide_explains_every_code_of_the_source_and_no_other() -> None:
     assert set(SECTIONS) == codes_of_the_source() - INSIDE
+
+
+def test_tests_of_specs_may_expect_every_code() -> None:
+    assert set(CODES) == SECTIONS.keys()
 
 
 @pytest.mark.parametrize("code", SECTIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import re
@@ -11,10 +12,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from prefect.automations import Automation
+from prefect import get_client
 
 from rivya_flows.flows import campaigns
 from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal
 
 pytestmark = pytest.mark.prefect
 
@@ -57,11 +59,19 @@ def chat() -> Iterator[tuple[str, queue.Queue[str]]]:
         server.shutdown()
 
 
-async def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
+async def switch_off(name: str) -> None:
+    async with get_client() as client:
+        (one,) = await client.read_automations_by_name(name)
+        await client.pause_automation(one.id)
+
+
+def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     sandbox: Sandbox,
     chat: tuple[str, queue.Queue[str]],
+    prefect_server: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     address, messages = chat
     monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
@@ -69,21 +79,38 @@ async def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
     monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.example")
     monkeypatch.setenv("TEAM_CHAT_URL", address)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "product-launch.yaml").write_text(LAUNCH)
-    (written,) = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
-    made: dict[str, object] = {"__name__": "docs"}
-    exec(written.replace("asyncio.run(tell_completed_launches())", ""), made)
-    await made["tell_completed_launches"]()  # type: ignore[operator]  # of the docs
+    page, terminal = DOCS.read_text("utf-8"), Terminal(capsys)
+    (command,) = re.findall(r"^\$ rivya-flows (.*)$", page, re.MULTILINE)
+    said = terminal(*command.split())
+    assert said.code == 2
+    assert "the block 'custom-webhook/launches' does not exist" in said.err
+    (written,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(written, {"__name__": "docs"})
+    name = "rivya-flows: notify custom-webhook/launches of product-launch"
+    assert terminal(*command.split()).out == f"{name}: made\n"
     try:
-        state = await campaigns.product_launch(return_state=True)
-        assert state.is_completed(), state
+        assert terminal(*command.split()).out == f"{name}: unchanged\n"
+        asyncio.run(campaigns.product_launch())
         text = messages.get(timeout=240)
+        # What somebody switched off stays off, and stays theirs to remove.
+        asyncio.run(switch_off(name))
+        assert terminal(*command.split(), "--on", "failed").out == f"{name}: changed\n"
+        listed = terminal("automations", "list", "--json").document
+        assert [(one["enabled"], one["description"]) for one in listed if one["name"] == name] == [
+            (
+                False,
+                "Sends how runs of product-launch end (failed) through custom-webhook/launches.",
+            )
+        ]
     finally:
-        found = await Automation.aread(name="launches: completed")
-        await found.adelete()
+        assert terminal("automations", "remove", name).code == 0
+    assert "there is no automation" in terminal("automations", "remove", name).err
+    assert "there is no automation" in terminal("automations", "remove", "of somebody").err
     subject, _, body = text.partition("\n\n")
-    assert subject == "Aurora | launch: 2 credits"
+    assert subject == "Aurora | launch completed: 2 credits"
     headline, still, output, sheet = body.split("\n")
     assert headline == r"**Aurora \| launch** completed: 2 of 2 stills, hero; 2 credits"
     medium = r"<https://media\.example/media/[\w-]+/image-[0-9a-f]{8}\.png>"

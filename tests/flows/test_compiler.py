@@ -42,7 +42,10 @@ class Ended:
 def compiled(
     status: str = "completed", text: str = "version: 1"
 ) -> Flow[..., Coroutine[Any, Any, Any]]:
-    async def execute(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]) -> Ended:
+    async def execute(
+        *, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any], wallet: object
+    ) -> Ended:
+        assert wallet is None
         assert workflow is WORKFLOW
         assert spec_text == text
         return Ended(status, f"it {status}", inputs)

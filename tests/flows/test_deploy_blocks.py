@@ -12,15 +12,22 @@ import yaml
 from prefect import Flow, get_client
 from prefect.flows import load_flow_from_entrypoint
 
+from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows import campaigns, spec_registry
-from rivya_flows.flows.deploy_blocks import deployment, entrypoint_of, prefect_yaml, schedule_of
+from rivya_flows.flows.deploy_blocks import (
+    deployment,
+    entrypoint_of,
+    first_block,
+    prefect_yaml,
+    schedule_of,
+)
 from rivya_flows.language.load import load
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow, WorkPool
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+SPECS = specs_at(ROOT / "specs")
 STILL = """\
 version: 1
 name: NAME
@@ -216,3 +223,19 @@ async def test_a_real_server_takes_prefect_yaml_twice() -> None:
     assert stored.parameters == {"language": "hi"}
     assert stored.version == campaigns.product_launch.version
     assert [schedule.slug for schedule in stored.schedules] == ["schedule-1"]
+
+
+def test_the_first_block_of_a_spec_without_one_has_the_defaults_of_its_inputs() -> None:
+    text = """\
+version: 1
+name: bare
+inputs:
+  product: {type: string, default: "Lamp: brass"}
+  photo: {type: file, required: false}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: "${{ inputs.product }}"}}
+"""
+    block = first_block(load(text, file="bare.yaml", catalogue=shipped()))
+    assert block == "deploy:\n- name: by-hand\n  inputs:\n    product: 'Lamp: brass'"
+    whole = load(f"{text}{block}\n", file="bare.yaml", catalogue=shipped())
+    assert [one.name for one in whole.deploy] == ["by-hand"]

@@ -201,7 +201,7 @@ def test_fields_keep_order_title_and_description() -> None:
         c=Input(type="file", description="The lamp as it is"),
     )
     fields = form(made)["properties"]
-    assert [*fields] == ["b", "a", "c"]
+    assert [*fields] == ["b", "a", "c", "credentials"]
     assert fields["c"]["description"].startswith("The lamp as it is. An http(s) URL,")
     assert fields["b"]["title"] == "Product: name"
     assert fields["b"]["description"] == "What is sold. In short: it."
@@ -224,12 +224,12 @@ def test_parameters_are_keyword_only_with_plain_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["class", "copy", "wait_for", "self", "json", "model_dump", "v__x"]
+    "name", ["class", "copy", "wait_for", "self", "json", "model_dump", "v__x", "credentials"]
 )
 def test_a_name_that_prefect_keeps_gets_a_prefix(name: str) -> None:
     made = workflow(**{name: Input(type="string", default="x")})
     assert parameter_names(made) == {name: f"input_{name}"}
-    assert [*form(made)["properties"]] == [f"input_{name}"]
+    assert [*form(made)["properties"]] == [f"input_{name}", "credentials"]
     assert inputs_from(made, {f"input_{name}": "y"}) == {name: "y"}
 
 

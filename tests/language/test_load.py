@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.prices import price
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
@@ -33,7 +34,7 @@ from rivya_flows.language.workflow import (
 )
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+SPECS = specs_at(ROOT / "specs")
 GUIDE = (ROOT / "docs" / "spec.md").read_text("utf-8")
 EXAMPLES = [
     block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "version:" in block

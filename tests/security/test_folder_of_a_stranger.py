@@ -202,6 +202,61 @@ def test_a_folder_cannot_let_prefect_call_code(
     assert name in said.err
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env", "PREFECT_API_URL={url}\n"),
+        ("prefect.toml", '[api]\nurl = "{url}"\n'),
+        ("pyproject.toml", '[tool.prefect.api]\nurl = "{url}"\n'),
+    ],
+)
+def test_a_folder_that_is_trusted_by_its_path_names_the_server(
+    name: str, text: str, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_text(text.format(url="http://127.0.0.1:9/api"))
+    said = terminal("automations", "list")
+    assert f"RIVYA_FLOWS_TRUST_FOLDER={tmp_path}" in said.err
+    monkeypatch.setenv("RIVYA_FLOWS_TRUST_FOLDER", str(tmp_path.parent))
+    assert name in terminal("automations", "list").err
+    monkeypatch.setenv("RIVYA_FLOWS_TRUST_FOLDER", ".")
+    assert "no Prefect server answers" not in terminal("automations", "list").err
+    monkeypatch.setenv("RIVYA_FLOWS_TRUST_FOLDER", str(tmp_path))
+    said = terminal("automations", "list")
+    assert (said.code, "no Prefect server answers at http://127.0.0.1:9/api" in said.err) == (
+        2,
+        True,
+    )
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")
+    assert "http://127.0.0.1:8/api" in terminal("automations", "list").err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RIVYA_FLOWS_STORE=postgresql://stranger.example/journal",
+        "RIVYA_FLOWS_DATA=elsewhere",
+        "RIVYA_FLOWS_ASSETS=s3://stranger/media",
+        "RIVYA_BASE_URL=https://stranger.example",
+    ],
+)
+def test_a_trusted_folder_moves_neither_the_journal_nor_the_key(
+    line: str, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", KEY)
+    monkeypatch.setenv("RIVYA_FLOWS_TRUST_FOLDER", str(tmp_path))
+    env_file("PREFECT_API_URL=http://127.0.0.1:9/api", line)
+    said = terminal("plan", "spec.yaml")
+    assert (said.code, line.partition("=")[0] in said.err) == (2, True)
+
+
+def test_a_folder_cannot_trust_itself(terminal: Terminal, tmp_path: Path) -> None:
+    env_file(f"RIVYA_FLOWS_TRUST_FOLDER={tmp_path}", "PREFECT_API_URL=http://127.0.0.1:9/api")
+    said = terminal("plan", "spec.yaml")
+    assert (said.code, "PREFECT_API_URL cannot be set" in said.err) == (2, True)
+    env_file(f"RIVYA_FLOWS_TRUST_FOLDER={tmp_path}")
+    assert "RIVYA_FLOWS_TRUST_FOLDER is ignored" in terminal("plan", "spec.yaml").err
+
+
 def test_a_pyproject_without_prefect_settings_is_accepted(
     terminal: Terminal, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,9 @@ def test_a_store_of_an_earlier_version_is_migrated_with_what_it_holds(
     migrate(old, MIGRATIONS[:earlier])
     with old.begin() as connection:
         row = "('run-1', 'spot', 'https://rivya.ai', '2026-01-01', '')"
-        connection.exec_driver_sql(f"INSERT INTO runs VALUES {row}")
+        connection.exec_driver_sql(
+            f"INSERT INTO runs (run_id, name, service, started_at, folder) VALUES {row}"
+        )
     old.dispose()
     opened = open_engine(url)
     assert versions(opened) == NOW

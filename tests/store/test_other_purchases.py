@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rivya_flows.planning.queue.events import ChatAnswered, JobEnded, OtherRun, PurchaseAccepted
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from rivya_flows.store.other_purchases import LONGEST_JOB_SECONDS, spent_by_others, spent_since
 from support.journal_entries import balance, begun, frozen, intent
 
@@ -49,9 +50,9 @@ def test_other_runs_count_from_the_first_balance_on_with_what_their_jobs_cost_at
         journal.create(elsewhere, tmp_path)
         # The job of 10 credits gave them back; that of 5 had been paid before.
         spent = OtherRun(run_id="other", name="small", credits=-10 + 4 + 2)
-        assert spent_by_others(journal.engine, "mine", "sandbox:test") == (spent,)
-        assert spent_by_others(journal.engine, "mine", "https://rivya.ai") == ()
-        assert spent_since(journal.engine, 0, "sandbox:test", {"mine", "other"}) == ()
+        assert spent_by_others(journal.engine, "mine", "sandbox:test", None) == (spent,)
+        assert spent_by_others(journal.engine, "mine", "https://rivya.ai", None) == ()
+        assert spent_since(journal.engine, 0, "sandbox:test", None, {"mine", "other"}) == ()
 
 
 def test_the_runs_that_spent_most_come_first_and_those_of_another_time_are_not_read(
@@ -64,12 +65,28 @@ def test_the_runs_that_spent_most_come_first_and_those_of_another_time_are_not_r
         old, mine = begun(journal, "old"), begun(journal, "mine")
         journal.append("old", intent(1), old)
         now[0] = LONGEST_JOB_SECONDS + 1
-        assert spent_by_others(journal.engine, "mine", "sandbox:test") == ()
+        assert spent_by_others(journal.engine, "mine", "sandbox:test", None) == ()
         journal.append("mine", balance(100), mine)
         journal.append("old", accepted(1, 9), old)
         for run_id, credits in (("few", 2), ("many", 30)):
             fence = begun(journal, run_id)
             journal.append(run_id, intent(1), fence)
             journal.append(run_id, accepted(1, credits), fence)
-        found = spent_by_others(journal.engine, "mine", "sandbox:test")
+        found = spent_by_others(journal.engine, "mine", "sandbox:test", None)
     assert [(one.run_id, one.credits) for one in found] == [("many", 30), ("few", 2)]
+
+
+def test_only_runs_of_the_same_wallet_explain_it(tmp_path: Path) -> None:
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        for run_id, wallet in (("acme-1", "acme"), ("acme-2", "acme"), ("ours", None)):
+            journal.create(frozen(run_id).model_copy(update={"wallet": wallet}), tmp_path)
+            fence = Leases(journal.engine).acquire(run_id).fence
+            journal.append(run_id, balance(100), fence)
+            journal.append(run_id, intent(1), fence)
+            journal.append(run_id, accepted(1, 7), fence)
+        row = journal.run("acme-1")
+        assert row is not None
+        assert row.wallet == "acme"
+        found = spent_by_others(journal.engine, "acme-1", "sandbox:test", "acme")
+        assert [one.run_id for one in found] == ["acme-2"]
+        assert spent_by_others(journal.engine, "ours", "sandbox:test", None) == ()

@@ -25,7 +25,7 @@ from rivya_flows.app.runner import Asker, Listener, ignore_event
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.transport.runtime import FastClock
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import Engine
@@ -117,29 +117,6 @@ class DirectCalls:
 
 
 @dataclass
-class FastClock:
-    """A clock that is set forward by who waits by it, and else goes as all do.
-
-    One that always ran fast would use up every time limit while a busy machine does nothing.
-
-    Attributes:
-        ahead: Of the real time, seconds.
-    """
-
-    ahead: float = 0.0
-
-    def now(self) -> float:
-        """Seconds, any epoch."""
-        return time.monotonic() + self.ahead
-
-    async def sleep(self, seconds: float) -> None:
-        """A hundredth of `seconds`; afterwards all of them have passed."""
-        due = self.now() + seconds
-        await asyncio.sleep(seconds / 100)
-        self.ahead += max(0.0, due - self.now())
-
-
-@dataclass
 class Studio:
     """A place to run specs against a sandbox.
 
@@ -182,12 +159,11 @@ class Studio:
     def client(self) -> RivyaClient:
         """A client whose pauses are a hundred times as short."""
         key = self.service.api_key
-        clock = FastClock()
         return RivyaClient(
             None if key is None else key.get_secret_value(),
             self.service.base_url,
             poll_seconds=self.service.poll_seconds,
-            runtime=Runtime(sleep=clock.sleep, clock=clock.now),
+            runtime=FastClock().runtime,
         )
 
     async def start(self, text: str, run_id: str, **options: Any) -> Prepared:

@@ -1,33 +1,69 @@
-"""Check a spec: every mistake at its place, before anything is sent."""
+"""Check a spec, or its tests: every mistake at its place, before anything is sent."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
 
-from rivya_flows.app.spec_file import NO_SPEC, SpecFile, read_spec
+from rivya_flows.app.spec_file import (
+    NO_SPEC,
+    TEST_SUFFIX,
+    SpecFile,
+    is_tests,
+    read_file,
+    read_spec,
+)
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, UsageError
+from rivya_flows.extras import need
 from rivya_flows.language import load
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.named_texts import check_brand
+from rivya_flows.language.spec_tests import SpecTests, check_against, read_tests
 from rivya_flows.language.workflow import Workflow
 
 
-def check_file(path: Path, catalogue: Catalogue) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
-    """The workflow in a file, or None and what is wrong with it.
+@dataclass(frozen=True)
+class TestedSpec:
+    """A spec and its tests.
 
-    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
+    Attributes:
+        path: Of the file of tests.
+        spec: The spec.
+        workflow: Of the spec; None where it is wrong.
+        refused: What is wrong with it.
+    """
+
+    __test__ = False  # pytest, do not collect it
+
+    path: Path
+    tests: SpecTests
+    spec: SpecFile
+    workflow: Workflow | None
+    refused: tuple[Diagnostic, ...]
+
+
+def check_file(
+    path: Path, catalogue: Catalogue
+) -> tuple[Workflow | TestedSpec | None, tuple[Diagnostic, ...]]:
+    """The workflow or the tests in a file, or None and what is wrong with it.
+
+    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing. A
+    brand file is checked as one: None and its mistakes, perhaps none.
     """
     if path.is_dir():  # one without specs: `check` names those of the others
         return None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),)
     try:
-        return check_spec(read_spec(path), catalogue)
-    except UsageError as error:
-        # The diagnostic names the path already.
-        message = error.message.removeprefix(f"{path}: ")
-        start = 1 if path.is_file() else 0  # editors count from 1
-        found = Diagnostic(
-            "unreadable", message, error.hint, file=str(path), line=start, column=start
+        return (
+            load_tests(path, catalogue)
+            if is_tests(path)
+            else check_text(read_spec(path), catalogue)
         )
-        return None, (found,)
+    except UsageError as error:
+        return None, (unreadable(path, error),)
 
 
 def check_spec(
@@ -41,3 +77,91 @@ def check_spec(
         folder=spec.folder,
         includes=spec.includes,
     )
+
+
+def check_text(
+    spec: SpecFile, catalogue: Catalogue
+) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
+    """As `check_spec`, of a text that may be that of a brand file."""
+    brand = check_brand(spec.text, spec.name, spec.folder)
+    return check_spec(spec, catalogue) if brand is None else (None, brand)
+
+
+def unreadable(path: Path, error: UsageError) -> Diagnostic:
+    """The diagnostic of a file that cannot be read."""
+    # The diagnostic names the path already.
+    message = error.message.removeprefix(f"{path}: ")
+    start = 1 if path.is_file() else 0  # editors count from 1
+    return Diagnostic("unreadable", message, error.hint, file=str(path), line=start, column=start)
+
+
+def load_tests(
+    path: Path, catalogue: Catalogue
+) -> tuple[TestedSpec | None, tuple[Diagnostic, ...]]:
+    """The tests in a file, with their spec; or None and what is wrong with the file.
+
+    A wrong spec is no mistake of its tests: they may expect that.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    file = read_file(path)
+    text = file.text.removeprefix("\ufeff")
+    report = DiagnosticCollector(file.name, text)
+    tests = read_tests(text, report)
+    if tests is None:
+        return None, report.diagnostics
+    assert file.folder is not None  # it was read from one
+    _check_rehearsals(tests, report)
+    named = tests.spec or path.name.removesuffix(TEST_SUFFIX) + ".yaml"
+    where = path.parent / named
+    spec = None
+    if PurePath(named).is_absolute() or is_tests(where):
+        report.add(("spec",), "bad-file", f"{named!r:.60} is not the path of a spec from this folder",
+                   "write `spec: NAME.yaml`")  # fmt: skip
+    else:
+        try:
+            spec = read_spec(where)
+        except UsageError as error:
+            report.add(("spec",), "bad-file", error.message, error.hint)
+    if spec is None:
+        return None, report.diagnostics
+    workflow, refused = check_spec(spec, catalogue)
+    if workflow is not None:
+        check_against(tests, workflow, file.folder, report)
+    if report.diagnostics:
+        return None, report.diagnostics
+    return TestedSpec(path, tests, spec, workflow, refused), ()
+
+
+_SHOWN = "docs/sandbox.md shows faults and rehearsed answers"
+
+
+def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:
+    """Reports faults and rehearsed answers that the sandbox does not take, in its own words."""
+    need("sandbox", "a test of a spec")
+    from rivya_sandbox.service import answers, faults
+    from rivya_sandbox.service.errors import SandboxError
+
+    readers: Mapping[str, Callable[[Any], object]] = {
+        "faults": lambda one: faults.parse(as_yaml({"faults": [one]}), source=""),
+        "chat": lambda one: answers.parse(as_yaml([one]), source=""),
+    }
+    for index, case in enumerate(tests.cases):
+        for key, read in readers.items():
+            for number, one in enumerate(getattr(case, key)):
+                try:
+                    read(one)
+                except SandboxError as error:
+                    # Such as ": faults.0.do: Input should be …" or ": 0: Value …".
+                    words = error.message.removeprefix(": ").removeprefix("faults.")
+                    words = words.removeprefix("0").lstrip(".: ")
+                    place = ("cases", index, key, number, words.partition(":")[0])
+                    report.add(
+                        place, "bad-rehearsal", f"the sandbox does not take this: {words}", _SHOWN
+                    )
+
+
+def as_yaml(value: Any) -> str:
+    """JSON, which is YAML; with the characters as they are, since an escape may be half of one."""
+    return json.dumps(value, ensure_ascii=False)

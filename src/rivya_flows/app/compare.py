@@ -29,7 +29,7 @@ def compare(settings: Settings, named: Sequence[str], page: Path | None = None) 
         StoreError: The store cannot be read, or the page cannot be written.
     """
     with open_journal(settings) as journal:
-        rows = [find_run(journal, name) for name in named]
+        rows = [find_run(journal, name, only_read=True) for name in named]
         journals = [journal.entries(row.run_id) for row in rows]
     document = comparison(*journals)
     if page is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from rivya_flows.app.local_sandbox import chosen_service
-from rivya_flows.app.run_context import RunContext, open_context
+from rivya_flows.app.run_context import RunContext, Wallet, open_context
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.settings import Settings
@@ -20,20 +20,26 @@ BlockReader = Callable[[str], Awaitable[SecretStr | None]]
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, *, sandbox: bool = False, notify: Callable[[str], Any] = lambda _: None
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    wallet: Wallet | None = None,
+    notify: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[RunContext]:
     """The open things of this machine, with the local sandbox started where it is used.
 
     Args:
         settings: The settings; without a key the sandbox is used.
         sandbox: Use the sandbox also where there is a key.
+        wallet: Use its key and its service instead of those of the settings.
         notify: Is told which service this is.
 
     Raises:
-        UsageError: The sandbox cannot be started, or the data folder cannot be trusted.
+        UsageError: The sandbox cannot be started, the wallet is a real one where the settings ask for
+            the sandbox, or the data folder cannot be trusted.
         StoreError: The store or the media cannot be opened.
     """
-    async with chosen_service(settings, sandbox=sandbox, tell=notify) as service:
+    async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
         with open_context(settings, service) as context:
             yield context
 

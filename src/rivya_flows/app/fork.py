@@ -11,6 +11,7 @@ from rivya_flows.app.prepare import InputReader, RunRequest
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import UsageError
+from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.queue.events import RunFrozen
@@ -58,8 +59,8 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
     frozen, state = events[0], replay(events)
     assert isinstance(frozen, RunFrozen)
     if options.step is not None and options.step not in state.steps:
-        steps = ", ".join(state.plan.order)
-        raise UsageError(f"--from: the run has no step {options.step!r}", f"one of: {steps}")
+        hint = meant(options.step, state.plan.order)
+        raise UsageError(f"--from: the run has no step {options.step!r}", hint)
     request = RunRequest(
         SpecFile(frozen.spec_text, frozen.spec_file, None, frozen.includes, frozen.files),
         options.inputs,
@@ -67,6 +68,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
         frozen.cache,
         labels={**_given_labels(frozen, state), **options.labels},
         fork=fork_of(state, options.step),
+        wallet=row.wallet,
         earlier=frozen.inputs,
     )
     return request, is_sandbox(row.service)

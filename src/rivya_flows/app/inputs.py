@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.asset_ingest import each_found
-from rivya_flows.app.spec_file import read_spec
+from rivya_flows.app.spec_file import read_file
 from rivya_flows.assets import as_asset
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -83,7 +83,7 @@ def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
     """
     if file is None:
         return InputValues(assignments, None, "")
-    return InputValues(assignments, read_spec(file).text, str(file))
+    return InputValues(assignments, read_file(file).text, str(file))
 
 
 def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
             try:
                 fit(declared, value, root=Path())
             except ValueError as error:
-                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared))
+                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared, value))
     if report.diagnostics:
         raise SpecError(report.diagnostics)
     return values

@@ -75,7 +75,11 @@ def is_rehearsal(base_url: str, settings: Settings) -> bool:
 def sentence(service: ServiceConnection, found: Spending) -> str:
     """One line for people: the service, the key, the wallet and the most that is spent."""
     key = service.api_key.get_secret_value() if service.api_key else ""
-    wallet = "" if found.balance is None else f" (wallet: {found.balance:,} credits)"
+    if service.wallet is not None:
+        wallet = f" of the wallet {service.wallet}"
+        wallet += "" if found.balance is None else f" ({found.balance:,} credits)"
+    else:
+        wallet = "" if found.balance is None else f" (wallet: {found.balance:,} credits)"
     caps = f" ({', '.join(found.caps)})" if found.caps else ""
     if found.bound is None:
         price = f"At least {_credits(found.least)}, with no upper bound"

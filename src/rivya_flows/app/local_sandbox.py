@@ -20,10 +20,11 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import answers, is_free
 from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
-from rivya_flows.app.run_context import ServiceConnection, real_service
+from rivya_flows.app.run_context import ServiceConnection, Wallet, real_service
 from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
+from rivya_flows.hosts import is_loopback
 from rivya_flows.private import private_folder
 from rivya_flows.settings import Settings
 
@@ -44,22 +45,36 @@ REQUESTS_PER_SECOND = 250.0
 
 @asynccontextmanager
 async def chosen_service(
-    settings: Settings, *, sandbox: bool = False, tell: Callable[[str], Any] = lambda _: None
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    wallet: Wallet | None = None,
+    tell: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[ServiceConnection]:
     """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.
 
     Args:
         settings: The settings.
         sandbox: Use the sandbox even if there is a key, as `rivya_flows_sandbox` of the settings does.
+        wallet: Use its key and its service, also without a key in the settings. Where the sandbox is
+            wanted, that must be on this machine.
         tell: Called with one line about the service.
 
     Raises:
-        UsageError: The sandbox is not installed, or cannot be started.
+        UsageError: The sandbox is not installed, or cannot be started; or the wallet is a real one.
     """
     sandbox = sandbox or settings.rivya_flows_sandbox
-    if settings.rivya_api_key is not None and not sandbox:
-        service = real_service(settings)
-        tell(f"using {service.base_url}")
+    if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
+        if wallet is not None and sandbox and not is_loopback(wallet.base_url):
+            raise UsageError(
+                f"the wallet {wallet.name} is one of {wallet.base_url}, and this process rehearses"
+                " (RIVYA_FLOWS_SANDBOX); nothing was bought",
+                "unset RIVYA_FLOWS_SANDBOX, give the worker a key of its own, or choose a wallet of"
+                " a sandbox",
+            )
+        service = real_service(settings, wallet)
+        bought_with = "" if service.wallet is None else f" with the wallet {service.wallet}"
+        tell(f"using {service.base_url}{bought_with}")
         yield service
         return
     need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")

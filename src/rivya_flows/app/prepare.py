@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -74,6 +75,7 @@ class RunRequest:
         labels: Labels beside those of the spec; they win.
         quote: Id of the quote that it runs; None without one.
         fork: The run that finished work is taken from; None without one.
+        wallet: Name of the wallet of that run; None: that of the process's key.
     """
 
     spec: SpecFile
@@ -84,6 +86,7 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    wallet: str | None = None
     earlier: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -96,12 +99,14 @@ class Market:
         service: Identity of the service; the run belongs to it.
         balance: Credits in the wallet; None if it was not read.
         usual: Seconds that a job of a model usually takes there, by model, where that is known.
+        wallet: Name of the wallet; None: that of the process's key.
     """
 
     catalogue: Catalogue
     service: str
     balance: int | None = None
     usual: Mapping[str, float] = field(default_factory=dict)
+    wallet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,8 @@ async def read_market(
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
         await context.recall_durations(client)
-    usual = client.durations.usual()
-    return Market(catalogue, context.service.identity, balance, usual)
+    usual, service = client.durations.usual(), context.service
+    return Market(catalogue, service.identity, balance, usual, service.wallet)
 
 
 async def prepare_here(
@@ -161,7 +166,7 @@ async def prepare_here(
     from rivya_flows.app.run_context import known_run
     from rivya_flows.store.secrets import shared_secret
 
-    if request.fork is not None:  # refuses one of another service
+    if request.fork is not None:  # refuses one of another service or wallet
         known_run(context, request.fork.run_id, makes_folder=False)
     market = market or await read_market(context, notify)
     # It reads the store, and decodes files that inputs name.
@@ -242,6 +247,7 @@ def prepare(
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
         service=market.service,
+        wallet=market.wallet,
         started_at=now,
         nonce=secrets.token_hex(16),
         budget=budget,
@@ -258,6 +264,24 @@ def prepare(
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
+
+
+def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
+    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        MediaError: A named file is not a medium.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
+        return prepare(
+            request,
+            Market(catalogue, service=""),
+            run_id="run-offline",
+            assets=assets,
+            look_up=lambda _: None,
+        )
 
 
 _MOST_REPORTED = 100

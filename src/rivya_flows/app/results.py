@@ -88,6 +88,7 @@ class Receipt:
         outputs: The `outputs` of the spec by name; None where the run has not made one. Each medium
             is an `Asset` whose path is the copy in the folder; without a folder, its file in the
             asset store, or None where that is not on this machine.
+        wallet: Name of the credentials that it bought with; None: the key of the process.
         credits: Credits spent or held by the whole run.
         saved: Credits that the cache saved.
         problems: One line for each item that failed or was skipped.
@@ -108,6 +109,7 @@ class Receipt:
     waiting_for: Mapping[str, tuple[str, ...]]
     folder: Path | None
     document: Mapping[str, Any] = field(repr=False)
+    wallet: str | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -159,6 +161,7 @@ def receipt_of(report: RunReport) -> Receipt:
         waiting_for={name_of(one): one.choices for one in questions},
         folder=report.folder,
         document=document,
+        wallet=document["wallet"],
     )
 
 

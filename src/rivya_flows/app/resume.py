@@ -19,6 +19,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.errors import UsageError
+from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
@@ -75,7 +76,8 @@ async def resume(
     Args:
         name: Id or folder of the run. A run of the sandbox is resumed in the sandbox.
         options: What is asked of it.
-        settings: Those of the store and the service of the run.
+        settings: Those of the store and the service of the run. A run with a wallet of its own takes
+            key and address from its block in Prefect.
         runner: Executes it.
         observer: Hears of it.
 
@@ -87,9 +89,10 @@ async def resume(
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name)
-    sandbox = is_sandbox(row.service)
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
+    sandbox, told = is_sandbox(row.service), observer.notify
+    wallet = None if row.wallet is None else await runner.wallet(settings, row.wallet)
+    chosen = settings if sandbox or wallet else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
         report = await _resume(context, row.run_id, options, runner, observer)
         await runner.wake(context.settings, row.run_id, observer.notify)
         return report
@@ -200,5 +203,5 @@ def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str]
 
 
 def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:
-    hint = f"one of: {', '.join(choices)}" if choices else "the run has no uncertain purchase"
+    hint = meant(name, choices) or "the run has no uncertain purchase"
     return UsageError(f"{option}: the run has no {name!r}", hint)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
 from rivya_flows.app.live_guard import confirm_live, spending_of
-from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over, soft_limits
+from rivya_flows.app.prepare import (
+    Prepared,
+    RunRequest,
+    new_run_id,
+    prepare_here,
+    refuse_over,
+    soft_limits,
+)
 from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
+from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import RivyaFlowsError
@@ -77,32 +86,57 @@ async def run(
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
     """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
-        run_id = new_run_id(datetime.now(UTC))
-        if isinstance(request, QuoteFile):
-            ready = await prepare_quote(context, request, run_id, notify=observer.notify)
-        else:
-            ready = await prepare_here(
-                context, request, run_id, starts=True, notify=observer.notify
-            )
-        refuse_over(ready.estimate)
-        spending = spending_of(ready.estimate, ready.frozen.quote)
-        agreed = await confirm_live(context, spending, observer.notify, observer.confirm)
-        frozen = ready.frozen
-        if agreed is not None:
-            frozen = frozen.model_copy(update={"budget": agreed})
-        folder = make_folder(out.expanduser().absolute() / run_id)
-        try:
-            context.journal.create(frozen, folder)
-        except RivyaFlowsError:
-            with suppress(OSError):  # it may be that of a run with the same id
-                folder.rmdir()  # another process was faster with the same quote
-            raise
+    name = None if isinstance(request, QuoteFile) else request.wallet
+    wallet = None if name is None else await runner.wallet(settings, name)
+    chosen = settings if sandbox or wallet else await runner.with_key(settings)
+    told = observer.notify
+    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
+        ready = await ready_to_start(context, request, observer)
+        await asyncio.to_thread(write_start, context, ready, out)
+        run_id = ready.frozen.run_id
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
         for warning in soft_limits(ready.estimate):
             observer.notify(warning)
         return await execute(context, runner, run_id, RunOptions(), observer)
+
+
+async def ready_to_start(
+    context: RunContext, request: RunRequest | QuoteFile, observer: Observer
+) -> Prepared:
+    """A run that is checked, can be paid and is confirmed; nothing is written yet.
+
+    Raises:
+        As `run`, but for what is raised once it executes.
+    """
+    run_id = new_run_id(datetime.now(UTC))
+    if isinstance(request, QuoteFile):
+        ready = await prepare_quote(context, request, run_id, notify=observer.notify)
+    else:
+        ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
+    refuse_over(ready.estimate)
+    spending = spending_of(ready.estimate, ready.frozen.quote)
+    agreed = await confirm_live(context, spending, observer.notify, observer.confirm)
+    if agreed is None:
+        return ready
+    return replace(ready, frozen=ready.frozen.model_copy(update={"budget": agreed}))
+
+
+def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
+    """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`.
+
+    Raises:
+        QuoteError: Another process was faster with the same quote.
+        UsageError: The folder cannot be made.
+        StoreError: The journal cannot be written.
+    """
+    folder = make_folder(out.expanduser().absolute() / ready.frozen.run_id)
+    try:
+        context.journal.create(ready.frozen, folder)
+    except RivyaFlowsError:
+        with suppress(OSError):  # it may be that of a run with the same id
+            folder.rmdir()
+        raise
+    return folder
 
 
 def _expected(found: Estimate) -> str:

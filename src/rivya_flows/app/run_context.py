@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
@@ -36,6 +37,20 @@ SILENT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
+class Wallet:
+    """A wallet that a run buys with by name, instead of that of the process's key.
+
+    Attributes:
+        name: Of its `RivyaCredentials` block in Prefect.
+        base_url: Of its service.
+    """
+
+    name: str
+    api_key: SecretStr
+    base_url: str
+
+
+@dataclass(frozen=True)
 class ServiceConnection:
     """The service that a run buys from.
 
@@ -43,7 +58,8 @@ class ServiceConnection:
         identity: Stays the same when a sandbox comes back on another port, and however a base URL
             is spelled: pools and runs are of an identity.
         poll_seconds: First interval between two looks at a job.
-        requests_per_second: The most, of all runs of this process together.
+        requests_per_second: The most, of all runs of this process with this key together.
+        wallet: Name of the wallet; None: that of the process's key.
     """
 
     base_url: str
@@ -51,23 +67,28 @@ class ServiceConnection:
     identity: str
     poll_seconds: float
     requests_per_second: float = REQUESTS_PER_SECOND
+    wallet: str | None = None
 
 
-def real_service(settings: Settings) -> ServiceConnection:
-    """The service that the settings name.
+def real_service(settings: Settings, wallet: Wallet | None = None) -> ServiceConnection:
+    """The service of a wallet; without one, that of the settings.
 
     Raises:
         UsageError: There is no key.
     """
-    if settings.rivya_api_key is None:
+    key, base_url = settings.rivya_api_key, settings.rivya_base_url
+    if wallet is not None:
+        key, base_url = wallet.api_key, wallet.base_url
+    if key is None:
         raise UsageError("RIVYA_API_KEY is not set", "set it, or use --sandbox")
-    base_url = settings.rivya_base_url.rstrip("/")
+    base_url = base_url.rstrip("/")
     return ServiceConnection(
         base_url,
-        settings.rivya_api_key,
+        key,
         one_spelling(base_url),
         settings.rivya_poll_seconds,
         settings.rivya_flows_requests_per_second,
+        None if wallet is None else wallet.name,
     )
 
 
@@ -98,6 +119,7 @@ class RunContext:
     Attributes:
         scratch: Local folder for files on the way; gone at the end.
         uploads: What the service has been sent already.
+        runtime: Sleep and clocks of its clients.
     """
 
     settings: Settings
@@ -108,6 +130,7 @@ class RunContext:
     assets: AssetStore
     scratch: Path
     uploads: SharedUploads = field(default_factory=SharedUploads)
+    runtime: Runtime = field(default_factory=Runtime)
 
     def client(self) -> RivyaClient:
         """A client of the service, to be used with ``async with``."""
@@ -117,6 +140,7 @@ class RunContext:
             self.service.base_url,
             poll_seconds=self.service.poll_seconds,
             requests_per_second=self.service.requests_per_second,
+            runtime=self.runtime,
         )
 
     @asynccontextmanager
@@ -184,8 +208,13 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
             journal.close()
 
 
+def wallet_words(wallet: str | None) -> str:
+    """A wallet for people."""
+    return "the key of the process" if wallet is None else f"the wallet {wallet}"
+
+
 def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) -> RunRow:
-    """The row of a run of this service.
+    """The row of a run of this service and wallet.
 
     Args:
         context: Of the store and the service.
@@ -193,7 +222,7 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
         makes_folder: Gives it a folder that this machine can write.
 
     Raises:
-        UsageError: It is not in the store, or belongs to another service.
+        UsageError: It is not in the store, or belongs to another service or wallet.
     """
     row = context.journal.run(run_id)
     if row is None:
@@ -202,6 +231,13 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
         raise UsageError(
             f"{run_id} belongs to {row.service}, not to {context.service.identity}",
             "use the key and RIVYA_BASE_URL of that service",
+        )
+    if row.wallet != context.service.wallet:
+        # Its jobs are unknown to any other key.
+        raise UsageError(
+            f"{run_id} buys with {wallet_words(row.wallet)}, not with"
+            f" {wallet_words(context.service.wallet)}",
+            "continue it with that one",
         )
     if not makes_folder:
         return row

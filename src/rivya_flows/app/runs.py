@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
+from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal, RunRow
 
@@ -26,12 +28,17 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
         journal.close()
 
 
-def find_run(journal: Journal, name: str) -> RunRow:
+_MOST_ALIKE = 500
+"""Newest runs that a mistyped id is compared with."""
+
+
+def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     """The run that a user names.
 
     Args:
         journal: The store.
         name: Its id, or the path of its folder, also after the folder was moved.
+        only_read: The run is only looked at, so the beginning of one id will do.
 
     Raises:
         UsageError: It is not in the store.
@@ -40,11 +47,33 @@ def find_run(journal: Journal, name: str) -> RunRow:
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
     if row is not None:
         return row
-    newest = [row.run_id for row in journal.runs()[:3]]
-    hint = f"the newest are: {', '.join(newest)}" if newest else "it has no runs yet"
-    if not newest:
-        hint += "; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
+    begun = journal.runs(name) if name else ()
+    if only_read and len(begun) == 1:
+        return begun[0]
+    known = [row.run_id for row in begun or journal.runs()]
+    near = known[0] if len(begun) == 1 else nearest(name, known[:_MOST_ALIKE], alike=0.9)
+    if len(begun) > 1:
+        more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+        hint = f"it is the beginning of: {', '.join(known[:3])}{more}"
+    elif known:
+        hint = f"did you mean {near!r}?" if near else f"the newest are: {', '.join(known[:3])}"
+    else:
+        hint = "it has no runs yet; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
     raise UsageError(f"there is no run {name!r} in the store", hint)
+
+
+def unknown_names(
+    journal: Journal, labels: Mapping[str, str], spec: str | None = None
+) -> Iterator[str]:
+    """What no run of the store has of a filter, with what may have been meant."""
+    rows = journal.runs()
+    pairs = [f"{name}={value}" for row in rows for name, value in row.labels.items()]
+    wanted = [("spec", spec, [row.name for row in rows])] if spec else []
+    wanted += [("label", f"{name}={value}", pairs) for name, value in labels.items()]
+    for what, name, known in wanted:
+        if name not in known:
+            hint = meant(name, dict.fromkeys(known))
+            yield f"no run has the {what} {name!r}" + (f"; {hint}" if hint else "")
 
 
 def _run_in(journal: Journal, folder: Path) -> RunRow | None:

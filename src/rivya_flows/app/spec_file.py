@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from rivya_flows.app.asset_ingest import keep
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.catalogue import Catalogue, nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.load import load
@@ -47,14 +49,42 @@ def specs_at(path: Path) -> list[Path]:
     """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself."""
     if not path.is_dir():
         return [path]
-    return sorted(one for one in path.glob("*.yaml") if not one.name.endswith(TEST_SUFFIX))
+    return sorted(one for one in path.glob("*.yaml") if not is_tests(one))
+
+
+def is_tests(path: Path) -> bool:
+    """Whether a path names a file of tests."""
+    return path.name.endswith(TEST_SUFFIX)
+
+
+def tests_at(path: Path) -> list[Path]:
+    """The files of tests in a folder, or the one beside a spec, sorted; a file of tests is itself."""
+    if path.is_dir():
+        return sorted(path.glob(f"*{TEST_SUFFIX}"))
+    own = path if is_tests(path) else path.with_suffix(TEST_SUFFIX)
+    return [own] if own.is_file() else []
 
 
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 
-def read_spec(path: Path) -> SpecFile:
+def read_spec(path: Path, newline: str | None = None) -> SpecFile:
     """The spec in a file.
+
+    Args:
+        path: Its file.
+        newline: Empty keeps line breaks as they are; None makes line feeds of them.
+
+    Raises:
+        UsageError: There is no such file, it is too large or not text, or it has tests of a spec.
+    """
+    if is_tests(path):
+        raise UsageError(f"{path}: has tests, and is not a spec", f"run `rivya-flows test {path}`")
+    return read_file(path, newline)
+
+
+def read_file(path: Path, newline: str | None = None) -> SpecFile:
+    """A spec, or another YAML file with its bounds; `newline` as for `read_spec`.
 
     Raises:
         UsageError: There is no such file, or it is too large or not text.
@@ -66,14 +96,23 @@ def read_spec(path: Path) -> SpecFile:
         if len(content) > MAX_BYTES:
             message = f"{path}: is larger than 1 MiB, the limit of a spec"
             raise UsageError(message, "split it into several specs")
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=newline).read()
         return SpecFile(text, str(path), path.absolute().parent)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
     except IsADirectoryError as error:
         raise UsageError(f"{path}: is a folder", f"name its specs: {path / '*.yaml'}") from error
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+        raise UsageError(f"{path}: {error.strerror or error}", _meant(path)) from error
+
+
+def _meant(path: Path) -> str:
+    """What a path that cannot be read may have been meant to be."""
+    with suppress(OSError):
+        beside = [one.name for one in islice(path.parent.iterdir(), 1_000)]
+        if near := nearest(path.name, (one for one in beside if one != path.name)):
+            return f"did you mean {str(path.parent / near)!r}?"
+    return "check the path"
 
 
 def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:

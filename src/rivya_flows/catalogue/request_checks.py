@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, nearest
+from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, certain, nearest
 from rivya_flows.diagnostics import Diagnostic
 
 
 class _Refused(Exception):
     """A value does not fit the description of its parameter."""
 
-    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
-        super().__init__(code, message, hint)
-        self.code, self.message, self.hint = code, message, hint
+    def __init__(
+        self, code: str, message: str, hint: str | None = None, instead: str | None = None
+    ) -> None:
+        super().__init__(code, message, hint, instead)
+        self.code, self.message, self.hint, self.instead = code, message, hint, instead
 
 
 def check_model(
@@ -28,7 +31,8 @@ def check_model(
     if model is None:
         meant = catalogue.closest(model_id)
         hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
-        return (Diagnostic("unknown-model", f"no model {model_id!r}", hint, path=path),)
+        sure, message = certain(model_id, catalogue.models), f"no model {model_id!r}"
+        return (Diagnostic("unknown-model", message, hint, path=path, instead=sure),)
     if model.api_status != "available":
         message = f"{model_id!r} is not available to the API: its status is {model.api_status!r}"
         return (Diagnostic("model-unavailable", message, "pick an available model", path=path),)
@@ -44,8 +48,8 @@ def coerce_params(
 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
     """The parameters in wire form, and their mistakes.
 
-    Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``), numeric
-    text becomes a number. Defaults are not added: the service applies them.
+    Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``, the name of
+    a voice its id), numeric text becomes a number. Defaults are not added: the service applies them.
 
     Args:
         model: The model of the request.
@@ -64,8 +68,10 @@ def coerce_params(
                 raise _unknown_key(model, key)
             coerced[key] = value if key in unknown else _fit(param, value)
         except _Refused as refused:
-            place = ("params", key)
-            found.append(Diagnostic(refused.code, refused.message, refused.hint, path=place))
+            place, sure = ("params", key), refused.instead
+            found.append(
+                Diagnostic(refused.code, refused.message, refused.hint, path=place, instead=sure)
+            )
     for param in model.params:
         if param.required and param.key not in params:
             message = f"{model.id!r} needs the parameter {param.key!r}"
@@ -189,11 +195,30 @@ def _option(param: Param, value: Any) -> str:
     text = spelled(_scalar(param, value))
     if not param.options or text in param.options:
         return text
-    meant = nearest(text, param.options)
-    hint = "one of " + ", ".join(param.options)
+    names = {voice.name: voice.value for voice in param.voices}
+    if text in names:
+        return names[text]
+    meant = nearest(text, [*names, *param.options])
+    of_voice = {voice.value: str(voice) for voice in param.voices}
+    hint = "one of " + ", ".join(of_voice.get(option, option) for option in param.options)
     if meant:
         hint = f"did you mean {meant!r}? {hint}"
-    raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint)
+    sure = _respelled(value, param) or certain(text, param.options)
+    raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint, sure)
+
+
+def _respelled(value: Any, param: Param) -> str | None:
+    """The option that a ratio, yes or no, or a number of seconds surely means; else None."""
+    text = str(value).casefold()
+    ratio = re.fullmatch(r"(\d{1,2}) *[x/×] *(\d{1,2})", text)
+    seconds = re.fullmatch(r"(\d{1,4}) *(?:s|sec|secs|seconds?)", text)
+    if ratio:
+        text = f"{ratio[1]}:{ratio[2]}"
+    elif seconds and param.key in ("duration", "seconds"):
+        text = seconds[1]
+    elif set(param.options) == {"true", "false"}:
+        text = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text, text)
+    return text if text in param.options else None
 
 
 def _bounded(param: Param, value: Any) -> float:
@@ -266,7 +291,8 @@ def _unknown_key(model: Model, key: str) -> _Refused:
         hint = f"did you mean {meant!r}? {hint}"
     if model.params_may_go_on:
         hint += "; the shipped list may be incomplete, `check --live` reads the service's own"
-    return _Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint)
+    sure = certain(key, keys)
+    return _Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint, sure)
 
 
 def _example(param: Param) -> str:
@@ -274,7 +300,7 @@ def _example(param: Param) -> str:
         shape = ", ".join((*param.item_optional, *param.item_required))
         return f"write `params: {{{param.key}: [{{{shape}}}, …]}}`"
     if param.default is not None:
-        return f"write `params: {{{param.key}: {spelled(param.default)}}}`"
+        return f"write `params: {{{param.key}: {spelled(param.written_default)}}}`"
     return f"write `params: {{{param.key}: …}}`"
 
 

@@ -18,6 +18,7 @@ from rivya_flows.catalogue.catalogue import (
     Param,
     ReferenceRule,
     Source,
+    Voice,
 )
 
 _MAX_NUMBER = 2**64
@@ -123,10 +124,21 @@ def _param(wire: Mapping[str, Any], model_id: str) -> Param:
         max=_number(wire.get("max")),
         step=_number(wire.get("step")),
         options=options,
+        voices=_voices(options) if key in ("voice", "default_voice") else (),
         description=str(wire.get("description") or ""),
         bears_price=key in _price_params(model_id),
         item_required=_strings(members.get("required")),
         item_optional=_strings(members.get("optional")),
+    )
+
+
+def _voices(options: tuple[str, ...]) -> tuple[Voice, ...]:
+    """The voices among `options`, in their order, which are ids or names of voices."""
+    named = {key: one for one in _known_voices() for key in (one["id"], one["name"])}
+    return tuple(
+        Voice(one["name"], option, one["sex"], one["accent"], one["character"])
+        for option in options
+        if (one := named.get(option)) is not None
     )
 
 
@@ -170,6 +182,12 @@ def _price_params(model_id: str) -> frozenset[str]:
 @functools.cache
 def _notes() -> dict[str, Any]:
     return _data("notes.json")
+
+
+@functools.cache
+def _known_voices() -> list[dict[str, str]]:
+    voices: list[dict[str, str]] = _data("voices.json")["voices"]
+    return voices
 
 
 def _data(name: str) -> dict[str, Any]:

@@ -7,18 +7,26 @@ from typing import Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
+from rivya_flows.cli.completion import files
+from rivya_flows.cli.input_options import (
+    CACHE_OPTION,
+    LABEL_OPTION,
+    SPEC_ARGUMENT,
+    YES_OPTION,
+    with_inputs,
+)
 from rivya_flows.cli.interrupts import run_interruptibly
 
 
 @click.command()
-@click.argument("spec", type=Path)
+@SPEC_ARGUMENT
 @click.option(
     "--rows",
     "table",
     metavar="FILE",
     type=Path,
     required=True,
+    shell_complete=files,
     help="CSV file; its header names inputs of the spec.",
 )
 @with_inputs

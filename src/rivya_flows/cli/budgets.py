@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from rivya_flows.catalogue.catalogue import nearest
+from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
@@ -26,7 +28,7 @@ def budgets() -> None:
 
 
 @budgets.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pools)
 @click.option(
     "--credits", type=click.IntRange(0), help="Most credits of a period; a new pool needs it."
 )
@@ -35,6 +37,7 @@ def budgets() -> None:
     "assignments",
     multiple=True,
     metavar="LABEL=VALUE",
+    shell_complete=completion.labels,
     help="Cover runs with this label; several must all match.",
 )
 @click.option(
@@ -61,7 +64,10 @@ def set_pool(
     with _opened() as pools:
         before = next((pool for pool in pools.all() if pool.name == name), None)
         if before is None and credits is None:
-            raise UsageError(f"there is no pool {name!r:.80} yet", "give --credits N to make it")
+            near = nearest(name, [pool.name for pool in pools.all()])
+            hint = "give --credits N to make it"
+            hint = f"did you mean {near!r}? else {hint}" if near else hint
+            raise UsageError(f"there is no pool {name!r:.80} yet", hint)
         pool = before or Pool(name, labels, 0)
         pool = replace(
             pool,
@@ -101,15 +107,15 @@ def list_pools(as_json: bool) -> None:
 
 
 @budgets.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pools)
 def remove_pool(name: str) -> None:
     """Remove a pool; runs are no longer held back by it."""
+    from rivya_flows.language.diagnostic_report import meant
+
     with _opened() as pools:
         if not pools.remove(name):
-            known = ", ".join(pool.name for pool in pools.all())
-            raise UsageError(
-                f"there is no pool {name!r:.80}", f"there are: {known}" if known else None
-            )
+            hint = meant(name, [pool.name for pool in pools.all()])
+            raise UsageError(f"there is no pool {name!r:.80}", hint)
     show(f"pool {name} removed")
 
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule
+    from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
 
 
 @click.command()
-@click.argument("model_id", metavar="[ID]", required=False)
+@click.argument("model_id", metavar="[ID]", required=False, shell_complete=completion.models)
 @click.option("--live", is_flag=True, help="Ask the service, also without a key.")
 @click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -118,6 +119,11 @@ def _print_one(model: Model) -> None:
         print_table(
             ["parameter", "type", "default", "values", ""], [_row(one) for one in model.params]
         )
+    for param in model.params:
+        if param.voices:
+            show("")
+            rows = [_voice(one) for one in param.voices]
+            print_table([param.key, "!id", "sex", "accent", "character"], rows)
     if any(param.bears_price for param in model.params):
         show("", "* values other than the default may change the price")
 
@@ -130,11 +136,18 @@ def _prompt(model: Model) -> str:
 
 def _row(param: Param) -> list[str]:
     marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
-    default = "" if param.default is None else _word(param.default)
+    default = "" if param.default is None else _word(param.written_default)
     return [param.key, param.type, default, _values(param), marks.strip()]
 
 
+def _voice(voice: Voice) -> list[str]:
+    value = "–" if voice.value == voice.name else voice.value
+    return [voice.name, value, voice.sex, voice.accent or "–", voice.character]
+
+
 def _values(param: Param) -> str:
+    if param.voices and len(param.voices) == len(param.options):
+        return "see below"
     if param.options:
         return ", ".join(param.options)
     if param.min is None and param.max is None:

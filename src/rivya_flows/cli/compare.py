@@ -9,14 +9,15 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli.completion import runs
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
 from rivya_flows.private import as_the_user_wants
 
 
 @click.command()
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
+@click.argument("first", metavar="A", shell_complete=runs)
+@click.argument("second", metavar="B", shell_complete=runs)
 @click.option(
     "--html",
     "page",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.input_options import YES_OPTION
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
@@ -21,7 +22,9 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 
 @click.command()
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=Path)
+@click.argument(
+    "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
+)
 @click.option(
     "--prune",
     is_flag=True,
@@ -68,15 +71,17 @@ def deploy(
     from rivya_flows.cli.configuration import settings
 
     chosen = settings()
-    with _server(chosen):
+    with on_server(chosen):
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
         order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine, yes)
         done = asyncio.run(deployed(order, chosen))
+    for name, block in done.without.items():
+        tell(f"{name}: has no `deploy:` entry; add to the spec:", "", *block.split("\n"), "")
     if not prune and not done.changes:
         raise UsageError(
             f"{', '.join(done.without)}: nothing to deploy: no `deploy:` entry",
-            "add to the spec  deploy: [{name: by-hand}]  or remove what it had with --prune",
+            "add the lines above to the spec, or remove what it had with --prune",
         )
     if as_json:
         print_json({"dry_run": dry_run, **_document(done)})
@@ -85,7 +90,7 @@ def deploy(
 
 
 @contextlib.contextmanager
-def _server(chosen: Settings) -> Iterator[None]:
+def on_server(chosen: Settings) -> Iterator[None]:
     """Lets Prefect in this process speak to the server that is meant.
 
     Raises:
@@ -124,8 +129,6 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                 if became != "unchanged" and change.done != "made":
                     named = name.rpartition(": ")[2] if what == "trigger" else name
                     show(f"  {named}: {_would(became, dry_run)}")
-    for name in done.without:
-        tell(f"{name}: has no `deploy:` entry; add one, such as  deploy: [{{name: by-hand}}]")
     # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from rivya_flows.cli.input_options import YES_OPTION, with_inputs
+from rivya_flows.cli import completion
+from rivya_flows.cli.input_options import RUN_ARGUMENT, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import show_plan
@@ -14,13 +15,20 @@ from rivya_flows.cli.run import begun, who
 
 
 @click.command()
-@click.argument("named", metavar="RUN")
-@click.option("--from", "step", metavar="STEP", help="Make STEP and what depends on it again.")
+@RUN_ARGUMENT
+@click.option(
+    "--from",
+    "step",
+    metavar="STEP",
+    shell_complete=completion.steps,
+    help="Make STEP and what depends on it again.",
+)
 @with_inputs
 @click.option(
     "--label",
     "labels",
     metavar="NAME=VALUE",
+    shell_complete=completion.labels,
     multiple=True,
     help="Count the run under this, beside the labels of RUN; it wins.",
 )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
 
-from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.input_options import SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.output import show
 
 
 @click.command()
-@click.argument("spec", type=Path)
+@SPEC_ARGUMENT
 @with_inputs
 def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     """Print the plan of a spec as a Mermaid flow chart, with items, models and credits.
@@ -22,20 +21,12 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     """
     from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.app.inputs import read_inputs
-    from rivya_flows.app.prepare import Market, RunRequest, prepare
+    from rivya_flows.app.prepare import RunRequest, prepare_offline
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.mermaid import mermaid
     from rivya_flows.planning.queue.reducer import initial_state
-    from rivya_flows.store.assets import AssetStore
 
-    # Files of the spec are probed for the plan, and kept only that long.
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = prepare(
-            RunRequest(read_spec(spec), read_inputs(assignments, file)),
-            Market(known_catalogue(settings()), service=""),
-            run_id="run-graph",
-            assets=AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch")),
-            look_up=lambda _: None,
-        )
-        show(*mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))
+    request = RunRequest(read_spec(spec), read_inputs(assignments, file))
+    prepared = prepare_offline(request, known_catalogue(settings()))
+    show(*mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 import click
+
+from rivya_flows.catalogue.catalogue import nearest
 
 
 class Group(click.Group):
@@ -23,9 +23,9 @@ class Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
+        if not (ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name)):
             # Click suggests only commands that are loaded already.
-            near = get_close_matches(name, self.list_commands(ctx), 1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(name, self.list_commands(ctx))
+            meant = f" Did you mean {near!r}?" if near else ""
             ctx.fail(f"No such command {name!r:.60}.{meant}")
         return super().resolve_command(ctx, args)

@@ -1,73 +1,61 @@
-"""`init`: write a first spec."""
+"""`init`: start a project from a template."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli.output import show
-from rivya_flows.errors import UsageError
-from rivya_flows.private import as_the_user_wants
+from rivya_flows.cli.output import print_table, show
 
-SPEC = """\
-# {schema}
-version: 1
-name: first-picture
-title: My first picture
-inputs:
-  subject: {{type: string, title: What to draw, default: A paper boat on a calm lake}}
-  styles:  {{type: list, of: string, title: Styles, default: [watercolor, pencil sketch]}}
-budget: {{credits: 5}}                    # the most that a run may spend
-steps:
-  pictures:
-    uses: generate
-    matrix: {{style: "${{{{ inputs.styles }}}}"}}   # one picture for each style
-    with:
-      model: z-image                    # `rivya-flows models` lists them all
-      prompt: ${{{{ inputs.subject }}}}, ${{{{ matrix.style }}}}
-      params: {{aspect_ratio: "1:1"}}
-outputs:
-  pictures: ${{{{ steps.pictures.assets }}}}
-deploy:
-  - name: by-hand                       # `rivya-flows up` makes it a deployment in Prefect
-"""
-_NAME = "first-picture.yaml"
+if TYPE_CHECKING:  # heavy, and needed only when the command works
+    from rivya_flows.app.templates import Template
 
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=Path)
-def init(folder: Path) -> None:
-    """Write a first spec into DIR/specs; DIR is the current folder by default.
-
-    Existing files are not changed.
-    """
-    from rivya_flows.cli.schema import write_schema
-    from rivya_flows.language.schema.document import FILE, LINE
-
-    specs = folder / "specs"
-    path = specs / _NAME
-    if path.exists():
-        raise UsageError(f"{path}: already exists", f"try it: rivya-flows run {path}")
-    try:
-        with as_the_user_wants():
-            specs.mkdir(parents=True, exist_ok=True)
-            if not (specs / FILE).exists():
-                write_schema(specs)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(SPEC.format(schema=LINE.removeprefix("# ")))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
-    show(f"{path}: written, with {FILE} beside it for your editor")
-    show("next:")
-    lines = [(f"  rivya-flows {command} {path}", words) for command, words in _NEXT]
-    width = max(len(line) for line, _ in lines)
-    for line, words in lines:
-        show(f"{line:<{width}}  {words}")
-
-
-_NEXT = (
-    ("check", "find mistakes"),
-    ("plan", "see what it will cost"),
-    ("run", "run it; without RIVYA_API_KEY on the local sandbox"),
+@click.option(
+    "--template",
+    "name",
+    metavar="NAME",
+    help="The campaign to start from. [default: first-picture]",
 )
+@click.option("--list", "lists", is_flag=True, help="List the templates with their prices.")
+def init(folder: Path, name: str | None, lists: bool) -> None:
+    """Write a campaign into DIR: its spec, tests, files and README.
+
+    DIR is the current folder by default. Existing files are not changed.
+    """
+    from rivya_flows.app.templates import DEFAULT, template, templates, write_template
+
+    if lists:
+        print_table(["template", ">credits", "what it makes"], [_row(one) for one in templates()])
+        return
+    chosen = template(name or DEFAULT)
+    written, left = write_template(chosen, folder, _write_missing_schema)
+    for path in written:
+        show(f"{path}: written")
+    for path in left:
+        show(f"{path}: existed, left as it is")
+    if not name:
+        show("another campaign: rivya-flows init --list")
+    steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
+    show("next:", *(f"  {one}" for one in [*steps, *_NEXT]))
+    show(f"{folder / 'README.md'} says more")
+
+
+_NEXT = ("rivya-flows check specs", "rivya-flows test specs", "rivya-flows up")
+
+
+def _row(one: Template) -> list[str]:
+    return [one.name, one.price, one.workflow.title or ""]
+
+
+def _write_missing_schema(folder: Path) -> None:
+    from rivya_flows.cli.schema import write_schema
+    from rivya_flows.language.schema.document import FILE
+
+    if not (folder / FILE).exists():
+        write_schema(folder)

@@ -8,11 +8,15 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli import completion
+
 CACHE_OPTION = click.option(
     "--cache",
     type=click.Choice(["off", "run", "spec"]),
     help="Override the spec's cache mode.",
 )
+SPEC_ARGUMENT = click.argument("spec", type=Path, shell_complete=completion.specs)
+RUN_ARGUMENT = click.argument("named", metavar="RUN", shell_complete=completion.runs)
 YES_OPTION = click.option(
     "-y", "--yes", is_flag=True, help="Buy from a real wallet without a cap and without asking."
 )
@@ -22,6 +26,7 @@ LABEL_OPTION = click.option(
     "labels",
     metavar="NAME=VALUE",
     multiple=True,
+    shell_complete=completion.labels,
     help="Count the credits under this label; wins over that of the spec.",
 )
 
@@ -34,6 +39,7 @@ def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         "assignments",
         metavar="NAME=VALUE",
         multiple=True,
+        shell_complete=completion.inputs,
         help="Give an input; read as YAML against its type.",
     )
     filed = click.option(
@@ -41,6 +47,7 @@ def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         "file",
         metavar="FILE",
         type=Path,
+        shell_complete=completion.files,
         help="YAML or JSON file of inputs; -i wins over it.",
     )
     return named(filed(command))

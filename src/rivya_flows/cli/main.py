@@ -24,12 +24,14 @@ from rivya_flows.cli.output import (
     tell_traceback,
     tolerate_narrow_terminals,
 )
+from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
 COMMANDS = {
     "check": "check",
     "plan": "plan",
     "graph": "graph",
+    "test": "test",
     "run": "run",
     "resume": "run",
     "fork": "fork",
@@ -46,6 +48,7 @@ COMMANDS = {
     "deploy": "deploy",
     "up": "up",
     "down": "up",
+    "automations": "automations",
     "prefect": "prefect",
     "doctor": "doctor",
     "webhooks": "webhooks",
@@ -53,6 +56,7 @@ COMMANDS = {
     "store": "store",
     "cache": "cache",
     "budgets": "budgets",
+    "mcp": "mcp",
 }
 """Each command, and the module of this package that defines it under the same name."""
 
@@ -103,7 +107,8 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SystemExit):
             raise
         failure = failures.explain(error)
-        _tell(failure, as_json="--json" in arguments and failure.code != failures.INTERRUPTED)
+        as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
+        _tell(failure, as_json=as_json and failure.code != failures.INTERRUPTED)
         if failure.is_bug and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code
@@ -124,6 +129,8 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
 
 def main() -> None:
     """The console script."""
+    if "_RIVYA_FLOWS_COMPLETE" in variables():
+        import rivya_flows.cli.shells  # noqa: F401  # click finds the shells that it registers
     keep_private()
     fill_closed_streams()
     tolerate_narrow_terminals()

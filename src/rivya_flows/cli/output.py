@@ -80,13 +80,19 @@ def tell_problem(problem: Diagnostic) -> None:
 def tell_styled(line: str, **style: Any) -> None:
     """Prints a line on stderr, in a style of click's where stderr shows colours."""
     shown = one_line(line)
-    click.echo(click.style(shown, **style) if _has_colours() else shown, err=True)
+    click.echo(click.style(shown, **style) if _has_colours(sys.stderr) else shown, err=True)
 
 
-def _has_colours() -> bool:
+def show_styled(line: str, **style: Any) -> None:
+    """Prints a line of the result, in a style of click's where stdout shows colours."""
+    shown = one_line(line)
+    click.echo(click.style(shown, **style) if _has_colours(sys.stdout) else shown)
+
+
+def _has_colours(stream: TextIO) -> bool:
     environment = variables()
     wanted = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return wanted and sys.stderr.isatty()
+    return wanted and stream.isatty()
 
 
 def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:

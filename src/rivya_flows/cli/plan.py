@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.phrases import credits_of, price_of, price_range
@@ -22,7 +22,7 @@ _PLAIN = ("free", "fixed price of the default request")
 
 
 @click.command()
-@click.argument("spec", type=Path)
+@SPEC_ARGUMENT
 @with_inputs
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @CACHE_OPTION

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli.completion import runs
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.ledger.phrases import credits_of, other_runs
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -33,7 +34,7 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
     chosen = settings()
     with open_journal(chosen) as journal:
-        row = find_run(journal, run)
+        row = find_run(journal, run, only_read=True)
         entries = journal.entries(row.run_id)
     folder = row.folder
     if out is not None:
@@ -55,11 +56,11 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
-    from rivya_flows.ledger.summary import choices, films, labels_line, pools, sentence, troubles
+    from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
     show(f"{document['status']}: {sentence(document)}")
-    show(*filter(None, [labels_line(document)]), "")
+    show(*filter(None, [account_line(document)]), "")
     rows = [
         [
             row["at"],

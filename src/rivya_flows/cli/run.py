@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, YES_OPTION, with_inputs
+from rivya_flows.cli import completion
+from rivya_flows.cli.input_options import (
+    CACHE_OPTION,
+    LABEL_OPTION,
+    RUN_ARGUMENT,
+    YES_OPTION,
+    with_inputs,
+)
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.errors import UsageError
 
@@ -22,13 +29,14 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
 
 
 @click.command()
-@click.argument("spec", type=Path, required=False)
+@click.argument("spec", type=Path, required=False, shell_complete=completion.specs)
 @with_inputs
 @click.option(
     "--plan",
     "quote",
     type=Path,
     metavar="QUOTE",
+    shell_complete=completion.files,
     help="Run a quote of `plan --out` as it is, instead of SPEC and its options.",
 )
 @click.option(
@@ -115,11 +123,12 @@ def run(
 
 
 @click.command()
-@click.argument("named", metavar="RUN")
+@RUN_ARGUMENT
 @click.option(
     "--answer",
     "answers",
     metavar="STEP=KEY",
+    shell_complete=completion.answers,
     multiple=True,
     help="Answer a question of the run: a key, a number, several, or none: NOTE.",
 )
@@ -128,6 +137,7 @@ def run(
 @click.option(
     "--regenerate",
     metavar="[STEP]",
+    shell_complete=completion.steps,
     is_flag=False,
     flag_value="*",
     multiple=True,

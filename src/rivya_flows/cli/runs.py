@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.moments import moment
-from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show
+from rivya_flows.cli.output import Cell, is_wide, print_json, print_table, show, tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.run_list import ListedRun
@@ -22,8 +23,17 @@ _RESUMED = 3  # runs that a line says how to resume
 
 
 @click.command()
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with the label.")
-@click.option("--spec", metavar="NAME", help="Only of this spec.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.labels,
+    help="Only with the label.",
+)
+@click.option(
+    "--spec", metavar="NAME", shell_complete=completion.run_names, help="Only of this spec."
+)
 @click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
 @click.option("--since", type=moment, metavar="WHEN", help="Started since: 30d, 2026-11-01.")
 @click.option(
@@ -39,7 +49,7 @@ def runs(
     as_json: bool,
 ) -> None:
     """List runs, newest first, with what each has spent."""
-    from rivya_flows.app.runs import open_journal
+    from rivya_flows.app.runs import open_journal, unknown_names
     from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.labels import read_labels
     from rivya_flows.store.run_list import listed_runs
@@ -49,12 +59,14 @@ def runs(
         found = listed_runs(
             journal.engine, labels=wanted, name=spec, status=status, since=since, limit=limit + 1
         )
+        unknown = () if found else tuple(unknown_names(journal, wanted, spec))
     listed = found[:limit]
     if as_json:
         print_json([_document(run) for run in listed])
         return
     if not listed:
         show("no runs" + (" that match" if labels or spec or status or since else ""))
+        tell(*unknown)
         return
     columns = ["!run", "spec", "labels", "!status", ">credits", ">open", "service", "started"]
     rows = [_row(run) for run in listed]
@@ -81,6 +93,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "labels": dict(row.labels),
         "status": run.status,
         "service": row.service,
+        "wallet": row.wallet,
         "credits": {"spent": run.spent, "open": run.open},
         "started_at": row.started_at,
         "folder": str(row.folder),

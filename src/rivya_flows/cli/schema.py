@@ -15,27 +15,29 @@ from rivya_flows.private import as_the_user_wants
 
 @click.command()
 @click.argument("folder", required=False, type=Path)
-@click.option("--write", is_flag=True, help="Write the file into FOLDER instead.")
+@click.option("--write", is_flag=True, help="Write the files into FOLDER instead.")
 def schema(folder: Path | None, write: bool) -> None:
     """Print the JSON Schema of specs, for editors.
 
-    With --write, write it into FOLDER: by default `specs` if that exists, else the current folder.
-    Specs name it in their first line.
+    With --write, write it and that of tests into FOLDER: by default `specs` if that exists, else the
+    current folder. Specs and tests name it in their first line.
     """
     if not write:
         if folder is not None:
             raise UsageError(
                 f"{str(folder)!r} needs --write", "add --write to write the file there"
             )
-        print_json(_known_schema())
+        print_json(known_schema())
         return
-    from rivya_flows.language.schema.document import LINE
+    from rivya_flows.language.schema.document import LINE, TESTS_FILE, TESTS_LINE
 
     path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{path}: written", f"begin a spec with: {LINE}")
+    show(f"{path.with_name(TESTS_FILE)}: written", f"begin tests of one with: {TESTS_LINE}")
 
 
-def _known_schema() -> dict[str, Any]:
+def known_schema() -> dict[str, Any]:
+    """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.cli.configuration import settings
     from rivya_flows.language.schema.document import installed, json_schema
@@ -44,18 +46,19 @@ def _known_schema() -> dict[str, Any]:
 
 
 def write_schema(folder: Path) -> Path:
-    """Writes the schema into a folder and gives its path.
+    """Writes the schemas of specs and of tests into a folder, and gives the path of the first.
 
     Raises:
-        UsageError: It cannot be written there.
+        UsageError: They cannot be written there.
     """
-    from rivya_flows.language.schema.document import FILE
+    from rivya_flows.language.schema.document import FILE, TESTS_FILE, schema_of_tests
 
-    path = folder / FILE
-    text = json.dumps(_known_schema(), indent=2, ensure_ascii=False)
-    try:
-        with as_the_user_wants():
-            path.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
+    for name, document in ((TESTS_FILE, schema_of_tests()), (FILE, known_schema())):
+        path = folder / name
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        try:
+            with as_the_user_wants():
+                path.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return path

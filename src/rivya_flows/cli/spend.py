@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
@@ -31,7 +32,12 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     "--until", type=end_moment, metavar="WHEN", help="Bought before; a date counts whole."
 )
 @click.option(
-    "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only runs with the label."
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.labels,
+    help="Only runs with the label.",
 )
 @click.option("--service", metavar="URL", help="Spent there; `sandbox` for pretend credits.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
@@ -65,7 +71,7 @@ def spend(
         raise UsageError("--since is not before --until", "give an earlier --since")
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
-    from rivya_flows.app.runs import open_journal
+    from rivya_flows.app.runs import open_journal, unknown_names
     from rivya_flows.app.spending import PERIODS, spending
     from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.labels import read_labels
@@ -83,6 +89,7 @@ def spend(
         found = summed(*names)
         kinds = [name for name in names if name not in PERIODS] or ["service"]
         days = summed("day", kinds[0]) if plot else None
+        unknown = () if found.rows else tuple(unknown_names(journal, wanted))
     if as_json:
         document = found.as_json()
         document["since"], document["until"] = (at and at.isoformat() for at in (since, until))
@@ -91,6 +98,7 @@ def spend(
         show(*found.as_csv().splitlines())
     else:
         _print(found)
+        tell(*unknown)
     if plot is not None and days is not None:
         _draw(days, plot)
 
@@ -105,6 +113,7 @@ def _service(chosen: Settings) -> str:
 
 def _print(found: SpendReport) -> None:
     from rivya_flows.app.spending import BY, NONE
+    from rivya_flows.catalogue.catalogue import nearest
 
     if found.rows:
         columns = [*found.by, ">credits", ">purchases", ">open"]
@@ -116,7 +125,9 @@ def _print(found: SpendReport) -> None:
         show("")
         for number, name in enumerate(found.by):
             if name not in BY and all(group[number] == NONE for group in found.rows):
-                tell(f"note: none of these runs has a label {name!r}")
+                near = nearest(name, BY)
+                hint = f"; did you mean {near!r}?" if near else ""
+                tell(f"note: none of these runs has a label {name!r}{hint}")
     show(f"total: {_words(found.total)} at {_place(found.service)}")
     for service, one in found.elsewhere.items():
         show(f"not counted: {_words(one)} at {_place(service)}; see `--service {service}`")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, show
@@ -28,7 +29,7 @@ def store() -> None:
 
 
 @store.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 def export(run: str) -> None:
     """Print the journal of a run, one JSON document a line.
 
@@ -38,7 +39,7 @@ def export(run: str) -> None:
     from rivya_flows.cli.configuration import settings
 
     with open_journal(settings()) as journal:
-        entries = journal.entries(find_run(journal, run).run_id)
+        entries = journal.entries(find_run(journal, run, only_read=True).run_id)
     for entry in entries:
         event = entry.event.model_dump(mode="json")
         print_json({"seq": entry.seq, "at": entry.at, "event": event}, indent=None)

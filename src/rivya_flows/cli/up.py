@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.cli import completion
 from rivya_flows.cli.input_options import YES_OPTION
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
@@ -20,7 +21,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 
 @click.command()
-@click.argument("named", metavar="[SPEC]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument(
+    "named",
+    metavar="[SPEC]...",
+    nargs=-1,
+    type=click.Path(path_type=Path),
+    shell_complete=completion.specs,
+)
 @click.option(
     "--specs",
     "folder",
@@ -102,7 +109,7 @@ def up(
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, prefect.link())
+            _show(status, prefect.link(), has_specs=bool(options.specs))
         if not foreground:
             return 0
         try:
@@ -158,7 +165,7 @@ def _spec_paths(
     return tuple(paths)
 
 
-def _show(status: UpStatus, link: str) -> None:
+def _show(status: UpStatus, link: str, *, has_specs: bool) -> None:
     """Show what runs, where, and what to do next."""
     for name in (one for one in status.parts if one not in status.started):
         words = "runs already"
@@ -175,6 +182,12 @@ def _show(status: UpStatus, link: str) -> None:
         show(f"Deployed   {', '.join(status.deployments)}")
         show("", "Start a campaign in the UI (Deployments, Run), or with:")
         show(f"  rivya-flows prefect deployment run {status.deployments[0]}")
+    elif not has_specs:
+        show(
+            "",
+            "No specs here: write one with `rivya-flows init`",
+            "Then run `rivya-flows up` again.",
+        )
     else:
         show("", "No deployments: a spec needs a `deploy:` entry, such as")
         show("  deploy: [{name: by-hand}]", "Then run `rivya-flows up` again.")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from rivya_flows.catalogue.catalogue import certain
 from rivya_flows.language import step_functions
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
@@ -19,8 +20,10 @@ from rivya_flows.language.other_words import (
     number_hint,
     own_word,
     share_hint,
+    surely,
 )
 from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.syntax.durations import DurationError
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
 from rivya_flows.language.wording import cut, shown
 from rivya_flows.language.workflow import (
@@ -187,8 +190,9 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     model = step_functions.with_model(uses)
     if model is None:
         message = f"unknown kind of step {shown(uses)}"
-        near = meant(str(uses), step_functions.names())
-        report.add((*path, "uses"), "unknown-uses", message, near)
+        known = step_functions.names()
+        near, sure = meant(str(uses), known), certain(str(uses), known)
+        report.add((*path, "uses"), "unknown-uses", message, near, instead=sure)
         return _empty(Step)
     written = step.get("with", {})
     arguments = _part(model, written, (*path, "with"), report)
@@ -225,7 +229,8 @@ def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
         report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
     else:
         message = f"this spec is for version {shown(data['version'])} of the language"
-        report.add(("version",), "wrong-version", message, "write `version: 1`")
+        sure = 1 if data["version"] in ("1", "1.0", 1.0) and data["version"] is not True else None
+        report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
 
 
 def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
@@ -248,7 +253,9 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
             instead = instead.replace("type:", "of:")
         if instead is None and (own := own_word(str(value), choices)):
             instead = f"did you mean {own!r}?"
-        report.add(place, "wrong-choice", message, instead or meant(str(value), choices))
+        sure = None if instead else certain(str(value), choices)
+        hint = instead or meant(str(value), choices)
+        report.add(place, "wrong-choice", message, hint, instead=sure)
     elif kind == "extra_forbidden":
         part = CUT_PARTS.get(next((str(one) for one in loc[-2::-1] if isinstance(one, str)), ""))
         report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
@@ -275,8 +282,10 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         hint = share_hint(value) if is_share(str(loc[-1])) else f"write {word} {bound:g}"
         report.add(place, "out-of-range", message, hint)
     else:
-        message, _, hint = str(context.get("error") or details["msg"]).partition("; ")
-        report.add(place, "wrong-value", message, hint or None)
+        error = context.get("error")
+        message, _, hint = str(error or details["msg"]).partition("; ")
+        sure = error.instead if isinstance(error, DurationError) else None
+        report.add(place, "wrong-value", message, hint or None, instead=sure)
 
 
 def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
@@ -347,4 +356,5 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
         hint = list_hint(value) or hint
         if place[-1] == "fallback" and isinstance(value, str):
             hint = f"write [{{model: {cut(value)}}}]"
-    report.add(place, "wrong-type", f"{name} must be {wanted}, not {shown(value)}", hint)
+    message = f"{name} must be {wanted}, not {shown(value)}"
+    report.add(place, "wrong-type", message, hint, instead=surely(kind, str(place[-1]), value))

@@ -7,10 +7,11 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.templates import OPEN, Expression
+from rivya_flows.catalogue.catalogue import certain, nearest
+from rivya_flows.diagnostics import Diagnostic, Fix
+from rivya_flows.language.expressions.templates import OPEN, Expression, without_strings
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.fixes import key_fix, value_fix
 from rivya_flows.language.syntax.tree import (
     Mapping,
     Mark,
@@ -72,21 +73,34 @@ class DiagnosticCollector:
         return tuple(found)
 
     def add(
-        self, path: Path, code: str, message: str, hint: str | None = None, *, key: bool = False
+        self,
+        path: Path,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        key: bool = False,
+        instead: str | float | bool | None = None,
     ) -> None:
         """Adds a mistake in the value at `path`, or in its key.
 
-        Where `path` does not exist, the key of what should hold it is the place.
+        Where `path` does not exist, the key of what should hold it is the place. `instead` is the
+        value or key that was surely meant: it becomes the fix.
         """
         key_mark, node = self._find(path)
         mark = key_mark if key or node is None else node.mark
-        self.add_located([diagnostic_at(mark, code, message, hint)])
+        fix = None
+        if instead is not None and key and node is not None:
+            fix = key_fix(self._text, mark, str(path[-1]), str(instead))
+        elif instead is not None and isinstance(node, Scalar):
+            fix = value_fix(self._text, node, instead)
+        self.add_located([replace(diagnostic_at(mark, code, message, hint), fix=fix)])
 
     def add_inside(self, path: Path, found: Iterable[Diagnostic]) -> None:
-        """Adds mistakes whose paths start at `path`; a needless key is marked, not its value."""
+        """Adds mistakes whose paths start at `path`; of some codes, the key is marked."""
         for one in found:
-            needless = one.code == "needless-key"
-            self.add((*path, *one.path), one.code, one.message, one.hint, key=needless)
+            place, key = (*path, *one.path), one.code in ("needless-key", "unknown-param")
+            self.add(place, one.code, one.message, one.hint, key=key, instead=one.instead)
 
     def add_located(self, found: Iterable[Diagnostic]) -> None:
         """Adds mistakes that have a line already, such as those of the YAML reader."""
@@ -119,8 +133,10 @@ class DiagnosticCollector:
             return
         name = str(path[-1]) if value is None else value
         message = f"unknown {what} {cut(name)!r}"
-        hint = fix or meant(name, choices) or f"the spec has no {what}s"
-        self.add(path, code, message, hint, key=value is None)
+        known = list(choices)
+        hint = fix or meant(name, known) or f"the spec has no {what}s"
+        instead = None if fix else certain(name, known)
+        self.add(path, code, message, hint, key=value is None, instead=instead)
 
     def expression(
         self, path: Path, error: ExpressionError, inside: Expression | None = None
@@ -137,8 +153,10 @@ class DiagnosticCollector:
             code, hint = error.code, error.find_hint() if error.find_hint else hint
         if inside is not None and about is not None:
             about = about if about in inside.text else None
-        mark = self._expression_mark(path, inside.offset if inside else error.offset, about)
-        self.add_located([diagnostic_at(mark, code or "bad-expression", error.message, hint)])
+        offset = inside.offset if inside else error.offset
+        mark = self._expression_mark(path, offset, about)
+        found = diagnostic_at(mark, code or "bad-expression", error.message, hint)
+        self.add_located([replace(found, fix=self._name_fix(mark, error, about, inside))])
 
     def _find(self, path: Path) -> tuple[Mark, Node | None]:
         """The mark of the last key of `path` that exists; the node at `path`, or None."""
@@ -154,6 +172,23 @@ class DiagnosticCollector:
                 return key_mark, None
         return key_mark, node
 
+    def _name_fix(
+        self, mark: Mark, error: ExpressionError, about: str | None, inside: Expression | None
+    ) -> Fix | None:
+        """The name that was surely meant instead of the last one of `about`, which is at `mark`."""
+        if not about or inside is None or not self._text.startswith(about, mark.index):
+            return None
+        name = about.rpartition(".")[2]
+        new = certain(name, error.among)
+        # A string with the same words may stand before the name.
+        written, outside = (
+            len(_whole(about).findall(text)) for text in (inside.text, without_strings(inside.text))
+        )
+        if new is None or written != outside:
+            return None
+        at = mark.at_column(mark.column + len(about) - len(name))
+        return key_fix(self._text, at, name, new)
+
     def _expression_mark(self, path: Path, offset: int, about: str | None) -> Mark:
         key_mark, node = self._find(path)
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
@@ -167,14 +202,17 @@ class DiagnosticCollector:
             index = found + len(OPEN)
         place = index - len(OPEN)
         if about:
-            # `inputs.n` is not in `inputs.name`.
-            whole = re.compile(rf"(?<![\w.]){re.escape(about)}(?!\w)")
-            inside = whole.search(self._text, index, node.end)
+            inside = _whole(about).search(self._text, index, node.end)
             place = inside.start() if inside else place
         if self._starts is None:
             self._starts = _line_starts(self._text, self._lines)
         line = bisect_right(self._starts, place) - 1
         return Mark(line, place - self._starts[line], place)
+
+
+def _whole(about: str) -> re.Pattern[str]:
+    """Where a name stands alone: `inputs.n` is not in `inputs.name`."""
+    return re.compile(rf"(?<![\w.]){re.escape(about)}(?!\w)")
 
 
 def meant(name: str, choices: Iterable[str]) -> str | None:

@@ -218,7 +218,7 @@ def check_expanded(
             hint = "remove steps, or run some of them as a spec of their own"
             report.add((part, step_id, "with", "spec"), "too-large", message, hint)
             return
-        for name in _names_in(included.workflow, step_id):
+        for name in names_in(included.workflow, step_id):
             if name in taken:
                 message = f"{name!r} is also the name of an included step"
                 hint = "rename one of them"
@@ -250,12 +250,13 @@ def inlined_name(space: str, step_id: str) -> str:
     return f"{space}__{step_id}" if space else step_id
 
 
-def _names_in(workflow: Workflow, space: str) -> Iterator[str]:
+def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
+    """The names of all steps in the plan, those of an included spec after the step that includes it."""
     for step_id in workflow.all_steps:
         name = inlined_name(space, step_id)
         yield name
         if included := included_by(workflow, step_id):
-            yield from _names_in(included.workflow, name)
+            yield from names_in(included.workflow, name)
 
 
 def check_given(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.assets import Asset
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import meant
@@ -87,7 +88,7 @@ def resolve_inputs(
                 values[name] = _carried(declared, value, files)
         except ValueError as error:
             message = f"{name}: {error}"
-            fix = hint_for(declared, paths=paths or not own)
+            fix = hint_for(declared, value, paths=paths or not own)
             problems.append(Diagnostic("wrong-input", message, fix, file=source))
     if problems:
         raise SpecError(tuple(problems))
@@ -205,8 +206,11 @@ def _check_bounds(declared: Input, value: Any) -> None:
             raise ValueError(f"{shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 
-def hint_for(declared: Input, *, paths: bool = True) -> str:
-    """A hint for an input; with `paths` a file may be a path."""
+def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> str:
+    """A hint for an input, about the value that does not fit; with `paths` a file may be a path."""
+    choices = [str(one) for one in declared.values]
+    near = None if value is None else nearest(str(value), choices)
+    of = f"did you mean {near!r}? one of" if near else "one of"
     bounds = _bounds(declared)
     media = an(f"{declared.kind or 'media'} file")
     text = f"write text{bounds and f' of {bounds} characters'}"
@@ -215,7 +219,7 @@ def hint_for(declared: Input, *, paths: bool = True) -> str:
     hints = {
         "string": text if text != "write text" else "write text, in quotes",
         "text": text if text != "write text" else "write text, in quotes",
-        "enum": f"one of: {', '.join(map(str, declared.values))}",
+        "enum": f"{of}: {', '.join(choices)}",
         "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
         "number": f"write a number{bounds and f' of {bounds}'}, without quotes",
         "list": f"write [first, second]{bounds and f', {bounds} items'}",

@@ -30,7 +30,12 @@ from rivya_flows.language.includes import (
     check_given,
     find_includes,
 )
-from rivya_flows.language.named_texts import check_end_cards, read_brand, read_subtitles
+from rivya_flows.language.named_texts import (
+    check_end_cards,
+    is_brand_file,
+    read_brand,
+    read_subtitles,
+)
 from rivya_flows.language.normalize import normalized
 from rivya_flows.language.step_groups import PARTS, written_steps
 from rivya_flows.language.step_order import check_order
@@ -119,6 +124,10 @@ def _check_one(
             report.add((), "not-a-spec", f"the file {what}", "start with `version: 1`")
         return Checked(None, diagnostics=report.diagnostics)
     report.root = root
+    if is_brand_file(root):
+        hint = "name a spec that uses it, with `brand:`"
+        report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
+        return Checked(None, diagnostics=report.diagnostics)
     report.root = tree = normalized(root, report)
     workflow = build(tree, report)
     data = plain(tree)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path as FilePath, PurePath, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.includes import IncludeSources, Place, TextFile, path_beside
-from rivya_flows.language.normalize import normalized_brand
+from rivya_flows.language.normalize import TOP_KEYS, keys_of, normalized_brand
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.subtitles import parse_subtitles
 from rivya_flows.language.syntax import media_references, source
@@ -56,7 +56,7 @@ def read_brand(
         return ReadBrand()
     if isinstance(written, Brand):
         folder = place.path.parent
-        _check_media(written, folder, ("brand",), sources, report)
+        _check_media(written, _beside(folder, sources), ("brand",), report)
         return ReadBrand(written.moved_to(folder))
     path = path_beside(written, ("brand",), place, _BRAND, report)
     if path is None:
@@ -69,10 +69,31 @@ def read_brand(
     inner = DiagnosticCollector(str(PurePath(file).parent / written), text)
     brand = _brand_in(text, inner)
     if brand is not None:
-        _check_media(brand, path.parent, (), sources, inner)
+        _check_media(brand, _beside(path.parent, sources), (), inner)
         brand = brand.moved_to(path.parent)
     wrong = inner.diagnostics
     return ReadBrand(None if wrong else brand, {str(path): text}, wrong)
+
+
+def is_brand_file(root: Tree) -> bool:
+    """Whether a file is a brand and no spec, by its keys."""
+    keys = root.pairs.keys()
+    return keys.isdisjoint(("version", "steps")) and bool(keys & {*keys_of(Brand)} - {*TOP_KEYS})
+
+
+def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
+    """What is wrong with a brand file; None if the text is none.
+
+    `folder` is its own; None: the images that it names are not looked for.
+    """
+    text = text.removeprefix("\ufeff")
+    root, _ = source.read(text)
+    if not isinstance(root, Tree) or not is_brand_file(root):
+        return None
+    report = DiagnosticCollector(file, text)
+    if (brand := _brand_in(text, report)) is not None:
+        _check_media(brand, folder, (), report)
+    return report.diagnostics
 
 
 def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
@@ -88,15 +109,14 @@ def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
     return model_at(Brand, plain(tree), (), report)
 
 
+def _beside(folder: PurePosixPath, sources: IncludeSources) -> FilePath | None:
+    return None if sources.folder is None else sources.folder / folder
+
+
 def _check_media(
-    brand: Brand,
-    folder: PurePosixPath,
-    at: Path,
-    sources: IncludeSources,
-    report: DiagnosticCollector,
+    brand: Brand, root: FilePath | None, at: Path, report: DiagnosticCollector
 ) -> None:
     """Reports images of a brand that are not there; paths only where the folder is at hand."""
-    root = None if sources.folder is None else sources.folder / folder
     for keys, written in brand.media.items():
         if root is None and not media_references.is_url(written):
             continue

@@ -53,10 +53,10 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-_TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "labels",
-             "concurrency", "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
+TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "labels",
+            "concurrency", "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
 _STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
-assert set(keys_of(Workflow)) - set(FOUND) < set(_TOP_KEYS), (
+assert set(keys_of(Workflow)) - set(FOUND) < set(TOP_KEYS), (
     "a new key of Workflow needs a place here"
 )
 
@@ -69,7 +69,7 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
 
     Unknown keys are reported; the root of `report` must be `root`.
     """
-    top = _known(root, _TOP_KEYS, (), report)
+    top = _known(root, TOP_KEYS, (), report)
     _each(top, "inputs", partial(_known_in, keys_of(Input), report))
     if isinstance(brand := top.get("brand"), Mapping):
         _put(top, "brand", normalized_brand(brand, ("brand",), report))
@@ -95,6 +95,13 @@ def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> 
     _inside(brand, "end_card", keys_of(BrandEndCard), path, report)
     _inside(brand, "captions", keys_of(BrandCaptions), path, report)
     return brand
+
+
+def known_keys(
+    node: Mapping, model: type[BaseModel], path: Path, report: DiagnosticCollector
+) -> Mapping:
+    """The map without `x-` keys and those that the model lacks, which are reported."""
+    return _known(node, keys_of(model), path, report)
 
 
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:

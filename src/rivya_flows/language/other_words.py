@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import Any
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -104,6 +105,42 @@ def number_hint(key: str, value: str, wanted: str) -> str:
     if key in _SHARES:
         return share_hint(number if unit == "%" else None)
     return f"write the number alone: {number * _UNITS.get(unit.lower(), 1):g}"
+
+
+def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
+    """The value that a value of the wrong type surely stands for; None if a person must decide.
+
+    Args:
+        kind: The type of Pydantic's error, such as ``int_type``.
+        key: The key of the value.
+        value: As written.
+    """
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return str(value)
+    if kind == "bool_type" and isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if found is None or kind not in ("int_type", "float_type"):
+        return None
+    number, unit = Decimal(found[1]), found[2].lower()
+    if unit == "%" and is_share(key):
+        number /= 100
+    elif unit and unit not in _UNIT_WORDS.get(key, ()):
+        return None
+    if unit:
+        number *= Decimal(str(_UNITS.get(unit, 1)))
+    if number == number.to_integral_value():
+        return int(number)
+    return float(number) if kind == "float_type" else None
+
+
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
+    "credits": ("credit", "credits"),
+    **dict.fromkeys(("level", "loudness"), ("lufs",)),
+    **dict.fromkeys(("seconds", "start"), ("s", "sec", "secs", "second", "seconds", *_UNITS)),
+}
+"""The units that a number of these keys has anyway, or that `_UNITS` converts."""
 
 
 def share_hint(percent: Any) -> str:

@@ -77,6 +77,7 @@ def receipt_of(
         "status": status_of(state),
         "service": state.service,
         "sandbox": is_sandbox(state.service),
+        "wallet": state.wallet,
         "started_at": iso(history.began),
         "ended_at": iso(history.last) if state.ended else None,
         "executions": history.executions,

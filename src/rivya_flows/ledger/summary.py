@@ -118,10 +118,11 @@ def notes(receipt: Mapping[str, Any]) -> list[str]:
     return [*shared, *pools(receipt, soft_passed=True)]
 
 
-def labels_line(receipt: Mapping[str, Any]) -> str:
-    """``labels: client=acme, team=film``; "" without labels."""
+def account_line(receipt: Mapping[str, Any]) -> str:
+    """``wallet: acme; labels: client=acme, team=film``; "" without both."""
     named = ", ".join(f"{name}={value}" for name, value in receipt.get("labels", {}).items())
-    return one_line(f"labels: {named}") if named else ""
+    words = {"wallet": receipt.get("wallet"), "labels": named}
+    return one_line("; ".join(f"{name}: {value}" for name, value in words.items() if value))
 
 
 def pools(receipt: Mapping[str, Any], *, soft_passed: bool = False) -> list[str]:

@@ -63,6 +63,7 @@ def contact_sheet(
         "started": moment_text(receipt.get("started_at")),
         "took": duration_text(receipt.get("started_at"), receipt.get("ended_at")),
         "service": receipt.get("service"),
+        "wallet": receipt.get("wallet"),
         "credits": _wallet(receipt),
         "inputs": [(name, text_of(value)) for name, value in map_in(receipt, "inputs").items()],
         "questions": questions,

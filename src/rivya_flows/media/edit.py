@@ -133,6 +133,7 @@ class Composition:
         formats: Names of `FORMATS`; empty: one film in the size of the first clip.
         clean: Also render each film without captions.
         poster, gif: Also make a still, and a short loop, of the first format.
+        shrink: Divides the width and height of the formats, as tests of specs do.
     """
 
     clips: tuple[Clip, ...] = ()
@@ -153,6 +154,7 @@ class Composition:
     poster: bool = False
     gif: bool = False
     look: Look = Look()
+    shrink: int = 1
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ class Layout:
 
     Attributes:
         formats: Names of `FORMATS`; empty: one picture in the size of the image.
+        shrink: As of `Composition`.
     """
 
     image: Path
@@ -168,6 +171,7 @@ class Layout:
     formats: tuple[Format, ...] = ()
     reframe: Reframe = "crop"
     look: Look = Look()
+    shrink: int = 1
 
 
 @dataclass(frozen=True)

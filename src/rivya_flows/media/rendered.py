@@ -32,8 +32,14 @@ def sizes_of(
     work: Composition | Layout, whole: Callable[[], tuple[int, int]], suffix: str = ".mp4"
 ) -> dict[str, tuple[int, int]]:
     """The size in pixels of each file of `film_names`; `whole` is asked where there are no formats."""
-    sizes = [FORMATS[one] for one in work.formats] or [whole()]
+    sizes = [_shrunk(FORMATS[one], work.shrink) for one in work.formats] or [whole()]
     return dict(zip(film_names(work.formats, suffix), sizes, strict=True))
+
+
+def _shrunk(size: tuple[int, int], divisor: int) -> tuple[int, int]:
+    """The size divided, with even sides as a film needs them."""
+    width, height = (2 * round(side / divisor / 2) for side in size)
+    return width, height
 
 
 def clean_name(film: str) -> str:

@@ -38,6 +38,7 @@ class RunRow:
 
     Attributes:
         labels: By name.
+        wallet: Name of the credentials that it buys with; None: the key of the process.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunRow:
     started_at: str
     folder: Path
     labels: Mapping[str, str] = field(default_factory=dict)
+    wallet: str | None = None
 
 
 class Journal:
@@ -92,6 +94,7 @@ class Journal:
             folder=str(folder),
             labels=json.dumps(frozen.labels),
             quote=frozen.quote,
+            wallet=frozen.wallet,
         )
         try:
             self._writer.write_first(frozen.run_id, frozen, run)
@@ -235,8 +238,15 @@ def _pieces(run_ids: list[str]) -> Iterator[list[str]]:
 
 def as_run_row(row: Any) -> RunRow:
     """A row of the table."""
-    labels = json.loads(row.labels)
-    return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder), labels)
+    return RunRow(
+        row.run_id,
+        row.name,
+        row.service,
+        row.started_at,
+        Path(row.folder),
+        json.loads(row.labels),
+        row.wallet,
+    )
 
 
 def _stamped(run_id: str, seq: int, at: float, body: str) -> Stamped:

@@ -98,6 +98,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         )""",
         charge_earlier_purchases,
     ),
+    ("ALTER TABLE runs ADD COLUMN wallet TEXT",),
 )
 """What migrates version n to n + 1: statements, and functions where SQL does not suffice; append
 entries, never change one.

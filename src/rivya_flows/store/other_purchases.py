@@ -21,8 +21,10 @@ _CHARGES = {"purchase.accepted": "reserved_credits", "chat.answered": "final_cre
 _KINDS = (*_CHARGES, "job.ended")
 
 
-def spent_by_others(engine: Engine, run_id: str, service: str) -> tuple[OtherRun, ...]:
-    """The other runs at a service that spent since this run first read its balance, the most first.
+def spent_by_others(
+    engine: Engine, run_id: str, service: str, wallet: str | None
+) -> tuple[OtherRun, ...]:
+    """The other runs of a wallet at a service that spent since this run first read its balance, the most first.
 
     A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
     before the balance counts with what its end changed. So the table of charges only says which
@@ -34,13 +36,13 @@ def spent_by_others(engine: Engine, run_id: str, service: str) -> tuple[OtherRun
     read = (EVENTS.c.run_id == run_id, EVENTS.c.kind == "balance.read")
     with reading(engine) as connection:
         began = connection.scalar(select(func.min(EVENTS.c.at)).where(*read))
-    return () if began is None else spent_since(engine, began, service, {run_id})
+    return () if began is None else spent_since(engine, began, service, wallet, {run_id})
 
 
 def spent_since(
-    engine: Engine, began: float, service: str, own: Collection[str]
+    engine: Engine, began: float, service: str, wallet: str | None, own: Collection[str]
 ) -> tuple[OtherRun, ...]:
-    """The runs at a service without `own` that spent since a moment in Unix seconds, the most first.
+    """The runs of a wallet at a service without `own` that spent since a moment in Unix seconds, the most first.
 
     Raises:
         StoreError: The store cannot be read.
@@ -50,7 +52,8 @@ def spent_since(
         events = connection.execute(
             select(EVENTS.c.run_id, RUNS.c.name, EVENTS.c.kind, EVENTS.c.at, EVENTS.c.body)
             .join(RUNS, RUNS.c.run_id == EVENTS.c.run_id)
-            .where(RUNS.c.service == service, RUNS.c.run_id.in_(around))
+            .where(RUNS.c.service == service, RUNS.c.wallet.is_not_distinct_from(wallet))
+            .where(RUNS.c.run_id.in_(around))
             .where(EVENTS.c.kind.in_(_KINDS))
             .order_by(EVENTS.c.run_id, EVENTS.c.seq)
         ).all()

@@ -41,6 +41,7 @@ def listed_runs(
     engine: Engine,
     *,
     labels: Mapping[str, str],
+    run_id: str | None = None,
     name: str | None = None,
     status: str | None = None,
     since: datetime | None = None,
@@ -52,6 +53,7 @@ def listed_runs(
     Args:
         engine: Of the store.
         labels: Labels that a run must have.
+        run_id: Only this run; None for any.
         name: Of its spec; None for any.
         status: As of `ListedRun`; None for any.
         since: Started then or later; None for any time.
@@ -65,6 +67,8 @@ def listed_runs(
         RUNS.c.labels.contains(json.dumps({label: value})[1:-1], autoescape=True)
         for label, value in labels.items()
     ]
+    if run_id is not None:
+        wanted.append(RUNS.c.run_id == run_id)
     if name is not None:
         wanted.append(RUNS.c.name == name)
     if since is not None:

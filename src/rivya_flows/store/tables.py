@@ -36,6 +36,8 @@ RUNS = Table(
     Column("labels", Text, nullable=False, server_default="{}"),
     # Unique; null never collides with null.
     Column("quote", String(64)),
+    # Name of its credentials; null: the key of the process.
+    Column("wallet", Text),
 )
 
 EVENTS = Table(

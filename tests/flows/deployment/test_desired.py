@@ -42,6 +42,17 @@ def test_a_folder_from_which_all_specs_are_gone_is_given_as_a_whole(tmp_path: Pa
     assert found.covered == {str(tmp_path)}
 
 
+def test_tests_beside_the_specs_are_left_out_and_alone_refused(tmp_path: Path) -> None:
+    first, tests = put(tmp_path, "first"), tmp_path / "first.test.yaml"
+    tests.write_text("version: 1\ncases: [{name: one}]\n")
+    assert set(read_specs([first, tests], shipped()).specs) == {"first"}
+    with pytest.raises(SpecError) as caught:
+        read_specs([tests], shipped())
+    [problem] = caught.value.diagnostics
+    assert problem.message == "has tests, and is not a spec"
+    assert problem.hint == f"run `rivya-flows test {tests}`"
+
+
 def test_a_spec_that_buys_and_is_deployed_needs_a_budget_or_a_pool(tmp_path: Path) -> None:
     text = put(tmp_path, "first").read_text()
     for name, changed in {

@@ -156,8 +156,8 @@ def crash_again_and_again(server: Server) -> str:
 @pytest.mark.prefect
 async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> None:
     assert await missing_automations() == list(NAMES)
-    assert await ensure_automations(heartbeat_seconds=0.1) == list(NAMES)
-    assert await ensure_automations() == []
+    assert await ensure_automations(heartbeat_seconds=0.1) == dict.fromkeys(NAMES, "made")
+    assert await ensure_automations() == dict.fromkeys(NAMES, "unchanged")
     assert await missing_automations() == []
 
     finished = running(own_server)
@@ -185,8 +185,9 @@ async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> 
     async with get_client() as client:
         (again,) = await client.read_automations_by_name(AGAIN)
         await client.pause_automation(again.id)
-        assert await ensure_automations(heartbeat_seconds=30) == [LOST]
-        assert await ensure_automations() == []
+        changed = dict.fromkeys(NAMES, "unchanged") | {LOST: "changed"}
+        assert await ensure_automations(heartbeat_seconds=30) == changed
+        assert set((await ensure_automations()).values()) == {"unchanged"}
         (lost,) = await client.read_automations_by_name(LOST)
         assert isinstance(lost.trigger, EventTrigger)
         assert lost.trigger.within == timedelta(seconds=100)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator
 
+from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.load import check
 from rivya_flows.language.schema.document import FILE, LINE
@@ -21,7 +22,7 @@ from support.wrong_specs import HEAD, STILL, WRONG
 
 ROOT = Path(__file__).parents[3]
 BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "spec.md").read_text("utf-8"), re.DOTALL)
-GOOD = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "specs").glob("*.yaml"))}
+GOOD = {path.name: path.read_text("utf-8") for path in specs_at(ROOT / "specs")}
 GOOD |= {f"docs/spec.md, {n}": text for n, text in enumerate(BLOCKS) if text[:8] == "version:"}
 
 BEYOND = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.syntax.durations import seconds
+from rivya_flows.language.syntax.durations import respelled, seconds
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,22 @@ def test_duration_in_seconds(written: Any, length: float) -> None:
 def test_text_that_is_not_a_duration_is_refused(written: Any) -> None:
     with pytest.raises(ValueError, match="duration"):
         seconds(written)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("20 min", "20m"),
+        ("1 hour and 30 minutes", "1h30m"),
+        ("2 Hours, 5 secs", "2h5s"),
+        ("1.5 h", "1.5h"),
+        ("5 moons", None),
+        ("30 minutes 1 hour", None),
+        ("5 m 5 m", None),
+        ("about 5 m", None),
+        ("5", None),
+        ("", None),
+    ],
+)
+def test_units_are_respelled(text: str, meant: str | None) -> None:
+    assert respelled(text) == meant

@@ -100,7 +100,7 @@ REQUESTS = {
         HEAD
         + "steps:\n  a:\n    uses: generate\n"
         + "    ☞with: {model: elevenlabs-turbo-2-5, prompt: Hello}\n",
-        "write `params: {voice: TX3LPaxmHKxFdv7VOQHJ}`",
+        "write `params: {voice: Liam}`",
     ),
     "references refused": (
         "references-refused",

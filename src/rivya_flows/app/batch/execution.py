@@ -214,7 +214,8 @@ async def run_rows(
 def _others(context: RunContext, began: float, own: set[str]) -> tuple[OtherRun, ...]:
     """What other runs spent during the batch; empty if the store does not answer."""
     with suppress(StoreError):
-        return spent_since(context.journal.engine, began, context.service.identity, own)
+        service = context.service
+        return spent_since(context.journal.engine, began, service.identity, service.wallet, own)
     return ()
 
 

@@ -261,7 +261,7 @@ class _RowReader:
                 fitted = fit(declared, values[name], root=Path())
             except ValueError as error:
                 message = f"{name}: {error}"
-                self._add(line, index, "wrong-input", message, hint_for(declared))
+                self._add(line, index, "wrong-input", message, hint_for(declared, values[name]))
             else:
                 identity[name] = _identity(fitted)
         return values, notes, identity

@@ -60,7 +60,7 @@ def check_requests(
             place = (part, step_id, "with", *one.path)
             key = one.code == "unknown-param"
             hint = one.hint or "`rivya-flows models ID` shows what a model takes"
-            report.add(place, one.code, one.message, hint, key=key)
+            report.add(place, one.code, one.message, hint, key=key, instead=one.instead)
 
 
 class RequestChecks:

@@ -92,7 +92,7 @@ def _check_values(
                 fit(declared, value)
             except ValueError as error:
                 report.add(
-                    (*path, name), "wrong-input", str(error), hint_for(declared, paths=False)
+                    (*path, name), "wrong-input", str(error), hint_for(declared, value, paths=False)
                 )
 
 

@@ -53,7 +53,14 @@ def check_fallbacks(
                 if key in own:
                     at_key = found.code == "unknown-param"
                     hint = found.hint or "`rivya-flows models ID` shows what a model takes"
-                    report.add((*place, *found.path), found.code, found.message, hint, key=at_key)
+                    report.add(
+                        (*place, *found.path),
+                        found.code,
+                        found.message,
+                        hint,
+                        key=at_key,
+                        instead=found.instead,
+                    )
                 elif (found.code, found.message) not in told:
                     hint = f"write `{key}:` in the fallback: without it, that of `with` is taken"
                     report.add((*place, next(iter(own))), found.code, found.message, hint)

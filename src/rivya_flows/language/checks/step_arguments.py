@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from rivya_flows.catalogue.catalogue import certain
 from rivya_flows.language.checks.final_cut import cut_problems
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.templates import template
@@ -130,7 +131,9 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
 def _check_answer_type(written: Any, path: Path, report: DiagnosticCollector) -> None:
     if not isinstance(written, str) or written not in ANSWER_TYPES:
         hint = meant(written, ANSWER_TYPES) if isinstance(written, str) else _FORM
-        report.add(path, "bad-expect", f"unknown answer type {shown(written)}", hint)
+        sure = certain(written, ANSWER_TYPES) if isinstance(written, str) else None
+        message = f"unknown answer type {shown(written)}"
+        report.add(path, "bad-expect", message, hint, instead=sure)
 
 
 def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -206,7 +209,7 @@ def _check_choice(
         message = f"{path[-1]!r} cannot be {shown(value)}"
         own = own_word(str(value), choices)
         hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
-        report.add(path, "wrong-choice", message, hint)
+        report.add(path, "wrong-choice", message, hint, instead=certain(str(value), choices))
 
 
 def _check_text(value: Any, path: Path, report: DiagnosticCollector) -> None:

@@ -110,7 +110,8 @@ def _named(tree: nodes.Name, scope: Scope) -> Shape:
             hint = f"write {namespace}.{tree.name}"
             raise InferenceError("unknown-name", f"unknown name {tree.name!r}", hint, tree.name)
     choices = meant(tree.name, scope)
-    raise InferenceError("unknown-name", f"unknown name {tree.name!r}", choices, tree.name)
+    message = f"unknown name {tree.name!r}"
+    raise InferenceError("unknown-name", message, choices, tree.name, among=scope)
 
 
 def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Shape:
@@ -119,6 +120,9 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
         return found
     path = written(tree.node)
     about = f"{path}.{name}" if isinstance(tree, nodes.Getattr) else path
+    # What it lacks is no misspelling: the `asset` of a fan-out.
+    named = isinstance(tree, nodes.Getattr) and name not in holder.lacks
+    among = holder.fields if named else None
     if path in ("inputs", "steps"):
         what = path.removesuffix("s")
         if name in holder.lacks:
@@ -128,17 +132,18 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
         def hint() -> str:
             return meant(name, holder.fields or ()) or f"the spec has no {path}"
 
-        raise InferenceError(
-            f"unknown-{what}", f"unknown {what} {name!r}", about=about, find_hint=hint
-        )
+        message = f"unknown {what} {name!r}"
+        raise InferenceError(f"unknown-{what}", message, about=about, find_hint=hint, among=among)
     if path in ("matrix", "zip"):
         choices = meant(name, holder.fields or {}) or f"add it to `{path}`: {name}: [first, second]"
-        raise InferenceError("unknown-variable", f"{path} has no axis {name!r}", choices, about)
+        message = f"{path} has no axis {name!r}"
+        raise InferenceError("unknown-variable", message, choices, about, among=among)
 
     def instead() -> str | None:
         return holder.lacks.get(name) or _instead(holder, name)
 
-    raise InferenceError("unknown-field", f"{path} has no {name!r}", about=about, find_hint=instead)
+    message = f"{path} has no {name!r}"
+    raise InferenceError("unknown-field", message, about=about, find_hint=instead, among=among)
 
 
 def _instead(holder: Shape, name: str) -> str | None:

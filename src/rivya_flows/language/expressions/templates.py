@@ -10,13 +10,13 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import ExpressionError
 
@@ -160,9 +160,14 @@ def _parse(source: str, offset: int) -> nodes.Expr:
     return tree
 
 
+def without_strings(source: str) -> str:
+    """The source of an expression without the texts in it."""
+    return _STRINGS.sub("", source)
+
+
 def _known_elsewhere(source: str) -> str | None:
     """The hint for an operator of another language, or None."""
-    outside = _STRINGS.sub("", source)
+    outside = without_strings(source)
     return next((hint for operator, hint in _FOREIGN if operator in outside), None)
 
 
@@ -211,8 +216,8 @@ def _check(node: nodes.Node, offset: int) -> None:
 
 def _check_filter(node: nodes.Filter, offset: int) -> None:
     if node.name not in FILTERS:
-        near = get_close_matches(node.name, FILTERS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(FILTERS)}"
+        near = nearest(node.name, FILTERS)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(FILTERS)}"
         raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
     # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
     named = [str(pair.key) for pair in node.kwargs]

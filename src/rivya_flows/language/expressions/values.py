@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeGuard
@@ -27,9 +27,11 @@ class ExpressionError(RivyaFlowsError):
         hint: What to write instead, or None.
         offset: Start of the expression in the text, counted from 0; 0 if unknown.
         about: The part of the expression that the message is about, or None for all of it.
+        among: The names that could stand instead of the last one of `about`.
     """
 
     code = "expression"
+    among: Iterable[str] = ()
 
     def __init__(
         self, message: str, hint: str | None = None, offset: int = 0, about: str | None = None
@@ -64,10 +66,11 @@ class InferenceError(ExpressionError):
         about: str | None = None,
         *,
         find_hint: Callable[[], str | None] | None = None,
+        among: Iterable[str] | None = None,
     ) -> None:
         super().__init__(message, hint, about=about)
         self.args = (code, message, hint, about)  # for pickle, which passes them again
-        self.code, self.find_hint = code, find_hint
+        self.code, self.find_hint, self.among = code, find_hint, among or ()
 
 
 class UsesNull(RivyaFlowsError):

@@ -6,11 +6,19 @@ express (references, cycles, files, prices) is left to `check`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language import step_functions
-from rivya_flows.language.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
+from rivya_flows.language.schema.fragments import (
+    COMPUTED,
+    NOTES,
+    Schema,
+    by_name,
+    of_models,
+    or_null,
+)
 from rivya_flows.language.schema.generation_requests import callable_by, definition, rules
 from rivya_flows.language.schema.rules import (
     CUT_RULES,
@@ -22,6 +30,7 @@ from rivya_flows.language.schema.rules import (
     schedule_rules,
     step_rules,
 )
+from rivya_flows.language.spec_tests import SpecTests, StepEnd
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Defaults, Workflow
 
@@ -31,6 +40,11 @@ FILE = "rivya-flows.schema.json"
 
 LINE = f"# yaml-language-server: $schema={FILE}"
 """The first line of a spec that editors take the schema from."""
+
+TESTS_FILE = "rivya-flows-test.schema.json"
+"""Name of the schema of tests beside them."""
+
+TESTS_LINE = f"# yaml-language-server: $schema={TESTS_FILE}"
 
 _ROUTES = ("chat", "generate")
 _MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
@@ -74,17 +88,52 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
             "properties": properties,
             "allOf": [_unless_defaulted(uses) for uses in needed],
             "$defs": {
-                "expression": {
-                    "title": "Expression",
-                    "description": "Text with `${{ … }}` in it; an expression alone keeps its type.",
-                    "type": "string",
-                    "pattern": COMPUTED,
-                },
+                "expression": _EXPRESSION,
                 **built,
                 **{f"{uses}.needs": rule for uses, rule in needed.items()},
                 **{one.id: definition(one) for listed in models.values() for one in listed},
             },
         }
+    )
+
+
+_EXPRESSION: Schema = {
+    "title": "Expression",
+    "description": "Text with `${{ … }}` in it; an expression alone keeps its type.",
+    "type": "string",
+    "pattern": COMPUTED,
+}
+_KEY: Schema = {"type": ["string", "number"]}
+_NONE: Schema = {
+    "type": "object",
+    "properties": {"none": {"type": ["string", "null"], "maxLength": 500}},
+    "required": ["none"],
+    "additionalProperties": False,
+}
+_KEYS: Schema = {"type": "array", "items": _KEY, "minItems": 1}
+_ROUNDS: Schema = {"type": "array", "items": {"anyOf": [_KEY, _KEYS, _NONE]}, "minItems": 1}
+_ANY_NAME = "^[^$]"
+
+
+def schema_of_tests() -> Schema:
+    """The schema of the tests of a spec, whatever that is, as JSON Schema 2020-12."""
+    status = {"enum": list(get_args(StepEnd))}
+    number = {"type": "integer", "minimum": 0}
+    forms = {
+        ("Case", "answers"): by_name(_ANY_NAME, {"anyOf": [_KEY, _NONE, _ROUNDS]}),
+        ("Expected", "credits"): {"anyOf": [number, {"$ref": "#/$defs/CreditRange"}]},
+        ("Expected", "steps"): by_name(
+            _ANY_NAME, {"anyOf": [status, {"$ref": "#/$defs/ExpectedStep"}]}
+        ),
+        ("Expected", "diagnostics"): {
+            "type": "array",
+            "items": {"enum": [*CODES, *REFUSALS]},
+        },
+    }
+    built = {"expression": _EXPRESSION, **of_models((SpecTests,), forms)}
+    whole = built.pop("SpecTests")
+    return _pruned(
+        {"$schema": DIALECT, **whole, "title": "rivya-flows tests of a spec", "$defs": built}
     )
 
 

@@ -122,10 +122,11 @@ def _params(model: Model) -> Schema:
 def _param(param: Param) -> Schema:
     shown: Schema = {"description": _about(param)}
     if param.default is not None:
-        shown["default"] = param.default
+        shown["default"] = param.written_default
     match param.type:
         case "select" if param.options:
-            return {**shown, **chosen(_spellings(param.options))}
+            names = [one.name for one in param.voices if one.name not in param.options]
+            return {**shown, **chosen([*names, *_spellings(param.options)])}
         case "number":
             return {**shown, "type": ["number", "string"], "pattern": _NUMERIC, **_bounds(param)}
         case "array":
@@ -190,7 +191,8 @@ def _about(param: Param) -> str:
     parts = [
         param.description,
         ranged,
-        f"Default: {spelled(param.default)}." if param.default is not None else "",
+        f"Voices: {', '.join(map(str, param.voices))}." if param.voices else "",
+        f"Default: {spelled(param.written_default)}." if param.default is not None else "",
         "Required." if param.required else "",
         "Another value may change the price." if param.bears_price else "",
     ]

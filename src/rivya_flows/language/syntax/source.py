@@ -86,7 +86,9 @@ def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
         if end.code == "unquoted-expression"
         else ()
     )
-    return None, tuple(dict.fromkeys((*found, end, *others)))
+    # The same mistake twice: the one with a fix comes first.
+    told = {(one.line, one.column, one.message): one for one in (end, *others, *found)}
+    return None, tuple(told.values())
 
 
 def _check_text(text: str) -> None:

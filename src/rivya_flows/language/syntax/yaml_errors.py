@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
-from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.syntax.tree import Mark, diagnostic_at, lines_of
+from rivya_flows.diagnostics import Diagnostic, Fix
+from rivya_flows.language.syntax.tree import BREAK, Mark, diagnostic_at, lines_of
+from rivya_flows.language.wording import cut
 
 FLATTEN = "remove some brackets or levels"
 TAGS = "remove it, or quote text that starts with !"
@@ -117,25 +118,42 @@ def unquoted_expressions(text: str) -> Iterator[Diagnostic]:
     starts = [found.start() for found in _EXPRESSION.finditer(text)]
     # As a word, each is a value that the parser can read over.
     masked = _EXPRESSION.sub(lambda found: "x" * len(found.group()), text)
-    flow: list[bool] = []  # of each open list or map
+    flow: list[str] = []  # of each open list or map its bracket, or nothing
     loader, at = _LOADER(masked), 0
     try:
         while at < len(starts) and loader.check_event():
             event = loader.get_event()
             begin, end = _mark(event.start_mark), _mark(event.end_mark)
             if isinstance(event, yaml.CollectionStartEvent):
-                flow.append(bool(event.flow_style))
+                bracket = "{" if isinstance(event, yaml.MappingStartEvent) else "["
+                flow.append(bracket if event.flow_style else "")
             elif isinstance(event, yaml.CollectionEndEvent):
                 flow.pop()
             elif isinstance(event, yaml.ScalarEvent) and begin and end:
                 while at < len(starts) and starts[at] < end.index:
                     if starts[at] >= begin.index and flow and flow[-1] and not event.style:
-                        yield _unquoted(_mark_inside(text, begin, starts[at]))
+                        one = _unquoted(_mark_inside(text, begin, starts[at]))
+                        yield replace(one, fix=_in_quotes(text, begin, end.index, flow[-1]))
                     at += 1
     except yaml.YAMLError:
         return  # told once these are quoted
     finally:
         loader.dispose()
+
+
+def _in_quotes(text: str, begin: Mark, end: int, bracket: str) -> Fix | None:
+    """Quotes around a value of one line; None where a comma may be part of the text."""
+    old = text[begin.index : end].rstrip()
+    before = text[begin.index - begin.column : begin.index].rstrip()[-1:]
+    after = text[end : end + 200].lstrip(" ")[:1]
+    ends = after in ("}", "]") or (after == "," and _EXPRESSION.fullmatch(old))
+    if BREAK.search(old) or not ends or (before != ":" and bracket != "["):
+        return None
+    new = f'"{old}"'
+    if '"' in old or "\\" in old:
+        new = "'" + old.replace("'", "''") + "'"
+    words = f"{cut(new)} instead of {cut(old)}"
+    return Fix(begin.index, begin.index + len(old), new, words, begin.column + 1)
 
 
 def _mark_inside(text: str, begin: Mark, index: int) -> Mark:

@@ -214,7 +214,7 @@ def _evaluate_item(
         scope = {**around.scope, **item.variables}
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
-        catalogue, service = state.plan.catalogue, state.service
+        catalogue, service = state.plan.catalogue, state.seller
         files, house = around.files, around.house
         # With all that it may fall back to: nothing is bought if one of them is wrong.
         for one in around.alternatives:

@@ -18,6 +18,7 @@ CHANNELS = {
     "command": "with `--answer`",
     "form": "in Prefect's form",
     "python": "from Python",
+    "agent": "over MCP",
 }
 """The ways in which people answer, as words."""
 

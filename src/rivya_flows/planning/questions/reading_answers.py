@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.questions.open_questions import (
@@ -143,8 +144,11 @@ def _choices(question: Question) -> str:
 
 def _no_choice(question: Question, text: str) -> UsageError:
     none = ", or none: NOTE" if question.rounds_left else ""
+    near = nearest(text, question.choices)
+    hint = f"did you mean {near!r}? " if near else ""
     return UsageError(
-        f"{name_of(question)}: there is no choice {text!r}", f"one of: {_choices(question)}{none}"
+        f"{name_of(question)}: there is no choice {text!r}",
+        f"{hint}one of: {_choices(question)}{none}",
     )
 
 
@@ -261,10 +265,14 @@ def _read_answer(
             f"{name} is already answered with {_told(known)!r}",
             "a purchase may depend on that answer, so it cannot change; start a new run",
         )
-    asked = ", ".join(name_of(question) for question in questions)
+    asked = [name_of(question) for question in questions]
+    near = nearest(name, asked)
+    hint = f"did you mean {near!r}? " if near else ""
     raise UsageError(
         f"the run does not ask for {name!r}",
-        f"it asks for: {asked}" if asked else "it has no open question; resume without --answer",
+        f"{hint}it asks for: {', '.join(asked)}"
+        if asked
+        else "it has no open question; resume without --answer",
     )
 
 

@@ -51,6 +51,7 @@ class RunFrozen(Entry):
         catalogue: The payload of ``GET /models``.
         catalogue_date: ISO date on which it was read.
         service: Base URL or sandbox id that the run belongs to.
+        wallet: Name of the `RivyaCredentials` block that it buys with; None: the key of the process.
         started_at: UTC.
         nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
         budget: Cap in credits, or None.
@@ -72,6 +73,7 @@ class RunFrozen(Entry):
     catalogue: dict[str, Any]
     catalogue_date: str
     service: str
+    wallet: str | None = None
     started_at: datetime
     nonce: str
     budget: int | None = None
@@ -344,7 +346,7 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
-Channel = Literal["terminal", "command", "form", "python", "deadline", "fork"]
+Channel = Literal["terminal", "command", "form", "python", "agent", "deadline", "fork"]
 """The way an answer came."""
 
 

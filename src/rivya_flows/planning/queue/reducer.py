@@ -55,6 +55,7 @@ def initial_state(frozen: RunFrozen) -> State:
         plan=plan,
         run_id=frozen.run_id,
         service=frozen.service,
+        wallet=frozen.wallet,
         nonce=frozen.nonce,
         started_at=frozen.started_at,
         now=frozen.started_at,

@@ -157,6 +157,7 @@ class State:
     cap: int | None
     cache: str | None
     agreed: int | None = None
+    wallet: str | None = None
     fork: Fork | None = field(default=None, hash=False)
     again: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
@@ -181,6 +182,11 @@ class State:
     ended: str | None = None
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     reading: Literal["before", "after"] | None = None
+
+    @property
+    def seller(self) -> str:
+        """The service, and the wallet if it has a name: another one's results are not taken."""
+        return self.service if self.wallet is None else f"{self.service} {self.wallet}"
 
     def planned(self, step_id: str) -> PlannedStep:
         """A step of the plan."""

@@ -1,0 +1,380 @@
+"""Run the test cases of a spec, each on a sandbox and in a data folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from rivya_flows.app.check import TestedSpec, as_yaml
+from rivya_flows.app.execution import Observer, execute
+from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
+from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run, open_context
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Runner
+from rivya_flows.app.spec_file import TEST_SUFFIX, tests_at
+from rivya_flows.assets import assets_in
+from rivya_flows.client.transport.runtime import FastClock
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import RivyaFlowsError, SpecError, UsageError
+from rivya_flows.language.inputs import fit
+from rivya_flows.language.spec_tests import Case, CreditRange
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.summary import troubles
+from rivya_flows.planning.questions.open_questions import Choice, name_of
+from rivya_flows.planning.questions.reading_answers import checked
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.settings import Settings
+
+AT_ONCE = 2
+"""Cases that run at the same time."""
+
+LIMIT_SECONDS = 120.0
+"""A case that takes longer fails."""
+
+_WALLET = 1_000_000
+"""Credits of the account of a case."""
+
+_POLL_SECONDS = 0.5  # a hundredth of it passes
+_RUN_ID = "run-test"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One expectation that was not met.
+
+    Attributes:
+        at: Keys below ``expect``, such as ``steps.stills.items``; else what was compared.
+        expected, came: The two values, for people.
+    """
+
+    at: str
+    expected: str
+    came: str
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """How a case went.
+
+    Attributes:
+        file, spec: The file of tests and the spec, as they were named.
+        seconds: How long it took.
+        status: How the run ended; None if it was refused or broke off.
+        credits: What the sandbox charged.
+        differences: Empty if the case passed.
+        problems: The run's own lines about what failed, or the mistakes that refused it.
+        command: What runs the same by hand, without faults and rehearsed answers.
+    """
+
+    file: str
+    spec: str
+    name: str
+    seconds: float
+    status: str | None
+    credits: int
+    differences: tuple[Difference, ...]
+    problems: tuple[str, ...]
+    command: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all came as expected."""
+        return not self.differences
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was expected and what came, one line each."""
+        return tuple(
+            f"{one.at}: expected {one.expected}, not {one.came}" for one in self.differences
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `test --json` prints it."""
+        return {**asdict(self), "ok": self.passed, "seconds": round(self.seconds, 3)}
+
+
+def named_tests(paths: Sequence[Path]) -> list[Path]:
+    """The files of tests that are named: themselves, those beside a spec, or those in a folder.
+
+    Raises:
+        UsageError: A path has none.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        own = tests_at(path)
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file or folder", "check the path")
+        if not own:
+            beside = path / f"NAME{TEST_SUFFIX}" if path.is_dir() else path.with_suffix(TEST_SUFFIX)
+            raise UsageError(f"{path}: there is no test to run", f"write one in {beside}")
+        found |= dict.fromkeys(own)
+    return list(found)
+
+
+async def run_cases(
+    chosen: Sequence[tuple[TestedSpec, Case]],
+    runner: Runner,
+    tell: Callable[[CaseResult], object] = lambda _: None,
+) -> list[CaseResult]:
+    """Runs cases, some at the same time; gives their results in their order.
+
+    Args:
+        chosen: The cases.
+        runner: Executes their runs.
+        tell: Is told each result, in the order of the cases.
+    """
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(tested: TestedSpec, case: Case) -> CaseResult:
+        async with turns:
+            return await run_case(tested, case, runner)
+
+    results = []
+    waiting = [asyncio.create_task(one(tested, case)) for tested, case in chosen]
+    try:
+        for task in waiting:
+            results.append(await task)
+            tell(results[-1])
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    return results
+
+
+async def run_case(tested: TestedSpec, case: Case, runner: Runner) -> CaseResult:
+    """Runs one case; nothing of the user's is read or written but the spec and what it names."""
+    began = time.monotonic()
+    outcome = await _outcome(tested, case, runner)
+    return CaseResult(
+        str(tested.path),
+        tested.spec.name,
+        case.name,
+        time.monotonic() - began,
+        outcome.status,
+        outcome.credits,
+        tuple(_differences(case, outcome)),
+        outcome.problems,
+        _command(tested, case),
+    )
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a case.
+
+    Attributes:
+        codes: Why it was refused; empty if it ran.
+        wrong: What must hold in every case and does not.
+    """
+
+    status: str | None = None
+    credits: int = 0
+    receipt: Mapping[str, Any] | None = None
+    codes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    wrong: tuple[Difference, ...] = ()
+
+
+def _refused(error: RivyaFlowsError) -> _Outcome:
+    if isinstance(error, SpecError):
+        return _by_diagnostics(error.diagnostics)
+    hint = f" (hint: {error.hint})" if error.hint else ""
+    return _Outcome(codes=(error.code,), problems=(f"{error}{hint}",))
+
+
+def _by_diagnostics(found: Sequence[Diagnostic]) -> _Outcome:
+    codes = tuple(sorted({one.code for one in found}))
+    return _Outcome(codes=codes, problems=tuple(line for one in found for line in one.lines))
+
+
+async def _outcome(tested: TestedSpec, case: Case, runner: Runner) -> _Outcome:
+    if tested.workflow is None:
+        return _by_diagnostics(tested.refused)
+    from rivya_sandbox.service.admin import ledger
+    from rivya_sandbox.service.serve import running
+
+    with ExitStack() as stack:
+        made = tempfile.TemporaryDirectory(prefix="rivya-flows-test-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(made))
+        faults, chat = as_yaml({"faults": case.faults}), as_yaml(case.chat)
+        served = running(folder / "sandbox", credits=_WALLET, faults=faults, answers=chat)
+        sandbox = await asyncio.to_thread(stack.enter_context, served)
+        key = SecretStr(sandbox.api_key)
+        service = ServiceConnection(sandbox.base_url, key, "sandbox:test", _POLL_SECONDS)
+        # Neither the environment nor `.env` counts.
+        settings = Settings.model_construct(rivya_flows_data=folder / "data")
+        opened = stack.enter_context(open_context(settings, service))
+        context = replace(opened, runtime=FastClock().runtime)
+        asked = _Answers(case)
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                report = await _run(tested, case, context, runner, asked)
+        except TimeoutError:
+            words = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
+            return _Outcome(problems=(words,))
+        except RivyaFlowsError as error:
+            return _refused(error)
+        books = await asyncio.to_thread(ledger, sandbox.data)
+        return _Outcome(
+            report.status,
+            _WALLET - books["balance"],
+            report.receipt,
+            (),
+            (*asked.refused, *troubles(report.receipt)),
+            (*asked.differences(), *_books_differ(report.receipt, books)),
+        )
+
+
+async def _run(
+    tested: TestedSpec, case: Case, context: RunContext, runner: Runner, asked: _Answers
+) -> RunReport:
+    request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
+    ready = await prepare_here(context, request, _RUN_ID, starts=False)
+    refuse_over(ready.estimate)
+    context.journal.create(ready.frozen, context.scratch / "run")
+    reporter = RunReporter(
+        context.journal, context.assets, known_run(context, _RUN_ID), in_folder=False
+    )
+    observer = Observer(ask=asked.ask)
+    return await execute(context, runner, _RUN_ID, RunOptions(), observer, reporter)
+
+
+def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
+    """The values, with files from the folder of the tests."""
+    values = dict(case.inputs)
+    for name, value in case.inputs.items():
+        declared = workflow.inputs.get(name)
+        if declared is not None and value is not None and "file" in (declared.type, declared.of):
+            with suppress(ValueError):  # reported when the run is prepared
+                values[name] = fit(declared, value, root=folder)
+    return values
+
+
+class _Answers:
+    """Gives the answers of a case, round after round."""
+
+    def __init__(self, case: Case) -> None:
+        self._left = {name: [*answers] for name, answers in case.answers.items()}
+        self.refused: list[str] = []
+
+    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
+        waiting = self._left.get(name_of(question))
+        if not waiting:
+            return None
+        answer = waiting.pop(0)
+        try:
+            return checked(question, Choice(answer.picked, answer.none, None, "python"))
+        except UsageError as error:
+            self.refused.append(f"{error.message} (hint: {error.hint})")
+            return None
+
+    def differences(self) -> Iterator[Difference]:
+        for words in self.refused:
+            yield Difference("answers", "an answer that the question takes", words)
+        for name, waiting in self._left.items():
+            if waiting and not self.refused:
+                yield Difference("answers", f"a question {name!r}", "the run did not ask it")
+
+
+def _differences(case: Case, outcome: _Outcome) -> Iterator[Difference]:
+    expected, receipt = case.expect, outcome.receipt
+    codes = tuple(sorted(set(expected.diagnostics)))
+    if codes or receipt is None:
+        if codes != outcome.codes or not outcome.codes:
+            came = ", ".join(outcome.codes) or f"the run {outcome.status or 'did not end'}"
+            at = "diagnostics" if codes else "status"
+            yield Difference(at, ", ".join(codes) or expected.status, came)
+        return
+    if outcome.status != expected.status:
+        yield Difference("status", expected.status, str(outcome.status))
+    yield from _credits(expected.credits, outcome.credits)
+    steps = {step["id"]: step for step in receipt["steps"]}
+    for name, step in expected.steps.items():
+        yield from _compared(f"steps.{name}", step.model_dump(), _told_step(steps.get(name)))
+    for name, output in expected.outputs.items():
+        told = _told_output(receipt["outputs"].get(name))
+        yield from _compared(f"outputs.{name}", output.model_dump(), told)
+    yield from outcome.wrong
+
+
+def _credits(expected: CreditRange | None, came: int) -> Iterator[Difference]:
+    if expected is None:
+        return
+    least, most = expected.min, expected.max
+    if came < least or (most is not None and came > most):
+        words = str(least) if least == most else f"at least {least}"
+        words += f" and at most {most}" if most is not None and least != most else ""
+        yield Difference("credits", words, str(came))
+
+
+def _told_step(step: Mapping[str, Any] | None) -> dict[str, Any]:
+    items = Counter(item["status"] for item in step["items"]) if step else Counter[str]()
+    return {
+        "status": step["status"] if step else "not begun",
+        "items": items.total(),
+        "completed": items["completed"] + items["cached"],
+        "failed": items["failed"],
+        "skipped": items["skipped"],
+    }
+
+
+def _told_output(value: Any) -> dict[str, Any]:
+    media = [*assets_in(value)]
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    kinds = sorted({str(one.kind) for one in media})
+    return {"count": len(media or values), "kind": ", ".join(kinds) or "no media"}
+
+
+def _compared(
+    at: str, expected: Mapping[str, Any], came: Mapping[str, Any]
+) -> Iterator[Difference]:
+    for key, value in expected.items():
+        if value is not None and value != came[key]:
+            yield Difference(f"{at}.{key}", str(value), str(came[key]))
+
+
+def _books_differ(receipt: Mapping[str, Any], books: Mapping[str, Any]) -> Iterator[Difference]:
+    """What must hold in every case: the receipt says what the sandbox charged, once for each job."""
+    rows = [row for row in receipt["ledger"] if row["route"] in ("generation", "chat")]
+    taken = Counter[str]()
+    for movement in books["movements"]:
+        if movement["task_id"] is not None:
+            taken[movement["task_id"]] -= movement["amount"]
+    for row in rows:
+        name = f"purchase {row['n']} of {row['step']}[{row['key']}]"
+        if row["status"] in ("intended", "uncertain"):
+            yield Difference("books", f"{name} is decided", f"it is {row['status']}")
+        elif row["task_id"] is not None and row["held"] != (sent := taken.pop(row["task_id"], 0)):
+            yield Difference("books", f"{name} cost {row['held']}", f"the sandbox took {sent}")
+    for task_id, credits in taken.items():
+        if credits:
+            came = f"the sandbox took {credits} for {task_id}"
+            yield Difference("books", "every purchase is in the receipt, once", came)
+    keys = Counter(job["idempotency_key"] for job in books["generations"])
+    for key, times in keys.items():
+        if times > 1:
+            yield Difference("books", "nothing is bought twice", f"{times} jobs of the key {key}")
+
+
+def _command(tested: TestedSpec, case: Case) -> str:
+    """What runs the case by hand, on the local sandbox."""
+    words = ["rivya-flows", "run", tested.spec.name, "--sandbox"]
+    for name, value in case.inputs.items():
+        text = value if isinstance(value, str) else as_yaml(value)
+        words += ["-i", f"{name}={text}"]
+    if case.budget is not None:
+        words += ["--budget", str(case.budget)]
+    return shlex.join(words)

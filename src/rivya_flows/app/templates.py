@@ -1,0 +1,230 @@
+"""Campaigns to start from: the specs that ship with this package, and the folder that `init` makes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rivya_flows.app.prepare import RunRequest, prepare_offline
+from rivya_flows.app.spec_file import TEST_SUFFIX, read_spec, specs_at
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import UsageError
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.includes import included_texts
+from rivya_flows.language.load import load
+from rivya_flows.language.named_files import default_files, named_files
+from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.ledger.phrases import price_of, price_range
+from rivya_flows.private import as_the_user_wants
+
+FOLDER = Path(__file__).parent.parent / "templates"
+DEFAULT = "first-picture"
+_IGNORED = "runs/\n.env\n"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A spec to start from.
+
+    Attributes:
+        name: Of the spec and its file.
+        workflow: The checked spec.
+        min, max: Credits of a run with its default inputs, by the shipped catalogue; None: no bound.
+    """
+
+    name: str
+    workflow: Workflow
+    min: int
+    max: int | None
+
+    @property
+    def files(self) -> list[str]:
+        """What it consists of, by path from its folder: ``NAME.*``, and what the spec names."""
+        beside = (path.name for path in FOLDER.glob(f"{self.name}.*"))
+        workflow = self.workflow
+        named = (*included_texts(workflow), *named_files(workflow), *default_files(workflow))
+        return sorted({*beside, *(one for one in named if (FOLDER / one).is_file())})
+
+    @property
+    def price(self) -> str:
+        """Such as ``20–22``."""
+        return price_range(self.min, self.max)
+
+
+def template_names() -> list[str]:
+    """The names of all templates, sorted."""
+    return [path.stem for path in specs_at(FOLDER)]
+
+
+def templates() -> list[Template]:
+    """All of them, the cheapest first."""
+    return sorted(map(template, template_names()), key=lambda one: (one.min, one.name))
+
+
+def template(name: str) -> Template:
+    """The template of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in (names := template_names()):
+        hint = meant(name, names) or "see `rivya-flows init --list`"
+        raise UsageError(f"no template {name!r}", hint)
+    spec = read_spec(FOLDER / f"{name}.yaml")
+    workflow = load(spec.text, file=spec.name, catalogue=shipped(), folder=FOLDER)
+    found = prepare_offline(RunRequest(spec, lambda _: {}), shipped()).estimate
+    return Template(name, workflow, found.min, found.max)
+
+
+def write_template(
+    chosen: Template, folder: Path, write_schemas: Callable[[Path], object]
+) -> tuple[list[Path], list[Path]]:
+    """Writes a template into a project; changes no file that exists.
+
+    Args:
+        chosen: The template.
+        folder: Of the project; it is made if it is missing.
+        write_schemas: Writes what editors need into a folder for specs, and changes nothing there.
+
+    Returns:
+        The files that were written, and those that existed.
+
+    Raises:
+        UsageError: The folder cannot be written.
+    """
+    specs = folder / "specs"
+    contents: dict[Path, bytes] = {
+        specs / PurePosixPath(name): (FOLDER / name).read_bytes() for name in chosen.files
+    }
+    contents[folder / "README.md"] = readme(chosen).encode()
+    contents[folder / ".gitignore"] = _IGNORED.encode()
+    written, left = [], []
+    path = specs
+    try:
+        with as_the_user_wants():
+            specs.mkdir(parents=True, exist_ok=True)
+            write_schemas(specs)
+            for path, content in contents.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    with path.open("xb") as file:
+                        file.write(content)
+                    written.append(path)
+                except FileExistsError:
+                    left.append(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
+    return written, left
+
+
+def readme(chosen: Template) -> str:
+    """The README of a project that starts from a template."""
+    workflow, spec = chosen.workflow, f"specs/{chosen.name}.yaml"
+    run = f"rivya-flows run {spec}{_example(workflow.inputs)}"
+    commands = [
+        ("rivya-flows check specs", "find mistakes, each with its line"),
+        ("rivya-flows test specs", "run the cases of *.test.yaml on plain media, in seconds"),
+        (f"rivya-flows plan {spec}", "show each purchase with its price; buys nothing"),
+        (run, "make it, with a receipt and a contact sheet"),
+    ]
+    if (FOLDER / f"{chosen.name}.csv").is_file():
+        rows = f"rivya-flows batch {spec} --rows specs/{chosen.name}.csv"
+        commands.append((rows, "make it for each row of the file"))
+    commands.append(("rivya-flows up", "start Prefect here, deploy specs/, print a link"))
+    budget = workflow.budget.credits if workflow.budget else None
+    # One that starts by itself has inputs of its own.
+    deploy = min(workflow.deploy, key=lambda one: bool(one.schedules or one.triggers))
+    inputs = "".join(f"| {' | '.join(row)} |\n" for row in _input_rows(workflow))
+    return _README.format(
+        title=workflow.title or workflow.name,
+        description=workflow.description or "",
+        price=price_of(chosen.min, chosen.max).replace("from", "at least"),
+        budget=f"; `budget:` in the spec stops a run at {budget}" if budget is not None else "",
+        outputs=", ".join(f"`{one}`" for one in workflow.outputs),
+        spec=spec,
+        test=f"specs/{chosen.name}{TEST_SUFFIX}",
+        commands=_aligned(commands),
+        name=f"{workflow.name}/{deploy.name}",
+        parameter=_example(workflow.inputs, "-p"),
+        inputs=inputs,
+    )
+
+
+def _aligned(commands: list[tuple[str, str]]) -> str:
+    width = max(len(one) for one, _ in commands)
+    return "\n".join(f"{one:<{width}}  # {words}" for one, words in commands)
+
+
+def _example(inputs: Mapping[str, Input], option: str = "-i") -> str:
+    """The first text input with its default, as an option; empty if there is none."""
+    for name, one in inputs.items():
+        if one.type in ("string", "text") and isinstance(one.default, str):
+            return f" {option} {name}={shlex.quote(one.default)}"
+    return ""
+
+
+def _input_rows(workflow: Workflow) -> list[tuple[str, str, str]]:
+    rows = []
+    for name, one in workflow.inputs.items():
+        title = ". ".join(filter(None, (one.title, one.description)))
+        rows.append((f"`{name}`", title or one.type, _cell(one)))
+    return rows
+
+
+def _cell(one: Input) -> str:
+    if one.default is None:
+        return "" if one.required else "may be left out"
+    words: Any = one.default
+    text = ", ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+
+
+_README = """\
+# {title}
+
+{description}
+
+`{spec}` makes {outputs}. With its default inputs a run takes {price}{budget}.
+
+## Start
+
+```sh
+{commands}
+```
+
+Without a key all of it happens on the local sandbox, with pretend credits and media that are drawn by rules. The files of a run
+are in `runs/`: open its `contact-sheet.html` first.
+
+`{test}` has the tests. Add a case for each way that your campaign may go.
+
+## A form, a schedule
+
+Open the link of `rivya-flows up`, then Deployments, `{name}`, Run: its form has a field for each input.
+
+| input | what it is | default |
+| --- | --- | --- |
+{inputs}
+The same from the terminal, and a schedule under `deploy:` in `{spec}`:
+
+```sh
+rivya-flows prefect deployment run {name}{parameter}
+```
+
+```yaml
+deploy:
+  - name: mondays
+    schedules: [{{cron: "0 9 * * 1", timezone: Asia/Kolkata}}]
+```
+
+`rivya-flows deploy specs` puts it on the server that runs, or on that of `PREFECT_API_URL`. `rivya-flows down` stops what `up` started.
+
+## Go live
+
+1. Make a key at https://rivya.ai (Settings, API Keys), and write `RIVYA_API_KEY=…` into `.env`, which `.gitignore` keeps out of your repository.
+2. `rivya-flows doctor --live` compares models and prices, and buys nothing.
+3. `rivya-flows run {spec}` now says what it would buy, and asks first. `--sandbox` rehearses as before.
+"""

@@ -1,0 +1,116 @@
+"""`automations`: what a Prefect server does by itself about the runs of this package."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from rivya_flows.cli.deploy import on_server
+from rivya_flows.cli.groups import Group
+from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.errors import UsageError
+
+T = TypeVar("T")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group(cls=Group)
+def automations() -> None:
+    """Restart runs whose worker died, and notify people of how runs end.
+
+    They are automations of the Prefect server; only those whose names begin with `rivya-flows: ` are
+    ever changed or removed.
+    """
+
+
+@automations.command()
+@click.option(
+    "--notify",
+    "block",
+    metavar="TYPE/NAME",
+    help="Send how runs end through this notification block, such as slack-webhook/team.",
+)
+@click.option(
+    "--on",
+    "ends",
+    metavar="END,...",
+    help="Which ends are sent: completed, failed, cancelled, suspended.  [default: all but cancelled]",
+)
+@click.option("--spec", metavar="NAME", help="Send runs of this spec only.")
+@AS_JSON
+def apply(block: str | None, ends: str | None, spec: str | None, as_json: bool) -> None:
+    """Make the automations that restart lost runs, or with --notify one that sends messages.
+
+    `deploy` and `up` make the first ones too. One that you switched off stays off.
+    """
+    if block is None and (ends or spec):
+        raise UsageError("--on and --spec belong to --notify", "name a block: --notify TYPE/NAME")
+    wanted = [one.strip() for one in (ends or "completed,failed,suspended").split(",")]
+
+    async def work() -> dict[str, str]:
+        from rivya_flows.flows.notifications import ENDS, apply_notification, apply_recovery
+
+        if unknown := [one for one in wanted if one not in ENDS]:
+            raise UsageError(f"--on: {unknown[0]!r:.80} is no end", f"choose of {', '.join(ENDS)}")
+        if block is None:
+            return await apply_recovery()
+        return await apply_notification(block, wanted, spec)
+
+    done = _called(work)
+    if as_json:
+        print_json([{"name": name, "done": what} for name, what in done.items()])
+    else:
+        show(*(f"{name}: {what}" for name, what in done.items()))
+
+
+@automations.command("list")
+@AS_JSON
+def list_automations(as_json: bool) -> None:
+    """List the automations of this package on the server."""
+
+    async def work() -> list[dict[str, Any]]:
+        from rivya_flows.flows.notifications import automations_of_ours
+
+        return [
+            one.model_dump(mode="json", include={"id", "name", "description", "enabled"})
+            for one in await automations_of_ours()
+        ]
+
+    found = _called(work)
+    if as_json:
+        print_json(found)
+    elif found:
+        columns = ["automation", "", "what it does"]
+        print_table(
+            columns,
+            [[one["name"], "on" if one["enabled"] else "off", one["description"]] for one in found],
+        )
+    else:
+        show("no automations; make them with `rivya-flows automations apply`")
+
+
+@automations.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove an automation of this package by its name.
+
+    `deploy` and `up` make those that restart runs again; to be without one, switch it off.
+    """
+
+    async def work() -> None:
+        from rivya_flows.flows.notifications import remove_automation
+
+        await remove_automation(name)
+
+    _called(work)
+    show(f"{name} removed")
+
+
+def _called(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    from rivya_flows.cli.configuration import settings
+
+    with on_server(settings()):
+        return asyncio.run(work())

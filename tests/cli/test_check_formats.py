@@ -1,0 +1,139 @@
+"""`check --format`: what GitHub and tools for code analysis read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.cli.check_formats import github_command, sarif
+from rivya_flows.diagnostics import Diagnostic
+from support.cli_calls import Terminal
+
+WRONG = """version: 1
+name: wrong
+title: हि 🎬   # code points
+steps:
+  picture:
+    uses: generate
+    with: {model: z-imge, prompt: a lamp}
+"""
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Terminal:
+    monkeypatch.chdir(tmp_path)
+    return Terminal(capsys)
+
+
+def test_a_workflow_command_escapes_what_github_would_read() -> None:
+    problem = Diagnostic(
+        "a,b", "100% of: a\r\nb, c", "write %d", file="a:b,c%.yaml", line=3, column=5
+    )
+    assert github_command(problem) == (
+        "::error file=a%3Ab%2Cc%25.yaml,line=3,col=5,title=a%2Cb"
+        "::100%25 of: a%0D%0Ab, c%0Ahint: write %25d"
+    )
+
+
+def test_github_gets_a_command_for_each_mistake_on_stdout(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "wrong.yaml").write_text(WRONG)
+    said = call("check", "specs", "nowhere.yaml", "--format", "github")
+    assert said.code == 2
+    first, second = said.out.splitlines()
+    assert first == (
+        "::error file=specs/wrong.yaml,line=7,col=19,title=unknown-model"
+        "::no model 'z-imge'%0Ahint: did you mean 'z-image'?"
+    )
+    assert second.startswith("::error file=nowhere.yaml,title=unreadable::")
+    absolute = call("check", tmp_path / "specs", "--format=github")
+    assert absolute.out.splitlines() == [first]
+
+
+def test_a_text_of_a_stranger_forges_no_command(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text('version: 1\nname: "a\\n::error::no\\x1b[2J"\nsteps: {}\n')
+    said = call("check", "w.yaml", "--format", "github")
+    assert len(said.out.splitlines()) == 2
+    assert all(line.startswith("::error file=w.yaml,") for line in said.out.splitlines())
+    assert "\x1b" not in said.out
+
+
+def test_sarif_has_places_rules_and_fixes(call: Terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "my specs"
+    folder.mkdir()
+    (folder / "wröng.yaml").write_text(WRONG, "utf-8")
+    said = call("check", "my specs", "--format", "sarif")
+    assert said.code == 2
+    [run] = said.document["runs"]
+    assert said.document["version"] == "2.1.0"
+    assert run["columnKind"] == "unicodeCodePoints"
+    [rule] = run["tool"]["driver"]["rules"]
+    assert rule["id"] == "unknown-model"
+    assert rule["shortDescription"]["text"]
+    assert rule["help"]["text"]
+    [result] = run["results"]
+    location = {"uri": "my%20specs/wr%C3%B6ng.yaml", "uriBaseId": "%SRCROOT%"}
+    assert result["locations"] == [
+        {
+            "physicalLocation": {
+                "artifactLocation": location,
+                "region": {"startLine": 7, "startColumn": 19},
+            }
+        }
+    ]
+    region = {"startLine": 7, "startColumn": 19, "endColumn": 25}
+    change: dict[str, Any] = {"deletedRegion": region, "insertedContent": {"text": "z-image"}}
+    assert result["fixes"] == [
+        {
+            "description": {"text": "Write z-image instead of z-imge."},
+            "artifactChanges": [{"artifactLocation": location, "replacements": [change]}],
+        }
+    ]
+
+
+def test_sarif_of_good_specs_has_no_results(call: Terminal) -> None:
+    specs = Path(__file__).parents[2] / "specs"
+    said = call("check", specs, "--format", "sarif")
+    assert said.code == 0
+    assert said.document["runs"][0]["results"] == []
+
+
+def test_a_file_outside_of_the_folder_has_an_absolute_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    log = sarif([Diagnostic("unreadable", "no such file", file="../b c.yaml")])
+    [result] = log["runs"][0]["results"]
+    place = {"artifactLocation": {"uri": (tmp_path / "b c.yaml").as_uri()}}
+    assert result["locations"] == [{"physicalLocation": place}]
+
+
+def test_a_mistake_keeps_the_file_that_it_is_in(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(WRONG)
+    step = "steps:\n  part: {uses: include, with: {spec: part.yaml}}\n"
+    (tmp_path / "whole.yaml").write_text(f"version: 1\nname: whole\n{step}")
+    said = call("check", "whole.yaml", "--format", "sarif")
+    files = [
+        one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for one in said.document["runs"][0]["results"]
+    ]
+    assert files == ["part.yaml"]
+    assert call("check", "whole.yaml", "--fix").code == 2
+    assert "z-imge" in (tmp_path / "part.yaml").read_text()
+
+
+def test_json_is_a_format_and_excludes_the_others(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(WRONG)
+    assert (
+        call("check", "w.yaml", "--format", "json").document
+        == call("check", "w.yaml", "--json").document
+    )
+    said = call("check", "w.yaml", "--json", "--format", "sarif")
+    assert said.code == 2
+    assert "exclude each other" in said.document["error"]["message"]
+    assert call("check", "--diff", "--format=json", "w.yaml").document["error"]["code"] == "usage"

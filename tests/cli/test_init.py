@@ -1,0 +1,71 @@
+"""`init`: a project from a template, in a folder that may have files of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.templates import DEFAULT, templates
+from rivya_flows.language.schema.document import FILE, LINE
+from support.cli_calls import Terminal
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.mark.parametrize("name", [None, "product-launch"])
+def test_the_specs_that_init_writes_are_right(
+    call: Terminal, tmp_path: Path, name: str | None
+) -> None:
+    project = tmp_path / "new"
+    said = call("init", project, *(["--template", name] if name else []))
+    spec = project / "specs" / f"{name or DEFAULT}.yaml"
+    assert said.code == 0
+    assert f"cd {project}" in said.out
+    assert spec.read_text().startswith(LINE)
+    assert (spec.parent / FILE).exists()
+    assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
+    assert call("check", spec.parent).code == 0
+
+
+def test_existing_files_are_left_as_they_are_and_named(call: Terminal, tmp_path: Path) -> None:
+    mine = [Path("README.md"), Path("specs", FILE), Path("specs", f"{DEFAULT}.yaml")]
+    (tmp_path / "specs").mkdir()
+    for name in mine:
+        (tmp_path / name).write_text("mine")
+    said = call("init", tmp_path)
+    assert said.code == 0
+    assert f"{tmp_path / 'README.md'}: existed, left as it is" in said.out
+    assert {(tmp_path / name).read_text() for name in mine} == {"mine"}
+
+
+def test_a_second_template_joins_the_first(call: Terminal, tmp_path: Path) -> None:
+    for name in ("social-set", "casting"):
+        assert call("init", tmp_path, "--template", name).code == 0
+    assert {path.name for path in (tmp_path / "specs").glob("*.yaml")} > {
+        "social-set.yaml",
+        "casting.yaml",
+    }
+
+
+def test_the_list_has_each_template_with_its_price(call: Terminal) -> None:
+    lines = call("init", "--list").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [one.name for one in templates()]
+    [first] = [line for line in lines if line.startswith("first-picture")]
+    assert first.split(maxsplit=2)[1:] == ["1", "One picture from one sentence"]
+
+
+def test_a_template_that_does_not_exist_is_refused_with_the_nearest(call: Terminal) -> None:
+    said = call("init", "--template", "prodct-launch")
+    assert said.code == 2
+    assert "did you mean 'product-launch'?" in said.err
+
+
+def test_a_folder_that_cannot_be_written_is_named(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "specs").write_text("a file")
+    said = call("init", tmp_path)
+    assert said.code == 2
+    assert str(tmp_path / "specs") in said.err

@@ -1,0 +1,28 @@
+"""The request of one item of a `generate` step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.workflow import GenerateWith, Step
+from rivya_flows.planning.expansion.build_requests import build_request
+from rivya_flows.planning.expansion.item_requests import ItemRequest
+
+
+def spoken(voice: str) -> ItemRequest:
+    with_ = GenerateWith.model_validate(
+        {"model": "elevenlabs-turbo-2-5", "prompt": "Hello", "params": {"voice": voice}}
+    )
+    step = Step.model_validate({"id": "voice", "uses": "generate", "with": with_})
+    return build_request(step, {"inputs": {"who": "Jessica"}}, shipped(), "naive", {})
+
+
+@pytest.mark.parametrize("written", ["Jessica", "${{ inputs.who }}"])
+def test_a_voice_by_name_is_the_same_purchase_as_by_its_id(written: str) -> None:
+    by_id = spoken("cgSgspJ2msm6clMCkdW9")
+    assert by_id.arguments["params"] == {"voice": "cgSgspJ2msm6clMCkdW9"}
+    # The size bounds what is written.
+    assert replace(spoken(written), size=by_id.size) == by_id
