@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -122,9 +123,13 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
                 refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
         raise UsageError(
             f"prefect: request refused: {_detail(error)}",
-            password_hint(error.response.status_code),
+            "compare `job_variables` with the variables of the work pool's template"
+            if invalid
+            else password_hint(status),
         ) from error
 
 

@@ -179,6 +179,11 @@ async def test_pools_of_our_templates_are_deployed_to_and_prefects_own_image_is_
             assert "rivya-flows:latest" in written
             assert json.dumps(value) in written
 
+            path.write_text(path.read_text().replace(f": {value}}}", ": [1]}"))
+            with pytest.raises(UsageError, match="request refused") as refused:
+                await deploy(options, read_settings())
+            assert "variables of the work pool's template" in str(refused.value.hint)
+
             template["variables"]["properties"]["image"]["default"] = None
             await client.update_work_pool(pool, WorkPoolUpdate(base_job_template=template))
             with pytest.raises(UsageError, match=f"the {kind} pool .* in Prefect's own image"):
