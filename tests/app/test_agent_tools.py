@@ -98,7 +98,9 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     tools: AgentTools, studio: Studio, shared_sandbox: Sandbox
 ) -> None:
     before = bought(shared_sandbox)
-    planned = structured(await tools.plan(of.PlanArguments(spec="specs/launch.yaml")))
+    planned = structured(
+        await tools.plan(of.PlanArguments(spec="specs/launch.yaml", labels={"via": "me"}))
+    )
     assert (planned["credits"], planned["at_most"]) == ({"min": 2, "max": 8}, 6)
     key = studio.service.api_key
     assert key is not None
@@ -124,6 +126,7 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     await studio.execute(run)
     again = await tools.answer(answered)
     assert again.lines[-1] == f"it was answered so already; {run} is completed"
+    assert studio.receipt(run)["labels"] == {"via": "mcp"}
     told = structured(await tools.receipt(of.OfRun(run=run)))
     assert (told["status"], told["credits"]["spent"]) == ("completed", 2)
     assert Path(told["outputs"]["hero"]["path"]).is_relative_to(tools.root)
