@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import WorkPool
@@ -14,7 +15,9 @@ def pool(**defaults: Any) -> WorkPool:
     """A pool whose template has these variables with these defaults."""
     properties = {name: {"default": value} for name, value in defaults.items()}
     template = {"variables": {"properties": properties}, "job_configuration": {}}
-    return WorkPool(name="pods", type="kubernetes", base_job_template=template)
+    return WorkPool(
+        name="pods", type="kubernetes", base_job_template=template, default_queue_id=uuid4()
+    )
 
 
 @pytest.mark.parametrize(
