@@ -14,6 +14,7 @@ COPY src src
 COPY flows flows
 COPY tasks tasks
 COPY specs specs
+# Links of the package lead to flows, tasks and specs: all of them must be there before.
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY deploy deploy
 

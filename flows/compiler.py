@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import CancelledRun
+from prefect.exceptions import CancelledRun, ParameterTypeError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.flows.credentials import refuse_unsaved, wallet_of
+from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.prefect_internals import is_made_up
 from rivya_flows.flows.run_form import (
     CREDENTIALS,
@@ -98,6 +98,19 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
                 return await super(CampaignFlow, self).__call__(*args, **kwargs)
 
         return call()
+
+    def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """As that of `Flow`; says what is wrong with the credentials."""
+        try:
+            return super().validate_parameters(parameters)
+        except ParameterTypeError as error:
+            if (cause := error.__cause__) is None:
+                raise
+            raise ParameterTypeError(
+                f"{CREDENTIALS}: the block cannot be loaded: {one_line(str(cause))}; mend or create it"
+                " in Prefect, under Blocks, and start another run; one that has begun continues with"
+                " `rivya-flows resume`, by the name of its block"
+            ) from cause
 
     def with_options(self, *, run_key: str | None = None, **options: Any) -> CampaignFlow:
         """As that of `Flow`, with one more option.
@@ -231,7 +244,9 @@ def compile_flow(
         if run is not None and not is_made_up(run.name):
             return run.name  # a person gave it, or an earlier execution
         due = run.expected_start_time if run is not None and run.auto_scheduled else None
-        return run_name(workflow, inputs_from(workflow, flow_run.parameters or {}), due)
+        given = flow_run.parameters or {}
+        wallet = name_of(given.get(CREDENTIALS))
+        return run_name(workflow, inputs_from(workflow, given), due, wallet)
 
     # Prefect finds a flow again by module and qualified name, and reads the form off the rest.
     campaign.__module__ = ENTRYPOINT_MODULE

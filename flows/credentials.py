@@ -34,7 +34,7 @@ class RivyaCredentials(Block):
     _block_type_name: ClassVar[str | None] = "Rivya Credentials"
     _block_type_slug: ClassVar[str | None] = _SLUG
     _documentation_url: ClassVar[HttpUrl | None] = HttpUrl("https://rivya.ai/docs/api-quickstart")
-    # Without a logo: Prefect takes http addresses only, and its pages would ask a foreign host.
+    # Without a logo: Prefect takes http addresses only, and each browser would ask that host.
     _description: ClassVar[str | None] = (
         "A wallet of the Rivya API. Campaign flows that get it buy with its key."
     )
@@ -79,6 +79,11 @@ async with credentials.get_client() as client:
         return RivyaClient(self.api_key.get_secret_value(), self.base_url, **options)
 
 
+def name_of(credentials: object) -> str | None:
+    """The name of a saved block; None for one that is not saved, and for anything else."""
+    return credentials._block_document_name if isinstance(credentials, RivyaCredentials) else None
+
+
 def wallet_of(credentials: RivyaCredentials) -> Wallet:
     """The wallet of a saved block.
 
@@ -87,7 +92,7 @@ def wallet_of(credentials: RivyaCredentials) -> Wallet:
     """
     from rivya_flows.app.run_context import Wallet
 
-    name = credentials._block_document_name
+    name = name_of(credentials)
     if name is None:
         raise UsageError(
             "credentials: the block is not saved, so no retry or resume could find its key again;"

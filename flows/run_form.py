@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
 from rivya_flows.language.workflow import Input, Workflow
-from rivya_flows.printable import printable
+from rivya_flows.printable import one_line, printable
 
 CREDENTIALS = "credentials"
 """The last parameter of each flow: the wallet to buy with; None is that of the process's key."""
@@ -33,7 +33,7 @@ _WALLET = Annotated[
         }
     ),
 ]
-_ABOUT_WALLET = "The credentials to buy with; empty: the key of the worker."
+_ABOUT_WALLET = "The credentials to buy with; None: the key of the worker."
 
 _SHOWN_IN_NAME = 60
 
@@ -155,15 +155,22 @@ def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, 
     return given
 
 
-def run_name(workflow: Workflow, inputs: Mapping[str, Any], due: datetime | None = None) -> str:
+def run_name(
+    workflow: Workflow,
+    inputs: Mapping[str, Any],
+    due: datetime | None = None,
+    wallet: str | None = None,
+) -> str:
     """The name of a run: the spec's name and the value of its first text input.
 
     Args:
         workflow: The spec.
         inputs: Of the run.
         due: When its schedule made it, UTC: it tells the runs of the schedule apart.
+        wallet: Name of the wallet that it buys with, which tells equal calls of a flow apart.
     """
-    at = "" if due is None else f", {due:%Y-%m-%d %H:%M} UTC"
+    at = "" if wallet is None else f", {one_line(wallet)}"
+    at += "" if due is None else f", {due:%Y-%m-%d %H:%M} UTC"
     for name, described in workflow.inputs.items():
         if described.type in ("string", "text", "enum"):
             value = _one_line(printable(str(inputs.get(name, described.default) or "")))

@@ -26,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SPEC = "specs/first-picture.yaml"
 TEMPLATE = "product-launch"
+ONE_FORMAT = ('formats: ["9:16", "1:1", "16:9"]', 'formats: ["1:1"]')
+NO_EXTRAS = ("extras: [poster, gif, srt, clean]", "extras: [srt]")
 PROJECT = {
     "pyproject.toml": '[project]\nname = "shop"\nversion = "1"\n',
     "README.md": "The shop's own.\n",
@@ -308,15 +310,18 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
         raise WrongError("init changed a README that was there")
     clean.must("check", "specs")
     clean.must("test", "specs")
+    # Its films in all formats, with and without captions, take a minute of a processor.
+    spec = clean.work / "specs" / f"{TEMPLATE}.yaml"
+    spec.write_text(spec.read_text().replace(*ONE_FORMAT).replace(*NO_EXTRAS))
     try:
         # It deploys specs/ too; one server for all below.
         clean.must("up", "--port", "0", "--receiver-port", "0", "--json")
         clean.must("run", f"specs/{TEMPLATE}.yaml")
-        if len(spots := {path.name for path in clean.work.glob("runs/*/spot-*.mp4")}) != 3:
-            raise WrongError(f"run of {TEMPLATE} left {sorted(spots)}")
+        if not [*clean.work.glob("runs/*/spot*.mp4")]:
+            raise WrongError(f"run of {TEMPLATE} left no spot")
         form = ["-p", "product=Comet kettle", "-p", 'styles=["studio"]']
         clean.must("prefect", "deployment", "run", f"{TEMPLATE}/by-hand", *form, "--watch")
-        [made] = json.loads(clean.must("runs", "--limit", "1", "--json"))["runs"]
+        [made] = json.loads(clean.must("runs", "--limit", "1", "--json"))
         receipt = json.loads(clean.must("receipt", made["run_id"], "--json"))
         if (receipt["status"], receipt["inputs"]["product"]) != ("completed", "Comet kettle"):
             raise WrongError(f"the receipt of the form run: {receipt['status']}")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -31,8 +32,14 @@ from rivya_flows.flows.deployment.desired import (
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
 from rivya_flows.flows.deployment.planned_runs import delete_orphans
-from rivya_flows.flows.deployment.reconcile import ApplyOptions, Change, automations_of, reconcile
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool, machines_of
+from rivya_flows.flows.deployment.reconcile import (
+    ApplyOptions,
+    Change,
+    automations_of,
+    job_fields,
+    reconcile,
+)
+from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.recovery.waker import deploy_waker
 from rivya_flows.flows.server.select_server import password_hint
@@ -103,7 +110,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
         SpecError: A spec is wrong; nothing was deployed.
         BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was deployed.
         UsageError: The server does not answer or refuses something, a deployment of that name is
-            not ours, or workers cannot reach the store or the media.
+            not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
     """
     sources = read_specs(
@@ -116,9 +123,13 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
                 refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
         raise UsageError(
             f"prefect: request refused: {_detail(error)}",
-            password_hint(error.response.status_code),
+            "compare `job_variables` with the variables of the work pool's template"
+            if invalid
+            else password_hint(status),
         ) from error
 
 
@@ -172,6 +183,7 @@ async def _deploy(
             upload_page=upload_page(settings, str(client.api_url)),
         )
     _refuse_foreign(desired, existing)
+    await _refuse_lacking(client, desired, existing)
     if not options.dry:
         _store_specs(desired, settings)
     gone = unspecified(
@@ -231,7 +243,8 @@ async def _make_default_pool(
             if pool != options.default_pool:
                 raise UsageError(
                     f"there is no work pool {pool!r}",
-                    f"create it: `prefect work-pool create {pool} --type campaign`",
+                    f"create it: `prefect work-pool create {pool} --type campaign`; for containers"
+                    " with their type and --base-job-template, see docs/work-pools.md",
                 ) from None
             missing.append(pool)
     if missing and not options.dry:
@@ -252,6 +265,31 @@ def _refuse_foreign(
             f"not made by rivya-flows: {', '.join(foreign)}",
             "rename the entry of `deploy`, or delete that deployment; nothing was deployed",
         )
+
+
+async def _refuse_lacking(
+    client: PrefectClient,
+    desired: Iterable[DesiredDeployment],
+    existing: Mapping[str, ExistingDeployment],
+) -> None:
+    """Refuses deployments whose containers could not import this package."""
+    of_pool: dict[str, list[DesiredDeployment]] = {}
+    for one in desired:
+        of_pool.setdefault(one.work_pool, []).append(one)
+    for name, deployments in of_pool.items():
+        try:
+            pool = await client.read_work_pool(name)
+        except ObjectNotFound:  # the default one, in a dry run
+            continue
+        for one in deployments:
+            there = existing[one.name].deployment if one.name in existing else None
+            if lacks_package(pool, job_fields(one, there)["job_variables"]):
+                raise UsageError(
+                    f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
+                    " which does not have rivya-flows",
+                    "give the pool's template an `image` with it, or the entry"
+                    " `work_pool: {job_variables: {image: …}}`; see docs/work-pools.md",
+                )
 
 
 def _store_specs(desired: Iterable[DesiredDeployment], settings: Settings) -> None:

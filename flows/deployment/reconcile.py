@@ -209,11 +209,11 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
         "concurrency_options": (
             None if limit is None else ConcurrencyOptions(collision_strategy=collision)
         ),
-        **_job(desired, existing),
+        **job_fields(desired, existing),
     }
 
 
-def _job(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
+def job_fields(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
     """Job variables and queue: those of the spec over those that are there.
 
     What an earlier spec set is in a variable of the environment, and goes with that spec.

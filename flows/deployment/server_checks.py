@@ -88,7 +88,8 @@ async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check,
     if found.is_paused:
         return warning(name, f"{pool} is paused", f"prefect work-pool resume {pool}"), len(online)
     if not online:
-        hint = f"start one: prefect worker start --pool {pool}; or `rivya-flows up`"
+        hint = f"start one: prefect worker start --pool {pool} --type {found.type}"
+        hint += "; or `rivya-flows up`" if pool == WORK_POOL else ""
         if used:
             return problem(name, f"{pool} has no worker, so its runs do not start", hint), 0
         return warning(name, f"{pool} has no worker", hint), 0

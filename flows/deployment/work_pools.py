@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import Worker, WorkerStatus
+from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
 from rivya_flows.hosts import is_loopback
+
+_PREFECTS_IMAGE = re.compile(r"(docker\.io/)?prefecthq/prefect(?![\w-])")
+_INSTALLS = "EXTRA_PIP_PACKAGES"
+"""The variable with packages that Prefect's image installs when its container starts."""
 
 
 async def ensure_work_pool(name: str) -> None:
@@ -82,6 +89,24 @@ async def machines_of(pool: str) -> set[str]:
     if (local and UNKNOWN_MACHINE in found) or not found:
         found = found - {UNKNOWN_MACHINE} | {this_machine() if local else UNKNOWN_MACHINE}
     return found
+
+
+def lacks_package(pool: WorkPool, job_variables: Mapping[str, Any]) -> bool:
+    """Whether a run with these job variables gets Prefect's own image, which lacks this package.
+
+    The workers of Docker, Kubernetes and ECS call the variable ``image``, and take Prefect's where
+    it has no value.
+    """
+    template: Mapping[str, Any] = pool.base_job_template.get("variables", {}).get("properties", {})
+    if "image" not in template:  # processes, or an image that the template alone decides
+        return False
+
+    def value(name: str) -> Any:
+        return job_variables.get(name) or template.get(name, {}).get("default")
+
+    environment = {**template.get("env", {}).get("default", {}), **(value("env") or {})}
+    image = value("image")
+    return not environment.get(_INSTALLS) and (not image or bool(_PREFECTS_IMAGE.match(str(image))))
 
 
 def _online(workers: list[Worker]) -> list[Worker]:

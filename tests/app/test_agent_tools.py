@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from PIL import Image
 from pydantic import ValidationError
 
 from rivya_flows.app import agent_results as of
-from rivya_flows.app.agent_tools import AgentTools, Reply
+from rivya_flows.app.agent_results import Reply
+from rivya_flows.app.agent_tools import AgentTools
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
@@ -33,7 +33,7 @@ steps:
     with: {model: z-image, prompt: "lamp, ${{ matrix.style }}"}
   hero:
     uses: pick
-    with: {from: "${{ steps.stills.items }}", mode: human, on_none: regenerate, rounds: 3}
+    with: {from: "${{ steps.stills.items }}", mode: human, none: {rounds: 3}}
 outputs: {hero: "${{ steps.hero.asset }}"}
 """
 
@@ -41,10 +41,8 @@ outputs: {hero: "${{ steps.hero.asset }}"}
 class Started(AgentTools):
     """Tools that start no process: a test executes a run itself."""
 
-    runs: ClassVar[Counter[str]] = Counter()
-
     def _continue(self, run_id: str) -> None:
-        self.runs[run_id] += 1
+        pass
 
 
 class Nobody(BareRunner):
@@ -100,8 +98,10 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     tools: AgentTools, studio: Studio, shared_sandbox: Sandbox
 ) -> None:
     before = bought(shared_sandbox)
-    planned = structured(await tools.plan(of.PlanArguments(spec="specs/launch.yaml")))
-    assert (planned["credits"], planned["at_most"]) == ({"min": 2, "max": None}, 6)
+    planned = structured(
+        await tools.plan(of.PlanArguments(spec="specs/launch.yaml", labels={"via": "me"}))
+    )
+    assert (planned["credits"], planned["at_most"]) == ({"min": 2, "max": 8}, 6)
     key = studio.service.api_key
     assert key is not None
     assert f"…{key.get_secret_value()[-4:]} (wallet: 1,000 credits). At most 6" in planned["buys"]
@@ -126,6 +126,7 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     await studio.execute(run)
     again = await tools.answer(answered)
     assert again.lines[-1] == f"it was answered so already; {run} is completed"
+    assert studio.receipt(run)["labels"] == {"via": "mcp"}
     told = structured(await tools.receipt(of.OfRun(run=run)))
     assert (told["status"], told["credits"]["spent"]) == ("completed", 2)
     assert Path(told["outputs"]["hero"]["path"]).is_relative_to(tools.root)
@@ -230,8 +231,11 @@ steps:
     uses: upload
     with: {{file: "${{{{ inputs.path }}}}"}}
 """
-    with pytest.raises(SpecError):
-        await quoted(tools, spec=spec)
+    run = await began(tools, await quoted(tools, spec=spec))
+    await studio.execute(run)
+    found = structured(await status(tools, run))
+    assert (found["state"], found["credits"]["spent"]) == ("failed", 0)
+    assert not [*(studio.folder / "assets").glob("**/*")]
 
 
 async def test_runs_of_other_folders_are_not_there(
@@ -248,8 +252,7 @@ async def test_runs_of_other_folders_are_not_there(
 async def test_a_run_without_a_quote_is_not_answered(tools: AgentTools, studio: Studio) -> None:
     await studio.start(LAUNCH, "run-1")
     await studio.execute("run-1")
-    (studio.folder / "runs").rename(tools.root / "theirs")
-    wide = Started(tools.settings, studio.folder.parent.resolve(), tools.runner)
+    wide = Started(tools.settings, tools.root.parent, tools.runner)
     assert structured(await status(wide, "run-1"))["questions"]
     with pytest.raises(UsageError, match="was not started with a quote"):
         await wide.answer(of.AnswerArguments(run="run-1", step="hero", choice="neon"))
@@ -311,7 +314,7 @@ async def test_a_run_whose_process_is_gone_says_how_to_go_on(
     tools: AgentTools, studio: Studio
 ) -> None:
     run = await began(tools, await quoted(tools))
-    await studio.execute(run, bomb=Bomb(after_writes=8))
+    await studio.execute(run, bomb=Bomb(write=8))
     log = studio.folder / "mcp" / "logs" / f"{run}.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("error: \x1b[31mno disk\n")

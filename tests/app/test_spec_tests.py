@@ -13,6 +13,7 @@ from rivya_flows.app.spec_tests import CaseResult, named_tests, run_cases
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.plain_runner import PlainRunner
+from support.function_steps import install_paid, installing
 
 SPEC = """
 version: 1
@@ -186,6 +187,34 @@ def test_an_undecided_purchase_fails_every_case(folder: Path) -> None:
 
 def test_callbacks_are_not_sent_and_secrets_not_read(folder: Path) -> None:
     assert lines(folder, "    expect: {steps: {tell: completed}}\n", NOTIFY) == ()
+
+
+def test_functions_of_the_user_are_called_and_cost_nothing_in_the_sandbox(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = (
+        "version: 1\nname: printed\ninputs: {book: {type: string}}\nsteps:\n  print:\n"
+        "    uses: order_print\n    with: {motif: lamp, book: '${{ inputs.book }}'}\n"
+        "outputs: {number: '${{ steps.print.number }}'}\n"
+    )
+    with installing(tmp_path, monkeypatch) as install:
+        install_paid(install)
+        case = f"    inputs: {{book: {tmp_path / 'book'}}}\n"
+        case += "    expect: {credits: 0, outputs: {number: {count: 1}}}\n"
+        assert lines(folder, case, spec) == ()
+    assert (tmp_path / "book").read_text().endswith(" lamp\n")
+
+
+def test_no_other_host_is_reached(folder: Path) -> None:
+    address = "http://example.com/lamp.png"
+    spec = SPEC.replace(
+        'prompt: "${{ inputs.words }} ${{ item }}"',
+        'prompt: x, references: ["${{ inputs.photo }}"]',
+    ).replace("z-image", "nano-banana")
+    case = f"    inputs: {{photo: {address}}}\n    expect: {{status: failed, credits: 0}}\n"
+    [result] = results(folder, f"  - name: one\n{case}", spec)
+    assert result.lines == ()
+    assert any("a test reaches no network" in line for line in result.problems)
 
 
 def test_the_command_repeats_the_case_by_hand(folder: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.templates import DEFAULT, templates
+from rivya_flows.app.spec_file import TEST_SUFFIX
+from rivya_flows.app.templates import DEFAULT, template_names, templates
 from rivya_flows.language.schema.document import FILE, LINE
 from support.cli_calls import Terminal
 
@@ -16,19 +17,26 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
-@pytest.mark.parametrize("name", [None, "product-launch"])
-def test_the_specs_that_init_writes_are_right(
-    call: Terminal, tmp_path: Path, name: str | None
-) -> None:
+def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     project = tmp_path / "new"
-    said = call("init", project, *(["--template", name] if name else []))
-    spec = project / "specs" / f"{name or DEFAULT}.yaml"
+    said = call("init", project)
+    spec = project / "specs" / f"{DEFAULT}.yaml"
     assert said.code == 0
     assert f"cd {project}" in said.out
     assert spec.read_text().startswith(LINE)
     assert (spec.parent / FILE).exists()
     assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
-    assert call("check", spec.parent).code == 0
+
+
+@pytest.mark.parametrize("name", template_names())
+def test_a_template_alone_in_a_folder_is_right_and_passes_its_tests(
+    call: Terminal, tmp_path: Path, name: str
+) -> None:
+    assert call("init", tmp_path, "--template", name).code == 0
+    specs = tmp_path / "specs"
+    assert call("check", specs, specs / f"{name}{TEST_SUFFIX}").code == 0
+    said = call("test", specs)
+    assert said.code == 0, said.out
 
 
 def test_existing_files_are_left_as_they_are_and_named(call: Terminal, tmp_path: Path) -> None:

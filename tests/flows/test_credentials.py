@@ -137,6 +137,7 @@ async def test_two_campaigns_of_a_flow_buy_with_two_wallets_once_and_no_key_reac
     stored = b"".join(file.read_bytes() for file in prefect_data.rglob("*") if file.is_file())
     told = str(server.ask("POST", "/flow_runs/filter", {"limit": 200}))
     for name, key in keys.items():
+        assert f"'tea-time: Lamp, {name}'" in told
         assert f"'_block_document_name': '{name}'" in told
         assert key.encode() not in stored
         assert key not in told

@@ -269,6 +269,11 @@ def test_a_run_is_named_after_its_first_text_input(given: dict[str, str], name: 
     assert run_name(made, given, due) == f"{name}, 2026-11-25 03:30 UTC"
 
 
+def test_the_name_of_a_run_ends_with_its_wallet() -> None:
+    made = workflow(product=Input(type="string"))
+    assert run_name(made, {"product": "Lamp"}, wallet="acme") == "spring-sale: Lamp, acme"
+
+
 def test_a_run_without_text_inputs_bears_the_name_of_its_spec() -> None:
     assert run_name(workflow(n=Input(type="integer", default=3)), {"n": 4}) == "spring-sale"
 

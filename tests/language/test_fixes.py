@@ -126,6 +126,11 @@ def test_units_and_words_for_yes_and_no_are_fixed_in_a_film(wrong: str, right: s
             id="a name that is in a string too",
         ),
         pytest.param(
+            GOOD.replace("prompt: a lamp", "prompt: a lamp, params: {aspect_ratio: '1:1'}")
+            + "    fallback: [{m5del: seedream-5-lite, params: {aspectRatio: '1:1'}}]\n",
+            id="a parameter of a model whose key is wrong",
+        ),
+        pytest.param(
             GOOD + "x-a: &a 5\ntitle: *a\ndescription: *a\n", id="a value with other uses"
         ),
         pytest.param(
@@ -178,7 +183,7 @@ def test_the_guide_to_errors_lists_the_codes_that_have_a_fix() -> None:
 
 WORD = re.compile(
     r"(?m)\b(uses|with|model|prompt|params|title|default|values|matrix|foreach|timeout|budget|credits|expect"
-    r"|message|outputs|clips|captions|fallback|criteria|rounds|aspect_ratio|seconds|allow_failures):"
+    r"|message|outputs|clips|captions|fallback|criteria|rounds|aspect_ratio|seconds|allow_failures):(?!\s+\{?type:)"
     r"|(?:model|uses|type|kind|mode|cache|position): ([\w.-]{3,})"
     r"|(?:steps|inputs|matrix)\.([a-z_]{3,})"
 )

@@ -117,7 +117,7 @@ def test_product_launch_has_the_values_of_the_design() -> None:
     assert film.with_.params == {"aspectRatio": "9:16"}
     assert isinstance(hero.with_, PickWith)
     assert (hero.with_.timeout, hero.with_.on_timeout) == (172_800, "first")
-    assert workflow.deploy[0].schedules[0].timezone == "Asia/Kolkata"
+    assert workflow.deploy[1].schedules[0].timezone == "Asia/Kolkata"
 
 
 def test_byte_order_mark_and_windows_line_ends_are_allowed() -> None:

@@ -44,9 +44,9 @@ class CheckedFile:
 
     @property
     def diff(self) -> Iterator[str]:
-        """The lines of a unified diff of the fixes, with their line breaks."""
+        """The lines of a unified diff of the fixes."""
         # Of the line breaks of YAML only those of `diff`.
-        was, now = (text.split("\n") for text in (self.before, self.after))
+        was, now = (text.removesuffix("\n").split("\n") for text in (self.before, self.after))
         name = str(self.path)
         yield from difflib.unified_diff(was, now, name, name, lineterm="")
 

@@ -25,6 +25,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.spec_file import TEST_SUFFIX, tests_at
 from rivya_flows.assets import assets_in
+from rivya_flows.client.transport.addresses import RefusedAddressError
 from rivya_flows.client.transport.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import RivyaFlowsError, SpecError, UsageError
@@ -217,7 +218,7 @@ async def _outcome(tested: TestedSpec, case: Case, runner: Runner) -> _Outcome:
         # Neither the environment nor `.env` counts.
         settings = Settings.model_construct(rivya_flows_data=folder / "data")
         opened = stack.enter_context(open_context(settings, service))
-        context = replace(opened, runtime=FastClock().runtime)
+        context = replace(opened, runtime=replace(FastClock().runtime, resolve=_no_host))
         asked = _Answers(case)
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
@@ -236,6 +237,10 @@ async def _outcome(tested: TestedSpec, case: Case, runner: Runner) -> _Outcome:
             (*asked.refused, *troubles(report.receipt)),
             (*asked.differences(), *_books_differ(report.receipt, books)),
         )
+
+
+async def _no_host(host: str) -> tuple[str, ...]:
+    raise RefusedAddressError(host, "a test reaches no network; name a file instead")
 
 
 async def _run(

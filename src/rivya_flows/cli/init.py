@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,13 @@ def init(folder: Path, name: str | None, lists: bool) -> None:
     DIR is the current folder by default. Existing files are not changed.
     """
     from rivya_flows.app.templates import DEFAULT, template, templates, write_template
+    from rivya_flows.cli.schema import write_schema
 
     if lists:
         print_table(["template", ">credits", "what it makes"], [_row(one) for one in templates()])
         return
     chosen = template(name or DEFAULT)
-    written, left = write_template(chosen, folder, _write_missing_schema)
+    written, left = write_template(chosen, folder, partial(write_schema, keep=True))
     for path in written:
         show(f"{path}: written")
     for path in left:
@@ -53,11 +55,3 @@ _NEXT = ("rivya-flows check specs", "rivya-flows test specs", "rivya-flows up")
 
 def _row(one: Template) -> list[str]:
     return [one.name, one.price, one.workflow.title or ""]
-
-
-def _write_missing_schema(folder: Path) -> None:
-    from rivya_flows.cli.schema import write_schema
-    from rivya_flows.language.schema.document import FILE
-
-    if not (folder / FILE).exists():
-        write_schema(folder)

@@ -45,8 +45,10 @@ def known_schema() -> dict[str, Any]:
     return json_schema(known_catalogue(settings()), installed())
 
 
-def write_schema(folder: Path) -> Path:
+def write_schema(folder: Path, *, keep: bool = False) -> Path:
     """Writes the schemas of specs and of tests into a folder, and gives the path of the first.
+
+    With `keep`, those that exist stay as they are.
 
     Raises:
         UsageError: They cannot be written there.
@@ -55,6 +57,8 @@ def write_schema(folder: Path) -> Path:
 
     for name, document in ((TESTS_FILE, schema_of_tests()), (FILE, known_schema())):
         path = folder / name
+        if keep and path.exists():
+            continue
         text = json.dumps(document, indent=2, ensure_ascii=False)
         try:
             with as_the_user_wants():

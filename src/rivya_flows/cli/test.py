@@ -12,8 +12,8 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.failures import FAILED, WRONG, counted
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.interrupts import run_interruptibly
-from rivya_flows.cli.output import print_json, show, tell_problem, tell_styled
+from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -71,7 +71,9 @@ def test(paths: tuple[Path, ...], text: str | None, junit: Path | None, as_json:
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
     from rivya_flows.app.junit import write_junit
     from rivya_flows.app.spec_tests import named_tests, run_cases
+    from rivya_flows.extras import need
 
+    need("sandbox", "`rivya-flows test`")
     chosen, problems = _chosen(named_tests(paths), text.casefold())
     if problems:
         return _tell_problems(problems, as_json=as_json)
@@ -81,7 +83,12 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
 
     began = time.monotonic()
     hear = (lambda _: None) if as_json else _show
-    results = run_interruptibly(lambda _: run_cases(chosen, PlainRunner(), hear))
+
+    async def work(interrupts: Interrupts) -> list[CaseResult]:
+        interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
+        return await run_cases(chosen, PlainRunner(), hear)
+
+    results = run_interruptibly(work)
     seconds = time.monotonic() - began
     if junit is not None:
         write_junit(junit, results)

@@ -20,6 +20,9 @@ from rivya_flows.language.wording import cut
 MAX_ROUNDS = 50
 """A fix may show the next mistake: how often the text is read again."""
 
+_OF_A_MODEL = ("unknown-param", "bad-option")
+"""Mistakes that depend on the model of a request."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9][\w./-]*")
 _COLON = re.compile(r"['\"]? *: *")
 
@@ -92,8 +95,12 @@ def fixed(text: str, file: str, check: Check) -> Fixed:
     for patient in (True, False):
         found, applied = before, list[Diagnostic]()
         for _ in range(MAX_ROUNDS):
-            own = [one for one in found.diagnostics if one.file == file and one.fix is not None]
-            found, kept = _apply(found, _apart(own), check, patient)
+            # Without its `model`, a request has that of `defaults` or of its step.
+            later = (
+                _OF_A_MODEL if any(one.code == "unknown-key" for one in found.diagnostics) else ()
+            )
+            own = [one for one in found.diagnostics if one.file == file and one.code not in later]
+            found, kept = _apply(found, _apart(one for one in own if one.fix), check, patient)
             applied += kept
             if not kept:
                 break

@@ -12,7 +12,7 @@ import pytest
 from prefect import get_client
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -21,11 +21,13 @@ from prefect.client.schemas.filters import (
 from prefect.workers.base import BaseJobConfiguration
 from pydantic import SecretStr
 
+from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.settings import read_settings
 
-TEMPLATE = Path(__file__).parents[3] / "deploy" / "docker-pool.json"
+DEPLOY = Path(__file__).parents[3] / "deploy"
+TEMPLATE = DEPLOY / "docker-pool.json"
 OLD_MODULE = "flows"
 """Where the flows were before they moved into the package `rivya_flows`."""
 
@@ -150,6 +152,44 @@ async def test_job_variables_of_an_operator_stay_and_those_of_a_spec_come_and_go
     assert [one.done for one in final.changes] == ["unchanged", "unchanged"]
 
 
+@pytest.mark.prefect
+async def test_pools_of_our_templates_are_deployed_to_and_prefects_own_image_is_refused(
+    tmp_path: Path,
+) -> None:
+    name = f"spec-{uuid.uuid4().hex[:8]}"
+    path = tmp_path / f"{name}.yaml"
+    options = DeployOptions((path,), single_machine=True)
+    async with get_client() as client:
+        for kind, variable, value in (
+            ("kubernetes", "memory_limit", "4Gi"),
+            ("ecs", "memory", 4096),
+        ):
+            pool = f"{name}-{kind}"
+            entry = f"work_pool: {{name: {pool}, job_variables: {{{variable}: {value}}}}}"
+            path.write_text(SPEC.replace("NAME", name).replace("weekly", f"weekly\n    {entry}"))
+            template = json.loads((DEPLOY / f"{kind}-pool.json").read_text())
+            wanted = WorkPoolCreate(name=pool, type=kind, base_job_template=template)
+            await client.create_work_pool(wanted)
+            await deploy(options, read_settings())
+            made = (await client.read_deployment_by_name(f"{name}/weekly")).job_variables or {}
+            job: Any = await _Containers.from_template_and_values(template, made)
+            assert job.env["RIVYA_FLOWS_SPEC"].startswith("sha256:")
+            assert job.env["PREFECT_HOME"] == "/tmp/prefect"  # of the template
+            written = json.dumps([job.job_manifest, job.task_definition])
+            assert "rivya-flows:latest" in written
+            assert json.dumps(value) in written
+
+            path.write_text(path.read_text().replace(f": {value}}}", ": [1]}"))
+            with pytest.raises(UsageError, match="request refused") as refused:
+                await deploy(options, read_settings())
+            assert "variables of the work pool's template" in str(refused.value.hint)
+
+            template["variables"]["properties"]["image"]["default"] = None
+            await client.update_work_pool(pool, WorkPoolUpdate(base_job_template=template))
+            with pytest.raises(UsageError, match=f"the {kind} pool .* in Prefect's own image"):
+                await deploy(options, read_settings())
+
+
 async def change_jobs(
     client: PrefectClient, name: str, variables: dict[str, Any], env: dict[str, str]
 ) -> None:
@@ -164,6 +204,13 @@ class _Job(BaseJobConfiguration):
 
     image: str
     mem_limit: str | None = None
+
+
+class _Containers(BaseJobConfiguration):
+    """What the workers of Kubernetes and of ECS submit."""
+
+    job_manifest: dict[str, Any] | None = None
+    task_definition: dict[str, Any] | None = None
 
 
 @pytest.mark.prefect
