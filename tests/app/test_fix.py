@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app import fix
+from rivya_flows.app.check import check_text
 from rivya_flows.app.fix import fix_file
 from rivya_flows.catalogue.snapshot import shipped
 
@@ -46,13 +46,12 @@ def test_a_file_that_is_saved_during_the_check_is_not_overwritten(
 ) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(WRONG)
-    check = fix.check_text
 
     def and_save(*given: Any) -> Any:
         path.write_text("saved: meanwhile\n")
-        return check(*given)
+        return check_text(*given)
 
-    monkeypatch.setattr(fix, "check_text", and_save)
+    monkeypatch.setattr("rivya_flows.app.fix.check_text", and_save)
     found = fix_file(path, shipped(), write=True)
     assert "was changed meanwhile" in found.diagnostics[0].message
     assert [one.read_text() for one in tmp_path.iterdir()] == ["saved: meanwhile\n"]
