@@ -60,7 +60,7 @@ from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
-from rivya_flows.app.quotes import VALID, read_quote, write_quote
+from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
 from rivya_flows.app.report import RunReport, write_report
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext
@@ -261,17 +261,14 @@ class AgentTools:
 
     async def run(self, given: RunArguments) -> Reply:
         """Starts the run of a quote, in a process of its own; gives its id at once."""
-        path = self._quotes() / f"{given.quote}.json"
-        if not path.is_file():
-            raise UsageError(f"there is no quote {given.quote}", "make one with `plan`")
+        file, runs = await asyncio.to_thread(self._quoted, given.quote), self._inside("runs")
         async with self._context() as context:
-            file = await asyncio.to_thread(read_quote, path)
             observer = replace(SILENT, notify=self.notify)
             ready = await ready_to_start(context, file, observer)
             run_id = ready.frozen.run_id
 
             def begin() -> Path:  # in one thread, so that nothing cancelled lies between
-                folder = write_start(context, ready, self.root / "runs")
+                folder = write_start(context, ready, runs)
                 self._continue(run_id)
                 return folder
 
@@ -458,6 +455,21 @@ class AgentTools:
         quote = write_quote(context, request, ready, written)
         written.rename(folder / f"{quote.id}.json")
         return quote
+
+    def _quoted(self, name: str) -> QuoteFile:
+        """The quote of an id.
+
+        Raises:
+            UsageError: There is none, or what it names leads out of the root by now: the difference
+                would show a file from elsewhere.
+        """
+        path = self._quotes() / f"{name}.json"
+        if not path.is_file() or (file := read_quote(path)).quote.id != name:
+            raise UsageError(f"there is no quote {name}", "make one with `plan`")
+        if file.spec is not None:
+            for one in (file.spec.name, *file.quote.includes, *file.quote.files):
+                self._inside(str(file.spec.parent / one))
+        return file
 
     def _log(self, run_id: str) -> Path:
         return self.settings.data / "mcp" / "logs" / f"{run_id}.log"
