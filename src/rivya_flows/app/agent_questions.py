@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from rivya_flows.app.agent_results import MAX_ITEMS, AgentChoice, AgentQuestion, Picture, bounded
+from rivya_flows.app.agent_results import (
+    MAX_ITEMS,
+    AgentChoice,
+    AgentPicture,
+    AgentQuestion,
+    bounded,
+)
 from rivya_flows.app.report import RunReport
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.ledger.provenance import recorded, recorded_asset
@@ -65,7 +71,7 @@ def answers_of(
 
 
 def question_of(
-    question: Question, report: RunReport, assets: AssetStore, pictures: list[Picture]
+    question: Question, report: RunReport, assets: AssetStore, pictures: list[AgentPicture]
 ) -> AgentQuestion:
     """A question; adds small pictures of its candidates to those of the result."""
     name, shown = name_of(question), []
@@ -80,7 +86,7 @@ def question_of(
         if asset and asset.kind != "audio" and len(pictures) < MAX_PICTURES:
             jpeg = _picture(assets, asset.sha256)
         if jpeg is not None:
-            pictures.append(Picture(printable(f"{name} = {key}"), jpeg))
+            pictures.append(AgentPicture(printable(f"{name} = {key}"), jpeg))
         shown.append(
             AgentChoice(
                 key=printable(key),

@@ -86,7 +86,7 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Credits(_Result):
+class AgentCredits(_Result):
     """Credits from `min` to `max`, which is null where only the service knows it."""
 
     min: int
@@ -98,12 +98,12 @@ class AgentModel(_Result):
     name: str
     kind: str
     status: str
-    credits: Credits = Field(description="Of a request with the default parameters.")
+    credits: AgentCredits = Field(description="Of a request with the default parameters.")
     references: str = Field(description="Reference files that it takes; empty for none.")
     params: list[str]
 
 
-class Models(_Result):
+class AgentModels(_Result):
     date: str = Field(description="Of the catalogue.")
     source: str
     models: list[AgentModel]
@@ -120,7 +120,7 @@ class Problem(_Result):
     hint: str | None
 
 
-class Check(_Result):
+class AgentCheck(_Result):
     ok: bool
     name: str | None = Field(description="Of the spec; null if it is wrong.")
     steps: int
@@ -150,11 +150,11 @@ class Specs(_Result):
     specs: list[ListedSpec]
 
 
-class PlannedItem(_Result):
+class AgentItem(_Result):
     step: str
     key: str
     model: str | None
-    credits: Credits
+    credits: AgentCredits
     cached: bool = Field(description="An earlier result is taken, for nothing.")
     note: str
 
@@ -166,11 +166,11 @@ class Planned(_Result):
     expires_at: str | None
     buys: str = Field(description="What a run of the quote buys, from whom, and for how much.")
     name: str
-    credits: Credits
+    credits: AgentCredits
     saved: int
     budget: int | None
     balance: int | None
-    items: list[PlannedItem]
+    items: list[AgentItem]
     skipped: dict[str, str]
 
 
@@ -252,7 +252,7 @@ class AgentReceipt(_Result):
 
 
 @dataclass(frozen=True)
-class Picture:
+class AgentPicture:
     """A small JPEG, and what it shows."""
 
     name: str
@@ -271,7 +271,7 @@ class Reply:
 
     result: BaseModel
     lines: Sequence[str]
-    pictures: Sequence[Picture] = ()
+    pictures: Sequence[AgentPicture] = ()
 
 
 def bounded(value: Any, depth: int = 0) -> Any:

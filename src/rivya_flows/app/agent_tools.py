@@ -20,17 +20,17 @@ from tempfile import TemporaryDirectory
 from rivya_flows.app.agent_questions import answers_of, question_lines, question_of
 from rivya_flows.app.agent_results import (
     MAX_ITEMS,
+    AgentCheck,
+    AgentCredits,
+    AgentModels,
+    AgentPicture,
     AgentReceipt,
     AnswerArguments,
     Answered,
-    Check,
     CheckArguments,
-    Credits,
-    Models,
     ModelsArguments,
     NoArguments,
     OfRun,
-    Picture,
     PlanArguments,
     Planned,
     Reply,
@@ -134,7 +134,7 @@ class AgentTools:
         lines = [
             f"{one.id} ({one.kind}): {price_of(one.credits.min, one.credits.max)}" for one in found
         ]
-        result = Models(date=catalogue.date, source=catalogue.source, models=found)
+        result = AgentModels(date=catalogue.date, source=catalogue.source, models=found)
         return Reply(result, [*lines, f"catalogue of {catalogue.date}, {catalogue.source}"])
 
     async def check_spec(self, given: CheckArguments) -> Reply:
@@ -146,7 +146,7 @@ class AgentTools:
         if spec.name != AS_TEXT:
             spec = replace(spec, name=str(Path(spec.name).relative_to(self.root)))
         workflow, found = check_spec(spec, known_catalogue(self.settings))
-        result = Check(
+        result = AgentCheck(
             ok=workflow is not None and not found,
             name=workflow and workflow.name,
             steps=0 if workflow is None else len(workflow.all_steps),
@@ -188,7 +188,7 @@ class AgentTools:
             expires_at=quote and quote.expires_at.isoformat(),
             buys=buys,
             name=found.name,
-            credits=Credits(min=found.min, max=found.max),
+            credits=AgentCredits(min=found.min, max=found.max),
             saved=found.saved,
             budget=found.budget,
             balance=found.balance,
@@ -245,7 +245,7 @@ class AgentTools:
             report = write_report(entries, folder, assets)
             state = state_of(listed.status, entries, at_work=self._is_at_work(row.run_id))
             asked = () if state in ("running", "killed") else report.questions
-            pictures: list[Picture] = []
+            pictures: list[AgentPicture] = []
             questions = [question_of(one, report, assets, pictures) for one in asked]
         receipt, said = report.receipt, last_lines(self._log(row.run_id), 3)
         advice = advice_for(row.run_id, state)

@@ -10,10 +10,10 @@ from typing import Any
 
 from rivya_flows.app.agent_results import (
     MAX_ITEMS,
+    AgentCredits,
+    AgentItem,
     AgentModel,
-    Credits,
     ListedSpec,
-    PlannedItem,
     Problem,
     SpecInput,
     Spent,
@@ -52,14 +52,14 @@ def spec_of(path: str, workflow: Workflow | None) -> ListedSpec:
     )
 
 
-def items_of(found: Estimate) -> list[PlannedItem]:
+def items_of(found: Estimate) -> list[AgentItem]:
     """The items of a plan in the order of its steps."""
     return [
-        PlannedItem(
+        AgentItem(
             step=step.id,
             key=bounded(item.key),
             model=item.model,
-            credits=Credits(min=item.price.min, max=item.price.max),
+            credits=AgentCredits(min=item.price.min, max=item.price.max),
             cached=item.cached,
             note=bounded(item.price.assumption),
         )
@@ -126,7 +126,7 @@ def model_of(model: Model) -> AgentModel:
         name=bounded(model.display_name),
         kind=model.category,
         status=bounded(model.api_status),
-        credits=Credits(min=known.min, max=known.max),
+        credits=AgentCredits(min=known.min, max=known.max),
         references=bounded(rule.rule or ", ".join(rule.kinds)) if rule else "",
         params=[bounded(_param(one)) for one in model.params],
     )
