@@ -289,7 +289,9 @@ def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
     for column in columns:
         side: Literal["right", "left"] = "right" if ">" in column[:2] else "left"
         whole = {">", "!"} & {*column[:2]}
-        drawn.add_column(column.lstrip(">!?"), justify=side, no_wrap=bool(whole))
+        name = column.lstrip(">!?")
+        # A long word is continued on the next line: nothing is lost.
+        drawn.add_column(name, justify=side, no_wrap=bool(whole), overflow="fold")
     for row in rows:
         drawn.add_row(*map(drawable, row))
     return drawn
