@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,9 @@ SPEC = (
     "Path of a spec inside the root, such as specs/spot.yaml; or the whole text of one, which has"
     " line breaks: its paths are relative to the root."
 )
+
+
+R = TypeVar("R", bound=BaseModel, covariant=True)
 
 
 class Arguments(BaseModel):
@@ -260,7 +263,7 @@ class AgentPicture:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Reply(Generic[R]):
     """What a tool answers.
 
     Attributes:
@@ -269,7 +272,7 @@ class Reply:
         pictures: Shown after the lines.
     """
 
-    result: BaseModel
+    result: R
     lines: Sequence[str]
     pictures: Sequence[AgentPicture] = ()
 

@@ -94,7 +94,7 @@ ENDING_SECONDS = 10
 
 @dataclass(frozen=True)
 class AgentTools:
-    """The tools of one server.
+    """The tools of one server. Their docstrings are what its clients read.
 
     Attributes:
         settings: Of the store, and the service that is bought from.
@@ -110,11 +110,11 @@ class AgentTools:
     sandbox: bool = False
     notify: Callable[[str], object] = lambda _: None
 
-    async def list_specs(self, _: NoArguments) -> Reply:
-        """The specs of the root, and of its folder ``specs``."""
+    async def list_specs(self, _: NoArguments) -> Reply[Specs]:
+        """List the specs of the root, and of its folder `specs`, with their inputs."""
         return await asyncio.to_thread(self._list_specs)
 
-    def _list_specs(self) -> Reply:
+    def _list_specs(self) -> Reply[Specs]:
         folders = [one for one in (self.root, self.root / "specs") if one.is_dir()]
         paths = [path for folder in folders for path in specs_at(folder)]
         found = []
@@ -126,8 +126,8 @@ class AgentTools:
         lines = [f"{one.path}: {one.title or one.name or 'wrong, see check_spec'}" for one in found]
         return Reply(Specs(root=str(self.root), specs=found), lines or ["there are no specs"])
 
-    async def list_models(self, given: ModelsArguments) -> Reply:
-        """The models that are known here, with prices; asks nobody."""
+    async def list_models(self, given: ModelsArguments) -> Reply[AgentModels]:
+        """List the models with their price, parameters and reference files."""
         catalogue = await asyncio.to_thread(known_catalogue, self.settings)
         every = catalogue.models.values()
         found = [model_of(one) for one in every if given.kind in (None, one.category)]
@@ -137,11 +137,11 @@ class AgentTools:
         result = AgentModels(date=catalogue.date, source=catalogue.source, models=found)
         return Reply(result, [*lines, f"catalogue of {catalogue.date}, {catalogue.source}"])
 
-    async def check_spec(self, given: CheckArguments) -> Reply:
-        """Every mistake of a spec at its place; sends nothing."""
+    async def check_spec(self, given: CheckArguments) -> Reply[AgentCheck]:
+        """Find every mistake of a spec, each at its line. Sends and buys nothing."""
         return await asyncio.to_thread(self._check, given)
 
-    def _check(self, given: CheckArguments) -> Reply:
+    def _check(self, given: CheckArguments) -> Reply[AgentCheck]:
         spec = spec_inside(self.root, given.spec)
         if spec.name != AS_TEXT:
             spec = replace(spec, name=str(Path(spec.name).relative_to(self.root)))
@@ -155,8 +155,8 @@ class AgentTools:
         lines = [line for one in found[:MAX_ITEMS] for line in one.lines]
         return Reply(result, lines or [f"{spec.name}: ok"])
 
-    async def plan(self, given: PlanArguments) -> Reply:
-        """What a run would do and cost, and a quote for it; buys nothing."""
+    async def plan(self, given: PlanArguments) -> Reply[Planned]:
+        """Price a run item by item and get a quote, which `run` takes. Buys nothing."""
         if len(json.dumps(given.inputs)) > MAX_INPUT_BYTES:
             raise UsageError("inputs: larger than 1 MiB", "give long texts in a file of the root")
         spec = await asyncio.to_thread(spec_inside, self.root, given.spec)
@@ -209,9 +209,11 @@ class AgentTools:
         counts = f"quote {quote.id}: at most {credits_of(quote.cap)}, once, until {until}"
         return Reply(result, [*lines, counts])
 
-    async def run(self, given: RunArguments) -> Reply:
-        """Starts the run of a quote, in a process of its own; gives its id at once."""
-        path = self._quotes() / f"{given.quote}.json"
+    async def run(self, given: RunArguments) -> Reply[Started]:
+        """Spend credits: start the run of a quote, once, for at most its credits. Answers at once
+        with the id of the run, which continues by itself.
+        """
+        path = self._folder("quotes") / f"{given.quote}.json"
         if not path.is_file():
             raise UsageError(f"there is no quote {given.quote}", "make one with `plan`")
         async with self._context() as context:
@@ -230,11 +232,13 @@ class AgentTools:
         most = credits_of(result.at_most)
         return Reply(result, [f"{run_id} runs, for at most {most}; `status` says how far it is"])
 
-    async def status(self, given: OfRun) -> Reply:
-        """How far a run is, and what it asks, with small pictures of the candidates."""
+    async def status(self, given: OfRun) -> Reply[Status]:
+        """Say how far a run is, what it has spent, and what it asks, with small pictures of the
+        candidates.
+        """
         return await asyncio.to_thread(self._status, given.run)
 
-    def _status(self, run: str) -> Reply:
+    def _status(self, run: str) -> Reply[Status]:
         with self._journal() as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
             row = run_inside(self.root, journal, run)
             entries = journal.entries(row.run_id)
@@ -247,10 +251,8 @@ class AgentTools:
             asked = () if state in ("running", "killed") else report.questions
             pictures: list[AgentPicture] = []
             questions = [question_of(one, report, assets, pictures) for one in asked]
-        receipt, said = report.receipt, last_lines(self._log(row.run_id), 3)
-        advice = advice_for(row.run_id, state)
-        if state == "killed" and said:
-            advice = f"{advice}; its process last said: {said}"
+        receipt = report.receipt
+        advice = advice_for(row.run_id, state, last_lines(self._log(row.run_id), 3))
         result = Status(
             run=row.run_id,
             state=state,
@@ -272,14 +274,14 @@ class AgentTools:
         lines += [*result.problems, *([result.advice] if result.advice else ())]
         return Reply(result, lines, pictures)
 
-    async def answer(self, given: AnswerArguments) -> Reply:
-        """Answers a question of a run, which goes on with that within its quote."""
+    async def answer(self, given: AnswerArguments) -> Reply[Answered]:
+        """Answer what a suspended run asks; it continues, and buys within its quote."""
         keys = [given.choice] if isinstance(given.choice, str) else given.choice
         if (keys is None) == (given.none is None):
             raise UsageError("answer: give either choice or none", "`status` shows the choices")
         return await asyncio.to_thread(self._answer, given, keys)
 
-    def _answer(self, given: AnswerArguments, keys: Sequence[str] | None) -> Reply:
+    def _answer(self, given: AnswerArguments, keys: Sequence[str] | None) -> Reply[Answered]:
         with self._journal() as journal:
             run_id = run_inside(self.root, journal, given.run).run_id
             written = (given.step, keys, given.none or "")
@@ -303,11 +305,11 @@ class AgentTools:
         result = Answered(run=run_id, step=bounded(given.step), picked=bounded(keys or []))
         return Reply(result, [words, told])
 
-    async def receipt(self, given: OfRun) -> Reply:
-        """What a run did and made so far, with paths and credits."""
+    async def receipt(self, given: OfRun) -> Reply[AgentReceipt]:
+        """Give what a run made so far, with the paths of its files and its credits."""
         return await asyncio.to_thread(self._receipt, given.run)
 
-    def _receipt(self, run: str) -> Reply:
+    def _receipt(self, run: str) -> Reply[AgentReceipt]:
         with self._journal() as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
             row = run_inside(self.root, journal, run)
             assets = AssetStore(self.settings.assets_url, Path(scratch))
@@ -341,12 +343,9 @@ class AgentTools:
         private_folder(folder := self.settings.data / "mcp" / name)
         return folder
 
-    def _quotes(self) -> Path:
-        return self._folder("quotes")
-
     def _quote(self, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:
         """Writes the quote under its id, and deletes those that hold no longer."""
-        folder, old, left = self._quotes(), time.time() - VALID.total_seconds(), 0
+        folder, old, left = self._folder("quotes"), time.time() - VALID.total_seconds(), 0
         for path in folder.iterdir():
             if path.stat().st_mtime < old:
                 path.unlink(missing_ok=True)

@@ -81,10 +81,12 @@ def state_of(listed: str, entries: Sequence[Stamped], *, at_work: bool) -> Any:
     return "running" if at_work and listed == "killed" else listed
 
 
-def advice_for(run_id: str, state: str) -> str | None:
+def advice_for(run_id: str, state: str, said: str) -> str | None:
+    """What a person can do about a run that stopped; `said` is what its process printed last."""
     if state in ("completed", "running", "suspended"):
         return None
-    return f"a person continues it with `rivya-flows resume {run_id}`; nothing is bought twice"
+    advice = f"a person continues it with `rivya-flows resume {run_id}`; nothing is bought twice"
+    return f"{advice}; its process last said: {said}" if state == "killed" and said else advice
 
 
 def spent_of(receipt: Mapping[str, Any]) -> Spent:
