@@ -219,7 +219,7 @@ def compile_flow(
         attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
-            defaults; and the `Wallet` of the credentials, or None for the key of the process.
+            defaults; and the wallet of the credentials, or None for the key of the process.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:

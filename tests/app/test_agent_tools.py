@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rivya_flows.app import agent_results as of
 from rivya_flows.app.agent_results import Reply
@@ -71,7 +71,7 @@ def tools(studio: Studio, tmp_path: Path) -> AgentTools:
     return Started(settings, root.resolve(), Nobody())
 
 
-def structured(reply: Reply) -> dict[str, Any]:
+def structured(reply: Reply[BaseModel]) -> dict[str, Any]:
     return reply.result.model_dump(mode="json")
 
 
@@ -84,7 +84,7 @@ async def began(tools: AgentTools, quote: str) -> str:
     return str(structured(await tools.run(of.RunArguments(quote=quote)))["run"])
 
 
-async def status(tools: AgentTools, run: str) -> Reply:
+async def status(tools: AgentTools, run: str) -> Reply[Any]:
     return await tools.status(of.OfRun(run=run))
 
 

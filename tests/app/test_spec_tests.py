@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rivya_flows.app.check import TestedSpec as Tested, check_file
+from rivya_flows.app.check import SpecWithTests, check_file
 from rivya_flows.app.spec_tests import CaseResult, named_tests, run_cases
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
@@ -68,7 +68,7 @@ def results(folder: Path, cases: str, spec: str = SPEC) -> list[CaseResult]:
     path.write_text(f"version: 1\ncases:\n{cases}")
     tested, problems = check_file(path, shipped())
     assert problems == ()
-    assert isinstance(tested, Tested)
+    assert isinstance(tested, SpecWithTests)
     chosen = [(tested, case) for case in tested.tests.cases]
     return asyncio.run(run_cases(chosen, PlainRunner()))
 

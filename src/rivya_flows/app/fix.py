@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.check import TestedSpec, check_file, check_text, unreadable
+from rivya_flows.app.check import SpecWithTests, check_file, check_text, unreadable
 from rivya_flows.app.spec_file import is_tests, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, UsageError
@@ -36,7 +36,7 @@ class CheckedFile:
     """
 
     path: Path
-    checked: Workflow | TestedSpec | None
+    checked: Workflow | SpecWithTests | None
     diagnostics: tuple[Diagnostic, ...]
     fixed: tuple[Diagnostic, ...] = ()
     before: str = ""

@@ -21,7 +21,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import answers, is_free
 from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
-from rivya_flows.app.run_context import ServiceConnection, Wallet, real_service
+from rivya_flows.app.run_context import ServiceConnection, WalletCredentials, real_service
 from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
@@ -48,7 +48,7 @@ async def chosen_service(
     settings: Settings,
     *,
     sandbox: bool = False,
-    wallet: Wallet | None = None,
+    wallet: WalletCredentials | None = None,
     tell: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[ServiceConnection]:
     """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.

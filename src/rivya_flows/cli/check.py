@@ -14,7 +14,7 @@ from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_st
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.check import TestedSpec
+    from rivya_flows.app.check import SpecWithTests
     from rivya_flows.app.fix import CheckedFile
     from rivya_flows.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
@@ -122,7 +122,7 @@ def _fixes(file: CheckedFile) -> list[str]:
     ]
 
 
-def _size(checked: Workflow | TestedSpec | None) -> str:
+def _size(checked: Workflow | SpecWithTests | None) -> str:
     """``3 steps``, ``2 test cases``, or ``a brand``."""
     if checked is None:
         return "a brand"

@@ -108,7 +108,7 @@ class ExpectedOutput(SpecModel):
     kind: MediaKind | None = None
 
 
-class Expected(SpecModel):
+class ExpectedRun(SpecModel):
     """What a test case expects.
 
     Attributes:
@@ -151,7 +151,7 @@ class Case(SpecModel):
     answers: dict[str, Annotated[tuple[Answer, ...], BeforeValidator(_answers)]] = Field(
         default_factory=dict
     )
-    expect: Expected = Field(default_factory=Expected)
+    expect: ExpectedRun = Field(default_factory=ExpectedRun)
 
 
 class SpecTests(SpecModel):
@@ -208,7 +208,7 @@ _CASE = ("cases", "*")
 _MAPS: dict[tuple[str, ...], type[SpecModel]] = {
     (): SpecTests,
     _CASE: Case,
-    (*_CASE, "expect"): Expected,
+    (*_CASE, "expect"): ExpectedRun,
     (*_CASE, "expect", "credits"): CreditRange,
     (*_CASE, "expect", "steps", "*"): ExpectedStep,
     (*_CASE, "expect", "outputs", "*"): ExpectedOutput,
