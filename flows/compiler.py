@@ -107,7 +107,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
             if (cause := error.__cause__) is None:
                 raise
             raise ParameterTypeError(
-                f"{CREDENTIALS}: the block cannot be loaded: {one_line(str(cause))}; mend or create it"
+                f"{CREDENTIALS}: the block cannot be loaded: {one_line(str(cause))}; fix or create it"
                 " in Prefect, under Blocks, and start another run; one that has begun continues with"
                 " `rivya-flows resume`, by the name of its block"
             ) from cause

@@ -105,7 +105,7 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     key = studio.service.api_key
     assert key is not None
     assert f"…{key.get_secret_value()[-4:]} (wallet: 1,000 credits). At most 6" in planned["buys"]
-    assert "the credits are pretended" in planned["buys"]
+    assert "the credits are pretend" in planned["buys"]
     assert bought(shared_sandbox) == before
 
     run = await began(tools, planned["quote"])

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ALL = template_names()
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(scope="module", params=ALL)
 def chosen(request: pytest.FixtureRequest) -> SpecTemplate:
     return template(request.param)
 

@@ -126,7 +126,7 @@ def test_fix_reports_what_is_left(call: Terminal, tmp_path: Path) -> None:
     assert (document["ok"], document["fixed"]) == (False, [])
 
 
-def test_fixes_as_json(call: Terminal, tmp_path: Path) -> None:
+def test_the_json_lists_what_was_fixed(call: Terminal, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text(WRONG)
     said = call("check", "--fix", "--json", tmp_path)
     assert said.code == 0

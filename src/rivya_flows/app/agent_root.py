@@ -67,7 +67,7 @@ def _files(root: Path, value: Any) -> Any:
 
 
 def run_inside(root: Path, journal: Journal, run: str) -> RunRow:
-    """A run that was made in the root; of others an agent learns nothing."""
+    """A run that was made in the root; other runs do not exist for an agent."""
     row = journal.run(run)
     if row is None or not row.folder.resolve().is_relative_to(root):
         raise UsageError(f"there is no run {run!r:.200} in {root}", "`run` gives its id")

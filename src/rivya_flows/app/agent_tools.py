@@ -1,8 +1,8 @@
-"""What an agent may do over MCP: look, plan, run a quote, answer. It is a stranger on this machine.
+"""What an agent may do over MCP: look, plan, run a quote, answer. It is not trusted.
 
-It names specs and files inside one folder, the root, and runs that were made there. It buys by a
-quote alone, which was priced before, counts once and has a cap. A run is executed by a process of
-its own, which lives on without this one; the journal says what becomes of it.
+It names specs and files inside one folder, the root, and runs that were made there. It buys only
+with a quote, which has a price and a cap and can be used once. A process of its own executes a run
+and outlives this one; the journal says how the run ends.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class AgentTools:
         root: The folder of the agent, resolved.
         runner: Gives the key of a secret block.
         sandbox: Buy from the local sandbox, also with a key.
-        notify: Is told lines for the person who runs the server.
+        notify: Called with lines for the person who runs the server.
     """
 
     settings: Settings
@@ -119,7 +119,7 @@ class AgentTools:
         paths = [path for folder in folders for path in specs_at(folder)]
         found = []
         for path in paths[:MAX_SPECS]:
-            with suppress(UsageError):  # a link that leads elsewhere, or what is no text
+            with suppress(UsageError):  # a link that leads elsewhere, or not a text
                 spec = spec_inside(self.root, str(path))
                 workflow, _ = check_spec(spec, known_catalogue(self.settings))
                 found.append(spec_of(str(path.relative_to(self.root)), workflow))
@@ -179,7 +179,7 @@ class AgentTools:
             service = context.service
             buys = sentence(service, spending_of(found, quote.id if quote else None))
             if is_sandbox(service.identity) or is_rehearsal(service.base_url, self.settings):
-                buys += " This is a rehearsal: the credits are pretended."
+                buys += " This is a rehearsal: the credits are pretend."
         items = items_of(found)
         result = Planned(
             quote=quote and quote.id,
@@ -283,7 +283,7 @@ class AgentTools:
             run_id = run_inside(self.root, journal, given.run).run_id
             written = (given.step, keys, given.none or "")
             answers, ended = answers_of(journal.entries(run_id), *written)
-            told = f"{run_id} goes on"
+            told = f"{run_id} continues"
             if answers or (ended == "suspended" and not self._is_at_work(run_id)):
                 # The process that has asked may be about to end.
                 wait_until(lambda: not self._is_at_work(run_id), ENDING_SECONDS)

@@ -134,7 +134,7 @@ async def run_cases(
     Args:
         chosen: The cases.
         runner: Executes their runs.
-        tell: Is told each result, in the order of the cases.
+        tell: Called with each result, in the order of the cases.
     """
     turns = asyncio.Semaphore(AT_ONCE)
 

@@ -196,7 +196,7 @@ _README = """\
 {commands}
 ```
 
-Without a key all of it happens on the local sandbox, with pretend credits and media that are drawn by rules. The files of a run
+Without a key, everything runs on the local sandbox, with pretend credits and media that are drawn by rules. The files of a run
 are in `runs/`: open its `contact-sheet.html` first.
 
 `{test}` has the tests. Add a case for each way that your campaign may go.

@@ -23,9 +23,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @click.command(
     epilog=examples(
-        "check specs",
-        "check specs --fix",
-        "check specs/product-launch.yaml --live --format sarif",
+        "check specs", "check specs --fix", "check specs/product-launch.yaml --live --format sarif"
     )
 )
 @click.argument(

@@ -1,7 +1,7 @@
 """`mcp`: serve the tools of `app.agent_tools` to a client of MCP, over stdin and stdout.
 
-The SDK of the protocol is imported when the command works. What it brings is used for the protocol
-alone: arguments and errors are checked and told here, as for other commands.
+The SDK of the protocol is imported when the command works. It is used for the protocol
+only: arguments are checked and errors reported here, as for other commands.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Served(NamedTuple):
 def mcp(root: Path, sandbox: bool) -> int:
     """Serve an agent over MCP, on stdin and stdout.
 
-    It plans, buys by a quote alone, and answers picks. A run goes on when this command ends.
+    It plans, buys only with a quote, and answers picks. A run continues when this command ends.
     """
     from rivya_flows.extras import need
 
@@ -108,7 +108,7 @@ async def _serve(tools: AgentTools) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    server = _server(tools)
+    server = server_of(tools)
     # Only its iteration is used.
     lines = cast("Any", _lines(_own_stdin()))
     async with stdio_server(stdin=lines) as (received, sent):
@@ -187,7 +187,8 @@ def _served(tools: AgentTools) -> dict[str, Served]:
     return served
 
 
-def _server(tools: AgentTools) -> Server[Any]:
+def server_of(tools: AgentTools) -> Server[Any]:
+    """The server of the protocol, with the tools and the schema of specs."""
     from mcp import types
     from mcp.server.lowlevel import Server
     from mcp.shared.exceptions import MCPError

@@ -128,7 +128,7 @@ def has_colours(stream: TextIO) -> bool:
 def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
     """A label with a path, which no terminal breaks if there is a way; other text stays as it is.
 
-    On a terminal as of `near`, and on a line of its own where there is no room for both.
+    On a terminal shortened by `near`, and on its own line if there is no room for both.
     """
     stream = sys.stderr if stderr else sys.stdout
     if not stream.isatty() or not Path(str(path)).is_absolute():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.language.spec_tests import Case
 
 _OF_A_RUN = {
-    # A case buys from its own sandbox. A function of the user's shall reach no other service.
+    # A case buys from its own sandbox; functions of the user must not reach another service.
     "RIVYA_API_KEY": None,
     "RIVYA_BASE_URL": None,
     "PREFECT_API_URL": None,
