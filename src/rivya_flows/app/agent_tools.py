@@ -40,7 +40,7 @@ from rivya_flows.app.agent_results import (
     Status,
     bounded,
 )
-from rivya_flows.app.agent_root import AS_TEXT, inputs_inside, run_inside, spec_inside
+from rivya_flows.app.agent_root import AS_TEXT, inputs_inside, path_inside, run_inside, spec_inside
 from rivya_flows.app.agent_views import (
     advice_for,
     items_of,
@@ -213,7 +213,10 @@ class AgentTools:
         """Spend credits: start the run of a quote, once, for at most its credits. Answers at once
         with the id of the run, which continues by itself.
         """
-        file, runs = await asyncio.to_thread(self._quoted, given.quote), self._inside("runs")
+        file, runs = (
+            await asyncio.to_thread(self._quoted, given.quote),
+            path_inside(self.root, "runs"),
+        )
         async with self._context() as context:
             observer = replace(SILENT, notify=self.notify)
             ready = await ready_to_start(context, file, observer)
@@ -364,12 +367,12 @@ class AgentTools:
             UsageError: There is none, or what it names leads out of the root by now: the difference
                 would show a file from elsewhere.
         """
-        path = self._quotes() / f"{name}.json"
+        path = self._folder("quotes") / f"{name}.json"
         if not path.is_file() or (file := read_quote(path)).quote.id != name:
             raise UsageError(f"there is no quote {name}", "make one with `plan`")
         if file.spec is not None:
             for one in (file.spec.name, *file.quote.includes, *file.quote.files):
-                self._inside(str(file.spec.parent / one))
+                path_inside(self.root, str(file.spec.parent / one))
         return file
 
     def _log(self, run_id: str) -> Path:
