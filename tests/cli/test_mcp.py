@@ -143,6 +143,14 @@ async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: San
 
 
 @pytest.mark.prefect
+async def test_a_file_whose_name_is_no_text_does_not_end_the_server(root: Path) -> None:
+    (root / os.fsdecode(b"\xff.yaml")).write_text(LAUNCH)
+    async with client() as server:
+        for _ in range(2):
+            listed = await called(server, "list_specs")
+            assert [one["path"] for one in listed["specs"]] == ["\\udcff.yaml", "specs/launch.yaml"]
+
+
 async def test_a_client_walks_from_a_plan_to_the_receipt(root: Path, sandbox: Sandbox) -> None:
     async with client() as server:
         planned = await called(server, "plan", spec="specs/launch.yaml")

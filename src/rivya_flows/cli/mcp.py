@@ -260,6 +260,8 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
     from mcp import types
     from pydantic import ValidationError
 
+    from rivya_flows.app.agent_results import bounded
+
     try:
         reply = await one.work(one.arguments.model_validate(arguments))
     except ValidationError as error:
@@ -275,9 +277,9 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
         content.append(_text(f"picture {number}: {picture.name}"))
         data = base64.b64encode(picture.jpeg).decode()
         content.append(types.ImageContent(type="image", data=data, mime_type="image/jpeg"))
-    return types.CallToolResult(
-        content=content, structured_content=reply.result.model_dump(mode="json")
-    )
+    # A path may be no text: what cannot be encoded would end the server.
+    result = bounded(reply.result.model_dump(mode="json"))
+    return types.CallToolResult(content=content, structured_content=result)
 
 
 def _refused(error: Exception) -> CallToolResult:
