@@ -107,7 +107,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
             if (cause := error.__cause__) is None:
                 raise
             raise ParameterTypeError(
-                f"{CREDENTIALS}: the block cannot be loaded: {one_line(str(cause))}; mend or create it"
+                f"{CREDENTIALS}: the block cannot be loaded: {one_line(str(cause))}; fix or create it"
                 " in Prefect, under Blocks, and start another run; one that has begun continues with"
                 " `rivya-flows resume`, by the name of its block"
             ) from cause
@@ -219,7 +219,7 @@ def compile_flow(
         attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
-            defaults; and the `Wallet` of the credentials, or None for the key of the process.
+            defaults; and the wallet of the credentials, or None for the key of the process.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:

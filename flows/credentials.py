@@ -13,7 +13,7 @@ from rivya_flows.client.transport.requests import checked_base_url, refuse_plain
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # Prefect imports this module with each block and worker
-    from rivya_flows.app.run_context import Wallet
+    from rivya_flows.app.run_context import WalletCredentials
     from rivya_flows.client.client import RivyaClient
 
 
@@ -84,13 +84,13 @@ def name_of(credentials: object) -> str | None:
     return credentials._block_document_name if isinstance(credentials, RivyaCredentials) else None
 
 
-def wallet_of(credentials: RivyaCredentials) -> Wallet:
+def wallet_of(credentials: RivyaCredentials) -> WalletCredentials:
     """The wallet of a saved block.
 
     Raises:
         UsageError: It is not saved, or has no key.
     """
-    from rivya_flows.app.run_context import Wallet
+    from rivya_flows.app.run_context import WalletCredentials
 
     name = name_of(credentials)
     if name is None:
@@ -101,7 +101,7 @@ def wallet_of(credentials: RivyaCredentials) -> Wallet:
         )
     if not credentials.api_key.get_secret_value().strip():
         raise UsageError(f"the wallet {name} has no key", f"write it into the block {_SLUG}/{name}")
-    return Wallet(name, credentials.api_key, credentials.base_url)
+    return WalletCredentials(name, credentials.api_key, credentials.base_url)
 
 
 def refuse_unsaved(given: object) -> None:
@@ -112,14 +112,14 @@ def refuse_unsaved(given: object) -> None:
     """
     if isinstance(given, RivyaCredentials):
         wallet_of(given)
-    elif isinstance(given, Mapping) and set(given) != {"$ref"}:
+    elif given is not None and not (isinstance(given, Mapping) and set(given) == {"$ref"}):
         raise UsageError(
-            "credentials: expected a saved block, not its values; nothing was bought",
+            "credentials: expected a saved block, not its name or values; nothing was bought",
             'write credentials=await rf.RivyaCredentials.aload("acme")',
         )
 
 
-async def load_wallet(name: str) -> Wallet:
+async def load_wallet(name: str) -> WalletCredentials:
     """The wallet whose block has that name on the current Prefect server.
 
     Raises:

@@ -254,7 +254,12 @@ def error_codes() -> str:
         paragraphs = (" ".join(part.partition("\n\n")[0].split()) for part in (text, fix))
         codes[code] = [re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", part) for part in paragraphs]
         codes[code][1] = codes[code][1][:1].upper() + codes[code][1][1:]
-    return json.dumps(codes, indent=2, ensure_ascii=False) + "\n"
+    # One line a code, so that a diff shows which one has changed.
+    lines = (
+        f"{json.dumps(code)}: {json.dumps(told, ensure_ascii=False)}"
+        for code, told in codes.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def main() -> int:

@@ -81,7 +81,7 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
         return await load()
     except ValidationError as error:
         wrong = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
-        raise UsageError(f"{what} is wrong: {wrong}", "mend it in Prefect, under Blocks") from None
+        raise UsageError(f"{what} is wrong: {wrong}", "fix it in Prefect, under Blocks") from None
     except ValueError:  # Prefect's error for a 404
         return None
     except PrefectHTTPStatusError as error:

@@ -14,7 +14,7 @@ from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
-from rivya_flows.app.run_context import RunContext, Wallet, known_run
+from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.engine import STOPPED
@@ -38,7 +38,7 @@ async def run_deployment(
     workflow: Workflow,
     spec_text: str,
     inputs: Mapping[str, Any],
-    wallet: Wallet | None = None,
+    wallet: WalletCredentials | None = None,
     spec: SpecFile | None = None,
     notes: Sequence[str] = (),
 ) -> Receipt | PassedOver:

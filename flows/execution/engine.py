@@ -57,7 +57,7 @@ class Engine:
         Raises:
             LeaseLostError: Another process executes the run now.
             StoreError: The journal cannot be written; nothing further was bought.
-            asyncio.CancelledError: After the end was journaled; it is no end if the run goes on
+            asyncio.CancelledError: After the end was journaled; it has not ended if it continues
                 elsewhere.
         """
         run = self._run

@@ -25,7 +25,7 @@ from rivya_flows.private import private_folder
 
 if TYPE_CHECKING:
     from rivya_flows.app.report import RunReport
-    from rivya_flows.app.run_context import Wallet
+    from rivya_flows.app.run_context import WalletCredentials
     from rivya_flows.app.runner import Execution
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.settings import Settings
@@ -68,7 +68,7 @@ class LocalRunner:
 
         return await with_key(settings, secret_block)
 
-    async def wallet(self, settings: Settings, name: str) -> Wallet:
+    async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
         """As `Runner.wallet`: of the server of the settings, or that of `rivya-flows up`."""
         server = running_server(settings)
         if server is None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.run_context import Wallet
+from rivya_flows.app.run_context import WalletCredentials
 from rivya_flows.app.runner import Execution
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
@@ -40,7 +40,7 @@ class PlainRunner:
         """As `Runner.with_key`: there is no server to ask."""
         return settings
 
-    async def wallet(self, settings: Settings, name: str) -> Wallet:
+    async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
         """As `Runner.wallet`: a test buys from a sandbox of its own."""
         raise UsageError(f"the wallet {name!r} cannot be used in a test", "leave out its name")
 

@@ -26,7 +26,7 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
     """Records that a run which waits (for its turn or an answer) was cancelled.
 
     Returns:
-        Whether it was recorded; False if the run has ended otherwise, goes on elsewhere, or another
+        Whether it was recorded; False if the run has ended otherwise, continues elsewhere, or another
         process executes it.
     """
     if goes_on_elsewhere():

@@ -303,7 +303,7 @@ def refuse_prefect_files(settings: Settings) -> None:
 
 
 def _trust_hint() -> str:
-    # Quoted: people copy it, and the name of a folder may be a stranger's.
+    # Quoted, because people copy it and the folder's name may be hostile.
     path = shlex.quote(str(Path.cwd()))
     return f"if the files of this folder are yours, set RIVYA_FLOWS_TRUST_FOLDER={path}"
 

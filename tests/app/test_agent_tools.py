@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rivya_flows.app import agent_results as of
 from rivya_flows.app.agent_results import Reply
@@ -71,7 +71,7 @@ def tools(studio: Studio, tmp_path: Path) -> AgentTools:
     return Started(settings, root.resolve(), Nobody())
 
 
-def structured(reply: Reply) -> dict[str, Any]:
+def structured(reply: Reply[BaseModel]) -> dict[str, Any]:
     return reply.result.model_dump(mode="json")
 
 
@@ -84,7 +84,7 @@ async def began(tools: AgentTools, quote: str) -> str:
     return str(structured(await tools.run(of.RunArguments(quote=quote)))["run"])
 
 
-async def status(tools: AgentTools, run: str) -> Reply:
+async def status(tools: AgentTools, run: str) -> Reply[Any]:
     return await tools.status(of.OfRun(run=run))
 
 
@@ -105,7 +105,7 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     key = studio.service.api_key
     assert key is not None
     assert f"…{key.get_secret_value()[-4:]} (wallet: 1,000 credits). At most 6" in planned["buys"]
-    assert "the credits are pretended" in planned["buys"]
+    assert "the credits are pretend" in planned["buys"]
     assert bought(shared_sandbox) == before
 
     run = await began(tools, planned["quote"])
@@ -202,6 +202,34 @@ async def test_a_file_outside_the_root_is_no_input(
         with pytest.raises(SpecError, match="photo: "):
             await quoted(tools, inputs={"photo": value})
     assert await quoted(tools, inputs={"photo": "photo.png"})
+
+
+async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writes_nothing(
+    tools: AgentTools, tmp_path: Path, shared_sandbox: Sandbox
+) -> None:
+    quote, before = of.RunArguments(quote=await quoted(tools)), bought(shared_sandbox)
+    runs, spec = tools.root / "runs", tools.root / "specs" / "launch.yaml"
+    runs.symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="'runs' is outside the root"):  # it could not be shown
+        await tools.run(quote)
+    runs.unlink()
+    (tmp_path / "private.yaml").write_text("key: secret\n")
+    spec.unlink()
+    spec.symlink_to(tmp_path / "private.yaml")
+    with pytest.raises(UsageError, match=r"launch\.yaml' is outside the root"):  # no diff of it
+        await tools.run(quote)
+    assert bought(shared_sandbox) == before
+
+
+async def test_a_quote_is_run_under_its_own_id_and_in_its_own_root(tools: AgentTools) -> None:
+    one, other = await quoted(tools), await quoted(tools)
+    folder = tools.settings.data / "mcp" / "quotes"
+    (folder / f"{other}.json").replace(folder / f"{one}.json")
+    with pytest.raises(UsageError, match="there is no quote"):
+        await tools.run(of.RunArguments(quote=one))
+    elsewhere = Started(tools.settings, tools.root / "specs" / "deeper", tools.runner)
+    with pytest.raises(UsageError, match="is outside the root"):
+        await elsewhere.run(of.RunArguments(quote=await quoted(tools)))
 
 
 async def test_a_text_is_a_spec_whose_paths_lie_in_the_root(

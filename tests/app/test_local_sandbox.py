@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from rivya_flows.app.local_sandbox import SandboxShare, chosen_service, serving
 from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.app.run_context import ServiceConnection, Wallet
+from rivya_flows.app.run_context import ServiceConnection, WalletCredentials
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIStatusError, UsageError
 from rivya_flows.settings import Settings
@@ -108,16 +108,21 @@ async def test_a_wallet_on_this_machine_needs_no_key_and_is_used_in_a_rehearsal_
 ) -> None:
     told: list[str] = []
     settings = Settings(rivya_flows_data=tmp_path, rivya_flows_sandbox=rehearses)
-    wallet = Wallet("acme", SecretStr("rvya_sk_1"), "http://127.0.0.1:8700")
+    wallet = WalletCredentials("acme", SecretStr("rvya_sk_1"), "http://127.0.0.1:8700")
     async with chosen_service(settings, wallet=wallet, tell=told.append) as service:
         assert (service.base_url, service.wallet) == ("http://127.0.0.1:8700", "acme")
     assert told == ["using http://127.0.0.1:8700 with the wallet acme"]
 
 
-async def test_a_real_wallet_is_refused_in_a_rehearsal(tmp_path: Path) -> None:
-    settings = Settings(rivya_flows_data=tmp_path, rivya_flows_sandbox=True)
-    wallet = Wallet("acme", SecretStr("rvya_sk_1"), "https://rivya.ai")
-    with pytest.raises(UsageError, match=r"wallet acme is one of https://rivya\.ai") as caught:
+@pytest.mark.parametrize(
+    ("address", "live"), [("https://rivya.ai", False), ("http://127.0.0.1:8700", True)]
+)
+async def test_a_real_wallet_is_refused_in_a_rehearsal(
+    tmp_path: Path, address: str, live: bool
+) -> None:
+    settings = Settings(rivya_flows_data=tmp_path, rivya_flows_sandbox=True, rivya_flows_live=live)
+    wallet = WalletCredentials("acme", SecretStr("rvya_sk_1"), address)
+    with pytest.raises(UsageError, match=f"wallet acme is one of {address}") as caught:
         async with chosen_service(settings, wallet=wallet):
             pass
     assert "nothing was bought" in str(caught.value)

@@ -12,7 +12,7 @@ from rivya_flows.app import run_context
 from rivya_flows.app.run_context import (
     ServiceConnection,
     SharedUploads,
-    Wallet,
+    WalletCredentials,
     known_run,
     open_context,
     real_service,
@@ -58,7 +58,9 @@ def test_a_run_is_not_continued_with_the_key_of_another_wallet(
     tmp_path: Path, bought_with: str, at_hand: str | None
 ) -> None:
     settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key="rvya_sk_1")
-    wallet = None if at_hand is None else Wallet(at_hand, SecretStr("k"), "https://rivya.ai")
+    wallet = (
+        None if at_hand is None else WalletCredentials(at_hand, SecretStr("k"), "https://rivya.ai")
+    )
     with open_context(settings, real_service(settings, wallet)) as context:
         ours = {"service": "https://rivya.ai", "wallet": bought_with}
         context.journal.create(frozen("run-1").model_copy(update=ours), tmp_path / "run")

@@ -9,7 +9,7 @@ import pytest
 from rivya_flows.app.spec_file import TEST_SUFFIX, specs_at
 from rivya_flows.app.templates import (
     FOLDER,
-    Template,
+    SpecTemplate,
     readme,
     template,
     template_names,
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 ALL = template_names()
 
 
-@pytest.fixture(params=ALL)
-def chosen(request: pytest.FixtureRequest) -> Template:
+@pytest.fixture(scope="module", params=ALL)
+def chosen(request: pytest.FixtureRequest) -> SpecTemplate:
     return template(request.param)
 
 
@@ -30,20 +30,20 @@ def test_the_templates_are_the_specs_of_the_repository() -> None:
     assert [path.stem for path in specs_at(ROOT / "specs")] == ALL
 
 
-def test_a_template_has_tests_a_budget_and_a_deployment(chosen: Template) -> None:
+def test_a_template_has_tests_a_budget_and_a_deployment(chosen: SpecTemplate) -> None:
     assert f"{chosen.name}{TEST_SUFFIX}" in chosen.files
     assert chosen.workflow.budget is not None
     assert chosen.min <= chosen.workflow.budget.credits
     assert "by-hand" in {one.name for one in chosen.workflow.deploy}
 
 
-def test_what_is_written_is_told(chosen: Template, tmp_path: Path) -> None:
+def test_what_is_written_is_told(chosen: SpecTemplate, tmp_path: Path) -> None:
     written, left = write_template(chosen, tmp_path, lambda _: None)
     assert left == []
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(written)
 
 
-def test_the_readme_names_each_input_and_output(chosen: Template) -> None:
+def test_the_readme_names_each_input_and_output(chosen: SpecTemplate) -> None:
     text = readme(chosen)
     for name in (*chosen.workflow.inputs, *chosen.workflow.outputs):
         assert f"`{name}`" in text

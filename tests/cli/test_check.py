@@ -126,7 +126,7 @@ def test_fix_reports_what_is_left(call: Terminal, tmp_path: Path) -> None:
     assert (document["ok"], document["fixed"]) == (False, [])
 
 
-def test_fixes_as_json(call: Terminal, tmp_path: Path) -> None:
+def test_the_json_lists_what_was_fixed(call: Terminal, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text(WRONG)
     said = call("check", "--fix", "--json", tmp_path)
     assert said.code == 0
@@ -148,6 +148,14 @@ def test_diff_writes_nothing(call: Terminal, tmp_path: Path) -> None:
     assert "+      model: z-image" in said.out.splitlines()
     assert spec.read_text() == WRONG
     assert call("check", "--diff", SPECS).code == 0
+
+
+def test_the_lines_of_a_diff_end_as_those_of_the_file(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG, newline="\r\n")
+    lines = call("check", "--diff", spec).out.split("\n")
+    assert lines[:2] == [f"--- {spec}", f"+++ {spec}"]
+    assert "+      model: z-image\r" in lines
 
 
 def test_a_brand_file_is_checked_as_a_brand(call: Terminal, tmp_path: Path) -> None:

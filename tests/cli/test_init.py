@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from rivya_flows.app.spec_file import TEST_SUFFIX
-from rivya_flows.app.templates import DEFAULT, template_names, templates
+from rivya_flows.app.templates import DEFAULT, template_names
 from rivya_flows.language.schema.document import FILE, LINE
 from support.cli_calls import Terminal
 
@@ -50,6 +51,15 @@ def test_existing_files_are_left_as_they_are_and_named(call: Terminal, tmp_path:
     assert {(tmp_path / name).read_text() for name in mine} == {"mine"}
 
 
+def test_no_file_is_written_through_a_link_to_nowhere(call: Terminal, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "specs").mkdir(parents=True)
+    for name in (Path("README.md"), Path("specs", FILE), Path("specs", f"{DEFAULT}.yaml")):
+        (project / name).symlink_to(tmp_path / "elsewhere")
+    assert call("init", project).code == 0
+    assert [*tmp_path.iterdir()] == [project]
+
+
 def test_a_second_template_joins_the_first(call: Terminal, tmp_path: Path) -> None:
     for name in ("social-set", "casting"):
         assert call("init", tmp_path, "--template", name).code == 0
@@ -60,10 +70,13 @@ def test_a_second_template_joins_the_first(call: Terminal, tmp_path: Path) -> No
 
 
 def test_the_list_has_each_template_with_its_price(call: Terminal) -> None:
-    lines = call("init", "--list").out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == [one.name for one in templates()]
-    [first] = [line for line in lines if line.startswith("first-picture")]
-    assert first.split(maxsplit=2)[1:] == ["1", "One picture from one sentence"]
+    _, *rows = call("init", "--list").out.splitlines()
+    assert "first-picture 1 One picture from one sentence" in {
+        " ".join(row.split()) for row in rows
+    }
+    assert sorted(row.split()[0] for row in rows) == template_names()
+    least = [int(re.findall(r" (\d+)", row)[0]) for row in rows]
+    assert least == sorted(least)
 
 
 def test_a_template_that_does_not_exist_is_refused_with_the_nearest(call: Terminal) -> None:

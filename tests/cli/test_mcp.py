@@ -1,4 +1,4 @@
-"""`mcp`: a client of the protocol's own SDK, over stdin and stdout of a real process."""
+"""`mcp`: a client of the protocol's own SDK, also over stdin and stdout of a real process."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from mcp import Client, types
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from PIL import Image
 
+from rivya_flows.app.agent_tools import AgentTools
+from rivya_flows.cli.configuration import settings
+from rivya_flows.cli.mcp import server_of
+from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
 
@@ -53,12 +57,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> P
     return folder
 
 
+def here(root: Path) -> Client:
+    """A client of a server in this process, which takes no seconds to start."""
+    return Client(server_of(AgentTools(settings(), root, LocalRunner())))
+
+
 @asynccontextmanager
-async def client(*arguments: str) -> AsyncIterator[Client]:
+async def client() -> AsyncIterator[Client]:
     """A client of a server in the current folder, with the environment of the test."""
-    server = StdioServerParameters(
-        command=sys.executable, args=[*COMMAND, *arguments], env=dict(os.environ)
-    )
+    server = StdioServerParameters(command=sys.executable, args=COMMAND, env=dict(os.environ))
     async with Client(stdio_client(server)) as connected:
         yield connected
 
@@ -85,7 +92,7 @@ async def refused(server: Client, name: str, **arguments: Any) -> dict[str, Any]
 
 
 async def test_the_tools_are_those_that_the_page_describes(root: Path) -> None:
-    async with client() as server:
+    async with here(root) as server:
         tools = (await server.list_tools()).tools
         [schema] = (await server.list_resources()).resources
         content = (await server.read_resource(str(schema.uri))).contents[0]
@@ -107,7 +114,7 @@ async def test_the_tools_are_those_that_the_page_describes(root: Path) -> None:
 
 
 async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: Sandbox) -> None:
-    async with client() as server:
+    async with here(root) as server:
         models = await called(server, "list_models", kind="image")
         assert "z-image" in [one["id"] for one in models["models"]]
         assert (await called(server, "check_spec", spec="specs/launch.yaml"))["ok"]
@@ -143,7 +150,7 @@ async def test_a_client_walks_from_a_plan_to_the_receipt(root: Path, sandbox: Sa
         used = await refused(server, "run", quote=planned["quote"])
         assert f"was used by {run}" in used["message"]
     # The run lives on without the server that started it.
-    async with client() as server:
+    async with here(root) as server:
         await until(server, run, "suspended")
         asked = await server.call_tool("status", {"run": run})
         pictures = [one for one in asked.content if isinstance(one, types.ImageContent)]

@@ -35,7 +35,7 @@ def in_terminal(code: str, folder: Path, columns: int = 60, **variables: str) ->
     """What some Python prints in a terminal of so many columns, with its colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {**os.environ, "TERM": "xterm", **variables}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "", **variables}
     command = [sys.executable, "-c", f"from rivya_flows.cli.output import *\n{code}"]
     subprocess.run(
         command, stdout=theirs, stderr=theirs, cwd=folder, env=environment, check=True, timeout=60

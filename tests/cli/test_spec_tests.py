@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from rivya_flows.app.junit import junit
-from rivya_flows.app.spec_tests import CaseResult, Difference
+from rivya_flows.app.spec_tests import CaseResult, Mismatch
 from rivya_flows.environment import variables
 from support.cli_calls import Terminal
 from support.engine_runs import stills
@@ -117,7 +117,7 @@ def test_a_file_of_tests_is_checked_as_one_and_is_no_spec(call: Terminal, tmp_pa
 
 def test_no_text_of_a_stranger_breaks_the_xml() -> None:
     hostile = "a\x00\x1b[31m\x9b\ud800\ufffe]]><b attribute='\"&\n"
-    difference = Difference("status", hostile, hostile)
+    difference = Mismatch("status", hostile, hostile)
     result = CaseResult(
         hostile, hostile, hostile, 0.5, "failed", 3, (difference,), (hostile,), hostile
     )

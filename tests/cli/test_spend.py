@@ -65,6 +65,7 @@ def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
             "labels": {"client": "globex"},
             "status": "failed",
             "service": REAL,
+            "wallet": None,
             "credits": {"spent": 2, "open": 1},
             "started_at": "2026-11-25T12:02:00+00:00",
             "folder": "/made/run-2",

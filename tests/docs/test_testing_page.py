@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rivya_flows.language.spec_tests import Case, Expected, ExpectedOutput, ExpectedStep, SpecTests
+from rivya_flows.language.spec_tests import (
+    Case,
+    ExpectedOutput,
+    ExpectedRun,
+    ExpectedStep,
+    SpecTests,
+)
 from support.cli_calls import Terminal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
@@ -38,7 +44,7 @@ def test_the_recipes_are_yaml_and_call_the_command() -> None:
 
 
 def test_the_tables_name_every_key() -> None:
-    rows = (*SpecTests.model_fields, *Case.model_fields, *Expected.model_fields)
+    rows = (*SpecTests.model_fields, *Case.model_fields, *ExpectedRun.model_fields)
     assert [key for key in rows if f"\n| `{key}` |" not in PAGE] == []
     named = (*ExpectedStep.model_fields, *ExpectedOutput.model_fields)
     assert [key for key in named if f"`{key}`" not in PAGE] == []

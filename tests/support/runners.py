@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from rivya_flows.app.run_context import Wallet
+from rivya_flows.app.run_context import WalletCredentials
 from rivya_flows.settings import Settings
 
 
@@ -15,7 +15,7 @@ class BareRunner:
     A subclass has `execute`.
     """
 
-    async def wallet(self, settings: Settings, name: str) -> Wallet:
+    async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
         raise AssertionError(f"no run of this test buys with the wallet {name}")
 
     async def with_key(self, settings: Settings) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,9 @@ SPEC = (
     "Path of a spec inside the root, such as specs/spot.yaml; or the whole text of one, which has"
     " line breaks: its paths are relative to the root."
 )
+
+
+R = TypeVar("R", bound=BaseModel, covariant=True)
 
 
 class Arguments(BaseModel):
@@ -86,7 +89,7 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Credits(_Result):
+class AgentCredits(_Result):
     """Credits from `min` to `max`, which is null where only the service knows it."""
 
     min: int
@@ -98,12 +101,12 @@ class AgentModel(_Result):
     name: str
     kind: str
     status: str
-    credits: Credits = Field(description="Of a request with the default parameters.")
+    credits: AgentCredits = Field(description="Of a request with the default parameters.")
     references: str = Field(description="Reference files that it takes; empty for none.")
     params: list[str]
 
 
-class Models(_Result):
+class AgentModels(_Result):
     date: str = Field(description="Of the catalogue.")
     source: str
     models: list[AgentModel]
@@ -120,7 +123,7 @@ class Problem(_Result):
     hint: str | None
 
 
-class Check(_Result):
+class AgentCheck(_Result):
     ok: bool
     name: str | None = Field(description="Of the spec; null if it is wrong.")
     steps: int
@@ -150,11 +153,11 @@ class Specs(_Result):
     specs: list[ListedSpec]
 
 
-class PlannedItem(_Result):
+class AgentItem(_Result):
     step: str
     key: str
     model: str | None
-    credits: Credits
+    credits: AgentCredits
     cached: bool = Field(description="An earlier result is taken, for nothing.")
     note: str
 
@@ -166,11 +169,11 @@ class Planned(_Result):
     expires_at: str | None
     buys: str = Field(description="What a run of the quote buys, from whom, and for how much.")
     name: str
-    credits: Credits
+    credits: AgentCredits
     saved: int
     budget: int | None
     balance: int | None
-    items: list[PlannedItem]
+    items: list[AgentItem]
     skipped: dict[str, str]
 
 
@@ -252,7 +255,7 @@ class AgentReceipt(_Result):
 
 
 @dataclass(frozen=True)
-class Picture:
+class AgentPicture:
     """A small JPEG, and what it shows."""
 
     name: str
@@ -260,7 +263,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Reply(Generic[R]):
     """What a tool answers.
 
     Attributes:
@@ -269,9 +272,9 @@ class Reply:
         pictures: Shown after the lines.
     """
 
-    result: BaseModel
+    result: R
     lines: Sequence[str]
-    pictures: Sequence[Picture] = ()
+    pictures: Sequence[AgentPicture] = ()
 
 
 def bounded(value: Any, depth: int = 0) -> Any:

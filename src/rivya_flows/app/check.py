@@ -27,7 +27,7 @@ from rivya_flows.language.workflow import Workflow
 
 
 @dataclass(frozen=True)
-class TestedSpec:
+class SpecWithTests:
     """A spec and its tests.
 
     Attributes:
@@ -36,8 +36,6 @@ class TestedSpec:
         workflow: Of the spec; None where it is wrong.
         refused: What is wrong with it.
     """
-
-    __test__ = False  # pytest, do not collect it
 
     path: Path
     tests: SpecTests
@@ -48,7 +46,7 @@ class TestedSpec:
 
 def check_file(
     path: Path, catalogue: Catalogue
-) -> tuple[Workflow | TestedSpec | None, tuple[Diagnostic, ...]]:
+) -> tuple[Workflow | SpecWithTests | None, tuple[Diagnostic, ...]]:
     """The workflow or the tests in a file, or None and what is wrong with it.
 
     A file that cannot be read is a diagnostic at its beginning; without a line if it is missing. A
@@ -97,7 +95,7 @@ def unreadable(path: Path, error: UsageError) -> Diagnostic:
 
 def load_tests(
     path: Path, catalogue: Catalogue
-) -> tuple[TestedSpec | None, tuple[Diagnostic, ...]]:
+) -> tuple[SpecWithTests | None, tuple[Diagnostic, ...]]:
     """The tests in a file, with their spec; or None and what is wrong with the file.
 
     A wrong spec is no mistake of its tests: they may expect that.
@@ -131,7 +129,7 @@ def load_tests(
         check_against(tests, workflow, file.folder, report)
     if report.diagnostics:
         return None, report.diagnostics
-    return TestedSpec(path, tests, spec, workflow, refused), ()
+    return SpecWithTests(path, tests, spec, workflow, refused), ()
 
 
 _SHOWN = "docs/sandbox.md shows faults and rehearsed answers"

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from rivya_flows.app.local_sandbox import chosen_service
-from rivya_flows.app.run_context import RunContext, Wallet, open_context
+from rivya_flows.app.run_context import RunContext, WalletCredentials, open_context
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.settings import Settings
@@ -23,7 +23,7 @@ async def connect(
     settings: Settings,
     *,
     sandbox: bool = False,
-    wallet: Wallet | None = None,
+    wallet: WalletCredentials | None = None,
     notify: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[RunContext]:
     """The open things of this machine, with the local sandbox started where it is used.

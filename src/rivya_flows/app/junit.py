@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path, PurePath
 from xml.etree import ElementTree as Xml
@@ -71,12 +71,8 @@ def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
         "failures": str(sum(not one.passed for one in cases)),
         "errors": "0",
         "skipped": "0",
-        "time": f"{_sum(one.seconds for one in cases):.3f}",
+        "time": f"{sum(one.seconds for one in cases):.3f}",
     }
-
-
-def _sum(seconds: Iterable[float]) -> float:
-    return sum(seconds)
 
 
 def _text(words: str) -> str:

@@ -16,15 +16,15 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import answers, is_free
 from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
-from rivya_flows.app.run_context import ServiceConnection, Wallet, real_service
+from rivya_flows.app.run_context import ServiceConnection, WalletCredentials, real_service
 from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.hosts import is_loopback
 from rivya_flows.private import private_folder
 from rivya_flows.settings import Settings
 
@@ -48,7 +48,7 @@ async def chosen_service(
     settings: Settings,
     *,
     sandbox: bool = False,
-    wallet: Wallet | None = None,
+    wallet: WalletCredentials | None = None,
     tell: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[ServiceConnection]:
     """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.
@@ -65,7 +65,7 @@ async def chosen_service(
     """
     sandbox = sandbox or settings.rivya_flows_sandbox
     if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
-        if wallet is not None and sandbox and not is_loopback(wallet.base_url):
+        if wallet is not None and sandbox and not is_rehearsal(wallet.base_url, settings):
             raise UsageError(
                 f"the wallet {wallet.name} is one of {wallet.base_url}, and this process rehearses"
                 " (RIVYA_FLOWS_SANDBOX); nothing was bought",

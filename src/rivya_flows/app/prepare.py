@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -16,27 +16,22 @@ from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.inputs import FrozenInputs
+from rivya_flows.app.known_failures import refuse_known_failures
 from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
-from rivya_flows.app.spec_places import Located
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import BudgetError, LostMediumError, SpecError, UsageError
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
+from rivya_flows.errors import BudgetError, LostMediumError, UsageError
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of, pool_left, price_of
-from rivya_flows.planning.expansion.namespaces import brand_in
-from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.labels import labels_of
-from rivya_flows.planning.names import digest, label
-from rivya_flows.planning.preflight.preflight import certain_failures
+from rivya_flows.planning.names import digest
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
-from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
 from rivya_flows.receiver.addresses import SECRET_NAME, medium_at
@@ -257,7 +252,7 @@ def prepare(
         fork=request.fork,
     )
     state = rehearse(initial_state(frozen), now, look_up)
-    _refuse_known_failures(state, spec)
+    refuse_known_failures(state, spec)
     if machine is not None:
         refuse_unsendable(state, machine)
     priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
@@ -282,49 +277,6 @@ def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
             assets=assets,
             look_up=lambda _: None,
         )
-
-
-_MOST_REPORTED = 100
-"""Certain failures that are reported one by one."""
-
-
-def _refuse_known_failures(state: State, spec: SpecFile) -> None:
-    """Refuses a run that would fail later for a reason that is known now."""
-    failures = [
-        (step_id, item.key, str(item.reason))
-        for step_id, item in state.each()
-        # How an included spec ends follows from its steps, which are reported.
-        if item.phase is Phase.FAILED and item.code != "included"
-    ]
-    failures += certain_failures(state)
-    outputs = [*_failing_outputs(state)]
-    if not failures and not outputs:
-        return
-    located = Located(spec.text)
-    problems = [
-        located.problem(spec.name, located.of_step(step_id), f"{label(step_id, key)}: {reason}")
-        for step_id, key, reason in failures[:_MOST_REPORTED]
-    ]
-    for step_id, _, _ in failures[_MOST_REPORTED : _MOST_REPORTED + 1]:
-        more = f"and {len(failures) - _MOST_REPORTED:,} more items fail"
-        problems.append(located.problem(spec.name, located.of_step(step_id), more))
-    problems += [
-        located.problem(spec.name, ("outputs", name), f"the output {name!r}: {reason}")
-        for name, reason in outputs
-    ]
-    raise SpecError(tuple(sorted(problems, key=lambda one: (one.line, one.column))))
-
-
-def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
-    """Outputs with a part that no step can change and that cannot be evaluated, with the reason."""
-    own_brand = brand_in(state.plan.spaces[""], state.plan.files)
-    for name, written in state.plan.workflow.outputs.items():
-        try:
-            known_part(written, {"inputs": state.plan.inputs, **own_brand})
-        except UsesNull:
-            continue  # the input is null, so the output is null
-        except ExpressionError as error:
-            yield name, str(error)
 
 
 def remaining(

@@ -37,7 +37,7 @@ SILENT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Wallet:
+class WalletCredentials:
     """A wallet that a run buys with by name, instead of that of the process's key.
 
     Attributes:
@@ -70,7 +70,7 @@ class ServiceConnection:
     wallet: str | None = None
 
 
-def real_service(settings: Settings, wallet: Wallet | None = None) -> ServiceConnection:
+def real_service(settings: Settings, wallet: WalletCredentials | None = None) -> ServiceConnection:
     """The service of a wallet; without one, that of the settings.
 
     Raises:

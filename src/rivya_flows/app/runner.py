@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rivya_flows.app.report import RunReport, RunReporter
-from rivya_flows.app.run_context import RunContext, Wallet
+from rivya_flows.app.run_context import RunContext, WalletCredentials
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
@@ -67,7 +67,7 @@ class Runner(Protocol):
             UsageError: The server cannot be asked.
         """
 
-    async def wallet(self, settings: Settings, name: str) -> Wallet:
+    async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
         """The wallet whose credentials have that name on the Prefect server.
 
         Raises:

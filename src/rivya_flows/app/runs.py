@@ -65,7 +65,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
 def unknown_names(
     journal: Journal, labels: Mapping[str, str], spec: str | None = None
 ) -> Iterator[str]:
-    """What no run of the store has of a filter, with what may have been meant."""
+    """A line for each name of a filter that no run of the store has, with the likely one."""
     rows = journal.runs()
     pairs = [f"{name}={value}" for row in rows for name, value in row.labels.items()]
     wanted = [("spec", spec, [row.name for row in rows])] if spec else []

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from rivya_flows.app.check import TestedSpec, as_yaml
+from rivya_flows.app.check import SpecWithTests, as_yaml
 from rivya_flows.app.execution import Observer, execute
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
@@ -52,7 +52,7 @@ _RUN_ID = "run-test"
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """One expectation that was not met.
 
     Attributes:
@@ -85,7 +85,7 @@ class CaseResult:
     seconds: float
     status: str | None
     credits: int
-    differences: tuple[Difference, ...]
+    differences: tuple[Mismatch, ...]
     problems: tuple[str, ...]
     command: str
 
@@ -125,7 +125,7 @@ def named_tests(paths: Sequence[Path]) -> list[Path]:
 
 
 async def run_cases(
-    chosen: Sequence[tuple[TestedSpec, Case]],
+    chosen: Sequence[tuple[SpecWithTests, Case]],
     runner: Runner,
     tell: Callable[[CaseResult], object] = lambda _: None,
 ) -> list[CaseResult]:
@@ -134,11 +134,11 @@ async def run_cases(
     Args:
         chosen: The cases.
         runner: Executes their runs.
-        tell: Is told each result, in the order of the cases.
+        tell: Called with each result, in the order of the cases.
     """
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(tested: TestedSpec, case: Case) -> CaseResult:
+    async def one(tested: SpecWithTests, case: Case) -> CaseResult:
         async with turns:
             return await run_case(tested, case, runner)
 
@@ -155,7 +155,7 @@ async def run_cases(
     return results
 
 
-async def run_case(tested: TestedSpec, case: Case, runner: Runner) -> CaseResult:
+async def run_case(tested: SpecWithTests, case: Case, runner: Runner) -> CaseResult:
     """Runs one case; nothing of the user's is read or written but the spec and what it names."""
     began = time.monotonic()
     outcome = await _outcome(tested, case, runner)
@@ -186,7 +186,7 @@ class _Outcome:
     receipt: Mapping[str, Any] | None = None
     codes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    wrong: tuple[Difference, ...] = ()
+    wrong: tuple[Mismatch, ...] = ()
 
 
 def _refused(error: RivyaFlowsError) -> _Outcome:
@@ -201,7 +201,7 @@ def _by_diagnostics(found: Sequence[Diagnostic]) -> _Outcome:
     return _Outcome(codes=codes, problems=tuple(line for one in found for line in one.lines))
 
 
-async def _outcome(tested: TestedSpec, case: Case, runner: Runner) -> _Outcome:
+async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcome:
     if tested.workflow is None:
         return _by_diagnostics(tested.refused)
     from rivya_sandbox.service.admin import ledger
@@ -244,7 +244,7 @@ async def _no_host(host: str) -> tuple[str, ...]:
 
 
 async def _run(
-    tested: TestedSpec, case: Case, context: RunContext, runner: Runner, asked: _Answers
+    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: _Answers
 ) -> RunReport:
     request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
     ready = await prepare_here(context, request, _RUN_ID, starts=False)
@@ -286,25 +286,25 @@ class _Answers:
             self.refused.append(f"{error.message} (hint: {error.hint})")
             return None
 
-    def differences(self) -> Iterator[Difference]:
+    def differences(self) -> Iterator[Mismatch]:
         for words in self.refused:
-            yield Difference("answers", "an answer that the question takes", words)
+            yield Mismatch("answers", "an answer that the question takes", words)
         for name, waiting in self._left.items():
             if waiting and not self.refused:
-                yield Difference("answers", f"a question {name!r}", "the run did not ask it")
+                yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
 
 
-def _differences(case: Case, outcome: _Outcome) -> Iterator[Difference]:
+def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
     expected, receipt = case.expect, outcome.receipt
     codes = tuple(sorted(set(expected.diagnostics)))
     if codes or receipt is None:
         if codes != outcome.codes or not outcome.codes:
             came = ", ".join(outcome.codes) or f"the run {outcome.status or 'did not end'}"
             at = "diagnostics" if codes else "status"
-            yield Difference(at, ", ".join(codes) or expected.status, came)
+            yield Mismatch(at, ", ".join(codes) or expected.status, came)
         return
     if outcome.status != expected.status:
-        yield Difference("status", expected.status, str(outcome.status))
+        yield Mismatch("status", expected.status, str(outcome.status))
     yield from _credits(expected.credits, outcome.credits)
     steps = {step["id"]: step for step in receipt["steps"]}
     for name, step in expected.steps.items():
@@ -315,14 +315,14 @@ def _differences(case: Case, outcome: _Outcome) -> Iterator[Difference]:
     yield from outcome.wrong
 
 
-def _credits(expected: CreditRange | None, came: int) -> Iterator[Difference]:
+def _credits(expected: CreditRange | None, came: int) -> Iterator[Mismatch]:
     if expected is None:
         return
     least, most = expected.min, expected.max
     if came < least or (most is not None and came > most):
         words = str(least) if least == most else f"at least {least}"
         words += f" and at most {most}" if most is not None and least != most else ""
-        yield Difference("credits", words, str(came))
+        yield Mismatch("credits", words, str(came))
 
 
 def _told_step(step: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -343,15 +343,13 @@ def _told_output(value: Any) -> dict[str, Any]:
     return {"count": len(media or values), "kind": ", ".join(kinds) or "no media"}
 
 
-def _compared(
-    at: str, expected: Mapping[str, Any], came: Mapping[str, Any]
-) -> Iterator[Difference]:
+def _compared(at: str, expected: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Mismatch]:
     for key, value in expected.items():
         if value is not None and value != came[key]:
-            yield Difference(f"{at}.{key}", str(value), str(came[key]))
+            yield Mismatch(f"{at}.{key}", str(value), str(came[key]))
 
 
-def _books_differ(receipt: Mapping[str, Any], books: Mapping[str, Any]) -> Iterator[Difference]:
+def _books_differ(receipt: Mapping[str, Any], books: Mapping[str, Any]) -> Iterator[Mismatch]:
     """What must hold in every case: the receipt says what the sandbox charged, once for each job."""
     rows = [row for row in receipt["ledger"] if row["route"] in ("generation", "chat")]
     taken = Counter[str]()
@@ -361,20 +359,20 @@ def _books_differ(receipt: Mapping[str, Any], books: Mapping[str, Any]) -> Itera
     for row in rows:
         name = f"purchase {row['n']} of {row['step']}[{row['key']}]"
         if row["status"] in ("intended", "uncertain"):
-            yield Difference("books", f"{name} is decided", f"it is {row['status']}")
+            yield Mismatch("books", f"{name} is decided", f"it is {row['status']}")
         elif row["task_id"] is not None and row["held"] != (sent := taken.pop(row["task_id"], 0)):
-            yield Difference("books", f"{name} cost {row['held']}", f"the sandbox took {sent}")
+            yield Mismatch("books", f"{name} cost {row['held']}", f"the sandbox took {sent}")
     for task_id, credits in taken.items():
         if credits:
             came = f"the sandbox took {credits} for {task_id}"
-            yield Difference("books", "every purchase is in the receipt, once", came)
+            yield Mismatch("books", "every purchase is in the receipt, once", came)
     keys = Counter(job["idempotency_key"] for job in books["generations"])
     for key, times in keys.items():
         if times > 1:
-            yield Difference("books", "nothing is bought twice", f"{times} jobs of the key {key}")
+            yield Mismatch("books", "nothing is bought twice", f"{times} jobs of the key {key}")
 
 
-def _command(tested: TestedSpec, case: Case) -> str:
+def _command(tested: SpecWithTests, case: Case) -> str:
     """What runs the case by hand, on the local sandbox."""
     words = ["rivya-flows", "run", tested.spec.name, "--sandbox"]
     for name, value in case.inputs.items():

@@ -27,7 +27,7 @@ _IGNORED = "runs/\n.env\n"
 
 
 @dataclass(frozen=True)
-class Template:
+class SpecTemplate:
     """A spec to start from.
 
     Attributes:
@@ -60,12 +60,12 @@ def template_names() -> list[str]:
     return [path.stem for path in specs_at(FOLDER)]
 
 
-def templates() -> list[Template]:
+def templates() -> list[SpecTemplate]:
     """All of them, the cheapest first."""
     return sorted(map(template, template_names()), key=lambda one: (one.min, one.name))
 
 
-def template(name: str) -> Template:
+def template(name: str) -> SpecTemplate:
     """The template of a name.
 
     Raises:
@@ -77,11 +77,11 @@ def template(name: str) -> Template:
     spec = read_spec(FOLDER / f"{name}.yaml")
     workflow = load(spec.text, file=spec.name, catalogue=shipped(), folder=FOLDER)
     found = prepare_offline(RunRequest(spec, lambda _: {}), shipped()).estimate
-    return Template(name, workflow, found.min, found.max)
+    return SpecTemplate(name, workflow, found.min, found.max)
 
 
 def write_template(
-    chosen: Template, folder: Path, write_schemas: Callable[[Path], object]
+    chosen: SpecTemplate, folder: Path, write_schemas: Callable[[Path], object]
 ) -> tuple[list[Path], list[Path]]:
     """Writes a template into a project; changes no file that exists.
 
@@ -121,7 +121,7 @@ def write_template(
     return written, left
 
 
-def readme(chosen: Template) -> str:
+def readme(chosen: SpecTemplate) -> str:
     """The README of a project that starts from a template."""
     workflow, spec = chosen.workflow, f"specs/{chosen.name}.yaml"
     run = f"rivya-flows run {spec}{_example(workflow.inputs)}"
@@ -196,7 +196,7 @@ _README = """\
 {commands}
 ```
 
-Without a key all of it happens on the local sandbox, with pretend credits and media that are drawn by rules. The files of a run
+Without a key, everything runs on the local sandbox, with pretend credits and media that are drawn by rules. The files of a run
 are in `runs/`: open its `contact-sheet.html` first.
 
 `{test}` has the tests. Add a case for each way that your campaign may go.

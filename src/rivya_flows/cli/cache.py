@@ -43,7 +43,7 @@ def ls(as_json: bool) -> None:
         print_json([entry.as_json() for entry in found])
         return
     if found:
-        columns = ["made", "by", ">saves", ">media", ">size", "result", ""]
+        columns = ["?made", "!by", ">saves", "?>media", ">size", "result", ""]
         print_table(columns, [_row(entry) for entry in found])
         show("")
     saved = credits_of(sum(entry.credits for entry in found if entry.whole))

@@ -12,9 +12,10 @@ from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.groups import examples
 from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
+from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.check import TestedSpec
+    from rivya_flows.app.check import SpecWithTests
     from rivya_flows.app.fix import CheckedFile
     from rivya_flows.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
@@ -22,9 +23,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @click.command(
     epilog=examples(
-        "check specs",
-        "check specs --fix",
-        "check specs/product-launch.yaml --live --format sarif",
+        "check specs", "check specs --fix", "check specs/product-launch.yaml --live --format sarif"
     )
 )
 @click.argument(
@@ -97,7 +96,10 @@ def _show(
     from rivya_flows.cli.check_formats import github_command
 
     for file in files:
-        show(*(file.diff if diff else _fixes(file)))
+        if diff:
+            _show_diff(file)
+        else:
+            show(*_fixes(file))
         for problem in file.diagnostics:
             if form == "github":
                 show(github_command(problem))
@@ -113,6 +115,13 @@ def _show(
             tell("hint: `rivya-flows check --fix` fixes what is certain")
 
 
+def _show_diff(file: CheckedFile) -> None:
+    """Prints the diff as `patch` reads it, whose lines end as those of the file."""
+    for line in file.diff:
+        text = line.removesuffix("\r")
+        click.echo(one_line(text) + line.removeprefix(text))
+
+
 def _fixes(file: CheckedFile) -> list[str]:
     """A line for each fix, with the place of what was written."""
     return [
@@ -122,7 +131,7 @@ def _fixes(file: CheckedFile) -> list[str]:
     ]
 
 
-def _size(checked: Workflow | TestedSpec | None) -> str:
+def _size(checked: Workflow | SpecWithTests | None) -> str:
     """``3 steps``, ``2 test cases``, or ``a brand``."""
     if checked is None:
         return "a brand"

@@ -68,7 +68,7 @@ def _print(found: Mapping[str, Any]) -> None:
     if differing:
         print_table(["", "A", "B"], differing)
     show("")
-    columns = ["step", "A", "B", ">credits A", ">B", ">seconds A", ">B", "results"]
+    columns = ["step", "!A", "!B", ">credits A", ">B", "?>seconds A", "?>B", "!results"]
     print_table(columns, list(_steps(found["steps"])))
     if found["models"]:
         show("")

@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 Names = Iterable[str | tuple[str, str]]
-"""Names, or names each with what it is. One that ends with ``=`` or ``/`` goes on."""
+"""Names, or names each with what it is. One that ends with ``=`` or ``/`` is incomplete."""
 
 _MOST = 200
 _MOST_FILES = 5_000

@@ -22,12 +22,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.settings import Settings
 
 
-@click.command(
-    epilog=examples(
-        "deploy specs",
-        "deploy specs --prune --dry-run",
-    )
-)
+@click.command(epilog=examples("deploy specs", "deploy specs --prune --dry-run"))
 @click.argument(
     "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
 )

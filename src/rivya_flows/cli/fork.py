@@ -15,12 +15,7 @@ from rivya_flows.cli.plan import show_plan
 from rivya_flows.cli.run import begun, who
 
 
-@click.command(
-    epilog=examples(
-        "fork RUN -i voice=Jessica --plan",
-        "fork RUN --from film",
-    )
-)
+@click.command(epilog=examples("fork RUN -i voice=Jessica --plan", "fork RUN --from film"))
 @RUN_ARGUMENT
 @click.option(
     "--from",

@@ -13,7 +13,7 @@ from rivya_flows.cli import completion
 from rivya_flows.cli.output import print_table, show
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
-    from rivya_flows.app.templates import Template
+    from rivya_flows.app.templates import SpecTemplate
 
 
 @click.command()
@@ -53,5 +53,5 @@ def init(folder: Path, name: str | None, lists: bool) -> None:
 _NEXT = ("rivya-flows check specs", "rivya-flows test specs", "rivya-flows up")
 
 
-def _row(one: Template) -> list[str]:
+def _row(one: SpecTemplate) -> list[str]:
     return [one.name, one.price, one.workflow.title or ""]

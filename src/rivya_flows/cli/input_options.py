@@ -30,6 +30,15 @@ LABEL_OPTION = click.option(
     help="Count the credits under this label; wins over that of the spec.",
 )
 
+FILTER_OPTION = click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    shell_complete=completion.labels,
+    help="Only runs with the label.",
+)
+
 
 def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of inputs to a command: `assignments` and `file`."""

@@ -1,7 +1,7 @@
 """`mcp`: serve the tools of `app.agent_tools` to a client of MCP, over stdin and stdout.
 
-The SDK of the protocol is imported when the command works. What it brings is used for the protocol
-alone: arguments and errors are checked and told here, as for other commands.
+The SDK of the protocol is imported when the command works. It is used for the protocol
+only: arguments are checked and errors reported here, as for other commands.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_type_hints
 
 import click
 
@@ -59,7 +59,7 @@ class Served(NamedTuple):
     description: str
     arguments: type[Arguments]
     result: type[BaseModel]
-    work: Callable[[Any], Awaitable[Reply]]
+    work: Callable[[Any], Awaitable[Reply[Any]]]
     hints: Mapping[str, bool]
 
 
@@ -74,7 +74,7 @@ class Served(NamedTuple):
 def mcp(root: Path, sandbox: bool) -> int:
     """Serve an agent over MCP, on stdin and stdout.
 
-    It plans, buys by a quote alone, and answers picks. A run goes on when this command ends.
+    It plans, buys only with a quote, and answers picks. A run continues when this command ends.
     """
     from rivya_flows.extras import need
 
@@ -108,7 +108,7 @@ async def _serve(tools: AgentTools) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    server = _server(tools)
+    server = server_of(tools)
     # Only its iteration is used.
     lines = cast("Any", _lines(_own_stdin()))
     async with stdio_server(stdin=lines) as (received, sent):
@@ -160,84 +160,35 @@ async def _lines(descriptor: int) -> AsyncIterator[str]:
     _end_soon(0)
 
 
+_LOOKS = {"readOnlyHint": True, "openWorldHint": False}
+_BUYS = {"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True}
+_HINTS = {
+    **dict.fromkeys(("list_specs", "list_models", "check_spec"), _LOOKS),
+    "plan": _BUYS | {"destructiveHint": False},
+    "run": _BUYS | {"idempotentHint": True},
+    "status": _LOOKS,
+    "answer": _BUYS | {"idempotentHint": True},
+    "receipt": _LOOKS,
+}
+"""What a client may assume of each tool."""
+
+
 def _served(tools: AgentTools) -> dict[str, Served]:
-    """The tools by name."""
-    from rivya_flows.app import agent_results as of
-
-    looks = {"readOnlyHint": True, "openWorldHint": False}
-    prices = {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": True}
-    buys = {"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True}
-    return {
-        "list_specs": Served(
-            "List specs",
-            "List the specs of the root with their inputs.",
-            of.NoArguments,
-            of.Specs,
-            tools.list_specs,
-            looks,
-        ),
-        "list_models": Served(
-            "List models",
-            "List the models with their price, parameters and reference files.",
-            of.ModelsArguments,
-            of.Models,
-            tools.list_models,
-            looks,
-        ),
-        "check_spec": Served(
-            "Check a spec",
-            "Find every mistake of a spec, each at its line. Sends and buys nothing.",
-            of.CheckArguments,
-            of.Check,
-            tools.check_spec,
-            looks,
-        ),
-        "plan": Served(
-            "Plan and get a quote",
-            "Price a run item by item and get a quote, which `run` takes. Buys nothing.",
-            of.PlanArguments,
-            of.Planned,
-            tools.plan,
-            prices,
-        ),
-        "run": Served(
-            "Run a quote",
-            "Spend credits: start the run of a quote, once, for at most its credits. Answers at"
-            " once with the id of the run, which goes on by itself.",
-            of.RunArguments,
-            of.Started,
-            tools.run,
-            buys | {"idempotentHint": True},
-        ),
-        "status": Served(
-            "Status of a run",
-            "Say how far a run is, what it has spent, and what it asks, with small pictures of"
-            " the candidates.",
-            of.OfRun,
-            of.Status,
-            tools.status,
-            looks,
-        ),
-        "answer": Served(
-            "Answer a question of a run",
-            "Answer what a suspended run asks; it goes on, and buys within its quote.",
-            of.AnswerArguments,
-            of.Answered,
-            tools.answer,
-            buys | {"idempotentHint": True},
-        ),
-        "receipt": Served(
-            "Receipt of a run",
-            "Give what a run made so far, with the paths of its files and its credits.",
-            of.OfRun,
-            of.AgentReceipt,
-            tools.receipt,
-            looks,
-        ),
-    }
+    """The tools by name: methods, with their docstring, argument and result."""
+    served = {}
+    for name, hints in _HINTS.items():
+        work = getattr(tools, name)
+        types = get_type_hints(work)
+        [result] = get_args(types.pop("return"))
+        [arguments] = types.values()
+        about = " ".join(work.__doc__.split())
+        title = name.replace("_", " ").capitalize()
+        served[name] = Served(title, about, arguments, result, work, hints)
+    return served
 
 
-def _server(tools: AgentTools) -> Server[Any]:
+def server_of(tools: AgentTools) -> Server[Any]:
+    """The server of the protocol, with the tools and the schema of specs."""
     from mcp import types
     from mcp.server.lowlevel import Server
     from mcp.shared.exceptions import MCPError

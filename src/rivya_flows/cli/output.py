@@ -128,7 +128,7 @@ def has_colours(stream: TextIO) -> bool:
 def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
     """A label with a path, which no terminal breaks if there is a way; other text stays as it is.
 
-    On a terminal as of `near`, and on a line of its own where there is no room for both.
+    On a terminal shortened by `near`, and on its own line if there is no room for both.
     """
     stream = sys.stderr if stderr else sys.stdout
     if not stream.isatty() or not Path(str(path)).is_absolute():
@@ -289,7 +289,9 @@ def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
     for column in columns:
         side: Literal["right", "left"] = "right" if ">" in column[:2] else "left"
         whole = {">", "!"} & {*column[:2]}
-        drawn.add_column(column.lstrip(">!?"), justify=side, no_wrap=bool(whole))
+        name = column.lstrip(">!?")
+        # A long word is continued on the next line: nothing is lost.
+        drawn.add_column(name, justify=side, no_wrap=bool(whole), overflow="fold")
     for row in rows:
         drawn.add_row(*map(drawable, row))
     return drawn

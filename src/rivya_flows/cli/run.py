@@ -131,9 +131,7 @@ def run(
 
 @click.command(
     epilog=examples(
-        "resume RUN",
-        "resume RUN --answer hero=street",
-        "resume RUN --regenerate film --budget 60",
+        "resume RUN", "resume RUN --answer hero=street", "resume RUN --regenerate film --budget 60"
     )
 )
 @RUN_ARGUMENT

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from rivya_flows.cli import completion
+from rivya_flows.cli.input_options import FILTER_OPTION
 from rivya_flows.cli.moments import moment
 from rivya_flows.cli.output import COLOURS, Cell, print_json, print_table, show, tell
 
@@ -21,14 +22,7 @@ _RESUMED = 3  # runs that a line says how to resume
 
 
 @click.command()
-@click.option(
-    "--label",
-    "labels",
-    multiple=True,
-    metavar="NAME=VALUE",
-    shell_complete=completion.labels,
-    help="Only with the label.",
-)
+@FILTER_OPTION
 @click.option(
     "--spec", metavar="NAME", shell_complete=completion.run_names, help="Only of this spec."
 )

@@ -1,7 +1,7 @@
-"""The scripts that let bash, zsh and fish complete, and what they are told.
+"""Completion scripts of bash, zsh and fish, and the format of their input.
 
-Click's own cut a word of bash at its ``=`` and a word of fish at its comma, and add a blank after a
-name that goes on. A completed word may come from a stranger's spec: no shell acts on it.
+Click's own scripts cut a word of bash at its ``=`` and a word of fish at its comma, and add a space
+after an incomplete name. Words may come from an untrusted spec, so they are quoted.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ complete --no-files --keep-order --command %(prog_name)s --arguments "(%(complet
 
 
 def _kind(item: CompletionItem[Any]) -> str:
-    """``open`` for a name that goes on, after which no shell may put a blank."""
+    """``open`` for an incomplete name, after which the shell puts no space."""
     return "open" if item.type == "plain" and str(item.value).endswith(("=", "/")) else item.type
 
 
@@ -95,7 +95,7 @@ class _Quiet(ShellComplete):
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
         try:
             return super().get_completions(args, incomplete)
-        except (Exception, click.exceptions.Exit):  # nobody asked for an error message
+        except (Exception, click.exceptions.Exit):  # an error message would end up in the prompt
             return []
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion
+from rivya_flows.cli.input_options import FILTER_OPTION
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
@@ -31,14 +31,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option(
     "--until", type=end_moment, metavar="WHEN", help="Bought before; a date counts whole."
 )
-@click.option(
-    "--label",
-    "labels",
-    multiple=True,
-    metavar="NAME=VALUE",
-    shell_complete=completion.labels,
-    help="Only runs with the label.",
-)
+@FILTER_OPTION
 @click.option("--service", metavar="URL", help="Spent there; `sandbox` for pretend credits.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

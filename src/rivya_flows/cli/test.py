@@ -17,13 +17,13 @@ from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_st
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.check import TestedSpec
+    from rivya_flows.app.check import SpecWithTests
     from rivya_flows.app.spec_tests import CaseResult
     from rivya_flows.diagnostics import Diagnostic
     from rivya_flows.language.spec_tests import Case
 
 _OF_A_RUN = {
-    # A case buys from its own sandbox. A function of the user's shall reach no other service.
+    # A case buys from its own sandbox; functions of the user must not reach another service.
     "RIVYA_API_KEY": None,
     "RIVYA_BASE_URL": None,
     "PREFECT_API_URL": None,
@@ -109,17 +109,17 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
 
 def _chosen(
     files: Sequence[Path], text: str
-) -> tuple[list[tuple[TestedSpec, Case]], list[Diagnostic]]:
+) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
     """The cases of files that have a text in their name, and all that is wrong with the files."""
-    from rivya_flows.app.check import TestedSpec, check_file
+    from rivya_flows.app.check import SpecWithTests, check_file
     from rivya_flows.catalogue.snapshot import shipped
 
-    cases: list[tuple[TestedSpec, Case]] = []
+    cases: list[tuple[SpecWithTests, Case]] = []
     problems: list[Diagnostic] = []
     for path in files:
         tested, own = check_file(path, shipped())
         problems += own
-        if isinstance(tested, TestedSpec):
+        if isinstance(tested, SpecWithTests):
             named = f"{path.name} ".casefold()
             cases += [
                 (tested, one) for one in tested.tests.cases if text in named + one.name.casefold()

@@ -21,12 +21,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.up.status import UpStatus
 
 
-@click.command(
-    epilog=examples(
-        "up",
-        "up specs/product-launch.yaml --sandbox",
-    )
-)
+@click.command(epilog=examples("up", "up specs/product-launch.yaml --sandbox"))
 @click.argument(
     "named",
     metavar="[SPEC]...",

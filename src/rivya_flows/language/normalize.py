@@ -70,12 +70,12 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     Unknown keys are reported; the root of `report` must be `root`.
     """
     top = _known(root, TOP_KEYS, (), report)
-    _each(top, "inputs", partial(_known_in, keys_of(Input), report))
+    each(top, "inputs", partial(known_in, keys_of(Input), report))
     if isinstance(brand := top.get("brand"), Mapping):
         _put(top, "brand", normalized_brand(brand, ("brand",), report))
-    _inside(top, "budget", keys_of(Budget), (), report)
-    _inside(top, "concurrency", keys_of(Concurrency), (), report)
-    _each(top, "defaults", lambda node, path: _default(node, path, report))
+    inside(top, "budget", keys_of(Budget), (), report)
+    inside(top, "concurrency", keys_of(Concurrency), (), report)
+    each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
         for kind in defaults.pairs.keys() - WITH_MODELS.keys():
@@ -83,40 +83,33 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
                 known = step_functions.names()
                 report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
     for part in PARTS:
-        _each(top, part, lambda node, path: _step(node, path, defaults, report))
-    _each(top, "outputs", lambda node, path: node)
-    _each(top, "deploy", lambda node, path: _deploy(node, path, report))
+        each(top, part, lambda node, path: _step(node, path, defaults, report))
+    each(top, "outputs", lambda node, path: node)
+    each(top, "deploy", lambda node, path: _deploy(node, path, report))
     return top
 
 
 def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     """The map of a brand at `path`, without `x-` keys and unknown keys, which are reported."""
     brand = _known(node, keys_of(Brand), path, report)
-    _inside(brand, "end_card", keys_of(BrandEndCard), path, report)
-    _inside(brand, "captions", keys_of(BrandCaptions), path, report)
+    inside(brand, "end_card", keys_of(BrandEndCard), path, report)
+    inside(brand, "captions", keys_of(BrandCaptions), path, report)
     return brand
-
-
-def known_keys(
-    node: Mapping, model: type[BaseModel], path: Path, report: DiagnosticCollector
-) -> Mapping:
-    """The map without `x-` keys and those that the model lacks, which are reported."""
-    return _known(node, keys_of(model), path, report)
 
 
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:
     uses = node.get("uses")
     kind = str(uses.value) if isinstance(uses, Scalar) else ""
     model = step_functions.with_model(kind)
-    inside = "write it below `with:`"
-    elsewhere = dict.fromkeys(keys_of(model), inside) if model else {}
+    below = "write it below `with:`"
+    elsewhere = dict.fromkeys(keys_of(model), below) if model else {}
     step = _known(node, _STEP_KEYS, path, report, elsewhere)
-    _inside(step, "retry", keys_of(Retry), path, report)
-    fallback = partial(_known_in, keys_of(Fallback), report)
-    _each(step, "fallback", fallback, (*path, "fallback"))
+    inside(step, "retry", keys_of(Retry), path, report)
+    fallback = partial(known_in, keys_of(Fallback), report)
+    each(step, "fallback", fallback, (*path, "fallback"))
     if model is None:
         return step
-    _inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
+    inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
     _inner_parts(step, kind, path, report)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     merged = _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
@@ -181,9 +174,9 @@ def _is_nothing(node: Node | None) -> bool:
 
 def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     known = _known(node, keys_of(Defaults), path, report)
-    _inside(known, "retry", keys_of(Retry), path, report)
+    inside(known, "retry", keys_of(Retry), path, report)
     if model := step_functions.with_model(str(path[-1])):
-        _inside(known, "with", keys_of(model), path, report)
+        inside(known, "with", keys_of(model), path, report)
         _inner_parts(known, str(path[-1]), path, report)
     return known
 
@@ -194,33 +187,34 @@ def _inner_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollecto
     if not isinstance(arguments, Mapping):
         return
     if kind == "pick":
-        _inside(arguments, "judge", keys_of(JudgeWith), (*path, "with"), report)
-        _inside(arguments, "none", keys_of(NoneWith), (*path, "with"), report)
+        inside(arguments, "judge", keys_of(JudgeWith), (*path, "with"), report)
+        inside(arguments, "none", keys_of(NoneWith), (*path, "with"), report)
     if kind not in CUT_STEPS:
         return
     for key, model in CUT_PARTS.items():
         keys = tuple(one for one in keys_of(model) if one != "cues")
         if isinstance(arguments.get(key), Mapping):
-            _inside(arguments, key, keys, (*path, "with"), report)
+            inside(arguments, key, keys, (*path, "with"), report)
         else:
-            _each(arguments, key, partial(_known_in, keys, report), (*path, "with", key))
+            each(arguments, key, partial(known_in, keys, report), (*path, "with", key))
 
 
 def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     deploy = _known(node, keys_of(Deploy), path, report)
     for key, known in (("schedules", keys_of(Schedule)), ("triggers", keys_of(Trigger))):
-        _each(deploy, key, partial(_known_in, known, report), (*path, key))
-    _inside(deploy, "work_pool", keys_of(WorkPool), path, report)
+        each(deploy, key, partial(known_in, known, report), (*path, key))
+    inside(deploy, "work_pool", keys_of(WorkPool), path, report)
     return deploy
 
 
-def _known_in(
+def known_in(
     keys: tuple[str, ...], report: DiagnosticCollector, node: Mapping, path: Path
 ) -> Mapping:
+    """The map without `x-` keys and unknown keys, which are reported."""
     return _known(node, keys, path, report)
 
 
-def _inside(
+def inside(
     top: Mapping,
     key: str,
     known: tuple[str, ...],
@@ -268,7 +262,7 @@ def _known(
     return Mapping(node.mark, pairs)
 
 
-def _each(top: Mapping, key: str, change: _Change, path: Path | None = None) -> None:
+def each(top: Mapping, key: str, change: _Change, path: Path | None = None) -> None:
     """Changes every map inside the map or list at `key`; `top` is a fresh copy."""
     path, held = path or (key,), top.get(key)
     if isinstance(held, Mapping):

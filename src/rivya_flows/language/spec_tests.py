@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,9 +14,9 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
 from rivya_flows.language.includes import names_in
 from rivya_flows.language.inputs import fit, hint_for
-from rivya_flows.language.normalize import known_keys
+from rivya_flows.language.normalize import each, inside, keys_of, known_in
 from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.tree import Mapping, Node, Path as Place, Sequence, plain
+from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
 from rivya_flows.language.workflow import Workflow
 
 MAX_CASES = 200
@@ -108,7 +109,7 @@ class ExpectedOutput(SpecModel):
     kind: MediaKind | None = None
 
 
-class Expected(SpecModel):
+class ExpectedRun(SpecModel):
     """What a test case expects.
 
     Attributes:
@@ -151,7 +152,7 @@ class Case(SpecModel):
     answers: dict[str, Annotated[tuple[Answer, ...], BeforeValidator(_answers)]] = Field(
         default_factory=dict
     )
-    expect: Expected = Field(default_factory=Expected)
+    expect: ExpectedRun = Field(default_factory=ExpectedRun)
 
 
 class SpecTests(SpecModel):
@@ -179,7 +180,8 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
             report.add((), "not-a-spec", message, "start with `version: 1`")
         return None
     report.root = root
-    report.root = tree = _with_known_keys(root, (), (), report)
+    report.root = tree = known_in(keys_of(SpecTests), report, root, ())
+    each(tree, "cases", partial(_known_case, report))
     data: dict[str, Any] = plain(tree)
     held = data.get("cases")
     # Each case by itself, so that the others are checked too if one does not fit.
@@ -204,41 +206,18 @@ def _case(value: Any, path: Place, report: DiagnosticCollector) -> Case:
     return model_at(Case, value, path, report) or Case.model_construct(name="")
 
 
-_CASE = ("cases", "*")
-_MAPS: dict[tuple[str, ...], type[SpecModel]] = {
-    (): SpecTests,
-    _CASE: Case,
-    (*_CASE, "expect"): Expected,
-    (*_CASE, "expect", "credits"): CreditRange,
-    (*_CASE, "expect", "steps", "*"): ExpectedStep,
-    (*_CASE, "expect", "outputs", "*"): ExpectedOutput,
-}
-"""The models of maps, by the keys that lead to them."""
-
-
-def _with_known_keys(
-    node: Node, at: tuple[str, ...], path: Place, report: DiagnosticCollector
-) -> Node:
-    """The tree without notes and unknown keys, which are reported; what inputs are stays as it is."""
-    model = _MAPS.get(at)
-    if model is None and not any(place[: len(at)] == at for place in _MAPS):
-        return node
-    if isinstance(node, Sequence):
-        members = [
-            _with_known_keys(one, (*at, "*"), (*path, index), report)
-            for index, one in enumerate(node.members)
-        ]
-        return Sequence(node.mark, members)
-    if not isinstance(node, Mapping):
-        return node
-    kept = known_keys(node, model, path, report) if model else node
-    return Mapping(
-        kept.mark,
-        {
-            key: (mark, _with_known_keys(one, (*at, key if model else "*"), (*path, key), report))
-            for key, (mark, one) in kept.pairs.items()
-        },
-    )
+def _known_case(report: DiagnosticCollector, node: Mapping, path: Place) -> Mapping:
+    """The case without notes and unknown keys, which are reported; its inputs stay as they are."""
+    case = known_in(keys_of(Case), report, node, path)
+    inside(case, "expect", keys_of(ExpectedRun), path, report)
+    if isinstance(expect := case.get("expect"), Mapping):
+        at = (*path, "expect")
+        inside(expect, "credits", keys_of(CreditRange), at, report)
+        each(expect, "steps", partial(known_in, keys_of(ExpectedStep), report), (*at, "steps"))
+        each(
+            expect, "outputs", partial(known_in, keys_of(ExpectedOutput), report), (*at, "outputs")
+        )
+    return case
 
 
 def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> None:

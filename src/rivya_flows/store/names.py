@@ -30,7 +30,7 @@ ORDER BY runs.started_at DESC, runs.run_id DESC LIMIT :most
 
 @dataclass(frozen=True)
 class NamedRun:
-    """A run with the name of its spec; `status` is as of `store.run_list.ListedRun`, nearly."""
+    """A run with the name of its spec; `status` is nearly that of `ListedRun`."""
 
     run_id: str
     spec: str

@@ -121,11 +121,11 @@ def schema_of_tests() -> Schema:
     number = {"type": "integer", "minimum": 0}
     forms = {
         ("Case", "answers"): by_name(_ANY_NAME, {"anyOf": [_KEY, _NONE, _ROUNDS]}),
-        ("Expected", "credits"): {"anyOf": [number, {"$ref": "#/$defs/CreditRange"}]},
-        ("Expected", "steps"): by_name(
+        ("ExpectedRun", "credits"): {"anyOf": [number, {"$ref": "#/$defs/CreditRange"}]},
+        ("ExpectedRun", "steps"): by_name(
             _ANY_NAME, {"anyOf": [status, {"$ref": "#/$defs/ExpectedStep"}]}
         ),
-        ("Expected", "diagnostics"): {
+        ("ExpectedRun", "diagnostics"): {
             "type": "array",
             "items": {"enum": [*CODES, *REFUSALS]},
         },

@@ -1,0 +1,133 @@
+"""The questions of a run: how an agent sees them, and what its answer adds to the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from rivya_flows.app.agent_results import (
+    MAX_ITEMS,
+    AgentChoice,
+    AgentPicture,
+    AgentQuestion,
+    bounded,
+)
+from rivya_flows.app.report import RunReport
+from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.ledger.provenance import recorded, recorded_asset
+from rivya_flows.media.decoding import poster
+from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
+from rivya_flows.planning.questions.presentation import title, words_of
+from rivya_flows.planning.questions.reading_answers import read_answers
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import BUDGET
+from rivya_flows.printable import printable
+from rivya_flows.store.assets import AssetStore
+
+MAX_PICTURES, MAX_PICTURE_BYTES, PICTURE_SIDE = 8, 200_000, 512
+
+BY = "an agent"
+
+
+def answers_of(
+    entries: Sequence[Stamped], step: str, keys: Sequence[str] | None, note: str
+) -> tuple[tuple[AnswerGiven, ...], str | None]:
+    """The entries of an answer, none where the run knows it already; and how the run has ended.
+
+    Args:
+        entries: The journal of the run.
+        step: Name of the question, as it was shown.
+        keys: Of the choices, as they were shown; None for none of these.
+        note: What should be different then.
+
+    Raises:
+        UsageError: The run cannot be answered so, or not by an agent.
+    """
+    frozen = entries[0].event
+    assert isinstance(frozen, RunFrozen)
+    run_id = frozen.run_id
+    if frozen.quote is None:
+        raise UsageError(
+            f"{run_id} was not started with a quote, so an agent cannot let it buy more",
+            f"a person answers with `rivya-flows resume {run_id} --answer STEP=KEY`",
+        )
+    state = replay(entry.event for entry in entries)
+    questions = answerable(state)
+    question = next((one for one in questions if printable(name_of(one)) == step), None)
+    name, picked = step, tuple(keys or ())
+    if question is not None:
+        if question.step == BUDGET and picked != ("no",):
+            raise UsageError(
+                "budget: an agent can answer no alone: its quote is the most that is spent",
+                f"a person raises it with `rivya-flows resume {run_id} --budget N`",
+            )
+        spelled = {printable(one): one for one in question.choices}
+        name, picked = name_of(question), tuple(spelled.get(one, one) for one in picked)
+    by = AnsweredBy(name=BY, channel="agent", at=datetime.now(UTC))
+    return read_answers({name: Choice(picked, note)}, questions, state, by), state.ended
+
+
+def question_of(
+    question: Question, report: RunReport, assets: AssetStore, pictures: list[AgentPicture]
+) -> AgentQuestion:
+    """A question; adds small pictures of its candidates to those of the result."""
+    name, shown = name_of(question), []
+    # A spec may write any map as a candidate: what this run has not made or read is not shown.
+    known, paths = recorded(report.receipt["assets"]), report.media_paths
+    candidates = {str(one.get("key")): one for one in question.candidates}
+    for key in question.choices[:MAX_ITEMS]:
+        candidate = candidates.get(key, {})
+        asset, said = recorded_asset(candidate.get("asset"), known), question.scores.get(key)
+        text = None if asset or not candidate else words_of(candidate)
+        jpeg = None
+        if asset and asset.kind != "audio" and len(pictures) < MAX_PICTURES:
+            jpeg = _picture(assets, asset.sha256)
+        if jpeg is not None:
+            pictures.append(AgentPicture(printable(f"{name} = {key}"), jpeg))
+        shown.append(
+            AgentChoice(
+                key=printable(key),
+                kind=asset.kind if asset else "text",
+                file=paths.get(asset.sha256) if asset else None,
+                text=bounded(text),
+                score=said.score if said else None,
+                reason=bounded(said.reason) if said else None,
+                picture=None if jpeg is None else len(pictures),
+            )
+        )
+    return AgentQuestion(
+        step=printable(name),
+        text=bounded(title(question)),
+        pick=question.count,
+        choices=shown,
+        none_left=question.rounds_left,
+        note_room=question.note_room,
+        deadline=question.deadline and question.deadline.isoformat(),
+    )
+
+
+def _picture(assets: AssetStore, sha256: str) -> bytes | None:
+    """A small JPEG of a medium; None if it is gone, broken, or large however small it is drawn."""
+    with suppress(RivyaFlowsError):
+        path = assets.local_path(sha256)
+        for side in (PICTURE_SIDE, PICTURE_SIDE // 2):
+            jpeg = poster(path, side)
+            if jpeg is None or len(jpeg) <= MAX_PICTURE_BYTES:
+                return jpeg
+    return None
+
+
+def question_lines(question: AgentQuestion) -> Iterator[str]:
+    many = "" if question.pick == 1 else f" (pick {question.pick})"
+    yield f"{question.step} asks: {question.text}{many}"
+    for one in question.choices:
+        scored = "" if one.score is None else f", {one.score:g} of 10: {one.reason}"
+        seen = "" if one.picture is None else f", picture {one.picture}"
+        yield f"  {one.key}: {one.file or one.text or ''}{seen}{scored}"
+    if question.none_left:
+        yield f"  or none of these, at most {question.none_left} times"
+    if question.deadline:
+        yield f"  open until {question.deadline}"
