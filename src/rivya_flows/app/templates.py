@@ -203,12 +203,13 @@ are in `runs/`: open its `contact-sheet.html` first.
 
 ## A form, a schedule
 
-Open the link of `rivya-flows up`, then Deployments, `{name}`, Run: its form has a field for each input.
+Open the link of `rivya-flows up`, then Deployments, `{name}`, Run: its form has a field for each input. The link
+opens one browser, once; `up` prints a new one.
 
 | input | what it is | default |
 | --- | --- | --- |
 {inputs}
-The same from the terminal, and a schedule under `deploy:` in `{spec}`:
+The same from the terminal, and a schedule as one more entry of `deploy:` in `{spec}`:
 
 ```sh
 rivya-flows prefect deployment run {name}{parameter}
@@ -216,6 +217,7 @@ rivya-flows prefect deployment run {name}{parameter}
 
 ```yaml
 deploy:
+  # after the entries that are there
   - name: mondays
     schedules: [{{cron: "0 9 * * 1", timezone: Asia/Kolkata}}]
 ```
