@@ -112,9 +112,9 @@ def refuse_unsaved(given: object) -> None:
     """
     if isinstance(given, RivyaCredentials):
         wallet_of(given)
-    elif isinstance(given, Mapping) and set(given) != {"$ref"}:
+    elif given is not None and not (isinstance(given, Mapping) and set(given) == {"$ref"}):
         raise UsageError(
-            "credentials: expected a saved block, not its values; nothing was bought",
+            "credentials: expected a saved block, not its name or values; nothing was bought",
             'write credentials=await rf.RivyaCredentials.aload("acme")',
         )
 

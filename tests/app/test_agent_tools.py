@@ -204,6 +204,34 @@ async def test_a_file_outside_the_root_is_no_input(
     assert await quoted(tools, inputs={"photo": "photo.png"})
 
 
+async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writes_nothing(
+    tools: AgentTools, tmp_path: Path, shared_sandbox: Sandbox
+) -> None:
+    quote, before = of.RunArguments(quote=await quoted(tools)), bought(shared_sandbox)
+    runs, spec = tools.root / "runs", tools.root / "specs" / "launch.yaml"
+    runs.symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="'runs' is outside the root"):  # it could not be shown
+        await tools.run(quote)
+    runs.unlink()
+    (tmp_path / "private.yaml").write_text("key: secret\n")
+    spec.unlink()
+    spec.symlink_to(tmp_path / "private.yaml")
+    with pytest.raises(UsageError, match=r"launch\.yaml' is outside the root"):  # no diff of it
+        await tools.run(quote)
+    assert bought(shared_sandbox) == before
+
+
+async def test_a_quote_is_run_under_its_own_id_and_in_its_own_root(tools: AgentTools) -> None:
+    one, other = await quoted(tools), await quoted(tools)
+    folder = tools.settings.data / "mcp" / "quotes"
+    (folder / f"{other}.json").replace(folder / f"{one}.json")
+    with pytest.raises(UsageError, match="there is no quote"):
+        await tools.run(of.RunArguments(quote=one))
+    elsewhere = Started(tools.settings, tools.root / "specs" / "deeper", tools.runner)
+    with pytest.raises(UsageError, match="is outside the root"):
+        await elsewhere.run(of.RunArguments(quote=await quoted(tools)))
+
+
 async def test_a_text_is_a_spec_whose_paths_lie_in_the_root(
     tools: AgentTools, tmp_path: Path
 ) -> None:

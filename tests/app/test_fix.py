@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rivya_flows.app.check import check_text
 from rivya_flows.app.fix import fix_file
 from rivya_flows.catalogue.snapshot import shipped
 
@@ -28,6 +30,31 @@ def test_a_fix_keeps_mode_line_breaks_and_byte_order_mark(
     assert path.read_bytes() == text.replace("genrate", "generate").encode()
     assert path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_second_byte_order_mark_moves_no_fix(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("\ufeff\ufeff" + WRONG, "utf-8")
+    found = fix_file(path, shipped(), write=True)
+    assert [one.code for one in found.diagnostics] == ["yaml-syntax"]
+    fixed = "\ufeff\ufeff" + WRONG.replace("genrate", "generate")
+    assert path.read_text("utf-8") == found.after == fixed
+
+
+def test_a_file_that_is_saved_during_the_check_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG)
+
+    def and_save(*given: Any) -> Any:
+        path.write_text("saved: meanwhile\n")
+        return check_text(*given)
+
+    monkeypatch.setattr("rivya_flows.app.fix.check_text", and_save)
+    found = fix_file(path, shipped(), write=True)
+    assert "was changed meanwhile" in found.diagnostics[0].message
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["saved: meanwhile\n"]
 
 
 def test_a_read_only_file_is_not_fixed(tmp_path: Path) -> None:

@@ -114,10 +114,15 @@ async def test_a_wallet_on_this_machine_needs_no_key_and_is_used_in_a_rehearsal_
     assert told == ["using http://127.0.0.1:8700 with the wallet acme"]
 
 
-async def test_a_real_wallet_is_refused_in_a_rehearsal(tmp_path: Path) -> None:
-    settings = Settings(rivya_flows_data=tmp_path, rivya_flows_sandbox=True)
-    wallet = WalletCredentials("acme", SecretStr("rvya_sk_1"), "https://rivya.ai")
-    with pytest.raises(UsageError, match=r"wallet acme is one of https://rivya\.ai") as caught:
+@pytest.mark.parametrize(
+    ("address", "live"), [("https://rivya.ai", False), ("http://127.0.0.1:8700", True)]
+)
+async def test_a_real_wallet_is_refused_in_a_rehearsal(
+    tmp_path: Path, address: str, live: bool
+) -> None:
+    settings = Settings(rivya_flows_data=tmp_path, rivya_flows_sandbox=True, rivya_flows_live=live)
+    wallet = WalletCredentials("acme", SecretStr("rvya_sk_1"), address)
+    with pytest.raises(UsageError, match=f"wallet acme is one of {address}") as caught:
         async with chosen_service(settings, wallet=wallet):
             pass
     assert "nothing was bought" in str(caught.value)

@@ -150,6 +150,14 @@ def test_diff_writes_nothing(call: Terminal, tmp_path: Path) -> None:
     assert call("check", "--diff", SPECS).code == 0
 
 
+def test_the_lines_of_a_diff_end_as_those_of_the_file(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG, newline="\r\n")
+    lines = call("check", "--diff", spec).out.split("\n")
+    assert lines[:2] == [f"--- {spec}", f"+++ {spec}"]
+    assert "+      model: z-image\r" in lines
+
+
 def test_a_brand_file_is_checked_as_a_brand(call: Terminal, tmp_path: Path) -> None:
     brand = tmp_path / "aurora.yaml"
     brand.write_text("name: Aurora\nfont: poppins\n")

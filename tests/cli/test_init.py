@@ -51,6 +51,15 @@ def test_existing_files_are_left_as_they_are_and_named(call: Terminal, tmp_path:
     assert {(tmp_path / name).read_text() for name in mine} == {"mine"}
 
 
+def test_no_file_is_written_through_a_link_to_nowhere(call: Terminal, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "specs").mkdir(parents=True)
+    for name in (Path("README.md"), Path("specs", FILE), Path("specs", f"{DEFAULT}.yaml")):
+        (project / name).symlink_to(tmp_path / "elsewhere")
+    assert call("init", project).code == 0
+    assert [*tmp_path.iterdir()] == [project]
+
+
 def test_a_second_template_joins_the_first(call: Terminal, tmp_path: Path) -> None:
     for name in ("social-set", "casting"):
         assert call("init", tmp_path, "--template", name).code == 0

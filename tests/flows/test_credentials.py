@@ -76,7 +76,7 @@ outputs:
 """
 
 
-@pytest.mark.parametrize("given", [credentials(), {"api_key": KEY}])
+@pytest.mark.parametrize("given", [credentials(), {"api_key": KEY}, KEY, SecretStr(KEY)])
 async def test_credentials_that_nobody_could_find_again_are_refused_before_prefect_sees_them(
     given: object, tmp_path: Path
 ) -> None:

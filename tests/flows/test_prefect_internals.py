@@ -44,6 +44,7 @@ PACKAGE = Path(inspect.getfile(prefect)).parent
 PUBLIC = frozenset(
     [
         "prefect",
+        "prefect.blocks.core",
         "prefect.blocks.system",
         "prefect.cache_policies",
         "prefect.client.orchestration",

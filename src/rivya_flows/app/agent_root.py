@@ -26,10 +26,15 @@ def spec_inside(root: Path, given: str) -> SpecFile:
     """
     if "\n" in given or "\r" in given:
         return SpecFile(given, AS_TEXT, root)
-    return read_spec(_inside(root, given))
+    return read_spec(path_inside(root, given))
 
 
-def _inside(root: Path, given: str) -> Path:
+def path_inside(root: Path, given: str) -> Path:
+    """The path that is meant, its links followed.
+
+    Raises:
+        UsageError: It leads out of the root.
+    """
     try:
         path = (root / given).resolve()
         inside = path.is_relative_to(root)

@@ -40,7 +40,7 @@ from rivya_flows.app.agent_results import (
     Status,
     bounded,
 )
-from rivya_flows.app.agent_root import AS_TEXT, inputs_inside, run_inside, spec_inside
+from rivya_flows.app.agent_root import AS_TEXT, inputs_inside, path_inside, run_inside, spec_inside
 from rivya_flows.app.agent_views import (
     advice_for,
     items_of,
@@ -61,7 +61,7 @@ from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
-from rivya_flows.app.quotes import VALID, read_quote, write_quote
+from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext
@@ -213,17 +213,17 @@ class AgentTools:
         """Spend credits: start the run of a quote, once, for at most its credits. Answers at once
         with the id of the run, which continues by itself.
         """
-        path = self._folder("quotes") / f"{given.quote}.json"
-        if not path.is_file():
-            raise UsageError(f"there is no quote {given.quote}", "make one with `plan`")
+        file, runs = (
+            await asyncio.to_thread(self._quoted, given.quote),
+            path_inside(self.root, "runs"),
+        )
         async with self._context() as context:
-            file = await asyncio.to_thread(read_quote, path)
             observer = replace(SILENT, notify=self.notify)
             ready = await ready_to_start(context, file, observer)
             run_id = ready.frozen.run_id
 
             def begin() -> Path:  # in one thread, so that nothing cancelled lies between
-                folder = write_start(context, ready, self.root / "runs")
+                folder = write_start(context, ready, runs)
                 self._continue(run_id)
                 return folder
 
@@ -359,6 +359,21 @@ class AgentTools:
         quote = write_quote(context, request, ready, written)
         written.rename(folder / f"{quote.id}.json")
         return quote
+
+    def _quoted(self, name: str) -> QuoteFile:
+        """The quote of an id.
+
+        Raises:
+            UsageError: There is none, or what it names leads out of the root by now: the difference
+                would show a file from elsewhere.
+        """
+        path = self._folder("quotes") / f"{name}.json"
+        if not path.is_file() or (file := read_quote(path)).quote.id != name:
+            raise UsageError(f"there is no quote {name}", "make one with `plan`")
+        if file.spec is not None:
+            for one in (file.spec.name, *file.quote.includes, *file.quote.files):
+                path_inside(self.root, str(file.spec.parent / one))
+        return file
 
     def _log(self, run_id: str) -> Path:
         return self.settings.data / "mcp" / "logs" / f"{run_id}.log"

@@ -69,11 +69,12 @@ def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
     def check(text: str) -> tuple[Diagnostic, ...]:
         return check_text(replace(spec, text=text), catalogue)[1]
 
-    found = fixes.fixed(spec.text.removeprefix(_MARK), spec.name, check)
-    after = _MARK * spec.text.startswith(_MARK) + found.text
+    body = spec.text.lstrip(_MARK)  # of several marks all but the first are mistakes
+    found = fixes.fixed(body, spec.name, check)
+    after = spec.text.removesuffix(body) + found.text
     try:
         if write and found.applied:
-            _overwrite(path, after)
+            _overwrite(path, spec.text, after)
     except UsageError as error:
         left = (unreadable(path, error), *check(spec.text))
         return CheckedFile(path, None, left)
@@ -81,11 +82,12 @@ def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
     return CheckedFile(path, workflow, left, found.applied, spec.text, after)
 
 
-def _overwrite(path: Path, text: str) -> None:
+def _overwrite(path: Path, before: str, text: str) -> None:
     """Writes a file atomically, with its mode.
 
     Raises:
-        UsageError: It is read-only, a link to another folder, or cannot be written.
+        UsageError: It is read-only, a link to another folder, has another text than before, or
+            cannot be written.
     """
     real = path.resolve()
     if not real.is_relative_to(path.parent.resolve()):
@@ -102,10 +104,13 @@ def _overwrite(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.chmod(mode)
+        if real.read_bytes() != before.encode():
+            raise UsageError(f"{path}: was changed meanwhile, so nothing is fixed", "fix it again")
         partial.replace(real)
     except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror or error}"
+        raise UsageError(message, "check the folder, then fix it again") from error
+    finally:
         if partial is not None:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-        message = f"{path}: cannot be written: {error.strerror or error}"
-        raise UsageError(message, "check the folder, then fix it again") from error

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import answers, is_free
@@ -24,7 +25,6 @@ from rivya_flows.app.run_context import ServiceConnection, WalletCredentials, re
 from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.hosts import is_loopback
 from rivya_flows.private import private_folder
 from rivya_flows.settings import Settings
 
@@ -65,7 +65,7 @@ async def chosen_service(
     """
     sandbox = sandbox or settings.rivya_flows_sandbox
     if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
-        if wallet is not None and sandbox and not is_loopback(wallet.base_url):
+        if wallet is not None and sandbox and not is_rehearsal(wallet.base_url, settings):
             raise UsageError(
                 f"the wallet {wallet.name} is one of {wallet.base_url}, and this process rehearses"
                 " (RIVYA_FLOWS_SANDBOX); nothing was bought",

@@ -57,12 +57,13 @@ def write_schema(folder: Path, *, keep: bool = False) -> Path:
 
     for name, document in ((TESTS_FILE, schema_of_tests()), (FILE, known_schema())):
         path = folder / name
-        if keep and path.exists():
-            continue
         text = json.dumps(document, indent=2, ensure_ascii=False)
         try:
-            with as_the_user_wants():
-                path.write_text(f"{text}\n", encoding="utf-8")
+            # A link to nowhere is not followed where files are kept.
+            with as_the_user_wants(), path.open("x" if keep else "w", encoding="utf-8") as file:
+                file.write(f"{text}\n")
         except OSError as error:
+            if keep and isinstance(error, FileExistsError):
+                continue
             raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return path

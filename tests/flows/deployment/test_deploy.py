@@ -143,7 +143,7 @@ def deployment(server: Server, name: str) -> dict[str, Any]:
 def test_a_form_shows_what_the_server_then_checks(server: Server, place: Place) -> None:
     form = deployment(server, "form")
     fields = form["parameter_openapi_schema"]["properties"]
-    assert [*fields] == ["product", "copies", "shape", "day", "photo", "token"]
+    assert [*fields] == ["product", "copies", "shape", "day", "photo", "token", "credentials"]
     assert fields["product"]["title"] == "Product"
     assert fields["shape"]["enum"] == ["1:1", "9:16"]
     assert (fields["copies"]["minimum"], fields["copies"]["maximum"]) == (1, 4)
