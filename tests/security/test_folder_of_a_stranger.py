@@ -222,10 +222,15 @@ def test_a_folder_that_is_trusted_by_its_path_names_the_server(
     assert "no Prefect server answers" not in terminal("automations", "list").err
     monkeypatch.setenv("RIVYA_FLOWS_TRUST_FOLDER", str(tmp_path))
     said = terminal("automations", "list")
-    assert (said.code, "no Prefect server answers at http://127.0.0.1:9/api" in said.err) == (
-        2,
-        True,
-    )
+    assert "no Prefect server answers at http://127.0.0.1:9/api" in said.err
+    assert said.code == 2
+
+
+def test_the_environment_overrides_a_trusted_folder(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:9/api"\n')
+    monkeypatch.setenv("RIVYA_FLOWS_TRUST_FOLDER", str(tmp_path))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")
     assert "http://127.0.0.1:8/api" in terminal("automations", "list").err
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rivya_flows.app.agent_processes import continue_run, is_at_work, log_of
 from rivya_flows.app.agent_questions import answers_of, question_lines, question_of
+from rivya_flows.app.agent_quotes import read_saved, save_quote
 from rivya_flows.app.agent_results import (
     MAX_ITEMS,
     AgentCheck,
@@ -57,18 +57,15 @@ from rivya_flows.app.check import check_spec
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
-from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here
-from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.app.prepare import RunRequest, prepare_here
 from rivya_flows.app.processes.process_tree import wait_until
-from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
-from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
+from rivya_flows.app.processes.supervisor import last_lines
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import open_journal
 from rivya_flows.app.spec_file import specs_at
-from rivya_flows.environment import variables
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.phrases import credits_of, price_of
 from rivya_flows.ledger.provenance import is_sandbox
@@ -84,7 +81,7 @@ from rivya_flows.store.run_list import listed_runs
 LABEL = {"via": "mcp"}
 """Each run of an agent has this label, so that a pool can limit all of them together."""
 
-MAX_SPECS, MAX_QUOTES = 100, 500
+MAX_SPECS = 100
 MAX_INPUT_BYTES = 1 << 20
 """Of all inputs of a plan, as JSON."""
 
@@ -173,7 +170,9 @@ class AgentTools:
             found, refused = ready.estimate, None
             quote: Quote | None = None
             try:
-                quote = await asyncio.to_thread(self._quote, context, request, ready)
+                quote = await asyncio.to_thread(
+                    save_quote, self.settings.data, context, request, ready
+                )
             except BudgetError as error:
                 refused = f"{error.message}; {error.hint}"
             service = context.service
@@ -213,10 +212,8 @@ class AgentTools:
         """Spend credits: start the run of a quote, once, for at most its credits. Answers at once
         with the id of the run, which continues by itself.
         """
-        file, runs = (
-            await asyncio.to_thread(self._quoted, given.quote),
-            path_inside(self.root, "runs"),
-        )
+        data, runs = self.settings.data, path_inside(self.root, "runs")
+        file = await asyncio.to_thread(read_saved, data, self.root, given.quote)
         async with self._context() as context:
             observer = replace(SILENT, notify=self.notify)
             ready = await ready_to_start(context, file, observer)
@@ -247,12 +244,16 @@ class AgentTools:
             # Whose process is at work writes its folder itself.
             folder = None if listed.status == "running" else row.folder
             report = write_report(entries, folder, assets)
-            state = state_of(listed.status, entries, at_work=self._is_at_work(row.run_id))
+            state = state_of(
+                listed.status, entries, at_work=is_at_work(self.settings.data, row.run_id)
+            )
             asked = () if state in ("running", "killed") else report.questions
             pictures: list[AgentPicture] = []
             questions = [question_of(one, report, assets, pictures) for one in asked]
         receipt = report.receipt
-        advice = advice_for(row.run_id, state, last_lines(self._log(row.run_id), 3))
+        advice = advice_for(
+            row.run_id, state, last_lines(log_of(self.settings.data, row.run_id), 3)
+        )
         result = Status(
             run=row.run_id,
             state=state,
@@ -287,9 +288,9 @@ class AgentTools:
             written = (given.step, keys, given.none or "")
             answers, ended = answers_of(journal.entries(run_id), *written)
             told = f"{run_id} continues"
-            if answers or (ended == "suspended" and not self._is_at_work(run_id)):
+            if answers or (ended == "suspended" and not is_at_work(self.settings.data, run_id)):
                 # The process that has asked may be about to end.
-                wait_until(lambda: not self._is_at_work(run_id), ENDING_SECONDS)
+                wait_until(lambda: not is_at_work(self.settings.data, run_id), ENDING_SECONDS)
                 leases = Leases(journal.engine)
                 lease = leases.acquire(run_id)
                 try:
@@ -336,69 +337,8 @@ class AgentTools:
         spent = credits_of(result.credits.spent)
         return Reply(result, [*lines, f"{spent}; receipt {result.receipt}"])
 
-    def _folder(self, name: str) -> Path:
-        """A private folder of the data folder."""
-        private_folder(self.settings.data)
-        private_folder(self.settings.data / "mcp")
-        private_folder(folder := self.settings.data / "mcp" / name)
-        return folder
-
-    def _quote(self, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:
-        """Writes the quote under its id, and deletes those that hold no longer."""
-        folder, old, left = self._folder("quotes"), time.time() - VALID.total_seconds(), 0
-        for path in folder.iterdir():
-            if path.stat().st_mtime < old:
-                path.unlink(missing_ok=True)
-            else:
-                left += 1
-        if left >= MAX_QUOTES:
-            words = f"there are {left} quotes of the last 24 hours, which is the most"
-            raise UsageError(words, f"run one of them, or delete those in {folder}")
-        # In the same folder, since the place of its spec is written from there.
-        written = folder / f"new-{secrets.token_hex(8)}.json"
-        quote = write_quote(context, request, ready, written)
-        written.rename(folder / f"{quote.id}.json")
-        return quote
-
-    def _quoted(self, name: str) -> QuoteFile:
-        """The quote of an id.
-
-        Raises:
-            UsageError: There is none, or what it names leads out of the root by now: the difference
-                would show a file from elsewhere.
-        """
-        path = self._folder("quotes") / f"{name}.json"
-        if not path.is_file() or (file := read_quote(path)).quote.id != name:
-            raise UsageError(f"there is no quote {name}", "make one with `plan`")
-        if file.spec is not None:
-            for one in (file.spec.name, *file.quote.includes, *file.quote.files):
-                path_inside(self.root, str(file.spec.parent / one))
-        return file
-
-    def _log(self, run_id: str) -> Path:
-        return self.settings.data / "mcp" / "logs" / f"{run_id}.log"
-
     def _continue(self, run_id: str) -> None:
-        """Executes a run in a process that does not end with this one, and holds a lock.
-
-        Raises:
-            UsageError: Such a process is at work.
-        """
-        self._folder("logs")
-        command = ("rivya_flows.cli.main", "resume", run_id, "--json")
-        with self._log(run_id).with_suffix(".lock").open("ab") as lock:
-            if not try_lock(lock):
-                raise UsageError(f"{run_id} is at work", "call `status`, and try again")
-            log, held = self._log(run_id), (lock.fileno(),)
-            start(ProcessSpec(run_id, command, variables(), log, descriptors=held))
-
-    def _is_at_work(self, run_id: str) -> bool:
-        """Whether a process that an agent has started executes a run, on this machine."""
-        try:
-            with self._log(run_id).with_suffix(".lock").open("rb") as lock:
-                return not try_lock(lock)
-        except OSError:  # an agent has started none
-            return False
+        continue_run(self.settings.data, run_id)
 
     @asynccontextmanager
     async def _context(self) -> AsyncIterator[RunContext]:

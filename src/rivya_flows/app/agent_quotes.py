@@ -1,0 +1,57 @@
+"""The quotes of agents, which are files of the data folder."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+from rivya_flows.app.agent_processes import private_part
+from rivya_flows.app.agent_root import path_inside
+from rivya_flows.app.prepare import Prepared, RunRequest
+from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.errors import UsageError
+from rivya_flows.ledger.quotes import Quote
+
+MAX_QUOTES = 500
+"""Quotes that hold at the same time."""
+
+
+def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:
+    """Writes the quote under its id, and deletes those that hold no longer.
+
+    Raises:
+        BudgetError: The plan cannot be paid.
+        UsageError: There are too many, or the file cannot be written.
+    """
+    folder, old, left = private_part(data, "quotes"), time.time() - VALID.total_seconds(), 0
+    for path in folder.iterdir():
+        if path.stat().st_mtime < old:
+            path.unlink(missing_ok=True)
+        else:
+            left += 1
+    if left >= MAX_QUOTES:
+        words = f"there are {left} quotes of the last 24 hours, which is the most"
+        raise UsageError(words, f"run one of them, or delete those in {folder}")
+    # In the same folder, since the place of its spec is written from there.
+    written = folder / f"new-{secrets.token_hex(8)}.json"
+    quote = write_quote(context, request, ready, written)
+    written.rename(folder / f"{quote.id}.json")
+    return quote
+
+
+def read_saved(data: Path, root: Path, name: str) -> QuoteFile:
+    """The quote of an id.
+
+    Raises:
+        UsageError: There is none, or what it names leads out of the root by now: the difference
+            would show a file from elsewhere.
+    """
+    path = private_part(data, "quotes") / f"{name}.json"
+    if not path.is_file() or (file := read_quote(path)).quote.id != name:
+        raise UsageError(f"there is no quote {name}", "make one with `plan`")
+    if file.spec is not None:
+        for one in (file.spec.name, *file.quote.includes, *file.quote.files):
+            path_inside(root, str(file.spec.parent / one))
+    return file
