@@ -404,7 +404,7 @@ def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
     os.close(theirs)
     try:
         asked = _until(ours, "answer: ")
-        assert f"1  studio  {tmp_path / 'runs'}" in asked
+        assert "1  studio  runs/run-" in asked  # a terminal shows paths from the current folder
         os.write(ours, b"noir\n")
         assert "there is no choice 'noir'; one of: studio, neon" in _until(ours, "answer: ")
         os.write(ours, b"2\n")
