@@ -53,7 +53,7 @@ def test_a_file_that_is_saved_during_the_check_is_not_overwritten(
 
     monkeypatch.setattr("rivya_flows.app.fix.check_text", and_save)
     found = fix_file(path, shipped(), write=True)
-    assert "was changed meanwhile" in found.diagnostics[0].message
+    assert "changed while it was checked" in found.diagnostics[0].message
     assert [one.read_text() for one in tmp_path.iterdir()] == ["saved: meanwhile\n"]
 
 

@@ -30,7 +30,7 @@ def test_a_block_has_one_automation_for_each_spec_and_one_for_all() -> None:
     ("arguments", "words"),
     [
         (["--on", "failed"], "--on and --spec belong to --notify"),
-        (["--notify", "slack-webhook/team", "--on", "failed,never"], "'never' is no end"),
+        (["--notify", "slack-webhook/team", "--on", "failed,never"], "'never' is not an end"),
         (["--notify", "slack-webhook/team"], "no Prefect server answers at http://127.0.0.1:9"),
     ],
 )

@@ -98,7 +98,7 @@ def load_tests(
 ) -> tuple[SpecWithTests | None, tuple[Diagnostic, ...]]:
     """The tests in a file, with their spec; or None and what is wrong with the file.
 
-    A wrong spec is no mistake of its tests: they may expect that.
+    A wrong spec is not a mistake of its tests, which may expect it.
 
     Raises:
         UsageError: The file cannot be read.

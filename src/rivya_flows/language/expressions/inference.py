@@ -120,7 +120,7 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
         return found
     path = written(tree.node)
     about = f"{path}.{name}" if isinstance(tree, nodes.Getattr) else path
-    # What it lacks is no misspelling: the `asset` of a fan-out.
+    # What it lacks is not a misspelling: the `asset` of a fan-out.
     named = isinstance(tree, nodes.Getattr) and name not in holder.lacks
     among = holder.fields if named else None
     if path in ("inputs", "steps"):
