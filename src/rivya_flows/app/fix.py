@@ -105,7 +105,9 @@ def _overwrite(path: Path, before: str, text: str) -> None:
             os.fsync(file.fileno())
         partial.chmod(mode)
         if real.read_bytes() != before.encode():
-            raise UsageError(f"{path}: changed while it was checked, so nothing is fixed", "fix it again")
+            raise UsageError(
+                f"{path}: changed while it was checked, so nothing is fixed", "fix it again"
+            )
         partial.replace(real)
     except OSError as error:
         message = f"{path}: cannot be written: {error.strerror or error}"

@@ -54,7 +54,9 @@ def apply(block: str | None, ends: str | None, spec: str | None, as_json: bool) 
         from rivya_flows.flows.notifications import ENDS, apply_notification, apply_recovery
 
         if unknown := [one for one in wanted if one not in ENDS]:
-            raise UsageError(f"--on: {unknown[0]!r:.80} is not an end of a run", f"choose of {', '.join(ENDS)}")
+            raise UsageError(
+                f"--on: {unknown[0]!r:.80} is not an end of a run", f"choose of {', '.join(ENDS)}"
+            )
         if block is None:
             return await apply_recovery()
         return await apply_notification(block, wanted, spec)
