@@ -10,9 +10,8 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_styled
+from rivya_flows.cli.output import print_json, show, show_diff, tell, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
-from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.check import SpecWithTests
@@ -97,7 +96,7 @@ def _show(
 
     for file in files:
         if diff:
-            _show_diff(file)
+            show_diff(file.diff)
         else:
             show(*_fixes(file))
         for problem in file.diagnostics:
@@ -113,13 +112,6 @@ def _show(
         tell_styled(f"error: {counted(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
-
-
-def _show_diff(file: CheckedFile) -> None:
-    """Prints the diff as `patch` reads it, whose lines end as those of the file."""
-    for line in file.diff:
-        text = line.removesuffix("\r")
-        click.echo(one_line(text) + line.removeprefix(text))
 
 
 def _fixes(file: CheckedFile) -> list[str]:

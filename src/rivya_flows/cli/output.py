@@ -82,6 +82,13 @@ def show(*lines: str, **style: Any) -> None:
         _echo(line, sys.stdout, **style)
 
 
+def show_diff(lines: Iterable[str]) -> None:
+    """Prints a diff on stdout as `patch` reads it: a line ends as that of its file."""
+    for line in lines:
+        text = line.removesuffix("\r")
+        click.echo(one_line(text) + line.removeprefix(text))
+
+
 def _echo(line: str, stream: TextIO, **style: Any) -> None:
     shown = one_line(line)
     coloured = has_colours(stream)
