@@ -74,9 +74,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # What Prefect leaves open passes, by its name; everything else stays an error.
     # Each flow run asks for the server's result storage with a client that is never closed.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
-    # Its observer of cancellations ends without waiting until its connection is closed.
-    unclosed = "ignore:unclosed transport <_SelectorSocketTransport:ResourceWarning"
-    config.addinivalue_line("filterwarnings", unclosed)
     # Its threads draw the length of their pauses from `random`, maybe while a property draws too.
     config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside")
 

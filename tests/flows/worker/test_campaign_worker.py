@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+from prefect import get_client
 
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from support.prefect_workers import (
@@ -245,11 +246,15 @@ async def test_a_worker_whose_server_was_away_for_long_hears_of_cancellations_ag
     run = server.start("picture/mortal")
     for state in ("PENDING", "RUNNING", "CANCELLING"):
         server.set_state(run, state)
-    async with CampaignWorker(MORTAL, name="observing") as observing:
+    observing = CampaignWorker(MORTAL, name="observing")
+    # Without the channel of a worker that takes runs, which Prefect leaves open in this process.
+    async with get_client() as observing._client:
         observing._running.add(UUID(run))
+        task = asyncio.create_task(observing._observe_cancellations())
         while (gave_up := observing._observer) is None:
             await asyncio.sleep(0.01)
         gave_up.on_failure(set())  # as Prefect's observer does, once and for ever
         while observing._observer is gave_up or UUID(run) not in observing._cancelled:
             await asyncio.sleep(0.01)
-        observing._running.clear()
+        task.cancel()
+        await asyncio.wait([task])
