@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,14 @@ async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writ
     with pytest.raises(UsageError, match=r"launch\.yaml' is outside the root"):  # no diff of it
         await tools.run(quote)
     assert bought(shared_sandbox) == before
+
+
+async def test_a_pipe_in_the_root_does_not_hold_the_server(tools: AgentTools) -> None:
+    os.mkfifo(tools.root / "specs" / "pipe.yaml")
+    listed = structured(await tools.list_specs(of.NoArguments()))
+    assert [one["path"] for one in listed["specs"]] == ["specs/launch.yaml"]
+    with pytest.raises(UsageError, match=r"pipe\.yaml' is not a file"):
+        await tools.check_spec(of.CheckArguments(spec="specs/pipe.yaml"))
 
 
 async def test_a_quote_is_run_under_its_own_id_and_in_its_own_root(tools: AgentTools) -> None:

@@ -48,13 +48,13 @@ def test_a_file_that_is_saved_during_the_check_is_not_overwritten(
     path.write_text(WRONG)
 
     def and_save(*given: Any) -> Any:
-        path.write_text("saved: meanwhile\n")
+        path.write_text("saved: by another editor\n")
         return check_text(*given)
 
     monkeypatch.setattr("rivya_flows.app.fix.check_text", and_save)
     found = fix_file(path, shipped(), write=True)
     assert "changed while it was checked" in found.diagnostics[0].message
-    assert [one.read_text() for one in tmp_path.iterdir()] == ["saved: meanwhile\n"]
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["saved: by another editor\n"]
 
 
 def test_a_read_only_file_is_not_fixed(tmp_path: Path) -> None:

@@ -115,6 +115,15 @@ def test_a_file_of_tests_is_checked_as_one_and_is_no_spec(call: Terminal, tmp_pa
     assert "[unknown-key]" in said.err
 
 
+def test_tests_name_no_file_outside_of_their_folder(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "private.yaml").write_text("key: secret-4711\n")
+    write(tmp_path, PASSES.replace("cases:", "spec: ../private.yaml\ncases:"))
+    said = call("test")
+    assert said.code == 2
+    assert "is not the path of a spec inside this folder [bad-file]" in said.err
+    assert "secret-4711" not in said.out + said.err
+
+
 def test_no_text_of_a_stranger_breaks_the_xml() -> None:
     hostile = "a\x00\x1b[31m\x9b\ud800\ufffe]]><b attribute='\"&\n"
     difference = Mismatch("status", hostile, hostile)

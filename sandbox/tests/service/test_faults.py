@@ -65,6 +65,7 @@ def test_counts_survive_a_restart_with_the_same_faults(tmp_path: Path) -> None:
         ("on: generation, do: refuse, prompt: ''", "faults.0.prompt"),
         ("on: generation, do: refuse, words: a", "faults.0.words: Extra inputs"),
         ("on: generation, do: refuze", "faults.0.do"),
+        ("on: generations, do: fail", "'generations' is not one of generation, chat, webhook"),
     ],
 )
 def test_a_wrong_fault_says_what_is_wrong_and_leaves_the_earlier_ones(

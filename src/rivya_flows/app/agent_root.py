@@ -26,7 +26,10 @@ def spec_inside(root: Path, given: str) -> SpecFile:
     """
     if "\n" in given or "\r" in given:
         return SpecFile(given, AS_TEXT, root)
-    return read_spec(path_inside(root, given))
+    path = path_inside(root, given)
+    if path.exists() and not path.is_file():  # a pipe would hold the server until somebody writes
+        raise UsageError(f"{given!r:.200} is not a file", "name a spec; `list_specs` shows them")
+    return read_spec(path)
 
 
 def path_inside(root: Path, given: str) -> Path:

@@ -114,8 +114,8 @@ def load_tests(
     named = tests.spec or path.name.removesuffix(TEST_SUFFIX) + ".yaml"
     where = path.parent / named
     spec = None
-    if PurePath(named).is_absolute() or is_tests(where):
-        report.add(("spec",), "bad-file", f"{named!r:.60} is not the path of a spec from this folder",
+    if PurePath(named).is_absolute() or ".." in PurePath(named).parts or is_tests(where):
+        report.add(("spec",), "bad-file", f"{named!r:.60} is not the path of a spec inside this folder",
                    "write `spec: NAME.yaml`")  # fmt: skip
     else:
         try:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rivya_sandbox.service import yaml_files
 from rivya_sandbox.service.database import Database, server_value
@@ -29,6 +30,7 @@ _OF_GENERATIONS = ("delay", "fail", "stall", "refuse")
 _OF_CHATS = ("delay", "fail")
 _OF_WEBHOOKS = ("status", "delay", "drop_before", "drop_after_commit", "double", "shuffle")
 CREATE = "POST /api/v1/generations"
+_ON = re.compile(r"generation|chat|webhook|[A-Z]+ /\S*")
 _ALLOWED = {
     CREATE: (*_OF_REQUESTS, "refuse"),
     GENERATION: _OF_GENERATIONS,
@@ -57,7 +59,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on: str = Field(pattern=r"^(generation|chat|webhook|[A-Z]+ /\S*)$")
+    on: str
     do: Literal[
         "status",
         "delay",
@@ -75,6 +77,14 @@ class Fault(BaseModel):
     seconds: float | None = Field(default=None, ge=0)
     times: int | None = Field(default=None, ge=1)
     probability: float = Field(default=1, gt=0, le=1)
+
+    @field_validator("on")
+    @classmethod
+    def _known(cls, on: str) -> str:
+        if not _ON.fullmatch(on):
+            kinds = "generation, chat, webhook, or a request such as 'GET /api/v1/credits'"
+            raise ValueError(f"{on!r:.60} is not one of {kinds}")
+        return on
 
     @model_validator(mode="after")
     def _fits(self) -> Fault:
