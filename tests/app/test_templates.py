@@ -38,7 +38,7 @@ def test_a_template_has_tests_a_budget_and_a_deployment(chosen: SpecTemplate) ->
 
 
 def test_what_is_written_is_told(chosen: SpecTemplate, tmp_path: Path) -> None:
-    written, left = write_template(chosen, tmp_path, lambda _: None)
+    written, left = write_template(chosen, tmp_path, lambda _: ())
     assert left == []
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(written)
 

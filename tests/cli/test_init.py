@@ -25,7 +25,9 @@ def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     assert said.code == 0
     assert f"cd {project}" in said.out
     assert spec.read_text().startswith(LINE)
-    assert (spec.parent / FILE).exists()
+    for path in (path for path in project.rglob("*") if path.is_file()):
+        assert f"{path}: written" in said.out
+    assert f"{spec.parent / FILE}: written" in said.out
     assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -81,14 +81,15 @@ def template(name: str) -> SpecTemplate:
 
 
 def write_template(
-    chosen: SpecTemplate, folder: Path, write_schemas: Callable[[Path], object]
+    chosen: SpecTemplate, folder: Path, write_schemas: Callable[[Path], Iterable[Path]]
 ) -> tuple[list[Path], list[Path]]:
     """Writes a template into a project; changes no file that exists.
 
     Args:
         chosen: The template.
         folder: Of the project; it is made if it is missing.
-        write_schemas: Writes what editors need into a folder for specs, and changes nothing there.
+        write_schemas: Writes what editors need into a folder for specs, changes nothing there, and
+            gives the paths that it wrote.
 
     Returns:
         The files that were written, and those that existed.
@@ -102,12 +103,13 @@ def write_template(
     }
     contents[folder / "README.md"] = readme(chosen).encode()
     contents[folder / ".gitignore"] = _IGNORED.encode()
-    written, left = [], []
+    written: list[Path] = []
+    left: list[Path] = []
     path = specs
     try:
         with as_the_user_wants():
             specs.mkdir(parents=True, exist_ok=True)
-            write_schemas(specs)
+            written += write_schemas(specs)
             for path, content in contents.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:

@@ -29,11 +29,11 @@ def schema(folder: Path | None, write: bool) -> None:
             )
         print_json(known_schema())
         return
-    from rivya_flows.language.schema.document import LINE, TESTS_FILE, TESTS_LINE
+    from rivya_flows.language.schema.document import LINE, TESTS_LINE
 
-    path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
-    show(f"{path}: written", f"begin a spec with: {LINE}")
-    show(f"{path.with_name(TESTS_FILE)}: written", f"begin tests of one with: {TESTS_LINE}")
+    specs, tests = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
+    show(f"{specs}: written", f"begin a spec with: {LINE}")
+    show(f"{tests}: written", f"begin tests of one with: {TESTS_LINE}")
 
 
 def known_schema() -> dict[str, Any]:
@@ -45,8 +45,8 @@ def known_schema() -> dict[str, Any]:
     return json_schema(known_catalogue(settings()), installed())
 
 
-def write_schema(folder: Path, *, keep: bool = False) -> Path:
-    """Writes the schemas of specs and of tests into a folder, and gives the path of the first.
+def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
+    """Writes the schemas of specs and of tests into a folder, and gives the paths that it wrote.
 
     With `keep`, those that exist stay as they are.
 
@@ -55,15 +55,17 @@ def write_schema(folder: Path, *, keep: bool = False) -> Path:
     """
     from rivya_flows.language.schema.document import FILE, TESTS_FILE, schema_of_tests
 
-    for name, document in ((TESTS_FILE, schema_of_tests()), (FILE, known_schema())):
+    written = []
+    for name, document in ((FILE, known_schema()), (TESTS_FILE, schema_of_tests())):
         path = folder / name
         text = json.dumps(document, indent=2, ensure_ascii=False)
         try:
             # A link to nowhere is not followed where files are kept.
             with as_the_user_wants(), path.open("x" if keep else "w", encoding="utf-8") as file:
                 file.write(f"{text}\n")
+            written.append(path)
         except OSError as error:
             if keep and isinstance(error, FileExistsError):
                 continue
             raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
-    return path
+    return written
