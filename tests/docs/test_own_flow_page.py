@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,8 +103,6 @@ def place(prefect_server: str, tmp_path: Path) -> Iterator[Place]:
                 yield made
 
 
-# Prefect's `run_deployment` leaves a connection to its server open, which is collected in here.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
     place: Place,
     examples: dict[str, Any],
@@ -143,5 +140,3 @@ async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
     assert len(admin.ledger(place.sandbox)["generations"]) == 2
     fetched = await asyncio.to_thread(examples["fetch"], run, str(tmp_path / "out"))
     assert fetched == ["hero.png"]
-    del coming, orders
-    gc.collect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
@@ -20,6 +20,7 @@ from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
 from rivya_flows.flows import campaigns
+from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.run_page.artifacts import Page
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
@@ -194,26 +195,21 @@ class _Passing(BaseRequestHandler):
             target.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.fixture(scope="module")
-def proxy(prefect_server: str) -> Iterator[Refusing]:
-    """Open for longer than the test that it is for: logs are sent a moment later."""
-    upstream = httpx.URL(prefect_server)
+@pytest.fixture
+async def refusing(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Refusing]:
+    """What this process's Prefect takes for its server during one test."""
+    upstream = httpx.URL(server.api_url)
     with Refusing((upstream.host, upstream.port or 80)) as listening:
         Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", listening.api_url)
+        prefect.context.refresh_global_settings_context()
         yield listening
+        # Prefect's threads keep the address that they began with: the events of the next test
+        # would wait for those that nobody takes.
+        await send_pending(60)
+        monkeypatch.setenv("PREFECT_API_URL", server.api_url)
+        prefect.context.refresh_global_settings_context()
         listening.shutdown()
-
-
-@pytest.fixture
-def refusing(
-    server: Server, proxy: Refusing, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Refusing]:
-    """What this process's Prefect takes for its server meanwhile."""
-    monkeypatch.setenv("PREFECT_API_URL", proxy.api_url)
-    prefect.context.refresh_global_settings_context()
-    yield proxy
-    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
-    prefect.context.refresh_global_settings_context()
 
 
 async def test_a_server_that_takes_no_artifacts_fails_no_run(
