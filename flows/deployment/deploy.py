@@ -332,14 +332,28 @@ async def _remove(client: PrefectClient, stale: ExistingDeployment, *, dry: bool
 
 
 async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Calls it for all values, `_AT_ONCE` at a time; raises the first error."""
+    """Calls it for all values, `_AT_ONCE` at a time.
+
+    After an error no further call begins. It is raised when those that have begun are through: none
+    is left halfway, or goes on with a client that is closed.
+    """
     slots = asyncio.Semaphore(_AT_ONCE)
+    results: dict[int, R] = {}
+    errors: list[Exception] = []
 
-    async def one(value: T) -> R:
+    async def one(place: int, value: T) -> None:
         async with slots:
-            return await call(value)
+            if errors:
+                return
+            try:
+                results[place] = await call(value)
+            except Exception as error:
+                errors.append(error)
 
-    return await asyncio.gather(*map(one, values))
+    await asyncio.gather(*(one(place, value) for place, value in enumerate(values)))
+    if errors:
+        raise errors[0]
+    return [results[place] for place in range(len(values))]
 
 
 def _detail(error: PrefectHTTPStatusError) -> str:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.reconcile import automations_of
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.settings import read_settings
 
@@ -179,10 +180,14 @@ async def test_pools_of_our_templates_are_deployed_to_and_prefects_own_image_is_
             assert "rivya-flows:latest" in written
             assert json.dumps(value) in written
 
-            path.write_text(path.read_text().replace(f": {value}}}", ": [1]}"))
+            wrong = path.read_text().replace(f": {value}}}", ": [1]}")
+            path.write_text(wrong.replace("name: on-brief", f"name: on-{kind}"))
             with pytest.raises(UsageError, match="request refused") as refused:
                 await deploy(options, read_settings())
             assert "variables of the work pool's template" in str(refused.value.hint)
+            # What had begun beside the refused one is not left halfway.
+            beside = await client.read_deployment_by_name(f"{name}/on-{kind}")
+            assert len(await automations_of(client, beside.id, f"{name}/on-{kind}")) == 1
 
             template["variables"]["properties"]["image"]["default"] = None
             await client.update_work_pool(pool, WorkPoolUpdate(base_job_template=template))
