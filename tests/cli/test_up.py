@@ -119,8 +119,8 @@ def bought_a_film(studio: Studio, flow_run_id: str) -> bool:
     return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
 
 
-def start_slow(studio: Studio, server: Server) -> str:
-    studio.place.slow_down_the_next_film()
+def start_slow(studio: Studio, server: Server, seconds: int = 15) -> str:
+    studio.place.slow_down_the_next_film(seconds)
     flow_run = server.start("spot/now")
     eventually(lambda: bought_a_film(studio, flow_run), "the film's purchase")
     return flow_run
@@ -237,7 +237,8 @@ def test_a_flow_run_whose_process_was_killed_is_restarted(studio: Studio, server
 def test_down_ends_everything_and_reschedules_interrupted_runs(
     studio: Studio, server: Server
 ) -> None:
-    flow_run = start_slow(studio, server)
+    # Nobody waits for the film, and a busy machine may take long to run the command.
+    flow_run = start_slow(studio, server, seconds=120)
     marks = [part.mark for part in read(studio.data).parts]
     ended = studio.call("down")["ended"]
     assert ended == ["watcher", "worker", "receiver", "server", "sandbox"]

@@ -35,7 +35,7 @@ PATIENCE = 240  # seconds until a test gives up; a busy machine needs many
 OPEN = {"RUNNING", "PENDING", "SCHEDULED", "CANCELLING"}
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 _PAUSE = 0.1  # seconds
-_SLOW_FILM = "faults: [{on: generation, model: veo3-1-lite, do: stall, seconds: 15, times: 1}]"
+_SLOW = "{on: generation, model: veo3-1-lite, do: stall, seconds: %d, times: 1}"
 
 T = TypeVar("T")
 
@@ -203,10 +203,10 @@ class Place:
         """The key that the runs buy with."""
         return self.environment["RIVYA_API_KEY"]
 
-    def slow_down_the_next_film(self) -> None:
+    def slow_down_the_next_film(self, seconds: int = 15) -> None:
         """It takes long enough to be disturbed, also on a busy machine."""
         admin.set_faults(self.sandbox, "")  # the same fault again would keep its count
-        admin.set_faults(self.sandbox, _SLOW_FILM)
+        admin.set_faults(self.sandbox, f"faults: [{_SLOW % seconds}]")
 
     def entries(self, flow_run_id: str) -> list[Stamped]:
         """The journal of a flow run's run, or of the one that it called; empty while there is none."""
