@@ -123,14 +123,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
                 refuse_uncapped(uncapped(sources, settings.store_url))
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
-        status = error.response.status_code
-        invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
-        raise UsageError(
-            f"prefect: request refused: {_detail(error)}",
-            "compare `job_variables` with the variables of the work pool's template"
-            if invalid
-            else password_hint(status),
-        ) from error
+        raise _refused("prefect", error) from error
 
 
 def _rehearses(settings: Settings) -> bool:
@@ -314,7 +307,11 @@ async def _reconcile(
 
     async def one(wanted: DesiredDeployment) -> Change:
         there = existing[wanted.name].deployment if wanted.name in existing else None
-        return await reconcile(client, wanted, flows.get(wanted.workflow.name), there, apply)
+        flow_id = flows.get(wanted.workflow.name)
+        try:
+            return await reconcile(client, wanted, flow_id, there, apply)
+        except PrefectHTTPStatusError as error:
+            raise _refused(f"deployment {wanted.name}", error) from error
 
     return await _bounded(desired, one)
 
@@ -334,8 +331,8 @@ async def _remove(client: PrefectClient, stale: ExistingDeployment, *, dry: bool
 async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
     """Calls it for all values, `_AT_ONCE` at a time.
 
-    After an error no further call begins. It is raised when those that have begun are through: none
-    is left halfway, or goes on with a client that is closed.
+    After an error no further call begins. The first error is raised when the calls that have begun
+    are done: none is left halfway, and none uses a client that is closed.
     """
     slots = asyncio.Semaphore(_AT_ONCE)
     results: dict[int, R] = {}
@@ -354,6 +351,17 @@ async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> li
     if errors:
         raise errors[0]
     return [results[place] for place in range(len(values))]
+
+
+def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
+    status = error.response.status_code
+    invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return UsageError(
+        f"{where}: request refused: {_detail(error)}",
+        "compare `job_variables` with the variables of the work pool's template"
+        if invalid
+        else password_hint(status),
+    )
 
 
 def _detail(error: PrefectHTTPStatusError) -> str:

@@ -182,7 +182,7 @@ async def test_pools_of_our_templates_are_deployed_to_and_prefects_own_image_is_
 
             wrong = path.read_text().replace(f": {value}}}", ": [1]}")
             path.write_text(wrong.replace("name: on-brief", f"name: on-{kind}"))
-            with pytest.raises(UsageError, match="request refused") as refused:
+            with pytest.raises(UsageError, match=f"{name}/weekly: request refused") as refused:
                 await deploy(options, read_settings())
             assert "variables of the work pool's template" in str(refused.value.hint)
             # What had begun beside the refused one is not left halfway.
