@@ -46,11 +46,18 @@ _FIND = """
 }
 """
 
-# Its middle, once a click there would reach it: nothing lies above it, and it takes clicks.
+# Two frames later, what was about to move has begun to.
+_FRAMES = "new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
+
+# Its middle, once a click there would reach it: nothing lies above it, it takes clicks, and no
+# picture beside it still takes its height.
 _PLACE = """
 one => {
   if (!one) return null;
-  one.scrollIntoView({block: 'nearest'});
+  one.scrollIntoView({block: 'nearest', behavior: 'instant'});
+  const near = ({x, y, right, bottom}) => x < innerWidth && y < innerHeight && right >= 0 && bottom >= 0;
+  const loads = picture => !picture.complete && picture.checkVisibility();
+  if ([...document.images].some(one => loads(one) && near(one.getBoundingClientRect()))) return null;
   const box = one.getBoundingClientRect();
   const at = {x: box.x + box.width / 2, y: box.y + box.height / 2};
   const hit = document.elementFromPoint(at.x, at.y);
@@ -176,6 +183,7 @@ class Tab:
     def _click(self, selector: str, text: str, exact: bool) -> None:
         place = f"({_PLACE})(({_FIND})({selector}, {text}, {json.dumps(exact)}))"
         what = f"{selector} {text}"
+        place = f"{_FRAMES}.then(() => {place})"
         at = self.until(place, what)
         # What opens or moves is clicked where it comes to rest.
         while (now := self.until(place, what)) != at:
