@@ -181,9 +181,8 @@ class Tab:
         return path
 
     def _click(self, selector: str, text: str, exact: bool) -> None:
-        place = f"({_PLACE})(({_FIND})({selector}, {text}, {json.dumps(exact)}))"
-        what = f"{selector} {text}"
-        place = f"{_FRAMES}.then(() => {place})"
+        found = f"({_FIND})({selector}, {text}, {json.dumps(exact)})"
+        place, what = f"{_FRAMES}.then(() => ({_PLACE})({found}))", f"{selector} {text}"
         at = self.until(place, what)
         # What opens or moves is clicked where it comes to rest.
         while (now := self.until(place, what)) != at:
