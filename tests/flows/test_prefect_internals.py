@@ -149,7 +149,10 @@ async def _counted(path: Path, writers: int) -> int:
             await session.execute(text(f"UPDATE counter SET number = {number + 1}"))
 
     try:
-        await asyncio.gather(*(raise_it() for _ in range(writers)))
+        # all are awaited: `dispose` closes no connection that a neighbour of a refused one still uses
+        ended = await asyncio.gather(*(raise_it() for _ in range(writers)), return_exceptions=True)
+        for refused in filter(None, ended):
+            raise refused
         async with engine.connect() as connection:
             found: int = (await connection.execute(text("SELECT number FROM counter"))).scalar_one()
             return found
