@@ -68,6 +68,10 @@ _OWN = "the licence file in its wheel"
 _BENCH = "of scripts/bench only; the metadata of its wheel"
 _ELSEWHERE = "not installed on every platform; the metadata of its wheel"
 KNOWN: Mapping[str, tuple[str, str]] = {
+    "axe-playwright-python": (
+        "MIT AND MPL-2.0",
+        "its LICENSE file; axe.min.js names the MPL for axe-core",
+    ),
     "async-timeout": ("Apache-2.0", _ELSEWHERE),
     "colorama": ("BSD-3-Clause", _OWN),
     "contourpy": ("BSD-3-Clause", _BENCH),

@@ -28,6 +28,8 @@ SANDBOX = ROOT / "sandbox" / "pyproject.toml"
 CONSTRAINTS = ROOT / "constraints.txt"
 LOCKS = ROOT / "locks"
 OLDEST_PYTHON = "3.11"
+UNUSED = ("playwright", "pyee")
+"""Needed by axe-playwright-python, of which only axe.min.js is used."""
 _PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; (?P<marker>.+?))?(?: \\)?")
 
 Pins = Mapping[str, str]
@@ -49,6 +51,7 @@ def resolved(requirements: Iterable[str], pins: str, *options: str) -> Pins:
         command = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--quiet"]
         command += ["--constraint", str(constraints), "--python-version", OLDEST_PYTHON]
         command += ["--universal", "--generate-hashes", "--no-header", "--no-annotate"]
+        command += [f"--no-emit-package={name}" for name in UNUSED]
         done = subprocess.run([*command, *options], check=True, stdout=subprocess.PIPE, text=True)
     blocks = re.split(r"\n(?=[a-z0-9])", done.stdout.strip())
     return {block.splitlines()[0].removesuffix(" \\"): f"{block}\n" for block in blocks if block}
