@@ -1,5 +1,5 @@
 # One image for the server, its services, the workers and the receiver; compose.yaml says which is which.
-# docs/supply-chain.md says how to update the digest.
+# docs/concepts/supply-chain.md says how to update the digest.
 FROM python:3.11-slim@sha256:e41613d42d4891e4930f79523f93f81bbc7632584ec65e36ab055f41a800b41e
 
 # Media work needs Python packages only: no system package is installed.

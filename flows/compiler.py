@@ -116,7 +116,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
         """As that of `Flow`, with one more option.
 
         Args:
-            run_key: Names the run within the outermost flow run that calls; see docs/own-flow.md.
+            run_key: Names the run within the outermost flow run that calls; see docs/how-to/own-flow.md.
             options: Those of `Flow.with_options`.
         """
         made = super().with_options(**options)

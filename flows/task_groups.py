@@ -21,7 +21,7 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.planning.names import label
 
 MOST_SINGLE = 50
-"""A step with more items has task runs for groups of them. Source: measured, docs/run-page.md."""
+"""A step with more items has task runs for groups of them. Source: measured, docs/reference/run-page.md."""
 
 GROUP = 100
 """Items of one group."""

@@ -1,4 +1,4 @@
-"""Writes docs/licences.md: every locked package with its licence and the extra that brings it.
+"""Writes docs/reference/licences.md: every locked package with its licence and the extra that brings it.
 
 Licences come from the packages' metadata, or from `KNOWN` with a source if the metadata are missing or
 inexact. An unknown licence is an error, and so is one that asks for more than a notice without an
@@ -14,7 +14,7 @@ from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "licences.md"
+PAGE = ROOT / "docs" / "reference" / "licences.md"
 LOCKS = ROOT / "locks"
 ORDER = (
     "base",

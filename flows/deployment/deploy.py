@@ -237,7 +237,7 @@ async def _make_default_pool(
                 raise UsageError(
                     f"there is no work pool {pool!r}",
                     f"create it: `prefect work-pool create {pool} --type campaign`; for containers"
-                    " with their type and --base-job-template, see docs/work-pools.md",
+                    " with their type and --base-job-template, see docs/how-to/work-pools.md",
                 ) from None
             missing.append(pool)
     if missing and not options.dry:
@@ -281,7 +281,7 @@ async def _refuse_lacking(
                     f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
                     " which does not have rivya-flows",
                     "give the pool's template an `image` with it, or the entry"
-                    " `work_pool: {job_variables: {image: …}}`; see docs/work-pools.md",
+                    " `work_pool: {job_variables: {image: …}}`; see docs/how-to/work-pools.md",
                 )
 
 

@@ -72,7 +72,7 @@ def schedule_problems(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
                 if isinstance(error, ValidationError):
                     reason = error.errors(include_url=False, include_input=False)[0]["msg"]
                 message = f"deploy {deploy.name!r}: schedule {number}: {reason}"
-                hint = "see schedules in docs/spec.md"
+                hint = "see schedules in docs/reference/spec.md"
                 yield Diagnostic("bad-schedule", message, hint, file=file)
 
 

@@ -121,7 +121,7 @@ async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator
         yield warning(
             name,
             f"messages are kept in memory, with {workers} workers: many at once are dropped",
-            "use Redis: `rivya-flows up --redis URL`, or the settings of docs/operations.md",
+            "use Redis: `rivya-flows up --redis URL`, or the settings of docs/how-to/operations.md",
         )
     if fine:
         yield ok(name, "recorder batched" + ("" if "memory" in broker else ", messages on Redis"))

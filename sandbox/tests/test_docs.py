@@ -1,4 +1,4 @@
-"""The sample files of docs/sandbox.md do what the page says."""
+"""The sample files of docs/reference/sandbox.md do what the page says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from rivya_sandbox.service.serve import running
 from support.sandbox_calls import calling, order, until
 
-PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md"
 
 
 def sample(heading: str) -> str:

@@ -33,7 +33,7 @@ class Diagnostic:
     """One mistake. Diagnostics sort by their place.
 
     Attributes:
-        code: Stable name, such as ``unknown-key``; `docs/errors.md` explains all.
+        code: Stable name, such as ``unknown-key``; `docs/reference/errors.md` explains all.
         message: What is wrong, lower case.
         hint: What to write instead, or None.
         path: Keys from the checked value to the mistake, such as ``("params", "duration")``, where
@@ -111,7 +111,7 @@ CODES = (
     "wrong-fallback", "wrong-input", "wrong-route", "wrong-type", "wrong-value",
     "wrong-version", "yaml-syntax",
 )  # fmt: skip
-"""Every code; `docs/errors.md` explains them, and a test compares both with the source."""
+"""Every code; `docs/reference/errors.md` explains them, and a test compares both with the source."""
 
 REFUSALS = ("over_budget", "usage", "media")
 """Codes of errors that refuse a run before its first purchase, beside those of diagnostics."""

@@ -315,7 +315,7 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
 
     Await it in asynchronous code or in a flow of your own, or `serve` it. In a flow of your own the
     run is a part of that flow's run: it is bought once, however often that is retried (see
-    docs/own-flow.md). While it waits for an answer the flow run is paused. It raises
+    docs/how-to/own-flow.md). While it waits for an answer the flow run is paused. It raises
     `RunEndedError` if the run does not complete.
 
     Raises:

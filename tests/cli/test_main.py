@@ -30,7 +30,9 @@ from rivya_flows.errors import (
 from support.cli_calls import Terminal
 
 HEAVY = {"prefect", "httpx", "pydantic", "sqlalchemy", "rich", "av", "yaml", "jinja2", "fsspec"}
-GUIDE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(
+    encoding="utf-8"
+)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
 
-DOC = Path(__file__).parents[2] / "docs" / "mcp.md"
+DOC = Path(__file__).parents[2] / "docs" / "how-to" / "mcp.md"
 COMMAND = ["-m", "rivya_flows.cli.main", "mcp"]
 LAUNCH = """
 version: 1

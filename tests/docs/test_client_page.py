@@ -1,4 +1,4 @@
-"""The examples of docs/client.md do what the page says, against the sandbox."""
+"""The examples of docs/reference/client.md do what the page says, against the sandbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import png
 
-PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "client.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 MODEL = "gpt-5-2-chat"
 

@@ -1,4 +1,4 @@
-"""The examples of docs/collection.md do what the page says, and generated calls fit our deployments."""
+"""The examples of docs/reference/collection.md do what the page says, and generated calls fit our deployments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 
-PAGE = Path(__file__).parents[2] / "docs" / "collection.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "collection.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SPEC, PREFECT_YAML = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 SPECS = Path(__file__).parents[2] / "specs"

@@ -20,7 +20,7 @@ from rivya_flows.language.load import check, load
 from support.cli_calls import Terminal
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "errors.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTILINE | re.DOTALL))
 FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")

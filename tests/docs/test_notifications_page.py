@@ -20,7 +20,7 @@ from support.cli_calls import Terminal
 
 pytestmark = pytest.mark.prefect
 
-DOCS = Path(__file__).parents[2] / "docs" / "notifications.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "notifications.md"
 LAUNCH = """\
 version: 1
 name: product-launch

@@ -1,4 +1,4 @@
-"""The examples of docs/own-flow.md do what the page says, on a real Prefect server."""
+"""The examples of docs/how-to/own-flow.md do what the page says, on a real Prefect server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
 from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
-PAGE = Path(__file__).parents[2] / "docs" / "own-flow.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-flow.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 [SPEC] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 

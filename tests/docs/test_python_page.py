@@ -1,4 +1,4 @@
-"""The examples of docs/python.md do what the page says, against the sandbox."""
+"""The examples of docs/reference/python.md do what the page says, against the sandbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rivya_flows.app.results import Receipt
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
 
-PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at
 from support.wrong_specs import HEAD, STILL
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 WHOLE = {block.split("\n")[1].removeprefix("name: "): block for block in BLOCKS if block[:8] == "version:"}  # fmt: skip
 PARTS = {match[1]: block for block in BLOCKS if (match := re.match(r"\w+:\n  (\w+):\n", block))}

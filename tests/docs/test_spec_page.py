@@ -1,4 +1,4 @@
-"""The reference in docs/spec.md follows the models of the language."""
+"""The reference in docs/reference/spec.md follows the models of the language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from rivya_flows.language.workflow import InputType
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "spec.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "spec.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

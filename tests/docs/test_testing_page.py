@@ -1,4 +1,4 @@
-"""The example of docs/testing.md passes, and its tables name all that the format has."""
+"""The example of docs/how-to/testing.md passes, and its tables name all that the format has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rivya_flows.language.spec_tests import (
 )
 from support.cli_calls import Terminal
 
-PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "testing.md").read_text("utf-8")
 FILES = dict(re.findall(r"^```yaml (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 
 

@@ -142,7 +142,7 @@ def test_a_workflow_in_python_runs_from_its_text() -> None:
 
 
 def test_the_example_of_the_guide_is_a_spec() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "spec.md").read_text("utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
     section = guide[guide.index("## A spec in Python") :]
     code = section[section.index("```python\n") + 10 : section.index("\n```\n")]
     names: dict[str, Any] = {}

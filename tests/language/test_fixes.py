@@ -16,7 +16,7 @@ from support.wrong_specs import WRONG, diagnostics_of
 
 ROOT = Path(__file__).parents[2]
 SPECS = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "specs").glob("*.yaml"))}
-GUIDE = (ROOT / "docs" / "errors.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
 EVERY = [text.replace("☞", "") for _, text, _ in WRONG.values()]
 HEAD = "version: 1\nname: test\n"
 STEP = "steps:\n  still:\n    uses: generate\n    with: {model: z-image, prompt: a lamp}\n"

@@ -35,7 +35,7 @@ from rivya_flows.language.workflow import (
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")
-GUIDE = (ROOT / "docs" / "spec.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "reference" / "spec.md").read_text("utf-8")
 EXAMPLES = [
     block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "version:" in block
 ]
@@ -91,7 +91,7 @@ def test_examples_of_the_guide_are_there() -> None:
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: text[11:40].split("\n")[0])
 def test_example_of_the_guide_loads(text: str) -> None:
-    _, problems = check(text, file="docs/spec.md", catalogue=shipped())
+    _, problems = check(text, file="docs/reference/spec.md", catalogue=shipped())
     assert problems == (), "\n".join(map(str, problems))
 
 

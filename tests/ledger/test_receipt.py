@@ -24,7 +24,7 @@ from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 from support.receipts import SCHEMA, check, receipt_of, stamped
 from support.samples import sample
 
-GUIDE = Path(__file__).parents[2] / "docs" / "receipt.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "reference" / "receipt.md"
 
 
 @given(

@@ -132,7 +132,7 @@ def load_tests(
     return SpecWithTests(path, tests, spec, workflow, refused), ()
 
 
-_SHOWN = "docs/sandbox.md shows faults and rehearsed answers"
+_SHOWN = "docs/reference/sandbox.md shows faults and rehearsed answers"
 
 
 def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:

@@ -17,7 +17,7 @@ from rivya_flows.printable import one_line
 from rivya_flows.version import __version__
 
 _CODES = Path(__file__).with_name("error_codes.json")
-"""What docs/errors.md says of each code: its meaning and its fix. `scripts/reference` writes it."""
+"""What docs/reference/errors.md says of each code: its meaning and its fix. `scripts/reference` writes it."""
 
 
 def github_command(problem: Diagnostic) -> str:

@@ -1,4 +1,4 @@
-"""How many modules of ours lie between a request of a user and a purchase; docs/architecture.md
+"""How many modules of ours lie between a request of a user and a purchase; docs/concepts/architecture.md
 walks the same two paths.
 """
 

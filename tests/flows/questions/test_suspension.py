@@ -87,7 +87,7 @@ def suspended(server: Server, run: str, *, after: str | None = None) -> dict[str
 
 def resume(server: Server, run: str, answers: dict[str, Any]) -> dict[str, Any]:
     """What the docs tell people to send, with these answers."""
-    page = (Path(__file__).parents[3] / "docs" / "questions.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "questions.md").read_text()
     call = re.search(r"\$PREFECT_API_URL(/\S+)\".*?-d '(.*?)'", page, re.DOTALL)
     assert call is not None
     body = json.loads(call[2])

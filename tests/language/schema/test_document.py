@@ -21,9 +21,13 @@ from support.spec_schema import SCHEMA, errors_of, read
 from support.wrong_specs import HEAD, STILL, WRONG
 
 ROOT = Path(__file__).parents[3]
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "spec.md").read_text("utf-8"), re.DOTALL)
+BLOCKS = re.findall(
+    r"```yaml\n(.*?)```", (ROOT / "docs" / "reference" / "spec.md").read_text("utf-8"), re.DOTALL
+)
 GOOD = {path.name: path.read_text("utf-8") for path in specs_at(ROOT / "specs")}
-GOOD |= {f"docs/spec.md, {n}": text for n, text in enumerate(BLOCKS) if text[:8] == "version:"}
+GOOD |= {
+    f"docs/reference/spec.md, {n}": text for n, text in enumerate(BLOCKS) if text[:8] == "version:"
+}
 
 BEYOND = {
     # the YAML itself: a validator sees only what was read

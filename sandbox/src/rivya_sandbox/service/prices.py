@@ -1,7 +1,7 @@
 """The price of a generation.
 
 An assumption of the sandbox: how Rivya's prices depend on parameters is not documented. Nothing is
-cheaper than the default request. docs/sandbox.md has the rules.
+cheaper than the default request. docs/reference/sandbox.md has the rules.
 """
 
 from __future__ import annotations
