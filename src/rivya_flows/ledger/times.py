@@ -62,7 +62,8 @@ class Times:
             self._end_execution(at)
         elif isinstance(event, OfItem) and not isinstance(event, PoolRefused):
             self._add_to_item(event, at)
-        self._at = at
+        if not isinstance(event, AnswerGiven):  # one may come after its execution has died
+            self._at = at
 
     def _end_execution(self, at: float) -> None:
         if self.executions and self.executions[-1].end is None:

@@ -24,17 +24,17 @@ class Source:
     """A medium, and what it was made from.
 
     Attributes:
-        medium: As the page shows it elsewhere; None if it has none.
-        anchor: Of it, or of the step that made it; "" if the page has neither.
+        picture: To draw small; None if it is no picture, or stands right above.
+        anchor: Of the medium, or of the step that made it; "" if the page has neither.
         name: The item that made it, or how it was given.
         facts: Model, task, credits, in words.
         picked: Which pick chose it, and who picked.
         prompt: Its beginning.
-        again: What it was made from is above already.
+        again: It is told above already.
         more: Sources that are left out.
     """
 
-    medium: SheetMedium | None
+    picture: SheetMedium | None
     anchor: str
     name: str
     facts: tuple[str, ...] = ()
@@ -65,6 +65,7 @@ class Origins:
             if isinstance(sha256 := card.get("sha256"), str):
                 self._cards.setdefault(sha256, card)
         self._picked = _picked(receipt)
+        self._places: dict[str, tuple[bool, str]] = {}
 
     def of(self, value: Any, item: tuple[str, str] | None = None) -> tuple[Source, ...]:
         """The sources of the media in a value, each once.
@@ -100,23 +101,32 @@ class Origins:
     def _source(self, sha256: str, seen: set[str], left: list[int], depth: int) -> Source:
         card = self._cards[sha256]
         maker = map_in(card, "made_by")
-        parents, again = _parents(maker), sha256 in seen
-        seen.add(sha256)
-        deeper = not again and depth < _MAX_DEPTH
         step = str(maker.get("step") or "")
+        name = label(step, str(maker.get("key") or "")) if maker else _given(card)
+        picture, anchor = self._place(sha256)
+        if not anchor and step in self._steps:
+            anchor = f"step-{step}"
+        if sha256 in seen:
+            return Source(picture, anchor, name, again=True)
+        seen.add(sha256)
+        deeper = self._sources(_parents(maker), seen, left, depth + 1) if depth < _MAX_DEPTH else ()
+        picked, prompt = self._picked.get(sha256, ""), _short(maker.get("prompt"))
+        return Source(picture, anchor, name, tuple(_facts(maker)), picked, prompt, deeper)
+
+    def _place(self, sha256: str) -> tuple[SheetMedium | None, str]:
+        """The picture of a medium, if it can be shown, and its anchor, if the page has it."""
         # What stands right above is not shown again.
         media = [] if sha256 in self._shown else self._embedder.of_hash(sha256)
-        anchor = media[0].anchor if media else f"step-{step}" if step in self._steps else ""
-        return Source(
-            medium=media[0] if media else None,
-            anchor=anchor,
-            name=label(step, str(maker.get("key") or "")) if maker else _given(card),
-            facts=tuple(_facts(maker)),
-            picked=self._picked.get(sha256, ""),
-            prompt=_short(maker.get("prompt")),
-            sources=self._sources(parents, seen, left, depth + 1) if deeper else (),
-            again=again and bool(parents),
+        if not media:
+            return None, ""
+        [medium] = media
+        # What the page shows nowhere else is here if it is small: the folder of a run has no copy.
+        embedded = medium.source.startswith("data:")
+        is_shown, anchor = self._places.setdefault(
+            sha256, (not medium.first or embedded, medium.anchor)
         )
+        picture = medium if is_shown and medium.kind == "image" else None
+        return picture, anchor if is_shown and (picture or not medium.first) else ""
 
 
 def _parents(maker: Mapping[str, Any]) -> list[str]:
@@ -131,7 +141,7 @@ def _given(card: Mapping[str, Any]) -> str:
 
 def _facts(maker: Mapping[str, Any]) -> Sequence[str]:
     credits, task_id = maker.get("credits"), maker.get("task_id")
-    paid = f"{credits:,} cr" if isinstance(credits, int | float) and credits else ""
+    paid = f"{credits:,}\N{NO-BREAK SPACE}cr" if isinstance(credits, int | float) and credits else ""
     made = str(maker.get("model") or maker.get("uses") or "")
     cached = "from the cache" if maker.get("cached") is True else ""
     return [one for one in (made, str(task_id or ""), paid, cached) if one]

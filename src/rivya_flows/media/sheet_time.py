@@ -69,7 +69,7 @@ def timeline(
     if not executions or not items:
         return None
     frames = [*executions, *((item.begin, item.end) for item in items)]
-    busy = merged(within(merged(span for item in items for span in item.works), merged(executions)))
+    busy = merged(span for item in items for span in item.works)
     axis = Axis.of(min(begin for begin, _ in frames), max(end for _, end in frames), busy)
     waits = merged(wait for item in items for wait in item.waits)
     waits = merged(
@@ -125,7 +125,8 @@ def _items(step: Mapping[str, Any], executions: Sequence[Stretch]) -> Iterator[_
         if begin is not None:
             waits = [*_spans(item, "waits", "asked_at", "answered_at", now)]
             last = begin if end is None else max(begin, end)
-            works = without((begin, last), waits) or [(begin, begin)]
+            # Between two executions nothing drives it.
+            works = within(without((begin, last), waits), merged(executions)) or [(begin, begin)]
             yield _Item(str(item.get("key") or ""), status, begin, last, works, waits)
 
 
