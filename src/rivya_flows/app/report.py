@@ -217,8 +217,16 @@ def _write(
     _write_subtitles(document, state, copies, copied)
     document = _with_paths(document, copies)
     report = RunReport(state, document, folder)
+
+    def path_of(digest: str) -> Path:
+        """Of what the run was given, the folder has no copy."""
+        try:
+            return copies.get(digest) or assets.local_path(digest)
+        except StoreError:
+            raise KeyError(digest) from None
+
     write_whole(report.receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    write_whole(report.sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
+    write_whole(report.sheet_path, contact_sheet(document, path_of, beside=folder))
     return report
 
 

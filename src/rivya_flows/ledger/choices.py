@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rivya_flows.ledger.rows import iso
+from rivya_flows.ledger.times import iso
 from rivya_flows.planning.names import canonical
 from rivya_flows.planning.picking import available, is_available
 from rivya_flows.planning.questions.open_questions import answerable, at_deadline, question_text

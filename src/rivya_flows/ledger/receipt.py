@@ -18,7 +18,8 @@ from rivya_flows.ledger.provenance import (
     shown_assets,
 )
 from rivya_flows.ledger.reconciliation import reconcile, without_others
-from rivya_flows.ledger.rows import History, iso
+from rivya_flows.ledger.rows import History
+from rivya_flows.ledger.times import Times, iso
 from rivya_flows.planning.expansion.run_scope import item_status, scope_of
 from rivya_flows.planning.queue.events import OtherRun, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
@@ -81,13 +82,16 @@ def receipt_of(
         "started_at": iso(history.began),
         "ended_at": iso(history.last) if state.ended else None,
         "executions": history.executions,
+        **history.times.of_run(),
         "labels": dict(first.labels),
         "fork": state.fork and {"run_id": state.fork.run_id, "step": state.fork.step},
         "credits": credits,
         "pools": [one.model_dump(mode="json") for one in history.pools],
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
-        "steps": [_step(state, step_id, known, choices) for step_id in state.plan.order],
+        "steps": [
+            _step(state, step_id, known, choices, history.times) for step_id in state.plan.order
+        ],
         "ledger": rows,
         "agreement": agreement,
         "assets": cards,
@@ -154,12 +158,17 @@ def shown_status(state: State, item: ItemState) -> str:
     return status
 
 
-def _step(state: State, step_id: str, media: Recorded, choices: Choices) -> dict[str, Any]:
+def _step(
+    state: State, step_id: str, media: Recorded, choices: Choices, times: Times
+) -> dict[str, Any]:
     planned, current = state.planned(step_id), state.steps[step_id]
     status = step_status(planned, current)
     if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
         status = state.ended
-    items = [_item(state, step_id, item, media) for item in current.items or ()]
+    items = [
+        _item(state, step_id, item, media) | times.of_item(state, step_id, item)
+        for item in current.items or ()
+    ]
     if planned.step.uses == "pick":
         for made, item in zip(items, current.items or (), strict=True):
             made["choice"] = choices.of(step_id, item)
@@ -167,6 +176,7 @@ def _step(state: State, step_id: str, media: Recorded, choices: Choices) -> dict
         "id": step_id,
         "uses": planned.step.uses,
         "title": planned.step.title,
+        "needs": list(state.plan.follows(step_id)),
         "status": status,
         "credits": sum(item["credits"] for item in items),
         "saved": sum(item["saved"] for item in items),

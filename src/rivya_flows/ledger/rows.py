@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from rivya_flows.ledger.times import Times, iso
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
@@ -39,6 +39,7 @@ class History:
         executions: How many have ended.
         jobs: The jobs of the run as the service last reported them; None if it did not.
         pools: Those that match its labels, as its last execution left them.
+        times: Of its executions, items and questions.
         others, other_runs: What other runs spent in the same time, and which, see `ServiceAsked`.
     """
 
@@ -48,6 +49,7 @@ class History:
         self.other_runs: tuple[OtherRun, ...] = ()
         self.pools: tuple[PoolTotal, ...] = ()
         self.began = self.last = 0.0
+        self.times = Times()
         self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
         self._rows: dict[tuple[str, str, int], dict[str, Any]] = {}
         for entry in entries:
@@ -56,6 +58,7 @@ class History:
     def add(self, entry: Stamped) -> None:
         """Takes the next entry."""
         event = entry.event
+        self.times.add(entry)
         if isinstance(event, RunFrozen):
             self.first, self.began = event, entry.at
         elif isinstance(event, PurchaseIntended):
@@ -74,7 +77,7 @@ class History:
     def copy(self) -> History:
         """The same, which later entries do not change."""
         made = copy.copy(self)
-        made._rows = dict(self._rows)
+        made._rows, made.times = dict(self._rows), self.times.copy()
         return made
 
     def ledger(self, state: State) -> list[dict[str, Any]]:
@@ -140,8 +143,3 @@ def _change(event: OfPurchase) -> dict[str, Any]:
             "reason": None,
         }
     return {}
-
-
-def iso(at: float) -> str:
-    """Unix seconds as ISO 8601 in UTC, to the millisecond, with ``Z``."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -20,6 +20,9 @@ from rivya_flows.media.receipt_values import (
     text_of,
 )
 from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
+from rivya_flows.media.sheet_graph import graph
+from rivya_flows.media.sheet_origins import Origins
+from rivya_flows.media.sheet_time import timeline
 from rivya_flows.planning.names import is_round, label
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
@@ -53,7 +56,14 @@ def contact_sheet(
     # In the order of the page: a medium is embedded where it comes first.
     questions = questions_of(receipt, embedder)
     shown = [_output(name, value, embedder) for name, value in map_in(receipt, "outputs").items()]
-    steps = [_step(step, embedder) for step in maps_in(receipt, "steps") if _is_shown(step)]
+    told = [step for step in maps_in(receipt, "steps") if _is_shown(step)]
+    steps = [_step(step, embedder) for step in told]
+    origins = Origins(receipt, embedder, [step["id"] for step in steps])
+    for output in shown:
+        output["origins"] = origins.of(output["value"])
+    for step in steps:
+        for item in step["items"]:
+            item["origins"] = origins.of(item["assets"], (step["id"], item["key"]))
     title = receipt.get("title") or receipt.get("name") or receipt.get("run_id") or "Run"
     view = {
         "title": str(title),
@@ -70,7 +80,9 @@ def contact_sheet(
         "command": command_of(receipt, questions),
         "outputs": shown,
         "steps": steps,
-        "waterfall": _waterfall(steps),
+        "timeline": (time := timeline(receipt, told)),
+        "spent": _spending(steps, time["rows"] if time else [None] * len(steps)),
+        "graph": graph(told),
         "troubles": [
             (step, item)
             for step in steps
@@ -197,6 +209,7 @@ def _output(name: str, value: Any, embedder: Embedder) -> dict[str, Any]:
     formats = len(media) > 1 and all(one.rendered for one in media)
     return {
         "name": name,
+        "value": value,
         "media": media,
         "formats": formats,
         "text": "" if media else text_of(value),
@@ -231,11 +244,22 @@ def _item(step: Mapping[str, Any], item: Mapping[str, Any], embedder: Embedder) 
         "params": [(name, text_of(value)) for name, value in map_in(item, "params").items()],
         "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],
         "rendering": rendering,
+        "assets": item.get("assets"),
         "media": media,
         "picked": ", ".join(dict.fromkeys(picked)),
         "text": text_of(item.get("text")),
         "choice": decision_of(name, item),
     }
+
+
+def _spending(steps: list[dict[str, Any]], times: Sequence[Any]) -> list[dict[str, Any]]:
+    """A row for each step that took time or credits, with its bars on both axes."""
+    bars = {id(bar["step"]): bar for bar in _waterfall(steps)}
+    rows = [
+        {"step": step, "time": time, "bar": bars.get(id(step))}
+        for step, time in zip(steps, times, strict=True)
+    ]
+    return [row for row in rows if row["bar"] or row["time"]]
 
 
 def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -55,10 +55,27 @@ def duration_text(begin: Any, end: Any) -> str:
     begun, ended = _time(begin), _time(end)
     if begun is None or ended is None or (begun.tzinfo is None) != (ended.tzinfo is None):
         return ""
-    minutes, seconds = divmod(round((ended - begun).total_seconds()), 60)
+    return " ".join(_units((ended - begun).total_seconds())) or "0 s"
+
+
+def seconds_text(seconds: float) -> str:
+    """A length of time in at most two units: ``3.4 s``, ``2 min 5 s``, ``2 d 3 h``."""
+    short = f"{seconds:.1f}".removesuffix(".0")
+    return f"{short} s" if seconds < 9.95 else " ".join(_units(seconds)[:2])
+
+
+def _units(seconds: float) -> list[str]:
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    return [f"{number} {unit}" for number, unit in parts if number]
+
+
+def moment_in(source: Mapping[str, Any], name: str) -> float | None:
+    """Unix seconds of a time with its zone; None for anything else."""
+    moment = _time(source.get(name))
+    return moment.timestamp() if moment and moment.tzinfo else None
 
 
 def _time(value: Any) -> datetime | None:

@@ -1,0 +1,179 @@
+"""The steps of a run as a drawing on its contact sheet: nodes in levels, an arrow for each need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.media.receipt_values import maps_in
+
+MAX_STEPS, _MAX_CELLS = 60, 600
+"""More steps are not drawn, nor those whose arrows pass through more places of the drawing."""
+
+_WIDTH, _HEIGHT, _LANE = 184, 76, 12  # pixels of a node, and height of an arrow that passes by
+_ACROSS, _DOWN, _EDGE = 46, 18, 3  # pixels between levels, between nodes, and around all
+_SWEEPS = 4
+_MAX_NAME, _MAX_WHAT = 20, 24  # characters that fit into a node
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A place in a level: a step, or where an arrow passes by.
+
+    Attributes:
+        step: Its place in the receipt; None where an arrow passes by.
+        before: The cells of the level before from which arrows come.
+    """
+
+    level: int
+    step: int | None
+    before: tuple[int, ...]
+
+
+def graph(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The drawing of these steps of a receipt; None without an arrow.
+
+    In `crowded` is how many steps are too many to draw; 0 if they are drawn.
+    """
+    needs = needs_of(steps)
+    if not any(needs):
+        return None
+    levels = levels_of(needs)
+    passed = sum(levels[at] - levels[one] for at, before in enumerate(needs) for one in before)
+    if len(steps) > MAX_STEPS or passed > _MAX_CELLS:
+        return {"crowded": len(steps)}
+    cells = _cells(needs, levels)
+    corners, width, height = _corners(cells, _columns(cells))
+    return {
+        "crowded": 0,
+        "width": width,
+        "height": height,
+        "node": (_WIDTH, _HEIGHT),
+        "arrows": [*_arrows(cells, corners)],
+        "nodes": [
+            {**_words(steps, needs[cell.step], cell.step), "x": x, "y": y}
+            for cell, (x, y) in zip(cells, corners, strict=True)
+            if cell.step is not None
+        ],
+    }
+
+
+def needs_of(steps: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """The steps before each step, by their places; a receipt names none that comes after it."""
+    places: dict[str, int] = {}
+    found: list[list[int]] = []
+    for at, step in enumerate(steps):
+        named = step.get("needs")
+        named = named if isinstance(named, list | tuple) else ()
+        found.append(
+            sorted({places[one] for one in named if isinstance(one, str) and one in places})
+        )
+        places.setdefault(str(step.get("id") or "step"), at)
+    return found
+
+
+def levels_of(needs: Sequence[Sequence[int]]) -> list[int]:
+    """The level of each step: one more than the highest of those before it."""
+    found: list[int] = []
+    for before in needs:
+        found.append(1 + max((found[one] for one in before), default=-1))
+    return found
+
+
+def _cells(needs: Sequence[Sequence[int]], levels: Sequence[int]) -> list[_Cell]:
+    """All cells. An arrow over several levels passes through a cell in each of them."""
+    cells: list[_Cell] = []
+    last: dict[tuple[int, int], int] = {}  # the cell of a step, or of its arrows, in a level
+
+    def add(step: int, level: int, cell: _Cell) -> None:
+        last[step, level] = len(cells)
+        cells.append(cell)
+
+    for at, before in enumerate(needs):
+        for one in before:
+            for level in range(levels[one] + 1, levels[at]):
+                if (one, level) not in last:
+                    add(one, level, _Cell(level, None, (last[one, level - 1],)))
+        level = levels[at]
+        add(at, level, _Cell(level, at, tuple(last[one, level - 1] for one in before)))
+    return cells
+
+
+def _columns(cells: Sequence[_Cell]) -> list[list[int]]:
+    """The cells of each level from top to bottom, near those that they are joined with."""
+    columns: list[list[int]] = [[] for _ in range(1 + max(cell.level for cell in cells))]
+    joined: tuple[list[list[int]], ...] = ([[*cell.before] for cell in cells], [[] for _ in cells])
+    for at, cell in enumerate(cells):
+        columns[cell.level].append(at)
+        for one in cell.before:
+            joined[1][one].append(at)
+    rank: dict[int, float] = {}
+    for sweep in range(_SWEEPS):
+        near = joined[sweep % 2]
+        for column in columns[:: -1 if sweep % 2 else 1]:
+            own = {one: (place + 0.5) / len(column) for place, one in enumerate(column)}
+            middle = {
+                one: sum(rank.get(other, own[one]) for other in near[one]) / len(near[one])
+                if near[one]
+                else own[one]
+                for one in column
+            }
+            column.sort(key=middle.__getitem__)
+            rank |= {one: (place + 0.5) / len(column) for place, one in enumerate(column)}
+    return columns
+
+
+def _corners(
+    cells: Sequence[_Cell], columns: Sequence[Sequence[int]]
+) -> tuple[list[tuple[int, int]], int, int]:
+    """Top left of each cell, and width and height of all: each column stands in the middle."""
+    heights = [_LANE if cell.step is None else _HEIGHT for cell in cells]
+    totals = [sum(heights[one] + _DOWN for one in column) - _DOWN for column in columns]
+    found = [(0, 0)] * len(cells)
+    for level, (column, total) in enumerate(zip(columns, totals, strict=True)):
+        y = _EDGE + (max(totals) - total) // 2
+        for one in column:
+            found[one] = (_EDGE + level * (_WIDTH + _ACROSS), y)
+            y += heights[one] + _DOWN
+    width = len(columns) * (_WIDTH + _ACROSS) - _ACROSS
+    return found, width + 2 * _EDGE, max(totals) + 2 * _EDGE
+
+
+def _arrows(
+    cells: Sequence[_Cell], corners: Sequence[tuple[int, int]]
+) -> Iterator[tuple[str, bool]]:
+    """The path of each part of an arrow, and whether it ends at a step."""
+
+    def middle(at: int) -> int:
+        return corners[at][1] + (_LANE if cells[at].step is None else _HEIGHT) // 2
+
+    for at, cell in enumerate(cells):
+        x, y = corners[at][0], middle(at)
+        for one in cell.before:
+            begin, bend = corners[one][0] + _WIDTH, x - _ACROSS // 2
+            curve = f"M{begin} {middle(one)}C{bend} {middle(one)} {bend} {y} {x} {y}"
+            yield curve if cell.step is not None else f"{curve}h{_WIDTH}", cell.step is not None
+
+
+def _words(steps: Sequence[Mapping[str, Any]], before: Sequence[int], at: int) -> dict[str, Any]:
+    step = steps[at]
+    step_id, status = str(step.get("id") or "step"), str(step.get("status") or "unknown")
+    number, credits = len(maps_in(step, "items")), step.get("credits")
+    uses = str(step.get("uses") or "")
+    cost = f"{credits:,} cr" if isinstance(credits, int | float) and credits else ""
+    what = " · ".join(filter(None, [uses, f"{number} items" if number > 1 else ""]))
+    after = ", ".join(str(steps[one].get("id") or "step") for one in before)
+    told = [what, status, cost, f"after {after}" if after else ""]
+    return {
+        "id": step_id,
+        "name": _short(step_id, _MAX_NAME),
+        "what": _short(what, _MAX_WHAT),
+        "status": status,
+        "credits": cost,
+        "words": f"{step_id}: {', '.join(filter(None, told))}",
+    }
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,217 @@
+"""The timeline of a run on its contact sheet: a row for each step, with its items as bars on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rivya_flows.media.receipt_values import maps_in, moment_in, seconds_text
+from rivya_flows.media.sheet_axis import (
+    WIDTH,
+    Axis,
+    Piece,
+    Stretch,
+    length,
+    length_text,
+    merged,
+    within,
+    without,
+)
+
+_MAX_LANES, _MAX_BARS = 20, 2000
+"""Bars of a step that lie one below the other, and bars of the page; a step with more is one bar."""
+
+_MAX_STRETCHES = 200  # of a step whose items are one bar; more are one stretch
+_LEAST_WIDTH = 0.7  # percent
+_THICK, _THIN, _SPACE = 14, 4, 2  # pixels
+
+_WORST_FIRST = ("failed", "uncertain", "cancelled", "suspended", "running")
+_OPEN = ("running", "suspended")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a row.
+
+    Attributes:
+        x, width: Percent of the axis.
+        y, height: Pixels from the top of the row.
+        kind: ``wait`` while a person was asked; else the status.
+        title: What it is, in words.
+    """
+
+    x: float
+    width: float
+    y: int
+    height: int
+    kind: str
+    title: str
+
+
+@dataclass(frozen=True)
+class _Item:
+    name: str
+    status: str
+    begin: float
+    end: float
+    works: Sequence[Stretch]
+    waits: Sequence[Stretch]
+
+
+def timeline(
+    receipt: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The axis, and a row for each of these steps of a receipt; None if it does not tell its times."""
+    executions = [*_executions(receipt)]
+    known = [[*_items(step, executions)] for step in steps]
+    items = [item for of_step in known for item in of_step]
+    if not executions or not items:
+        return None
+    frames = [*executions, *((item.begin, item.end) for item in items)]
+    busy = merged(span for item in items for span in item.works)
+    axis = Axis.of(min(begin for begin, _ in frames), max(end for _, end in frames), busy)
+    waits = merged(wait for item in items for wait in item.waits)
+    waits = merged(
+        [*waits, *_spans(receipt, "waits", "asked_at", "answered_at", executions[-1][1])]
+    )
+    rows, left = [], _MAX_BARS
+    for step, of_step in zip(steps, known, strict=True):
+        rows.append(_row(str(step.get("id") or "step"), of_step, axis, left))
+        left -= len(rows[-1]["bars"])
+    return {
+        "rows": rows,
+        "ticks": [(_round(x), text) for x, text in axis.ticks()],
+        "gaps": [_gap(piece, waits, executions) for piece in axis.gaps],
+        "waited": any(item.waits for item in items),
+    }
+
+
+def _executions(receipt: Mapping[str, Any]) -> Iterator[Stretch]:
+    """When the run was driven; one that still runs lasts until the last moment of the receipt."""
+    now = max(_moments(receipt), default=0.0)
+    yield from _spans(receipt, "execution_times", "began_at", "ended_at", now)
+
+
+def _moments(receipt: Mapping[str, Any]) -> Iterator[float]:
+    rows = [item for step in maps_in(receipt, "steps") for item in maps_in(step, "items")]
+    rows += [
+        *maps_in(receipt, "execution_times"),
+        *(w for row in rows for w in maps_in(row, "waits")),
+    ]
+    for row in rows:
+        for name in ("began_at", "ended_at", "asked_at", "answered_at"):
+            if (moment := moment_in(row, name)) is not None:
+                yield moment
+
+
+def _spans(
+    source: Mapping[str, Any], name: str, begin: str, end: str, now: float
+) -> Iterator[Stretch]:
+    for one in maps_in(source, name):
+        if (begun := moment_in(one, begin)) is not None:
+            ended = moment_in(one, end)
+            # A clock may have been put back.
+            yield begun, max(begun, now if ended is None else ended)
+
+
+def _items(step: Mapping[str, Any], executions: Sequence[Stretch]) -> Iterator[_Item]:
+    now = executions[-1][1] if executions else 0.0
+    for item in maps_in(step, "items"):
+        begin, end = moment_in(item, "began_at"), moment_in(item, "ended_at")
+        status = str(item.get("status") or "unknown")
+        if end is None and status in _OPEN:
+            end = now
+        if begin is not None:
+            waits = [*_spans(item, "waits", "asked_at", "answered_at", now)]
+            last = begin if end is None else max(begin, end)
+            # Between two executions nothing drives it.
+            works = within(without((begin, last), waits), merged(executions)) or [(begin, begin)]
+            yield _Item(str(item.get("key") or ""), status, begin, last, works, waits)
+
+
+def _row(step_id: str, items: Sequence[_Item], axis: Axis, left: int) -> dict[str, Any]:
+    works = merged(span for item in items for span in item.works)
+    waits = merged(wait for item in items for wait in item.waits)
+    lanes = _lanes(items)
+    if len(lanes) > _MAX_LANES or 2 * len(items) > left:
+        lanes = [[_together(step_id, items, works, waits)]] if items else []
+    height = max(_THIN, (_THICK + _SPACE) // (len(lanes) or 1) - _SPACE)
+    return {
+        "bars": [
+            bar
+            for number, lane in enumerate(lanes)
+            for item in lane
+            for bar in _bars(item, axis, number * (height + _SPACE), height)
+        ],
+        "height": max(_THICK, len(lanes) * (height + _SPACE) - _SPACE),
+        "took": length_text(works) if items else "",
+        "waited": length_text(waits) if waits else "",
+        "words": _words(step_id, items, works, waits),
+    }
+
+
+def _lanes(items: Sequence[_Item]) -> list[list[_Item]]:
+    """Items in rows in which none lies over another; more than `_MAX_LANES` rows are not filled."""
+    lanes: list[list[_Item]] = []
+    for item in sorted(items, key=lambda one: (one.begin, one.end)):
+        free = next((lane for lane in lanes if lane[-1].end <= item.begin), None)
+        if free is None:
+            lanes.append(free := [])
+        if len(lanes) > _MAX_LANES:
+            return lanes
+        free.append(item)
+    return lanes
+
+
+def _together(
+    step_id: str, items: Sequence[_Item], works: Sequence[Stretch], waits: Sequence[Stretch]
+) -> _Item:
+    """All items of a step as one."""
+    statuses = {item.status for item in items}
+    worst = next((one for one in _WORST_FIRST if one in statuses), min(statuses))
+    begin, end = works[0][0], max(item.end for item in items)
+    if len(works) + len(waits) > _MAX_STRETCHES:
+        works, waits = [(begin, end)], []
+    return _Item(f"{len(items)} items of {step_id}", worst, begin, end, works, waits)
+
+
+def _bars(item: _Item, axis: Axis, y: int, height: int) -> Iterator[Bar]:
+    # The least width is for what lasts shorter than a pixel, at the end of the axis too.
+    for kind, stretches in ((item.status, item.works), ("wait", item.waits)):
+        for begin, end in stretches:
+            x = min(axis.x(begin), WIDTH - _LEAST_WIDTH)
+            width = max(_LEAST_WIDTH, axis.x(end) - x)
+            words = f"asked a person for {seconds_text(end - begin)}"
+            if kind != "wait":
+                words = f"{seconds_text(end - begin)}, {item.status}"
+            title = f"{item.name}: {words}" if item.name else words
+            yield Bar(_round(x), _round(width), y, height, kind, title)
+
+
+def _words(
+    step_id: str, items: Sequence[_Item], works: Sequence[Stretch], waits: Sequence[Stretch]
+) -> str:
+    if not items:
+        return f"{step_id}: did not run"
+    many = f", {len(items)} items" if len(items) > 1 else ""
+    asked = f", asked a person for {length_text(waits)}" if waits else ""
+    return f"{step_id}: worked for {length_text(works)}{asked}{many}"
+
+
+def _gap(piece: Piece, waits: Sequence[Stretch], executions: Sequence[Stretch]) -> dict[str, Any]:
+    """What is left out of the axis, and why nothing worked then."""
+    whole = (piece.begin, piece.end)
+    lasts = length([whole])
+    if length(within(waits, [whole])) > lasts / 2:
+        kind, why = "wait", "a person was asked"
+    elif length(within(merged(executions), [whole])) <= lasts / 2:
+        kind, why = "stopped", "the run was stopped"
+    else:
+        kind, why = "idle", "nothing worked"
+    place = replace(piece, x=_round(piece.x), width=_round(piece.width))
+    return {"place": place, "kind": kind, "text": f"{seconds_text(lasts)} left out: {why}"}
+
+
+def _round(value: float) -> float:
+    return round(value, 2)
