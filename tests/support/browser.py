@@ -31,6 +31,12 @@ PATIENCE = 240  # seconds until something that should be on a page is given up
 # Without a mouse, pages show selects for fingers.
 _MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 _PAUSE = 0.1  # seconds
+# What Chromium itself does at a key, and not the page, it does by these.
+_KEYS: dict[str, dict[str, Any]] = {
+    "Escape": {"windowsVirtualKeyCode": 27},
+    "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"},
+    "Tab": {"windowsVirtualKeyCode": 9},
+}
 _LOOK = 5.0  # seconds until a click is made again
 
 # The deepest visible element that fits: CSS selector, or text where the selector is null.
@@ -180,9 +186,10 @@ class Tab:
         self.do("Input.insertText", text=text)
 
     def press(self, key: str) -> None:
-        """Presses a key that types nothing, such as ``Escape`` or ``ArrowDown``."""
+        """Presses a key by its name, such as ``Escape`` or ``ArrowDown``."""
+        more = _KEYS.get(key, {})
         for kind in ("keyDown", "keyUp"):
-            self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+            self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
     def pictures(self, within: str = "body") -> list[dict[str, Any]]:
         """All pictures inside the element: ``alt``, ``src``, and ``width`` (0 if not loaded)."""
