@@ -12,7 +12,7 @@ from PIL import Image
 from rivya_flows.media import embedding as module
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet, contact_sheet
 from support.browser import CHROMIUM, browsing
-from support.contact_sheets import Page, Store
+from support.contact_sheets import Page, Store, run_with_spot
 
 
 @pytest.fixture
@@ -126,11 +126,11 @@ def test_a_large_picture_is_shown_small_and_leads_to_its_file(store: Store, tmp_
     page, link = Page(text), f"assets/{large['sha256']}"
     (shown,) = page.sources("img")
     with Image.open(io.BytesIO(base64.b64decode(shown.partition("base64,")[2]))) as small:
-        assert (small.format, small.size) == ("JPEG", (427, 640))
-    assert [attrs.get("data-whole") for tag, attrs in page.found if tag == "img"] == [
-        link, None, None,
-    ]  # the second place takes it from the first, and the third enlarges either  # fmt: skip
-    assert ("a", {"href": link, "rel": "noreferrer"}) in page.found
+        assert (small.format, small.size) == ("WEBP", (427, 640))
+    # The second place takes it from the first; without a script either opens the file.
+    assert [one.get("data-whole") for tag, one in page.found if tag == "img"] == [link, None]
+    links = [one for tag, one in page.found if tag == "a" and one.get("class") == "zoom"]
+    assert links == [{"class": "zoom", "href": link, "rel": "noreferrer"}] * 2
     assert len(text) < len(data.getvalue())
 
 
@@ -141,7 +141,7 @@ def test_a_page_on_a_server_has_small_pictures_and_links(store: Store) -> None:
     voice = store.put(b"mp3", "audio", "audio/mpeg")
     text = contact_sheet(receipt_of(large, voice), store, asset_url=lambda one: f"m/{one.kind}")
     page = Page(text)
-    assert page.sources("img")[0].startswith("data:image/jpeg;base64,")
+    assert page.sources("img")[0].startswith("data:image/webp;base64,")
     assert page.sources("audio") == ["m/audio"]
     assert 'data-whole="m/image"' in text
 
@@ -256,45 +256,11 @@ def test_what_was_skipped_is_not_called_a_failure(status: str, heading: str, sto
     assert "a · neon — the reason" in page.text
 
 
-def spot_of(store: Store, *, clean: bool = True, **facts: Any) -> dict[str, Any]:
-    """The receipt of a step that composed a film in two formats, with captions."""
-
-    def film(name: str, width: int, height: int) -> dict[str, Any]:
-        size = {"width": width, "height": height, "duration_seconds": 2.0}
-        return store.put(name.encode(), "video", "video/mp4", **size)
-
-    by = {
-        name: {
-            "asset": film(name, *size),
-            "clean": film(f"{name} clean", *size) if clean else None,
-        }
-        for name, size in {"9:16": (1080, 1920), "16:9": (1920, 1080)}.items()
-    }
-    media = [one[name] for name in ("asset", "clean") for one in by.values() if one[name]]
-    poster = store.put(b"poster", "image", "image/jpeg")
-    gif = store.put(b"gif", "image", "image/gif")
-    cues = [
-        {"start": 0.0, "end": 1.25, "text": "Wake up"},
-        {"start": 61.5, "end": 63, "text": EVIL},
-    ]
-    item = {
-        "by": by,
-        "captions": {"cues": cues, "estimated": True, "language": "hi"},
-        "poster": poster,
-        "gif": gif,
-        "loudness": {"lufs": -16.04, "true_peak": -1.3},
-        "lost": ["hero.png: its C2PA manifest"],
-        "assets": [*media, poster, gif],
-    }
-    step = {"id": "spot", "uses": "compose", "status": "completed", "items": [item | facts]}
-    return {"steps": [step], "outputs": {"spot": [one["asset"] for one in by.values()]}}
-
-
 EVIL = '--> </span></track><script>alert(1)</script>\n\n00:00 --> 00:09\nand "quoted"'
 
 
 def test_a_composed_film_shows_its_formats_with_captions_and_without(store: Store) -> None:
-    page = Page(contact_sheet(spot_of(store), store))
+    page = Page(contact_sheet(run_with_spot(store, evil=EVIL), store))
     assert page.open == []
     for words in (
         "2 captions, estimated timing", "0:00.0 Wake up", "1:01.5", "−16.0 LUFS",
@@ -303,13 +269,14 @@ def test_a_composed_film_shows_its_formats_with_captions_and_without(store: Stor
         assert words in page.text, words
     figures = [dict(one) for tag, one in page.found if tag == "figure"]
     assert len([one for one in figures if "hidden" in one]) == 2
-    assert [tag for tag, _ in page.found].count("button") == 1 + 2  # and the pictures enlarge
+    buttons = [str(one["class"]) for tag, one in page.found if tag == "button"]
+    assert buttons == ["switch", "close", "previous", "next"]
     assert not any("alert" in str(one) for tag, one in page.found if tag != "track")
     assert [tag for tag, _ in page.found].count("script") == 1
 
 
 def test_captions_of_a_film_without_them_are_a_track_that_no_text_can_leave(store: Store) -> None:
-    page = Page(contact_sheet(spot_of(store), store))
+    page = Page(contact_sheet(run_with_spot(store, evil=EVIL), store))
     tracks = [one for tag, one in page.found if tag == "track"]
     assert [(one["kind"], one["srclang"]) for one in tracks] == [("captions", "hi")] * 2
     head, _, data = str(tracks[0]["src"]).partition(";base64,")
@@ -321,14 +288,14 @@ def test_captions_of_a_film_without_them_are_a_track_that_no_text_can_leave(stor
 
 
 def test_captions_in_the_picture_alone_have_no_switch(store: Store) -> None:
-    page = Page(contact_sheet(spot_of(store, clean=False), store))
+    page = Page(contact_sheet(run_with_spot(store, clean=False), store))
     assert not [one for tag, one in page.found if tag == "track"]
     assert "switch" not in [one.get("class") for tag, one in page.found if tag == "button"]
     assert "2 captions, estimated timing" in page.text
 
 
 def test_formats_of_one_film_bear_their_names_among_the_outputs(store: Store) -> None:
-    receipt = spot_of(store, key="hi")
+    receipt = run_with_spot(store, key="hi")
     captions = re.findall("<figcaption><b>(.*?)</b>", contact_sheet(receipt, store))
     assert captions[:2] == ["hi · 9:16", "hi · 16:9"]
 
@@ -345,13 +312,13 @@ def test_formats_of_one_film_bear_their_names_among_the_outputs(store: Store) ->
 def test_a_rendering_of_any_shape_is_shown_as_far_as_it_is_one(
     facts: dict[str, Any], store: Store
 ) -> None:
-    assert Page(contact_sheet(spot_of(store, **facts), store)).open == []
+    assert Page(contact_sheet(run_with_spot(store, **facts), store)).open == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_captions_are_switched_off_and_on_where_the_film_is(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "sheet.html"
-    path.write_text(contact_sheet(spot_of(store), store, beside=tmp_path))
+    path.write_text(contact_sheet(run_with_spot(store), store, beside=tmp_path))
     shown = "[...document.querySelectorAll('.step .format .media')].map(one => one.hidden)"
     with browsing(tmp_path / "profile") as tab:
         tab.open(path.as_uri())

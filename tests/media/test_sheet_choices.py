@@ -10,7 +10,7 @@ import pytest
 
 from rivya_flows.media.contact_sheet import contact_sheet
 from support.browser import CHROMIUM, browsing
-from support.contact_sheets import Page, Store
+from support.contact_sheets import Page, Store, run_with_pick
 
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'; rm -rf ~ #\n`$(id)`"
 
@@ -19,52 +19,6 @@ EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'; rm -rf ~ #\n`
 def store(tmp_path: Path) -> Store:
     (tmp_path / "assets").mkdir()
     return Store(tmp_path / "assets")
-
-
-def receipt_of(
-    store: Store, keys: tuple[str, ...] = ("studio", "neon"), **facts: Any
-) -> dict[str, Any]:
-    """The receipt of a run that waits for a pick among stills with these keys."""
-    media = {key: store.put(key.encode(), "image", "image/png") for key in keys}
-    stills = [
-        {
-            "key": key,
-            "status": "completed",
-            "credits": 1,
-            "prompt": f"a lamp, {key}",
-            "assets": [one],
-        }
-        for key, one in media.items()
-    ]
-    candidates = [
-        {
-            "n": number,
-            "key": key,
-            "sha256": one["sha256"],
-            "text": None,
-            "credits": 1,
-            "score": None,
-            "reason": None,
-            "picked": False,
-            "proposed": False,
-        }
-        for number, (key, one) in enumerate(media.items(), 1)
-    ]
-    choice: dict[str, Any] = {
-        "mode": "human", "question": "Which still becomes the film?", "count": 1, "round": 0,
-        "rounds_left": 0, "note_room": 0, "notes": [], "picked": [], "by": None, "waiting": True,
-        "deadline": None, "on_timeout": "fail", "then": "fail", "judge": None, "judge_error": None,
-        "candidates": candidates, "earlier": [],
-    }  # fmt: skip
-    hero = {"key": "", "status": "suspended", "assets": [], "choice": choice | facts}
-    return {
-        "run_id": "run-1",
-        "status": "suspended",
-        "steps": [
-            {"id": "stills", "uses": "generate", "status": "completed", "items": stills},
-            {"id": "hero", "uses": "pick", "status": "suspended", "items": [hero]},
-        ],
-    }
 
 
 def hero_of(receipt: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +47,7 @@ def decided(receipt: dict[str, Any]) -> dict[str, Any]:
 def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: Store) -> None:
     judge = {"model": "gemini-2-5-flash-chat", "least": 6, "criteria": ["it is whole", "sharp"]}
     receipt = judged(
-        receipt_of(store, deadline="2026-11-27T12:00:00.000Z", then="judge", judge=judge)
+        run_with_pick(store, deadline="2026-11-27T12:00:00.000Z", then="judge", judge=judge)
     )
     html = contact_sheet(receipt, store)
     page = Page(html)
@@ -109,14 +63,14 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
     # The first place in the page has the data, so that they are seen without a script.
     pictures = [one for tag, one in page.found if tag == "img" and "src" in one]
     assert [one["alt"] for one in pictures] == [
-        "stills studio: a lamp, studio",
-        "stills neon: a lamp, neon",
+        "Picture of step stills, studio: a lamp, studio",
+        "Picture of step stills, neon: a lamp, neon",
     ]
     assert html.index("data:image/png") < html.index("Step by step")
 
 
 def test_fields_of_a_text_and_several_at_the_deadline_are_in_words(store: Store) -> None:
-    receipt = receipt_of(store, count=2, deadline="2026-11-27T12:00:00.000Z", then="first")
+    receipt = run_with_pick(store, count=2, deadline="2026-11-27T12:00:00.000Z", then="first")
     first, _ = hero_of(receipt)["choice"]["candidates"]
     first |= {"sha256": None, "text": '{"slogan":"Light, quietly","score":7}'}
     page = Page(contact_sheet(receipt, store))
@@ -126,18 +80,18 @@ def test_fields_of_a_text_and_several_at_the_deadline_are_in_words(store: Store)
 
 def test_the_least_of_a_judge_is_a_whole_number_where_it_can_be(store: Store) -> None:
     judge = {"model": "m", "least": 6.0, "criteria": ["sharp"]}
-    page = Page(contact_sheet(decided(receipt_of(store, judge=judge)), store))
+    page = Page(contact_sheet(decided(run_with_pick(store, judge=judge)), store))
     assert "Judge m, at least 6 " in page.text
 
 
 def test_the_last_of_very_many_candidates_has_its_number(store: Store) -> None:
-    receipt = receipt_of(store)
+    receipt = run_with_pick(store)
     hero_of(receipt)["choice"]["candidates"][1]["n"] = 1_200
     assert "1200 neon" in Page(contact_sheet(receipt, store)).text
 
 
 def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None:
-    receipt = receipt_of(store, round=1, notes=["warmer light"], rounds_left=2, note_room=80)
+    receipt = run_with_pick(store, round=1, notes=["warmer light"], rounds_left=2, note_room=80)
     old = store.put(b"old", "image", "image/png")
     first = {"key": "studio", "status": "completed", "assets": [old]}
     receipt["steps"].insert(0, {"id": "old", "uses": "generate", "items": [first]})
@@ -154,7 +108,7 @@ def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None
 
 @pytest.mark.parametrize(("status", "shown"), [("skipped", False), ("completed", True)])
 def test_a_round_that_was_not_needed_is_not_shown(store: Store, status: str, shown: bool) -> None:
-    receipt = receipt_of(store)
+    receipt = run_with_pick(store)
     again = [{"key": "studio", "status": status, "reason": "decided without another round"}]
     receipt["steps"].append({"id": "hero.stills.2", "uses": "generate", "items": again})
     page = Page(contact_sheet(receipt, store))
@@ -162,14 +116,14 @@ def test_a_round_that_was_not_needed_is_not_shown(store: Store, status: str, sho
 
 
 def test_a_pick_that_nobody_answered_in_time_can_still_be_answered(store: Store) -> None:
-    receipt = receipt_of(store, deadline="2026-11-27T12:00:00.000Z") | {"status": "failed"}
+    receipt = run_with_pick(store, deadline="2026-11-27T12:00:00.000Z") | {"status": "failed"}
     hero_of(receipt)["status"] = "failed"
     page = Page(contact_sheet(receipt, store))
     assert "Nobody answered by 2026-11-27 12:00 UTC ; an answer still counts." in page.text
 
 
 def test_texts_are_candidates_too(store: Store) -> None:
-    receipt = receipt_of(store)
+    receipt = run_with_pick(store)
     for one, text in zip(
         hero_of(receipt)["choice"]["candidates"], ("Wake up", '{"line":"Go"}'), strict=True
     ):
@@ -180,7 +134,7 @@ def test_texts_are_candidates_too(store: Store) -> None:
 
 
 def test_a_finished_sheet_says_who_picked_what_and_marks_it(store: Store) -> None:
-    page = Page(contact_sheet(decided(receipt_of(store)), store))
+    page = Page(contact_sheet(decided(run_with_pick(store)), store))
     assert "Picked by Priya in Prefect's form, 2026-11-25 12:04 UTC" in page.text
     assert "neon picked 8.5 of 10 proposed whole, and well lit" in page.text
     assert page.text.count("picked for hero") == 3, "in both outputs, and on the card of the still"
@@ -194,7 +148,7 @@ def test_no_text_of_a_choice_becomes_markup(store: Store) -> None:
         "question": EVIL, "notes": [EVIL], "round": 1, "judge": judge, "judge_error": EVIL,
         "rounds_left": 1, "note_room": 9, "earlier": [{"round": 0, "key": EVIL, "text": EVIL}],
     }  # fmt: skip
-    receipt = receipt_of(store, (EVIL, "b"), **facts)
+    receipt = run_with_pick(store, (EVIL, "b"), **facts)
     receipt["run_id"] = EVIL
     receipt["steps"][1]["id"] = EVIL
     for one in hero_of(receipt)["choice"]["candidates"]:
@@ -220,11 +174,11 @@ def test_no_text_of_a_choice_becomes_markup(store: Store) -> None:
 def test_a_choice_of_any_shape_is_shown_as_far_as_it_is_one(
     facts: dict[str, Any], store: Store
 ) -> None:
-    assert Page(contact_sheet(receipt_of(store, **facts), store)).open == []
+    assert Page(contact_sheet(run_with_pick(store, **facts), store)).open == []
 
 
 def test_what_a_terminal_acts_on_is_not_in_the_command(store: Store) -> None:
-    receipt = receipt_of(store, ("0", "1\x1b[201~\nreboot"))
+    receipt = run_with_pick(store, ("0", "1\x1b[201~\nreboot"))
     hero_of(receipt)["key"] = "a\x1b[201~\nreboot"
     page = Page(contact_sheet(receipt, store))
     copied = [
@@ -251,7 +205,7 @@ def written(store: Store, folder: Path, receipt: dict[str, Any]) -> str:
 
 @in_a_browser
 def test_a_click_on_a_candidate_puts_it_into_the_command(store: Store, tmp_path: Path) -> None:
-    receipt = receipt_of(store, rounds_left=1, note_room=40)
+    receipt = run_with_pick(store, rounds_left=1, note_room=40)
     with browsing(tmp_path / "profile") as tab:
         tab.open(written(store, tmp_path, receipt))
         assert tab.value("document.querySelector('.copy').disabled") is True
@@ -271,7 +225,7 @@ def test_a_click_on_a_candidate_puts_it_into_the_command(store: Store, tmp_path:
 
 @in_a_browser
 def test_several_are_picked_in_the_order_of_the_clicks(store: Store, tmp_path: Path) -> None:
-    receipt = receipt_of(store, ("a", "b", "c"), count=2)
+    receipt = run_with_pick(store, ("a", "b", "c"), count=2)
     with browsing(tmp_path / "profile") as tab:
         tab.open(written(store, tmp_path, receipt))
         assert tab.value(COMMAND).endswith(" hero=NUMBER,NUMBER")
@@ -290,7 +244,7 @@ def test_a_candidate_that_gets_the_focus_is_not_under_the_command(
 ) -> None:
     keys = tuple(f"k{number}" for number in range(40))
     with browsing(tmp_path / "profile", height=500) as tab:
-        tab.open(written(store, tmp_path, receipt_of(store, keys)))
+        tab.open(written(store, tmp_path, run_with_pick(store, keys)))
         tab.value("document.documentElement.style.scrollBehavior = 'auto'")
         seen = """[...document.querySelectorAll('.candidate .choose')].every(one => {
           one.focus();
@@ -305,34 +259,16 @@ def test_a_candidate_whose_number_is_the_key_of_another_is_named_by_its_key(
     store: Store, tmp_path: Path
 ) -> None:
     with browsing(tmp_path / "profile") as tab:
-        tab.open(written(store, tmp_path, receipt_of(store, ("0", "1"))))
+        tab.open(written(store, tmp_path, run_with_pick(store, ("0", "1"))))
         assert tab.value(COMMAND).endswith(" hero=KEY")
         tab.click(".candidate:nth-child(1) .choose")
         assert tab.value(COMMAND).endswith(" hero=0")
 
 
 @in_a_browser
-def test_the_arrow_keys_go_through_the_pictures_of_a_step(store: Store, tmp_path: Path) -> None:
-    seen = "document.querySelector('dialog img').alt"
-    with browsing(tmp_path / "profile") as tab:
-        tab.open(written(store, tmp_path, receipt_of(store, ("a", "b", "c"))))
-        tab.click(".candidate:nth-child(1) .zoom")
-        assert tab.value(seen) == "stills a: a lamp, a"
-        tab.press("ArrowRight")
-        assert tab.value(seen) == "stills b: a lamp, b"
-        tab.press("ArrowLeft")
-        tab.press("ArrowLeft")
-        assert tab.value(seen) == "stills c: a lamp, c"
-        tab.wait_for_text("3 of 3")
-        tab.click("dialog img")
-        tab.wait_gone("dialog")
-        tab.until("document.activeElement.closest('.candidate')?.dataset.answer === '3'")
-
-
-@in_a_browser
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_sticks_out_of_the_page_or_a_card(store: Store, tmp_path: Path, width: int) -> None:
-    receipt = receipt_of(store)
+    receipt = run_with_pick(store)
     sounds = [store.put(b"s%d" % n, "audio", "audio/mpeg") for n in range(6)]
     items = [
         {"key": str(n), "status": "completed", "assets": [one]} for n, one in enumerate(sounds)
@@ -349,7 +285,7 @@ def test_nothing_sticks_out_of_the_page_or_a_card(store: Store, tmp_path: Path, 
 
 
 def test_where_no_note_is_taken_none_is_asked_for(store: Store) -> None:
-    page = Page(contact_sheet(receipt_of(store, rounds_left=1, note_room=0), store))
+    page = Page(contact_sheet(run_with_pick(store, rounds_left=1, note_room=0), store))
     assert '--answer "hero=none"' in page.text
     assert "What should be different" not in page.text
     assert page.open == []
@@ -358,7 +294,7 @@ def test_where_no_note_is_taken_none_is_asked_for(store: Store) -> None:
 @in_a_browser
 def test_without_a_note_none_of_these_is_the_whole_answer(store: Store, tmp_path: Path) -> None:
     with browsing(tmp_path / "profile") as tab:
-        tab.open(written(store, tmp_path, receipt_of(store, rounds_left=1, note_room=0)))
+        tab.open(written(store, tmp_path, run_with_pick(store, rounds_left=1, note_room=0)))
         tab.click(".none .refuse")
         assert tab.value(COMMAND) == "rivya-flows resume run-1 --answer hero=none"
         tab.click(".candidate:nth-child(1) .choose")

@@ -1,19 +1,25 @@
 """The fonts that text is drawn with, and which characters they have.
 
 The files are unmodified releases under the SIL Open Font License 1.1, each with its licence beside it.
+``fonttools ttLib.woff2 compress FILE.ttf`` made those of pages (``.woff2``), which hold the same font.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 _NOTO_WEIGHT = 700
+_BEYOND_LATIN = re.compile(r"[^\0-\u036f]")
+_JOINING = frozenset((0x200C, 0x200D, 0x25CC))  # joiners, and the circle under a lone mark
 
 
 @dataclass(frozen=True)
@@ -108,11 +114,49 @@ def missing_characters(text: str) -> str:
     )
 
 
+def scripts_in(text: str) -> list[str]:
+    """Those of `SCRIPTS` that a text has letters of, the most frequent first; without ""."""
+    used = Counter(_BEYOND_LATIN.findall(text))
+    found = Counter(
+        {
+            script: sum(count for char, count in used.items() if ord(char) in _letters(script))
+            for script in SCRIPTS[1:]
+        }
+    )
+    return [script for script, count in found.most_common() if count]
+
+
+def page_font(script: str) -> tuple[str, bytes]:
+    """What a page needs to show one of `SCRIPTS` other than "": a CSS ``unicode-range``, and a WOFF2
+    font of all weights.
+
+    Letters of Latin are not in the range: they stay in the font of the page.
+    """
+    codes = sorted(_own(script) | (_characters(noto(script).file) & _JOINING))
+    # Neighbours differ from their place in the row by the same.
+    runs = (list(run) for _, run in groupby(enumerate(codes), lambda one: one[1] - one[0]))
+    ranges = ",".join(f"U+{run[0][1]:X}-{run[-1][1]:X}" for run in runs)
+    return ranges, noto(script).path.with_suffix(".woff2").read_bytes()
+
+
 def invisible(char: str) -> bool:
     """Whether a character needs no font: a space, a control, a joiner or a variation selector."""
     return (
         char.isspace() or unicodedata.category(char) in ("Cc", "Cf") or "\ufe00" <= char <= "\ufe0f"
     )
+
+
+@cache
+def _own(script: str) -> frozenset[int]:
+    """The characters of a script's font that Latin has not."""
+    return _characters(noto(script).file) - _characters(noto("").file)
+
+
+@cache
+def _letters(script: str) -> frozenset[int]:
+    """The characters that tell a script from others, which may share its digits and marks."""
+    others = (_own(other) for other in SCRIPTS[1:] if other != script)
+    return _own(script).difference(*others)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rivya_flows.assets import assets_in
-from rivya_flows.media.contact_sheet import template
+from rivya_flows.media.contact_sheet import rendered
 from rivya_flows.media.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
 
@@ -30,6 +30,7 @@ def comparison_page(
     embedders = [Embedder.of(one, asset_path) for one in receipts]
     for embedder, one in zip(embedders, receipts, strict=True):
         embedder.small_bytes = _SMALL_BYTES
+        embedder.left //= len(embedders)
         embedder.draw(asset.sha256 for asset in assets_in(one.get("outputs")))
     sides = [_Shown(one) for one in embedders]
     outputs = [_output(one, sides) for one in maps_in(comparison, "outputs")]
@@ -49,7 +50,7 @@ def comparison_page(
         "outputs": outputs,
         "steps": [one for one in steps if one["items"]],
     }
-    return template("comparison.html").render(view)
+    return rendered("comparison.html", view)
 
 
 def _output(output: Mapping[str, Any], sides: Sequence[_Shown]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import jinja2
 
 from rivya_flows.assets import assets_in
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
+from rivya_flows.media.page_fonts import with_fonts
 from rivya_flows.media.receipt_values import (
     duration_text,
     map_in,
@@ -94,7 +97,7 @@ def contact_sheet(
         "ledger": maps_in(receipt, "ledger"),
         "served": asset_url is not None,
     }
-    return template("contact_sheet.html").render(view)
+    return rendered("contact_sheet.html", view)
 
 
 @dataclass(frozen=True)
@@ -149,15 +152,17 @@ def batch_sheet(
     ranked = sorted((index, one.sha256) for media in shown for index, one in enumerate(media))
     embedder.draw([sha256 for _, sha256 in ranked], others=False)
     views = [_row(row, embedder) for row in rows]
-    return template("batch_sheet.html").render(
-        title=title,
-        batch_id=document.get("batch_id"),
-        status_word=_words(document.get("status")),
-        credits=document.get("credits"),
-        facts=[f"{sum(row.status == 'completed' for row in rows)} of {len(rows)} rows completed"],
-        rows=views,
-        troubles=[view for view in views if view["status"] != "completed"],
-    )
+    done = sum(row.status == "completed" for row in rows)
+    view = {
+        "title": title,
+        "batch_id": document.get("batch_id"),
+        "status_word": _words(document.get("status")),
+        "credits": document.get("credits"),
+        "facts": [f"{done} of {len(rows)} rows completed"],
+        "rows": views,
+        "troubles": [one for one in views if one["status"] != "completed"],
+    }
+    return rendered("batch_sheet.html", view)
 
 
 def _words(status: Any) -> str:
@@ -274,9 +279,13 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return bars
 
 
+def rendered(name: str, view: Mapping[str, Any]) -> str:
+    """A page of this package, with the fonts of its scripts."""
+    return with_fonts(_template(name).render(view))
+
+
 @functools.cache
-def template(name: str) -> jinja2.Template:
-    """A page of this package."""
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rivya_flows", "media"),
         autoescape=True,
@@ -285,9 +294,15 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["credits"] = _credits
+    environment.filters["sha256"] = _sha256
     return environment.get_template(name)
 
 
 def _credits(value: Any) -> str:
     """A number with separators; a dash for what is missing."""
     return f"{value:,}" if isinstance(value, int | float) else "–"
+
+
+def _sha256(script: str) -> str:
+    """The hash by which a Content-Security-Policy allows a script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

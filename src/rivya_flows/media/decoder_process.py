@@ -174,7 +174,7 @@ def _probe(arguments: Mapping[str, Any], _: Tell) -> Any:
 
 
 def _poster(arguments: Mapping[str, Any], _: Tell) -> Any:
-    still = poster(Path(arguments["path"]), arguments["side"])
+    still = poster(Path(arguments["path"]), arguments["side"], arguments["form"])
     return None if still is None else base64.b64encode(still).decode()
 
 

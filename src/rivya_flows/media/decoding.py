@@ -21,7 +21,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -78,13 +78,15 @@ async def probed(path: Path) -> Probe:
     return _probed(path, await _call_async(_probe_of(path, gathers=True)))
 
 
-def poster(path: Path, side: int = POSTER_SIDE) -> bytes | None:
-    """A small JPEG of a picture, or from inside a film; None if none can be made.
+def poster(
+    path: Path, side: int = POSTER_SIDE, form: Literal["jpeg", "webp"] = "jpeg"
+) -> bytes | None:
+    """A small picture of a picture, or from inside a film; None if none can be made.
 
     `side` is the most pixels of its longer side.
     """
     with contextlib.suppress(MediaError, binascii.Error):
-        found = _call(_Call("poster", path, {"path": str(path), "side": side}))
+        found = _call(_Call("poster", path, {"path": str(path), "side": side, "form": form}))
         if isinstance(found, str):
             return base64.b64decode(found, validate=True)
     return None
@@ -104,11 +106,13 @@ def credentials(path: Path) -> Credentials | None:
 
 
 def draw_poster(sha256: str, path: Path) -> Future[Any]:
-    """Start to draw the poster of a film or picture in the background, once in a process."""
+    """Start to draw the poster of a film or picture as WebP in the background, once in a process."""
     drawn: Future[Any] | None = DECODERS.posters.get(sha256)
     if drawn is None:
         # Threads of their own: they wait for those that answer.
-        drawn = DECODERS.posters[sha256] = DECODERS.threads("drawing").submit(poster, path)
+        drawn = DECODERS.posters[sha256] = DECODERS.threads("drawing").submit(
+            poster, path, form="webp"
+        )
         if len(DECODERS.posters) > MAX_POSTERS:
             DECODERS.posters.pop(next(iter(DECODERS.posters)), None)
     return drawn

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from rivya_flows.assets import Asset, MediaKind, as_asset, rendered_as
 from rivya_flows.language.subtitles import Cue
+from rivya_flows.media.alt_text import FORMAT_WORDS, Items, alt_text, alts_of, captions_of
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
@@ -24,17 +25,15 @@ from rivya_flows.planning.names import label
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
 
-MAX_EMBEDDED_BYTES = 8 * 2**20
-"""Size of all embedded pictures together, in the order of the page; what does not fit is linked, so that
-browsers can open the page."""
+MAX_EMBEDDED_BYTES = 5 * 2**19
+"""Size of all embedded media together, in the order of the page; what does not fit is linked. As
+base64 they are a third larger, and `page_fonts.MAX_PAGE_BYTES` has room for fonts."""
 
 SMALL_BYTES = 64 * 2**10
 """A file of at most this size is embedded itself."""
 
 _KINDS = ("image", "video", "audio")
 _MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
-_MAX_ALT = 160  # characters of a prompt that say what a picture shows
-_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class SheetMedium:
         key: Of the only item that made it, and its format; empty if several did, or one of a step
             without either.
         rendered: It is a format of a film or still.
-        alt: What is seen: step, key, and the beginning of the prompt.
+        alt: What is seen, see `alt_text`.
+        caption: Its step, key and price; empty if no item made it.
         picked: The picks that chose it.
     """
 
@@ -69,6 +69,7 @@ class SheetMedium:
     key: str = ""
     rendered: bool = False
     alt: str = ""
+    caption: str = ""
     picked: str = ""
 
 
@@ -81,6 +82,7 @@ class Embedder:
         keys: Of the items that made them, with their formats, by hash.
         rendered: Those that are a format of a film or still, by hash.
         alts: What is seen on them, by hash.
+        captions: Their steps, keys and prices, by hash.
         picked: The picks that chose them, by hash.
         anchors: Of the media that are in the page, by hash or address.
         files: On this machine, by hash; of a page on a server those alone that it draws.
@@ -96,6 +98,7 @@ class Embedder:
     keys: Mapping[str, set[str]]
     rendered: frozenset[str]
     alts: Mapping[str, str]
+    captions: Mapping[str, str]
     picked: Mapping[str, str]
     anchors: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path | None] = field(default_factory=dict)
@@ -115,8 +118,9 @@ class Embedder:
         steps = maps_in(receipt, "steps")
         items = [(step, item) for step in steps for item in maps_in(step, "items")]
         rendered = frozenset(digest for _, item in items for digest in rendered_as(item))
-        facts = (_recorded(receipt), _keys(items), rendered, _alts(items), _picked(items))
-        return cls(asset_path, beside, asset_url, *facts)
+        words = (alts_of(items), captions_of(items), _picked(items))
+        media = (_recorded(receipt), _keys(items), rendered)
+        return cls(asset_path, beside, asset_url, *media, *words)
 
     def draw(self, first: Iterable[str], *, others: bool = True) -> None:
         """Starts to draw the first media of the page, all at once; those of these hashes come first."""
@@ -150,7 +154,8 @@ class Embedder:
                 link = _web_link(one.get("url"))
                 first, anchor = self._place(link or str(len(self.anchors)))
                 size = _size(None, None, one.get("duration_seconds"))
-                found.append(SheetMedium(one["kind"], anchor, first, link=link, size=size))
+                alt = alt_text(one["kind"])
+                found.append(SheetMedium(one["kind"], anchor, first, link=link, size=size, alt=alt))
         return found
 
     def rendering(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -173,7 +178,7 @@ class Embedder:
         track = self._embedded("text/vtt;charset=utf-8", vtt(cues).encode()) if cues else ""
         return {
             "formats": formats,
-            "extras": [(_WORDS.get(name, name), one[0]) for name, one in extras if one],
+            "extras": [(FORMAT_WORDS.get(name, name), one[0]) for name, one in extras if one],
             "cues": [(_clock(cue.start), cue.text) for cue in cues],
             "estimated": captions.get("estimated") is True,
             "language": str(captions.get("language") or ""),
@@ -211,7 +216,8 @@ class Embedder:
             tall=sized and width <= height,
             rendered=asset.sha256 in self.rendered,
             key=", ".join(keys) if len(keys := self.keys.get(asset.sha256, ())) == 1 else "",
-            alt=self.alts.get(asset.sha256, asset.kind),
+            alt=self.alts.get(asset.sha256) or alt_text(asset.kind),
+            caption=self.captions.get(asset.sha256, ""),
             picked=self.picked.get(asset.sha256, ""),
         )
 
@@ -236,7 +242,7 @@ class Embedder:
         """A data URI of the small picture; "" without one, or where it does not fit any more."""
         drawn = self.posters.get(asset.sha256)
         still = drawn.result() if drawn and path else None
-        return self._embedded("image/jpeg", still) if still else ""
+        return self._embedded("image/webp", still) if still else ""
 
     def _whole(self, asset: Asset, path: Path | None) -> str:
         """A data URI of a small file; of a page on a server only that of a picture."""
@@ -270,36 +276,20 @@ def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:
     return found
 
 
-def _keys(items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, set[str]]:
+def _keys(items: Items) -> dict[str, set[str]]:
     """What the items that made a medium call it, by hash: their key, and its format."""
     found: dict[str, set[str]] = {}
     for step, item in items:
         rendered = rendered_as(item)
         for value in maps_in(item, "assets"):
             if (asset := as_asset(value)) and step.get("uses") != "pick":
-                words = (_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
+                words = (FORMAT_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
                 name = " · ".join(map(str, filter(None, (item.get("key"), *words))))
                 found.setdefault(asset.sha256, set()).update([name] if name else [])
     return found
 
 
-def _alts(items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, str]:
-    """What is seen on a medium, by hash, as the first item that has it says."""
-    found: dict[str, str] = {}
-    for step, item in items:
-        name = " ".join(str(one) for one in (step.get("id"), item.get("key")) if one)
-        prompt = " ".join(str(item.get("prompt") or "").split())
-        short = prompt if len(prompt) <= _MAX_ALT else f"{prompt[: _MAX_ALT - 1]}…"
-        rendered = rendered_as(item)
-        for value in maps_in(item, "assets"):
-            if asset := as_asset(value):
-                words = ", ".join(_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
-                parts = [f"{name}, {words}" if words else name, short]
-                found.setdefault(asset.sha256, ": ".join(filter(None, parts)))
-    return found
-
-
-def _picked(items: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, str]:
+def _picked(items: Items) -> dict[str, str]:
     """The picks that chose a medium, by hash."""
     found: dict[str, list[str]] = {}
     for step, item in items:

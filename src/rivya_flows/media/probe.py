@@ -48,6 +48,7 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # Pillow only warns of an image up to twice its limit; make that an error.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
+_POSTER_QUALITY = 82
 _POSTER_POSITION = 0.4  # of the length: past a fade from black, mostly the heart of a short film
 
 
@@ -140,12 +141,13 @@ def on_ground(image: Image.Image, colour: str) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
 
 
-def poster(path: Path, side: int = POSTER_SIDE) -> bytes | None:
-    """A small JPEG of a picture, or from inside a film; None if none can be made.
+def poster(path: Path, side: int = POSTER_SIDE, form: str = "jpeg") -> bytes | None:
+    """A small picture of a picture, or from inside a film; None if none can be made.
 
     Args:
         path: The file.
         side: The most pixels of its longer side.
+        form: ``jpeg``, or ``webp``, which has half its size at the same look.
     """
     try:
         if _mime_type(path).startswith("image/"):
@@ -158,7 +160,7 @@ def poster(path: Path, side: int = POSTER_SIDE) -> bytes | None:
         return None
     image.thumbnail((side, side))
     data = io.BytesIO()
-    image.save(data, "jpeg", quality=82)
+    image.save(data, form, quality=_POSTER_QUALITY)
     return data.getvalue()
 
 

@@ -32,7 +32,7 @@ MAX_DRAWN_BYTES = 64 * 2**20
 _HEADERS = {
     "Cache-Control": "no-store",  # the run may continue
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self' data:;"
-    " style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    " font-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
 }
 
 

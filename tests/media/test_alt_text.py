@@ -1,0 +1,79 @@
+"""Media in words: what is seen on each, and how it is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_flows.assets import MediaKind
+from rivya_flows.media.alt_text import alt_text, alts_of, captions_of, shared_ending
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "text"),
+    [
+        ("image", ("stills", "neon", "A kettle"), "Picture of step stills, neon: A kettle"),
+        ("video", ("film",), "Film of step film"),
+        ("audio", ("voice", "", "Say\n  hello"), "Sound of step voice: Say hello"),
+        ("image", (), "Picture"),
+    ],
+)
+def test_an_alt_says_kind_step_key_and_what_was_asked_for(
+    kind: MediaKind, words: tuple[str, ...], text: str
+) -> None:
+    assert alt_text(kind, *words) == text
+
+
+def test_a_long_prompt_is_cut_between_words() -> None:
+    text = alt_text("image", "a", "", "kettle, " * 100)
+    assert text.endswith("kettle, kettle…")
+    assert len(text) <= len("Picture of step a: ") + 160
+
+
+def test_a_long_prompt_without_spaces_is_cut_between_letters() -> None:
+    text = alt_text("image", "a", "", "नि" * 500)
+    assert text.endswith("नि…")
+
+
+def test_words_that_all_steps_share_at_the_end_are_left_out() -> None:
+    items = [
+        item_of("stills", "A lamp, deep teal, no lettering", "1"),
+        item_of("film", "Slow, deep teal, no lettering", "2"),
+    ]
+    assert list(alts_of(items).values()) == [
+        "Picture of step stills: A lamp",
+        "Picture of step film: Slow",
+    ]
+    assert alts_of(items[:1])["1" * 64].endswith("deep teal, no lettering")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "ending"),
+    [
+        ([("a", "One, in teal"), ("b", "Two, in teal")], ", in teal"),
+        ([("a", "One teal"), ("b", "Two teal")], ""),
+        ([("a", "One, in teal"), ("a", "Two, in teal")], ""),
+        ([("a", "One, in teal"), ("b", "Two")], ""),
+        ([], ""),
+    ],
+)
+def test_a_shared_ending_begins_where_a_part_of_a_sentence_ends(
+    prompts: list[tuple[str, str]], ending: str
+) -> None:
+    assert shared_ending(prompts) == ending
+
+
+def test_a_caption_has_step_key_and_price() -> None:
+    one, free = item_of("stills", "A lamp", "1"), item_of("cut", "", "2")
+    one[1].update(key="neon", credits=1)
+    free[1].update(credits=1200)
+    assert list(captions_of([one, free]).values()) == [
+        "stills · neon · 1 credit",
+        "cut · 1,200 credits",
+    ]
+
+
+def item_of(step: str, prompt: str, digit: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    asset = {"kind": "image", "mime_type": "image/png", "sha256": digit * 64}
+    return {"id": step}, {"prompt": prompt, "assets": [asset]}
