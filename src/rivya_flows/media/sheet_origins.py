@@ -141,7 +141,9 @@ def _given(card: Mapping[str, Any]) -> str:
 
 def _facts(maker: Mapping[str, Any]) -> Sequence[str]:
     credits, task_id = maker.get("credits"), maker.get("task_id")
-    paid = f"{credits:,}\N{NO-BREAK SPACE}cr" if isinstance(credits, int | float) and credits else ""
+    paid = (
+        f"{credits:,}\N{NO-BREAK SPACE}cr" if isinstance(credits, int | float) and credits else ""
+    )
     made = str(maker.get("model") or maker.get("uses") or "")
     cached = "from the cache" if maker.get("cached") is True else ""
     return [one for one in (made, str(task_id or ""), paid, cached) if one]
