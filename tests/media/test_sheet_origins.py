@@ -82,9 +82,10 @@ def test_an_output_names_its_maker_and_the_chain_back_to_what_was_given(store: S
     [photo] = neon.sources
     assert (neon.name, neon.facts) == (
         "stills[neon]",
-        ("z-image", "task_1", "4\N{NO-BREAK SPACE}cr"),
+        ("z-image", "4\N{NO-BREAK SPACE}cr", "task_1"),
     )
-    assert neon.picked == "picked for hero by Priya in Prefect's form"
+    assert neon.picked == "picked for hero"
+    assert neon.by == "by Priya in Prefect's form"
     assert neon.prompt == f"a lamp {EVIL}"
     assert (photo.name, photo.again, photo.sources) == ("input photo", False, ())
     assert (again.name, again.again) == ("input photo", True)

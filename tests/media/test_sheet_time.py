@@ -66,7 +66,7 @@ def test_the_wait_for_a_person_is_drawn_apart_and_long_ones_are_left_out() -> No
     assert (gap["kind"], gap["text"]) == ("wait", "1 d 23 h left out: a person was asked")
     row = found["rows"][1]
     assert [one.kind for one in row["bars"]] == ["completed", "completed", "wait"]
-    assert (row["took"], row["waited"], found["waited"]) == ("4 s", "1 d 23 h", True)
+    assert (row["took"], row["asked"], found["waited"]) == ("4 s", "1 d 23 h asked", True)
     assert row["words"] == "step-1: worked for 4 s, asked a person for 1 d 23 h"
 
 
