@@ -231,17 +231,31 @@ def quote(data: bytes) -> None:
     assert signature_of(file.signed, SECRET) != file.quote.signature
 
 
+_NOON = "2026-11-25T12:00:00.000Z"
+
+
 def _receipt_of(text: str) -> dict[str, Any]:
     """A receipt all of whose words somebody else chose."""
     asset = {"kind": "image", "sha256": text, "mime_type": text, "url": text, "path": None}
     item = {"key": text, "status": text, "reason": text, "model": text, "prompt": text,
-            "params": {text: text}, "text": text, "task_ids": [text], "assets": [asset], "credits": 1}  # fmt: skip
+            "params": {text: text}, "text": text, "task_ids": [text], "assets": [asset], "credits": 1,
+            "began_at": _NOON, "ended_at": text, "waits": [{"asked_at": _NOON, "answered_at": text}]}  # fmt: skip
     step = {"id": text, "uses": text, "title": text, "status": text, "credits": 1, "items": [item]}
+    maker = {
+        "step": text,
+        "key": text,
+        "model": text,
+        "prompt": text,
+        "task_id": text,
+        "parents": [text],
+    }
+    card = asset | {"given_as": text, "made_by": maker}
     row = {"step": text, "key": text, "model": text, "status": text, "reserved": None,
            "final": 1, "held": 1, "task_id": text, "at": text}  # fmt: skip
     return {"name": text, "title": text, "run_id": text, "status": text, "started_at": text,
             "ended_at": text, "service": text, "inputs": {text: text}, "outputs": {text: text},
-            "steps": [step], "ledger": [row], "credits": {"spent": 1}}  # fmt: skip
+            "steps": [step, step | {"id": "b", "needs": [text]}], "ledger": [row], "credits": {"spent": 1},
+            "execution_times": [{"began_at": _NOON, "ended_at": text}], "assets": [card]}  # fmt: skip
 
 
 def _nowhere(sha256: str) -> Path:

@@ -16,6 +16,8 @@ WIDTH = 100.0
 _SHORT, _SHORT_SHARE = 5.0, 0.2
 """An idle stretch is drawn if it lasts so many seconds, or this share of the work; others are left out."""
 
+_INSTANT = 0.001  # seconds: journals tell no less
+
 _GAP, _ALL_GAPS = 4.0, 30.0
 """Percent of the width of one mark for what is left out, and of all of them at most."""
 
@@ -56,8 +58,10 @@ class Axis:
         limit = max(_SHORT, _SHORT_SHARE * length(working))
         left_out = [one for one in _between(begin, end, working) if one[1] - one[0] > limit]
         drawn = _between(begin, end, left_out)
+        if length(drawn) < _INSTANT:
+            left_out, drawn = [], [(begin, end)]
         gap = min(_GAP, _ALL_GAPS / len(left_out)) if left_out else 0.0
-        scale = (WIDTH - gap * len(left_out)) / (length(drawn) or 1.0)
+        scale = (WIDTH - gap * len(left_out)) / max(_INSTANT, length(drawn))
         marked = sorted([(one, False) for one in drawn] + [(one, True) for one in left_out])
         pieces, x = [], 0.0
         for (start, stop), is_left_out in marked:

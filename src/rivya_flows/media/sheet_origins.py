@@ -27,8 +27,9 @@ class Source:
         picture: To draw small; None if it is no picture, or stands right above.
         anchor: Of the medium, or of the step that made it; "" if the page has neither.
         name: The item that made it, or how it was given.
-        facts: Model, task, credits, in words.
-        picked: Which pick chose it, and who picked.
+        facts: Model, credits, task, in words.
+        picked: Which pick chose it; "" if none did.
+        by: Who or what picked it.
         prompt: Its beginning.
         again: It is told above already.
         more: Sources that are left out.
@@ -39,6 +40,7 @@ class Source:
     name: str
     facts: tuple[str, ...] = ()
     picked: str = ""
+    by: str = ""
     prompt: str = ""
     sources: tuple[Source, ...] = ()
     again: bool = False
@@ -110,8 +112,8 @@ class Origins:
             return Source(picture, anchor, name, again=True)
         seen.add(sha256)
         deeper = self._sources(_parents(maker), seen, left, depth + 1) if depth < _MAX_DEPTH else ()
-        picked, prompt = self._picked.get(sha256, ""), _short(maker.get("prompt"))
-        return Source(picture, anchor, name, tuple(_facts(maker)), picked, prompt, deeper)
+        told = (*self._picked.get(sha256, ("", "")), _short(maker.get("prompt")))
+        return Source(picture, anchor, name, tuple(_facts(maker)), *told, deeper)
 
     def _place(self, sha256: str) -> tuple[SheetMedium | None, str]:
         """The picture of a medium, if it can be shown, and its anchor, if the page has it."""
@@ -146,7 +148,7 @@ def _facts(maker: Mapping[str, Any]) -> Sequence[str]:
     )
     made = str(maker.get("model") or maker.get("uses") or "")
     cached = "from the cache" if maker.get("cached") is True else ""
-    return [one for one in (made, str(task_id or ""), paid, cached) if one]
+    return [one for one in (made, paid, cached, str(task_id or "")) if one]
 
 
 def _short(prompt: Any) -> str:
@@ -154,15 +156,16 @@ def _short(prompt: Any) -> str:
     return text if len(text) <= _MAX_PROMPT else f"{text[: _MAX_PROMPT - 1]}…"
 
 
-def _picked(receipt: Mapping[str, Any]) -> dict[str, str]:
+def _picked(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Which pick chose a medium and who picked, by hash; of several picks the first."""
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for step in maps_in(receipt, "steps"):
         for item in maps_in(step, "items"):
             choice = map_in(item, "choice")
             for one in maps_in(choice, "candidates"):
                 if one.get("picked") is True and isinstance(sha256 := one.get("sha256"), str):
                     name = label(str(step.get("id")), str(item.get("key") or ""))
-                    how = manner(choice).removeprefix("picked ")
-                    found.setdefault(sha256, f"picked for {name} {how}".rstrip())
+                    found.setdefault(
+                        sha256, (f"picked for {name}", manner(choice).removeprefix("picked "))
+                    )
     return found

@@ -117,6 +117,7 @@ def _spans(
 
 def _items(step: Mapping[str, Any], executions: Sequence[Stretch]) -> Iterator[_Item]:
     now = executions[-1][1] if executions else 0.0
+    driven = merged(executions)
     for item in maps_in(step, "items"):
         begin, end = moment_in(item, "began_at"), moment_in(item, "ended_at")
         status = str(item.get("status") or "unknown")
@@ -126,7 +127,7 @@ def _items(step: Mapping[str, Any], executions: Sequence[Stretch]) -> Iterator[_
             waits = [*_spans(item, "waits", "asked_at", "answered_at", now)]
             last = begin if end is None else max(begin, end)
             # Between two executions nothing drives it.
-            works = within(without((begin, last), waits), merged(executions)) or [(begin, begin)]
+            works = within(without((begin, last), waits), driven) or [(begin, begin)]
             yield _Item(str(item.get("key") or ""), status, begin, last, works, waits)
 
 
@@ -146,9 +147,16 @@ def _row(step_id: str, items: Sequence[_Item], axis: Axis, left: int) -> dict[st
         ],
         "height": max(_THICK, len(lanes) * (height + _SPACE) - _SPACE),
         "took": length_text(works) if items else "",
-        "waited": length_text(waits) if waits else "",
+        "asked": _asked(waits),
         "words": _words(step_id, items, works, waits),
     }
+
+
+def _asked(waits: Sequence[Stretch]) -> str:
+    if not waits:
+        return ""
+    # A run that has just asked has not waited yet.
+    return f"{length_text(waits)} asked" if length(waits) >= 0.05 else "asked"
 
 
 def _lanes(items: Sequence[_Item]) -> list[list[_Item]]:
