@@ -388,3 +388,10 @@ def test_the_page_of_a_long_batch_holds_some_media_of_each_row_and_stays_small(
     assert page.text.count("and 2 more on the contact sheet of the row") == 300
     assert "x" * 601 not in html
     assert len(html) < 300 * 6_000
+
+
+def test_the_page_of_a_fork_names_the_command_that_compares_it(store: Store) -> None:
+    fork = {"run_id": "run-2", "fork": {"run_id": "run-1", "step": "film"}}
+    command = "rivya-flows compare run-1 run-2 --html compare.html"
+    assert command in Page(contact_sheet(fork, store)).text
+    assert "compare" not in Page(contact_sheet({"run_id": "run-2", "fork": None}, store)).text

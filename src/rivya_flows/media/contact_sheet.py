@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,7 @@ def contact_sheet(
         "service": receipt.get("service"),
         "wallet": receipt.get("wallet"),
         "credits": _wallet(receipt),
+        "comparing": _comparing(receipt),
         "inputs": [(name, text_of(value)) for name, value in map_in(receipt, "inputs").items()],
         "questions": questions,
         "command": command_of(receipt, questions),
@@ -201,6 +203,14 @@ def _is_shown(step: Mapping[str, Any]) -> bool:
     """Not a round of a pick that nothing was bought for."""
     bought = any(item.get("status") not in _NOT_NEEDED for item in maps_in(step, "items"))
     return bought or not is_round(str(step.get("id")))
+
+
+def _comparing(receipt: Mapping[str, Any]) -> str:
+    """The command that compares a fork with its run; "" of other runs."""
+    runs = [map_in(receipt, "fork").get("run_id"), receipt.get("run_id")]
+    if not all(isinstance(one, str) for one in runs):
+        return ""
+    return shlex.join(["rivya-flows", "compare", *map(str, runs), "--html", "compare.html"])
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
