@@ -57,10 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
         for folder in ("src", "sandbox/src"):
             compileall.compile_dir(_ROOT / folder, quiet=2)
     # The same examples in every run: few of them unless `--hypothesis-profile=thorough` asks for
-    # many, as scripts/test does; `--hypothesis-profile=default` looks for new ones.
+    # many, as scripts/test does; `few` is for scripts/coverage, which asks which lines run;
+    # `default` looks for new ones.
     from hypothesis import HealthCheck, settings
 
-    for name, examples in (("quick", 20), ("thorough", 100)):
+    for name, examples in (("few", 5), ("quick", 20), ("thorough", 100)):
         settings.register_profile(
             name,
             derandomize=True,

@@ -278,20 +278,17 @@ def test_a_deadline_takes_the_first_of_several() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "why"),
+    ("answers", "why"),
     [
-        (Judging(), "no candidate reaches 6: studio 5, neon 5, noir 5"),
-        (
-            Judging(answers=["no"] * 3),
-            "the judge gave no usable scores in 3 turns: it holds no JSON",
-        ),
+        ([], "no candidate reaches 6: studio 5, neon 5, noir 5"),
+        (["no"] * 3, "the judge gave no usable scores in 3 turns: it holds no JSON"),
     ],
     ids=["nothing good enough", "nonsense"],
 )
 def test_a_deadline_without_a_proposal_fails_the_pick_and_says_why(
-    service: Judging, why: str
+    answers: list[str], why: str
 ) -> None:
-    run = past_its_deadline(service)
+    run = past_its_deadline(Judging(answers=answers))
     item = hero(run)
     assert item.code == "unanswered"
     assert str(item.reason).startswith(f"nobody answered by 2026-11-25 13:00 UTC, and {why}")
