@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ _FIND = """
   const found = [...document.querySelectorAll(selector ?? 'body *')].filter(one => fits(one) && seen(one));
   return found.filter(one => !found.some(other => other !== one && one.contains(other)))[0] ?? null;
 }
+"""
+
+# A line for each element that breaks a rule: the rule, where, and what is wrong with it.
+_AXE = """
+axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.flatMap(({id, nodes}) =>
+  nodes.map(one => `${id}: ${one.target.flat().join(' ')}: ${one.failureSummary.split(/\\s*\\n\\s*/).slice(1).join('; ')}`)))
 """
 
 # Two frames later, what was about to move has begun to.
@@ -109,6 +116,22 @@ class Tab:
         """Goes to a page and waits until it is there, though not for what it loads later."""
         self.do("Page.navigate", url=url)
         self.until("document.readyState === 'complete'", url)
+
+    def show_at(self, url: str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Opens a page in a window of this size, in pixels, for a person who prefers light or dark."""
+        self._resize(width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        # Colours that fade in have arrived when a page is looked at.
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.do("Emulation.setEmulatedMedia", features=[scheme, still])
+        self.open(url)
+
+    def axe_violations(self) -> list[str]:
+        """What axe finds wrong with the page: a line for each element with rule, selector and reason."""
+        script = resources.files("axe_playwright_python") / "axe.min.js"
+        self.value(f"{script.read_text(encoding='utf-8')}; undefined")
+        found: list[str] = self.value(_AXE)
+        return found
 
     def text(self) -> str:
         """What can be read on the page."""
@@ -180,6 +203,10 @@ class Tab:
         path.write_bytes(base64.b64decode(self.do("Page.captureScreenshot", **kind)["data"]))
         return path
 
+    def _resize(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.do("Emulation.setDeviceMetricsOverride", **size)
+
     def _click(self, selector: str, text: str, exact: bool) -> None:
         found = f"({_FIND})({selector}, {text}, {json.dumps(exact)})"
         place, what = f"{_FRAMES}.then(() => ({_PLACE})({found}))", f"{selector} {text}"
@@ -228,13 +255,7 @@ def browsing(profile: Path, *, width: int = 1280, height: int = 1000) -> Iterato
         try:
             with connect(_tab_of(profile), max_size=None) as connection:
                 tab = Tab(connection)
-                tab.do(
-                    "Emulation.setDeviceMetricsOverride",
-                    width=width,
-                    height=height,
-                    deviceScaleFactor=1,
-                    mobile=False,
-                )
+                tab._resize(width, height)
                 yield tab
                 with suppress(ConnectionClosed):
                     tab.do("Browser.close")
