@@ -1,0 +1,148 @@
+"""The documentation site: it builds without a warning, leads somewhere, and can be read by everybody."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from support.browser import CHROMIUM, Tab, browsing
+from support.site import ROOT, BuiltPage, built_once, read, serving
+
+DOCS = ROOT / "docs"
+# One of each kind.
+LOOKED_AT = [
+    "index.html",
+    "going-live.html",
+    "how-to/deployments.html",
+    "reference/spec.html",
+    "reference/commands.html",
+    "concepts/architecture.html",
+    "concepts/exactly-once.html",
+    "performance.html",
+]
+# As a person would drag it: what a page holds beside its window.
+_SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_ELSEWHERE = (
+    "performance.getEntriesByType('resource').map(one => one.name)"
+    ".filter(one => !one.startsWith(location.origin) && !one.startsWith('data:'))"
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_once(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, BuiltPage]:
+    return {page: read(page) for page in sorted(site.rglob("*.html"))}
+
+
+@pytest.fixture(scope="module")
+def tab(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tab, str]]:
+    with serving(site) as address, browsing(tmp_path_factory.mktemp("chromium")) as tab:
+        yield tab, address
+
+
+def test_the_site_builds_without_a_warning(site: Path) -> None:
+    output = (site.parents[1] / "output").read_text("utf-8")
+    assert "No issues found" in output, output
+
+
+def test_every_page_is_in_the_navigation_and_every_entry_is_a_page() -> None:
+    nav = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    there = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    assert sorted(_entries(nav)) == there
+
+
+def test_every_link_leads_to_a_page_and_a_place_of_the_site(pages: dict[Path, BuiltPage]) -> None:
+    lost = []
+    for page, found in pages.items():
+        for link in {*found.links, *found.resources}:
+            target = urlsplit(link)
+            if (
+                not target.scheme
+                and not target.netloc
+                and not _is_there(page, unquote(link), pages)
+            ):
+                lost.append(f"{page.name}: {link}")
+    assert lost == []
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, BuiltPage]) -> None:
+    loaded = {one for found in pages.values() for one in found.resources}
+    for style in site.rglob("*.css"):
+        loaded |= set(re.findall(r"url\(['\"]?([^)'\"]+)", style.read_text("utf-8")))
+    elsewhere = [one for one in loaded if not one.startswith("data:")]
+    assert [one for one in elsewhere if urlsplit(one).scheme or urlsplit(one).netloc] == []
+
+
+def test_every_page_has_a_title_and_a_description_of_its_own(pages: dict[Path, BuiltPage]) -> None:
+    described = {
+        page.name: found.attributes.get("meta description", {}).get("content", "")
+        for page, found in pages.items()
+        if page.name != "404.html"
+    }
+    assert [name for name, said in described.items() if len(said) < 25] == []
+
+
+def test_no_markup_is_left_in_the_text(pages: dict[Path, BuiltPage]) -> None:
+    # What GitHub takes for a list or a fence, and the builder of the site for text.
+    left = re.compile(r"\*\*|\]\(|```|^ *(?:[*-]|\d\.) .*$|^\|.*\|$", re.M)
+    found = {page.name: left.findall(one.text) for page, one in pages.items()}
+    assert {name: some for name, some in found.items() if some} == {}
+
+
+def test_a_page_says_its_language(site: Path, pages: dict[Path, BuiltPage]) -> None:
+    said = {page: found.attributes["html"]["lang"] for page, found in pages.items()}
+    assert {page for page, one in said.items() if one == "hi"} == set((site / "hi").rglob("*.html"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("page", LOOKED_AT)
+def test_axe_finds_nothing_and_nothing_is_fetched(
+    page: str, dark: bool, tab: tuple[Tab, str]
+) -> None:
+    browser, address = tab
+    browser.show_at(f"{address}/{page}", width=1440, dark=dark)
+    assert browser.axe_violations() == []
+    assert browser.value(_ELSEWHERE) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_no_page_is_wider_than_its_window(
+    tab: tuple[Tab, str], site: Path, pages: dict[Path, BuiltPage]
+) -> None:
+    browser, address = tab
+    wider = []
+    for width in (390, 1440):
+        for page in pages:
+            browser.show_at(f"{address}/{page.relative_to(site)}", width=width)
+            if browser.value(_SIDEWAYS) > 0:
+                wider.append((page.name, width))
+    assert wider == []
+
+
+def _entries(nav: Any) -> list[str]:
+    if isinstance(nav, str):
+        return [nav]
+    within = nav.values() if isinstance(nav, dict) else nav
+    return [page for one in within for page in _entries(one)]
+
+
+def _is_there(page: Path, link: str, pages: dict[Path, BuiltPage]) -> bool:
+    path, _, anchor = link.partition("#")
+    path = path.partition("?")[0]
+    root = next(iter(pages)).parent  # 404.html, whose links begin at the top
+    to = root / path[1:] if path.startswith("/") else (page.parent / path) if path else page
+    to = (to / "index.html" if to.is_dir() else to).resolve()
+    if not to.is_file() or not to.is_relative_to(root.resolve()):
+        return False
+    return not anchor or to.suffix != ".html" or anchor in pages[to].ids
