@@ -35,9 +35,12 @@ class Asset(BaseModel):
     """A medium that is kept under the SHA-256 of its content.
 
     Attributes:
+        kind: ``image``, ``video`` or ``audio``.
         path: Where it lay on the machine that kept it; None where that means nothing.
-        url: Where it came from; None for a local file.
-        width, height: Pixels; None for audio.
+        url: Where it came from, which may have expired; None for a local file.
+        mime_type: Such as ``image/png``; None where it is not known.
+        width: Pixels; None for audio.
+        height: Pixels; None for audio.
         duration_seconds: None for an image.
         size_bytes: None in runs of early versions.
         sha256: Of its content, in hex.

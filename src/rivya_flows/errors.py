@@ -173,7 +173,7 @@ class APIConnectionError(APIError):
 
 
 # The next step for an error code. Source: contract, section 2.2.
-_ADVICE = {
+ADVICE = {
     "public_api_disabled": "the Public API is off for now; try again later",
     "api_key_missing": "set RIVYA_API_KEY",
     "api_key_invalid": "check RIVYA_API_KEY; create a key in Settings, API Keys",
@@ -213,7 +213,7 @@ class APIStatusError(APIError):
         self.request_id = request_id
         self.retry_after_seconds = retry_after_seconds
         self.retryable = status in (408, 429) or status >= 500
-        self.hint = _ADVICE.get(code)
+        self.hint = ADVICE.get(code)
 
     def __str__(self) -> str:
         quoted = f" (request {self.request_id})" if self.request_id else ""
@@ -222,7 +222,7 @@ class APIStatusError(APIError):
     @classmethod
     def of_status(cls, status: int) -> type[APIStatusError]:
         """The class of a status; `APIStatusError` for one without a class of its own."""
-        return InternalServerError if status >= 500 else _OF_STATUS.get(status, APIStatusError)
+        return InternalServerError if status >= 500 else CLASS_OF_STATUS.get(status, APIStatusError)
 
 
 class BadRequestError(APIStatusError):
@@ -257,7 +257,7 @@ class InternalServerError(APIStatusError):
     """500 and above: the service failed; a purchase may have been made."""
 
 
-_OF_STATUS: dict[int, type[APIStatusError]] = {
+CLASS_OF_STATUS: dict[int, type[APIStatusError]] = {
     400: BadRequestError,
     401: AuthenticationError,
     402: InsufficientCreditsError,

@@ -65,6 +65,9 @@ def _synchronous(twin: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 def load(path: str | os.PathLike[str]) -> Workflow:
     """The checked workflow in a file.
 
+    Args:
+        path: Of a spec in YAML. Paths in it are relative to its folder.
+
     Raises:
         SpecError: It is wrong; all mistakes at their places.
         UsageError: The file cannot be read.
@@ -73,7 +76,11 @@ def load(path: str | os.PathLike[str]) -> Workflow:
 
 
 def check(spec: Spec) -> tuple[Diagnostic, ...]:
-    """Every mistake in a spec, in the order of its text; empty if it is right. Sends nothing."""
+    """Every mistake in a spec, in the order of its text; empty if it is right. Sends nothing.
+
+    Args:
+        spec: The path of its file, or a workflow. A file that cannot be read is a mistake too.
+    """
     catalogue = known_catalogue(read_settings())
     if isinstance(spec, Workflow):
         return check_spec(_spec_file(spec), catalogue)[1]
@@ -93,12 +100,14 @@ async def aplan(
     """What a run would do and cost; reads the models and the balance, and buys nothing.
 
     Args:
-        spec: The spec.
-        inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
-        budget: Overrides the spec's credit budget.
-        cache: Overrides the spec's cache mode.
+        spec: The path of its file, or a workflow.
+        inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec. None
+            gives none.
+        budget: Overrides the spec's budget, in credits; None keeps that.
+        cache: Overrides the spec's cache mode; None keeps that.
         labels: What the run is counted under beside the labels of the spec, over which these win.
-        out: Write a quote to this file: `run` takes it as it is, once, within 24 hours.
+        out: Write a quote to this file: `run` takes it as it is, once, within 24 hours. None writes
+            none.
         sandbox: Plan for the local sandbox, also with a key. Without a key it is used anyway.
 
     Raises:
@@ -135,19 +144,21 @@ async def arun(
     A cancelled task cancels the run: its report is written, and CancelledError raised.
 
     Args:
-        spec: The spec; None with a quote.
-        inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
-        budget: Overrides the spec's credit budget.
-        cache: Overrides the spec's cache mode.
+        spec: The path of its file, or a workflow; None with a quote.
+        inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec. None
+            gives none.
+        budget: Overrides the spec's budget, in credits; None keeps that.
+        cache: Overrides the spec's cache mode; None keeps that.
         labels: What the run is counted under beside the labels of the spec, over which these win.
-        quote: A file that `plan` wrote: what it says is run, and nothing above may be given.
+        quote: A file that `plan` wrote: what it says is run, and nothing above may be given. None
+            with a spec.
         out: The run gets a folder in this one.
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for each question, by the name of its step: a key, a list of keys, or
             `none_of_these`. Each is given once; a question without an answer suspends the run.
-        by: Who answers: at most 100 characters.
-        notify: Is told lines for a person, such as which service is used.
+        by: Who answers: at most 100 characters. None names nobody.
+        notify: Is told lines for a person, such as which service is used. None tells nobody.
 
     Returns:
         The receipt of a run that has begun, however it ended: look at `Receipt.status`.
@@ -200,15 +211,19 @@ async def afork(
 
     Args:
         run_id: The run: its id, or the path of its folder. Its finished work is taken for nothing.
-        inputs: Values of the inputs that change, by name.
-        from_step: Make this step and what depends on it again, though nothing of it changes.
+        inputs: Values of the inputs that change, by name; None changes none.
+        from_step: Make this step and what depends on it again, though nothing of it changes. None
+            makes only what changes.
         labels: Labels beside those of the run; they win.
-        budget: Overrides the spec's credit budget.
+        budget: Overrides the spec's budget, in credits; None keeps that.
         out: The run gets a folder in this one.
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for questions that are asked, as for `arun`.
-        by: Who answers.
-        notify: Is told lines for a person.
+        by: Who answers: at most 100 characters. None names nobody.
+        notify: Is told lines for a person. None tells nobody.
+
+    Returns:
+        The receipt of the new run, however it ended: look at `Receipt.status`.
 
     Raises:
         UsageError: There is no such run or step, or the service of the run is another one.
@@ -249,12 +264,16 @@ async def aresume(
         run_id: Its id, or the path of its folder.
         answers: What to choose for each open question, by the name of its step: a key, a list of
             keys, or `none_of_these`.
-        by: Who answers: at most 100 characters.
-        budget: A new cap in credits for the whole run.
+        by: Who answers: at most 100 characters. None names nobody.
+        budget: A new cap in credits for the whole run, what is spent already included. None keeps
+            the old one.
         regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
         yes: As for `run`.
-        notify: Is told lines for a person.
+        notify: Is told lines for a person. None tells nobody.
+
+    Returns:
+        The receipt of the whole run, however it ended: look at `Receipt.status`.
 
     Raises:
         UsageError: There is no such run, question, choice or step.
@@ -317,6 +336,9 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
     run is a part of that flow's run: it is bought once, however often that is retried (see
     docs/how-to/own-flow.md). While it waits for an answer the flow run is paused. It raises
     `RunEndedError` if the run does not complete.
+
+    Args:
+        path: Of a spec in YAML. Paths in it are relative to its folder.
 
     Raises:
         SpecError: The spec is wrong.

@@ -30,7 +30,7 @@ another folder."""
 
 MAX_ENV_FILE_BYTES = 64 << 10
 
-_OF_THE_FOLDER = frozenset(
+OF_THE_FOLDER = frozenset(
     {
         "rivya_api_key",  # its own account
         "rivya_base_url",  # only with a key in the same file, see `_of_folder`
@@ -50,7 +50,7 @@ _OF_THE_FOLDER = frozenset(
 """Settings that ``.env`` may set. The others decide who gets prompts, receipts and secrets, or what
 code runs."""
 
-_NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
+NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
 """Refused and not ignored: with another journal, finished work would be bought again."""
 
 _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
@@ -74,95 +74,109 @@ MAX_JOB_BYTES = 4 * 2**30
 
 
 class Settings(BaseSettings):
-    """What a user can set.
+    """What a user can set; docs/reference/settings.md is written from this class.
 
-    Attributes:
-        rivya_api_key: The key of the service. None: the Prefect block `rivya-api-key` if a Prefect
-            server is set, else commands use the local sandbox and workers refuse.
-        rivya_base_url: URL of the service.
-        rivya_flows_sandbox: Everything uses the local sandbox of the data folder, also where there is
-            a key. A worker without a key uses it only if this says so; `up` sets it.
-        rivya_flows_live: A service on this machine leads to a real wallet, so that commands say what
-            they buy from it, and ask. Those of other machines always count as real; a local sandbox
-            never does.
-        rivya_flows_store: SQLAlchemy URL of the journal; None is SQLite in the data folder.
-        rivya_flows_assets: fsspec URL of the media by hash; None is a folder beside the journal.
-        rivya_poll_seconds: First interval between two polls of a job, in seconds.
-        rivya_flows_requests_per_second: The most requests per second to the service, of all runs of
-            one process together. They start at 20 and adapt to the service.
-        rivya_flows_resend_hours: An unanswered purchase older than this is not sent again
-            automatically, because the service may have forgotten its idempotency key. How long it
-            keeps keys is unknown.
-        rivya_flows_data: The data folder; None is that of the user.
-        rivya_flows_specs: Another folder whose specs `rivya_flows.flows.campaigns` serves.
-        rivya_flows_allow_private_notify: A `notify` step may call this machine and private
-            networks too.
-        rivya_flows_public_url: Where a browser reaches the receiver (`up`, `webhooks listen`), which
-            serves media. None: pages link to the service's own URLs while those are valid.
-        rivya_flows_metrics_auth: ``name:password`` for the receiver's ``/metrics``; None: the
-            receiver serves no metrics.
-        rivya_flows_webhooks: A receiver passes the service's webhooks on, so jobs are polled rarely.
-        rivya_flows_webhook_poll_seconds: The poll interval in that case, in seconds.
-        rivya_flows_max_results: A job with more results than this fails; a resume with a larger
-            number downloads them.
-        rivya_flows_max_job_bytes: The same for the bytes of all results of one job.
-        rivya_flows_model_parallel: Concurrent jobs of one model in one process.
-        rivya_flows_global_limit: Name of a Prefect global concurrency limit of which each run takes
-            one slot; None takes none.
-        rivya_flows_worker_limit: Flow runs that a worker of `up`, or one of the type `campaign`,
-            executes at once. None: 50; for a work pool of the type `process` the number of cores,
-            at least 2.
-        rivya_flows_spec: Hash of the deployed spec that a worker's process runs; `deploy` sets it
-            for each deployment. None: the spec's file as it is.
-        rivya_flows_catchup_grace_seconds: A scheduled run that starts later than this is late, and
-            the `catchup` of its schedule decides about it.
-        rivya_flows_server_idle: How many seconds the Prefect server of a run waits for the next run
-            of the data folder, which then starts sooner; 0 ends it with the run.
-        rivya_flows_c2pa_certificate: PEM file with the certificate chain that signs composed media;
-            None signs nothing.
-        rivya_flows_c2pa_key: PEM file with its key.
-        rivya_flows_keep_media_days: The receiver deletes once a day what only runs need that ended longer
-            ago than this; None keeps everything.
-        rivya_flows_keep_flow_runs_days: After how many days the server of `up` deletes ended flow runs,
-            with their task runs, logs and artifacts; the journal keeps all.
-        rivya_flows_trust_folder: The absolute path of a folder whose files may configure Prefect. It
-            counts in that folder only, and its ``.env`` cannot set it.
-        prefect_api_url: A Prefect server to use; None starts one for the run. Commands also take
-            that of the active Prefect profile, see `prefect_profile`.
+    A comment ``# Topic:`` begins a part of that page, and the text below a field is its row.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
+    # Topic: The service
     rivya_api_key: SecretStr | None = None
+    """The key of the service. None: the Prefect block `rivya-api-key` if a Prefect server is set,
+    else commands use the local sandbox and workers refuse."""
     rivya_base_url: str = "https://rivya.ai"
+    """URL of the service. With a key it must be `https://`, except on this machine."""
     rivya_flows_sandbox: bool = False
+    """Everything uses the local sandbox of the data folder, also where there is a key. A worker
+    without a key uses it only if this says so; `up` sets it."""
     rivya_flows_live: bool = False
-    rivya_flows_store: str | None = None
-    rivya_flows_assets: str | None = None
-    rivya_poll_seconds: float = Field(default=2.5, gt=0, allow_inf_nan=False)
-    rivya_flows_requests_per_second: float = Field(default=REQUESTS_PER_SECOND, ge=0.1, le=10_000)
-    rivya_flows_resend_hours: float = Field(default=20, gt=0)
+    """A service on this machine leads to a real wallet, so that commands say what they buy from it,
+    and ask. Those of other machines always count as real; a local sandbox never does."""
+
+    # Topic: Where things are kept
     rivya_flows_data: Path | None = None
-    rivya_flows_specs: Path | None = None
-    rivya_flows_allow_private_notify: bool = False
-    rivya_flows_public_url: str | None = None
-    rivya_flows_metrics_auth: SecretStr | None = None
-    rivya_flows_webhooks: bool = False
-    rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
-    rivya_flows_max_results: int = Field(default=MAX_RESULTS, ge=1)
-    rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)
-    rivya_flows_model_parallel: int = Field(default=100, ge=1)
-    rivya_flows_global_limit: str | None = None
-    rivya_flows_worker_limit: int | None = Field(default=None, ge=1, le=1_000)
-    rivya_flows_spec: str | None = None
-    rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
-    rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)
-    rivya_flows_c2pa_certificate: Path | None = None
-    rivya_flows_c2pa_key: Path | None = None
+    """The data folder: journal, media, local servers. None: that of the user, such as
+    `~/.local/share/rivya-flows`."""
+    rivya_flows_store: str | None = None
+    """SQLAlchemy URL of the journal: SQLite, or PostgreSQL with the extra `postgres`. None:
+    `journal.sqlite` in the data folder."""
+    rivya_flows_assets: str | None = None
+    """fsspec URL of the media by hash: a folder, or `s3://` with the extra `s3`. None: `assets` in
+    the data folder."""
     rivya_flows_keep_media_days: float | None = Field(default=None, gt=0, le=36_500)
+    """The receiver deletes once a day what only runs need that ended more than this many days ago.
+    None: everything is kept."""
     rivya_flows_keep_flow_runs_days: float = Field(default=30, ge=1, le=36_500)
+    """After how many days the server of `up` deletes ended flow runs, with their task runs, logs and
+    artifacts. The journal keeps all."""
+
+    # Topic: Specs and folders
+    rivya_flows_specs: Path | None = None
+    """Another folder whose specs `rivya_flows.flows.campaigns` serves, and that `up` deploys. None:
+    `specs` in the current folder."""
+    rivya_flows_spec: str | None = None
+    """SHA-256 of the deployed spec that a worker's process runs; `deploy` sets it for each
+    deployment. None: the spec's file as it is."""
     rivya_flows_trust_folder: Path | None = None
+    """The absolute path of a folder whose files may configure Prefect. It counts in that folder
+    only. None: no folder is trusted."""
+
+    # Topic: Requests and jobs
+    rivya_poll_seconds: float = Field(default=2.5, gt=0, allow_inf_nan=False)
+    """First interval between two polls of a job, in seconds. Later ones are longer."""
+    rivya_flows_requests_per_second: float = Field(default=REQUESTS_PER_SECOND, ge=0.1, le=10_000)
+    """The most requests per second to the service, of all runs of one process together. They start
+    at 20 and adapt to the service."""
+    rivya_flows_resend_hours: float = Field(default=20, gt=0)
+    """An unanswered purchase older than this many hours is not sent again automatically, because the
+    service may have forgotten its idempotency key. How long it keeps keys is unknown."""
+    rivya_flows_max_results: int = Field(default=MAX_RESULTS, ge=1)
+    """A job with more results than this fails; a resume with a larger number downloads them."""
+    rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)
+    """A job whose results have more bytes together fails; a resume with a larger number downloads
+    them."""
+
+    # Topic: How much runs at once
+    rivya_flows_model_parallel: int = Field(default=100, ge=1)
+    """The most jobs of one model at once, of all runs of one process."""
+    rivya_flows_global_limit: str | None = None
+    """Name of a Prefect global concurrency limit of which each run takes one slot. None: no slot."""
+    rivya_flows_worker_limit: int | None = Field(default=None, ge=1, le=1_000)
+    """Flow runs that a worker of `up`, or one of the type `campaign`, executes at once. None: 50; for
+    a work pool of the type `process` the number of cores, at least 2."""
+
+    # Topic: The receiver and webhooks
+    rivya_flows_public_url: str | None = None
+    """Where a browser reaches the receiver (`up`, `webhooks listen`), which serves media. None: pages
+    link to the service's own URLs while those are valid."""
+    rivya_flows_webhooks: bool = False
+    """A receiver passes the service's webhooks on, so jobs are polled rarely."""
+    rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
+    """The poll interval while `RIVYA_FLOWS_WEBHOOKS` is on, in seconds."""
+    rivya_flows_metrics_auth: SecretStr | None = None
+    """`name:password` for the receiver's `/metrics`. None: the receiver serves no metrics."""
+    rivya_flows_allow_private_notify: bool = False
+    """A `notify` step may call this machine and private networks too."""
+
+    # Topic: Prefect
     prefect_api_url: str | None = None
+    """A Prefect server to use. None: that of the active Prefect profile, else that of `up`, else one
+    that is started for the run."""
+    rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)
+    """How many seconds the Prefect server of a run waits for the next run of the data folder, which
+    then starts sooner. 0 ends it with the run."""
+    rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
+    """A scheduled run that starts more seconds late than this is late, and the `catchup` of its
+    schedule decides about it."""
+
+    # Topic: Signing
+    rivya_flows_c2pa_certificate: Path | None = None
+    """PEM file with the certificate chain that signs composed media, the signer's first. None:
+    nothing is signed."""
+    rivya_flows_c2pa_key: Path | None = None
+    """PEM file with its key: PKCS#8, without a password, mode 0600. None: nothing is
+    signed."""
 
     @field_validator("rivya_flows_trust_folder")
     @classmethod
@@ -276,7 +290,7 @@ def ignored_of_folder() -> tuple[str, ...]:
     Raises:
         UsageError: The file cannot be read.
     """
-    known = Settings.model_fields.keys() - _OF_THE_FOLDER - {"prefect_api_url"}
+    known = Settings.model_fields.keys() - OF_THE_FOLDER - {"prefect_api_url"}
     return tuple(name for name in _read(Path(".env")) if name.lower() in known)
 
 
@@ -359,13 +373,13 @@ def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping
     trusts = _trusts(chosen.get("rivya_flows_trust_folder"))
     for name in sorted(found) if checked else ():
         of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
-        if name in _NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
+        if name in NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
             hint = "set it in the environment, and remove it from .env"
             raise UsageError(
                 f".env: {name.upper()} cannot be set by a file in a folder",
                 f"{hint}; or, {_trust_hint()} there" if of_prefect else hint,
             )
-    allowed = {name: value for name, value in found.items() if name in _OF_THE_FOLDER}
+    allowed = {name: value for name, value in found.items() if name in OF_THE_FOLDER}
     if trusts:
         allowed |= _api_url_of_files()
         allowed |= {name: value for name, value in found.items() if name == "prefect_api_url"}

@@ -34,7 +34,8 @@ class PlanItem:
         key: Names the item in a fan-out, such as ``neon``; empty for a step of one item, ``*``
             for items that are known only during the run.
         model: None for free steps, and where it is not known yet.
-        min, max: Credits; `max` is None where only the service knows it.
+        min: The least that it costs, in credits.
+        max: The most, in credits; None where only the service knows it.
         cached: An earlier result is taken, for nothing.
         note: What the price assumes.
     """
@@ -56,10 +57,11 @@ class Plan:
         name: Of the spec.
         items: In the order of the spec.
         skipped: Steps that will not run, with the reason.
-        min, max: Credits; `max` is None where only the service knows it.
+        min: The least that all of it costs, in credits.
+        max: The most, in credits; None where only the service knows it.
         saved: Credits that the cache saves.
         budget: The cap in credits, or None.
-        balance: Credits in the wallet.
+        balance: Credits in the wallet; None where the service did not tell.
         verdict: `ok`, or whether `min` is over the budget or the balance: `run` refuses that.
         document: All of it as `rivya-flows plan --json` prints it.
     """

@@ -72,7 +72,7 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, SpecError):
         return Failure(WRONG, error.code, counted(len(error.diagnostics)), None, error.diagnostics)
     if isinstance(error, RivyaFlowsError):
-        return Failure(_code_of(error), error.code, str(error), error.hint)
+        return Failure(exit_code(error), error.code, str(error), error.hint)
     if isinstance(error, OSError):
         return _machine(error)
     if not isinstance(error, Exception) or isinstance(error, click.Abort):
@@ -107,7 +107,8 @@ def _call(error: click.ClickException) -> Failure:
     return Failure(WRONG, "usage", message, hint)
 
 
-def _code_of(error: RivyaFlowsError) -> int:
+def exit_code(error: RivyaFlowsError) -> int:
+    """The exit code of a command that an error of this library ended."""
     if isinstance(error, BudgetError):
         return CREDITS
     if isinstance(error, APIStatusError):

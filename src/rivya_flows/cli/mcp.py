@@ -173,9 +173,9 @@ _HINTS = {
 """What a client may assume of each tool."""
 
 
-def _served(tools: AgentTools) -> dict[str, Served]:
+def served(tools: AgentTools) -> dict[str, Served]:
     """The tools by name: methods, with their docstring, argument and result."""
-    served = {}
+    found = {}
     for name, hints in _HINTS.items():
         work = getattr(tools, name)
         types = get_type_hints(work)
@@ -183,8 +183,8 @@ def _served(tools: AgentTools) -> dict[str, Served]:
         [arguments] = types.values()
         about = " ".join(work.__doc__.split())
         title = name.replace("_", " ").capitalize()
-        served[name] = Served(title, about, arguments, result, work, hints)
-    return served
+        found[name] = Served(title, about, arguments, result, work, hints)
+    return found
 
 
 def server_of(tools: AgentTools) -> Server[Any]:
@@ -195,14 +195,14 @@ def server_of(tools: AgentTools) -> Server[Any]:
 
     from rivya_flows.version import __version__
 
-    served = _served(tools)
-    listed = [_described(name, one) for name, one in served.items()]
+    known = served(tools)
+    listed = [_described(name, one) for name, one in known.items()]
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=listed)
 
     async def call_tool(_: Any, params: types.CallToolRequestParams) -> CallToolResult:
-        one = served.get(params.name)
+        one = known.get(params.name)
         if one is None:
             raise MCPError(types.INVALID_PARAMS, f"there is no tool {params.name!r:.100}")
         return await _called(one, params.arguments or {})

@@ -321,8 +321,20 @@ class Workflow(SpecModel):
     """A whole spec. Steps keep the order of the file; `step_order` defines the order of a run.
 
     Attributes:
+        version: Of the language: 1.
+        name: Of the spec, its flow and its runs: lower case, at most 64 characters.
+        title: For people; None shows the name.
+        description: For people; None for none.
+        inputs: What a run starts with, by name.
         labels: What its runs are counted under, such as `client: acme`; a value may use inputs.
-        brand: How what it makes looks, or the path of a file beside the spec that says it.
+        brand: How what it makes looks, or the path of a file beside the spec that says it; None for
+            none.
+        budget: The most credits of one run; None caps nothing.
+        concurrency: Which runs take turns; None lets all of them run at once.
+        cache: Where finished work may come from: `off`, `run` or `spec`.
+        steps: The steps by id, in the order of the file.
+        outputs: What a run gives back, by name; values may be expressions.
+        deploy: Its Prefect deployments.
         on_failure: Steps that run once when the run would end as failed.
         finally_: Steps that run at the end of every run.
         includes: The included specs, by the path as written in the step; not a key of the file.

@@ -1,0 +1,215 @@
+"""The blocks of docs/reference/spec.md: keys, filters and limits of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from reference_tables import first_line, table
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.diagnostics import CODES
+from rivya_flows.language import matrix
+from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
+from rivya_flows.language.expressions import output_types, templates, values
+from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
+from rivya_flows.language.field_types import is_evaluated
+from rivya_flows.language.final_cut import CUT_PARTS
+from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
+from rivya_flows.language.schema.document import json_schema
+from rivya_flows.language.schema.fragments import words_of as says_of
+from rivya_flows.language.schema.rules import says
+from rivya_flows.language.step_arguments import JudgeWith, NoneWith
+from rivya_flows.language.syntax import source
+from rivya_flows.language.workflow import (
+    WITH_MODELS,
+    Budget,
+    Concurrency,
+    Defaults,
+    Deploy,
+    Fallback,
+    Input,
+    Retry,
+    Schedule,
+    Step,
+    Trigger,
+    Workflow,
+    WorkPool,
+)
+from rivya_flows.planning.expansion import item_requests
+
+_MODELS = frozenset(shipped().models)
+_SCHEMA = json_schema(shipped(), WITH_MODELS)
+_OPTIONAL = (
+    "The third column says which keys are required, and the default of the others. "
+    "*Computed* values may be expressions."
+)
+_PARTS = (
+    ("In the whole file", Workflow, ""),
+    ("An input, in `inputs`", Input, ""),
+    (
+        "`brand`, in the spec or as a brand file",
+        Brand,
+        "A brand file has the same keys at its top. Paths in it are relative to its own folder.",
+    ),
+    ("`end_card` of a brand", BrandEndCard, ""),
+    ("`captions` of a brand", BrandCaptions, ""),
+    ("`budget`", Budget, ""),
+    ("`concurrency`", Concurrency, "See [Limits](../how-to/limits.md)."),
+    ("A step, in `steps`, `on_failure` and `finally`", Step, ""),
+    ("`fallback` of a step", Fallback, "One map for each alternative, at most 5."),
+    ("`retry` of a step", Retry, "It repeats a request for the same job and costs nothing."),
+    ("A deployment, in `deploy`", Deploy, "See [Deployments](../how-to/deployments.md)."),
+    ("`work_pool` of a deployment", WorkPool, ""),
+    (
+        "A schedule, in `schedules`",
+        Schedule,
+        "It needs exactly one of `cron`, `interval` and `rrule`.",
+    ),
+    ("A trigger, in `triggers`", Trigger, ""),
+)
+_INNER: Mapping[str, Mapping[str, type[BaseModel]]] = {
+    "pick": {"judge": JudgeWith, "none": NoneWith},
+    "compose": CUT_PARTS,
+}
+"""The maps inside `with`, by kind of step."""
+
+
+def filters() -> str:
+    """Filters and tests of expressions."""
+    rows = [(f"`{usage(name)}`", first_line(FILTERS[name])) for name in FILTERS]
+    tests = ", ".join(f"`is {name}`" for name in TESTS)
+    return table(("filter", "gives"), rows) + f"\nAnd after a value: {tests}, or `is not …`.\n"
+
+
+def words() -> str:
+    """Every key, what it takes, and what a step gives."""
+    parts = [_OPTIONAL + "\n"]
+    for title, model, more in _PARTS:
+        parts.append(f"### {title}\n")
+        parts.append(_keys(model))
+        if more:
+            parts.append(more + "\n")
+        if model is Step:
+            parts += _several()
+    kept = ", ".join(f"`{field.alias or name}`" for name, field in Defaults.model_fields.items())
+    parts.append("### `defaults`\n")
+    parts.append(f"By kind of step: {kept}, as in a step. `x-…` keys are notes, anywhere.\n")
+    for uses, with_model in WITH_MODELS.items():
+        parts.append(f"### `with` of `{uses}`\n\n{says(uses)}\n")
+        parts.append(_keys(with_model))
+        parts.append(f"It gives {_gives(uses)}.\n")
+        for key, part in _INNER.get(uses, {}).items():
+            parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(part)}\n")
+            parts.append(_keys(part))
+    parts.append("### An asset\n")
+    fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
+    parts.append(
+        f"What a step makes, as in `steps.still.asset`, has {fields}. Inside a text name one of "
+        "them, such as `steps.still.asset.url`.\n"
+    )
+    return "\n".join(parts)
+
+
+def limits() -> str:
+    """How large a spec may be."""
+    mebibytes = source.MAX_BYTES >> 20
+    rows = [
+        ("a spec", f"{mebibytes} MiB, {source.MAX_DEPTH} levels, {source.MAX_NODES:,} values"),
+        ("its text", f"{source.MAX_TEXT >> 20} MiB, each use of an alias counted"),
+        ("an expression", f"{templates.MAX_CHARACTERS:,} characters"),
+        ("what it gives", f"{values.MAX_BYTES >> 20} MiB, {values.MAX_MEMBERS:,} values"),
+        ("a fan-out", f"{matrix.MAX_ITEMS:,} items, {matrix.MAX_KEY_CHARACTERS >> 20} MiB of keys"),
+        ("the values of an item", f"{item_requests.MAX_REQUEST_BYTES >> 20} MiB"),
+        ("the values of all items", f"{item_requests.MAX_PLAN_BYTES >> 20} MiB"),
+        ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),
+    ]
+    told = f"\n[errors.md](errors.md) explains the {len(CODES)} error codes.\n"
+    return table(("", "at most"), rows) + told
+
+
+def _keys(model: type[BaseModel]) -> str:
+    whole = _SCHEMA if model is Workflow else _SCHEMA["$defs"][model.__name__]
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    rows = []
+    for key, form in whole["properties"].items():
+        field = fields.get(key)
+        takes = _takes(form)
+        if field is not None and is_evaluated(field) and key != "default":
+            takes = "*computed*" if key == "key" else f"{takes}, *computed*"
+        needed = field is not None and field.is_required()
+        if key == "with":
+            takes, needed = "a map, see below", True
+        rows.append((f"`{key}`", takes, _unless(form, needed), form["description"]))
+    return table(("key", "takes", "left out", "what it is for"), rows)
+
+
+def _unless(form: Mapping[str, Any], needed: bool) -> str:
+    if needed:
+        return "required"
+    default = form.get("default")
+    if default in (None, [], {}):
+        return ""
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"`{text.removesuffix('.0')}`"
+
+
+def _takes(form: Mapping[str, Any]) -> str:
+    """What a value may be, from its form in the schema."""
+    if "anyOf" in form:
+        told = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
+        return next((one for one in told if one), "any value")
+    if "$ref" in form:
+        return "" if form["$ref"].endswith("/expression") else "a map"
+    if "const" in form:
+        return f"`{form['const']}`"
+    if "enum" in form:
+        some = [f"`{one}`" for one in form["enum"] if one is not None]
+        return "the id of a model" if form["enum"][0] in _MODELS else _or(some)
+    kinds = form.get("type", [])
+    kinds = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
+    if "number" in kinds and "string" in kinds and "ms|" in form.get("pattern", ""):
+        return "a duration"
+    names = {
+        "integer": "a whole number" + _range(form),
+        "number": "a number" + _range(form),
+        "boolean": "true or false",
+        "array": "a list",
+        "object": "a map",
+        "string": "text",
+    }
+    if len(kinds) > 1 and "string" in kinds:
+        kinds.remove("string")  # the spelling of an expression
+    return _or([names[kind] for kind in kinds]) or "any value"
+
+
+def _range(form: Mapping[str, Any]) -> str:
+    least, most = form.get("minimum"), form.get("maximum")
+    if least is None or most is None:
+        return "" if least is None else f" of at least {least}"
+    return f", {least} to {most:,}"
+
+
+def _or(some: list[str]) -> str:
+    return ", ".join(some[:-1]) + (" or " if len(some) > 1 else "") + "".join(some[-1:])
+
+
+def _gives(uses: str) -> str:
+    if uses == "include":
+        single = output_types.of_include({})
+    else:
+        given = {"expect": {}, "captions": {}, "extras": ["poster", "gif"]}
+        single = output_types.of_single(uses, given, None, output_types.ANY)
+    own = [f"`{name}`" for name in single.fields or () if name not in ("status", "credits")]
+    return ", ".join([*own, "`status`", "`credits`"])
+
+
+def _several() -> Iterator[str]:
+    single = output_types.of_single("generate", {}, None, output_types.ANY)
+    fields = ", ".join(f"`{name}`" for name in output_types.of_fan_out(single).fields or ())
+    yield (
+        f"A step with `matrix`, `foreach` or `zip` gives {fields} instead of what one item gives: "
+        "`items` in order, each with its `key` and its values of the matrix or zip; `by['KEY']`, one of "
+        "them; `assets`, the finished media.\n"
+    )

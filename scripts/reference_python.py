@@ -1,0 +1,238 @@
+"""docs/reference/python.md and client.md: public names and calls, as their docstrings say them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import griffe
+from reference_tables import in_one_line, package, table
+
+_RESOURCES = {
+    "models": "models.Models",
+    "credits": "credits.Wallet",
+    "files": "files.Files",
+    "generations": "generations.Generations",
+    "chat": "chat.Chat",
+    "chat.sessions": "chat.Sessions",
+    "webhooks": "webhooks.Webhooks",
+    "webhook_events": "webhooks.WebhookEvents",
+}
+"""The attributes of a client with calls, and where their classes are."""
+
+
+def names() -> str:
+    """A section for each name of `rivya_flows.__all__`: functions, then classes, then errors."""
+    public = [name for name in _public() if not name.startswith("__")]
+    functions = [name for name in public if name[0].islower() and f"a{name}" in public]
+    functions += [name for name in public if name[0].islower() and name not in _paired(functions)]
+    errors = [name for name in public if name.endswith("Error")]
+    classes = [name for name in public if name[0].isupper() and name not in errors]
+    sections = [*map(_function, sorted(functions)), *map(_class, classes), "### Errors\n"]
+    head = ("error", "derives from", "meaning", "attributes")
+    return "\n".join([*sections, table(head, list(map(_error, errors)))])
+
+
+def _paired(names: Sequence[str]) -> set[str]:
+    """Synchronous functions with their coroutine functions."""
+    return {*names, *(f"a{name}" for name in names)}
+
+
+def calls() -> str:
+    """A table for each resource of a client, and one for the client itself."""
+    whole = package()
+    parts = []
+    for attribute, place in _RESOURCES.items():
+        found = whole[f"client.resources.{place}"]
+        rows = list(_calls(found, f"client.{attribute}"))
+        parts.append(f"**`client.{attribute}`**: {_summary(found)}\n\n{_table_of_calls(rows)}")
+    own = list(_calls(whole["client.client.ApiCalls"], "client"))
+    parts.append(f"**`client`**\n\n{_table_of_calls(own)}")
+    return "\n".join(parts)
+
+
+def _public() -> list[str]:
+    exported = package().exports or []
+    return sorted(str(name) for name in exported)
+
+
+def _object(name: str) -> Any:
+    """What a public name stands for; of a synchronous function, its asynchronous twin."""
+    found = package()[name]
+    while found.is_alias:
+        found = found.final_target
+    if found.is_attribute and str(found.value).startswith("_synchronous("):
+        return found.parent[str(found.value).removeprefix("_synchronous(").removesuffix(")")]
+    return found
+
+
+def _function(name: str) -> str:
+    found = _object(name)
+    twin = f"`await {found.name}(…)` is the same as a coroutine.\n" if found.name != name else ""
+    shown = f"{name}{_signature(found.parameters)} -> {found.returns}"
+    documented = {
+        one.name
+        for section in found.docstring.parsed
+        if section.kind is griffe.DocstringSectionKind.parameters
+        for one in section.value
+    }
+    if documented != {one.name for one in found.parameters}:
+        raise ValueError(f"{found.path}: its docstring does not name each argument")
+    parts = [f"### `{name}`\n", f"```text\n{shown}\n```\n", *_told(found)]
+    return "\n".join([*parts, twin] if twin else parts)
+
+
+def _class(name: str) -> str:
+    found = _object(name)
+    parts = [f"### `{name}`\n"]
+    made, twin = found.all_members.get("__init__"), name.removeprefix("Sync")
+    if twin != name:
+        parts += [_text(found), f"Its arguments and its calls are those of `{twin}`.\n"]
+    elif made is not None and made.is_function and made.docstring is not None:
+        parts.append(f"```text\n{name}{_signature(made.parameters)}\n```\n")
+        parts += [_text(found), *(each for each in _told(made, text=False))]
+    else:
+        parts += [_text(found), *_attributes(found)]
+    members = found.members if twin != name else found.all_members
+    rows = [
+        (f"`{one.name}`", f"`{one.annotation}`", _summary(one))
+        for one in members.values()
+        if one.is_attribute and "property" in one.labels and _is_public(one)
+    ]
+    methods = [
+        (f"`{one.name}{_signature(one.parameters)}`", f"`{one.returns}`", _summary(one))
+        for one in members.values()
+        if one.is_function and _is_public(one) and not _is_decorated(one)
+    ]
+    if rows:
+        parts.append(table(("property", "type", "meaning"), rows))
+    if methods:
+        parts.append(table(("method", "gives", "meaning"), methods))
+    return "\n".join(parts)
+
+
+def _attributes(found: Any) -> Iterator[str]:
+    """A table of the fields of a class, those of its bases first.
+
+    Raises:
+        ValueError: A field is not described, and the docstring says nothing of others.
+    """
+    line = [*reversed([base for base in found.mro() if base.package is found.package]), found]
+    meaning = {name: told for one in line for name, told in _described(one)}
+    fields = {
+        name: member
+        for one in line
+        for name, member in one.members.items()
+        if member.is_attribute and member.annotation and "property" not in member.labels
+        if not name.startswith(("_", "model_config")) and "ClassVar" not in str(member.annotation)
+    }
+    if lacking := sorted(fields.keys() - meaning.keys()):
+        raise ValueError(f"{found.path}: its docstring does not describe {', '.join(lacking)}")
+    if fields:
+        rows = [(f"`{name}`", f"`{one.annotation}`", meaning[name]) for name, one in fields.items()]
+        yield table(("attribute", "type", "meaning"), rows)
+
+
+def _described(found: Any) -> Iterator[tuple[str, str]]:
+    """Attributes with what the docstring of a class says of them."""
+    for section in found.docstring.parsed if found.docstring else ():
+        if section.kind is griffe.DocstringSectionKind.attributes:
+            for one in section.value:
+                yield one.name, in_one_line(one.description)
+
+
+def _error(name: str) -> tuple[str, ...]:
+    found = _object(name)
+    bases = [base for base in found.mro() if not base.name.startswith("_")]
+    above = f"`{bases[0].name}`" if bases else "`Exception`"
+    attributes = "; ".join(f"`{one}`: {told}" for one, told in _described(found))
+    return (f"`{name}`", above, _summary(found), attributes)
+
+
+def _is_decorated(found: Any) -> bool:
+    """Whether pydantic calls it, or `calls` shows it."""
+    return any(re.search("validator|api_call", str(each.value)) for each in found.decorators)
+
+
+def _is_public(found: Any) -> bool:
+    return not found.name.startswith("_") and found.docstring is not None
+
+
+def _text(found: Any) -> str:
+    """The sentences of a docstring as Markdown.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if found.docstring is None:
+        raise ValueError(f"{found.path}: a public name without a docstring")
+    text = found.docstring.parsed[0].value.partition("\nSource: ")[0]
+    return "\n\n".join(map(in_one_line, text.strip().split("\n\n"))) + "\n"
+
+
+def _told(found: Any, *, text: bool = True) -> Iterator[str]:
+    """The sections of a docstring as Markdown."""
+    if text:
+        yield _text(found)
+    for section in found.docstring.parsed:
+        if section.kind in _TABLES:
+            head = _TABLES[section.kind]
+            yield table(head, [_row(one, found, len(head)) for one in section.value])
+
+
+_TABLES = {
+    griffe.DocstringSectionKind.parameters: ("argument", "type", "default", "meaning"),
+    griffe.DocstringSectionKind.returns: ("returns", ""),
+    griffe.DocstringSectionKind.raises: ("raises", "when"),
+}
+
+
+def _row(one: Any, found: Any, columns: int) -> tuple[str, ...]:
+    kind, meaning = f"`{one.annotation}`" if one.annotation else "", in_one_line(one.description)
+    if columns == 2:
+        return (kind, meaning)
+    default = found.parameters[one.name].default
+    default = "required" if default is None else "" if one.name == "options" else f"`{default}`"
+    return (f"`{one.name}`", kind, default, meaning)
+
+
+def _signature(parameters: Sequence[Any], *, skip: tuple[str, ...] = ("self", "cls")) -> str:
+    """The arguments by name, without types."""
+    shown, named = [], False
+    for one in parameters:
+        if one.name in skip:
+            continue
+        if one.kind is griffe.ParameterKind.keyword_only and not named:
+            shown.append("*")
+        named = named or one.kind in (
+            griffe.ParameterKind.keyword_only,
+            griffe.ParameterKind.var_positional,
+        )
+        mark = {"variadic positional": "*", "variadic keyword": "**"}.get(one.kind.value, "")
+        default = "" if one.default is None or mark else f"={one.default}"
+        shown.append(f"{mark}{one.name}{default}")
+    return f"({', '.join(shown)})"
+
+
+def _calls(found: Any, prefix: str) -> Iterator[tuple[str, ...]]:
+    for one in found.members.values():
+        decorated = {str(each.value) for each in getattr(one, "decorators", ())}
+        if not one.is_function or not decorated & {"api_call", "stream_call"}:
+            continue
+        text = "".join(
+            section.value
+            for section in one.docstring.parsed
+            if section.kind is griffe.DocstringSectionKind.text
+        )
+        route = in_one_line(text.partition("Source: ")[2].partition(";")[0]).rstrip(".")
+        signature = _signature(one.parameters, skip=("self", "options"))
+        yield (f"`{prefix}.{one.name}{signature}`", f"`{one.returns}`", _summary(one), route)
+
+
+def _table_of_calls(rows: Sequence[tuple[str, ...]]) -> str:
+    return table(("call", "gives", "meaning", "route"), rows)
+
+
+def _summary(found: Any) -> str:
+    return in_one_line(found.docstring.value.partition("\n\n")[0])

@@ -1,0 +1,46 @@
+"""What the pages of the reference have in common: tables, and texts of docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import griffe
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "docs" / "reference"
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table of Markdown, a line for each row."""
+    lines = [head, ("---",) * len(head)]
+    lines += [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n".replace("  |", " |") for line in lines)
+
+
+def first_line(call: Any) -> str:
+    """The first paragraph of the docstring of an object."""
+    return in_one_line((inspect.getdoc(call) or "").partition("\n\n")[0])
+
+
+def in_one_line(text: str) -> str:
+    """A paragraph of a docstring as one line of Markdown."""
+    return re.sub(r"``(.+?)``", r"`\1`", " ".join(text.split()))
+
+
+@cache
+def package() -> griffe.Module:
+    """The package as its source says it, not imported."""
+    found = griffe.load(
+        "rivya_flows",
+        search_paths=[ROOT / "src"],
+        try_relative_path=False,
+        allow_inspection=False,
+        docstring_parser="google",
+    )
+    assert isinstance(found, griffe.Module)
+    return found
