@@ -34,7 +34,7 @@ async def test_a_service_that_does_not_answer_is_named_while_it_is_tried_again(
         monkeypatch.setattr(run_context, "SILENT_SECONDS", 0.0)
         async with context.first_client(told.append):
             await asyncio.sleep(0.05)
-    assert told == ["no answer from http://127.0.0.1:1 within 0 s; it is tried again"]
+    assert told == ["no answer from http://127.0.0.1:1 within 0 s; waiting a little longer"]
 
 
 def test_machines_that_spell_the_address_otherwise_share_runs_and_pools(tmp_path: Path) -> None:

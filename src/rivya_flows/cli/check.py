@@ -10,7 +10,7 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.output import print_json, show, show_diff, tell, tell_problem, tell_styled
+from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -96,12 +96,12 @@ def _show(
 
     for file in files:
         if diff:
-            show_diff(file.diff)
+            show_verbatim(file.diff)
         else:
             show(*_fixes(file))
         for problem in file.diagnostics:
             if form == "github":
-                show(github_command(problem))
+                show_verbatim([github_command(problem)])
             else:
                 tell_problem(problem)
         if not file.diagnostics and not diff:
