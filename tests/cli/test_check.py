@@ -61,6 +61,29 @@ def test_a_folder_stands_for_its_specs(call: Terminal, tmp_path: Path) -> None:
     assert said.out.startswith("good.yaml: ok (1 step")
 
 
+def test_without_a_spec_the_folder_of_specs_is_checked(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = call("check")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: there is no folder specs")
+    for name in ("specs", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "good.yaml").write_text(WRONG.replace("z-imge", "z-image"))
+    assert call("check").out.startswith("specs/good.yaml: ok (1 step")
+    monkeypatch.setenv("RIVYA_FLOWS_SPECS", "mine")
+    assert call("check").out.startswith("mine/good.yaml: ok (1 step")
+
+
+def test_a_spec_that_is_given_by_its_name_is_found_for_the_hint(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "good.yaml").write_text(WRONG)
+    assert "did you mean 'specs/good.yaml'?" in call("graph", "good").err
+
+
 def test_problems_as_json(call: Terminal, tmp_path: Path) -> None:
     spec = tmp_path / "wrong.yaml"
     spec.write_text(WRONG)

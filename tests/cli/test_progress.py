@@ -228,7 +228,7 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
     )
     state = initial_state(run.journal[0])  # type: ignore[arg-type]  # it is the frozen one
     before: State | None = None
-    stays = {}
+    stays: dict[str, bool] = {}
     for event in run.journal[1:]:
         state, _ = step(state, event)
         stays |= {one.words: one.stays for one in news(before, event, state)}

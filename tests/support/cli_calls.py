@@ -80,7 +80,9 @@ def on_screen(code: str, *, columns: int, rows: int, **variables: str) -> str:
     """All that some Python writes to a terminal of that size, with its control sequences."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "", "NO_COLOR": "1"} | variables
+    environment = (
+        os.environ | {"TERM": "xterm", "COLUMNS": "", "LINES": "", "NO_COLOR": "1"} | variables
+    )
     written = b""
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
