@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from rivya_flows.app.run_context import (
     open_context,
     real_service,
 )
+from rivya_flows.client.transport.retries import ONCE
 from rivya_flows.client.wire.api_objects import File
-from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.errors import APIConnectionError, MediaError, UsageError
 from rivya_flows.settings import Settings
 from support.journal_entries import frozen
 
@@ -34,7 +36,22 @@ async def test_a_service_that_does_not_answer_is_named_while_it_is_tried_again(
         monkeypatch.setattr(run_context, "SILENT_SECONDS", 0.0)
         async with context.first_client(told.append):
             await asyncio.sleep(0.05)
-    assert told == ["no answer from http://127.0.0.1:1 within 0 s; it is tried again"]
+    assert told == ["no answer from http://127.0.0.1:1 within 0 s; waiting a little longer"]
+
+
+async def test_a_person_waits_for_one_short_attempt_and_reads_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_context, "WAITING_SECONDS", 0.1)
+    monkeypatch.setattr(run_context, "_SOON", ONCE)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        service = ServiceConnection(url, SecretStr("rvya_sk_1"), url, 1.0)
+        with open_context(Settings(rivya_flows_data=tmp_path / "data"), service) as context:
+            async with context.first_client(lambda _: None) as client:
+                with pytest.raises(APIConnectionError) as raised:
+                    await client.credits.retrieve()
+    assert str(raised.value) == f"GET /api/v1/credits ({url}): no whole answer within 0.1 s"
 
 
 def test_machines_that_spell_the_address_otherwise_share_runs_and_pools(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_problem_is_told_with_line_caret_and_hint(call: Terminal, tmp_path: Path
     spec.write_text(WRONG)
     said = call("check", spec, SPECS / "first-picture.yaml")
     assert said.code == 2
-    assert f"{spec}:7:14: no model 'z-imge'" in said.err
+    assert said.err.startswith("wrong.yaml:7:14: no model 'z-imge'")
     assert "\n               ^\n" in said.err
     assert "did you mean 'z-image'?" in said.err
     assert "\nerror: 1 problem found\n" in said.err
@@ -58,7 +58,30 @@ def test_a_folder_stands_for_its_specs(call: Terminal, tmp_path: Path) -> None:
         (str(tmp_path / "empty"), "unreadable"),
     ]
     said = call("check", tmp_path)
-    assert f"{tmp_path / 'good.yaml'}: ok (1 step" in said.out
+    assert said.out.startswith("good.yaml: ok (1 step")
+
+
+def test_without_a_spec_the_folder_of_specs_is_checked(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = call("check")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: there is no folder specs")
+    for name in ("specs", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "good.yaml").write_text(WRONG.replace("z-imge", "z-image"))
+    assert call("check").out.startswith("specs/good.yaml: ok (1 step")
+    monkeypatch.setenv("RIVYA_FLOWS_SPECS", "mine")
+    assert call("check").out.startswith("mine/good.yaml: ok (1 step")
+
+
+def test_a_spec_that_is_given_by_its_name_is_found_for_the_hint(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "good.yaml").write_text(WRONG)
+    assert "did you mean 'specs/good.yaml'?" in call("graph", "good").err
 
 
 def test_problems_as_json(call: Terminal, tmp_path: Path) -> None:
@@ -109,8 +132,8 @@ def test_fix_writes_what_is_certain_and_says_it(call: Terminal, tmp_path: Path) 
     said = call("check", "--fix", spec)
     assert said.code == 0
     fixed, good = said.out.splitlines()
-    assert fixed == f"{spec}:7:14: fixed: z-image instead of z-imge [unknown-model]"
-    assert good.startswith(f"{spec}: ok (1 step")
+    assert fixed == "wrong.yaml:7:14: fixed: z-image instead of z-imge [unknown-model]"
+    assert good.startswith("wrong.yaml: ok (1 step")
     assert spec.read_text() == WRONG.replace("z-imge", "z-image")
 
 
@@ -163,7 +186,7 @@ def test_a_brand_file_is_checked_as_a_brand(call: Terminal, tmp_path: Path) -> N
     brand.write_text("name: Aurora\nfont: poppins\n")
     said = call("check", tmp_path)
     assert (said.code, said.err) == (0, "")
-    assert said.out.startswith(f"{brand}: ok (a brand, ")
+    assert said.out.startswith("aurora.yaml: ok (a brand, ")
     brand.write_text("name: Aurora\nfont: poppins\nclaim: Light\n")
     assert "[unknown-key]" in call("check", brand).err
     brand.write_text("name: Aurora\nfont: popins\npromt: amber\n")

@@ -23,10 +23,10 @@ def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     said = call("init", project)
     spec = project / "specs" / f"{DEFAULT}.yaml"
     assert said.code == 0
-    assert f"cd {project}" in said.out
+    assert "  cd new\n" in said.out
     assert spec.read_text().startswith(LINE)
     for path in (path for path in project.rglob("*") if path.is_file()):
-        assert f"{path}: written" in said.out
+        assert f"{path.relative_to(tmp_path)}: written" in said.out
     assert f"{spec.parent / FILE}: written" in said.out
     assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
 
@@ -49,7 +49,7 @@ def test_existing_files_are_left_as_they_are_and_named(call: Terminal, tmp_path:
         (tmp_path / name).write_text("mine")
     said = call("init", tmp_path)
     assert said.code == 0
-    assert f"{tmp_path / 'README.md'}: existed, left as it is" in said.out
+    assert "\nREADME.md: existed, left as it is\n" in said.out
     assert {(tmp_path / name).read_text() for name in mine} == {"mine"}
 
 
@@ -91,4 +91,4 @@ def test_a_folder_that_cannot_be_written_is_named(call: Terminal, tmp_path: Path
     (tmp_path / "specs").write_text("a file")
     said = call("init", tmp_path)
     assert said.code == 2
-    assert str(tmp_path / "specs") in said.err
+    assert "error: specs: " in said.err

@@ -15,7 +15,7 @@ import pytest
 
 from rivya_flows.cli.failures import explain
 from rivya_flows.cli.groups import Group
-from rivya_flows.cli.main import COMMANDS, program
+from rivya_flows.cli.main import COMMANDS, GROUPS, program
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,
@@ -129,6 +129,21 @@ def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
 
 def test_error_and_hint_are_one_line_each() -> None:
     assert explain(UsageError("no key", "set it")).lines == ("error: no key", "hint: set it")
+
+
+def test_a_home_folder_that_is_not_there_is_no_bug() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        Path("~nobody-of-this-name/x").expanduser()
+    failure = explain(raised.value)
+    assert (failure.code, failure.is_bug) == (2, False)
+    assert failure.lines[0] == "error: a path begins with ~, and there is no such home folder"
+
+
+def test_the_help_has_each_command_in_one_group_and_says_how_to_begin() -> None:
+    assert sum(map(len, GROUPS.values())) == len(COMMANDS)
+    shown = program.get_help(click.Context(program, info_name="rivya-flows", terminal_width=80))
+    assert all(f"{title}:" in shown for title in GROUPS)
+    assert shown.endswith("rivya-flows run my-campaign/specs/first-picture.yaml")
 
 
 def test_full_disk_is_told_with_its_place() -> None:
@@ -248,7 +263,7 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
     for name, command in commands():
         if isinstance(command, Group):
             help_text = command.get_help(click.Context(command, info_name=name, terminal_width=60))
-            assert "..." not in help_text.partition("Commands:")[2]
+            assert "..." not in help_text.partition("Options:")[2]
 
 
 def test_examples_in_the_help_can_be_called() -> None:
@@ -258,9 +273,11 @@ def test_examples_in_the_help_can_be_called() -> None:
     }
     for name, command in shown.items():
         for line in (command.epilog or "").splitlines()[2:]:
-            program, _, *arguments = shlex.split(line)
-            assert f"{program} {command.name}" in line, name
-            with command.make_context(name, arguments):
+            _, first, *arguments = shlex.split(line)
+            called = program.get_command(click.Context(program), first)
+            assert called is not None
+            assert command in (program, called) or f" {command.name}" in line, name
+            with (called if command is program else command).make_context(name, arguments):
                 pass  # or an option is unknown, or an argument missing
         help_text = command.get_help(click.Context(command, info_name=name, terminal_width=60))
         assert max(map(len, help_text.splitlines())) <= 80

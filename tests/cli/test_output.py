@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.cli.output import MOST_DRAWN, Cell, located, print_table
+from rivya_flows.cli.output import MOST_DRAWN, located, near, near_paths, print_table
+from rivya_flows.cli.tables import Cell
 
 
 def test_a_long_table_looks_like_a_short_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,14 +54,35 @@ def test_a_path_is_not_broken_where_a_terminal_is_narrow(tmp_path: Path) -> None
         for label, value in [("sheet  ", near), ("receipt  ", far), ("text  ", "a " * 40)]
     )
     shown = in_terminal(code, tmp_path)
-    assert shown[:3] == ["sheet  runs/run-1/contact-sheet.html", "receipt", f"    {far}"]
+    assert shown[:3] == ["sheet  runs/run-1/contact-sheet.html", "receipt", str(far)]
     assert shown[3].startswith("text  a a")
     assert in_terminal(code, tmp_path, columns=200)[0] == "sheet  runs/run-1/contact-sheet.html"
 
 
-def test_a_path_in_a_pipe_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 200)
-    assert located("sheet  ", path) == (f"sheet  {path}",)
+def test_a_path_in_a_pipe_stays_on_the_line_of_its_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "runs" / ("x" * 200)
+    monkeypatch.chdir("/")
+    assert located("sheet  ", path) == (f"sheet  {str(path)[1:]}",)
+    monkeypatch.chdir(tmp_path)
+    assert located("sheet  ", path) == (f"sheet  runs/{'x' * 200}",)
+
+
+def test_only_paths_for_people_are_shortened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = f"{tmp_path}/a.yaml: wrong; see '{tmp_path}/b', SPECS={tmp_path}/c and file://{tmp_path}/d in {tmp_path}/"
+    assert near_paths(line) == (
+        f"a.yaml: wrong; see 'b', SPECS={tmp_path}/c and file://{tmp_path}/d in {tmp_path}/"
+    )
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert near_paths(line) == line
+    assert near(gone / "x") == str(gone / "x")
 
 
 PROBLEM = """
@@ -71,7 +93,7 @@ tell_problem(Diagnostic("a-code", "wrong\\x1b[31m", "right", file="a.yaml", line
 
 def test_problems_have_colours_in_a_terminal_that_wants_them(tmp_path: Path) -> None:
     coloured = in_terminal(PROBLEM, tmp_path, NO_COLOR="")
-    assert coloured[0] == "\x1b[1ma.yaml:1:3: wrong\\x1b[31m\x1b[0m\x1b[31m [a-code]\x1b[0m"
+    assert coloured[0] == "\x1b[1ma.yaml:1:3: wrong\\x1b[31m \x1b[0m\x1b[31m[a-code]\x1b[0m"
     assert coloured[2] == "\x1b[31m\x1b[1m    ^\x1b[0m"
     assert coloured[3] == "\x1b[36m  hint: right\x1b[0m"
     plain = in_terminal(PROBLEM, tmp_path, NO_COLOR="1")

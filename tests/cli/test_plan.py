@@ -195,8 +195,8 @@ def test_plan_out_writes_a_quote_and_says_how_to_run_it(call: Terminal, tmp_path
     written = json.loads(out.read_text())
     until = written["expires_at"][:16].replace("T", " ")
     assert told == [
-        f"quote {out}: at most 1 credit, once, until {until} UTC",
-        f"run it with: rivya-flows run --plan '{out}'",
+        f"quote a quote.json: at most 1 credit, once, until {until} UTC",
+        "run it with: rivya-flows run --plan 'a quote.json'",
     ]
     document = call("plan", spec, "--out", out, "--json").document
     again = json.loads(out.read_text())
@@ -229,7 +229,7 @@ def test_a_quote_that_does_not_hold_is_not_run_and_says_what_differs(
     assert (said.code, said.document["error"]["code"]) == (3, "quote")
     said = call("run", "--plan", out, "--out", tmp_path / "runs")
     first, second, *diff = said.err.splitlines()[1:]
-    assert first == f"error: {out}: the quote does not hold: 1 difference"
+    assert first == "error: quote.json: the quote does not hold: 1 difference"
     assert second == "  spec.yaml: its text has changed"
     assert any(line.startswith("    +") and "\\x1b[2J boat" in line for line in diff)
     assert diff[-1] == "hint: nothing was bought; make a new quote with `plan --out`"

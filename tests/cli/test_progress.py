@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rivya_flows.cli.progress import news, rows
+from rivya_flows.cli.progress import StepRow, elapsed, folded, news, rows
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.item_state import Phase
@@ -48,7 +48,7 @@ def told(journal: Sequence[Event]) -> Iterator[str]:
     before: State | None = None
     for event in journal[1:]:
         state, _ = step(state, event)
-        yield from news(before, event, state)
+        yield from (one.words for one in news(before, event, state))
         before = state
 
 
@@ -120,7 +120,7 @@ def test_a_resumed_run_says_what_is_done() -> None:
     state = replay(run.journal)
     [line] = news(None, run.journal[-1], state)
     assert len(run.journal) > begun
-    assert line == "done before: script, stills[studio], stills[neon]"
+    assert line.words == "done before: script, stills[studio], stills[neon]"
 
 
 def test_a_resumed_run_counts_what_is_done_of_a_step_with_many_items() -> None:
@@ -129,7 +129,7 @@ def test_a_resumed_run_counts_what_is_done_of_a_step_with_many_items() -> None:
     run.feed(RunEnded(status="suspended", at=NOON))
     run.take_up()
     [line] = news(None, run.journal[-1], replay(run.journal))
-    assert line == "done before: script, 13 stills"
+    assert line.words == "done before: script, 13 stills"
 
 
 def test_rows_show_the_status_of_each_step() -> None:
@@ -170,7 +170,7 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
     event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
     [line] = news(run.state, event, run.state)
-    assert line == "hero: studio, after its deadline"
+    assert line.words == "hero: studio, after its deadline"
 
 
 def rendering_run(keys: str = "") -> State:
@@ -202,3 +202,36 @@ def test_what_has_ended_renders_no_more() -> None:
     state = rehearsed().state
     shown = {row.step: row for row in rows(state, {("script", ""): 0.5})}
     assert "rendering" not in shown["script"].words
+
+
+def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
+    statuses = ("completed", "failed", "completed", "running", "running", "running", "waiting")
+    steps = [StepRow(f"s{at}", status, "", "", 2) for at, status in enumerate(statuses)]
+    steps.append(StepRow("s7", "waiting", "", "", 0))
+    assert folded(steps, 8) == tuple(steps)
+    assert [(row.step, row.credits) for row in folded(steps, 7)][:2] == [("2 steps", 4), ("s1", 2)]
+    assert [row.step for row in folded(steps, 6)] == [
+        "2 steps", "s1", "s3", "s4", "s5", "2 steps",
+    ]  # fmt: skip
+    assert [row.step for row in folded(steps, 5)] == ["2 steps", "s1", "s3", "2 steps", "2 steps"]
+    assert len(folded(steps, 1)) == 4
+
+
+def test_a_time_is_short() -> None:
+    times = {0.9: "0 s", 59: "59 s", 65: "1 min 05 s", 7_380: "2 h 03 min"}
+    assert {seconds: elapsed(seconds) for seconds in times} == times
+
+
+def test_only_what_a_table_does_not_say_stays_above_it() -> None:
+    run = rehearsed(
+        SPEC.replace("mode: human, question: Which one?", "mode: first"), NaiveService(failing=1.0)
+    )
+    state = initial_state(run.journal[0])  # type: ignore[arg-type]  # it is the frozen one
+    before: State | None = None
+    stays: dict[str, bool] = {}
+    for event in run.journal[1:]:
+        state, _ = step(state, event)
+        stays |= {one.words: one.stays for one in news(before, event, state)}
+        before = state
+    assert stays["stills[neon] failed: it failed"]
+    assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)

@@ -202,8 +202,11 @@ _DRAWS = """
 import sys
 from rivya_flows.cli.live import Screen
 class Hostile(Screen):
-    def draw(self, seconds):
-        yield "step", ("running", "cyan"), {0!r}
+    columns = ("step", "status", "words")
+    def draw(self, most, seconds):
+        return [["step", ("running", "cyan"), {0!r}]]
+    def sentence(self, seconds):
+        return ""
 screen = Hostile()
 with screen.shown():
     assert screen.alive

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ class Observer:
         notify: Is told lines for a person.
         begins: Is told the id of the run, which is in the store from now on and can be resumed.
         listen: Is told each event.
+        usual: Is told the seconds that a job of a step usually takes, by step, where known.
         rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
         confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
@@ -54,6 +55,7 @@ class Observer:
     notify: Callable[[str], object] = lambda _: None
     begins: Callable[[str], object] = lambda _: None
     listen: Listener = ignore_event
+    usual: Callable[[Mapping[str, float]], object] = lambda _: None
     rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
     confirm: Confirm | None = None

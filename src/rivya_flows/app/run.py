@@ -97,6 +97,8 @@ async def run(
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
         for warning in soft_limits(ready.estimate):
             observer.notify(warning)
+        steps = ready.estimate.steps
+        observer.usual({one.id: one.usual_seconds for one in steps if one.usual_seconds})
         return await execute(context, runner, run_id, RunOptions(), observer)
 
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
@@ -34,6 +35,11 @@ from rivya_flows.store.pools import Pools
 
 SILENT_SECONDS = 3.0
 """A person hears of a service that has not answered for so long."""
+
+WAITING_SECONDS = 10.0
+"""A person waits so long for one answer, before anything is bought."""
+
+_SOON = RetryPolicy(attempts=3, patience_seconds=6.0)
 
 
 @dataclass(frozen=True)
@@ -145,16 +151,19 @@ class RunContext:
 
     @asynccontextmanager
     async def first_client(self, notify: Callable[[str], object]) -> AsyncIterator[RivyaClient]:
-        """A client for the first requests of a command, which tells who does not answer.
+        """A client for the first requests of a command, for which a person waits.
 
-        Repeating them takes up to a minute.
+        It tells who does not answer and gives up soon, but not on a sandbox of this machine.
         """
         loop, address = asyncio.get_running_loop(), self.service.base_url
-        words = f"no answer from {address} within {SILENT_SECONDS:g} s; it is tried again"
+        words = f"no answer from {address} within {SILENT_SECONDS:g} s; waiting a little longer"
         told = loop.call_later(SILENT_SECONDS, notify, words)
         try:
             async with self.client() as client:
-                yield client
+                if self.service.identity.startswith("sandbox:"):
+                    yield client
+                else:
+                    yield client.with_options(timeout=WAITING_SECONDS, retry=_SOON)
         finally:
             told.cancel()
 

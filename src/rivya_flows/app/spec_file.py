@@ -112,6 +112,10 @@ def _meant(path: Path) -> str:
         beside = [one.name for one in islice(path.parent.iterdir(), 1_000)]
         if near := nearest(path.name, (one for one in beside if one != path.name)):
             return f"did you mean {str(path.parent / near)!r}?"
+    for named in (path.with_name(f"{path.name}.yaml"), Path("specs", f"{path.name}.yaml")):
+        with suppress(OSError):
+            if named.is_file():
+                return f"did you mean {str(named)!r}?"
     return "check the path"
 
 

@@ -11,8 +11,9 @@ from rivya_flows.cli.ending import commands, raise_pools, resume_options, show_p
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
-from rivya_flows.cli.output import Cell, located, print_json, print_table, show, tell
-from rivya_flows.cli.progress import news, rows
+from rivya_flows.cli.output import located, print_json, print_table, show, tell
+from rivya_flows.cli.progress import elapsed, news, rows
+from rivya_flows.cli.tables import Cell
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.queue.events import Event
@@ -39,52 +40,77 @@ _MAX_COMMANDS = 10
 class BatchProgress(Screen):
     """The observer of a batch: one line for each row that runs, and one for all."""
 
+    columns = ("!row", "now", ">?time", ">credits")
+
     def __init__(self, interrupts: Interrupts) -> None:
         super().__init__()
         self._interrupts = interrupts
         self._batch: Batch | None = None
         self._states: dict[int, State] = {}
+        self._begun: dict[int, float] = {}
         self.absorb_cancel = interrupts.calm
         interrupts.say = self.say
 
     def row_event(self, number: int, event: Event, state: State) -> None:
         """Shows an event; without a terminal, as lines."""
         self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
-        lines = news(self._states.get(number), event, state)
+        if not self.alive:
+            self.tell_news(news(self._states.get(number), event, state), f"row {number}: ")
+        self._begun.setdefault(number, self._clock())
         self._states[number] = state
-        for line in () if self.alive else lines:
-            self.say(f"row {number}: {line}")
-        self.refresh()
 
     def changed(self, batch: Batch) -> None:
-        """Shows how rows ended since the last call."""
+        """Shows how rows ended since the last call; a table counts those that completed."""
         before = self._batch
         for row, old in zip(batch.rows, before.rows if before else batch.rows, strict=True):
             # Ahead of the first call, only rows of earlier executions were completed.
             known = old.status if before or row.status == "completed" else "waiting"
             if row.status not in ("running", known):
                 self._states.pop(row.number, None)
-                if row.status != "waiting":
+                if row.status != "waiting" and not (self.alive and row.status == "completed"):
                     self.say(_ended(row))
         if batch.stopped and not (before and before.stopped):
             self.say(f"starting no more rows: {batch.stopped}")
         self._batch = batch
-        self.refresh()
 
-    def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
-        """The rows of the live table."""
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
+        """The rows that run, and their sum."""
         if (batch := self._batch) is None:
-            yield (f"starting Prefect … {seconds} s",)
-            return
-        spent = batch.removed
-        for row in batch.rows:
-            state = self._states.get(row.number) if row.status == "running" else None
-            spent += row.spent if state is None else state.spent
-            if state is not None:
-                price = f"{state.spent} cr" if state.spent else ""
-                yield f"row {row.number}", _active_steps(state), price
-        budget = "" if batch.budget is None else f" of {batch.budget}"
-        yield f"{seconds} s", _counts(batch), f"{spent}{budget} cr"
+            return ()
+        running = [
+            (row.number, state)
+            for row in batch.rows
+            if row.status == "running" and (state := self._states.get(row.number))
+        ]
+        shown = running if len(running) <= most else running[: most - 1]
+        more = len(running) - len(shown)
+        return [
+            *(
+                (
+                    f"row {number}",
+                    _active_steps(state),
+                    elapsed(self._clock() - self._begun[number]),
+                    str(state.spent or ""),
+                )
+                for number, state in shown
+            ),
+            *([(f"{more} more", "running", "", "")] if more else []),
+            ("total", _counts(batch), elapsed(seconds), self._spent(batch)),
+        ]
+
+    def sentence(self, seconds: float) -> str:
+        """How many rows are done, and what all cost so far."""
+        if (batch := self._batch) is None:
+            return f"starting Prefect … {elapsed(seconds)}"
+        return f"{_counts(batch)}, {elapsed(seconds)}, {self._spent(batch)} credits"
+
+    def _spent(self, batch: Batch) -> str:
+        states = {number: state.spent for number, state in dict(self._states).items()}
+        spent = batch.removed + sum(
+            states.get(row.number, row.spent) if row.status == "running" else row.spent
+            for row in batch.rows
+        )
+        return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
 
 
 def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int:

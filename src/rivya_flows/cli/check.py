@@ -10,7 +10,7 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.output import print_json, show, show_diff, tell, tell_problem, tell_styled
+from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem, tell_styled
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -22,14 +22,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @click.command(
     epilog=examples(
-        "check specs", "check specs --fix", "check specs/product-launch.yaml --live --format sarif"
+        "check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif"
     )
 )
 @click.argument(
     "specs",
-    metavar="SPEC...",
+    metavar="[SPEC...]",
     nargs=-1,
-    required=True,
     type=Path,
     shell_complete=completion.specs_and_tests,
 )
@@ -49,7 +48,7 @@ def check(
 ) -> int:
     """Find every mistake in specs and their tests; of a folder, in all of its *.yaml files.
 
-    Sends and spends nothing; --live reads the list of models.
+    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. Sends and spends nothing; --live reads the list of models.
     """
     from rivya_flows.app.check import check_file
     from rivya_flows.app.fix import CheckedFile, fix_file
@@ -61,6 +60,7 @@ def check(
     form = "json" if as_json else form or "text"
     if diff and form != "text":
         raise UsageError("--diff prints a diff and no other format", "remove --format or --diff")
+    specs = specs or (_folder(),)
     catalogue = catalogue_of(live=live)
     paths = dict.fromkeys(one for path in specs for one in specs_at(path) or [path])
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))
@@ -89,6 +89,22 @@ def check(
     return WRONG if wrong else 0
 
 
+def _folder() -> Path:
+    """The folder that stands for no SPEC.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    from rivya_flows.cli.configuration import settings
+
+    folder = (settings().rivya_flows_specs or Path("specs")).expanduser()
+    if not folder.exists():
+        raise UsageError(
+            f"there is no folder {folder}", "name a spec, or write one with `rivya-flows init`"
+        )
+    return folder
+
+
 def _show(
     files: list[CheckedFile], catalogue: Catalogue, form: str, diff: bool, *, fixing: bool
 ) -> None:
@@ -96,12 +112,12 @@ def _show(
 
     for file in files:
         if diff:
-            show_diff(file.diff)
+            show_verbatim(file.diff)
         else:
             show(*_fixes(file))
         for problem in file.diagnostics:
             if form == "github":
-                show(github_command(problem))
+                show_verbatim([github_command(problem)])
             else:
                 tell_problem(problem)
         if not file.diagnostics and not diff:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rivya_flows.cli.completion import runs
-from rivya_flows.cli.output import located, print_json, print_table, show, tell
+from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.errors import UsageError
 from rivya_flows.private import as_the_user_wants
 
@@ -58,7 +58,8 @@ def _print(found: Mapping[str, Any]) -> None:
     if any(labels):
         rows.append(["labels", *(one or "–" for one in labels)])
     print_table(["", *(run["run_id"] for run in runs)], rows)
-    show("", *(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"]))
+    show("")
+    show_verbatim(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"])
     differing = [
         [f"{kind} {one['name']}", *map(_told, one["values"])]
         for kind in ("input", "label")

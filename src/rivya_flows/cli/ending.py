@@ -35,7 +35,7 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
         print_json(run_json(report.receipt, receipt_path=receipt_path, report_path=sheet_path))
     else:
         show(*_result(report))
-    tell(*_advice(report))
+    tell(*_advice(report), *([] if as_json else _next_step(report)))
     if open_sheet:
         show_page(report.sheet_path)
     return _exit_code(report)
@@ -107,6 +107,13 @@ def _advice(report: RunReport) -> Iterator[str]:
     if report.status != "suspended":
         options = resume_options(report.receipt)
         yield f"resume with: rivya-flows resume {report.run_id}{options}"
+
+
+def _next_step(report: RunReport) -> Iterator[str]:
+    """What a person may want to do with a run that completed."""
+    if report.status == "completed" and (names := [*report.receipt["inputs"]]):
+        fork = f"rivya-flows fork {report.run_id} -i {names[0]}=VALUE"
+        yield f"change it, and buy only what differs, with: {fork}"
 
 
 def raise_pools(names: Iterable[str]) -> Iterator[str]:

@@ -75,6 +75,9 @@ def explain(error: BaseException) -> Failure:
         return Failure(exit_code(error), error.code, str(error), error.hint)
     if isinstance(error, OSError):
         return _machine(error)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # of `expanduser`
+        message = "a path begins with ~, and there is no such home folder"
+        return Failure(WRONG, "usage", message, "write the whole path")
     if not isinstance(error, Exception) or isinstance(error, click.Abort):
         # Ctrl-C, and the signal that Prefect turns into an exception while a flow begins.
         return Failure(INTERRUPTED, "interrupted", "interrupted")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rivya_flows.cli.input_options import SPEC_ARGUMENT, with_inputs
-from rivya_flows.cli.output import show
+from rivya_flows.cli.output import show_verbatim
 
 
 @click.command()
@@ -29,4 +29,4 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
 
     request = RunRequest(read_spec(spec), read_inputs(assignments, file))
     prepared = prepare_offline(request, known_catalogue(settings()))
-    show(*mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))
+    show_verbatim(mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
 
 
-def examples(*lines: str) -> str:
+def examples(*lines: str, title: str = "Examples") -> str:
     """The end of a command's help: command lines, which are not wrapped."""
-    return "\b\nExamples:\n" + "\n".join(f"  rivya-flows {line}" for line in lines)
+    return f"\b\n{title}:\n" + "\n".join(f"  rivya-flows {line}" for line in lines)
 
 
 class Group(click.Group):
     """As click's, which cuts the sentences of a list of commands to one line each."""
 
+    def sections(self, ctx: click.Context) -> Mapping[str, Iterable[str]]:
+        """The commands below their titles, as the help shows them."""
+        return {"Commands": self.list_commands(ctx)}
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for name in self.list_commands(ctx):
-            command = self.get_command(ctx, name)
-            if command is not None and not command.hidden:
-                rows.append((name, command.get_short_help_str(limit=1_000)))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        wide = max(map(len, self.list_commands(ctx)))
+        for title, names in self.sections(ctx).items():
+            commands = ((name, self.get_command(ctx, name)) for name in names)
+            rows = [
+                (f"{name:<{wide}}", command.get_short_help_str(limit=1_000))
+                for name, command in commands
+                if command is not None and not command.hidden
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

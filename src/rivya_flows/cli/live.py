@@ -5,41 +5,49 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
-from rivya_flows.cli.output import Cell, console, drawable, table, tell
-from rivya_flows.cli.progress import news, rendering, rows
+from rivya_flows.cli.line_breaks import broken
+from rivya_flows.cli.output import COLOURS, columns_of, console, draws, print_above, table, tell
+from rivya_flows.cli.progress import News, elapsed, folded, news, rendering, rows
+from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
+    from rich.console import Console, RenderableType
     from rich.live import Live
-    from rich.table import Table
 
     from rivya_flows.planning.queue.events import Event
     from rivya_flows.planning.queue.state import State
 
-_COLOURS = {
-    "completed": "green",
-    "cached": "green",
-    "failed": "red",
-    "skipped": "yellow",
-    "running": "cyan",
-    "waiting": "dim",
-}
+_ROOMY = 24  # columns for what a step does now
+_COLOURS = {**COLOURS, "waiting": "dim"}
 
 
 class Screen(ABC):
-    """A live table on stderr; lines go above it."""
+    """A live table on stderr, as high as the terminal at most; lines go above it.
 
-    def __init__(self) -> None:
+    Attributes:
+        columns: As of `tables.fit`.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._live: Live | None = None
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
 
     @abstractmethod
-    def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
-        """The rows of the table, so many seconds after the beginning."""
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
+        """The rows of the table so many seconds after the beginning; more than `most` are folded."""
+
+    @abstractmethod
+    def sentence(self, seconds: float) -> str:
+        """All of it in a line, where there is no row, or no room for a table."""
 
     @property
     def alive(self) -> bool:
@@ -51,17 +59,18 @@ class Screen(ABC):
         if self._live is None:
             tell(line)
         else:
-            self._live.console.print(drawable(line))
+            print_above(self._live, line)
 
-    def refresh(self) -> None:
-        """Redraws the table."""
-        if self._live is not None:
-            self._live.refresh()
+    def tell_news(self, lines: Sequence[News], prefix: str = "") -> None:
+        """Prints what the table does not show; without one, all."""
+        for line in lines:
+            if line.stays or not self.alive:
+                self.say(prefix + line.words)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Draws the table while this lasts, if stderr is a terminal."""
-        if not sys.stderr.isatty():
+        if not draws(sys.stderr):
             yield
             return
         self._start()
@@ -85,10 +94,11 @@ class Screen(ABC):
     def _start(self) -> None:
         from rich.live import Live
 
+        out = console(stderr=True)
         # A new one each time: a restarted one draws over the lines printed since.
         self._live = Live(
-            console=console(stderr=True),
-            get_renderable=self._table,
+            console=out,
+            get_renderable=partial(self._drawn, out),
             refresh_per_second=4,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -100,8 +110,18 @@ class Screen(ABC):
             self._live.stop()
             self._live = None
 
-    def _table(self) -> Table:
-        return table(self.draw(int(time.monotonic() - self._began)))
+    def _drawn(self, out: Console) -> RenderableType:
+        width, height = columns_of(sys.stderr), out.height
+        seconds, most = self._clock() - self._began, max(1, height - 3)
+        while True:
+            shown = self.draw(most, seconds)
+            drawn = table(shown, self.columns, width, roomy=_ROOMY) if shown else None
+            if drawn is None:
+                return "\n".join(broken(self.sentence(seconds), width)[: height - 1])
+            over = len(out.render_lines(drawn)) - (height - 1)
+            if over <= 0 or most == 1:
+                return drawn
+            most = max(1, most - over)
 
 
 LINE_SECONDS = 15.0
@@ -115,20 +135,25 @@ class Progress(Screen):
         clock: Seconds.
     """
 
+    columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
+        super().__init__(clock)
         self._state: State | None = None
         self._shares: dict[tuple[str, str], float] = {}
         self._next_line: dict[tuple[str, str], float] = {}
+        self._usual: Mapping[str, float] = {}
+        self._times: dict[str, tuple[float, float | None]] = {}
+
+    def expect(self, usual: Mapping[str, float]) -> None:
+        """Shows the seconds that a job of a step usually takes, beside what runs."""
+        self._usual = usual
 
     def listen(self, event: Event, state: State) -> None:
         """Shows an event, and the state after it."""
-        lines = news(self._state, event, state)
+        self.tell_news(news(self._state, event, state))
+        self._note_times(state)
         self._state = state
-        for line in lines:
-            self.say(line)
-        self.refresh()
 
     def render(self, step: str, key: str, share: float) -> None:
         """Shows how much of an item is rendered: in the table, or in a line now and then."""
@@ -139,13 +164,55 @@ class Progress(Screen):
             if due is not None and not self.alive:
                 self.say(f"{label(step, key)} {rendering(share)}")
 
-    def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
         """One line for each step, and one for all."""
-        if self._state is None:
-            yield (f"starting Prefect … {seconds} s",)
-            return
-        for row in rows(self._state, self._shares):
-            status = (row.status, _COLOURS.get(row.status, ""))
-            yield row.step, status, row.words, f"{row.credits} cr" if row.credits else ""
-        cap = "" if self._state.cap is None else f" of {self._state.cap}"
-        yield "", "", f"{seconds} s", f"{self._state.spent}{cap} cr"
+        if (state := self._state) is None:
+            return ()
+        cap = "" if state.cap is None else f" of {state.cap}"
+        return [
+            *(
+                (
+                    row.step,
+                    (row.status, _COLOURS.get(row.status, "")),
+                    row.items,
+                    self._now(row.step, row.now),
+                    self._time(row.step),
+                    str(row.credits or ""),
+                )
+                for row in folded(rows(state, dict(self._shares)), most)
+            ),
+            ("total", "", "", "", elapsed(seconds), f"{state.spent}{cap}"),
+        ]
+
+    def sentence(self, seconds: float) -> str:
+        """How many steps are settled, and what they cost so far."""
+        if (state := self._state) is None:
+            return f"starting Prefect … {elapsed(seconds)}"
+        settled = sum(step.settled for step in state.steps)
+        cap = "" if state.cap is None else f" of {state.cap}"
+        many = len(state.plan.order)
+        return f"{settled} of {many} steps, {elapsed(seconds)}, {state.spent}{cap} credits"
+
+    def _now(self, step: str, words: str) -> str:
+        usual = self._usual.get(step)
+        at_work = words.endswith("at work") and usual
+        return f"{words}, usually {elapsed(max(1, usual))}" if at_work and usual else words
+
+    def _time(self, step: str) -> str:
+        if (times := self._times.get(step)) is None:
+            return ""
+        began, ended = times
+        return elapsed((self._clock() if ended is None else ended) - began)
+
+    def _note_times(self, state: State) -> None:
+        """Notes when steps begin and end; what an earlier execution has done has no time."""
+        before, now = self._state, self._clock()
+        for step_id in state.plan.order:
+            step = state.steps[step_id]
+            known = self._times.get(step_id)
+            if known is None and not step.settled and (step.tally.in_flight or step.tally.ended):
+                self._times[step_id] = now, None
+            elif known is None and before and step.settled and not before.steps[step_id].settled:
+                self._times[step_id] = now, now
+            elif known is not None and step.settled and known[1] is None:
+                self._times[step_id] = known[0], now

@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from rivya_flows.cli import failures
-from rivya_flows.cli.groups import Group
+from rivya_flows.cli.groups import Group, examples
 from rivya_flows.cli.output import (
     fill_closed_streams,
     log_handler,
@@ -27,38 +27,54 @@ from rivya_flows.cli.output import (
 from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
-COMMANDS = {
-    "check": "check",
-    "plan": "plan",
-    "graph": "graph",
-    "test": "test",
-    "run": "run",
-    "resume": "run",
-    "fork": "fork",
-    "compare": "compare",
-    "batch": "batch",
-    "receipt": "receipt",
-    "runs": "runs",
-    "spend": "spend",
-    "verify": "verify",
-    "models": "catalogue",
-    "credits": "catalogue",
-    "schema": "schema",
-    "init": "init",
-    "deploy": "deploy",
-    "up": "up",
-    "down": "up",
-    "automations": "automations",
-    "prefect": "prefect",
-    "doctor": "doctor",
-    "webhooks": "webhooks",
-    "sandbox": "sandbox",
-    "store": "store",
-    "cache": "cache",
-    "budgets": "budgets",
-    "mcp": "mcp",
+GROUPS = {
+    "Write a spec": {
+        "init": "init",
+        "check": "check",
+        "plan": "plan",
+        "test": "test",
+        "graph": "graph",
+        "schema": "schema",
+        "models": "catalogue",
+    },
+    "Run it": {
+        "run": "run",
+        "resume": "run",
+        "fork": "fork",
+        "batch": "batch",
+    },
+    "Look at runs": {
+        "runs": "runs",
+        "receipt": "receipt",
+        "compare": "compare",
+        "verify": "verify",
+    },
+    "Watch the money": {
+        "credits": "catalogue",
+        "spend": "spend",
+        "budgets": "budgets",
+        "cache": "cache",
+    },
+    "Work with Prefect": {
+        "up": "up",
+        "down": "up",
+        "deploy": "deploy",
+        "automations": "automations",
+        "prefect": "prefect",
+    },
+    "Look after it": {
+        "doctor": "doctor",
+        "webhooks": "webhooks",
+        "sandbox": "sandbox",
+        "store": "store",
+        "mcp": "mcp",
+    },
 }
-"""Each command, and the module of this package that defines it under the same name."""
+"""The commands as the help groups them, and the module of this package that defines each of them
+under the same name."""
+
+COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
+"""Each command, and its module."""
 
 
 class Commands(Group):
@@ -66,6 +82,9 @@ class Commands(Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def sections(self, ctx: click.Context) -> Mapping[str, Iterable[str]]:
+        return GROUPS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -75,7 +94,15 @@ class Commands(Group):
         return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "init my-campaign",
+        "run my-campaign/specs/first-picture.yaml",
+        title="The first picture, without an account",
+    ),
+)
 @click.version_option(package_name="rivya-flows", message="%(prog)s %(version)s")
 @click.option(
     "--verbose",
@@ -83,7 +110,10 @@ class Commands(Group):
     help="Show each request to the service, without keys, and the traceback of unexpected errors.",
 )
 def program(verbose: bool) -> None:
-    """Run media campaigns on the Rivya API from one YAML file."""
+    """Run media campaigns on the Rivya API from one YAML file.
+
+    Without a key it buys with pretend credits from a sandbox on this machine.
+    """
     if verbose:
         show_requests()
 

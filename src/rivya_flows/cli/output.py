@@ -11,20 +11,24 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 
+from rivya_flows.cli.line_breaks import broken, excerpt, width_of
+from rivya_flows.cli.tables import Cell, blocks, fit, plain, words_of
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.printable import one_line, printable, printable_json
 
 if TYPE_CHECKING:  # imported where something is drawn
     from rich.console import Console
+    from rich.live import Live
     from rich.table import Table
     from rich.text import Text
 
@@ -54,9 +58,11 @@ def fill_closed_streams() -> None:
 
 COLOURS = {
     "completed": "green",
+    "cached": "green",
     "running": "cyan",
     "suspended": "yellow",
     "cancelled": "yellow",
+    "skipped": "yellow",
     "failed": "red",
     "killed": "red",
     "error": "red",
@@ -64,7 +70,7 @@ COLOURS = {
     "note": "yellow",
     "hint": "cyan",
 }
-"""What a word means, in a table or before the colon that a line begins with."""
+"""What a word means, in a table or before the first colon of a line."""
 
 
 def tell(*lines: str) -> None:
@@ -82,39 +88,56 @@ def show(*lines: str, **style: Any) -> None:
         _echo(line, sys.stdout, **style)
 
 
-def show_diff(lines: Iterable[str]) -> None:
-    """Prints a diff on stdout as `patch` reads it: a line ends as that of its file."""
+def show_verbatim(lines: Iterable[str]) -> None:
+    """Prints lines on stdout for another program, such as a diff for `patch`; none is broken."""
     for line in lines:
         text = line.removesuffix("\r")
         click.echo(one_line(text) + line.removeprefix(text))
 
 
 def _echo(line: str, stream: TextIO, **style: Any) -> None:
-    shown = one_line(line)
-    coloured = has_colours(stream)
-    word, colon, rest = shown.partition(":")
-    if coloured and style:
-        shown = click.style(shown, **style)
-    elif coloured and colon and word in COLOURS:
-        shown = click.style(word + colon, fg=COLOURS[word], bold=word == "error" or None) + rest
-    click.echo(shown, err=stream is sys.stderr, color=coloured)
+    click.echo(styled(line, stream, **style), err=stream is sys.stderr, color=has_colours(stream))
+
+
+def styled(line: str, stream: TextIO, **style: Any) -> str:
+    """A line as it is printed there: safe, with near paths, in colours, broken for a terminal.
+
+    `style` is one of click's; without one, the word before the first colon decides.
+    """
+    shown = near_paths(one_line(line))
+    parts = broken(shown, columns_of(stream)) if stream.isatty() else [shown]
+    if not has_colours(stream):
+        return "\n".join(parts)
+    if style:
+        return "\n".join(click.style(part, **style) for part in parts)
+    head, colon, rest = parts[0].partition(":")
+    word = head.rpartition(" ")[2]
+    if colon and word in COLOURS:
+        parts[0] = click.style(head + colon, fg=COLOURS[word], bold=word == "error" or None) + rest
+    return "\n".join(parts)
 
 
 def tell_problem(problem: Diagnostic) -> None:
     """Prints a mistake of a spec on stderr, in colour on a terminal that has it."""
     place, *rest = problem.lines
-    if has_colours(sys.stderr) and place.endswith(code := f" [{problem.code}]"):
-        place = click.style(one_line(place.removesuffix(code)), bold=True)
-        click.echo(place + click.style(code, fg="red"), err=True, color=True)
+    hint = rest.pop() if problem.hint else None
+    code = f"[{problem.code}]"
+    if has_colours(sys.stderr) and place.endswith(code):
+        *lines, last = styled(place, sys.stderr).split("\n")
+        ending = click.style(last.removesuffix(code), bold=True) + click.style(code, fg="red")
+        bold = (click.style(line, bold=True) for line in lines)
+        click.echo("\n".join([*bold, ending]), err=True, color=True)
     else:
         tell(place)
-    for line in rest:
-        if line.strip() == "^":
-            tell_styled(line, fg="red", bold=True)
-        elif line is rest[-1] and problem.hint:
-            tell_styled(line, fg="cyan")
-        else:
-            tell(line)
+    if rest:
+        source, caret = map(one_line, rest)
+        if sys.stderr.isatty():
+            source, column = excerpt(source, len(caret) - 1, columns_of(sys.stderr))
+            caret = " " * column + "^"
+        click.echo(source, err=True)
+        click.echo(click.style(caret, fg="red", bold=True), err=True, color=has_colours(sys.stderr))
+    if hint:
+        tell_styled(hint, fg="cyan")
 
 
 def tell_styled(line: str, **style: Any) -> None:
@@ -132,29 +155,49 @@ def has_colours(stream: TextIO) -> bool:
     return bool(own.get("FORCE_COLOR")) or (stream.isatty() and own.get("TERM") != "dumb")
 
 
+def draws(stream: TextIO) -> bool:
+    """Whether a table can be drawn there again and again."""
+    return stream.isatty() and variables().get("TERM") != "dumb"
+
+
 def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
-    """A label with a path, which no terminal breaks if there is a way; other text stays as it is.
+    """A label with a path, which gets a line of its own where a terminal has no room for both.
 
-    On a terminal shortened by `near`, and on its own line if there is no room for both.
+    Other text stays as it is.
     """
-    stream = sys.stderr if stderr else sys.stdout
-    if not stream.isatty() or not Path(str(path)).is_absolute():
+    if not Path(str(path)).is_absolute():
         return (f"{label}{path}",)
-    whole = f"{label}{near(path, stream)}"
-    fits = len(whole) <= _columns(stream)
-    return (whole,) if fits else (label.rstrip(), f"    {near(path, stream)}")
+    stream = sys.stderr if stderr else sys.stdout
+    whole = f"{label}{near(path)}"
+    fits = not stream.isatty() or width_of(whole) <= columns_of(stream)
+    return (whole,) if fits else (label.rstrip(), f"    {near(path)}")
 
 
-def near(path: object, stream: TextIO) -> str:
-    """A path on a terminal: from the current folder if it is below it. In a pipe it stays whole."""
-    found = Path(str(path))
-    with contextlib.suppress(ValueError, OSError):  # it is elsewhere
-        if stream.isatty():
-            return str(found.relative_to(Path.cwd()))
+def near(path: object) -> str:
+    """A path, from the current folder if it is below it."""
+    with contextlib.suppress(ValueError, OSError):  # it is elsewhere, or the folder is gone
+        return str(Path(str(path)).relative_to(Path.cwd()))
     return str(path)
 
 
-def _columns(stream: TextIO) -> int:
+def near_paths(line: str) -> str:
+    """A line in which paths of the current folder begin there.
+
+    A path behind ``=`` or in an address stays: that is for another program.
+    """
+    try:
+        folder = f"{Path.cwd()}/"
+    except OSError:  # it is gone
+        return line
+    if folder == "//" or folder not in line:
+        return line
+    return re.sub(rf"""(?<![^\s"'(`]){re.escape(folder)}(?=[^\s/])""", "", line)
+
+
+def columns_of(stream: TextIO) -> int:
+    """Columns of the terminal of a stream, which ``COLUMNS`` overrides."""
+    if (wanted := variables().get("COLUMNS", "")).isdecimal() and int(wanted):
+        return int(wanted)
     try:
         return os.get_terminal_size(stream.fileno()).columns or WIDE
     except (OSError, ValueError):
@@ -163,12 +206,12 @@ def _columns(stream: TextIO) -> int:
 
 def prompt(words: str) -> None:
     """Prints a prompt on stderr."""
-    click.echo(one_line(words), err=True, nl=False)
+    click.echo(styled(words.rstrip(), sys.stderr) + " ", err=True, nl=False)
 
 
 def show_cursor() -> None:
     """Shows the cursor of the terminal again, below a live table that ends without its own end."""
-    if sys.stderr.isatty():
+    if draws(sys.stderr):
         click.echo("\x1b[?25h", err=True)
 
 
@@ -205,59 +248,27 @@ def print_json(document: Any, *, indent: int | None = 2) -> None:
 MOST_DRAWN = 1_000
 """Rows of a table that rich draws."""
 
-Cell = str | tuple[str, str]
-"""Words, or words and a style of rich such as ``green``."""
-
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Prints a table; columns as of `table`.
+    """Prints a table; columns as of `tables.fit`.
 
-    More than `MOST_DRAWN` rows are neither styled nor wrapped: rich takes a millisecond for each.
+    Where a terminal is too narrow for its words, each row is a block of lines instead. More than
+    `MOST_DRAWN` rows are neither styled nor wrapped: rich takes a millisecond for each.
     """
-    if len(rows) > MOST_DRAWN:
-        click.echo("\n".join(_plain(columns, rows)))
-        return
-    out = console(width=None if sys.stdout.isatty() else WIDE)
-    # Cells are padded to their column; nobody wants the blanks at the end of a line.
-    with out.capture() as captured:
-        out.print(table(*_fitting(columns, rows, out.width)))
-    drawn = "\n".join(line.rstrip() for line in captured.get().split("\n")[:-1])
-    click.echo(drawn, color=has_colours(sys.stdout))
-
-
-def _fitting(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int
-) -> tuple[list[list[Cell]], list[str]]:
-    """Rows and columns without those that may be left out, from the right, until the rest fits."""
-    from rich.cells import cell_len
-
-    kept = list(range(len(columns)))
-    wide = [
-        max(cell_len(one if isinstance(one, str) else one[0]) for one in column)
-        for column in zip([name.lstrip(">!?") for name in columns], *rows, strict=True)
-    ]
-    while sum(wide[one] for one in kept) + 2 * (len(kept) - 1) > width:
-        spare = [one for one in kept if "?" in columns[one][:2]]
-        if not spare:
-            break
-        kept.remove(spare[-1])
-    return [[row[one] for one in kept] for row in rows], [columns[one] for one in kept]
-
-
-def _plain(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
-    from rich.cells import cell_len
-
-    right = [">" in column[:2] for column in columns]
-    lines = [[column.lstrip(">!?") for column in columns]]
-    lines += [
-        [one_line(cell if isinstance(cell, str) else cell[0]) for cell in row] for row in rows
-    ]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        blanks = [" " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)]
-        parts = zip(line, blanks, right, strict=True)
-        set_out = (blank + text if to_right else text + blank for text, blank, to_right in parts)
-        yield "  ".join(set_out).rstrip()
+    terminal = sys.stdout.isatty()
+    width = columns_of(sys.stdout) if terminal else WIDE
+    drawn = None if len(rows) > MOST_DRAWN else table(rows, columns, width)
+    if drawn is not None:
+        out = console(width=width)
+        # Cells are padded to their column; nobody wants the blanks at the end of a line.
+        with out.capture() as captured:
+            out.print(drawn)
+        text = "\n".join(line.rstrip() for line in captured.get().split("\n")[:-1])
+        click.echo(text, color=has_colours(sys.stdout))
+    elif terminal and len(rows) <= MOST_DRAWN:
+        show(*blocks(columns, rows))
+    else:
+        click.echo("\n".join(plain(columns, rows)))
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
@@ -278,38 +289,35 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
     )
 
 
-def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
-    """A table without borders, one line of text in each cell; no columns: no head.
-
-    Columns whose name begins with ``>`` are set to the right, and like those with ``!`` cut last;
-    `print_table` leaves out those with ``?`` where a terminal has no room.
-    """
+def table(
+    rows: Sequence[Sequence[Cell]], columns: Sequence[str], width: int, *, roomy: int | None = None
+) -> Table | None:
+    """A table without borders, as `tables.fit` has it; None if it does not fit."""
     from rich.table import Table
 
-    drawn = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-        show_header=bool(columns),
-    )
-    for column in columns:
-        side: Literal["right", "left"] = "right" if ">" in column[:2] else "left"
-        whole = {">", "!"} & {*column[:2]}
-        name = column.lstrip(">!?")
-        # A long word is continued on the next line: nothing is lost.
-        drawn.add_column(name, justify=side, no_wrap=bool(whole), overflow="fold")
+    fitting = fit(rows, columns, width, roomy=roomy)
+    if fitting is None:
+        return None
+    drawn = Table(box=None, pad_edge=False, padding=(0, fitting.gap, 0, 0), header_style="bold")
+    for at, size in zip(fitting.kept, fitting.widths, strict=True):
+        side: Literal["right", "left"] = "right" if ">" in columns[at][:2] else "left"
+        drawn.add_column(columns[at].lstrip(">!?"), justify=side, width=size)
     for row in rows:
-        drawn.add_row(*map(drawable, row))
+        drawn.add_row(*(_drawable(row[at]) for at in fitting.kept))
     return drawn
 
 
-def drawable(cell: Cell) -> Text:
-    """A cell, or a line, as rich draws it."""
+def _drawable(cell: Cell) -> Text:
     from rich.text import Text
 
-    words, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(one_line(words), style=style)
+    return Text(one_line(words_of(cell)), style="" if isinstance(cell, str) else cell[1])
+
+
+def print_above(live: Live, line: str) -> None:
+    """Prints a line above a live table."""
+    from rich.text import Text
+
+    live.console.print(Text.from_ansi(styled(line, sys.stderr)), soft_wrap=True)
 
 
 def size_of(size_bytes: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import label, listed
@@ -26,7 +27,19 @@ _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
 
 
-def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
+class News(NamedTuple):
+    """A line about a notable change.
+
+    Attributes:
+        stays: It is printed above a table too, which does not say it: a failure, an answer, a
+            warning, something that is bought again.
+    """
+
+    words: str
+    stays: bool = False
+
+
+def news(before: State | None, event: Event, after: State) -> tuple[News, ...]:
     """One line for each notable change of an event; a state of None precedes an execution's first."""
     if before is None:
         ended = ((step_id, None, item) for step_id, item in after.each())
@@ -36,7 +49,7 @@ def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
     return (*([line] if line else []), *changed, *_warnings(before, after))
 
 
-def _done_before(state: State) -> Iterator[str]:
+def _done_before(state: State) -> Iterator[News]:
     """What earlier executions have completed."""
     done: list[str] = []
     for step_id, items in groupby(state.each(), key=lambda one: one[0]):
@@ -44,53 +57,59 @@ def _done_before(state: State) -> Iterator[str]:
         many = len(keys) > _MOST_NAMED
         done += [f"{len(keys)} {step_id}"] if many else [label(step_id, key) for key in keys]
     if done:
-        yield f"done before: {', '.join(done)}"
+        yield News(f"done before: {', '.join(done)}")
 
 
-def _line(event: Event, state: State) -> str | None:
+def _line(event: Event, state: State) -> News | None:
     if isinstance(event, PurchaseAccepted):
         price = credits_of(event.reserved_credits)
-        return f"{label(event.step, event.key)} bought ({price}, {event.task_id})"
+        return News(f"{label(event.step, event.key)} bought ({price}, {event.task_id})")
     if isinstance(event, ChatAnswered):
-        item = state.item(event.step, event.key)
-        if item.phase in TERMINAL:
-            return None
-        name = label(event.step, event.key)
-        if is_judged(item) and not item.judge_turns:
-            return f"{name}: the judge scored {len(item.scores)} candidates"
-        if item.judge_error is not None:
-            return f"{name}: {item.judge_error}"
-        if item.request is None:
-            return f"{name}: the judge found too few good enough; buying them again"
-        return f"{name} answered in the wrong shape; asking again"
+        return _judged_or_asked_again(event, state)
     if instead := bought_instead(event, state):
-        return instead
+        return News(instead, stays=True)
     if isinstance(event, JobEnded) and event.status == "failed":
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:
             return None
-        name = label(event.step, event.key)
-        return f"{name}: the job failed ({event.error or 'no reason given'}); buying another"
+        name, reason = label(event.step, event.key), event.error or "no reason given"
+        return News(f"{name}: the job failed ({reason}); buying another", stays=True)
     if isinstance(event, FileUploaded):
-        return f"uploaded {event.media}" + (f" for {event.model}" if event.model else "")
+        return News(f"uploaded {event.media}" + (f" for {event.model}" if event.model else ""))
     if isinstance(event, AnswerGiven):
-        return answer_line(event)
+        return News(answer_line(event), stays=True)
     return None
+
+
+def _judged_or_asked_again(event: ChatAnswered, state: State) -> News | None:
+    item, name = state.item(event.step, event.key), label(event.step, event.key)
+    if item.phase in TERMINAL:
+        return None
+    if is_judged(item) and not item.judge_turns:
+        return News(f"{name}: the judge scored {len(item.scores)} candidates")
+    if item.judge_error is not None:
+        return News(f"{name}: {item.judge_error}", stays=True)
+    if item.request is None:
+        words = "the judge found too few good enough; buying them again"
+        return News(f"{name}: {words}", stays=True)
+    return News(f"{name} answered in the wrong shape; asking again", stays=True)
 
 
 def _changes(
     state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]], *, quiet: bool
-) -> Iterator[str]:
+) -> Iterator[News]:
     """Items that ended; `quiet` leaves out those that completed."""
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
         if item.phase is Phase.SKIPPED and state.planned(step_id).round_of:
             continue  # a round that nobody asked for
+        name = label(step_id, item.key)
         if item.phase is not Phase.COMPLETED:
-            yield f"{label(step_id, item.key)} {item.phase.value}: {item.reason}"
+            failed = item.phase is Phase.FAILED
+            yield News(f"{name} {item.phase.value}: {item.reason}", stays=failed)
         elif not quiet:
-            yield f"{label(step_id, item.key)} done{_cost(item)}"
+            yield News(f"{name} done{_cost(item)}")
 
 
 def _cost(item: ItemState) -> str:
@@ -101,10 +120,11 @@ def _cost(item: ItemState) -> str:
     return f" ({credits_of(item.credits)})" if item.purchases else ""
 
 
-def _warnings(before: State, after: State) -> Iterator[str]:
+def _warnings(before: State, after: State) -> Iterator[News]:
     mark = after.warns_at
     if mark is not None and before.spent < mark <= after.spent:
-        yield f"warning: {after.spent} of {after.cap} budget credits spent or held"
+        words = f"warning: {after.spent} of {after.cap} budget credits spent or held"
+        yield News(words, stays=True)
 
 
 @dataclass(frozen=True)
@@ -113,14 +133,21 @@ class StepRow:
 
     Attributes:
         status: Of the step, as the commands print it; `waiting` before it begins.
-        words: Where its items are.
+        items: How many of them are done, such as ``2 of 4``; empty for a single one.
+        now: What its items do.
         credits: Spent or held.
     """
 
     step: str
     status: str
-    words: str
+    items: str
+    now: str
     credits: int
+
+    @property
+    def words(self) -> str:
+        """Where its items are."""
+        return ", ".join(filter(None, (self.items, self.now)))
 
 
 _WORDS = {
@@ -160,9 +187,40 @@ def _row(state: State, step_id: str, shares: Sequence[float]) -> StepRow:
     if status == "running" and not begun:
         status = "waiting"
     counted = [(tally.of(phase), words) for phase, words in _WORDS.items()]
-    parts = [f"{tally.completed} of {len(current.items or ())}"] if many else []
-    parts += [f"{number} {words}" if many else words for number, words in counted if number]
+    parts = [f"{number} {words}" if many else words for number, words in counted if number]
     if shares:  # together, since those of a step render at once
         said = rendering(sum(shares) / len(shares))
         parts = [*parts, said] if many else [said]
-    return StepRow(step_id, status, ", ".join(parts), tally.spent)
+    items = f"{tally.completed} of {len(current.items or ())}" if many else ""
+    return StepRow(step_id, status, items, ", ".join(parts), tally.spent)
+
+
+_FOLDED = ("completed", "cached", "skipped", "waiting", "running")
+"""Statuses whose steps become one row where there is no room, in this order; no failed step does."""
+
+
+def folded(steps: Sequence[StepRow], most: int) -> tuple[StepRow, ...]:
+    """At most so many rows, if one for all steps of a status is enough."""
+    shown = list(steps)
+    for status in _FOLDED:
+        same = [row for row in shown if row.status == status]
+        if len(shown) <= most:
+            break
+        if len(same) > 1:
+            spare = len(shown) - most  # what runs is folded from its end, and no more than needed
+            gone = same[-spare - 1 :] if status == "running" else same
+            at = shown.index(gone[0])
+            shown = [row for row in shown if row not in gone]
+            credits = sum(row.credits for row in gone)
+            shown.insert(at, StepRow(f"{len(gone)} steps", status, "", "", credits))
+    return tuple(shown)
+
+
+def elapsed(seconds: float) -> str:
+    """A time for people: ``7 s``, ``1 min 05 s``, ``2 h 03 min``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"

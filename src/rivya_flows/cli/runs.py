@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,8 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.input_options import FILTER_OPTION
 from rivya_flows.cli.moments import moment
-from rivya_flows.cli.output import COLOURS, Cell, print_json, print_table, show, tell
+from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
+from rivya_flows.cli.tables import Cell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.run_list import ListedRun
@@ -101,10 +101,5 @@ def _row(run: ListedRun) -> list[Cell]:
         str(run.open or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         row.started_at[:16].replace("T", " "),
-        _near(run.row.folder),
+        near(run.row.folder),
     ]
-
-
-def _near(folder: Path) -> str:
-    here = Path.cwd()
-    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

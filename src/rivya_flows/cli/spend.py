@@ -10,7 +10,7 @@ import click
 
 from rivya_flows.cli.input_options import FILTER_OPTION
 from rivya_flows.cli.moments import end_moment, moment
-from rivya_flows.cli.output import located, print_json, print_table, show, tell
+from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.errors import UsageError
 from rivya_flows.hosts import one_spelling
 
@@ -88,7 +88,7 @@ def spend(
         document["since"], document["until"] = (at and at.isoformat() for at in (since, until))
         print_json(document)
     elif as_csv:
-        show(*found.as_csv().splitlines())
+        show_verbatim(found.as_csv().splitlines())
     else:
         _print(found)
         tell(*unknown)

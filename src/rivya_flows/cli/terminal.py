@@ -52,9 +52,10 @@ def observer(
         progress.listen(event, state)
 
     return Observer(
-        notify=tell,
+        notify=progress.say,
         begins=interrupts.begin,
         listen=listen,
+        usual=progress.expect,
         rendering=progress.render,
         ask=_asker(progress, by) if _is_terminal() else None,
         confirm=confirm,
@@ -150,7 +151,7 @@ def _file(candidate: Mapping[str, object], paths: dict[str, str]) -> str:
     if not isinstance(asset, dict):
         return ""
     place = paths.get(str(asset.get("sha256"))) or asset.get("path") or asset.get("url") or ""
-    return near(place, sys.stderr)
+    return near(place)
 
 
 async def _line() -> str | None:

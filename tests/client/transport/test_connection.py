@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import platform
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.connection import _trust
-from rivya_flows.errors import UsageError
+from rivya_flows.client.transport.connection import _trust, through_proxy
+from rivya_flows.client.transport.retries import ONCE
+from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from rivya_flows.version import __version__
 from support.api_stage import KEY, Stage
 from support.raw_server import http, saying
@@ -79,3 +81,41 @@ async def test_the_user_agent_names_the_version_python_and_the_platform() -> Non
         await client.credits.retrieve()
     told = stage.requests[0].headers["user-agent"]
     assert told.startswith(f"rivya-flows/{__version__} python/{platform.python_version()} (")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://rivya.ai", " through the proxy http://proxy.example:3128"),
+        ("http://127.0.0.1:8700", ""),
+        ("https://direct.example", ""),
+    ],
+)
+def test_a_proxy_on_the_way_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:s3cret@proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "direct.example")
+    assert through_proxy(url) == words
+
+
+async def test_a_refused_connection_is_told_in_the_words_of_the_system() -> None:
+    with socket.socket() as bound:  # not listening
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with RivyaClient(KEY, url, retry=ONCE) as client:
+            with pytest.raises(APIConnectionError) as raised:
+                await client.credits.retrieve()
+    assert str(raised.value) == f"GET /api/v1/credits: no connection: Connection refused ({url})"
+
+
+async def test_a_page_instead_of_an_answer_is_told_with_its_address() -> None:
+    stage = Stage(httpx.Response(502, html="<h1>Bad Gateway</h1>"))
+    async with stage.client(retry=ONCE) as client:
+        with pytest.raises(APIStatusError) as raised:
+            await client.credits.retrieve()
+    assert raised.value.hint == (
+        "https://rivya.test sent no Rivya answer; check RIVYA_BASE_URL, or try again"
+    )

@@ -74,7 +74,7 @@ def service(
 async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
     base_url = settings.rivya_base_url.rstrip("/")
     shown = shown_url(base_url)
-    async with RivyaClient(api_key, base_url) as client:
+    async with RivyaClient(api_key, base_url, timeout=_ANSWER_SECONDS) as client:
         try:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIConnectionError as error:
@@ -137,7 +137,7 @@ def webhooks(
             return ok("webhooks", "the sandbox does not run; the next run starts it")
         async with chosen_service(found) as service:
             key = "" if service.api_key is None else service.api_key.get_secret_value()
-            async with RivyaClient(key, service.base_url) as client:
+            async with RivyaClient(key, service.base_url, timeout=_ANSWER_SECONDS) as client:
                 return await _sent_through(client, url)
 
     return [asyncio.run(check())]
@@ -157,13 +157,15 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
             words = f"the service has disabled the endpoint {named[0].id}: runs poll"
             hint = f"rivya-flows webhooks endpoints update {named[0].id} --enable"
             return problem("webhooks", words, hint)
-        known = {one.id for one in (await client.webhooks.deliveries(named[0].id)).data}
+        known = {
+            one.id for one in (await client.webhooks.deliveries(named[0].id, retry=_ONCE)).data
+        }
         began = time.monotonic()
         await client.webhooks.test(named[0].id, retry=_ONCE)
         error: str | None = "the service did not send it yet"
         while time.monotonic() - began < _ANSWER_SECONDS:
             await asyncio.sleep(_LOOK_SECONDS)
-            sent = (await client.webhooks.deliveries(named[0].id)).data
+            sent = (await client.webhooks.deliveries(named[0].id, retry=_ONCE)).data
             new = [one for one in sent if one.id not in known]
             if any(one.status == "succeeded" for one in new):
                 took = time.monotonic() - began

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import platform
 import ssl
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from rivya_flows.client.transport.addresses import shown
 from rivya_flows.client.transport.requests import THIS_MACHINE
 from rivya_flows.errors import UsageError
 from rivya_flows.version import __version__
@@ -125,10 +129,31 @@ def time_outs(silence_seconds: float) -> httpx.Timeout:
 
 def describe(error: httpx.RequestError) -> str:
     """What went wrong on the way, in a few words."""
+    reason = _of_the_system(error) or error
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection within {CONNECT_SECONDS:g} s"
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     if isinstance(error, httpx.ConnectError):
-        return f"no connection: {error}"
+        return f"no connection: {reason}"
     return str(error) or type(error).__name__
+
+
+def _of_the_system(error: BaseException) -> str | None:
+    """The words of the operating system, such as ``Connection refused``, behind an error."""
+    cause: BaseException | None = error
+    for _ in range(8):  # no chain of them is longer
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+            return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+        cause = cause and (cause.__cause__ or cause.__context__)
+    return None
+
+
+def through_proxy(base_url: str) -> str:
+    """`` through the proxy http://host:port``, if the environment names one for an address."""
+    parts = urlsplit(base_url)
+    named = getproxies()
+    proxy = named.get(parts.scheme) or named.get("all")
+    if not proxy or parts.hostname in THIS_MACHINE or proxy_bypass(parts.hostname or ""):
+        return ""
+    return f" through the proxy {shown(proxy)}"

@@ -22,6 +22,7 @@ from rivya_flows.client.transport.connection import (
     describe,
     open_pool,
     send_quietly,
+    through_proxy,
     time_outs,
 )
 from rivya_flows.client.transport.rate_limit import shared_limiter
@@ -243,7 +244,8 @@ class Transport:
         async def attempt() -> Shape:
             taken_at = await self._rate.turn(changes=method != "GET")
             began = self.runtime.clock()
-            async with within(request.settings.limit(request.seconds), request.label):
+            asked = f"{request.label} ({self.base_url})"
+            async with within(request.settings.limit(request.seconds), asked):
                 answer, content = await self._exchange(request)
             self.record(answer)
             if not answer.is_success:
@@ -357,7 +359,8 @@ class Transport:
             outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
-            raise kind(f"{request.label}: {describe(exc)} ({self.base_url})") from exc
+            where = self.base_url + (through_proxy(self.base_url) if self._owns_http else "")
+            raise kind(f"{request.label}: {describe(exc)} ({where})") from exc
         finally:
             logger.debug(
                 "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
@@ -382,6 +385,8 @@ class Transport:
 
     def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
         error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self._api_key)
+        if error.code == f"http_{error.status}":  # no envelope of the service: a proxy, or a page
+            error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
         if error.status == 429 or error.retry_after_seconds is not None:
             self._rate.refused(taken_at, error.retry_after_seconds)
         return error
