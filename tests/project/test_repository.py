@@ -64,9 +64,7 @@ def test_errors_survive_pickling(error: RivyaFlowsError) -> None:
 
 def test_the_spec_in_the_readme_loads() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert [load(b, file="README.md", catalogue=shipped()).name for b in blocks] == [
-        "first-picture"
-    ]
+    assert [load(b, file="README.md", catalogue=shipped()).name for b in blocks] == ["chai"]
 
 
 def test_every_link_of_the_readme_and_docs_leads_somewhere() -> None:
