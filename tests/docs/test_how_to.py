@@ -1,0 +1,122 @@
+"""Each guide of docs/how-to can be followed with nothing but the page, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.load import check
+from rivya_sandbox.service.serve import running
+from support.pages import Block, blocks_of, not_run, reading
+
+ROOT = Path(__file__).parents[2]
+HOW_TO = ROOT / "docs" / "how-to"
+TASKS = {
+    "reference-photo": "Use your own photo",
+    "pick": "Pick by eye",
+    "judge": "Let a judge choose",
+    "budget": "Cap what a run may spend",
+    "quote": "Buy exactly what was quoted",
+    "schedule": "Run on a schedule",
+    "batch": "Run a table of products",
+    "webhooks": "Be told when media are ready: webhooks",
+    "cluster": "Run on a cluster",
+    "own-step": "Write a step of your own",
+    "resume": "Resume a run",
+    "captions": "Add captions",
+    "brand": "Keep to a brand",
+    "languages": "Make it in several languages",
+    "testing": "Test a spec",
+}
+STARTS_ALL = {"schedule", "webhooks"}
+"""Guides that call `up`. The others use a sandbox and the Prefect server of the tests."""
+SERVER = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+
+
+def page(name: str) -> Path:
+    return HOW_TO / f"{name}.md"
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS.items(), ids=TASKS)
+def test_a_guide_is_named_by_its_task_and_begins_with_what_comes_of_it(
+    name: str, task: str
+) -> None:
+    lines = page(name).read_text("utf-8").splitlines()
+    assert lines[0] == f"# {task}"
+    assert lines[2][:1].isalpha()
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "own-step"])  # runs its own
+def test_every_spec_of_a_guide_passes_check(name: str, tmp_path: Path) -> None:
+    specs = []
+    for block in blocks_of(page(name)):
+        if block.file and not block.not_run and block.kind != "diff":
+            path = tmp_path / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, "utf-8")
+            if "\nsteps:\n" in block.text:
+                specs.append(path)
+    assert specs
+    for path in specs:
+        text = path.read_text("utf-8")
+        found = check(text, file=path.name, catalogue=shipped(), folder=path.parent)[1]
+        assert found == ()
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("name", TASKS)
+def test_a_reader_can_follow_a_guide(name: str, tmp_path: Path) -> None:
+    blocks = blocks_of(page(name))
+    reader_has = {}
+    with ExitStack() as stage:
+        if name not in STARTS_ALL:
+            reader_has = server_of_the_tests()
+            # Of plain media and without waiting; commands find it, as it serves the reader's folder.
+            data = tmp_path / "home" / ".local" / "share" / "rivya-flows"
+            data.mkdir(parents=True, mode=0o700)
+            stage.enter_context(running(data / "sandbox"))
+        if name == "own-step":
+            reader_has["PYTHONPATH"] = str(built(blocks, tmp_path / "site"))
+        reader = stage.enter_context(reading(tmp_path, **reader_has))
+        for block in blocks:
+            reader.do(block)
+
+
+def test_what_is_not_run_says_why() -> None:
+    exempt = {name: len(found) for name in TASKS if (found := not_run(page(name)))}
+    assert exempt == {"cluster": 3, "own-step": 1, "webhooks": 2}
+
+
+def test_the_cluster_guide_names_what_there_is() -> None:
+    commands = "".join(block.text for block in blocks_of(page("cluster")) if block.not_run)
+    for path in ("deploy/env.example", "deploy/kubernetes"):
+        assert path in commands
+        assert (ROOT / path).exists()
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    assert set(re.findall(r"compose logs (\w+)", commands)) < services.keys()
+    started = [" ".join(one["command"]) for one in services.values() if "command" in one]
+    [worker] = re.findall(r"^(prefect worker start .*) --name", commands, re.MULTILINE)
+    assert any(command.startswith(worker) for command in started)
+
+
+def server_of_the_tests() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name in SERVER}
+
+
+def built(blocks: list[Block], folder: Path) -> Path:
+    """The folder with the package of a page, as `pip install` describes it to Python."""
+    folder.mkdir()
+    for block in blocks:
+        if block.kind in {"toml", "python"} and block.file:
+            (folder / block.file).write_text(block.text, "utf-8")
+    build = "from setuptools import build_meta as b; b.prepare_metadata_for_build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=folder, check=True, capture_output=True)
+    return folder
