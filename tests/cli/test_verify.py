@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.signing import Signing, signer_of
-from rivya_flows.assets import Asset
-from rivya_flows.media.decoding import probe
-from rivya_flows.settings import Settings
 from support.cli_calls import Terminal
-from support.composed_media import still
+from support.composed_media import signed_card, still
 
 
 @pytest.fixture
@@ -21,23 +17,8 @@ def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
-def signed(folder: Path) -> Path:
-    pytest.importorskip("c2pa", reason="needs the extra c2pa")
-    from support.certificates import write_chain
-
-    chain, key = write_chain(folder)
-    signer = signer_of(Settings(rivya_flows_c2pa_certificate=chain, rivya_flows_c2pa_key=key))
-    assert signer is not None
-    path = still(folder / "card.png", (64, 64))
-    hero = still(folder / "hero.png", (8, 8))
-    Signing(signer, "run_0123").signed(
-        path, probe(path), {}, [Asset(kind="image", path=hero, sha256="ab" * 32)]
-    )
-    return path
-
-
 def test_a_signed_file_is_shown_with_its_signer(terminal: Terminal, tmp_path: Path) -> None:
-    said = terminal("verify", signed(tmp_path))
+    said = terminal("verify", signed_card(tmp_path))
     assert said.code == 0
     assert "card.png: signed, unchanged" in said.out
     for words in (
@@ -50,7 +31,7 @@ def test_a_signed_file_is_shown_with_its_signer(terminal: Terminal, tmp_path: Pa
 
 
 def test_the_document_has_each_fact(terminal: Terminal, tmp_path: Path) -> None:
-    document = terminal("verify", signed(tmp_path), "--json").document
+    document = terminal("verify", signed_card(tmp_path), "--json").document
     assert (document["signed"], document["valid"], document["signer"]) == (
         True,
         True,
@@ -60,7 +41,7 @@ def test_the_document_has_each_fact(terminal: Terminal, tmp_path: Path) -> None:
 
 
 def test_a_changed_file_ends_with_1(terminal: Terminal, tmp_path: Path) -> None:
-    path = signed(tmp_path)
+    path = signed_card(tmp_path)
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 10] ^= 1
     path.write_bytes(data)

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+import pytest
 from PIL import Image
 
-from rivya_flows.assets import Probe
+from rivya_flows.app.signing import Signing, signer_of
+from rivya_flows.assets import Asset, Probe
 from rivya_flows.media.compose import compose as composed
+from rivya_flows.media.decoding import probe
 from rivya_flows.media.edit import Composition
+from rivya_flows.settings import Settings
 
 RATE = 48_000
 
@@ -157,3 +161,17 @@ def greys(path: Path) -> list[float]:
 def seconds(found: Probe) -> float:
     assert found.duration_seconds is not None
     return found.duration_seconds
+
+
+def signed_card(folder: Path) -> Path:
+    """A picture with content credentials, made of another one; skips without the extra c2pa."""
+    pytest.importorskip("c2pa", reason="needs the extra c2pa")
+    from support.certificates import write_chain
+
+    chain, key = write_chain(folder)
+    signer = signer_of(Settings(rivya_flows_c2pa_certificate=chain, rivya_flows_c2pa_key=key))
+    assert signer is not None
+    path, hero = still(folder / "card.png", (64, 64)), still(folder / "hero.png", (8, 8))
+    source = Asset(kind="image", path=hero, sha256="ab" * 32)
+    Signing(signer, "run_0123").signed(path, probe(path), {}, [source])
+    return path
