@@ -48,6 +48,21 @@ def test_a_run_is_found_by_a_folder_that_is_not_called_after_it(tmp_path: Path) 
             find_run(journal, str(moved))
 
 
+def test_last_is_the_newest_run_where_a_run_is_only_looked_at(tmp_path: Path) -> None:
+    with open_journal(read_settings()) as journal:
+        with pytest.raises(UsageError, match="no run 'last'"):
+            find_run(journal, "last", only_read=True)
+        for hour in (2, 3, 1):
+            at = NOON + timedelta(hours=hour)
+            named = {"run_id": f"run-{hour}", "started_at": at}
+            start = frozen(SPEC).model_copy(update=named)
+            journal.create(start, tmp_path / start.run_id)
+        assert find_run(journal, "last", only_read=True).run_id == "run-3"
+        # A resume acts on its run, and a store may be shared.
+        with pytest.raises(UsageError, match="no run 'last'"):
+            find_run(journal, "last")
+
+
 def test_an_unknown_run_is_an_error_that_names_the_newest(tmp_path: Path) -> None:
     start = frozen(SPEC)
     with open_journal(read_settings()) as journal:

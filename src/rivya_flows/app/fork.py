@@ -44,7 +44,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
     It has the spec of the run as it was frozen, and its inputs, labels and cache mode with changes.
 
     Args:
-        name: Id or folder of the run, which may still be executed, or wait.
+        name: Names the run, see `find_run`; it may still be executed, or wait.
         options: The changes.
         settings: Those of the store.
 
@@ -54,7 +54,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
         StoreError: The store cannot be read.
     """
     with open_journal(settings) as journal:
-        row = find_run(journal, name)
+        row = find_run(journal, name, only_read=True)
         events = [entry.event for entry in journal.entries(row.run_id)]
     frozen, state = events[0], replay(events)
     assert isinstance(frozen, RunFrozen)

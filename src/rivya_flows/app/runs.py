@@ -28,6 +28,9 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
         journal.close()
 
 
+LAST = "last"
+"""Names the newest run where a run is only looked at."""
+
 _MOST_ALIKE = 500
 """Newest runs that a mistyped id is compared with."""
 
@@ -38,7 +41,8 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     Args:
         journal: The store.
         name: Its id, or the path of its folder, also after the folder was moved.
-        only_read: The run is only looked at, so the beginning of one id will do.
+        only_read: The run is only looked at, so the beginning of one id will do, and `last` is the
+            newest.
 
     Raises:
         UsageError: It is not in the store.
@@ -47,6 +51,8 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
     if row is not None:
         return row
+    if only_read and name == LAST and (newest := journal.runs()[:1]):
+        return newest[0]
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:
         return begun[0]

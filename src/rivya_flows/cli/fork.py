@@ -62,8 +62,8 @@ def fork(
 ) -> int:
     """Run a run again with changes, and buy only what they change.
 
-    RUN is its id or its folder. What it has finished of equal requests, and what was picked there, is
-    taken from it for nothing.
+    RUN is its id, its folder, or `last` for the newest. What it has finished of equal requests, and
+    what was picked there, is taken from it for nothing.
     """
     runner, chosen = begun(begins=not only_plan)
     from rivya_flows.app.fork import ForkOptions, fork_request

@@ -33,7 +33,7 @@ def store() -> None:
 def export(run: str) -> None:
     """Print the journal of a run, one JSON document a line.
 
-    RUN is its id or its folder.
+    RUN is its id, its folder, or `last` for the newest.
     """
     from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
