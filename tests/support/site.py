@@ -51,7 +51,7 @@ def built_once(base: Path) -> Path:
             folder.mkdir()
             done = build(folder)
             (folder / "output").write_text(done.stdout + done.stderr, encoding="utf-8")
-    return folder / "dist" / "site"
+    return (folder / "dist" / "site").resolve()
 
 
 @dataclass
