@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 # Elements without an end.
 _VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-_CODE = {"code", "pre", "script", "style"}
+_NO_PROSE = {"code", "pre", "script", "style", "nav", "h1", "h2", "h3", "h4"}
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -51,7 +51,7 @@ def built_once(base: Path) -> Path:
             folder.mkdir()
             done = build(folder)
             (folder / "output").write_text(done.stdout + done.stderr, encoding="utf-8")
-    return folder / "dist" / "site"
+    return (folder / "dist" / "site").resolve()
 
 
 @dataclass
@@ -91,8 +91,8 @@ class BuiltPage(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        """Collects prose: what stands in no code."""
-        if not _CODE & set(self._open):
+        """Collects prose: what is no code, heading or list of links."""
+        if not _NO_PROSE & set(self._open):
             self.text += data
 
 
