@@ -54,6 +54,11 @@ $ echo \\
 two
 ```
 
+<!-- ends with: 3 -->
+```sh
+(exit 3)
+```
+
 <!-- not run: it needs a network -->
 ```sh
 false
@@ -72,7 +77,7 @@ def test_blocks_run_in_order_in_one_shell_with_a_home_of_its_own(tmp_path: Path)
     pages.run_page(page, tmp_path / "reader")
     made = tmp_path / "reader" / "home" / "work" / "campaign" / "spec.yaml"
     assert made.read_text() == "version: 1\nname: kettle\n"
-    assert pages.not_run(page) == ["page.md:47: it needs a network"]
+    assert pages.not_run(page) == ["page.md:52: it needs a network"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,7 @@ def test_blocks_run_in_order_in_one_shell_with_a_home_of_its_own(tmp_path: Path)
     [
         ("```sh\necho hello\nfalse\n```\n", r"page.md:1 failed:(?s:.*)hello"),
         ("```sh\necho hello\n```\n\n```text\ngood-bye\n```\n", "page.md:5: nothing showed 'good"),
+        ("<!-- ends with: 3 -->\n```sh\ntrue\n```\n", "page.md:2 failed"),
         ("```yaml\nversion: 1\n```\n", "page.md:1: no file is named above it"),
         ("`a.txt`\n```diff\n-b\n+c\n```\n", "page.md:2: a.txt has these lines 0 times"),
     ],

@@ -8,6 +8,7 @@
   stands for anything, and ids, times, paths and addresses may differ. Other lines may lie between.
 * ```` ```console ```` has commands behind `$ `, and what each showed.
 * `<!-- type: y -->` above a block is what the reader types while it runs.
+* `<!-- ends with: 3 -->` above a block is the exit code of its one command, which is not 0.
 * `<!-- not run: reason -->` above a block exempts it.
 """
 
@@ -32,7 +33,7 @@ BLOCK_SECONDS = 480.0
 """How long a block may take."""
 
 _FENCE = re.compile(r"^```(\w*)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NOTE = re.compile(r"<!-- (not run|type): (.*?) -->", re.DOTALL)
+_NOTE = re.compile(r"<!-- (not run|type|ends with): (.*?) -->", re.DOTALL)
 _FILE = re.compile(r"`([^\s`]*\.\w+)`")
 _WRITTEN = {"yaml", "ini", "json", "csv", "python", "toml"}
 _MUST_SAY = {"sh", "console", "yaml", "diff"}
@@ -79,6 +80,7 @@ class Block:
         place: Page and line, for messages.
         file: The file that it is written to or changes; None where none is named.
         typed: What the reader types while it runs.
+        code: The exit code of its command.
         not_run: Why it is not run; None where it is.
     """
 
@@ -87,6 +89,7 @@ class Block:
     place: str
     file: str | None = None
     typed: str = ""
+    code: str = "0"
     not_run: str | None = None
 
 
@@ -107,6 +110,7 @@ def blocks_of(page: Path) -> list[Block]:
             f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}",
             info or (named[-1] if named and kind in {*_WRITTEN, "diff"} else None),
             notes.get("type", ""),
+            notes.get("ends with", "0"),
             notes.get("not run"),
         )
         blocks += _commands(block) if kind == "console" and not block.not_run else [block]
@@ -145,11 +149,13 @@ class Reader:
 
     Attributes:
         folder: Where the shell is.
+        environment: The variables of the shell.
         shown: What the last command showed, without colours.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str], blocks: Path) -> None:
         self.folder = folder
+        self.environment = environment
         self.shown = ""
         self._blocks = blocks
         self._terminal, terminal = pty.openpty()
@@ -191,7 +197,10 @@ class Reader:
     def run(self, block: Block, seconds: float = BLOCK_SECONDS) -> None:
         """Runs the commands of a block to their end."""
         script = self._blocks / f"{len(list(self._blocks.iterdir()))}.sh"
-        script.write_text(block.text, "utf-8")
+        text = block.text
+        if block.code != "0":
+            text = f"if\n{text}then false; else test $? = {block.code}; fi\n"
+        script.write_text(text, "utf-8")
         if block.typed:
             os.write(self._terminal, f"{block.typed}\n".encode())
         os.write(self._orders, f"{script}\n".encode())
