@@ -42,7 +42,7 @@ from rivya_flows.flows.deployment.reconcile import (
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.recovery.waker import deploy_waker
-from rivya_flows.flows.server.select_server import password_hint
+from rivya_flows.flows.server.select_server import health_problem, password_hint
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpecs
@@ -139,7 +139,7 @@ def _rehearses(settings: Settings) -> bool:
 
 async def check_server(client: PrefectClient) -> None:
     """Raises `UsageError` if the server of this process does not answer."""
-    problem = await client.api_healthcheck()
+    problem = await health_problem(client)
     if problem is None:
         return
     url, answer = shown_url(str(client.api_url)), getattr(problem, "response", None)

@@ -23,6 +23,7 @@ from rivya_flows.flows.recovery.automations import (
     configured_heartbeat,
     missing_automations,
 )
+from rivya_flows.flows.server.select_server import health_problem
 from rivya_flows.settings import Settings
 
 LEAST = (3, 8)
@@ -34,7 +35,7 @@ _MANY = 2
 async def server_checks(settings: Settings) -> AsyncIterator[Check]:
     """Check the server that Prefect in this process speaks to."""
     async with get_client() as client:
-        failure = await client.api_healthcheck()
+        failure = await health_problem(client)
         if failure is not None:
             status = getattr(getattr(failure, "response", None), "status_code", None)
             yield problem(

@@ -20,7 +20,12 @@ from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.flows.server.outage import told_outages
-from rivya_flows.flows.server.select_server import password_hint, pointed_at
+from rivya_flows.flows.server.select_server import (
+    HEALTH_SECONDS,
+    health_problem,
+    password_hint,
+    pointed_at,
+)
 from rivya_flows.private import private_folder
 
 if TYPE_CHECKING:
@@ -66,7 +71,14 @@ class LocalRunner:
         from rivya_flows.app.connect import with_key
         from rivya_flows.tasks.secret_values import secret_block
 
-        return await with_key(settings, secret_block)
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                return await with_key(settings, secret_block)
+        except TimeoutError as error:
+            raise UsageError(
+                f"no Prefect server answers at {shown_url(settings.prefect_api_url)}",
+                "start it, correct PREFECT_API_URL, or set RIVYA_API_KEY, which it was asked for",
+            ) from error
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
         """As `Runner.wallet`: of the server of the settings, or that of `rivya-flows up`."""
@@ -182,7 +194,7 @@ async def _answering(api_url: str) -> None:
     from prefect import get_client
 
     async with get_client() as client:
-        problem = await client.api_healthcheck()
+        problem = await health_problem(client)
         if problem is None:
             try:
                 await client.api_version()  # its health asks for no password

@@ -6,12 +6,19 @@ logs nor child processes inherit a context variable.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from rivya_flows.environment import set_variables
+
+if TYPE_CHECKING:  # heavy
+    from prefect.client.orchestration import PrefectClient
+
+HEALTH_SECONDS = 10.0
 
 
 def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -43,6 +50,15 @@ def restore(replaced: Mapping[str, str | None]) -> None:
     """Undo `point`."""
     set_variables(replaced)
     _reread_settings()
+
+
+async def health_problem(client: PrefectClient) -> Exception | None:
+    """Why a server does not serve, or None; a person waits for it, so it has 10 s."""
+    try:
+        async with asyncio.timeout(HEALTH_SECONDS):
+            return await client.api_healthcheck()
+    except TimeoutError as error:
+        return error
 
 
 def password_hint(status: int) -> str:

@@ -69,7 +69,7 @@ def test_schema_is_printed_as_it_lies_beside_the_specs(call: Terminal) -> None:
 
 def test_schema_is_written_into_a_folder(call: Terminal, tmp_path: Path) -> None:
     said = call("schema", "--write", tmp_path)
-    assert (said.code, said.out.splitlines()[0]) == (0, f"{tmp_path / FILE}: written")
+    assert (said.code, said.out.splitlines()[0]) == (0, f"{FILE}: written")
     for name in (FILE, TESTS_FILE):
         assert (tmp_path / name).read_text("utf-8") == (SPECS / name).read_text("utf-8")
 

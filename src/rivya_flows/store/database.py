@@ -96,7 +96,7 @@ def open_engine(url: str) -> Engine:
     except (SQLAlchemyError, sqlite3.Error) as error:
         _dispose(engine)
         raise StoreError(
-            f"cannot open the store: {_shown(error)}",
+            f"cannot open the store: {_placed(_shown(error), engine)}",
             _hint(error, f"check RIVYA_FLOWS_STORE, {_RESUME}"),
         ) from error
     return engine
@@ -277,6 +277,14 @@ def _change_to_wal(cursor: sqlite3.Cursor) -> None:
 def _shown(error: Exception) -> str:
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _placed(words: str, engine: Engine | None) -> str:
+    """What went wrong, with the database server if that is not named."""
+    host = engine.url.host if engine is not None else None
+    if engine is None or host is None or host in words:
+        return words
+    return f"{words} ({host}:{engine.url.port or 5432})"
 
 
 def _hint(error: Exception, otherwise: str) -> str:
