@@ -96,12 +96,12 @@ def _class(name: str) -> str:
         parts += [_text(found), *_attributes(found)]
     members = found.members if twin != name else found.all_members
     rows = [
-        (f"`{one.name}`", f"`{one.annotation}`", _summary(one))
+        (f"`{one.name}`", _type(one.annotation), _summary(one))
         for one in members.values()
         if one.is_attribute and "property" in one.labels and _is_public(one)
     ]
     methods = [
-        (f"`{one.name}{_signature(one.parameters)}`", f"`{one.returns}`", _summary(one))
+        (f"`{one.name}{_signature(one.parameters)}`", _type(one.returns), _summary(one))
         for one in members.values()
         if one.is_function and _is_public(one) and not _is_decorated(one)
     ]
@@ -130,7 +130,7 @@ def _attributes(found: Any) -> Iterator[str]:
     if lacking := sorted(fields.keys() - meaning.keys()):
         raise ValueError(f"{found.path}: its docstring does not describe {', '.join(lacking)}")
     if fields:
-        rows = [(f"`{name}`", f"`{one.annotation}`", meaning[name]) for name, one in fields.items()]
+        rows = [(f"`{name}`", _type(one.annotation), meaning[name]) for name, one in fields.items()]
         yield table(("attribute", "type", "meaning"), rows)
 
 
@@ -189,12 +189,26 @@ _TABLES = {
 
 
 def _row(one: Any, found: Any, columns: int) -> tuple[str, ...]:
-    kind, meaning = f"`{one.annotation}`" if one.annotation else "", in_one_line(one.description)
+    kind, meaning = _type(one.annotation), in_one_line(one.description)
     if columns == 2:
         return (kind, meaning)
     default = found.parameters[one.name].default
     default = "required" if default is None else "" if one.name == "options" else f"`{default}`"
     return (f"`{one.name}`", kind, default, meaning)
+
+
+def _type(annotation: Any) -> str:
+    """`str | None` as two types, so that a table has no bar in code."""
+    if annotation is None:
+        return ""
+    parts, depth = [""], 0
+    for one in str(annotation):
+        depth += (one == "[") - (one == "]")
+        if one == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += one
+    return " or ".join(f"`{part.strip()}`" for part in parts)
 
 
 def _signature(parameters: Sequence[Any], *, skip: tuple[str, ...] = ("self", "cls")) -> str:
@@ -227,7 +241,7 @@ def _calls(found: Any, prefix: str) -> Iterator[tuple[str, ...]]:
         )
         route = in_one_line(text.partition("Source: ")[2].partition(";")[0]).rstrip(".")
         signature = _signature(one.parameters, skip=("self", "options"))
-        yield (f"`{prefix}.{one.name}{signature}`", f"`{one.returns}`", _summary(one), route)
+        yield (f"`{prefix}.{one.name}{signature}`", _type(one.returns), _summary(one), route)
 
 
 def _table_of_calls(rows: Sequence[tuple[str, ...]]) -> str:

@@ -18,8 +18,19 @@ PAGES = ROOT / "docs" / "reference"
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table of Markdown, a line for each row."""
     lines = [head, ("---",) * len(head)]
-    lines += [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+    lines += [tuple(map(_cell, row)) for row in rows]
     return "".join(f"| {' | '.join(line)} |\n".replace("  |", " |") for line in lines)
+
+
+def _cell(text: str) -> str:
+    """The text with each bar escaped: in code GitHub needs a backslash, and the site would show it."""
+    text = re.sub(r"`([^`]*\|[^`]*)`", lambda found: _code(found[1]), text)
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    special = "".join(f"&#{ord(one)};" if one in "|*_[]<>&" else one for one in text)
+    return f"<code>{special}</code>"
 
 
 def first_line(call: Any) -> str:

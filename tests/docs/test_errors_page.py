@@ -99,6 +99,20 @@ def test_the_guide_explains_every_code_of_the_source_and_no_other() -> None:
     assert set(SECTIONS) == codes_of_the_source() - INSIDE
 
 
+def test_the_guide_explains_every_code_that_the_queue_gives_an_item() -> None:
+    table = GUIDE.partition("| `code` of an item | meaning |")[2].partition("\n\n")[0]
+    found: set[tuple[str, str]] = set()
+    for path in (ROOT / "src" / "rivya_flows" / "planning").rglob("*.py"):
+        text = path.read_text("utf-8")
+        found |= set(re.findall(r'\bcode="([a-z_]+)"|\bcode = "([a-z_]+)" if', text))
+        found |= set(
+            re.findall(r'^(?:NOT_BOUGHT|BELOW_LEAST|UNANSWERED)()\s*= "(\w+)"', text, re.M)
+        )
+    given = {one or other for one, other in found}
+    assert given <= set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert {"uncertain", "bad_arguments", "unanswered"} <= given
+
+
 def test_tests_of_specs_may_expect_every_code() -> None:
     assert set(CODES) == SECTIONS.keys()
 

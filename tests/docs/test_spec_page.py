@@ -32,12 +32,12 @@ def test_a_step_on_one_screen_has_every_key_and_every_kind() -> None:
     assert shown.count("\n") <= 30
 
 
-EXAMPLES = re.findall(r"^\| `(\$\{\{ .+? \}\})` \| `(.+)` \|$", PAGE, re.MULTILINE)
+EXAMPLES = re.findall(r"^(\$\{\{ .+? \}\})  +(.+)$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("written", "given"), EXAMPLES)
 def test_an_example_of_an_expression_gives_what_the_page_says(written: str, given: str) -> None:
-    value = evaluate(written.replace("\\|", "|"), {})
+    value = evaluate(written, {})
     assert (value if isinstance(value, str) else json.dumps(value)) == given
 
 
