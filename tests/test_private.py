@@ -105,7 +105,7 @@ def test_a_folder_that_others_may_have_filled_is_refused(
     data.chmod(0o777)
     said = terminal("plan", "spec.yaml", "--sandbox")
     assert (said.code, list(data.iterdir())) == (2, [])
-    assert f"every user can write into {data}" in said.err
+    assert "every user can write into data\n" in said.err
     data.chmod(0o700)
     link.symlink_to(data)
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(link))
@@ -145,8 +145,8 @@ def test_a_new_journal_elsewhere_is_private_and_an_existing_one_is_not_changed(
         said = terminal("doctor")
     finally:
         os.umask(before)
-    assert f"other users can read {tmp_path / 'mine.sqlite'}" in said.out
-    assert f"chmod 600 {tmp_path / '.env'}" in said.out
+    assert "other users can read mine.sqlite" in said.out
+    assert "chmod 600 .env" in said.out
     assert mode(tmp_path / "mine.sqlite") == 0o644
 
 

@@ -27,7 +27,7 @@ def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     assert spec.read_text().startswith(LINE)
     for path in (path for path in project.rglob("*") if path.is_file()):
         assert f"{path.relative_to(tmp_path)}: written" in said.out
-    assert f"{spec.parent / FILE}: written" in said.out
+    assert f"{(spec.parent / FILE).relative_to(tmp_path)}: written" in said.out
     assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
 
 

@@ -106,7 +106,7 @@ def test_wrong_faults_leave_the_earlier_ones(call: Terminal, tmp_path: Path) -> 
     file.write_text("faults: [{on: chat, do: fly}]")
     said = call("sandbox", "faults", "set", file, "--data", tmp_path)
     assert said.code == 2
-    assert f"{file}: faults.0.do" in said.err
+    assert f"{file.name}: faults.0.do" in said.err
     left = call("sandbox", "faults", "list", "--data", tmp_path, "--json").document
     assert [fault["do"] for fault in left] == ["fail"]
 

@@ -19,7 +19,9 @@ def with_fonts(page: str) -> str:
     All are weights of one family ``Scripts`` and take only characters of their scripts. Chinese,
     Japanese and Korean have none: theirs are larger than a page may be.
     """
-    room = MAX_PAGE_BYTES - len(page.encode())
+    room = MAX_PAGE_BYTES - len(
+        page.encode(errors="surrogatepass")
+    )  # a receipt may have broken text
     rules = []
     for script in scripts_in(page):
         rule = _rule(script)
