@@ -111,7 +111,7 @@ def test_a_folder_that_others_may_have_filled_is_refused(
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(link))
     said = terminal("plan", "spec.yaml", "--sandbox")
     assert (said.code, list(data.iterdir())) == (2, [])
-    assert f"{link} is a symbolic link" in said.err
+    assert "link is a symbolic link" in said.err
 
 
 def test_a_linked_folder_of_media_is_refused_by_the_setting_that_moves_it(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     spec = project / "specs" / f"{DEFAULT}.yaml"
     assert said.code == 0
     assert "  cd new\n" in said.out
+    assert f"rivya-flows run specs/{DEFAULT}.yaml" in said.out
     assert spec.read_text().startswith(LINE)
     for path in (path for path in project.rglob("*") if path.is_file()):
         assert f"{path.relative_to(tmp_path)}: written" in said.out

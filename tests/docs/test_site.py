@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 # One of each kind.
 LOOKED_AT = [
     "index.html",
-    "going-live.html",
+    "tutorial/first-clip.html",
     "how-to/deployments.html",
     "reference/spec.html",
     "reference/commands.html",

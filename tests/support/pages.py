@@ -44,7 +44,7 @@ _VARIES = (
     (r"…", r".*?"),
     (r"rvya_sk_\S+", r"rvya_sk_\S+"),
     (r"https?://[^\s)]+", r"https?://\S+"),
-    (r"run-\d{8}-\S+", r"run-\S+"),
+    (r"run-[\da-f]{8}-\S+", r"run-\S+"),
     (r"task_\w+", r"task_\w+"),
     (r"sha256:\w+", r"sha256:\w+"),
     (r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?", r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?"),

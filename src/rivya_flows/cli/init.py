@@ -46,11 +46,10 @@ def init(folder: Path, name: str | None, lists: bool) -> None:
     if not name:
         show("another campaign: rivya-flows init --list")
     steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
-    show("next:", *(f"  {one}" for one in [*steps, *_NEXT]))
+    spec = f"specs/{chosen.name}.yaml"
+    steps += ["rivya-flows check specs", f"rivya-flows plan {spec}", f"rivya-flows run {spec}"]
+    show("next:", *(f"  {one}" for one in steps))
     show(f"{folder / 'README.md'} says more")
-
-
-_NEXT = ("rivya-flows check specs", "rivya-flows test specs", "rivya-flows up")
 
 
 def _row(one: SpecTemplate) -> list[str]:
