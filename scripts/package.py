@@ -1,6 +1,9 @@
-"""Builds wheels and source distributions of both projects, and tries the wheels without a checkout.
+"""Builds wheels and source distributions of both projects, and tries them without a checkout.
 
-Without extras, each command that needs one names it in one line and exits with code 2. With
+    scripts/package
+    scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
+
+Everything is built twice, and has the same bytes. Without extras, each command that needs one names it in one line and exits with code 2. With
 ``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
 `tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
 checked against locks/.
@@ -8,6 +11,7 @@ checked against locks/.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -22,6 +26,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import archives
 
 ROOT = Path(__file__).parent.parent
 SPEC = "specs/first-picture.yaml"
@@ -131,11 +137,12 @@ class Environment:
 
     Args:
         folder: Where it is created.
-        wheels: Folder of the wheels.
+        built: Folder of the wheels and source distributions.
         extra: What to install besides; its lock is installed too.
+        sdist: Install rivya-flows from its source distribution.
     """
 
-    def __init__(self, folder: Path, wheels: Path, extra: str = "") -> None:
+    def __init__(self, folder: Path, built: Path, extra: str = "", *, sdist: bool = False) -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._bin = folder / "venv" / "bin"
@@ -143,12 +150,14 @@ class Environment:
         self._home.mkdir()
         uv = [sys.executable, "-m", "uv", "--quiet", "--no-config", "--no-python-downloads"]
         done("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
-        install = [*uv, "pip", "install", "--python", str(self._bin / "python"), "--no-build"]
-        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in ("base", extra) if name]
-        done("installing from the locks", [*install, "--require-hashes", *locks])
+        install = [*uv, "pip", "install", "--python", str(self._bin / "python")]
+        names = ("base", extra, "build" if sdist else "")
+        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in names if name]
+        done("installing from the locks", [*install, "--no-build", "--require-hashes", *locks])
         # Without an index: all that the wheels require must be installed already.
         wanted = f"rivya-flows[{extra}]" if extra else "rivya-flows"
-        done("installing", [*install, "--no-index", f"--find-links={wheels}", wanted])
+        how = ["--no-build-isolation", "--no-binary=rivya-flows"] if sdist else ["--no-build"]
+        done("installing", [*install, *how, "--no-index", f"--find-links={built}", wanted])
         done("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
 
     def call(self, *arguments: str, program: str = "rivya-flows", **variables: str) -> Said:
@@ -214,33 +223,50 @@ def tracked() -> list[Path]:
     return [Path(name) for name in listed.splitlines() if os.path.lexists(ROOT / name)]
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, base: str) -> Path:
     """The folder of both wheels and both source distributions.
 
     Raises:
-        WrongError: A wheel built from a source distribution differs from one built from the tree.
+        WrongError: A second build differs, in which wheels are built from the tree and not from the
+            source distribution; or a registry would refuse a wheel, or show a broken link.
     """
-    source, out, tree = folder / "source", folder / "dist", folder / "tree"
-    for name in tracked():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        # src/rivya_flows/flows, tasks and templates are links, and have to stay links.
-        shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
-    # The backend is the one of locks/build.txt, which scripts/install has checked.
-    command = [sys.executable, "-m", "build", "--no-isolation"]
+    epoch = int(done("git", ["git", "log", "-1", "--format=%ct"]))
+    files = tracked()
 
-    def built(distribution: Distribution) -> None:
-        project = str(source / distribution.folder)
-        done("building", [*command, project, "--outdir", str(out)])
-        done("building from the tree", [*command, project, "--outdir", str(tree), "--wheel"])
+    def built_in(name: str, *kinds: str) -> Path:
+        source, out = folder / f"source {name}", folder / name
+        archives.copied(ROOT, files, source, base)
+        for distribution in DISTRIBUTIONS:
+            archives.built(source / distribution.folder, out, epoch, *kinds)
+        for sdist in out.glob("*.tar.gz"):
+            archives.normalize(sdist, epoch)
+        return out
 
-    with ThreadPoolExecutor() as both:
-        list(both.map(built, DISTRIBUTIONS))
+    try:
+        with ThreadPoolExecutor() as both:
+            again = both.submit(built_in, "again", "--sdist", "--wheel")
+            out, other = built_in("dist"), again.result()
+    except subprocess.CalledProcessError as failed:
+        raise WrongError(f"building: {failed.stdout}{failed.stderr}") from failed
+    for archive in sorted(out.iterdir()):
+        if archive.read_bytes() != (other / archive.name).read_bytes():
+            raise WrongError(
+                f"{archive.name}: a second build has other bytes{differing(archive, other)}"
+            )
     for wheel in out.glob("*.whl"):
-        one, other = contents(wheel), contents(tree / wheel.name)
-        if one != other:
-            differ = sorted({name for name, _ in one.items() ^ other.items()})
-            raise WrongError(f"{wheel.name} from the source distribution differs: {differ}")
+        if faults := archives.description_faults(wheel):
+            raise WrongError(f"{wheel.name}: {', '.join(faults)}")
     return out
+
+
+def differing(archive: Path, other: Path) -> str:
+    """The files of two wheels that differ, after a colon; "" where it is only how they are packed."""
+    if archive.suffix != ".whl":
+        return ""
+    one, two = contents(archive), contents(other / archive.name)
+    return (
+        f": {names}" if (names := sorted({name for name, _ in one.items() ^ two.items()})) else ""
+    )
 
 
 def contents(wheel: Path) -> dict[str, str]:
@@ -277,7 +303,7 @@ def check_contents(distribution: Distribution, out: Path) -> int:
 
 def without_extras(folder: Path, wheels: Path) -> None:
     """Everything that needs no extra works; what needs one names it."""
-    clean = Environment(folder, wheels)
+    clean = Environment(folder, wheels, sdist=True)
     [wheel] = wheels.glob("rivya_flows-*.whl")
     if wheel.name.split("-")[1] not in (said := clean.must("--version")):
         raise WrongError(f"--version: {said}")
@@ -340,25 +366,33 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
 
 
 def main() -> int:
-    """Builds, tries, and leaves the archives in dist/."""
+    """Builds, tries, and leaves the archives with their checksums in dist/."""
+    parser = argparse.ArgumentParser(description="Build both projects and try them.")
+    parser.add_argument("--base", default="", help="address of the repository's files")
+    base = parser.parse_args().base.rstrip("/")
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="rivya-flows-package-") as named:
             folder = Path(named)
-            out = build(folder)
+            out = build(folder, base)
             counts = [check_contents(one, out) for one in DISTRIBUTIONS]
-            print(f"wheels and source distributions agree: {counts} files, py.typed, no tests")
+            print(f"two builds have the same bytes: {counts} files, py.typed, no tests")
             with ThreadPoolExecutor() as both:  # each waits for processes most of the time
                 bare = both.submit(without_extras, folder / "bare", out)
                 sandbox = both.submit(with_sandbox, folder / "sandbox", out)
                 bare.result()
-                print(f"without extras: works; {len(NEEDS)} commands name the extra they need")
+                print(
+                    f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"
+                )
                 seconds = sandbox.result()
                 print(f"with sandbox: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
+            sums = ""
             for archive in sorted(out.iterdir()):
                 shutil.copy2(archive, ROOT / "dist" / archive.name)
+                sums += f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n"
                 print(f"dist/{archive.name}: {archive.stat().st_size / 1000:.0f} kB")
+            (ROOT / "dist" / "SHA256SUMS").write_text(sums)
     except WrongError as wrong:
         print(f"package: {wrong}", file=sys.stderr)
         return 1

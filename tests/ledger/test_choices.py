@@ -63,6 +63,10 @@ def test_a_waiting_pick_has_its_question_and_numbered_candidates() -> None:
     check(receipt_of(run))
 
 
+def test_a_choice_says_how_many_are_picked() -> None:
+    assert (hero(judged())["count"], hero(judged(count=2))["count"]) == (1, 2)
+
+
 def test_a_decided_pick_says_who_picked_what() -> None:
     run = answered(PRIYA)
     choice = hero(run.state)

@@ -36,6 +36,13 @@ def pair() -> list[list[Stamped]]:
     ]
 
 
+def test_a_step_takes_from_its_first_entry_to_its_last(pair: list[list[Stamped]]) -> None:
+    entries = pair[0]
+    at = [one.at for one in entries if getattr(one.event, "step", None) == "stills"]
+    [stills] = [step for step in comparison(*pair)["steps"] if step["id"] == "stills"]
+    assert stills["seconds"][0] == at[-1] - at[0] > 0
+
+
 def test_what_differs_is_told_and_what_is_equal_is_the_same(pair: list[list[Stamped]]) -> None:
     found = comparison(*pair)
     assert [run["run_id"] for run in found["runs"]] == ["run-1", "run-2"]

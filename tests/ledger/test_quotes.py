@@ -110,6 +110,11 @@ def test_a_changed_text_is_a_short_diff() -> None:
     [told] = text_differences("shop.yaml", "a\n" * 100, "b\n" * 100)
     assert told.count("\n") == MAX_LINES + 1
     assert told.endswith("… and 181 more lines")
+    rest = "\n".join("b" * (MAX_LINES - 2))  # with the place and the one that goes
+    [told] = text_differences("shop.yaml", "a\n", rest)
+    assert "more lines" not in told
+    [told] = text_differences("shop.yaml", "a\n", f"{rest}\nb")
+    assert told.endswith("… and 1 more lines")
 
 
 def test_prices_that_moved_are_told_by_model() -> None:

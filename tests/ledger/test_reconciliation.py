@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
-from rivya_flows.ledger.reconciliation import Kind, reconcile
+from rivya_flows.ledger.reconciliation import Kind, jobs_to_ask, reconcile
+from support.naive_service import NaiveService, Rehearsal, frozen
 
 
 def row(task_id: str | None = "task_1", **changed: Any) -> dict[str, Any]:
@@ -157,3 +158,19 @@ def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: i
 def test_every_kind_of_difference_is_tested_here() -> None:
     tested = {"unknown_job", "other_model", "other_status", "other_cost", "not_settled"}
     assert set(get_args(Kind)) == tested | {"uncertain", "unexpected_job", "wallet"}
+
+
+def test_the_service_is_asked_about_jobs_that_it_made_and_not_about_chats() -> None:
+    text = """
+version: 1
+name: asked
+steps:
+  words: {uses: chat, with: {model: gpt-5-2-chat, message: Hello}}
+  still: {uses: generate, with: {model: z-image, prompt: lamp}}
+  refused: {uses: generate, with: {model: nano-banana, prompt: lamp}}
+"""
+    run = Rehearsal(frozen(text), NaiveService(refusing_models={"nano-banana"}))
+    run.take_up()
+    run.run()
+    [still] = run.state.item("still", "").purchases
+    assert jobs_to_ask(run.state) == (still.task_id,)

@@ -6,7 +6,7 @@ import re
 
 from hypothesis import given, strategies as st
 
-from rivya_flows.planning.markdown import gallery, link, picture, quotation, table, text
+from rivya_flows.planning.markdown import gallery, link, paragraphs, picture, quotation, table, text
 
 WORDS = st.text(max_size=60) | st.sampled_from(
     ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]
@@ -29,6 +29,14 @@ def test_an_address_stays_one_address(address: str) -> None:
     safe = address.encode("utf-8", "ignore").decode()
     assert re.fullmatch(r"\[x\]\(<[^<>\s\\]*>\)", link("x", safe))
     assert re.fullmatch(r"!\[x\]\(<[^<>\s\\]*>\)", picture("x", safe))
+
+
+def test_a_long_text_is_cut_at_its_bound_and_not_before() -> None:
+    assert (
+        text("a" * 10, 10) == quotation("a" * 10, 10)[2:-2] == paragraphs("a" * 10, 10) == "a" * 10
+    )
+    cut = "a" * 9 + "…"
+    assert text("a" * 11, 10) == quotation("a" * 11, 10)[2:-2] == paragraphs("a" * 11, 10) == cut
 
 
 def test_stills_stand_side_by_side_four_in_a_row() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.language.step_arguments import MAX_CRITERION
 from rivya_flows.planning.expansion.judge_messages import (
     CANDIDATES,
     MAX_REASON,
@@ -94,3 +95,16 @@ def test_a_wild_number_is_no_candidate(number: str) -> None:
     with pytest.raises(AnswerError, match="there is no candidate") as raised:
         read_scores(content, ["a"])
     assert len(str(raised.value)) < 100
+
+
+def test_a_criterion_has_a_bound_that_it_may_reach() -> None:
+    def told(length: int) -> str:
+        judge = {**JUDGE["judge"], "criteria": ["x" * length]}
+        return judge_message({**JUDGE, "judge": judge}, (), None)
+
+    assert "1. " + "x" * MAX_CRITERION in told(MAX_CRITERION)
+    for length in (0, MAX_CRITERION + 1):
+        with pytest.raises(
+            ItemRequestError, match=f"criterion 1 of the judge has {length:,} chara"
+        ):
+            told(length)

@@ -109,6 +109,11 @@ def test_a_pick_that_was_rejected_once_may_cost_its_judge_one_time_less() -> Non
     assert of(run.state).price.max == 3
 
 
+def test_each_later_round_may_cost_as_many_chats_as_the_first() -> None:
+    run = judged(styles=MANY, mode="human", more="none: {rounds: 2}")
+    assert of(run.state).price.max == 2 * 3 * 3
+
+
 def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:
     run = Rehearsal(frozen(judged_spec(styles=MANY)), Judging(answers=["no"]))
     run.take_up()

@@ -16,6 +16,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseRefused,
     PurchaseUncertain,
 )
+from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import ItemState
 from support.campaigns import until
 from support.naive_service import NaiveService, Rehearsal, frozen
@@ -61,6 +62,38 @@ def test_alternatives_are_bought_in_order_after_the_jobs_that_regenerate_allows(
     assert (item.phase, item.request.model) == ("completed", "nano-banana")
     assert item.request.arguments["prompt"] == "a plain lamp a"
     assert len({one.idempotency_key for one in item.purchases}) == 4
+
+
+def told(rehearsal: Rehearsal) -> list[str]:
+    """What each event of a run says about a fallback, at its moment."""
+    rehearsal.take_up()
+    said, seen = [], 0
+    while rehearsal.advance(0):
+        for event in rehearsal.journal[seen:]:
+            said.append(bought_instead(event, rehearsal.state))
+        seen = len(rehearsal.journal)
+    return [one for one in said if one]
+
+
+def test_a_fallback_is_told_once_with_both_models_and_why() -> None:
+    assert told(stills(refusing_models={"z-image"})) == [
+        "stills[a]: z-image refused the request (no); falling back to seedream-5-lite"
+    ]
+    [job_failed] = told(stills(failing_models={"z-image"}))
+    assert job_failed.startswith("stills[a]: z-image failed")
+    assert job_failed.endswith("; falling back to seedream-5-lite")
+    assert told(stills()) == []
+
+
+def test_a_fallback_to_the_same_model_says_that_its_arguments_differ() -> None:
+    text = STILLS.format(items="a", regenerate=0, top="").replace(
+        "{model: seedream-5-lite}", "{model: z-image, prompt: a safe lamp}"
+    )
+    said = told(Rehearsal(frozen(text), NaiveService(refusing_models={"z-image"})))
+    assert said == [
+        "stills[a]: z-image refused the request (no); falling back to z-image with other arguments",
+        "stills[a]: z-image refused the request (no); falling back to nano-banana",
+    ]
 
 
 def test_a_refused_request_is_not_repeated() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from rivya_flows.planning.plan import RunPlan
-from rivya_flows.planning.queue.forks import fork_of, made_again
+from rivya_flows.planning.queue.forks import finished, fork_of, made_again
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.reducer import initial_state
 from support.judged_picks import Judging, again, chats, hero, judged, judged_spec
-from support.naive_service import Rehearsal, frozen
+from support.naive_service import NaiveService, Rehearsal, frozen
 
 OUTER = """
 version: 1
@@ -33,6 +33,53 @@ steps:
   still: {uses: generate, with: {model: z-image, prompt: lamp}}
 outputs: {still: "${{ steps.still.asset }}"}
 """
+
+
+STILLS = """
+version: 1
+name: stills
+steps:
+  stills:
+    uses: generate
+    foreach: [a, b]
+    allow_failures: 1
+    with: {model: "${{ 'z-image' if item == 'a' else 'nano-banana' }}", prompt: lamp}
+    fallback: [{model: seedream-5-lite}]
+  copy: {uses: generate, with: {model: z-image, prompt: lamp}}
+  hero: {uses: pick, with: {from: "${{ steps.stills.items }}"}}
+"""
+
+
+def shot(**service: Any) -> Rehearsal:
+    run = Rehearsal(frozen(STILLS), NaiveService(**service))
+    run.take_up()
+    run.run()
+    return run
+
+
+def test_a_fork_finds_each_purchase_by_its_request_and_place_among_equal_ones() -> None:
+    state = shot().state
+    found = finished(state)
+    a, copy = state.item("stills", "a"), state.item("copy", "")
+    assert a.requests[0].request_hash == copy.requests[0].request_hash
+    assert len(found) == 3  # a pick buys nothing
+    places = [found[f"{a.requests[0].request_hash}-{n}"] for n in (0, 1)]
+    assert [dict(one.outputs) for one in places] == [
+        dict(a.outputs or {}),
+        dict(copy.outputs or {}),
+    ]
+    assert [one.credits for one in places] == [a.credits, copy.credits]
+
+
+def test_a_fork_finds_nothing_that_failed_and_a_fallback_under_the_request_as_written() -> None:
+    failed = shot(failing_models={"nano-banana", "seedream-5-lite"}).state
+    assert len(finished(failed)) == 2
+    fell = shot(failing_models={"nano-banana"}).state
+    b = fell.item("stills", "b")
+    [taken] = [
+        one for key, one in finished(fell).items() if key.startswith(b.requests[0].request_hash)
+    ]
+    assert taken.request_hash == b.requests[1].request_hash
 
 
 def plan_of(text: str, includes: dict[str, str] | None = None) -> RunPlan:

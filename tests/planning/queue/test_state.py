@@ -53,3 +53,10 @@ def test_a_budget_warns_also_where_it_is_just_the_price_and_one_that_was_agreed_
     assert warns_at({}) == 16  # of an early journal
     assert warns_at({"credits": price, "budget": None}) is None
     assert warns_at({"credits": price, "budget": 20}, quote="q") is None
+
+
+def test_results_of_another_wallet_are_those_of_another_seller() -> None:
+    start = frozen(HEAD + "steps:\n" + STILL)
+    named = [start.model_copy(update={"wallet": wallet}) for wallet in (None, "acme", "other")]
+    sellers = [initial_state(one).seller for one in named]
+    assert sellers == [start.service, f"{start.service} acme", f"{start.service} other"]
