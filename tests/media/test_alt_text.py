@@ -77,3 +77,9 @@ def test_a_caption_has_step_key_and_price() -> None:
 def item_of(step: str, prompt: str, digit: str) -> tuple[dict[str, Any], dict[str, Any]]:
     asset = {"kind": "image", "mime_type": "image/png", "sha256": digit * 64}
     return {"id": step}, {"prompt": prompt, "assets": [asset]}
+
+
+def test_a_prompt_of_one_letter_with_endless_marks_is_cut() -> None:
+    text = alt_text("image", "still", "", "a" + "\u0301" * 1_000_000)
+    assert len(text) < 2_000
+    assert text.endswith("…")

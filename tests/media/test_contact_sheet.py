@@ -395,3 +395,22 @@ def test_the_page_of_a_fork_names_the_command_that_compares_it(store: Store) -> 
     command = "rivya-flows compare run-1 run-2 --html compare.html"
     assert command in Page(contact_sheet(fork, store)).text
     assert "compare" not in Page(contact_sheet({"run_id": "run-2", "fork": None}, store)).text
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf"), -1.0, 1e308])
+def test_captions_at_no_moment_of_a_film_are_left_out(tmp_path: Path, moment: float) -> None:
+    store = Store(tmp_path)
+    cues = [{"start": moment, "end": moment, "text": "Nowhere"}]
+    page = Page(contact_sheet(run_with_spot(store, captions={"cues": cues}), store))
+    assert "Nowhere" not in page.text
+
+
+def test_captions_with_half_of_a_character_are_on_the_page(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    page = Page(contact_sheet(run_with_spot(store, evil="half \ud800 of it"), store))
+    assert "2 captions" in page.text
+
+
+def test_credits_that_add_up_to_nothing_have_no_waterfall() -> None:
+    steps = [{"id": name, "credits": credits} for name, credits in (("a", 5), ("b", -5))]
+    assert "--share: 100.0%" in contact_sheet({"steps": steps}, Path)

@@ -81,3 +81,11 @@ def test_stretches_are_joined_cut_and_counted_once() -> None:
     assert without((0, 10), [(2, 3), (8, 20)]) == [(0, 2), (3, 8)]
     assert without((0, 10), [(0, 10)]) == []
     assert length([(0, 2), (5, 6)]) == 3
+
+
+def test_only_the_longest_idle_stretches_are_left_out() -> None:
+    begins = [n * 1000.0 for n in range(40)] + [50_000.0]
+    axis = Axis.of(0, 50_001, [(one, one + 1) for one in begins])
+    assert len(axis.gaps) == 30
+    assert max(piece.end - piece.begin for piece in axis.gaps) == 50_000 - 39_001
+    assert axis.x(50_001) == pytest.approx(100)

@@ -128,3 +128,11 @@ def test_a_clock_that_was_put_back_breaks_nothing() -> None:
     waits = [{"asked_at": at(9), "answered_at": at(3)}]
     receipt = receipt_of([item(8, 2, waits=waits)], executions=[(5, 1)])
     assert all(0 <= one.x <= one.x + one.width <= 100.01 for one in bars(receipt))
+
+
+def test_a_run_that_was_resumed_a_thousand_times_stays_a_page_of_a_bounded_size() -> None:
+    executions: list[tuple[float, float | None]] = [(n * DAY, n * DAY + 1) for n in range(1000)]
+    steps = [[item(0, 1000 * DAY, key=f"{key}") for key in range(9)] for _ in range(20)]
+    found = drawn(receipt_of(*steps, executions=executions))
+    assert sum(len(row["bars"]) for row in found["rows"]) <= 2000 + 201 * len(steps)
+    assert len(found["gaps"]) == 30

@@ -128,10 +128,10 @@ class Times:
         """When each item ended that an item needs."""
         planned = state.planned(step_id)
         for needed in planned.upstream:
-            only = {key} if needed == planned.itemwise else None
-            for item in state.steps[needed].items or ():
-                if (only is None or item.key in only) and (needed, item.key) in self._last:
-                    yield self._last[needed, item.key]
+            every = (item.key for item in state.steps[needed].items or ())
+            for one in (key,) if needed == planned.itemwise else every:
+                if (needed, one) in self._last:
+                    yield self._last[needed, one]
 
 
 def iso(at: float) -> str:

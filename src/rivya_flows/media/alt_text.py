@@ -19,6 +19,7 @@ FORMAT_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
 
 _KIND_WORDS: dict[MediaKind, str] = {"image": "Picture", "video": "Film", "audio": "Sound"}
 _MAX_PROMPT = 160  # characters of one that say what is seen
+_MAX_CODES = 10 * _MAX_PROMPT  # of which those characters are
 _PART = re.compile(r"[,.;] ")
 
 
@@ -98,8 +99,8 @@ def _is_seen(item: Mapping[str, Any]) -> bool:
 
 
 def _shortened(text: str) -> str:
-    letters = graphemes(text)
-    if len(letters) <= _MAX_PROMPT:
+    letters = graphemes(text[:_MAX_CODES])
+    if len(text) <= _MAX_CODES and len(letters) <= _MAX_PROMPT:
         return text
     kept = "".join(letters[: _MAX_PROMPT - 1])
     words, _, rest = kept.rpartition(" ")

@@ -279,7 +279,9 @@ def _spending(steps: list[dict[str, Any]], times: Sequence[Any]) -> list[dict[st
 
 def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A bar for each step that cost credits, starting where the last one ended."""
-    paid = [step for step in steps if isinstance(step["credits"], int | float) and step["credits"]]
+    paid = [
+        step for step in steps if isinstance(step["credits"], int | float) and step["credits"] > 0
+    ]
     total = sum(step["credits"] for step in paid)
     bars, spent = [], 0.0
     for step in paid:

@@ -32,6 +32,8 @@ base64 they are a third larger, and `page_fonts.MAX_PAGE_BYTES` has room for fon
 SMALL_BYTES = 64 * 2**10
 """A file of at most this size is embedded itself."""
 
+_MAX_SECONDS = 1e6  # at which a caption may stand
+
 _KINDS = ("image", "video", "audio")
 _MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
 
@@ -175,7 +177,11 @@ class Embedder:
         formats = [
             (name, film[0], clean[0] if clean else None) for name, film, clean in found if film
         ]
-        track = self._embedded("text/vtt;charset=utf-8", vtt(cues).encode()) if cues else ""
+        track = (
+            self._embedded("text/vtt;charset=utf-8", vtt(cues).encode(errors="replace"))
+            if cues
+            else ""
+        )
         return {
             "formats": formats,
             "extras": [(FORMAT_WORDS.get(name, name), one[0]) for name, one in extras if one],
@@ -306,8 +312,12 @@ def _cues(captions: Mapping[str, Any]) -> list[Cue]:
         Cue(one["start"], one["end"], one["text"])
         for one in maps_in(captions, "cues")
         if isinstance(one.get("text"), str)
-        and all(isinstance(one.get(name), int | float) for name in ("start", "end"))
+        and all(_is_moment(one.get(name)) for name in ("start", "end"))
     ]
+
+
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value < _MAX_SECONDS
 
 
 def _clock(seconds: float) -> str:

@@ -21,6 +21,9 @@ _INSTANT = 0.001  # seconds: journals tell no less
 _GAP, _ALL_GAPS = 4.0, 30.0
 """Percent of the width of one mark for what is left out, and of all of them at most."""
 
+_MOST_GAPS = 30
+"""The longest idle stretches are left out; each has a mark in every row."""
+
 _MOST_TICKS = 6
 _UNITS = ((86_400.0, "d", 72 * 3600.0), (3600.0, "h", 180 * 60.0), (60.0, "min", 180.0))
 """Seconds of a unit, its name, and the least time on the axis that is told in it."""
@@ -56,7 +59,8 @@ class Axis:
         """
         working = merged(within(busy, [(begin, end)]))
         limit = max(_SHORT, _SHORT_SHARE * length(working))
-        left_out = [one for one in _between(begin, end, working) if one[1] - one[0] > limit]
+        idle = [one for one in _between(begin, end, working) if one[1] - one[0] > limit]
+        left_out = sorted(sorted(idle, key=lambda one: one[0] - one[1])[:_MOST_GAPS])
         drawn = _between(begin, end, left_out)
         if length(drawn) < _INSTANT:
             left_out, drawn = [], [(begin, end)]
@@ -119,11 +123,16 @@ def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def within(stretches: Iterable[Stretch], frames: Sequence[Stretch]) -> list[Stretch]:
-    """The parts of stretches that lie in frames."""
-    parts = (
-        (max(begin, first), min(end, last)) for begin, end in stretches for first, last in frames
-    )
-    return [(begin, end) for begin, end in parts if begin <= end]
+    """The parts of stretches that lie in frames, which are in order and share no time."""
+    ends = [end for _, end in frames]
+    found: list[Stretch] = []
+    for begin, end in stretches:
+        for at in range(bisect.bisect_left(ends, begin), len(ends)):
+            first, last = frames[at]
+            if first > end:
+                break
+            found.append((max(begin, first), min(end, last)))
+    return found
 
 
 def without(stretch: Stretch, others: Iterable[Stretch]) -> list[Stretch]:

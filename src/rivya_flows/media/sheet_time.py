@@ -135,7 +135,7 @@ def _row(step_id: str, items: Sequence[_Item], axis: Axis, left: int) -> dict[st
     works = merged(span for item in items for span in item.works)
     waits = merged(wait for item in items for wait in item.waits)
     lanes = _lanes(items)
-    if len(lanes) > _MAX_LANES or 2 * len(items) > left:
+    if len(lanes) > _MAX_LANES or sum(len(one.works) + len(one.waits) for one in items) > left:
         lanes = [[_together(step_id, items, works, waits)]] if items else []
     height = max(_THIN, (_THICK + _SPACE) // (len(lanes) or 1) - _SPACE)
     return {
