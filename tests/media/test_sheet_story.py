@@ -142,4 +142,4 @@ def test_nothing_of_the_story_sticks_out_sideways(store: Store, tmp_path: Path, 
         assert tab.value("document.documentElement.scrollWidth") <= width
         assert tab.value(beyond) == []
         tab.click(".graph a")
-        assert tab.value("location.hash") == "#step-stills"
+        tab.until("location.hash === '#step-stills'")

@@ -210,8 +210,8 @@ class Reader:
             assert time.monotonic() < give_up, (
                 f"{block.place}: no end after {seconds:g} s:\n{block.text}\n{_plain(raw)}"
             )
-            # What was shown comes first: a command that has ended may have shown more than was read.
-            if self._terminal in ready and (part := _read(self._terminal)):
+            # Asked again after `ready`: what a command shows just before it ends comes first.
+            if part := _read(self._terminal):
                 raw += part
             elif self._done in ready:
                 part = os.read(self._done, 4096)
@@ -308,7 +308,9 @@ def _environment(home: Path, commands: Path) -> dict[str, str]:
 
 
 def _read(terminal: int) -> bytes:
-    """What came from the terminal; nothing once its other end is closed."""
+    """What has come from the terminal by now; nothing once its other end is closed."""
+    if not select.select([terminal], [], [], 0)[0]:
+        return b""
     try:
         return os.read(terminal, 65536)
     except OSError:
