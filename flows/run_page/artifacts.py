@@ -69,7 +69,7 @@ class Page:
         def draw() -> Artifact:
             small = sum(len(step.items or ()) for step in state.steps) <= MOST_REHEARSED
             seen = rehearse(state, datetime.now(UTC), self._context.look_up) if small else state
-            return draw_plan(state.plan, estimate(seen, balance), state.run_id)
+            return draw_plan(state.plan, estimate(seen, balance))
 
         self._put("plan", draw, once=True)
 

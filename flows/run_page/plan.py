@@ -16,7 +16,7 @@ from rivya_flows.planning.pricing.estimate import RUNTIME, Estimate, ItemEstimat
 MOST_ROWS = 200
 
 
-def draw_plan(plan: RunPlan, priced: Estimate, run_id: str) -> Artifact:
+def draw_plan(plan: RunPlan, priced: Estimate) -> Artifact:
     """A Mermaid graph with prices, a table of the items, and a line with the totals."""
     rows = [row for step in priced.steps for row in _rows(step)]
     more = len(rows) - MOST_ROWS
@@ -29,7 +29,7 @@ def draw_plan(plan: RunPlan, priced: Estimate, run_id: str) -> Artifact:
         "",
         _money(priced),
     ]
-    return Artifact("markdown", "\n".join(lines), f"The plan of {text(run_id)}")
+    return Artifact("markdown", "\n".join(lines), "The steps and their prices")
 
 
 def _rows(step: StepEstimate) -> Iterator[tuple[object, ...]]:

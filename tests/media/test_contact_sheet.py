@@ -414,3 +414,9 @@ def test_captions_with_half_of_a_character_are_on_the_page(tmp_path: Path) -> No
 def test_credits_that_add_up_to_nothing_have_no_waterfall() -> None:
     steps = [{"id": name, "credits": credits} for name, credits in (("a", 5), ("b", -5))]
     assert "--share: 100.0%" in contact_sheet({"steps": steps}, Path)
+
+
+@pytest.mark.parametrize(("status", "told"), [("suspended", False), ("completed", True)])
+def test_an_output_without_a_value_is_told_once_the_run_has_ended(status: str, told: bool) -> None:
+    page = Page(contact_sheet({"status": status, "outputs": {"films": None}}, Path))
+    assert ("films nothing" in page.text) is told

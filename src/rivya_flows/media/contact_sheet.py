@@ -34,6 +34,7 @@ _MAX_ROW_MEDIA = 6
 """Media of one row on the sheet of a batch; the sheet of the row has all."""
 
 _MAX_ROW_TEXT = 600  # characters of a text there
+_UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
 
 
@@ -60,6 +61,8 @@ def contact_sheet(
     # In the order of the page: a medium is embedded where it comes first.
     questions = questions_of(receipt, embedder)
     shown = [_output(name, value, embedder) for name, value in map_in(receipt, "outputs").items()]
+    if receipt.get("status") in _UNFINISHED:
+        shown = [one for one in shown if one["media"] or one["text"]]
     told = [step for step in maps_in(receipt, "steps") if _is_shown(step)]
     steps = [_step(step, embedder) for step in told]
     origins = Origins(receipt, embedder, [step["id"] for step in steps])

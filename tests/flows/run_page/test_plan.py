@@ -28,7 +28,7 @@ async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) ->
     with studio.context(Bomb()) as home:
         state = replay(entry.event for entry in home.journal.entries("run-1"))
         priced = estimate(rehearse(state, NOON, home.look_up), 50)
-    shown = draw_plan(state.plan, priced, "run-1").data
+    shown = draw_plan(state.plan, priced).data
     assert shown.startswith("```mermaid\nflowchart TD\n")
     rows = shown.split("\n```\n")[1]
     assert r"| stills\[a\|b\] | z-image | 1 | fixed price of the default request |" in rows
@@ -46,7 +46,7 @@ def test_the_plan_says_what_an_earlier_run_saves(studio: Studio) -> None:
         with studio.context(Bomb()) as home:
             state = replay(entry.event for entry in home.journal.entries("run-2"))
             priced = estimate(rehearse(state, NOON, home.look_up), None)
-            return str(draw_plan(state.plan, priced, "run-2").data)
+            return str(draw_plan(state.plan, priced).data)
 
     shown = asyncio.run(planned())
     assert shown.count("| 0 | bought before, saves 1 |") == 2
