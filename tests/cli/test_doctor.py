@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from rivya_flows.app.doctor.machine import HARMFUL
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.flows.execution import local_runner
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.receiver.app import WEBHOOK_PATH
@@ -133,8 +135,26 @@ def test_without_a_network_everything_else_is_still_checked(
     monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
     said = terminal("doctor", "--json")
     assert said.code == 1
-    wrong = [one["name"] for one in said.document["checks"] if one["status"] == "problem"]
-    assert wrong == ["service"]
+    wrong = [one for one in said.document["checks"] if one["status"] == "problem"]
+    assert [one["name"] for one in wrong] == ["service"]
+    assert wrong[0]["message"].count("http://127.0.0.1:1") == 1
+
+
+def test_a_prefect_server_that_is_silent_is_asked_once_and_told_once(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_runner, "HEALTH_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        document = terminal("doctor", "--json").document
+    wrong = {
+        one["name"]: one["message"] for one in document["checks"] if one["status"] == "problem"
+    }
+    assert wrong == {
+        "service": "not checked: the Prefect server does not say the key",
+        "prefect server": f"no Prefect server answers at {url}",
+    }
 
 
 def test_stores_that_cannot_be_used_are_problems(

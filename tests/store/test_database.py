@@ -94,7 +94,7 @@ def test_a_file_that_is_no_database_is_not_opened_and_left_alone(tmp_path: Path)
     file.write_text("a letter to my aunt\n" * 100)
     error = opened(f"sqlite:///{file}")
     assert str(error) == "cannot open the store: file is not a database"
-    assert "is not a journal" in str(error.hint)
+    assert "is not a journal, then try again" in str(error.hint)
     assert file.read_text() == "a letter to my aunt\n" * 100
 
 

@@ -66,7 +66,7 @@ def _prefect_checks(settings: Settings) -> list[Check]:
         found = "none runs; `run` starts one for itself"
         if is_idle(settings.data / "prefect"):
             found = (
-                "that of the last run waits for the next one, at most"
+                "the server of the last run waits for the next one, at most"
                 f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
             )
         return [

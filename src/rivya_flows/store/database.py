@@ -47,27 +47,26 @@ _RESTARTING = (
 
 T = TypeVar("T")
 
-_RESUME = "then resume the run; nothing is bought twice"
 _URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
 _PLACE_HINT = "set RIVYA_FLOWS_DATA, or RIVYA_FLOWS_STORE, to a writable path"
 _HINTS = (
     ("unable to open database file", _PLACE_HINT),
-    ("locked", f"another program holds the database; stop it, {_RESUME}"),
-    ("full", f"free disk space, {_RESUME}"),
-    ("no space left", f"free disk space, {_RESUME}"),
-    ("readonly", f"make the file and its folder writable, {_RESUME}"),
-    ("read-only", f"make the store writable, {_RESUME}"),
-    ("malformed", f"restore the file from a copy, {_RESUME}"),
-    ("not a database", "RIVYA_FLOWS_STORE points to a file that is not a journal"),
+    ("locked", "another program holds the database; stop it"),
+    ("full", "free disk space"),
+    ("no space left", "free disk space"),
+    ("readonly", "make the file and its folder writable"),
+    ("read-only", "make the store writable"),
+    ("malformed", "restore the file from a copy"),
+    ("not a database", "correct RIVYA_FLOWS_STORE, which names a file that is not a journal"),
     ("password authentication failed", "check user and password in RIVYA_FLOWS_STORE"),
     ("no password supplied", "add user and password to RIVYA_FLOWS_STORE"),
     ("permission denied for", "let that database user create tables in its schema"),
     ("does not exist", "create that database and user, or correct RIVYA_FLOWS_STORE"),
-    ("connection refused", f"start the database, or correct RIVYA_FLOWS_STORE, {_RESUME}"),
-    ("timeout expired", f"make the database reachable from here, {_RESUME}"),
-    ("failed to resolve host", f"correct the host in RIVYA_FLOWS_STORE, {_RESUME}"),
-    ("too many clients", f"raise max_connections, or start fewer runs at once, {_RESUME}"),
-    ("connection slots", f"raise max_connections, or start fewer runs at once, {_RESUME}"),
+    ("connection refused", "start the database, or correct RIVYA_FLOWS_STORE"),
+    ("timeout expired", "make the database reachable from here"),
+    ("failed to resolve host", "correct the host in RIVYA_FLOWS_STORE"),
+    ("too many clients", "raise max_connections, or start fewer runs at once"),
+    ("connection slots", "raise max_connections, or start fewer runs at once"),
 )
 
 
@@ -97,7 +96,7 @@ def open_engine(url: str) -> Engine:
         _dispose(engine)
         raise StoreError(
             f"cannot open the store: {_placed(_shown(error), engine)}",
-            _hint(error, f"check RIVYA_FLOWS_STORE, {_RESUME}"),
+            f"{_hint(error, 'check RIVYA_FLOWS_STORE')}, then try again",
         ) from error
     return engine
 
@@ -163,7 +162,8 @@ def unusable(error: Exception) -> StoreError:
     """The error to raise for a database error."""
     return StoreError(
         f"the journal cannot be used: {_shown(error)}",
-        _hint(error, f"free disk space or repair the store, {_RESUME}"),
+        f"{_hint(error, 'free disk space or repair the store')}, then resume the run;"
+        " nothing is bought twice",
     )
 
 

@@ -78,7 +78,7 @@ async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
         try:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIConnectionError as error:
-            yield problem("service", f"{shown}: {error}", error.hint)
+            yield problem("service", str(error), error.hint)  # which names the address
             return
         except APIStatusError as error:
             if error.code != "api_scope_denied":
