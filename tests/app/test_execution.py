@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.execution import Observer, execute
+from rivya_flows.app.execution import Observer, execute, run_folder
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution
+from rivya_flows.errors import UsageError
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
 from support.runners import BareRunner
@@ -42,6 +43,14 @@ async def executed(
 ) -> RunReport:
     with studio.context(Bomb()) as home:
         return await execute(home, FakeRunner(work), "run-1", RunOptions(), observer)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", "..", "."])
+def test_the_id_of_a_run_that_leads_out_of_a_folder_makes_none(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not the name of a folder"):
+        run_folder(tmp_path / "out", name)
+    assert list(tmp_path.iterdir()) == []
+    assert run_folder(tmp_path / "out", "run-1") == tmp_path / "out" / "run-1"
 
 
 async def lose_prefect() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def test_a_run_is_found_by_a_folder_that_is_not_called_after_it(tmp_path: Path) 
         (moved / "receipt.json").write_text(json.dumps({"run_id": start.run_id}))
         assert find_run(journal, str(moved)).run_id == start.run_id
         (moved / "receipt.json").write_text("[]")
+        with pytest.raises(UsageError):
+            find_run(journal, str(moved))
+        (moved / "receipt.json").unlink()
+        os.mkfifo(moved / "receipt.json")  # nobody ever writes into it
         with pytest.raises(UsageError):
             find_run(journal, str(moved))
 

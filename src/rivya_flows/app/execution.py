@@ -166,6 +166,18 @@ def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
         append_events(context, reporter.row.run_id, [ended])
 
 
+def run_folder(out: Path, name: str) -> Path:
+    """The folder of a run or a batch below `out`, made if it is missing.
+
+    Raises:
+        UsageError: It cannot be made, or `name` would lead elsewhere: whoever writes into a shared
+            store chooses the ids of its runs.
+    """
+    if name in ("", "..") or Path(name).name != name:
+        raise UsageError(f"{name!r} is not the name of a folder", "name another run")
+    return make_folder(out.expanduser().absolute() / name)
+
+
 def make_folder(folder: Path) -> Path:
     """The folder of a run, made before anything is bought.
 

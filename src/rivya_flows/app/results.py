@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from uuid import UUID
 
-from rivya_flows.app.execution import make_folder
+from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import RunReport, write_report
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.assets import assets_in
@@ -181,7 +181,7 @@ def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> 
     """
     with open_journal(settings) as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
         row = find_run(journal, _run_of(journal, name))
-        folder = None if out is None else make_folder(out.expanduser().absolute() / row.run_id)
+        folder = None if out is None else run_folder(out, row.run_id)
         assets = AssetStore(settings.assets_url, Path(scratch))
         return receipt_of(write_report(journal.entries(row.run_id), folder, assets))
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.app.connect import connect
-from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
+from rivya_flows.app.execution import SILENT, Observer, execute, run_folder
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import (
     Prepared,
@@ -131,7 +131,7 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
         UsageError: The folder cannot be made.
         StoreError: The journal cannot be written.
     """
-    folder = make_folder(out.expanduser().absolute() / ready.frozen.run_id)
+    folder = run_folder(out, ready.frozen.run_id)
     try:
         context.journal.create(ready.frozen, folder)
     except RivyaFlowsError:

@@ -31,6 +31,9 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
 LAST = "last"
 """Names the newest run where a run is only looked at."""
 
+_MAX_RECEIPT = 128 << 20
+"""Bytes; a larger receipt in a named folder is not read."""
+
 _MOST_ALIKE = 500
 """Newest runs that a mistyped id is compared with."""
 
@@ -86,9 +89,11 @@ def _run_in(journal: Journal, folder: Path) -> RunRow | None:
     """The run of a folder: rows of a batch have folders with names for people."""
     with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
         # Its receipt moves with it.
-        told = json.loads((folder / "receipt.json").read_text("utf-8"))["run_id"]
-        if isinstance(told, str) and (row := journal.run(told)):
-            return row
+        file = folder / "receipt.json"
+        if file.is_file() and file.stat().st_size <= _MAX_RECEIPT:
+            told = json.loads(file.read_text("utf-8"))["run_id"]
+            if isinstance(told, str) and (row := journal.run(told)):
+                return row
     return journal.run(folder.name) or next(
         (row for row in journal.runs() if row.folder.resolve() == folder), None
     )

@@ -38,11 +38,11 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
         entries = journal.entries(row.run_id)
     folder = row.folder
     if out is not None:
-        from rivya_flows.app.execution import make_folder
+        from rivya_flows.app.execution import run_folder
         from rivya_flows.app.report import write_report
         from rivya_flows.store.assets import AssetStore
 
-        folder = make_folder(out.expanduser().absolute() / row.run_id)
+        folder = run_folder(out, row.run_id)
         with tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch:
             assets = AssetStore(chosen.assets_url, Path(scratch))
             document = write_report(entries, folder, assets).receipt

@@ -30,7 +30,7 @@ from rivya_flows.app.batch.summary import (
 )
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect
-from rivya_flows.app.execution import end_as_cancelled, make_folder, warning_after_end
+from rivya_flows.app.execution import end_as_cancelled, make_folder, run_folder, warning_after_end
 from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
@@ -132,7 +132,7 @@ async def run_batch_in(
         if agreed is not None:
             batch = replace(priced.batch, budget=priced.batch.spent + agreed)
             priced = replace(priced, batch=batch)
-        folder = make_folder(options.out.expanduser().absolute() / batch_id)
+        folder = run_folder(options.out, batch_id)
         folders = {
             row.run_id: row_folder(folder, row, len(rows), priced.taken)
             for row in rows
