@@ -100,6 +100,8 @@ def mistake(node: ast.AST, *, apply: bool = False) -> str:
             change = {"value": not value}
         case ast.Constant(value=int() as value):
             change = {"value": value + 1}
+        case ast.Return(value=ast.Constant(value=None)):
+            return ""
         case ast.Return(value=ast.expr()) | ast.Expr(value=ast.Call()):
             change = {"value": ast.Constant(None)}
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.planning.structured_output import AnswerError, instruction, read
+from rivya_flows.planning.structured_output import MAX_DEPTH, AnswerError, instruction, read
 
 SCENES = {"scenes": [{"line": "string", "seconds": "number", "tags": ["string"]}]}
 
@@ -39,3 +39,29 @@ def test_what_does_not_fit_in_a_list_of_maps_is_told_with_its_place(
 ) -> None:
     with pytest.raises(AnswerError, match=problem):
         read(content, SCENES)
+
+
+def nested(levels: int) -> str:
+    """An answer with so many maps and lists inside each other."""
+    return '{"a": ' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+
+
+def test_an_answer_may_be_nested_to_its_bound_and_no_deeper() -> None:
+    assert read(nested(MAX_DEPTH), {})
+    with pytest.raises(AnswerError, match=f"deeper than {MAX_DEPTH}"):
+        read(nested(MAX_DEPTH + 1), {})
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        ("9" * 301, "more than 300 digits"),
+        ("1e999", "too large"),
+        ("NaN", "NaN is not a JSON number"),
+        ("-Infinity", "-Infinity is not a JSON number"),
+    ],
+)
+def test_a_number_that_other_parsers_refuse_is_refused(number: str, problem: str) -> None:
+    assert read('{"a": ' + "9" * 300 + "}", {}) == {"a": int("9" * 300)}
+    with pytest.raises(AnswerError, match=problem):
+        read(f'{{"a": {number}}}', {})
