@@ -27,3 +27,9 @@ def test_a_mistake_in_defaults_is_reported_once() -> None:
     text = HEAD + "defaults: {generate: {timeout: x}}\nsteps:\n" + STILL
     text += STILL.replace("still:", "other:")
     assert len(diagnostics_of(text)) == 1
+
+
+def test_arguments_that_are_indented_as_a_step_are_told_to_be_indented() -> None:
+    found = diagnostics_of(HEAD + "steps:\n" + STILL + "  with: {prompt: a chair}\n")
+    [unknown] = [one for one in found if one.code == "unknown-key"]
+    assert unknown.hint == "indent `with:`: it belongs to the step above"

@@ -69,7 +69,7 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
 
     Unknown keys are reported; the root of `report` must be `root`.
     """
-    top = _known(root, TOP_KEYS, (), report)
+    top = _known(root, TOP_KEYS, (), report, _of_steps(root))
     each(top, "inputs", partial(known_in, keys_of(Input), report))
     if isinstance(brand := top.get("brand"), Mapping):
         _put(top, "brand", normalized_brand(brand, ("brand",), report))
@@ -97,12 +97,23 @@ def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> 
     return brand
 
 
+def _of_steps(root: Mapping) -> dict[str, str]:
+    """The hint for each key of the root that is not indented as far as its step."""
+    hints = dict.fromkeys(_STEP_KEYS, "indent it: it belongs to a step below `steps:`")
+    for key, (_, node) in root.pairs.items():
+        if isinstance(node, Mapping) and "uses" in node.pairs:
+            hints[key] = "indent it: it is a step and belongs below `steps:`"
+    return hints
+
+
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:
     uses = node.get("uses")
     kind = str(uses.value) if isinstance(uses, Scalar) else ""
     model = step_functions.with_model(kind)
     below = "write it below `with:`"
     elsewhere = dict.fromkeys(keys_of(model), below) if model else {}
+    if uses is None and path[-1] in _STEP_KEYS:
+        elsewhere = dict.fromkeys(node.pairs, f"indent `{path[-1]}:`: it belongs to the step above")
     step = _known(node, _STEP_KEYS, path, report, elsewhere)
     inside(step, "retry", keys_of(Retry), path, report)
     fallback = partial(known_in, keys_of(Fallback), report)

@@ -95,6 +95,16 @@ DOCUMENT = {
         HEAD + "steps:\n" + STILL + "    ☞prompt: a chair\n",
         "write it below `with:`",
     ),
+    "arguments that are not indented": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "☞with: {prompt: a chair}\n",
+        "indent it: it belongs to a step below `steps:`",
+    ),
+    "step that is not indented": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "☞film: {uses: upload}\n",
+        "indent it: it is a step and belongs below `steps:`",
+    ),
     "budget that is empty": (
         "wrong-type",
         HEAD + "budget:☞\nsteps:\n" + STILL,

@@ -107,7 +107,7 @@ def data_folder(settings: Settings) -> Iterator[Check]:
 
 
 def _held(data: Path) -> str:
-    """The sizes of the parts of the data folder, such as ``assets 6.9 MB, other 0.2 MB``."""
+    """The sizes of the parts of the data folder, such as ``assets 6.9 MB, other 0.2 MB``, or ``empty``."""
     sizes, looked = Counter[str](), 0
     for part in data.iterdir():
         for path in itertools.chain([part], part.rglob("*") if part.is_dir() else ()):
@@ -116,7 +116,8 @@ def _held(data: Path) -> str:
             looked += 1
             with contextlib.suppress(OSError):  # it may be gone by now
                 sizes[part.name if part.is_dir() else "other"] += path.lstat().st_blocks * 512
-    return ", ".join(f"{name} {size / 10**6:.1f} MB" for name, size in sorted(sizes.items()))
+    parts = (f"{name} {size / 10**6:.1f} MB" for name, size in sorted(sizes.items()))
+    return ", ".join(parts) or "empty"
 
 
 def privacy(settings: Settings) -> Iterator[Check]:
