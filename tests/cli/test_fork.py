@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,11 +34,14 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
 def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run-1` is in the store of the commands, and its service is theirs."""
     buy_from(shared_sandbox, monkeypatch)
-    studio = customer(shared_sandbox, read_settings().data)
-    service = replace(studio.service, identity=shared_sandbox.base_url)
-    studio = replace(studio, service=service)
-    asyncio.run(studio.start(SPEC, "run-1"))
-    asyncio.run(studio.execute("run-1"))
+    execute(shared_sandbox, SPEC, "run-1")
+
+
+def execute(sandbox: Sandbox, spec: str, run_id: str) -> None:
+    studio = customer(sandbox, read_settings().data)
+    studio = replace(studio, service=replace(studio.service, identity=sandbox.base_url))
+    asyncio.run(studio.start(spec, run_id))
+    asyncio.run(studio.execute(run_id))
 
 
 def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
@@ -76,3 +80,28 @@ def test_compare_tells_both_runs_and_writes_a_page(call: Terminal, tmp_path: Pat
     assert call("compare", "run-1", "run-1", "--json").document["spec"]["equal"] is True
     assert call("compare", "run-1", "run-2").code == 2
     assert call("compare", "run-1", "run-1", "--open").code == 2
+
+
+def test_compare_names_whole_media_of_a_list_and_counts_the_rest(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    for number, look in ((2, "warm"), (3, "cold")):
+        spec = f"""
+version: 1
+name: lamps
+steps:
+  stills:
+    uses: generate
+    matrix: {{n: [1, 2, 3]}}
+    with: {{model: z-image, prompt: "a {look} lamp, ${{{{ matrix.n }}}}"}}
+outputs: {{stills: "${{{{ steps.stills.assets }}}}"}}
+"""
+        execute(shared_sandbox, spec, f"run-{number}")
+    [line] = [
+        line for line in call("compare", "run-2", "run-3").out.splitlines() if "in all" in line
+    ]
+    assert re.fullmatch(
+        r"stills +(image \d+ × \d+ [0-9a-f]{8}(, )?)+… \(3 in all\)"
+        r" +(image \d+ × \d+ [0-9a-f]{8}(, )?)+… \(3 in all\)",
+        line,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,14 @@ def _told(value: Any) -> str:
         size = f" {value['width']} × {value['height']}" if value.get("width") else ""
         return f"{value['kind']}{size} {value['sha256'][:8]}"
     if isinstance(value, list):
-        value = ", ".join(map(_told, value))
+        return _listed([_told(one) for one in value])
     text = str(value)
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+
+
+def _listed(values: list[str]) -> str:
+    """The entries that fit as a whole, and how many there are."""
+    ends = accumulate(len(value) + len(", ") for value in values)
+    shown = values[: max(1, sum(end <= _MOST for end in ends))]
+    text = ", ".join(shown)
+    return text if len(shown) == len(values) else f"{text}, … ({len(values)} in all)"
