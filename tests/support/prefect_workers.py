@@ -165,6 +165,10 @@ class Server:
         rows = self.ask("POST", "/logs/filter", body)
         return "\n".join(f"{row['level']} {row['message']}" for row in rows)
 
+    def logged(self, flow_run_id: str, words: str) -> str:
+        """The log of a flow run once these words are in it: they come a moment later."""
+        return eventually(lambda: log if words in (log := self.log(flow_run_id)) else None, words)
+
     def graph(self, flow_run_id: str) -> dict[str, Any]:
         """Nodes of the graph, by name, with the names that each comes after."""
         found = self.ask("GET", f"/flow_runs/{flow_run_id}/graph-v2")

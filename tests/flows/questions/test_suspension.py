@@ -97,11 +97,6 @@ def resume(server: Server, run: str, answers: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def logged(server: Server, run: str, words: str) -> str:
-    """The log of a flow run once these words are in it: they come a moment later."""
-    return eventually(lambda: log if words in (log := server.log(run)) else None, words)
-
-
 def answers(place: Place, run: str) -> list[tuple[str, str]]:
     """Each answer in the journal, with who gave it."""
     events = [entry.event for entry in place.entries(run)]
@@ -172,12 +167,12 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         tab.click("button", "Open menu")
         tab.click("[role=menuitem]", "Retry")
         tab.click_until_gone("[role=alertdialog] button", "Retry", "[role=alertdialog]")
-        logged(server, run, "is completed; nothing is executed again")
+        server.logged(run, "is completed; nothing is executed again")
         server.end(run, "COMPLETED")
         assert place.ends(run)[1:] == ["completed"]
     assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 1)
     check_film_is_made_from(place, run, "neon")
-    log = logged(server, run, "hero: neon, in Prefect's form")
+    log = server.logged(run, "hero: neon, in Prefect's form")
     assert not [line for line in log.splitlines() if int(line.split()[0]) >= 40]
 
 
@@ -243,7 +238,7 @@ def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, plac
     assert answers(place, run) == [("studio", "deadline")]
     assert place.ends(run) == ["suspended", "completed"]
     check_film_is_made_from(place, run, "studio")
-    logged(server, run, "hero: studio, after its deadline")
+    server.logged(run, "hero: studio, after its deadline")
 
 
 def pass_the_deadline(place: Place, run: str) -> None:
@@ -271,7 +266,7 @@ def test_a_retry_after_the_deadline_failed_a_pick_opens_the_question_again(
     picks = [one for one in server.task_runs(run) if one["name"] == "hero pick"]
     assert [(one["state_type"], one["state"]["message"]) for one in picks] == [("FAILED", reason)]
     assert server.graph(run)["after"]["hero pick"] >= {"stills[neon] wait"}
-    logged(server, run, f"hero failed: {reason}")
+    server.logged(run, f"hero failed: {reason}")
 
     server.let_go(run)
     server.retry(run)

@@ -104,11 +104,6 @@ def names_of(task_runs: list[dict[str, Any]], kinds: set[str]) -> list[str]:
     return [one["name"] for one in task_runs if one["state_type"] in kinds]
 
 
-def told(server: Server, run: str, words: str) -> str | None:
-    log = server.log(run)
-    return log if words in log else None
-
-
 def kill(place: Place, run: str) -> None:
     engine = place.engine_of(run)
     assert engine is not None
@@ -179,8 +174,7 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     assert server.graph(run)["after"]["film wait"] == {"film wait", "models"}
     assert working.ends(run) == ["completed"]
     check_bought_once(working, run)
-    log = server.log(run)
-    assert f"run-{run}: resumed; 13 credits spent or reserved so far" in log
+    log = server.logged(run, f"run-{run}: resumed; 13 credits spent or reserved so far")
     assert working.api_key not in log
     assert "Traceback" not in log
 
@@ -213,7 +207,7 @@ def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried
 
     assert working.ends(run) == ["cancelled"]
     assert names_of(server.task_runs(run), OPEN) == []
-    log = eventually(lambda: told(server, run, "nothing is bought twice"), "the last word")
+    log = server.logged(run, "nothing is bought twice")
     film = next(row for row in working.receipt(run)["ledger"] if row["step"] == "film")
     assert "cancelled; 13 credits spent or reserved" in log
     assert f"still running: film (10 credits, {film['task_id']})" in log
