@@ -29,7 +29,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 LOCKS = ROOT / "locks"
 OLDEST_PYTHON = "3.11"
 UNUSED = ("playwright", "pyee")
-"""Needed by axe-playwright-python, of which only axe.min.js is used."""
+"""Required by axe-playwright-python. Only its file axe.min.js is used, and it needs neither."""
 _PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; (?P<marker>.+?))?(?: \\)?")
 
 Pins = Mapping[str, str]

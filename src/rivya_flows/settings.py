@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     rivya_flows_model_parallel: int = Field(default=100, ge=1)
     """The most jobs of one model at once, of all runs of one process."""
     rivya_flows_global_limit: str | None = None
-    """Name of a Prefect global concurrency limit of which each run takes one slot. None: no slot."""
+    """Name of a Prefect global concurrency limit; each run takes one slot of it. None: no slot."""
     rivya_flows_worker_limit: int | None = Field(default=None, ge=1, le=1_000)
     """Flow runs that a worker of `up`, or one of the type `campaign`, executes at once. None: 50; for
     a work pool of the type `process` the number of cores, at least 2."""

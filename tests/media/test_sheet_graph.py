@@ -52,7 +52,7 @@ def test_no_node_lies_over_another_or_beyond_the_drawing(steps: list[dict[str, A
 def test_an_arrow_over_several_levels_passes_by_the_nodes_between() -> None:
     drawn = graph(steps_of(a=[], b=["a"], c=["b"], d=["a", "c"]))
     assert drawn is not None
-    # From a past b and c to d are three parts, of which the last has a head.
+    # From a past b and c to d are three parts; the last one has a head.
     assert sorted(ends for _, ends in drawn["arrows"]) == [False, False, True, True, True, True]
 
 

@@ -130,7 +130,7 @@ def run_page(
     Args:
         page: The Markdown file.
         folder: An empty one, for the reader's home and work.
-        put: What the reader puts in place of what, such as a key.
+        put: What the reader types instead of a placeholder, such as a key.
         environment: Further variables of the reader.
 
     Raises:

@@ -19,7 +19,7 @@ FORMAT_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
 
 _KIND_WORDS: dict[MediaKind, str] = {"image": "Picture", "video": "Film", "audio": "Sound"}
 _MAX_PROMPT = 160  # characters of one that say what is seen
-_MAX_CODES = 10 * _MAX_PROMPT  # of which those characters are
+_MAX_CODES = 10 * _MAX_PROMPT  # a character may be several code points
 _PART = re.compile(r"[,.;] ")
 
 
