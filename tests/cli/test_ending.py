@@ -73,7 +73,9 @@ def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
 def test_after_a_wrong_output_the_spec_is_mended_and_not_the_run_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = SPEC.replace("lines: ${{ inputs.words }}", "lines: ${{ steps.talk.by[steps.talk.items[0].text].text }}")
+    wrong = SPEC.replace(
+        "lines: ${{ inputs.words }}", "lines: ${{ steps.talk.by[steps.talk.items[0].text].text }}"
+    )
     rehearsal = Rehearsal(frozen(wrong, words=["one"]), NaiveService())
     rehearsal.take_up()
     rehearsal.run()

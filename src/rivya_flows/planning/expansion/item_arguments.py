@@ -55,7 +55,9 @@ def expand_step(state: State, step_id: str) -> State:
         following = state.steps[source].items
         if following is None:
             return state
-        items = following.with_all(ItemState(item.key, {}) for item in following)
+        items = following.with_all(
+            ItemState(item.key, {}, repeats=item.repeats) for item in following
+        )
         return state.with_step(step_id, replace(current, items=items))
     if not all(state.steps[name].settled for name in planned.upstream):
         return state
@@ -274,7 +276,7 @@ def _expand_now(state: State, step_id: str) -> State:
         return _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         return _placeholder(state, step_id, Phase.FAILED, str(error))
-    states = Items.of(ItemState(item.key, item.variables) for item in items)
+    states = Items.of(ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
     return state.with_step(step_id, replace(current, items=states))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jinja2 import nodes
+
 from rivya_flows.language.expressions.evaluation import result
 from rivya_flows.language.expressions.resolve import (
     Reference,
@@ -43,6 +45,18 @@ def known_part(value: Any, scope: Scope) -> Any:
         elif next(certain):
             least += len(as_text(result(part.tree, scope)))
     return Later(least)
+
+
+def known_result(tree: nodes.Expr, scope: Scope) -> Any:
+    """The value of an expression, or `Later` if a part of it is not known.
+
+    Raises:
+        UsesNull: A null is used where a value is needed.
+        ExpressionError: It cannot be evaluated.
+    """
+    if all(_is_known(one, scope) for one in tree_references(tree)):
+        return result(tree, scope)
+    return Later()
 
 
 def known_value(value: Any, scope: Scope) -> Any:
