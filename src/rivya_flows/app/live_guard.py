@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError
 from rivya_flows.hosts import is_loopback
+from rivya_flows.ledger.phrases import without_bound
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
@@ -34,12 +35,14 @@ class Spending:
         balance: Credits in the wallet; None if it was not read.
         caps: What limits it: credits that it leaves, by the words for it; None where it has the
             bounds of the plan.
+        unbounded: What to say of a price without a known most.
     """
 
     least: int
     most: int | None
     balance: int | None = None
     caps: Mapping[str, int | None] = field(default_factory=dict)
+    unbounded: str = "no upper bound"
 
     @property
     def bound(self) -> int | None:
@@ -56,7 +59,7 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
     if quote is not None:
         caps["its quote"] = None
     caps |= dict(pool_cap(one.name, one.left) for one in found.pools)
-    return Spending(found.min, found.max, found.balance, caps)
+    return Spending(found.min, found.max, found.balance, caps, without_bound(found))
 
 
 def pool_cap(name: str, left: int) -> tuple[str, int]:
@@ -82,7 +85,7 @@ def sentence(service: ServiceConnection, found: Spending) -> str:
         wallet = "" if found.balance is None else f" (wallet: {found.balance:,} credits)"
     caps = f" ({', '.join(found.caps)})" if found.caps else ""
     if found.bound is None:
-        price = f"At least {_credits(found.least)}, with no upper bound"
+        price = f"At least {_credits(found.least)}, with {found.unbounded}"
     else:
         price = f"At most {_credits(found.bound)}"
     return (
