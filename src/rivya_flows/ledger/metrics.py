@@ -203,7 +203,7 @@ class Totals:
             del jobs[of]
             if not jobs:
                 del self._open[run_id]
-        self.jobs[job.campaign, job.model, _outcome(event)] += 1
+        self.jobs[job.campaign, job.model, outcome_of(event)] += 1
         if isinstance(event, JobEnded | ChatAnswered):
             step = self._names.of("step", event.step)
             self.credits[job.campaign, step, job.model] += event.final_credits
@@ -219,7 +219,8 @@ def _model(body: str) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _outcome(event: OfPurchase) -> str:
+def outcome_of(event: OfPurchase) -> str:
+    """What became of a purchase by the event that settles it."""
     if isinstance(event, PurchaseRefused):
         return "refused"
     if isinstance(event, PurchaseUncertain):
