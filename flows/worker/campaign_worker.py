@@ -34,6 +34,7 @@ from rivya_flows.flows.prefect_internals import (
 )
 from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
 from rivya_flows.flows.worker.messages import Execute
+from rivya_flows.flows.worker.worker_metrics import SLOTS, SLOTS_USED
 from rivya_flows.settings import read_settings
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class CampaignWorker(ProcessWorker):
 
     async def setup(self) -> None:
         await super().setup()
+        SLOTS.set_function(lambda: self.limiter.total_tokens)
+        SLOTS_USED.set_function(lambda: self.limiter.borrowed_tokens)
         self._observing = asyncio.create_task(self._observe_cancellations())
 
     async def teardown(self, *error: Any) -> None:
@@ -114,6 +117,7 @@ class CampaignWorker(ProcessWorker):
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
         """Executes a flow run to its end; see the class for where."""
+        configuration.env["PREFECT_CLIENT_METRICS_ENABLED"] = "false"  # this worker has their port
         entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
         if entrypoint is None or flow_run.id in self._alone:
             return await super().run(flow_run, configuration, task_status)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 
 from rivya_flows.flows.worker.messages import LONGEST, Cancel, Ended, Execute, line, next_message
+from rivya_flows.flows.worker.worker_metrics import HOSTS_LOST, HOSTS_STARTED
 
 RUNS_PER_HOST = 25
 """Runs that one host executes at once, and that end with it if it dies."""
@@ -59,6 +60,7 @@ class Host:
         self._folder = folder
         self._runs: dict[str, asyncio.Future[int]] = {}
         self._taken = 0
+        self._is_ending = False
         self._watching = asyncio.create_task(self._watch(reader))
 
     @classmethod
@@ -76,6 +78,7 @@ class Host:
                 pass_fds=[theirs.fileno()],
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
+        HOSTS_STARTED.inc()
         return cls(process, reader, writer, folder)
 
     @property
@@ -121,6 +124,7 @@ class Host:
 
     async def end(self) -> None:
         """Kills it, with the runs in it."""
+        self._is_ending = True
         self._kill(signal.SIGKILL)
         await asyncio.wait([self._watching])
 
@@ -139,6 +143,8 @@ class Host:
             reason = f"its host process hung up: {error}"
         self._kill(signal.SIGKILL)
         status = await self._process.wait()
+        if not self._is_ending:
+            HOSTS_LOST.inc()
         self._writer.close()
         self._folder.cleanup()
         for ended in self._runs.values():

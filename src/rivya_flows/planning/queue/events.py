@@ -99,6 +99,7 @@ class RunResumed(Entry):
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to resend under their key.
         unpaid: Why this execution buys nothing and only collects paid results; None if it buys.
+        trace_id: Of its OpenTelemetry trace, which has its purchases; None if none is recorded.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -108,6 +109,7 @@ class RunResumed(Entry):
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
+    trace_id: str | None = None
 
 
 class BalanceRead(Entry):
