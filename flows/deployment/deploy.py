@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
@@ -66,6 +66,7 @@ class DeployOptions:
         prune: Removes what the specs no longer have.
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
+        job_variables: To set on each deployment; those of ``env`` as a map.
         confirmed: Their runs may buy from a real wallet without a cap.
     """
 
@@ -75,6 +76,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
     confirmed: bool = False
 
     @property
@@ -174,6 +176,7 @@ async def _deploy(
             assets,
             work_pool=options.work_pool,
             upload_page=upload_page(settings, str(client.api_url)),
+            job_variables=options.job_variables,
         )
     _refuse_foreign(desired, existing)
     await _refuse_lacking(client, desired, existing)
@@ -280,8 +283,8 @@ async def _refuse_lacking(
                 raise UsageError(
                     f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
                     " which does not have rivya-flows",
-                    "give the pool's template an `image` with it, or the entry"
-                    " `work_pool: {job_variables: {image: …}}`; see docs/how-to/work-pools.md",
+                    "give the pool's template an `image` with it, or give one with"
+                    " --job-variable image=…; see docs/how-to/work-pools.md",
                 )
 
 
@@ -358,7 +361,7 @@ def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
     invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
     return UsageError(
         f"{where}: request refused: {_detail(error)}",
-        "compare `job_variables` with the variables of the work pool's template"
+        "compare job variables with the variables of the work pool's template"
         if invalid
         else password_hint(status),
     )

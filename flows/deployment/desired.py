@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
@@ -58,6 +60,7 @@ class DesiredDeployment:
 
     Attributes:
         upload_page: Where a person gives a file for its form; None without a receiver.
+        job_variables: Of whoever deploys; those of ``env`` as a map.
     """
 
     workflow: Workflow
@@ -67,6 +70,7 @@ class DesiredDeployment:
     collection: str
     schedules: tuple[SCHEDULE_TYPES, ...]
     upload_page: str | None = None
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -110,6 +114,9 @@ def read_specs(
             continue
         problems += schedule_problems(workflow, file.name)
         source = GivenSpec(file, workflow, collection or str(path.resolve().parent))
+        if "{{" in source.collection:
+            message = "the name of its folder or collection has '{{', which Prefect would fill in"
+            problems.append(Diagnostic("bad-name", message, "rename it", file=file.name))
         first = found.setdefault(workflow.name, source)
         if first is not source and Path(first.file.name).resolve() != path.resolve():
             message = f"{first.file.name} has the name {workflow.name!r} too"
@@ -174,6 +181,7 @@ def desired_deployments(
     *,
     work_pool: str | None,
     upload_page: str | None = None,
+    job_variables: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[DesiredDeployment]:
     """The deployments of the specs; puts the media that the specs name into the asset store.
 
@@ -183,6 +191,7 @@ def desired_deployments(
         assets: A store that the workers reach too.
         work_pool: For entries that name none; None uses `WORK_POOL`.
         upload_page: Where a person gives a file for a form.
+        job_variables: For each of them, from whoever deploys.
 
     Raises:
         SpecError: All media that cannot be used.
@@ -212,6 +221,7 @@ def desired_deployments(
                 collection=source.collection,
                 schedules=tuple(map(prefect_schedule, deploy.schedules)),
                 upload_page=upload_page,
+                job_variables=job_variables,
             )
             for deploy in source.workflow.deploy
         ]
