@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,8 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from rivya_flows.app.live_guard import is_rehearsal, refuse_uncapped
+from rivya_flows.app.deployed_spending import agree_to_spending
+from rivya_flows.app.live_guard import Confirm, is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
@@ -28,7 +30,6 @@ from rivya_flows.flows.deployment.desired import (
     GivenSpecs,
     desired_deployments,
     read_specs,
-    uncapped,
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
 from rivya_flows.flows.deployment.planned_runs import delete_orphans
@@ -39,6 +40,7 @@ from rivya_flows.flows.deployment.reconcile import (
     job_fields,
     reconcile,
 )
+from rivya_flows.flows.deployment.spending import deployed_spending
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.recovery.waker import deploy_waker
@@ -67,7 +69,7 @@ class DeployOptions:
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
         job_variables: To set on each deployment; those of ``env`` as a map.
-        confirmed: Their runs may buy from a real wallet without a cap.
+        confirmed: What they buy without asking was said and agreed to before.
     """
 
     paths: Sequence[Path]
@@ -105,12 +107,24 @@ class Deployed:
     pools: tuple[str, ...]
 
 
-async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
+async def deploy(
+    options: DeployOptions,
+    settings: Settings,
+    tell: Callable[[str], object] = lambda _: None,
+    confirm: Confirm | None = None,
+) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
+
+    Args:
+        options: What, and how.
+        settings: Of this machine.
+        tell: Is told what starts by itself, and what it buys.
+        confirm: Asks before something buys without a cap over time; None where nobody can answer.
 
     Raises:
         SpecError: A spec is wrong; nothing was deployed.
-        BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was deployed.
+        BudgetError: Something would buy from a real wallet without a cap over time, and was not
+            confirmed; nothing was deployed.
         UsageError: The server does not answer or refuses something, a deployment of that name is
             not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
@@ -121,8 +135,14 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
     try:
         async with get_client() as client:
             await check_server(client)
-            if not (options.confirmed or options.dry or _rehearses(settings)):
-                refuse_uncapped(uncapped(sources, settings.store_url))
+            if not options.confirmed:
+                found, rehearses = (
+                    await deployed_spending(sources, datetime.now(UTC)),
+                    _rehearses(settings),
+                )
+                await agree_to_spending(
+                    found, settings, tell, confirm, rehearses=rehearses, dry=options.dry
+                )
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
         raise _refused("prefect", error) from error

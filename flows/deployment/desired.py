@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,11 +20,6 @@ from rivya_flows.language.load import check
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpec
-from rivya_flows.store.journal import Journal
-from rivya_flows.store.pools import Pools
-
-_FREE = frozenset({"upload", "compose", "layout", "notify"})
-"""Kinds of steps that buy nothing."""
 
 
 @dataclass(frozen=True)
@@ -144,34 +138,6 @@ def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
     for folder, names in given.items():
         if names >= {one.name for one in specs_at(folder)}:
             yield str(folder)
-
-
-def uncapped(sources: GivenSpecs, store_url: str) -> tuple[str, ...]:
-    """Files of the specs whose deployments may buy, with neither a budget nor a pool of the store.
-
-    Labels that inputs decide are not known yet, and no pool is found by them.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
-    found = [
-        source
-        for source in sources.specs.values()
-        if (workflow := source.workflow).deploy
-        and workflow.budget is None
-        and any(one.uses not in _FREE for one in workflow.all_steps.values())
-    ]
-    if not found:
-        return ()
-    with closing(Journal(store_url)) as journal:
-        pools = Pools(journal.engine).all()
-    return tuple(
-        source.file.name for source in found if not any(one.covers(_known(source)) for one in pools)
-    )
-
-
-def _known(source: GivenSpec) -> dict[str, str]:
-    return {name: value for name, value in source.workflow.labels.items() if "${{" not in value}
 
 
 def desired_deployments(

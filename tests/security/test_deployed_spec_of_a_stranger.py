@@ -11,7 +11,8 @@ from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.language.load import load
-from support.cli_calls import Terminal
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
 from support.prefect_workers import Server
 
 SPEC = """\
@@ -89,3 +90,50 @@ def test_a_folder_whose_name_prefect_would_fill_in_is_not_deployed(
     said = call("deploy", folder)
     assert said.code == 2
     assert "has '{{', which Prefect would fill in" in said.err
+
+
+@pytest.mark.prefect
+def test_a_schedule_multiplies_no_budget_without_a_cap_over_time(
+    call: Terminal,
+    server: Server,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    name, specs = put(tmp_path / "specs"), tmp_path / "specs"
+    price = "at most 2 credits a run, 17,280 credits a day, 535,680 credits a month"
+
+    def deployed() -> bool:
+        flows = {"flows": {"name": {"any_": [name]}}}
+        return bool(server.ask("POST", "/deployments/filter", flows))
+
+    for command in (("deploy", specs), ("up", "--specs", specs)):
+        said = call(*command)
+        assert said.code == 3, said.err
+        for words in (
+            f"Deployments buy from {sandbox.base_url} with the key rvya_sk_…",
+            "(wallet: 1,000 credits).",
+            f"{name}/d starts by itself, next on ",
+            price,
+            f"not confirmed: {name}/d may buy without a cap over time; nothing was deployed",
+            "budgets set NAME --credits N --period month",
+        ):
+            assert words in said.err
+    assert not (tmp_path / "data" / "up.json").exists()
+    said = call("deploy", specs, "--dry-run")
+    assert (said.code, price in said.err) == (0, True)
+    assert not deployed()
+
+    assert call("budgets", "set", "all", "--credits", 9, "--period", "day").code == 0
+    said = call("deploy", specs)
+    assert (said.code, "(pool all: 9 credits a day)" in said.err) == (0, True)
+    assert deployed()
+    assert call("budgets", "remove", "all").code == 0
+    assert call("deploy", specs).code == 3
+    assert call("deploy", specs, "--yes").code == 0
+    assert call("deploy", specs).code == 0  # agreed to
+    path = specs / "innocent.yaml"
+    path.write_text(path.read_text().replace("interval: 10", "interval: 9"))
+    assert call("deploy", specs).code == 3  # dearer

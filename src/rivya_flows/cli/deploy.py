@@ -79,15 +79,17 @@ def deploy(
     ever removed that this command has not made.
     """
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.terminal import confirmer
 
     chosen, variables = settings(), _job_variables(job_variables)
     with on_server(chosen):
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
         order = DeployOptions(
-            specs, work_pool, collection, prune, dry_run, single_machine, variables, yes
+            specs, work_pool, collection, prune, dry_run, single_machine, variables
         )
-        done = asyncio.run(deployed(order, chosen))
+        confirm = confirmer(yes=yes, as_json=as_json)
+        done = asyncio.run(deployed(order, chosen, tell, confirm))
     for name, block in done.without.items():
         tell(f"{name}: has no `deploy:` entry; add to the spec:", "", *block.split("\n"), "")
     if not prune and not done.changes:
