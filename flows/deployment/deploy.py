@@ -136,12 +136,10 @@ async def deploy(
         async with get_client() as client:
             await check_server(client)
             if not options.confirmed:
-                found, rehearses = (
-                    await deployed_spending(sources, datetime.now(UTC)),
-                    _rehearses(settings),
-                )
+                pretend = _rehearses(settings)
+                found = await deployed_spending(sources, datetime.now(UTC))
                 await agree_to_spending(
-                    found, settings, tell, confirm, rehearses=rehearses, dry=options.dry
+                    found, settings, tell, confirm, rehearses=pretend, dry=options.dry
                 )
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
