@@ -30,6 +30,7 @@ from rivya_flows.language.workflow import (
     Deploy,
     Fallback,
     Input,
+    Resources,
     Retry,
     Schedule,
     Step,
@@ -62,6 +63,11 @@ _PARTS = (
     ("`retry` of a step", Retry, "It repeats a request for the same job and costs nothing."),
     ("A deployment, in `deploy`", Deploy, "See [Deployments](../how-to/deployments.md)."),
     ("`work_pool` of a deployment", WorkPool, ""),
+    (
+        "`job_variables` of a work pool",
+        Resources,
+        "Each also takes an amount with a unit, such as `500m` or `4Gi`.",
+    ),
     (
         "A schedule, in `schedules`",
         Schedule,

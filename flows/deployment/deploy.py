@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from rivya_flows.app.live_guard import is_rehearsal, refuse_uncapped
+from rivya_flows.app.deployed_spending import agree_to_spending
+from rivya_flows.app.live_guard import Confirm, is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
@@ -28,7 +30,6 @@ from rivya_flows.flows.deployment.desired import (
     GivenSpecs,
     desired_deployments,
     read_specs,
-    uncapped,
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
 from rivya_flows.flows.deployment.planned_runs import delete_orphans
@@ -39,6 +40,7 @@ from rivya_flows.flows.deployment.reconcile import (
     job_fields,
     reconcile,
 )
+from rivya_flows.flows.deployment.spending import deployed_spending
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.recovery.waker import deploy_waker
@@ -66,7 +68,8 @@ class DeployOptions:
         prune: Removes what the specs no longer have.
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
-        confirmed: Their runs may buy from a real wallet without a cap.
+        job_variables: To set on each deployment; those of ``env`` as a map.
+        confirmed: What they buy without asking was said and agreed to before.
     """
 
     paths: Sequence[Path]
@@ -75,6 +78,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
     confirmed: bool = False
 
     @property
@@ -103,12 +107,24 @@ class Deployed:
     pools: tuple[str, ...]
 
 
-async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
+async def deploy(
+    options: DeployOptions,
+    settings: Settings,
+    tell: Callable[[str], object] = lambda _: None,
+    confirm: Confirm | None = None,
+) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
+
+    Args:
+        options: What, and how.
+        settings: Of this machine.
+        tell: Is told what starts by itself, and what it buys.
+        confirm: Asks before something buys without a cap over time; None where nobody can answer.
 
     Raises:
         SpecError: A spec is wrong; nothing was deployed.
-        BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was deployed.
+        BudgetError: Something would buy from a real wallet without a cap over time, and was not
+            confirmed; nothing was deployed.
         UsageError: The server does not answer or refuses something, a deployment of that name is
             not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
@@ -119,8 +135,12 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
     try:
         async with get_client() as client:
             await check_server(client)
-            if not (options.confirmed or options.dry or _rehearses(settings)):
-                refuse_uncapped(uncapped(sources, settings.store_url))
+            if not options.confirmed:
+                pretend = _rehearses(settings)
+                found = await deployed_spending(sources, datetime.now(UTC))
+                await agree_to_spending(
+                    found, settings, tell, confirm, rehearses=pretend, dry=options.dry
+                )
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
         raise _refused("prefect", error) from error
@@ -174,6 +194,7 @@ async def _deploy(
             assets,
             work_pool=options.work_pool,
             upload_page=upload_page(settings, str(client.api_url)),
+            job_variables=options.job_variables,
         )
     _refuse_foreign(desired, existing)
     await _refuse_lacking(client, desired, existing)
@@ -280,8 +301,8 @@ async def _refuse_lacking(
                 raise UsageError(
                     f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
                     " which does not have rivya-flows",
-                    "give the pool's template an `image` with it, or the entry"
-                    " `work_pool: {job_variables: {image: …}}`; see docs/how-to/work-pools.md",
+                    "give the pool's template an `image` with it, or give one with"
+                    " --job-variable image=…; see docs/how-to/work-pools.md",
                 )
 
 
@@ -358,7 +379,7 @@ def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
     invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
     return UsageError(
         f"{where}: request refused: {_detail(error)}",
-        "compare `job_variables` with the variables of the work pool's template"
+        "compare job variables with the variables of the work pool's template"
         if invalid
         else password_hint(status),
     )

@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
     from rivya_flows.planning.queue.state import State
 
 
+EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
+"""The period of a pool, in words."""
+
+
 def credits_of(number: int) -> str:
     """``1 credit``, ``20 credits``."""
     return f"{number} credit" if number == 1 else f"{number} credits"
