@@ -217,6 +217,8 @@ class AgentTools:
         async with self._context() as context:
             observer = replace(SILENT, notify=self.notify)
             ready = await ready_to_start(context, file, observer)
+            theirs = ready.frozen.model_copy(update={"started_by": "agent"})
+            ready = replace(ready, frozen=theirs)
             run_id = ready.frozen.run_id
 
             def begin() -> Path:  # in one thread, so that nothing cancelled lies between

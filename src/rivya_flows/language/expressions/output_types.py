@@ -89,7 +89,7 @@ def joined(shapes: list[Shape]) -> Shape:
         return first if all(shape == first for shape in shapes) else Shape(first.kind)
     fields: dict[str, Shape] = {}
     for shape in shapes:
-        fields = {**fields, **(shape.fields or {})}
+        fields |= shape.fields or {}
     return map_of(fields)
 
 
