@@ -98,6 +98,7 @@ class Deployed:
         stale: Those of them that `prune` would remove.
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
         pools: Work pools that were made.
+        process_pools: Used work pools that start a process for each run.
     """
 
     changes: list[Change]
@@ -105,6 +106,7 @@ class Deployed:
     stale: tuple[str, ...]
     without: Mapping[str, str]
     pools: tuple[str, ...]
+    process_pools: tuple[str, ...]
 
 
 async def deploy(
@@ -183,7 +185,7 @@ async def _deploy(
         for one in source.workflow.deploy
     }
     await _check_shared(pools, options, settings)
-    made = await _make_default_pool(client, pools, options)
+    made, process_pools = await _make_default_pool(client, pools, options)
     existing = await read_existing(client, sources.specs)
     with TemporaryDirectory(prefix="rivya-flows-") as scratch:
         url = (Path(scratch) / "kept").as_uri() if options.dry else settings.assets_url
@@ -229,6 +231,7 @@ async def _deploy(
             if not one.workflow.deploy
         },
         pools=made,
+        process_pools=process_pools,
     )
 
 
@@ -247,12 +250,17 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
 
 async def _make_default_pool(
     client: PrefectClient, pools: set[str], options: DeployOptions
-) -> tuple[str, ...]:
-    """Makes the default pool if it is missing; a pool that an entry names must exist."""
-    missing = []
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Makes the default pool if it is missing; a pool that an entry names must exist.
+
+    Returns:
+        The missing one, and those of the type `process`.
+    """
+    missing, of_processes = [], []
     for pool in sorted(pools):
         try:
-            await client.read_work_pool(pool)
+            if (await client.read_work_pool(pool)).type == "process":
+                of_processes.append(pool)
         except ObjectNotFound:
             if pool != options.default_pool:
                 raise UsageError(
@@ -263,7 +271,7 @@ async def _make_default_pool(
             missing.append(pool)
     if missing and not options.dry:
         await ensure_work_pool(options.default_pool)
-    return tuple(missing)
+    return tuple(missing), tuple(of_processes)
 
 
 def _refuse_foreign(

@@ -97,6 +97,10 @@ def deploy(
             f"{', '.join(done.without)}: nothing to deploy: no `deploy:` entry",
             "add the lines above to the spec, or remove what it had with --prune",
         )
+    for pool in done.process_pools:
+        tell(
+            f"work pool {pool} is of type process; warm workers need campaign: docs/how-to/workers.md"
+        )
     if as_json:
         print_json({"dry_run": dry_run, **_document(done)})
     else:
