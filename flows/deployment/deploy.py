@@ -39,9 +39,9 @@ from rivya_flows.flows.deployment.reconcile import (
     job_fields,
     reconcile,
 )
+from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.recovery.waker import deploy_waker
 from rivya_flows.flows.server.select_server import health_problem, password_hint
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -94,6 +94,7 @@ class Deployed:
         stale: Those of them that `prune` would remove.
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
         pools: Work pools that were made.
+        moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
     """
 
     changes: list[Change]
@@ -101,6 +102,7 @@ class Deployed:
     stale: tuple[str, ...]
     without: Mapping[str, str]
     pools: tuple[str, ...]
+    moved_waker: str | None = None
 
 
 async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
@@ -192,12 +194,13 @@ async def _deploy(
         changes += await _bounded(stale, lambda one: _remove(client, one, dry=options.dry))
         if not options.dry:
             await delete_orphans(client)
+    moved = None
     if pools and not options.dry:
         # The form offers its blocks as wallets.
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        await deploy_waker(min(pools, key=lambda one: one != options.default_pool))
+        moved = await deploy_waker(sorted(pools, key=lambda one: one != options.default_pool))
     return Deployed(
         changes=changes,
         left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
@@ -208,6 +211,7 @@ async def _deploy(
             if not one.workflow.deploy
         },
         pools=made,
+        moved_waker=moved,
     )
 
 
