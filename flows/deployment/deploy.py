@@ -41,9 +41,9 @@ from rivya_flows.flows.deployment.reconcile import (
     reconcile,
 )
 from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.recovery.waker import deploy_waker
 from rivya_flows.flows.server.select_server import health_problem, password_hint
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -99,6 +99,7 @@ class Deployed:
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
         pools: Work pools that were made.
         process_pools: Used work pools that start a process for each run.
+        moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
     """
 
     changes: list[Change]
@@ -107,6 +108,7 @@ class Deployed:
     without: Mapping[str, str]
     pools: tuple[str, ...]
     process_pools: tuple[str, ...]
+    moved_waker: str | None = None
 
 
 async def deploy(
@@ -215,12 +217,13 @@ async def _deploy(
         changes += await _bounded(stale, lambda one: _remove(client, one, dry=options.dry))
         if not options.dry:
             await delete_orphans(client)
+    moved = None
     if pools and not options.dry:
         # The form offers its blocks as wallets.
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        await deploy_waker(min(pools, key=lambda one: one != options.default_pool))
+        moved = await deploy_waker(sorted(pools, key=lambda one: one != options.default_pool))
     return Deployed(
         changes=changes,
         left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
@@ -232,6 +235,7 @@ async def _deploy(
         },
         pools=made,
         process_pools=process_pools,
+        moved_waker=moved,
     )
 
 
