@@ -45,7 +45,8 @@ _ACTING = re.compile(f"(?P<kept>{_KEPT})|[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")
 _ACTING_OR_BREAKING = re.compile(f"(?P<kept>{_KEPT})|[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
 _IN_JSON = re.compile(f"(?P<kept>{_KEPT})|[{_BEYOND_C0}]")
 _ANY = re.compile(f"[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"""(?:^|(?<=[;\t\r\n]))(["']*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])""")
+"""Before a formula: at the start of a cell, or of what is one where the separator is another."""
 
 
 def printable(text: str) -> str:
@@ -77,8 +78,12 @@ def printable_json(text: str) -> str:
 
 
 def spreadsheet_text(text: str) -> str:
-    """The text of a cell of a CSV file, with an apostrophe before what would be read as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """The text of a cell of a CSV file, with an apostrophe before what could be read as a formula.
+
+    Also behind a semicolon, a tab or a line break: a spreadsheet may take these for the ends of
+    cells, as it does in the countries that write a comma in numbers.
+    """
+    return _FORMULA.sub(r"\1'", text)
 
 
 def _escaped(acting: re.Pattern[str], text: str) -> str:
