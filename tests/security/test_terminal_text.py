@@ -87,7 +87,7 @@ def test_what_a_script_or_an_emoji_needs_is_kept(text: str) -> None:
         "\U0001f600" + "\ufe0f" * 3,
         "pay\u200cpal", "pay\u200dpal", "न\u200d\u200d\u200c", "\U0001f469\u200d",
         "\u200e\u200f\u061c", "a\u2028b\u2029", "\u2060\u2061\u2062\u2063\u2064", "\ufeffa", "so\u00adft",
-        "\u3164\u115f\uffa0", "a\ufe00", "\u206a\u180e\ufff9",
+        "\u3164\u115f\uffa0", "\u3164\ufe0f", "a\ufe00", "\u206a\u180e\ufff9",
     ],
 )  # fmt: skip
 def test_invisible_text_is_shown(text: str) -> None:
