@@ -24,9 +24,7 @@ _JOINED = (  # letters and marks of scripts from Arabic to Sinhala, Tibetan to M
     "\u1820-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
 )
 _VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
-_EMOJI = (
-    "\u2190-\u21ff\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-)
+_EMOJI = "\u2190-\u21ff\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _SYMBOL = f"\u00a9\u00ae\u203c\u2049\u2122\u2139{_EMOJI}"
 _HAN = "\u3001-\u303f\u3400-\u9fff\uf900-\ufaff\uff01-\uff1f\U00020000-\U0003ffff"
 _KEPT = "|".join(
