@@ -78,6 +78,10 @@ class Cluster:
         self._workers = workers
         self._values = {
             "POSTGRES_PASSWORD": "unused",
+            "POSTGRES_PREFECT_PASSWORD": "unused",
+            "POSTGRES_RIVYA_PASSWORD": "unused",
+            "S3_ROOT_ACCESS_KEY": "unused",
+            "S3_ROOT_SECRET_KEY": "unused",
             "S3_ACCESS_KEY": "cluster",
             "S3_SECRET_KEY": secrets.token_hex(8),
             "PREFECT_AUTH": f"cluster:{secrets.token_hex(8)}",
@@ -125,6 +129,7 @@ class Cluster:
         if "RIVYA_FLOWS_DATA" in said:
             said |= {"RIVYA_FLOWS_DATA": str(home / "data"), "RIVYA_POLL_SECONDS": "0.5"}
             said |= {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+            del said["TMPDIR"]
         if name in self._workers:
             said["PREFECT_WORKER_WEBSERVER_PORT"] = str(self._ports[name])
         if "PREFECT_SERVER_API_PORT" in said:
@@ -257,7 +262,7 @@ class Cluster:
             "-D",
             str(data),
             "-U",
-            "rivya",
+            "postgres",
             "-A",
             "trust",
             "-E",
@@ -270,20 +275,28 @@ class Cluster:
         serve += ["-h", "127.0.0.1", "-k", str(self._databases), "-c", "max_connections=200"]
         self._member("postgres", serve, dict(os.environ), user=user, cwd=self._databases)
 
-        import psycopg  # an extra that only the cluster needs
+        ask = [
+            "psql",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-U",
+            "postgres",
+        ]
+        ask[0] = str(programs[-1].with_name("psql"))
 
-        url = f"postgresql://rivya@127.0.0.1:{port}/postgres"
+        def done(*more: str) -> bool:
+            environment = os.environ | self._values
+            return not subprocess.run(
+                [*ask, *more], env=environment, capture_output=True
+            ).returncode
 
-        def answers() -> bool:
-            try:
-                with psycopg.connect(url, autocommit=True) as connection:
-                    for name in ("rivya", "prefect"):
-                        connection.execute(f"CREATE DATABASE {name}".encode())
-            except psycopg.OperationalError:
-                return False
-            return True
-
-        self._await("postgres", answers)
+        self._await("postgres", lambda: done("-c", "SELECT 1"))
+        if not done("-f", str(ROOT / "deploy" / "databases.sql")):
+            raise SystemExit("PostgreSQL: deploy/databases.sql failed")
 
     def _start_redis(self) -> None:
         program = shutil.which("redis-server")

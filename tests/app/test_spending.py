@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from rivya_flows.app.spending import SpendReport, Sum, spending
+from rivya_flows.printable import spreadsheet_text
 from rivya_flows.store.charges import Charge
 
 REAL = "https://rivya.ai"
@@ -78,6 +82,25 @@ def test_purchases_that_are_not_settled_count_and_are_told() -> None:
 def test_a_label_selects_runs() -> None:
     acme = charge(3, labels={"client": "acme", "team": "x"})
     assert summed(acme, charge(1), client="acme").total.credits == 3
+
+
+@given(
+    st.lists(st.text(st.sampled_from(" ab,;\t\r\n\"'=+-@＝1|")), min_size=1, max_size=4),
+    st.sampled_from(",;\t"),
+)
+def test_no_cell_is_a_formula_whatever_separates_cells(texts: list[str], separator: str) -> None:
+    written = io.StringIO(newline="")
+    csv.writer(written).writerow(["begin", *map(spreadsheet_text, texts)])
+    lines = list(csv.reader(io.StringIO(written.getvalue(), newline=""), delimiter=separator))
+    cells = [cell.lstrip("\t\r\n") for line in lines for cell in line]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@＝"))]
+
+
+def test_a_formula_behind_the_separator_of_another_country_is_escaped() -> None:
+    assert spreadsheet_text("nice;=1+1") == "nice;'=1+1"
+    assert spreadsheet_text("a\n@b\tc\r-1") == "a\n'@b\tc\r'-1"
+    assert spreadsheet_text('a;"=1+1"') == 'a;"\'=1+1"'
+    assert spreadsheet_text("1-2; a=b, well-known") == "1-2; a=b, well-known"
 
 
 def test_csv_has_no_formula_and_no_broken_line() -> None:

@@ -30,12 +30,18 @@ SERVICES: dict[str, Any] = DOCUMENT["services"]
 OURS = sorted(name for name, said in SERVICES.items() if said.get("build") == ".")
 WORKERS = [name for name in OURS if name.startswith("worker-")]
 VALUES = {
-    "POSTGRES_PASSWORD": "sesame",
+    "POSTGRES_PASSWORD": "of-the-owner",
+    "POSTGRES_PREFECT_PASSWORD": "of-prefect",
+    "POSTGRES_RIVYA_PASSWORD": "of-the-journal",
+    "S3_ROOT_ACCESS_KEY": "root-of-media",
+    "S3_ROOT_SECRET_KEY": "secret-of-root",
     "S3_ACCESS_KEY": "studio",
-    "S3_SECRET_KEY": "sesame",
+    "S3_SECRET_KEY": "secret-of-media",
     "PREFECT_AUTH": "studio:sesame",
 }
+ONCE = ("setup", "s3-setup")
 OTHERS = {
+    "TMPDIR",
     "DO_NOT_TRACK",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -169,6 +175,47 @@ def test_ports_are_published_on_loopback_alone() -> None:
         assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_container_is_confined(name: str) -> None:
+    said = SERVICES[name]
+    assert said["cap_drop"] == ["ALL"]
+    assert said["security_opt"] == ["no-new-privileges:true"]
+    assert said["read_only"] is True
+    assert not {"cap_add", "privileged", "network_mode", "pid"} & set(said)
+    written = {one.split(":")[0] for one in said["tmpfs"]}
+    assert "/tmp" in written
+    if name in OURS:
+        assert "/home/rivya" in written
+        held = written | {one.split(":")[1] for one in said.get("volumes", ())}
+        assert "RIVYA_FLOWS_DATA" not in said["environment"] or "/data" in held
+
+
+def test_each_service_has_the_secrets_that_it_needs_and_no_others(compose: Any) -> None:
+    services = compose.services(VALUES)
+
+    def having(variable: str) -> set[str]:
+        """Services whose environment quotes a secret."""
+        secret = VALUES[variable]
+        return {
+            name for name, one in services.items() if secret in str([*one.environment.values()])
+        }
+
+    runs = {*WORKERS, "receiver", "setup"}
+    assert having("POSTGRES_PASSWORD") == {"postgres"}
+    assert having("S3_ROOT_SECRET_KEY") == having("S3_ROOT_ACCESS_KEY") == {"s3", "s3-setup"}
+    assert having("POSTGRES_PREFECT_PASSWORD") == {"postgres", "server", "services"}
+    assert having("POSTGRES_RIVYA_PASSWORD") == {"postgres", *runs}
+    assert having("S3_SECRET_KEY") == {"s3-setup", *runs}
+    for name in runs:
+        assert "//rivya:of-the-journal@postgres:5432/rivya" in str(services[name].environment)
+
+
+def test_the_script_of_the_store_is_a_script_of_sh() -> None:
+    script = (ROOT / "deploy" / "s3-setup.sh").read_text()
+    assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+    assert "--role user" in script  # who can make no bucket and no user
+
+
 def test_services_wait_for_others_that_can_say_that_they_are_ready() -> None:
     for name, said in SERVICES.items():
         for other, wish in (said.get("depends_on") or {}).items():
@@ -182,9 +229,9 @@ def test_services_wait_for_others_that_can_say_that_they_are_ready() -> None:
 
 def test_everything_that_goes_on_is_looked_at_and_started_again() -> None:
     for name, said in SERVICES.items():
-        if name != "setup":
+        if name not in ONCE:
             assert said["restart"] == "unless-stopped", name
-        if name not in ("setup", "services"):
+        if name not in (*ONCE, "services"):
             assert said["healthcheck"]["retries"] >= 4, name
 
 

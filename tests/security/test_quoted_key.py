@@ -38,6 +38,9 @@ ENCODED: dict[str, Callable[[str], str]] = {
     "base64 of a pair": lambda key: base64.urlsafe_b64encode(f"ab:{key}>?".encode()).decode(),
     "hexadecimal": lambda key: key.encode().hex(),
     "HTML": lambda key: key.replace("_", "&#95;").replace("r", "&#x72;"),
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "JavaScript": lambda key: "".join(f"\\x{ord(one):02x}" for one in key),
     "JSON in JSON": lambda key: json.dumps(key).replace("_", "\\u005f"),
 }
 encoded = pytest.mark.parametrize("form", ENCODED.values(), ids=ENCODED)
@@ -49,7 +52,14 @@ def left(text: str) -> list[str]:
         base64.b64encode(b"x" * n + KEY.encode())[(n * 4 + 2) // 3 + 1 : -4].decode()
         for n in range(3)
     }
-    plain = {KEY[4:], quote(KEY).replace("_", "%5F")[8:], KEY.encode().hex()[16:]}
+    plain = {
+        KEY[4:],
+        KEY[4:].upper(),
+        KEY[4:].lower(),
+        "\\x5a\\x6b",
+        quote(KEY).replace("_", "%5F")[8:],
+        KEY.encode().hex()[16:],
+    }
     return [one for one in (*plain, *cores) if one in text]
 
 

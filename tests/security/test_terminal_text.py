@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+import unicodedata
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,12 +33,19 @@ from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x9b2J\rforged\nok: \u202eevil\u2066\ud83d\x00\x7f"
+HOSTILE += (
+    "\u061c\u200b\u200d\u200f\u2028\u2060\u2064\ufeff\u3164\ufe0f\U000e0041\U000e007f\U000e0100"
+)
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+INVISIBLE = re.compile(
+    "[\u061c\u200b\u200e\u200f\u2028\u2029\u2060-\u2064\u206a-\u206f\ufeff\u3164\U000e0000-\U000e001f]"
+)
 
 
 @given(st.text(st.characters(categories=None)))
 def test_nothing_that_acts_is_left_in_printable_text(text: str) -> None:
     assert not ACTING.search(printable(text))
+    assert not INVISIBLE.search(printable(text))
     assert not re.search("[\n\u2028\u2029]", one_line(text))
     written = printable_json(json.dumps(text, ensure_ascii=False))
     assert not ACTING.search(written)
@@ -50,6 +58,45 @@ def test_what_is_shown_can_be_told_from_what_was_sent() -> None:
     )
     assert one_line("a\nb\u2028c") == r"a\nb\u2028c"
     assert printable("नमस्ते, שלום, 你好, é") == "नमस्ते, שלום, 你好, é"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "क्‍ष, क्‍",  # a joiner that shows half a letter
+        "می‌خواهم",
+        "ශ්‍රී ලංකා",
+        "👩‍👩‍👧‍👦 👨🏽‍🚀 🏳️‍🌈 ❤️‍🔥 ❤️ 1️⃣ ©️ ☎︎",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",  # the flag of Wales
+        "葛\U000e0100城",
+    ],
+)
+def test_what_a_script_or_an_emoji_needs_is_kept(text: str) -> None:
+    assert printable(text) == one_line(text) == text
+    document = json.dumps(text, ensure_ascii=False)
+    assert printable_json(document) == document
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(map(chr, range(0xE0020, 0xE0060))),  # words that only a model reads
+        "\U0001f3f4\U000e0042\U000e0059\U000e007f",
+        "\U0001f3f4" + "\U000e0067" * 30 + "\U000e007f",
+        "\U0001f600\U000e0100\U000e0142\U000e01ef",  # bytes behind an emoji
+        "\U0001f600" + "\ufe0f" * 3,
+        "pay\u200cpal", "pay\u200dpal", "न\u200d\u200d\u200c", "\U0001f469\u200d",
+        "\u200e\u200f\u061c", "a\u2028b\u2029", "\u2060\u2061\u2062\u2063\u2064", "\ufeffa", "so\u00adft",
+        "\u3164\u115f\uffa0", "\u3164\ufe0f", "a\ufe00", "\u206a\u180e\ufff9",
+    ],
+)  # fmt: skip
+def test_invisible_text_is_shown(text: str) -> None:
+    assert printable(text) != text
+    document = json.dumps(text, ensure_ascii=False)
+    assert json.loads(printable_json(document)) == text
+    for shown in (printable(text), printable_json(document)):
+        assert "\\" in shown
+        assert sum(unicodedata.category(one) == "Cf" for one in shown) <= 1
 
 
 class Service(BaseHTTPRequestHandler):
@@ -113,6 +160,7 @@ def test_words_of_the_service_do_nothing_at_a_terminal(
     monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_0123456789abcdef")
     said = Terminal(capsys)(*arguments)
     assert not ACTING.search(said.out + said.err)
+    assert not INVISIBLE.search(said.out + said.err)
     assert "ok: " not in [line[:4] for line in (said.out + said.err).splitlines()]
     assert "forged" in said.out + said.err
 
@@ -133,7 +181,9 @@ def test_a_spec_of_a_stranger_does_nothing_at_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = Terminal(capsys)
-    hostile = json.dumps(HOSTILE.replace("\ud83d", ""))
+    words = HOSTILE.replace("\ud83d", "")
+    # YAML knows no pairs of surrogates, as JSON writes what is beyond U+FFFF.
+    hostile = '"' + "".join(f"\\U{ord(one):08x}" for one in words) + '"'
     spec = tmp_path / "spec.yaml"
     spec.write_text(
         f"version: 1\nname: a\ntitle: {hostile}\ninputs:\n  looks:\n    type: list\n"
@@ -146,12 +196,14 @@ def test_a_spec_of_a_stranger_does_nothing_at_a_terminal(
         said = call(*arguments)
         assert said.code == 0
         assert not ACTING.search(said.out + said.err)
+        assert not INVISIBLE.search(said.out + said.err)
     spec.write_text(
         f"version: 1\nname: {hostile}\n{hostile}: 1\nsteps: \u202e\x85{hostile}\n", "utf-8"
     )
     said = call("check", spec)
     assert said.code == 2
     assert not ACTING.search(said.out + said.err)
+    assert not INVISIBLE.search(said.out + said.err)
     # Each line is one of ours: a problem, its line of the file, a caret, a hint, the count.
     assert not [line for line in said.err.splitlines() if line.startswith("ok: ")]
 

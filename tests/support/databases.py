@@ -28,14 +28,19 @@ def fresh_store(backend: str, folder: Path) -> str:
     """The URL of an empty store; skips the test where there is no such database here."""
     if backend == "sqlite":
         return f"sqlite:///{folder / 'journal.sqlite'}"
-    try:
-        url = _server()
-    except NoServerError as reason:
-        pytest.skip(f"PostgreSQL: {reason}")
+    url = postgres_server()
     schema = f"store_{next(_numbers)}"
     with _driver().connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
     return f"{url}&options=-csearch_path%3D{schema}"
+
+
+def postgres_server() -> str:
+    """The URL of a server of this process, as its owner; skips the test where there is none."""
+    try:
+        return _server()
+    except NoServerError as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
 
 
 @functools.cache

@@ -22,7 +22,7 @@ import click
 from rivya_flows.cli import failures
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.printable import printable
+from rivya_flows.printable import printable, printable_json
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.server.lowlevel import Server
@@ -224,7 +224,8 @@ def server_of(tools: AgentTools) -> Server[Any]:
             raise MCPError(types.INVALID_PARAMS, f"there is no resource but {SCHEMA}")
         from rivya_flows.cli.schema import known_schema
 
-        text = json.dumps(await asyncio.to_thread(known_schema), ensure_ascii=False)
+        # It has names and notices of the service's models.
+        text = printable_json(json.dumps(await asyncio.to_thread(known_schema), ensure_ascii=False))
         found = types.TextResourceContents(
             uri=SCHEMA, mime_type="application/schema+json", text=text
         )

@@ -18,7 +18,7 @@ from support.engine_runs import studio_at
 
 def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: Path) -> None:
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
-    table = 'product,views,x-who\n=1+1,[front],"Asha, M"\nDesk,,\nChair,,\n'
+    table = 'product,views,x-who;=1\n=1+1,[front],"Asha, M;=2+2"\nDesk,,\nChair,,\n'
     result = asyncio.run(run(studio, table, budget=4))
     assert [(one["status"], one["credits"]) for one in result.rows] == [
         ("completed", 1),
@@ -38,7 +38,7 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     text = result.summary_path.read_text(encoding="utf-8-sig")
     first, second, third = csv.DictReader(io.StringIO(text))
     assert first["product"] == "'=1+1"
-    assert first["x-who"] == "Asha, M"
+    assert first["x-who;'=1"] == "Asha, M;'=2+2"
     assert Path(first["output: stills"]).is_file()
     assert len(second["output: stills"].split("\n")) == 2
     assert third["output: stills"] == ""

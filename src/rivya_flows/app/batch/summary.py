@@ -218,8 +218,8 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
 def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
     """The row documents as CSV, with a column for each input, note and output.
 
-    Media are written as their path. A text that a spreadsheet would read as a formula gets a
-    leading apostrophe, since models may have written it. A BOM marks the text as UTF-8.
+    Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
+    before it, since models may have written it. A BOM marks the text as UTF-8.
     """
     inputs, notes, outputs = (
         list(dict.fromkeys(name for document in documents for name in document[group]))
@@ -228,7 +228,8 @@ def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     # An input and an output may have the same name.
-    writer.writerow([*_FIXED, *inputs, *notes, *(f"output: {name}" for name in outputs)])
+    head = [*_FIXED, *inputs, *notes, *(f"output: {name}" for name in outputs)]
+    writer.writerow(map(spreadsheet_text, head))
     for document in documents:
         cells = [document[name] for name in _FIXED]
         for group, names in (("inputs", inputs), ("notes", notes), ("outputs", outputs)):

@@ -88,12 +88,15 @@ def _may_quote(text: str, api_key: str) -> bool:
 @functools.lru_cache(maxsize=8)
 def _needles(api_key: str) -> tuple[str, ...]:
     """The key, and what is in each hexadecimal or Base64 text that has the key inside."""
-    plain, found = api_key.encode(), [api_key, api_key.encode().hex()]
+    plain = api_key.encode()
+    found = [api_key, plain.hex()]
     for offset in range(3):  # a character of Base64 has six bits, so it is cut in three ways
         encoded = base64.b64encode(bytes(offset) + plain).decode()
         found.append(encoded[(0, 2, 3)[offset] : 8 * (offset + len(plain)) // 6])
     found += [one.translate({43: 45, 47: 95}) for one in found[2:]]  # of addresses: - and _
-    return tuple(dict.fromkeys([*found, found[1].upper()]))
+    # A host name is in lower case, wherever it came from.
+    found += [plain.hex().upper(), api_key.lower(), api_key.upper()]
+    return tuple(dict.fromkeys(found))
 
 
 @functools.lru_cache(maxsize=8)
@@ -106,7 +109,7 @@ def _spelled(one: str) -> str:
     number = ord(one)
     escapes = (
         f"%(?:25)*{number:02x}",
-        rf"\\{{1,4}}u00{number:02x}",
+        rf"\\{{1,4}}(?:u00|x){number:02x}",
         f"&#(?:x0*{number:x}|0*{number});",
     )
     return f"(?:{re.escape(one)}|(?i:{'|'.join(escapes)}))"
