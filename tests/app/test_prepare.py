@@ -218,7 +218,7 @@ def test_a_plan_never_fits_what_it_may_exceed(
     least: int, most: int | None, limits: dict[str, int], fit: str, total: str, words: str,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    nothing = {"budget": None, "balance": None, "spent": 0}
+    nothing: dict[str, Any] = {"budget": None, "balance": None, "spent": 0}
     found = replace(priced_with(tmp_path), min=least, max=most, **(nothing | limits))
     assert found.fit == fit
     assert total_of(found).startswith(total)

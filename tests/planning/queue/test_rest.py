@@ -148,7 +148,7 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
         text = spec(budget, allowed=allowed, condition=condition)
         if null:
             text = text.replace(f'{_MOOD} }}}}"', f"{_MOOD} if {_MOOD} != 'dull' else none }}}}\"")
-        given = {
+        given: dict[str, Any] = {
             "places": places(count, chance.randrange(0, count + 1)),
             "mood": chance.choice(["calm", "dull"]),
             "seed": seed,
