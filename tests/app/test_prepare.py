@@ -183,7 +183,7 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
             12,
             {"budget": 6},
             "exceeds",
-            "at least 9, at most 6 credits",
+            "at least 9, at most 12 credits",
             "over the budget: at least 9",
         ),
         (
