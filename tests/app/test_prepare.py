@@ -183,7 +183,7 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
             12,
             {"budget": 6},
             "exceeds",
-            "at least 9, at most 6 credits",
+            "at least 9, at most 12 credits",
             "over the budget: at least 9",
         ),
         (
@@ -218,7 +218,7 @@ def test_a_plan_never_fits_what_it_may_exceed(
     least: int, most: int | None, limits: dict[str, int], fit: str, total: str, words: str,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    nothing = {"budget": None, "balance": None, "spent": 0}
+    nothing: dict[str, Any] = {"budget": None, "balance": None, "spent": 0}
     found = replace(priced_with(tmp_path), min=least, max=most, **(nothing | limits))
     assert found.fit == fit
     assert total_of(found).startswith(total)

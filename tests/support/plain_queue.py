@@ -38,6 +38,13 @@ steps:
     {limit}
     with: {{model: {model}, prompt: "line ${{{{ item }}}}"{params}}}
     {fallback}
+  words:
+    uses: chat
+    with: {{model: gpt-5-2-chat, message: two, expect: {{visual: string, narration: string}}}}
+  shots:
+    uses: generate
+    foreach: ${{{{ [steps.words.json.visual, steps.words.json.narration] }}}}
+    with: {{model: nano-banana, prompt: "${{{{ item }}}}"}}
   stills:
     uses: generate
     matrix: {{n: [1, 2, 3, 4, 5], m: [a, b]}}
@@ -85,7 +92,7 @@ finally:
     foreach: [x, y]
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
-"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, fallbacks, limits, prices by length,
+"""Fan-outs, fan-outs of fan-outs, a list that the run makes, shared uploads, equal requests, fallbacks, limits, prices by length,
 picks whose candidates may be bought again, and judges."""
 
 _JUDGE = """on_timeout: judge

@@ -38,10 +38,11 @@ def total_of(found: Estimate) -> str:
     """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, or why there is no most."""
     if found.min == found.max:
         return credits_of(found.min)
-    if found.most is None:
+    most = found.max if found.is_over_cap else found.most
+    if most is None:
         return f"at least {credits_of(found.min)}, {without_bound(found)}"
-    capped = "" if found.most == found.max else ", its budget"
-    return f"at least {found.min}, at most {credits_of(found.most)}{capped}"
+    capped = "" if most == found.max else ", its budget"
+    return f"at least {found.min}, at most {credits_of(most)}{capped}"
 
 
 def without_bound(found: Estimate) -> str:

@@ -365,8 +365,8 @@ def _is_bought(item: ItemState) -> bool:
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     one = _with_fallbacks(planned, RUNTIME, written_prices(state, planned, {}))
     if planned.step.foreach is None:
-        many = replace(one, price=replace(one.price, max=None if one.price.max else 0))
-        return _perhaps(many, "the number of its items is known during the run")
+        top = 0 if one.price.max == 0 else None
+        return replace(one, price=Price(0, top, "the number of its items is known during the run"))
     least, most = 0, planned.step.max_items
     if (name := items_step(planned, planned.step.foreach)) is not None:
         least, listed = item_range(state, name)
@@ -417,6 +417,8 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
 def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
     """What may run not at all, or up to so many times."""
     top = None if one.price.max is None else one.price.max * times
+    if top is None:
+        reason += f": {one.price.assumption}"
     if one.fallback:
         reason += f"; with fallbacks: {_names(one.fallback)}"
     return replace(one, price=Price(0, top, reason))

@@ -37,7 +37,7 @@ from rivya_flows.planning.queue.events import Event, PurchaseAccepted, RunFrozen
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.reducer import apply_event, initial_state
 from rivya_flows.planning.queue.scheduler import start_items
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import Rest, State
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
@@ -96,7 +96,10 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
     """Advance one step as far as possible."""
     if isinstance(turn, Never):
         state = skip_unstarted(state, step_id, turn.reason)
+    was_open = state.steps[step_id].items is None
     state = expand_step(state, step_id)
+    if was_open and state.cap is not None and state.steps[step_id].items is not None:
+        state = replace(state, rest=state.rest or Rest())
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)
     state, closing = _close(state, step_id)

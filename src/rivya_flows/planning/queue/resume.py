@@ -14,7 +14,7 @@ from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
 from rivya_flows.planning.queue.purchase_reducer import uncertain
-from rivya_flows.planning.queue.state import State, StepState
+from rivya_flows.planning.queue.state import Rest, State, StepState
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of jobs that were bought and whose end or results cannot be retrieved."""
@@ -56,6 +56,7 @@ def apply_resume(state: State, event: RunResumed) -> State:
         balances={k: v for k, v in state.balances.items() if k != "after"},
         reading=None,
         refused_cap=state.refused_cap if event.budget is None else None,
+        rest=state.rest and Rest(),
         pool=state.pool if _is_declined(state) and event.budget is None else None,
     )
 

@@ -24,6 +24,7 @@ from rivya_flows.planning.expansion.request_bodies import (
     trace_name,
 )
 from rivya_flows.planning.names import idempotency_key
+from rivya_flows.planning.pricing.least_price import least_left
 from rivya_flows.planning.pricing.quoted_prices import quoted_price
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (
@@ -39,7 +40,7 @@ from rivya_flows.planning.queue.events import Unpaid
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
-from rivya_flows.planning.queue.state import PoolLimit, State
+from rivya_flows.planning.queue.state import PoolLimit, Rest, State
 
 Started = tuple[State, list[Action]]
 
@@ -157,6 +158,12 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
 def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Started:
     if _waits_for_price(state, step_id, price):
         return state, []
+    if state.rest is not None and state.planned(step_id).part == "steps":
+        state, verdict = _afford_rest(state, state.rest)
+        if verdict == "over":
+            return _over_budget(state, step_id, item, 0)
+        if verdict == "wait":
+            return state, []
     reserve = _reserve(state, price)
     verdict = _afford(state, state.committed + reserve)
     if verdict == "wait":
@@ -251,12 +258,28 @@ def _afford(state: State, committed: int) -> str:
     return "wait" if is_open else "over"
 
 
+def _afford_rest(state: State, rest: Rest) -> tuple[State, str]:
+    """As `_afford`, for all that is left: it is priced once after a list became known."""
+    tally = state.totals.tally
+    if tally.looking:
+        return state, "wait"  # what the cache has costs nothing
+    is_over, least = rest.is_over or not tally.open, rest.least
+    decides = is_over and not rest.is_over
+    if least is None or decides or not _is_over_cap(state, state.committed + least):
+        least = least_left(state)
+    if not _is_over_cap(state, state.committed + least):
+        return replace(state, rest=None), "buy"
+    return replace(state, rest=Rest(least, is_over)), "over" if is_over else "wait"
+
+
 def _is_over_cap(state: State, committed: int) -> bool:
     return state.cap is not None and committed > state.cap
 
 
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
-    limit = None if _is_over_cap(state, state.committed + reserve) else state.pool
+    rest = state.rest if state.rest is not None and state.rest.is_over else None
+    over = rest is not None or _is_over_cap(state, state.committed + reserve)
+    limit = None if over else state.pool
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause"
     if pauses and (state.refused_cap is None if limit is None else not limit.declined):
@@ -265,8 +288,17 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         left = f"the pool {limit.name} has {_left(state, limit)} left{_until(limit)}"
     else:
         left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
-    reason = f"needs {_credits(reserve)}; {left}"
-    item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
+    needs = f"needs {_credits(reserve)}"
+    if rest is not None:
+        needs = f"not bought: all that is left needs at least {_credits(rest.least or 0)}"
+    item = replace(
+        item,
+        phase=Phase.FAILED,
+        gated=False,
+        code="over_budget",
+        reason=f"{needs}; {left}",
+        unpaid=rest is not None,
+    )
     return state.with_item(step_id, item), []
 
 
@@ -330,11 +362,17 @@ def budget_question(state: State) -> Question | None:
         for step_id, count in Counter(step_id for step_id, _ in needs).items()
     )
     what += " needs" if len(needs) == 1 else " need"
+    spent = f"{state.spent} of {state.cap} are spent"
+    rest = state.rest
+    if state.refused_cap is None and needs and rest is not None and rest.is_over:
+        least = rest.least or 0
+        cap = state.spent + least
+        text = f"All that is left needs at least {_credits(least)}; {spent}. Raise the budget to {cap}?"
+        return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
     if state.refused_cap is None and any(
         _is_over_cap(state, state.spent + reserve) for _, reserve in needs
     ):
         cap = state.spent + more
-        spent = f"{state.spent} of {state.cap} are spent"
         text = f"{what} {_credits(more)}; {spent}. Raise the budget to {cap}?"
         return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
     limit = state.pool

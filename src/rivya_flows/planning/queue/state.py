@@ -117,6 +117,19 @@ class PoolLimit:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """All that is left to buy, which must fit the budget as a whole before anything more is bought.
+
+    Attributes:
+        least: Credits; None before it was priced.
+        is_over: It does not fit, and no open purchase can change that.
+    """
+
+    least: int | None = None
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
 class State:
     """A whole run.
 
@@ -130,6 +143,7 @@ class State:
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
+        rest: Set once a list became known, until what is left is known to fit the cap.
         agreed: The cap of a quote, or of a "yes" to the plan; None for any other.
         fork: The run that finished work is taken from; None for none.
         again: Steps for which nothing is taken, from that run or from the cache.
@@ -179,6 +193,7 @@ class State:
     unpaid: Unpaid | None = None
     refused_cap: int | None = None
     pool: PoolLimit | None = None
+    rest: Rest | None = None
     ended: str | None = None
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     reading: Literal["before", "after"] | None = None

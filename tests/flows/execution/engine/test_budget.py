@@ -353,3 +353,34 @@ def test_no_order_of_events_passes_the_cap_by_more_than_one_surprise(
     assert rehearsal.ended
     assert rehearsal.most <= cap + surprise
     assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
+
+
+def test_a_list_whose_films_the_budget_cannot_cover_is_not_begun(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    text = """
+version: 1
+name: no-film
+budget: {credits: 10}
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: Places, expect: {places: [string]}}
+  stills:
+    uses: generate
+    foreach: "${{ steps.script.json.places }}"
+    with: {model: z-image, prompt: "${{ item }}"}
+  films:
+    uses: generate
+    foreach: "${{ steps.stills.items }}"
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ item.asset }}"]}
+"""
+    studio = customer(sandbox, tmp_path / "studio")
+    state = studio.run(text)
+    assert state.ended == "failed"
+    receipt = studio.receipt("run-1")
+    assert {row["step"] for row in receipt["ledger"]} == {"script"}
+    stills = receipt["steps"][1]["items"]
+    assert {one["code"] for one in stills} == {"over_budget"}
+    assert "all that is left needs at least" in stills[0]["reason"]
+    accounts_agree(studio, sandbox.data, "run-1")

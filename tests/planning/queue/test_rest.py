@@ -1,0 +1,173 @@
+"""What is left is priced again once a list became known: it fits the budget as a whole, or the run stops."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from rivya_flows.planning.queue import queue
+from rivya_flows.planning.queue.actions import Buy
+from rivya_flows.planning.queue.events import AnswerGiven, PurchaseIntended
+from support.naive_service import NaiveService, Rehearsal, frozen
+
+SPEC = """
+version: 1
+name: places
+budget: {credits: BUDGET, on_exceed: EXCEED}
+steps:
+  idea:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: places
+      expect: {places: [{name: string, film: boolean}], mood: string}
+  music:
+    uses: generate
+    with: {model: z-image, prompt: "a cover, ${{ steps.idea.json.mood }}"}
+  stills:
+    uses: generate
+    foreach: ${{ steps.idea.json.places }}
+    allow_failures: ALLOWED
+    with: {model: z-image, prompt: "${{ item.name }}"}
+  films:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    as: still
+    CONDITION
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ still.asset }}"]}
+  extras:
+    uses: generate
+    foreach: ${{ steps.idea.json.places }}
+    if: ${{ item.film }}
+    with: {model: nano-banana, prompt: "${{ item.name }} again"}
+  poster:
+    uses: generate
+    with: {model: nano-banana, prompt: all, references: "${{ steps.stills.assets }}"}
+"""
+
+
+@dataclass
+class Scripted(NaiveService):
+    """A service whose chat names these places."""
+
+    places: list[Any] = field(default_factory=list)
+    mood: str = "calm"
+
+    def answer(self, buy: Buy) -> tuple[str, str]:
+        return "s_1", json.dumps({"places": self.places, "mood": self.mood})
+
+
+def places(count: int, films: int = 0) -> list[Any]:
+    return [{"name": f"place {n}", "film": n < films} for n in range(count)]
+
+
+def spec(budget: int, *, exceed: str = "fail", allowed: int = 0, condition: str = "") -> str:
+    text = SPEC.replace("BUDGET", str(budget)).replace("EXCEED", exceed)
+    return text.replace("ALLOWED", str(allowed)).replace("CONDITION", condition)
+
+
+def played(text: str, service: Scripted, order: random.Random | None = None) -> Rehearsal:
+    run = Rehearsal(frozen(text), service)
+    run.take_up()
+    run.run(order)
+    return run
+
+
+def bought(run: Rehearsal) -> list[str]:
+    return [event.step for event in run.journal if isinstance(event, PurchaseIntended)]
+
+
+def total(count: int, films: int) -> int:
+    """Chat, music, stills, films, extras and poster at their prices."""
+    return played(spec(9_999), Scripted(places=places(count, films))).state.spent
+
+
+def test_a_run_that_cannot_be_finished_buys_nothing_after_its_list() -> None:
+    needed = total(4, 0)
+    run = played(spec(needed - 1), Scripted(places=places(4)))
+    assert run.state.ended == "failed"
+    assert bought(run) == ["idea"]
+    stills = run.state.steps["stills"].items
+    assert stills is not None
+    assert {item.code for item in stills} == {"over_budget"}
+    left = needed - run.state.spent
+    reason = f"not bought: all that is left needs at least {left} credits; the budget of"
+    assert str(stills[0].reason).startswith(reason)
+
+
+def test_a_run_that_just_fits_is_bought_whole() -> None:
+    needed = total(4, 2)
+    run = played(spec(needed), Scripted(places=places(4, 2)))
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+
+
+def test_a_run_that_pauses_asks_for_what_is_left_and_goes_on() -> None:
+    needed = total(4, 0)
+    for answer, ended in (("yes", "completed"), ("no", "failed")):
+        run = played(spec(needed - 1, exceed="pause"), Scripted(places=places(4)))
+        assert bought(run) == ["idea"]
+        left = needed - run.state.spent
+        [question] = run.asked[-1].questions
+        assert question.text.endswith(f"Raise the budget to {needed}?")
+        run.feed(AnswerGiven(step=question.step, key=question.key, answer=answer, by="terminal"))
+        run.run()
+        assert run.state.ended == ended
+        assert run.state.spent == (needed if answer == "yes" else needed - left)
+
+
+def test_a_resume_with_a_larger_budget_buys_the_rest_once() -> None:
+    needed = total(3, 0)
+    run = played(spec(needed - 1), Scripted(places=places(3)))
+    run.take_up()
+    run.run()
+    assert bought(run) == ["idea"]
+    run.take_up(budget=needed)
+    run.run()
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+    assert bought(run).count("idea") == 1
+
+
+_MOOD = "steps.idea.json.mood"
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = 0
+    for seed in range(part * 25, part * 25 + 25):
+        chance = random.Random(seed)
+        count, budget = chance.randrange(0, 5), chance.randrange(3, 90)
+        allowed, failing = chance.choice([0, 0, 2]), chance.choice([0, 0, 0.4])
+        condition = chance.choice(["", "", f"if: ${{{{ {_MOOD} != 'dull' }}}}"])
+        null = chance.random() < 0.3
+        text = spec(budget, allowed=allowed, condition=condition)
+        if null:
+            text = text.replace(f'{_MOOD} }}}}"', f"{_MOOD} if {_MOOD} != 'dull' else none }}}}\"")
+        given: dict[str, Any] = {
+            "places": places(count, chance.randrange(0, count + 1)),
+            "mood": chance.choice(["calm", "dull"]),
+            "seed": seed,
+            "failing": failing,
+        }
+        with monkeypatch.context() as unchecked:
+            unchecked.setattr(queue, "Rest", lambda: None)
+            plain = played(text, Scripted(**given), random.Random(seed))
+        checked = played(text, Scripted(**given), random.Random(seed))
+        if plain.state.ended == "completed":
+            assert checked.state.ended == "completed", seed
+            assert checked.state.spent == plain.state.spent
+        assert checked.state.spent <= plain.state.spent
+        stopped += len(bought(checked)) < len(bought(plain))
+        if not (allowed or failing or condition or null):
+            whole = played(text.replace(f"credits: {budget}", "credits: 9999"), Scripted(**given))
+            fits = whole.state.spent <= budget
+            assert bought(checked) == ["idea"] or fits, seed
+            assert (checked.state.ended == "completed") is (
+                whole.state.ended == "completed" and fits
+            )
+    assert stopped
