@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         FlowRun,
         State,
     )
+    from prefect.client.schemas.schedules import SCHEDULE_TYPES
     from prefect.context import FlowRunContext
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
@@ -125,6 +126,26 @@ automation, only by the sweep of `recovery.lost_runs`.
 """
 
 
+async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
+    """Whether a server keeps its rows in SQLite, which its settings hide.
+
+    A backslash in a pattern escapes the next character in PostgreSQL, and is a character in SQLite.
+    Read from server/schemas/filters.py, `FlowFilterName`. If it changes, doctor overlooks SQLite.
+
+    Args:
+        client: Of the server.
+        flow: The name of a flow that it has, with a hyphen.
+    """
+
+    async def found(pattern: str) -> bool:
+        named = FlowFilter(name=FlowFilterName(like_=pattern))
+        return bool(await client.read_flows(flow_filter=named, limit=1))
+
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+
+    return await found(flow) and not await found(flow.replace("-", r"\-"))
+
+
 async def take_slots(
     client: PrefectClient,
     limits: list[str],
@@ -197,6 +218,24 @@ _UI_ADJECTIVES = frozenset(
 )
 
 
+async def dates_of(
+    schedule: SCHEDULE_TYPES, most: int, begin: datetime, end: datetime | None = None
+) -> list[datetime]:
+    """The first dates of a schedule from a moment on, as the server plans them, in its time zone.
+
+    Read from server/schemas/schedules.py: each class has the fields of the client's class of the same
+    name, and `get_dates`, which gives at most 1,000.
+    """
+    from prefect.server.schemas import schedules
+
+    of_server = getattr(schedules, type(schedule).__name__)(**schedule.model_dump())
+    # Some are of a class of Prefect's own.
+    return [
+        datetime.fromtimestamp(one.timestamp(), begin.tzinfo)
+        for one in await of_server.get_dates(most, begin, end)
+    ]
+
+
 def is_made_up(name: str) -> bool:
     """Whether Prefect made up the name of a flow run, so that nobody has typed it.
 
@@ -223,12 +262,18 @@ def _made_up_words() -> frozenset[str]:
 ROUTINE_LINES: Mapping[str, tuple[str, ...]] = {
     "prefect.task_runs": ("Finished in state Completed",),
     "prefect.flow_runs": ("Finished in state Running", "Finished in state Suspended"),
+    "prefect.flow_runs.worker": (
+        "Worker '",
+        "Running on worker id: ",
+        "Aborted submission of flow run ",
+    ),
 }
 """Beginnings of lines, by logger, that say nothing new or something wrong.
 
 Each task run that ended well is in the graph; a flow run that is cancelled or suspended logs an
-error that it "finished". Read from flow_engine.py and task_engine.py. If the text changes, the log
-shows these lines again.
+error that it "finished". Each worker of a pool says that it submits a flow run, and all but one
+then that they do not. Read from flow_engine.py, task_engine.py and workers/base.py. If the text
+changes, the log shows these lines again.
 """
 
 
@@ -357,6 +402,12 @@ _OF_ONE_RUN = (
     "PREFECT__DEPLOYMENT_ID",
     "PREFECT__DEPLOYMENT_NAME",
 )
+OF_THE_WORKER = ("PREFECT_CLIENT_METRICS_ENABLED", "PREFECT_CLIENT_ENABLE_METRICS")
+"""Variables that open a port, which a worker has and its flow runs cannot have too.
+
+Read from settings/models/client.py and context.py, which opens the port for each flow run. If there
+are more, all runs of a worker with such a variable crash.
+"""
 
 
 def shared_environment(variables: Mapping[str, str | None]) -> dict[str, str]:
@@ -370,6 +421,41 @@ def shared_environment(variables: Mapping[str, str | None]) -> dict[str, str]:
         for name, value in variables.items()
         if value is not None and name not in _OF_ONE_RUN
     }
+
+
+PAUSE_SECONDS = 10.0
+
+
+def ask_often() -> None:
+    """Lets Prefect's client in this process repeat a call every `PAUSE_SECONDS` at the latest.
+
+    It doubles its pause with each try: a server that was away for 5 minutes is asked again up to
+    4 minutes after it came back. Read from client/base.py. If it changes, runs wait that long.
+    """
+    from prefect.client import base
+
+    pause: Callable[[float, float], float] = vars(base)["clamped_poisson_interval"]
+
+    def short(average: float, factor: float) -> float:
+        return pause(min(average, PAUSE_SECONDS), factor)
+
+    setattr(base, "clamped_poisson_interval", short)  # noqa: B010 - not its name to export
+
+
+def persist_no_results() -> None:
+    """Lets the flow runs of this process not ask the server where results are kept: campaigns keep none.
+
+    Prefect asks it twice at the start of each flow run, and blocks the event loop until the server
+    answers. Read from results.py. If it changes, one run that begins while the server is slow stops
+    all runs of its process.
+    """
+    from prefect import results
+
+    async def none_async() -> None:
+        return None
+
+    results._read_server_default_result_storage_block_id = lambda: None
+    results._aread_server_default_result_storage_block_id = none_async
 
 
 def imported_from(configuration: ProcessJobConfiguration) -> str | None:
@@ -425,9 +511,11 @@ class SharedRuns:
             mark_flow_run_suspension_requested(flow_run_id, state)
 
         self._stack = AsyncExitStack()
-        self.client = (
-            await self._stack.enter_async_context(AsyncClientContext.get_or_create())
-        ).client
+        context = AsyncClientContext()
+        self.client = context.client
+        # It repeats a refused call only where one succeeded before.
+        setattr(self.client._client, "_has_connected", True)  # noqa: B010 - of Prefect's subclass
+        await self._stack.enter_async_context(context)
         self._suspensions = await self._stack.enter_async_context(
             FlowRunSuspendingObserver(suspended)
         )
@@ -464,12 +552,26 @@ class SharedRuns:
         flow_run = await self.client.read_flow_run(flow_run_id)
         logger = flow_run_logger(flow_run)
         flow = await asyncio.to_thread(load)
+        flow_run.parameters = {
+            name: await self._loaded(value) for name, value in flow_run.parameters.items()
+        }
         try:
             ended: Any = run_flow(flow, flow_run, return_type="state", error_logger=logger)  # type: ignore[arg-type]  # an adapter will do
             state: State[Any] = await ended
         except (Abort, Pause):  # the server knows better, or waits for an answer
             return True
         return state.is_final()
+
+    async def _loaded(self, value: Any) -> Any:
+        """A parameter with the block that it refers to, which Prefect would load in the event loop."""
+        from prefect.blocks.core import Block
+
+        if not (isinstance(value, dict) and "$ref" in value):
+            return value
+        try:
+            return await Block.aload_from_ref(value["$ref"], client=self.client)
+        except (ValueError, RuntimeError):  # Prefect says so when it validates the parameters
+            return value
 
 
 # --- Forms of suspended flow runs -----------------------------------------------------------------

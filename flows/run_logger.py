@@ -13,11 +13,16 @@ from rivya_flows.printable import one_line, printable
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
     """The logger of this flow run or task run, without control characters and routine lines."""
+    clean_logs()
+    return get_run_logger()
+
+
+def clean_logs() -> None:
+    """Keeps control characters and routine lines out of what this process logs of flow runs."""
     for name, routine in ROUTINE_LINES.items():
         logger = logging.getLogger(name)
         if not any(isinstance(one, _Cleaned) for one in logger.filters):
             logger.addFilter(_Cleaned(routine))
-    return get_run_logger()
 
 
 class _Cleaned(logging.Filter):

@@ -16,6 +16,7 @@ from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import machines_of
+from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import (
     LOST,
@@ -94,6 +95,10 @@ async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check,
         if used:
             return problem(name, f"{pool} has no worker, so its runs do not start", hint), 0
         return warning(name, f"{pool} has no worker", hint), 0
+    if found.type == "process":
+        words = f"{pool} is of type process; warm workers need campaign"
+        hint = f"stop its workers, prefect work-pool delete {pool}, then deploy again"
+        return warning(name, words, hint), len(online)
     return ok(name, f"{pool}, online: {', '.join(online)}"), len(online)
 
 
@@ -115,6 +120,14 @@ async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator
             "the task run recorder is not batched: it lags, and rows can be lost",
             "set PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE=100 and"
             " PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL=1 for the server",
+        )
+    leases = server.get("concurrency", {}).get("lease_storage")
+    if workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER):
+        fine = False
+        yield problem(
+            name,
+            "its database is SQLite: it refuses requests while it writes, and runs get lost",
+            "use PostgreSQL, as in docs/how-to/operations.md, or the server of `rivya-flows up`",
         )
     broker = str(server.get("events", {}).get("messaging_broker") or "")
     if workers >= _MANY and "memory" in broker:

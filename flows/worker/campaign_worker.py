@@ -16,6 +16,12 @@ from uuid import UUID
 
 import anyio
 from prefect.exceptions import InfrastructureNotFound
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_RETRY_EXTRA_CODES,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.states import AwaitingRetry, Cancelled
 from prefect.workers.process import (
     ProcessJobConfiguration,
@@ -28,19 +34,24 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.prefect_internals import (
+    OF_THE_WORKER,
+    ask_often,
     cancellations,
     imported_from,
     shared_environment,
 )
+from rivya_flows.flows.run_logger import clean_logs
 from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
 from rivya_flows.flows.worker.messages import Execute
 from rivya_flows.flows.worker.worker_metrics import SLOTS, SLOTS_USED
+from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun, State
+    from prefect.client.schemas.responses import WorkerFlowRunResponse
 
 __all__ = ["CampaignWorker", "RivyaCredentials"]
 
@@ -50,8 +61,23 @@ LIMIT = 50
 STOP_SECONDS = 20.0
 """How long a worker that is stopped waits for its server; what it cannot tell is found later."""
 
+PATIENCE = {
+    PREFECT_CLIENT_MAX_RETRIES: 100,
+    PREFECT_CLIENT_RETRY_EXTRA_CODES: {500, 504},
+}
+"""With these settings Prefect's client waits a quarter of an hour for a server, also for one whose
+database is away or busy, which answers 500. Those that the worker's environment has stay."""
+
+DEATHS = 2
+"""A run whose process died so often is executed in one of its own."""
+
+_LOOK_SECONDS = 0.5
 _REMEMBERED = 1_000  # runs whose process died
 _MODULE = re.compile(rf"{re.escape(ENTRYPOINT_MODULE)}[.:](\w+)")
+
+
+class _InHost(Exception):
+    """Has the traceback of a host as its message."""
 
 
 class CampaignWorker(ProcessWorker):
@@ -59,8 +85,8 @@ class CampaignWorker(ProcessWorker):
 
     A flow run shares a process with others if its deployment runs a spec and sets neither a
     command nor a working directory nor pull steps. Runs whose deployments set different
-    environment variables do not share one. A run whose process died is executed in one of its own the
-    next time, so that it can take no other along again.
+    environment variables do not share one. A run whose process died `DEATHS` times is executed in one
+    of its own the next time, so that it takes no other along again.
     """
 
     type = "campaign"
@@ -73,28 +99,89 @@ class CampaignWorker(ProcessWorker):
     _observer: Any = None  # of `cancellations`
 
     def __init__(self, work_pool_name: str, **options: Any) -> None:
-        limit = options.pop("limit", None) or read_settings().rivya_flows_worker_limit or LIMIT
+        settings = read_settings()
+        limit = options.pop("limit", None) or settings.rivya_flows_worker_limit or LIMIT
         super().__init__(work_pool_name, limit=limit, **options)
+        self._drain_seconds = settings.rivya_flows_worker_drain_seconds
+        self._draining: asyncio.Task[None] | None = None
+        self._asking = False  # the server for runs
+        self._patience: set[str] = set()  # variables that hosts have
         self._hosts = Hosts()
         self._running: set[UUID] = set()
         self._cancelled: set[UUID] = set()
-        self._alone: OrderedDict[UUID, None] = OrderedDict()
+        self._deaths: OrderedDict[UUID, int] = OrderedDict()
+        self._reasons: dict[UUID, str] = {}  # why a run crashed
 
     async def start(self, *arguments: Any, **options: Any) -> None:
-        """Executes runs until the process gets SIGTERM or SIGINT; a second SIGTERM kills it.
+        """Executes runs until the process gets SIGTERM or SIGINT.
 
-        Prefect makes SIGINT of SIGTERM, which a process started in the background may ignore.
+        SIGTERM lets the runs end first, for `RIVYA_FLOWS_WORKER_DRAIN_SECONDS`; the next one does not,
+        and the one after that kills the process. Prefect makes SIGINT of SIGTERM, which a process
+        started in the background may ignore.
         """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None  # this is a coroutine
 
         def stop() -> None:
+            if self._drain_seconds and self._draining is None:
+                self._draining = asyncio.create_task(self._drain(task))
+                return
             loop.remove_signal_handler(signal.SIGTERM)
             task.cancel()
 
         with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
             loop.add_signal_handler(signal.SIGTERM, stop)
-        await super().start(*arguments, **options)
+        clean_logs()
+        ask_often()
+        given = get_current_settings().to_environment_variables(exclude_unset=True)
+        patience = {one: value for one, value in PATIENCE.items() if one.name not in given}
+        self._patience = {one.name for one in patience}
+        with temporary_settings(patience):  # hosts inherit them
+            await super().start(*arguments, **options)
+
+    async def _drain(self, working: asyncio.Task[None]) -> None:
+        """Takes no new runs, and stops the worker after the last one, or when the time is over."""
+        words = "it takes no new runs, and stops after the last of %d, or in %g s"
+        self._logger.info(words, self.limiter.borrowed_tokens, self._drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                while self.limiter.borrowed_tokens:
+                    await asyncio.sleep(_LOOK_SECONDS)
+        working.cancel()
+
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        self._asking = True
+        try:
+            found = await super()._get_scheduled_flow_runs()
+        finally:
+            self._asking = False
+        return found if self._draining is None else []
+
+    def is_worker_still_polling(self, query_interval_seconds: float) -> bool:
+        """Whether the worker works; one that waits for its server does: a restart would only end its runs."""
+        return self._asking or super().is_worker_still_polling(query_interval_seconds)
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """As Prefect's, which ends the worker with all its runs if the server answers with an error."""
+        try:
+            await super()._submit_run(flow_run)
+        except Exception:
+            self._logger.exception("%s is not begun; the next look finds it again", flow_run.id)
+            self._submitting_flow_run_ids.discard(flow_run.id)
+            self._release_limit_slot(flow_run.id)
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """Labels a flow run, which begins in any case."""
+        try:
+            await super()._give_worker_labels_to_flow_run(flow_run_id)
+        except Exception as error:
+            self._logger.warning("%s has no labels of its worker: %s", flow_run_id, error)
+
+    async def _propose_crashed_state(
+        self, flow_run: FlowRun, message: str, client: PrefectClient | None = None
+    ) -> None:
+        message = self._reasons.pop(flow_run.id, message)
+        await super()._propose_crashed_state(flow_run, message, client)
 
     async def setup(self) -> None:
         await super().setup()
@@ -117,9 +204,13 @@ class CampaignWorker(ProcessWorker):
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
         """Executes a flow run to its end; see the class for where."""
-        configuration.env["PREFECT_CLIENT_METRICS_ENABLED"] = "false"  # this worker has their port
+        self.get_flow_run_logger(flow_run).info("executed by the worker %s", self.name)
+        for name in OF_THE_WORKER:
+            configuration.env.pop(name, None)
         entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
-        if entrypoint is None or flow_run.id in self._alone:
+        if entrypoint is None or self._deaths.get(flow_run.id, 0) >= DEATHS:
+            for name in self._patience:  # without `ask_often` its pauses would grow to hours
+                configuration.env.pop(name, None)
             return await super().run(flow_run, configuration, task_status)
         environment = shared_environment(configuration.env)
         order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
@@ -135,11 +226,15 @@ class CampaignWorker(ProcessWorker):
         self._running.add(flow_run.id)
         if self._observer is not None:
             self._observer.add_in_flight_flow_run_id(flow_run.id)
+        status = 0
         try:
-            status = await self._hosts.execute(order, environment, begun)
+            ended = await self._hosts.execute(order, environment, begun)
+            if ended.error is not None:
+                self._explain(flow_run, ended.error, ended.traceback)
+                status = 1
         except HostDiedError as error:
             self._remember(flow_run.id)
-            self.get_flow_run_logger(flow_run).error("%s", error)
+            self._explain(flow_run, str(error))
             status = error.status
         except asyncio.CancelledError:  # this worker is stopped
             await self._reschedule(flow_run.id)
@@ -150,6 +245,7 @@ class CampaignWorker(ProcessWorker):
                 self._observer.remove_in_flight_flow_run_id(flow_run.id)
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
+            self._reasons.pop(flow_run.id, None)
             await _end_cancelled(self.client, flow_run.id)
             status = 0
         return ProcessWorkerResult(status_code=status, identifier=str(host_pids[-1]))
@@ -197,9 +293,15 @@ class CampaignWorker(ProcessWorker):
         self._hosts.cancel(str(flow_run_id))
 
     def _remember(self, flow_run_id: UUID) -> None:
-        self._alone[flow_run_id] = None
-        if len(self._alone) > _REMEMBERED:
-            self._alone.popitem(last=False)
+        self._deaths[flow_run_id] = self._deaths.pop(flow_run_id, 0) + 1
+        if len(self._deaths) > _REMEMBERED:
+            self._deaths.popitem(last=False)
+
+    def _explain(self, flow_run: FlowRun, reason: str, traceback: str = "") -> None:
+        """Says on the page of a flow run why it crashes."""
+        words = self._reasons[flow_run.id] = one_line(reason)
+        error = _InHost(f"\n{traceback}") if traceback else None
+        self.get_flow_run_logger(flow_run).error("crashed: %s", words, exc_info=error)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
         """Lets another worker continue a flow run at once."""

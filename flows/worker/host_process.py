@@ -8,21 +8,24 @@ the main thread, and the handlers of runs that overlap would replace one another
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import faulthandler
 import gc
 import logging
 import os
+import queue
 import signal
 import socket
 import sys
 import threading
+import traceback
+from contextlib import suppress
 from uuid import UUID
 
-from rivya_flows.flows.prefect_internals import SharedRuns
+from rivya_flows.flows.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.flows.server.outage import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
+from rivya_flows.flows.worker.loop_watch import LoopWatch
 from rivya_flows.flows.worker.messages import (
     LONGEST,
     Alive,
@@ -31,12 +34,14 @@ from rivya_flows.flows.worker.messages import (
     Execute,
     Message,
     line,
-    next_message,
+    parsed,
 )
 from rivya_flows.settings import read_settings
 
 ALIVE_SECONDS = 5.0
-"""How often it says that its loop turns."""
+"""How often it says that it lives, and where its loop stands."""
+
+_TRACEBACK = LONGEST // 8  # characters: JSON may write six bytes for one
 
 _logger = logging.getLogger("prefect.rivya_flows.worker")
 
@@ -44,9 +49,9 @@ _logger = logging.getLogger("prefect.rivya_flows.worker")
 class _Executions:
     """The flow runs that this process executes."""
 
-    def __init__(self, shared: SharedRuns, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, shared: SharedRuns, outbox: queue.SimpleQueue[Message | None]) -> None:
         self._shared = shared
-        self._writer = writer
+        self._outbox = outbox
         self._stops: dict[str, StopRequest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,52 +68,84 @@ class _Executions:
             case _:
                 raise ValueError(f"unexpected {message}")
 
-    async def say_alive(self) -> None:
-        while True:
-            self._writer.write(line(Alive()))
-            await asyncio.sleep(ALIVE_SECONDS)
-
     async def _execute(self, order: Execute, stop: StopRequest) -> None:
-        settings = read_settings().model_copy(update={"rivya_flows_spec": order.spec})
+        ended = Ended(order.flow_run)
         try:
+            settings = read_settings().model_copy(update={"rivya_flows_spec": order.spec})
             with stopped_by(stop):
                 known = await self._shared.execute(
                     UUID(order.flow_run),
                     lambda: flow_for_run(order.attribute, order.flow_run, settings),
                 )
-        except BaseException:  # whatever ended it: the worker must hear of it
-            _logger.exception("flow run %s ended unexpectedly", order.flow_run)
-            known = False
+            if not known:
+                ended = Ended(order.flow_run, "it ended without a final state")
+        except BaseException as error:  # whatever ended it: the worker must hear of it
+            lines = "".join(traceback.format_exception(error))[-_TRACEBACK:]
+            ended = Ended(order.flow_run, f"{type(error).__name__}: {error}"[:_TRACEBACK], lines)
         del self._stops[order.flow_run]
-        self._writer.write(line(Ended(order.flow_run, 0 if known else 1)))
+        self._outbox.put(ended)
 
 
-async def _serve(connection: socket.socket) -> None:
-    reader, writer = await asyncio.open_connection(sock=connection, limit=LONGEST)
+async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Message | None]) -> None:
     async with (
         SharedRuns() as shared,
         told_outages(str(shared.client.api_url).rstrip("/"), _logger.warning),
     ):
-        executions = _Executions(shared, writer)
-        alive = asyncio.create_task(executions.say_alive())
-        with contextlib.suppress(OSError):
-            while (message := await next_message(reader, silence=None)) is not None:
-                executions.hear(message)
-        alive.cancel()
-        # The worker is gone. Another one may continue these runs now: nothing here may go on.
-        os._exit(0)
+        executions = _Executions(shared, outbox)
+        while True:
+            executions.hear(await inbox.get())
+
+
+def _read(
+    connection: socket.socket, loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Message]
+) -> None:
+    with suppress(OSError, ValueError), connection.makefile("rb") as lines:
+        for received in lines:
+            loop.call_soon_threadsafe(inbox.put_nowait, parsed(received))
+    # The worker is gone. Another one may continue these runs now: nothing here may go on.
+    os._exit(0)
+
+
+def _write(
+    connection: socket.socket, outbox: queue.SimpleQueue[Message | None], watch: LoopWatch
+) -> None:
+    """Sends what comes, and every few seconds how the loop does, until None comes."""
+    message: Message | None = Alive()
+    while message is not None:
+        connection.sendall(line(message))
+        try:
+            message = outbox.get(timeout=ALIVE_SECONDS)
+        except queue.Empty:
+            message = watch.look()
 
 
 def main() -> None:
     """Serves the connection whose file descriptor is the first argument."""
     faulthandler.enable()  # SIGABRT: where all threads are
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the worker gets it too
+    # Of the terminal, or of systemd: the worker gets them too, and decides. Programs that a run starts
+    # inherit only what is ignored.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    persist_no_results()
+    ask_often()
     connection = socket.socket(fileno=int(sys.argv[1]))
     gc.collect()
     gc.freeze()  # what is imported stays
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(connection)), name="campaigns")
+    loop = asyncio.new_event_loop()
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+
+    def execute() -> None:
+        try:
+            loop.run_until_complete(_serve(inbox, outbox))
+        finally:
+            outbox.put(None)
+
+    thread = threading.Thread(target=execute, name="campaigns")
     thread.start()
-    thread.join()
+    threading.Thread(target=_read, args=(connection, loop, inbox), daemon=True).start()
+    with suppress(OSError):
+        _write(connection, outbox, LoopWatch(loop, thread.ident or 0))
     os._exit(1)
 
 

@@ -12,7 +12,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 
-from rivya_flows.flows.worker.messages import LONGEST, Cancel, Ended, Execute, line, next_message
+from rivya_flows.flows.worker.messages import (
+    LONGEST,
+    Alive,
+    Cancel,
+    Ended,
+    Execute,
+    line,
+    next_message,
+)
 from rivya_flows.flows.worker.worker_metrics import HOSTS_LOST, HOSTS_STARTED
 
 RUNS_PER_HOST = 25
@@ -25,7 +33,10 @@ IDLE_SECONDS = 60.0
 """A host without a run ends after this time, unless it is the last one."""
 
 SILENT_SECONDS = 30.0
-"""A host whose event loop did not turn for this time is killed."""
+"""A host that said nothing for this time is killed, or whose event loop a step function blocks."""
+
+STUCK_SECONDS = 15 * 60.0
+"""A host whose event loop did not turn for this time is killed, whatever blocks it."""
 
 START_SECONDS = 120.0
 """Within this time a host must have imported everything."""
@@ -45,6 +56,10 @@ class HostDiedError(Exception):
         self.status = status
 
 
+class _BlockedError(Exception):
+    """The event loop of a host does not turn."""
+
+
 class Host:
     """One host process; `start` makes it."""
 
@@ -58,9 +73,10 @@ class Host:
         self._process = process
         self._writer = writer
         self._folder = folder
-        self._runs: dict[str, asyncio.Future[int]] = {}
+        self._runs: dict[str, asyncio.Future[Ended]] = {}
         self._taken = 0
         self._is_ending = False
+        self._warned = False  # that its loop does not turn
         self._watching = asyncio.create_task(self._watch(reader))
 
     @classmethod
@@ -110,8 +126,8 @@ class Host:
         """Whether a flow run is here."""
         return flow_run in self._runs
 
-    def execute(self, order: Execute) -> asyncio.Future[int]:
-        """Begins to execute a flow run; gives `Ended.status`, or raises `HostDiedError`."""
+    def execute(self, order: Execute) -> asyncio.Future[Ended]:
+        """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
         ended = self._runs[order.flow_run] = asyncio.get_running_loop().create_future()
         ended.add_done_callback(lambda _: self._runs.pop(order.flow_run))
         self._taken += 1
@@ -129,18 +145,18 @@ class Host:
         await asyncio.wait([self._watching])
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
-        reason = "its host process ended"
+        reason = ""
         try:
             await self._listen(reader)
-        except TimeoutError:
-            reason = "its host process was blocked, perhaps by a step; the worker's log says where"
-            _logger.error("host %d does not respond; it is killed, here is where it was", self.pid)
+        except (TimeoutError, _BlockedError) as error:
+            reason = str(error) or "its process did not respond; the worker's log says where it was"
+            _logger.error("host %d: %s; it is killed, here is where it was", self.pid, reason)
             self._kill(signal.SIGABRT)  # its traceback goes to the log
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await self._process.wait()
-        except (OSError, ValueError, KeyError, TypeError) as error:  # a broken line too
-            reason = f"its host process hung up: {error}"
+        except (OSError, ValueError) as error:  # a broken line too
+            reason = f"its process hung up: {error}"
         self._kill(signal.SIGKILL)
         status = await self._process.wait()
         if not self._is_ending:
@@ -149,17 +165,29 @@ class Host:
         self._folder.cleanup()
         for ended in self._runs.values():
             if not ended.done():  # its place is freed in the next turn of the loop
-                ended.set_exception(HostDiedError(status or 1, reason))
+                ended.set_exception(HostDiedError(status or 1, reason or _end(status)))
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         silence = START_SECONDS
         while (message := await next_message(reader, silence)) is not None:
             silence = SILENT_SECONDS
             match message:
-                case Ended(flow_run, status) if flow_run in self._runs:
-                    self._runs[flow_run].set_result(status)
+                case Ended(flow_run) if flow_run in self._runs:
+                    self._runs[flow_run].set_result(message)
+                case Alive():
+                    self._judge(message)
                 case _:
                     pass
+
+    def _judge(self, alive: Alive) -> None:
+        reason = why_to_kill(alive)
+        if reason is not None:
+            raise _BlockedError(reason)
+        late = alive.blocked_seconds >= SILENT_SECONDS
+        if late and not self._warned:
+            words = "host %d: its runs have not gone on for %.0f s; it stands here:\n%s"
+            _logger.warning(words, self.pid, alive.blocked_seconds, alive.stack)
+        self._warned = late
 
     def _kill(self, number: signal.Signals) -> None:
         # `send_signal` looks first whether the process has ended, and takes its exit code away from
@@ -167,6 +195,24 @@ class Host:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+def _end(status: int) -> str:
+    """How a process ended that nothing here ended."""
+    if status >= 0:
+        return f"its process ended with status {status}"
+    memory = ", as the system does when memory runs out" if status == -signal.SIGKILL else ""
+    return f"its process was ended by {signal.Signals(-status).name}{memory}"
+
+
+def why_to_kill(alive: Alive) -> str | None:
+    """Why a host must end: a step function blocks its event loop, or nothing ever goes on; else None."""
+    seconds = alive.blocked_seconds
+    if alive.step is not None and seconds >= SILENT_SECONDS:
+        return f"a step function blocked its process for {seconds:.0f} s: {alive.step}"
+    if seconds >= STUCK_SECONDS:
+        return f"its process was stuck for {seconds:.0f} s; the worker's log says where"
+    return None
 
 
 class Hosts:
@@ -179,16 +225,13 @@ class Hosts:
 
     async def execute(
         self, order: Execute, environment: Mapping[str, str], begun: Callable[[int], object]
-    ) -> int:
+    ) -> Ended:
         """Executes a flow run in a host that has its environment.
 
         Args:
             order: The flow run.
             environment: That it needs.
             begun: Called with the process id of the host.
-
-        Returns:
-            As `Ended.status`.
 
         Raises:
             HostDiedError: The host died.

@@ -34,7 +34,17 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Alive:
-    """From a host: its event loop turns."""
+    """From a host: it lives, and this is where its event loop stands.
+
+    Attributes:
+        blocked_seconds: How long the event loop has not turned; 0 if it turns.
+        stack: Where it stands, with its callers; empty if it turns.
+        step: The line of a step function that it stands in; None outside of them.
+    """
+
+    blocked_seconds: float = 0.0
+    stack: str = ""
+    step: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +53,13 @@ class Ended:
 
     Attributes:
         flow_run: Id of the flow run.
-        status: 0 if Prefect knows its state; 1 if its state must be told, as of a process that failed.
+        error: What ended it unexpectedly, in one line; None if Prefect knows its state.
+        traceback: Of the error.
     """
 
     flow_run: str
-    status: int
+    error: str | None = None
+    traceback: str = ""
 
 
 Message = Execute | Cancel | Alive | Ended
@@ -62,20 +74,30 @@ def line(message: Message) -> bytes:
     return json.dumps([type(message).__name__.lower(), asdict(message)]).encode() + b"\n"
 
 
-async def next_message(reader: asyncio.StreamReader, silence: float | None) -> Message | None:
-    """The next message of the other side; None if it has ended.
+async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
+    """The next message of a host; None if it has ended.
 
     Args:
         reader: Of the connection.
-        silence: Seconds within which it must come; None: any time.
+        silence: Seconds within which it must come.
 
     Raises:
         TimeoutError: It did not come in time.
-        ValueError: It is longer than `LONGEST`.
+        ValueError: It is longer than `LONGEST`, or no message.
     """
     async with asyncio.timeout(silence):
         received = await reader.readline()
-    if not received.endswith(b"\n"):  # the end, also in the middle of a line
-        return None
-    kind, values = json.loads(received)
-    return _KINDS[kind](**values)
+    return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
+
+
+def parsed(received: bytes) -> Message:
+    """The message of a line.
+
+    Raises:
+        ValueError: It is none, or incomplete.
+    """
+    try:
+        kind, values = json.loads(received)
+        return _KINDS[kind](**values)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no message: {received[:80]!r}") from error

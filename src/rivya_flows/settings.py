@@ -42,6 +42,7 @@ OF_THE_FOLDER = frozenset(
         "rivya_flows_webhooks",
         "rivya_flows_webhook_poll_seconds",
         "rivya_flows_worker_limit",
+        "rivya_flows_worker_drain_seconds",
         "rivya_flows_model_parallel",
         "rivya_flows_global_limit",
         "rivya_flows_catchup_grace_seconds",
@@ -145,6 +146,9 @@ class Settings(BaseSettings):
     rivya_flows_worker_limit: int | None = Field(default=None, ge=1, le=1_000)
     """Flow runs that a worker of `up`, or one of the type `campaign`, executes at once. None: 50; for
     a work pool of the type `process` the number of cores, at least 2."""
+    rivya_flows_worker_drain_seconds: float = Field(default=0.0, ge=0, le=86_400)
+    """How long a worker of the type `campaign` that gets SIGTERM lets its runs end, taking no new ones.
+    What still runs then continues on another worker. 0: it stops at once."""
 
     # Topic: The receiver and webhooks
     rivya_flows_public_url: str | None = None

@@ -321,7 +321,9 @@ def test_a_store_that_workers_cannot_share_is_refused(
     assert "RIVYA_FLOWS_STORE" in said.err
     assert "render-1, render-2" in said.err
     assert names(server, mine) == []
-    assert call("deploy", tmp_path, "--work-pool", pool, "--single-machine").code == 0
+    said = call("deploy", tmp_path, "--work-pool", pool, "--single-machine")
+    assert said.code == 0
+    assert f"work pool {pool} is of type process; warm workers need campaign" in said.err
     monkeypatch.setenv("RIVYA_FLOWS_STORE", "sqlite:///journal.sqlite")
     said = call("deploy", tmp_path, "--work-pool", pool, "--single-machine")
     assert "relative" in said.err

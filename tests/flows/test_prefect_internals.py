@@ -8,11 +8,14 @@ import importlib
 import inspect
 import logging
 import re
+import threading
 import tomllib
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import prefect
@@ -21,7 +24,7 @@ from prefect import flow, get_client, get_run_logger, task
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.context import FlowRunContext
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
@@ -37,6 +40,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from rivya_flows.flows import prefect_internals as internals
+from rivya_flows.flows.credentials import RivyaCredentials
 from support.prefect_workers import Server, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -239,6 +243,43 @@ def _prepared(
     return configuration
 
 
+def test_the_metrics_of_a_client_are_switched_on_by_these_variables() -> None:
+    client = importlib.import_module("prefect.settings.models.client")
+    alias = client.ClientMetricsSettings.model_fields["enabled"].validation_alias
+    names = {one.upper() for one in alias.choices if isinstance(one, str)}
+    assert names == set(internals.OF_THE_WORKER)
+    source = inspect.getsource(importlib.import_module("prefect.context"))
+    assert "start_client_metrics_server()" in source
+
+
+async def test_a_call_is_repeated_after_a_short_pause_however_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base: Any = importlib.import_module("prefect.client.base")
+    pauses: list[float] = []
+
+    def at_once(average: float, factor: float) -> float:
+        pauses.append(average)
+        return 0.0
+
+    monkeypatch.setattr(base, "clamped_poisson_interval", at_once)
+    monkeypatch.setattr(base, "PREFECT_CLIENT_MAX_RETRIES", Mock(value=lambda: 6))
+    away = httpx.MockTransport(lambda _: httpx.Response(503))
+    async with base.PrefectHttpxAsyncClient(transport=away, raise_on_all_errors=False) as client:
+        await client.get("http://server/health")
+        assert max(pauses) > internals.PAUSE_SECONDS  # else the internal is not needed
+        pauses.clear()
+        internals.ask_often()
+        await client.get("http://server/health")
+    assert (len(pauses), max(pauses)) == (7, internals.PAUSE_SECONDS)
+
+
+def test_a_worker_says_these_lines_of_runs_that_another_worker_takes() -> None:
+    source = inspect.getsource(importlib.import_module("prefect.workers.base"))
+    for line in internals.ROUTINE_LINES["prefect.flow_runs.worker"]:
+        assert f'f"{line}' in source
+
+
 def test_a_flow_run_has_one_place_where_it_begins_to_hear_of_its_suspension() -> None:
     source = inspect.getsource(importlib.import_module("prefect.flow_engine"))
     assert source.count("observe_flow_run_suspension(\n") == 1
@@ -253,7 +294,8 @@ def test_an_engine_logs_the_last_state(engine: str) -> None:
 
 
 def test_routine_lines_begin_with_the_name_of_a_state() -> None:
-    lines = {line for found in internals.ROUTINE_LINES.values() for line in found}
+    engines = ("prefect.task_runs", "prefect.flow_runs")
+    lines = {line for one in engines for line in internals.ROUTINE_LINES[one]}
     states: list[State[Any]] = [Completed(), Running(), Suspended()]
     for state in states:
         assert f"Finished in state {state}".startswith(tuple(lines))
@@ -290,6 +332,54 @@ def test_an_answer_lies_beside_the_form_that_asked_for_it() -> None:
 # --- On a real server -----------------------------------------------------------------------------
 
 
+async def _asked_in_the_loop(block_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The synchronous requests in the event loop of a flow run that a process shares."""
+    here, paths = threading.get_ident(), []
+    sent = httpx.Client.send
+
+    def send(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        if threading.get_ident() == here:
+            paths.append(request.url.path)
+        return sent(self, request, **options)
+
+    @flow(flow_run_name=lambda: "a name", persist_result=False, retries=0)
+    async def made(credentials: RivyaCredentials | None = None) -> str:
+        assert credentials is not None
+        return credentials.base_url
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    parameters = {"credentials": {"$ref": {"block_document_id": str(block_id)}}}
+    async with internals.SharedRuns() as shared:
+        run = await shared.client.create_flow_run(made, parameters=parameters)
+        assert await shared.execute(run.id, lambda: made)
+        state = (await shared.client.read_flow_run(run.id)).state
+    assert state is not None
+    assert state.is_completed(), state.message
+    return paths
+
+
+@pytest.mark.prefect
+async def test_a_flow_run_asks_the_server_for_nothing_in_the_event_loop_of_its_process(
+    prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = RivyaCredentials(api_key="rvya_sk_of_a_test", base_url="http://127.0.0.1:9")
+    block_id = await wallet.save(f"wallet-{uuid.uuid4().hex[:8]}")
+    assert set(await _asked_in_the_loop(block_id, monkeypatch)) == {"/api/admin/storage"}
+    results: Any = importlib.import_module("prefect.results")
+    for name in [one for one in vars(results) if one.endswith("_default_result_storage_block_id")]:
+        monkeypatch.setattr(results, name, getattr(results, name))  # set back at the end
+    internals.persist_no_results()
+    assert await _asked_in_the_loop(block_id, monkeypatch) == []
+
+
+@pytest.mark.prefect
+async def test_a_server_on_sqlite_is_known_from_its_answers(prefect_server: str) -> None:
+    async with get_client() as client:
+        await client.create_flow_from_name("has-a-hyphen")
+        assert await internals.is_on_sqlite(client, "has-a-hyphen")
+        assert not await internals.is_on_sqlite(client, "is-not-there")
+
+
 @pytest.mark.prefect
 async def test_a_full_limit_gives_no_lease() -> None:
     name = f"limit-{uuid.uuid4().hex[:8]}"
@@ -312,6 +402,18 @@ def test_a_name_that_prefect_makes_up_is_known_from_one_that_a_person_types() ->
     )
     for typed in ("summer-sale", "For the shop", "rustic", "Rustic", "a-b-c", "launch: Lamp", ""):
         assert not internals.is_made_up(typed)
+
+
+async def test_the_servers_schedules_take_the_fields_of_the_clients() -> None:
+    begin = datetime(2026, 11, 30, tzinfo=UTC)
+    for schedule in (
+        CronSchedule(cron="0 0 * * *", timezone="UTC"),
+        IntervalSchedule(interval=timedelta(days=1), anchor_date=begin, timezone="UTC"),
+        RRuleSchedule(rrule="FREQ=DAILY;BYHOUR=0;BYMINUTE=0;BYSECOND=0", timezone="UTC"),
+    ):
+        found = await internals.dates_of(schedule, 9, begin, begin + timedelta(days=1))
+        assert found == [begin, begin + timedelta(days=1)]
+        assert {type(one) for one in found} == {datetime}
 
 
 @pytest.mark.prefect

@@ -226,15 +226,25 @@ def test_a_unit_starts_a_command_that_there_is_and_confines_it(name: str) -> Non
         assert service[setting] == "yes"
     assert service["ProtectSystem"] == "strict"
     state = Path("/var/lib") / service["StateDirectory"]
-    for home in re.findall(r"=(/\S+)", service["Environment"]):
+    for home in re.findall(r"(?:HOME|DATA)=(\S+)", UNITS[name].read_text()):
         assert Path(home).is_relative_to(state)
     if name != "rivya-deploy":
         assert service["Restart"] == "always"
-        assert service["KillMode"] == "control-group"
+        assert service["KillMode"] == ("mixed" if name == "rivya-worker" else "control-group")
     if name == "rivya-worker":
         assert arguments[arguments.index("--pool") + 1] == WORK_POOL
-        grace = OBJECTS["Deployment rivya-flows-worker"]["spec"]["template"]["spec"]
-        assert int(service["TimeoutStopSec"]) == grace["terminationGracePeriodSeconds"]
+
+
+def test_a_worker_that_is_stopped_has_time_to_let_its_runs_end() -> None:
+    [seconds] = re.findall(r"DRAIN_SECONDS=(\d+)", UNITS["rivya-worker"].read_text())
+    assert int(unit(UNITS["rivya-worker"])["Service"]["TimeoutStopSec"]) > int(seconds)
+    pod = OBJECTS["Deployment rivya-flows-worker"]["spec"]["template"]["spec"]
+    [drain] = [
+        one["value"]
+        for one in pod["containers"][0]["env"]
+        if one["name"] == "RIVYA_FLOWS_WORKER_DRAIN_SECONDS"
+    ]
+    assert pod["terminationGracePeriodSeconds"] > int(drain)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")

@@ -30,7 +30,7 @@ DASHBOARD: dict[str, Any] = json.loads((MONITORING / "dashboard.json").read_text
 METRIC = re.compile(r"\brivya_flows_\w+")
 NOT_YET = {  # which the waker reports
     "rivya_flows_waker_last_sweep_timestamp_seconds",
-    "rivya_flows_flow_runs_failed_before_start_total",
+    "rivya_flows_failed_starts_total",
 }
 
 

@@ -21,7 +21,9 @@ SAID: tuple[Message, ...] = (
     Execute("0b1d", "file_2F_a", None),
     Cancel("0b1c"),
     Alive(),
-    Ended("0b1c", 1),
+    Alive(31.5, '  File "a.py", line 3\n', "cut, /specs/steps.py:12"),
+    Ended("0b1c"),
+    Ended("0b1d", "ReadTimeout: ", "Traceback"),
 )
 
 
@@ -31,7 +33,7 @@ async def test_messages_arrive_in_order_until_the_other_side_ends() -> None:
         reader.feed_data(line(message))
     reader.feed_data(line(SAID[0])[:-5])  # it died while it wrote
     reader.feed_eof()
-    heard = [await next_message(reader, silence=None) for _ in range(len(SAID) + 1)]
+    heard = [await next_message(reader, silence=60) for _ in range(len(SAID) + 1)]
     assert heard == [*SAID, None]
 
 

@@ -61,6 +61,8 @@ class RunFrozen(Entry):
         labels: What the run is counted under, such as ``client``; see `planning.labels`.
         quote: Id of the quote that it runs; None without one. A quote is used once in a store.
         fork: The run that finished work is taken from; None without one.
+        started_by: ``agent`` if the MCP server started it, which alone sets it: an agent answers
+            no other run. None for all other runs.
     """
 
     kind: Literal["run.frozen"] = "run.frozen"
@@ -83,6 +85,7 @@ class RunFrozen(Entry):
     labels: dict[str, str] = Field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    started_by: Literal["agent"] | None = None
 
 
 Unpaid = Literal["budget", "balance", "completed"]

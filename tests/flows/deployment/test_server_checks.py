@@ -1,0 +1,66 @@
+"""What `doctor` says of a Prefect server and its work pools."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
+
+from rivya_flows.flows.deployment.server_checks import _pool, _server_settings
+from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
+from rivya_flows.flows.questions.suspension import WAKER
+
+BATCHED = {"task_run_recorder": {"batch_size": 100}}
+
+
+def answering(pool_type: str) -> Mock:
+    """A client of a server with one pool and one worker."""
+    one = Worker(
+        id=uuid4(),
+        name="one@here",
+        work_pool_id=uuid4(),
+        last_heartbeat_time=datetime.now(UTC),
+        status=WorkerStatus.ONLINE,
+    )
+    pool = WorkPool(name="warm", type=pool_type, default_queue_id=uuid4())
+    return Mock(
+        read_work_pool=AsyncMock(return_value=pool),
+        read_workers_for_work_pool=AsyncMock(return_value=[one]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool_type", "status"), [("campaign", "ok"), ("process", "warning"), ("docker", "ok")]
+)
+async def test_a_pool_of_the_type_process_is_a_warning(pool_type: str, status: str) -> None:
+    check, online = await _pool(answering(pool_type), "warm", used=True)
+    assert (check.status, online) == (status, 1)
+    if status == "warning":
+        assert check.message == "warm is of type process; warm workers need campaign"
+
+
+@pytest.mark.parametrize(
+    ("escapes", "leases", "workers", "statuses"),
+    [
+        (False, "prefect.server.concurrency.lease_storage.memory", 1, ["problem"]),
+        (False, "prefect.server.concurrency.lease_storage.memory", 0, ["ok"]),
+        (False, LEASES_ON_DISK, 1, ["ok"]),  # of `up`, which lets transactions take turns
+        (True, "prefect_redis.lease_storage", 1, ["ok"]),  # PostgreSQL
+    ],
+)
+async def test_a_server_on_sqlite_under_a_worker_is_a_problem_unless_it_is_that_of_up(
+    escapes: bool, leases: str, workers: int, statuses: list[str]
+) -> None:
+    async def read_flows(*, flow_filter: Any, limit: int) -> list[str]:
+        pattern = flow_filter.name.like_
+        return [WAKER] if escapes or "\\" not in pattern else []
+
+    server = {"services": BATCHED, "concurrency": {"lease_storage": leases}, "events": {}}
+    answer = Mock(json=lambda: {"server": server})
+    client = Mock(request=AsyncMock(return_value=answer), read_flows=read_flows)
+    found = [check.status async for check in _server_settings(client, workers)]
+    assert found == statuses
