@@ -28,14 +28,19 @@ def fresh_store(backend: str, folder: Path) -> str:
     """The URL of an empty store; skips the test where there is no such database here."""
     if backend == "sqlite":
         return f"sqlite:///{folder / 'journal.sqlite'}"
-    try:
-        url = _server()
-    except NoServerError as reason:
-        pytest.skip(f"PostgreSQL: {reason}")
+    url = postgres()
     schema = f"store_{next(_numbers)}"
     with _driver().connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
     return f"{url}&options=-csearch_path%3D{schema}"
+
+
+def postgres() -> str:
+    """The URL of a PostgreSQL server of our own, as its owner; skips the test where there is none."""
+    try:
+        return _server()
+    except NoServerError as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
 
 
 @functools.cache
