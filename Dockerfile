@@ -2,6 +2,10 @@
 # docs/concepts/supply-chain.md says how to update the digest.
 FROM python:3.11-slim@sha256:e41613d42d4891e4930f79523f93f81bbc7632584ec65e36ab055f41a800b41e
 
+LABEL org.opencontainers.image.title="rivya-flows" \
+      org.opencontainers.image.description="Declarative campaign pipelines: a YAML spec becomes a Prefect flow on the Rivya API" \
+      org.opencontainers.image.licenses="Apache-2.0 AND OFL-1.1"
+
 # Media work needs Python packages only: no system package is installed.
 RUN useradd --create-home --uid 1000 rivya && mkdir /data && chown rivya /data
 WORKDIR /app
@@ -18,5 +22,8 @@ COPY specs specs
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 COPY deploy deploy
 
-USER rivya
+# A number: `runAsNonRoot` cannot look a name up.
+USER 1000
+# Asks whichever of server, worker and receiver listens; compose.yaml and Kubernetes have checks of their own.
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 CMD ["python", "deploy/health.py"]
 ENV PREFECT_HOME=/home/rivya/.prefect

@@ -306,4 +306,4 @@ def test_the_image_is_made_of_files_and_extras_that_are_there() -> None:
     assert {"locks/build.txt", "locks/base.txt"} < set(locks)
     assert all((ROOT / lock).is_file() for lock in locks)
     assert not re.search(r"https?://|--index", "\n".join(lines))
-    assert "USER rivya" in lines  # nothing runs as root
+    assert "USER 1000" in lines  # nothing runs as root, and `runAsNonRoot` can tell

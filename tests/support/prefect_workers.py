@@ -414,9 +414,10 @@ def deploy(folder: Path, text: str, environment: Mapping[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=folder,
-        env=dict(environment),
+        env={**environment, "PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY": "true"},
         check=False,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "FutureWarning" not in done.stderr

@@ -62,7 +62,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
     def get_tracer(self, *_: Any, **__: Any) -> trace.Tracer:
         return self
 
-    def start_span(self, name: str, context: Any = None, **_: Any) -> RecordedSpan:
+    def start_span(self, name: str, context: Any = None, *_: Any, **__: Any) -> RecordedSpan:
         parent = trace.get_current_span(context).get_span_context()
         number = next(self._numbers)
         made = SpanContext(parent.trace_id or number, number, False, TraceFlags(1))
