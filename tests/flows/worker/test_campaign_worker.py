@@ -308,7 +308,7 @@ def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> N
     [said] = [
         one
         for one in server.ask("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
-        if "crashed: " in one["message"]
+        if one["message"].startswith("crashed: ")
     ]
     assert said["level"] == logging.ERROR
 
