@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from rivya_flows.errors import UsageError
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.flows.run_form import parameter_names
 from rivya_flows.language.trigger_values import for_prefect
@@ -39,11 +38,7 @@ def entrypoint_of(workflow: Workflow) -> str:
 
 
 def prefect_yaml(workflows: Iterable[Workflow]) -> str:
-    """The text of ``prefect.yaml``: one deployment for each entry of each `deploy:` block.
-
-    Raises:
-        UsageError: An input contains ``{{``, which Prefect would replace.
-    """
+    """The text of ``prefect.yaml``: one deployment for each entry of each `deploy:` block."""
     document = {
         "name": "rivya-flows",
         # Module entrypoints need no code to be fetched. Without this key Prefect would write the
@@ -61,17 +56,9 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
 def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
     """One entry of ``deployments`` in ``prefect.yaml``.
 
-    Without `catchup`, which Prefect does not know: a run reads it from its spec.
-
-    Raises:
-        UsageError: An input contains ``{{``.
+    Without `catchup`, which Prefect does not know: a run reads it from its spec. A checked spec has
+    no ``{{`` here, which Prefect would fill in.
     """
-    for name, value in deploy.inputs.items():
-        if "{{" in repr(value):
-            raise UsageError(
-                f"{workflow.name}: deploy {deploy.name!r}: input {name!r} contains '{{{{'",
-                "Prefect replaces {{ }} in prefect.yaml; put the text into the input's default",
-            )
     entry: dict[str, Any] = {
         "name": deploy.name,
         "entrypoint": entrypoint_of(workflow),
@@ -172,7 +159,7 @@ def collision_of(deploy: Deploy) -> str:
 
 def _pool(deploy: Deploy) -> dict[str, Any]:
     pool = deploy.work_pool or WorkPool(name=WORK_POOL)
-    more = {"work_queue_name": pool.queue, "job_variables": pool.job_variables}
+    more = {"work_queue_name": pool.queue, "job_variables": pool.resources}
     return {"name": pool.name, **{key: value for key, value in more.items() if value}}
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         FlowRun,
         State,
     )
+    from prefect.client.schemas.schedules import SCHEDULE_TYPES
     from prefect.context import FlowRunContext
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
@@ -215,6 +216,24 @@ _UI_ADJECTIVES = frozenset(
         "Incredible",
     ]
 )
+
+
+async def dates_of(
+    schedule: SCHEDULE_TYPES, most: int, begin: datetime, end: datetime | None = None
+) -> list[datetime]:
+    """The first dates of a schedule from a moment on, as the server plans them, in its time zone.
+
+    Read from server/schemas/schedules.py: each class has the fields of the client's class of the same
+    name, and `get_dates`, which gives at most 1,000.
+    """
+    from prefect.server.schemas import schedules
+
+    of_server = getattr(schedules, type(schedule).__name__)(**schedule.model_dump())
+    # Some are of a class of Prefect's own.
+    return [
+        datetime.fromtimestamp(one.timestamp(), begin.tzinfo)
+        for one in await of_server.get_dates(most, begin, end)
+    ]
 
 
 def is_made_up(name: str) -> bool:

@@ -12,7 +12,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import CODES
 from rivya_flows.language import matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
-from rivya_flows.language.expressions import output_types, templates, values
+from rivya_flows.language.expressions import evaluation, output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
 from rivya_flows.language.field_types import is_evaluated
 from rivya_flows.language.final_cut import CUT_PARTS
@@ -21,7 +21,7 @@ from rivya_flows.language.schema.document import json_schema
 from rivya_flows.language.schema.fragments import words_of as says_of
 from rivya_flows.language.schema.rules import says
 from rivya_flows.language.step_arguments import JudgeWith, NoneWith
-from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax import patterns, source
 from rivya_flows.language.workflow import (
     WITH_MODELS,
     Budget,
@@ -30,6 +30,7 @@ from rivya_flows.language.workflow import (
     Deploy,
     Fallback,
     Input,
+    Resources,
     Retry,
     Schedule,
     Step,
@@ -62,6 +63,11 @@ _PARTS = (
     ("`retry` of a step", Retry, "It repeats a request for the same job and costs nothing."),
     ("A deployment, in `deploy`", Deploy, "See [Deployments](../how-to/deployments.md)."),
     ("`work_pool` of a deployment", WorkPool, ""),
+    (
+        "`job_variables` of a work pool",
+        Resources,
+        "Each also takes an amount with a unit, such as `500m` or `4Gi`.",
+    ),
     (
         "A schedule, in `schedules`",
         Schedule,
@@ -119,6 +125,19 @@ def limits() -> str:
         ("a spec", f"{mebibytes} MiB, {source.MAX_DEPTH} levels, {source.MAX_NODES:,} values"),
         ("its text", f"{source.MAX_TEXT >> 20} MiB, each use of an alias counted"),
         ("an expression", f"{templates.MAX_CHARACTERS:,} characters"),
+        (
+            "a pattern",
+            f"{patterns.MAX_CHARACTERS:,} characters; {patterns.MAX_PARTS:,} parts, counted"
+            f" repetitions included, and {patterns.MAX_PARTS_OF_ALL:,} in a spec",
+        ),
+        (
+            "a value with a pattern",
+            f"{patterns.MAX_WORK:,} characters, divided by the parts of the pattern",
+        ),
+        (
+            "what a text with expressions reads",
+            f"{evaluation.MAX_WORK >> 20} MiB, all filters and operators counted",
+        ),
         ("what it gives", f"{values.MAX_BYTES >> 20} MiB, {values.MAX_MEMBERS:,} values"),
         ("a fan-out", f"{matrix.MAX_ITEMS:,} items, {matrix.MAX_KEY_CHARACTERS >> 20} MiB of keys"),
         ("the values of an item", f"{item_requests.MAX_REQUEST_BYTES >> 20} MiB"),

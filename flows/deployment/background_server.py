@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import http.client
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,16 +60,23 @@ class BackgroundServer(PrefectBackend):
         # The name contains the machine, so that others can tell where runs are executed.
         self._worker = f"up@{this_machine()}"
 
-    def check(self, options: UpOptions) -> None:
-        from rivya_flows.app.live_guard import is_rehearsal, refuse_uncapped
+    def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
+        from rivya_flows.app.deployed_spending import agree_to_spending
+        from rivya_flows.app.live_guard import is_rehearsal
         from rivya_flows.catalogue.snapshot import shipped
-        from rivya_flows.flows.deployment.desired import read_specs, uncapped
+        from rivya_flows.flows.deployment.desired import read_specs
+        from rivya_flows.flows.deployment.spending import deployed_spending
 
         if not options.specs:
             return
-        found, settings = read_specs(options.specs, shipped()), options.settings
-        if not (options.yes or options.sandbox or is_rehearsal(settings.rivya_base_url, settings)):
-            refuse_uncapped(uncapped(found, settings.store_url))
+        sources, settings = read_specs(options.specs, shipped()), options.settings
+        rehearses = options.sandbox or is_rehearsal(settings.rivya_base_url, settings)
+
+        async def agree() -> None:
+            found = await deployed_spending(sources, datetime.now(UTC))
+            await agree_to_spending(found, settings, tell, options.confirm, rehearses=rehearses)
+
+        asyncio.run(agree())
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
         environment = server_environment(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from rivya_flows.app.live_guard import is_rehearsal, refuse_uncapped
+from rivya_flows.app.deployed_spending import agree_to_spending
+from rivya_flows.app.live_guard import Confirm, is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
@@ -28,7 +30,6 @@ from rivya_flows.flows.deployment.desired import (
     GivenSpecs,
     desired_deployments,
     read_specs,
-    uncapped,
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
 from rivya_flows.flows.deployment.planned_runs import delete_orphans
@@ -39,9 +40,10 @@ from rivya_flows.flows.deployment.reconcile import (
     job_fields,
     reconcile,
 )
+from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.recovery.waker import deploy_waker
 from rivya_flows.flows.server.select_server import health_problem, password_hint
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -66,7 +68,8 @@ class DeployOptions:
         prune: Removes what the specs no longer have.
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
-        confirmed: Their runs may buy from a real wallet without a cap.
+        job_variables: To set on each deployment; those of ``env`` as a map.
+        confirmed: What they buy without asking was said and agreed to before.
     """
 
     paths: Sequence[Path]
@@ -75,6 +78,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
     confirmed: bool = False
 
     @property
@@ -95,6 +99,7 @@ class Deployed:
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
         pools: Work pools that were made.
         process_pools: Used work pools that start a process for each run.
+        moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
     """
 
     changes: list[Change]
@@ -103,14 +108,27 @@ class Deployed:
     without: Mapping[str, str]
     pools: tuple[str, ...]
     process_pools: tuple[str, ...]
+    moved_waker: str | None = None
 
 
-async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
+async def deploy(
+    options: DeployOptions,
+    settings: Settings,
+    tell: Callable[[str], object] = lambda _: None,
+    confirm: Confirm | None = None,
+) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
+
+    Args:
+        options: What, and how.
+        settings: Of this machine.
+        tell: Is told what starts by itself, and what it buys.
+        confirm: Asks before something buys without a cap over time; None where nobody can answer.
 
     Raises:
         SpecError: A spec is wrong; nothing was deployed.
-        BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was deployed.
+        BudgetError: Something would buy from a real wallet without a cap over time, and was not
+            confirmed; nothing was deployed.
         UsageError: The server does not answer or refuses something, a deployment of that name is
             not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
@@ -121,8 +139,12 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
     try:
         async with get_client() as client:
             await check_server(client)
-            if not (options.confirmed or options.dry or _rehearses(settings)):
-                refuse_uncapped(uncapped(sources, settings.store_url))
+            if not options.confirmed:
+                pretend = _rehearses(settings)
+                found = await deployed_spending(sources, datetime.now(UTC))
+                await agree_to_spending(
+                    found, settings, tell, confirm, rehearses=pretend, dry=options.dry
+                )
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
         raise _refused("prefect", error) from error
@@ -176,6 +198,7 @@ async def _deploy(
             assets,
             work_pool=options.work_pool,
             upload_page=upload_page(settings, str(client.api_url)),
+            job_variables=options.job_variables,
         )
     _refuse_foreign(desired, existing)
     await _refuse_lacking(client, desired, existing)
@@ -194,12 +217,13 @@ async def _deploy(
         changes += await _bounded(stale, lambda one: _remove(client, one, dry=options.dry))
         if not options.dry:
             await delete_orphans(client)
+    moved = None
     if pools and not options.dry:
         # The form offers its blocks as wallets.
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        await deploy_waker(min(pools, key=lambda one: one != options.default_pool))
+        moved = await deploy_waker(sorted(pools, key=lambda one: one != options.default_pool))
     return Deployed(
         changes=changes,
         left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
@@ -211,6 +235,7 @@ async def _deploy(
         },
         pools=made,
         process_pools=process_pools,
+        moved_waker=moved,
     )
 
 
@@ -288,8 +313,8 @@ async def _refuse_lacking(
                 raise UsageError(
                     f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
                     " which does not have rivya-flows",
-                    "give the pool's template an `image` with it, or the entry"
-                    " `work_pool: {job_variables: {image: …}}`; see docs/how-to/work-pools.md",
+                    "give the pool's template an `image` with it, or give one with"
+                    " --job-variable image=…; see docs/how-to/work-pools.md",
                 )
 
 
@@ -366,7 +391,7 @@ def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
     invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
     return UsageError(
         f"{where}: request refused: {_detail(error)}",
-        "compare `job_variables` with the variables of the work pool's template"
+        "compare job variables with the variables of the work pool's template"
         if invalid
         else password_hint(status),
     )

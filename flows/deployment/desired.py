@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
@@ -19,11 +20,6 @@ from rivya_flows.language.load import check
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpec
-from rivya_flows.store.journal import Journal
-from rivya_flows.store.pools import Pools
-
-_FREE = frozenset({"upload", "compose", "layout", "notify"})
-"""Kinds of steps that buy nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,7 @@ class DesiredDeployment:
 
     Attributes:
         upload_page: Where a person gives a file for its form; None without a receiver.
+        job_variables: Of whoever deploys; those of ``env`` as a map.
     """
 
     workflow: Workflow
@@ -67,6 +64,7 @@ class DesiredDeployment:
     collection: str
     schedules: tuple[SCHEDULE_TYPES, ...]
     upload_page: str | None = None
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -110,6 +108,9 @@ def read_specs(
             continue
         problems += schedule_problems(workflow, file.name)
         source = GivenSpec(file, workflow, collection or str(path.resolve().parent))
+        if "{{" in source.collection:
+            message = "the name of its folder or collection has '{{', which Prefect would fill in"
+            problems.append(Diagnostic("bad-name", message, "rename it", file=file.name))
         first = found.setdefault(workflow.name, source)
         if first is not source and Path(first.file.name).resolve() != path.resolve():
             message = f"{first.file.name} has the name {workflow.name!r} too"
@@ -139,34 +140,6 @@ def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
             yield str(folder)
 
 
-def uncapped(sources: GivenSpecs, store_url: str) -> tuple[str, ...]:
-    """Files of the specs whose deployments may buy, with neither a budget nor a pool of the store.
-
-    Labels that inputs decide are not known yet, and no pool is found by them.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
-    found = [
-        source
-        for source in sources.specs.values()
-        if (workflow := source.workflow).deploy
-        and workflow.budget is None
-        and any(one.uses not in _FREE for one in workflow.all_steps.values())
-    ]
-    if not found:
-        return ()
-    with closing(Journal(store_url)) as journal:
-        pools = Pools(journal.engine).all()
-    return tuple(
-        source.file.name for source in found if not any(one.covers(_known(source)) for one in pools)
-    )
-
-
-def _known(source: GivenSpec) -> dict[str, str]:
-    return {name: value for name, value in source.workflow.labels.items() if "${{" not in value}
-
-
 def desired_deployments(
     sources: GivenSpecs,
     catalogue: Catalogue,
@@ -174,6 +147,7 @@ def desired_deployments(
     *,
     work_pool: str | None,
     upload_page: str | None = None,
+    job_variables: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[DesiredDeployment]:
     """The deployments of the specs; puts the media that the specs name into the asset store.
 
@@ -183,6 +157,7 @@ def desired_deployments(
         assets: A store that the workers reach too.
         work_pool: For entries that name none; None uses `WORK_POOL`.
         upload_page: Where a person gives a file for a form.
+        job_variables: For each of them, from whoever deploys.
 
     Raises:
         SpecError: All media that cannot be used.
@@ -212,6 +187,7 @@ def desired_deployments(
                 collection=source.collection,
                 schedules=tuple(map(prefect_schedule, deploy.schedules)),
                 upload_page=upload_page,
+                job_variables=job_variables,
             )
             for deploy in source.workflow.deploy
         ]

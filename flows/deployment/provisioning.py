@@ -21,10 +21,10 @@ from prefect.states import AwaitingRetry, Cancelled
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, workers_online
-from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.recovery.automations import ensure_automations
-from rivya_flows.flows.recovery.waker import deploy_waker
 from rivya_flows.settings import Settings
 
 
@@ -55,7 +55,7 @@ async def provision(
     """
     await ensure_work_pool(WORK_POOL)
     automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
-    await deploy_waker(WORK_POOL)
+    await deploy_waker([WORK_POOL])
     names: tuple[str, ...] = ()
     if specs:
         done = await deploy(DeployOptions(tuple(specs), confirmed=True), settings)
@@ -82,8 +82,10 @@ async def requeue_unfinished(pool: str, worker: str) -> int:
     )
     in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
     async with get_client() as client:
-        found = await client.read_flow_runs(
-            flow_run_filter=unfinished, work_pool_filter=in_pool, limit=PAGE
+        found = await read_all(
+            lambda at: client.read_flow_runs(
+                flow_run_filter=unfinished, work_pool_filter=in_pool, limit=PAGE, offset=at
+            )
         )
         for one in found:
             if one.state_type is not None:

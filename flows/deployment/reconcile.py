@@ -67,7 +67,7 @@ class Change:
         done: `made`, `changed`, `unchanged` or `removed`.
         id: None for one that a dry run would make.
         version: Of its spec; None for a removed one.
-        job_variables: Names of those that its spec set, such as ``image`` and ``env.BRAND``.
+        job_variables: Names of those that its spec set, such as ``memory_limit``.
         schedules: What was done to each schedule of ours, by slug.
         triggers: What was done to each trigger, by the name of its automation.
     """
@@ -214,25 +214,25 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
 
 
 def job_fields(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
-    """Job variables and queue: those of the spec over those that are there.
+    """Job variables and queue: those given now over those of the spec over those that are there.
 
     What an earlier spec set is in a variable of the environment, and goes with that spec.
     """
-    pool = desired.deploy.work_pool
-    wanted = dict(pool.job_variables) if pool else {}
+    pool, given = desired.deploy.work_pool, dict(desired.job_variables)
+    given_env = given.pop("env", {})
+    wanted = {} if pool is None else {k: v for k, v in pool.resources.items() if k not in given}
     queue = pool.queue if pool else None
-    env = dict(wanted.pop("env", None) or {})
     kept = dict(existing.job_variables or {}) if existing else {}
     kept_env = dict(kept.pop("env", None) or {})
     before = _named(existing.job_variables if existing else None)
     kept_env.pop(SET_VARIABLE, None)
     kept = {name: value for name, value in kept.items() if name not in before}
-    kept_env = {name: value for name, value in kept_env.items() if f"env.{name}" not in before}
     ours = {SPEC_VARIABLE: desired.spec.hash, COLLECTION_VARIABLE: desired.collection}
-    names = [*wanted, *(f"env.{name}" for name in env), *([_QUEUE] if queue else [])]
+    names = [*wanted, *([_QUEUE] if queue else [])]
     if names:
         ours[SET_VARIABLE] = json.dumps(sorted(names))
-    made: dict[str, Any] = {"job_variables": kept | wanted | {"env": kept_env | env | ours}}
+    env = kept_env | given_env | ours
+    made: dict[str, Any] = {"job_variables": kept | wanted | given | {"env": env}}
     if queue or _QUEUE in before:
         made["work_queue_name"] = queue or "default"
     return made

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +26,8 @@ from prefect.client.schemas.schedules import (
 from pydantic import ValidationError
 
 from rivya_flows.errors import Diagnostic, UsageError
+from rivya_flows.flows.prefect_internals import dates_of
+from rivya_flows.language.syntax.cron import once_a_day
 from rivya_flows.language.workflow import Schedule, Workflow
 
 LONGEST_SCHEDULE = 500
@@ -32,6 +36,9 @@ LONGEST_SCHEDULE = 500
 MOST_TIMES_A_DAY = 24
 EARLIEST_YEAR = 2000
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_DAY, _LONGEST_MONTH = 86_400, 31
+_A_YEAR = timedelta(days=13 * _LONGEST_MONTH)
+_MOST_DATES = 1_000
 _BEGIN, _YEARS = datetime(2024, 1, 1), 50  # 40 years lie between two Mondays that are leap days
 
 
@@ -61,6 +68,46 @@ def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
     )
 
 
+@dataclass(frozen=True)
+class Dates:
+    """When a schedule starts runs.
+
+    Attributes:
+        next: In its time zone.
+        a_day: Most runs in a day.
+        a_month: Most runs in a month of the year that follows the next one.
+    """
+
+    next: datetime
+    a_day: int
+    a_month: int
+
+
+async def dates_from(schedule: Schedule, now: datetime) -> Dates | None:
+    """The dates of a checked schedule from a moment on; None if there are none."""
+    made, times = prefect_schedule(schedule), 1
+    found = await dates_of(made, 1, now.astimezone(ZoneInfo(schedule.timezone or "UTC")))
+    if not found:
+        return None
+    first = found[0]
+    if schedule.interval is not None:
+        every = schedule.interval
+        return Dates(first, math.ceil(_DAY / every), math.ceil(_LONGEST_MONTH * _DAY / every))
+    if isinstance(made, CronSchedule):
+        # Each of its days once: an hour of `* * * * *` is as much as a month of these.
+        days, times = once_a_day(made.cron)
+        made = made.model_copy(update={"cron": days})
+    # From the first of its month, so that each month of the year is whole.
+    begin = first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    found = await dates_of(made, _MOST_DATES, begin, begin + _A_YEAR)
+    if len(found) == _MOST_DATES:  # more than two a day
+        times = _times_a_day(schedule.rrule or "")
+        return Dates(first, times, times * _LONGEST_MONTH)
+    days_of = Counter(one.date() for one in found)
+    months = Counter((one.year, one.month) for one in found)
+    return Dates(first, max(days_of.values()) * times, max(months.values()) * times)
+
+
 def schedule_problems(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
     """What is wrong with a spec's schedules that only Prefect knows, such as RFC 5545."""
     for deploy in workflow.deploy:
@@ -82,8 +129,7 @@ def _rule_problem(rule: str) -> str | None:
     found = re.findall(r"FREQ\s*=\s*(\w+)", upper)
     if len(found) != 1 or found[0] not in _FREQUENCIES:
         return f"a rule has one FREQ, of {', '.join(_FREQUENCIES)}; `interval` can be shorter"
-    lists = re.findall(r"BY(?:HOUR|MINUTE|SECOND)=([^;\s]*)", upper)
-    if math.prod(len(values.split(",")) for values in lists) > MOST_TIMES_A_DAY:
+    if _times_a_day(upper) > MOST_TIMES_A_DAY:
         return f"a rule gives at most {MOST_TIMES_A_DAY} times a day; `interval` can give more"
     begins = [int(year) for year in re.findall(r"DTSTART[^:]*:(\d{4})", upper)]
     if any(year < EARLIEST_YEAR for year in begins):
@@ -98,3 +144,8 @@ def _rule_problem(rule: str) -> str | None:
     if next(iter(dates), None) is None:
         return f"the rule gives no date within {_YEARS} years"
     return None
+
+
+def _times_a_day(rule: str) -> int:
+    lists = re.findall(r"BY(?:HOUR|MINUTE|SECOND)=([^;\s]*)", rule.upper())
+    return math.prod(len(values.split(",")) for values in lists)

@@ -20,6 +20,7 @@ from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import combine, log_events, log_rendering, start_line
+from rivya_flows.flows.execution.run_traces import traced
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
@@ -117,7 +118,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 max_results=settings.rivya_flows_max_results,
                 max_job_bytes=settings.rivya_flows_max_job_bytes,
             )
-            with using(session):
+            with using(session), traced(run_id, execution.reporter.row.name) as tracing:
                 state = await take_answers(context, lease, execution.reporter)
                 await _tag_flow_run(execution.reporter.frozen.labels)
                 logger.info("%s", start_line(state))
@@ -137,14 +138,15 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     ask=execution.ask,
                     record=execution.reporter.record,
                     listen=log_events(
-                        logger, combine(calls.listen, page.show_progress, execution.listen)
+                        logger,
+                        combine(calls.listen, page.show_progress, tracing.listen, execution.listen),
                     ),
                     rendering=log_rendering(logger, execution.rendering),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 )
 
                 options = execution.options
-                resumed = options.resumed(settings.rivya_flows_resend_hours)
+                resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
                 try:
                     await Engine(run, state).run(resumed)
                 finally:

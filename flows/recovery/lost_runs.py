@@ -24,12 +24,12 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.states import AwaitingRetry
 from sqlalchemy import Engine, select
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.store.database import reading
@@ -80,19 +80,21 @@ async def restart_lost_runs(
 
 
 async def _close_abandoned(client: PrefectClient, now: datetime, patience: timedelta) -> None:
-    """Closes the open task runs of runs that crashed too often: nobody continues them.
+    """Closes the open task runs of runs that have ended: nobody continues them.
 
-    What a dead process told last may be recorded after the automation has ended its run.
+    What a process told last may be recorded after the end of its run, or its end be lost.
     """
     ended = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[OWNER_TAG]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.FAILED])),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
         end_time=FlowRunFilterEndTime(before_=now - patience),
     )
     states = [StateType.PENDING, StateType.RUNNING]
     left_open = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=states)))
-    for one in await client.read_task_runs(
-        flow_run_filter=ended, task_run_filter=left_open, limit=PAGE
+    for one in await read_all(
+        lambda at: client.read_task_runs(
+            flow_run_filter=ended, task_run_filter=left_open, limit=PAGE, offset=at
+        )
     ):
         state: State[None] = State(type=StateType.CRASHED, message="its process ended")
         await client.set_task_run_state(one.id, state, force=True)
@@ -106,7 +108,11 @@ async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
     )
     there = None if pool is None else WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    found = await client.read_flow_runs(flow_run_filter=ours, work_pool_filter=there, limit=PAGE)
+    found = await read_all(
+        lambda at: client.read_flow_runs(
+            flow_run_filter=ours, work_pool_filter=there, limit=PAGE, offset=at
+        )
+    )
     return [one for one in found if one.deployment_id is not None and one.run_count < EXECUTIONS]
 
 

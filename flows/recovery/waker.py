@@ -17,20 +17,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import (
-    ConcurrencyLimitConfig,
-    ConcurrencyLimitStrategy,
-    State,
-    StateType,
-)
-from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound
-from prefect.schedules import Interval
+from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.paging import PAGE
-from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
+from rivya_flows.flows.questions.suspension import WAKER, wake
 from rivya_flows.flows.recovery.cancelled import record_cancellations
 from rivya_flows.flows.recovery.lost_runs import restart_lost_runs
 from rivya_flows.flows.run_ids import flow_run_of
@@ -81,32 +72,3 @@ async def _suspended(run_ids: Sequence[str]) -> list[tuple[str, UUID]]:
             )
             waiting += [(flow_runs[one.id], one.id) for one in page]
     return waiting
-
-
-async def deploy_waker(work_pool: str = WORK_POOL) -> UUID:
-    """Deploys or updates the waker; returns the id of its deployment.
-
-    Args:
-        work_pool: A pool whose workers reach the store.
-    """
-    async with get_client() as client:
-        try:
-            there = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
-            job_variables = there.job_variables  # that an operator may have set
-        except ObjectNotFound:
-            job_variables = {}
-    made = RunnerDeployment.from_entrypoint(
-        "rivya_flows.flows.recovery.waker:wake_overdue",
-        name=WAKER_DEPLOYMENT,
-        description="Resumes runs whose question nobody answered in time.",
-        schedules=[Interval(SWEEP, slug="sweep")],
-        # One at a time, none dropped: each may have a deadline of its own.
-        concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-        ),
-        tags=[OWNER_TAG],
-        work_pool_name=work_pool,
-        job_variables=job_variables,
-    )
-    deployed: UUID = await made.aapply()
-    return deployed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.markdown import Marked, table, text
 from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.names import label
@@ -55,13 +55,7 @@ def _note(item: ItemEstimate) -> str:
 
 
 def _money(priced: Estimate) -> str:
-    if priced.max is None:
-        total = f"{priced.min} credits or more"
-    elif priced.min == priced.max:
-        total = credits_of(priced.min)
-    else:
-        total = f"{priced.min} to {priced.max} credits"
-    parts = [f"**{total}**"]
+    parts = [f"**{text(total_of(priced))}**"]
     if priced.spent:
         parts.append(f"{priced.spent} spent before")
     if priced.saved:

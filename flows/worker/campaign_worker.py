@@ -43,6 +43,7 @@ from rivya_flows.flows.prefect_internals import (
 from rivya_flows.flows.run_logger import clean_logs
 from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
 from rivya_flows.flows.worker.messages import Execute
+from rivya_flows.flows.worker.worker_metrics import SLOTS, SLOTS_USED
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 
@@ -184,6 +185,8 @@ class CampaignWorker(ProcessWorker):
 
     async def setup(self) -> None:
         await super().setup()
+        SLOTS.set_function(lambda: self.limiter.total_tokens)
+        SLOTS_USED.set_function(lambda: self.limiter.borrowed_tokens)
         self._observing = asyncio.create_task(self._observe_cancellations())
 
     async def teardown(self, *error: Any) -> None:

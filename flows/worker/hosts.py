@@ -21,6 +21,7 @@ from rivya_flows.flows.worker.messages import (
     line,
     next_message,
 )
+from rivya_flows.flows.worker.worker_metrics import HOSTS_LOST, HOSTS_STARTED
 
 RUNS_PER_HOST = 25
 """Runs that one host executes at once, and that end with it if it dies."""
@@ -74,6 +75,7 @@ class Host:
         self._folder = folder
         self._runs: dict[str, asyncio.Future[Ended]] = {}
         self._taken = 0
+        self._is_ending = False
         self._warned = False  # that its loop does not turn
         self._watching = asyncio.create_task(self._watch(reader))
 
@@ -92,6 +94,7 @@ class Host:
                 pass_fds=[theirs.fileno()],
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
+        HOSTS_STARTED.inc()
         return cls(process, reader, writer, folder)
 
     @property
@@ -137,6 +140,7 @@ class Host:
 
     async def end(self) -> None:
         """Kills it, with the runs in it."""
+        self._is_ending = True
         self._kill(signal.SIGKILL)
         await asyncio.wait([self._watching])
 
@@ -155,6 +159,8 @@ class Host:
             reason = f"its process hung up: {error}"
         self._kill(signal.SIGKILL)
         status = await self._process.wait()
+        if not self._is_ending:
+            HOSTS_LOST.inc()
         self._writer.close()
         self._folder.cleanup()
         for ended in self._runs.values():

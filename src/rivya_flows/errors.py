@@ -8,6 +8,8 @@ RivyaFlowsError
 │   └── QuoteError            a quote does not hold any more, or was used
 ├── StoreError                the journal cannot be read or written, or another driver holds the run
 │   ├── LeaseLostError        another process took the run over; this one must stop
+│   ├── StoreLostError        the journal's file was deleted or replaced while it was in use
+│   ├── StoreUnreachableError its database server is away; it may be back soon
 │   └── LostMediumError       a medium is gone or damaged, in a store that can be read
 ├── MediaError                a media file is not what it says it is
 ├── APIError                  the service did not give what was asked for
@@ -132,6 +134,14 @@ class LeaseLostError(StoreError):
     """Another process drives this run now."""
 
     code = "lease_lost"
+
+
+class StoreLostError(StoreError):
+    """The file of the journal was deleted or replaced while this process used it."""
+
+
+class StoreUnreachableError(StoreError):
+    """The database server of the journal is away; the same may succeed when it is back."""
 
 
 class LostMediumError(StoreError):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from rivya_flows.app import agent_results as of
 from rivya_flows.app.agent_results import Reply
-from rivya_flows.app.agent_tools import AgentTools
+from rivya_flows.app.agent_tools import LABEL, AgentTools
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
@@ -286,13 +286,19 @@ async def test_runs_of_other_folders_are_not_there(
         await tools.answer(of.AnswerArguments(run="run-theirs", step="hero", choice="neon"))
 
 
-async def test_a_run_without_a_quote_is_not_answered(tools: AgentTools, studio: Studio) -> None:
-    await studio.start(LAUNCH, "run-1")
+@pytest.mark.parametrize("quote", [None, "0" * 32])
+async def test_a_run_of_a_person_is_not_answered_by_an_agent(
+    tools: AgentTools, studio: Studio, quote: str | None
+) -> None:
+    await studio.start(LAUNCH, "run-1", quote=quote, labels=LABEL)
     await studio.execute("run-1")
     wide = Started(tools.settings, tools.root.parent, tools.runner)
     assert structured(await status(wide, "run-1"))["questions"]
-    with pytest.raises(UsageError, match="was not started with a quote"):
-        await wide.answer(of.AnswerArguments(run="run-1", step="hero", choice="neon"))
+    for answer in ({"choice": "neon"}, {"none": "warmer"}):
+        with pytest.raises(UsageError, match="was not started by an agent"):
+            await wide.answer(of.AnswerArguments(run="run-1", step="hero", **answer))
+    await studio.execute("run-1")
+    assert structured(await status(wide, "run-1"))["credits"]["spent"] == 2
 
 
 async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, studio: Studio) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.errors import BudgetError, SpecError, UsageError
+from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.receiver.addresses import asset_address
@@ -151,11 +153,113 @@ def priced_with(folder: Path, *pools: PoolTotal, pauses: bool = False) -> Estima
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "limits", "fit", "total", "words"),
+    [
+        (3, 3, {"budget": 3}, "fits", "3 credits", "fits the budget"),
+        (3, 3, {"budget": 3, "balance": 3}, "fits", "3 credits", "fits the budget and the balance"),
+        (
+            *(1, 7, {"budget": 6}, "may_exceed", "at least 1, at most 6 credits, its budget"),
+            "may exceed the budget of 6: up to 7 credits; nothing beyond is bought",
+        ),
+        (
+            *(1, 7, {"budget": 9, "spent": 3}, "may_exceed"),
+            *("at least 1, at most 6 credits, its budget", "may exceed the budget of 9: up to"),
+        ),
+        (
+            *(1, 7, {"balance": 6}, "may_exceed", "at least 1, at most 7 credits"),
+            "may exceed the balance of 6: up to 7 credits; nothing beyond is bought",
+        ),
+        (
+            1,
+            7,
+            {"balance": 6, "budget": 5},
+            "may_exceed",
+            "at least 1, at most 5",
+            "may exceed the b",
+        ),
+        (
+            9,
+            12,
+            {"budget": 6},
+            "exceeds",
+            "at least 9, at most 6 credits",
+            "over the budget: at least 9",
+        ),
+        (
+            2,
+            None,
+            {},
+            "fits",
+            "at least 2 credits, no upper bound for voice (metered",
+            "no limit is known",
+        ),
+        (
+            2,
+            None,
+            {"balance": 99},
+            "may_exceed",
+            "at least 2 credits, no",
+            "may exceed the balance of 99; nothing",
+        ),
+        (
+            *(
+                2,
+                None,
+                {"balance": 99, "budget": 9},
+                "may_exceed",
+                "at least 2, at most 9 credits, its",
+            ),
+            "may exceed the budget of 9: no upper bound for voice (metered",
+        ),
+    ],
+)
+def test_a_plan_never_fits_what_it_may_exceed(
+    least: int, most: int | None, limits: dict[str, int], fit: str, total: str, words: str,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    nothing = {"budget": None, "balance": None, "spent": 0}
+    found = replace(priced_with(tmp_path), min=least, max=most, **(nothing | limits))
+    assert found.fit == fit
+    assert total_of(found).startswith(total)
+    assert verdict(found).startswith(words)
+
+
+def test_the_items_of_a_matrix_that_the_run_makes_have_no_upper_bound(tmp_path: Path) -> None:
+    text = """
+version: 1
+name: grid
+steps:
+  idea: {uses: chat, with: {model: gpt-5-2-chat, message: places, expect: {places: [string]}}}
+  grid:
+    uses: generate
+    matrix: {place: "${{ steps.idea.json.places }}", light: [day, night]}
+    with: {model: z-image, prompt: "${{ matrix.place }}"}
+  row:
+    uses: generate
+    foreach: ${{ steps.idea.json.places }}
+    max_items: 4
+    with: {model: z-image, prompt: "${{ item }}"}
+"""
+    found = prepared(SpecFile(text, "grid.yaml", None), {}, tmp_path).estimate
+    why = "the number of its items is known during the run"
+    assert found.unbounded == (("grid", why),)
+    assert found.as_json()["unbounded"] == [{"step": "grid", "why": why}]
+    assert [item.price.max for step in found.steps[-1:] for item in step.items] == [4]
+
+
 def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
     wide = PoolTotal(name="wide", credits=100, spent=91)
     found = priced_with(tmp_path, PoolTotal(name="beta", credits=10, spent=1), wide)
     assert (found.min, found.verdict) == (9, "ok")
-    assert verdict(found) == "fits the budget, the pool beta, the pool wide and the balance"
+    assert (found.fit, found.may_exceed) == ("may_exceed", ("the budget of 9",))
+    assert verdict(found) == (
+        "may exceed the budget of 9: no upper bound for voice"
+        " (metered by length: the base price is the least); nothing beyond is bought"
+    )
+    known = replace(found, max=9)
+    assert (known.fit, known.unbounded[0][0]) == ("fits", "voice")
+    assert verdict(known) == "fits the budget, the pool beta and the pool wide"
     assert found.as_json()["pools"][1] == {
         "name": "wide", "credits": 100, "soft": None, "spent": 91, "until": None, "left": 9,
     }  # fmt: skip

@@ -70,6 +70,26 @@ def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
     assert (listed[0], listed[-1], len(listed)) == ("word 0", last, 12)
 
 
+def test_after_a_wrong_output_the_spec_is_mended_and_not_the_run_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = SPEC.replace(
+        "lines: ${{ inputs.words }}", "lines: ${{ steps.talk.by[steps.talk.items[0].text].text }}"
+    )
+    rehearsal = Rehearsal(frozen(wrong, words=["one"]), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    entries = [Stamped(n + 1, NOON.timestamp(), one) for n, one in enumerate(rehearsal.journal)]
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    report = write_report(entries, tmp_path / "run", store)
+    assert end(report, as_json=False, open_sheet=False) == 1
+    told = capsys.readouterr()
+    assert "output lines failed: steps.talk.by has no " in told.out
+    assert "rivya-flows run spec.yaml --cache spec" in told.err
+    assert "resume with" not in told.err
+    assert "output lines — steps.talk.by has no" in report.sheet_path.read_text()
+
+
 def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() -> None:
     hero = Question("hero", "", "?", ("studio", "neon"))
     assert commands("run-1", [hero]) == (

@@ -14,6 +14,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.cli_calls import Terminal
+from support.databases import BACKENDS, fresh_store
 from support.journal_entries import NOON, frozen, intent
 
 REAL = "https://rivya.ai"
@@ -25,8 +26,12 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
 
 
 @pytest.fixture
-def _filled() -> None:
-    """The user's store with a run of each service, bought now, and a third one that failed."""
+def _filled(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's store, on SQLite if a test does not say otherwise, with a run of each service, bought now, and a third one that failed."""
+    backend = getattr(request, "param", "sqlite")
+    monkeypatch.setenv("RIVYA_FLOWS_STORE", fresh_store(backend, tmp_path))
     with closing(Journal(read_settings().store_url)) as journal:
         for minute, (service, client, credits) in enumerate(
             [(REAL, "acme", 20), ("sandbox:1", "acme", 7), (REAL, "globex", 1)]
@@ -57,6 +62,7 @@ def test_runs_are_listed_with_a_next_step_for_those_that_did_not_complete(call: 
 
 
 @pytest.mark.usefixtures("_filled")
+@pytest.mark.parametrize("_filled", BACKENDS, indirect=True)
 def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
     assert call("runs", "--label", "client=globex", "--status", "failed", "--json").document == [
         {
@@ -68,7 +74,7 @@ def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
             "wallet": None,
             "credits": {"spent": 2, "open": 1},
             "started_at": "2026-11-25T12:02:00+00:00",
-            "folder": "/made/run-2",
+            "folder": None,
         }
     ]
     assert "the newest 1; `--limit` shows more" in call("runs", "--limit", 1).out

@@ -59,7 +59,7 @@ def env_file(*lines: str) -> None:
 
 def connection(client: RivyaClient) -> tuple[str, str | None]:
     """The address and the key of a client."""
-    return client.base_url, client._transport._api_key
+    return client.base_url, client._transport.api_key
 
 
 def test_key_and_address_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
 from rivya_flows.flows.deploy_blocks import (
     deployment,
@@ -24,7 +24,7 @@ from rivya_flows.flows.deploy_blocks import (
     schedule_of,
 )
 from rivya_flows.language.load import load
-from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow, WorkPool
+from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")
@@ -93,7 +93,7 @@ def test_a_deployment_speaks_the_words_of_prefect() -> None:
         ),
         inputs={"copy": "Now"},
         tags=("spring", "rivya-flows"),
-        work_pool=WorkPool(name="studio", queue="night", job_variables={"image": "studio:2"}),
+        work_pool=WorkPool(name="studio", queue="night", job_variables=Resources(memory=4096)),
         concurrency_limit=1,
     )
     assert deployment(made, deploy) == {
@@ -117,15 +117,9 @@ def test_a_deployment_speaks_the_words_of_prefect() -> None:
         "work_pool": {
             "name": "studio",
             "work_queue_name": "night",
-            "job_variables": {"image": "studio:2"},
+            "job_variables": {"memory": 4096},
         },
     }
-
-
-def test_an_input_that_prefect_would_fill_in_is_refused() -> None:
-    made = Workflow(version=1, name="a", inputs={"x": Input(type="string")}, steps={})
-    with pytest.raises(UsageError, match="input 'x'"):
-        deployment(made, Deploy(name="d", inputs={"x": "{{ $HOME }}"}))
 
 
 def test_deployments_come_sorted_whatever_the_order_of_the_specs() -> None:

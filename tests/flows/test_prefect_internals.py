@@ -12,6 +12,7 @@ import threading
 import tomllib
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -23,7 +24,7 @@ from prefect import flow, get_client, get_run_logger, task
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.context import FlowRunContext
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
@@ -401,6 +402,18 @@ def test_a_name_that_prefect_makes_up_is_known_from_one_that_a_person_types() ->
     )
     for typed in ("summer-sale", "For the shop", "rustic", "Rustic", "a-b-c", "launch: Lamp", ""):
         assert not internals.is_made_up(typed)
+
+
+async def test_the_servers_schedules_take_the_fields_of_the_clients() -> None:
+    begin = datetime(2026, 11, 30, tzinfo=UTC)
+    for schedule in (
+        CronSchedule(cron="0 0 * * *", timezone="UTC"),
+        IntervalSchedule(interval=timedelta(days=1), anchor_date=begin, timezone="UTC"),
+        RRuleSchedule(rrule="FREQ=DAILY;BYHOUR=0;BYMINUTE=0;BYSECOND=0", timezone="UTC"),
+    ):
+        found = await internals.dates_of(schedule, 9, begin, begin + timedelta(days=1))
+        assert found == [begin, begin + timedelta(days=1)]
+        assert {type(one) for one in found} == {datetime}
 
 
 @pytest.mark.prefect

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.language.expressions.resolve import ExpressionError
-from rivya_flows.language.matrix import combinations, item_keys, written_keys
+from rivya_flows.language.matrix import combinations, item_keys, shared_keys, written_keys
 from support.counted_calls import within
 
 
@@ -81,21 +81,32 @@ def test_combinations_refuse_a_matrix_that_is_not_valid(matrix: dict[str, Any]) 
     [
         ([{"style": "neon"}, {"style": "noir"}], None, ("neon", "noir")),
         ([{"a": 1, "b": True}, {"a": 2.5, "b": "x"}], None, ("1, true", "2.5, x")),
-        ([{"s": "a"}, {"s": "a"}, {"s": "a"}], None, ("a", "a#2", "a#3")),
-        ([{"s": "a"}, {"s": "a#2"}, {"s": "a"}], None, ("a", "a#2", "a#3")),
+        ([{"s": "a"}, {"s": "a"}, {"s": "a"}], None, ("a", "a-2", "a-3")),
+        ([{"s": "a"}, {"s": "a-2"}, {"s": "a"}], None, ("a", "a-2", "a-3")),
+        ([{"s": "a"}, {"s": "a"}, {"s": "a-2"}], None, ("a", "a-3", "a-2")),
         ([{"item": {"x": 1}}, {"item": [1]}, {"item": None}], None, ("0", "1", "2")),
         ([{"item": {"x": 1}}, {"item": {"x": 2}}], ["one", 2], ("one", "2")),
         ([], None, ()),
     ],
 )
 def test_item_keys(items: list[Any], written: list[Any] | None, keys: tuple[str, ...]) -> None:
-    assert item_keys(items, written) == keys
+    assert tuple(one.text for one in item_keys(items, written)) == keys
+
+
+def test_a_key_that_several_items_were_given_is_named_with_its_items() -> None:
+    keys = item_keys([{"s": one} for one in ("a", "b", "a", "b-2", *"ccccccc")])
+    assert [one.repeats for one in keys[:4]] == [None, None, "a", None]
+    shared = shared_keys(keys)
+    assert [*shared] == ["a", "c"]
+    assert shared["a"].startswith("it is the key of items 1 and 3, so it names none of them")
+    assert "items 5, 6, 7, 8, 9 and 2 more" in shared["c"]
+    assert shared_keys(item_keys([{"s": "a"}, {"s": "a-2"}])) == {}
 
 
 def test_a_thousand_equal_keys_are_all_different() -> None:
     keys = item_keys([{"s": "a"}] * 1_000)
-    assert len(set(keys)) == 1_000
-    assert keys[-1] == "a#1000"
+    assert len({one.text for one in keys}) == 1_000
+    assert keys[-1] == ("a-1000", "a")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +115,7 @@ def test_a_thousand_equal_keys_are_all_different() -> None:
         ({"matrix": {"a": [1, 2], "include": [{"a": 2, "b": "x"}]}}, ("1", "2, x")),
         ({"matrix": {"a": [1, 2], "exclude": [{"a": 1}]}}, ("2",)),
         ({"zip": {"a": [1, 2], "b": [True, None]}}, ("1, true", "1")),
-        ({"foreach": ["a", "a", 5]}, ("a", "a#2", "5")),
+        ({"foreach": ["a", "a", 5]}, ("a", "a-2", "5")),
         # what is computed, named by an expression, large or wrong is not known yet
         ({"matrix": {"a": [1, "${{ inputs.x }}"]}}, None),
         ({"foreach": [1], "key": "${{ item }}"}, None),
@@ -121,7 +132,8 @@ def test_a_thousand_equal_keys_are_all_different() -> None:
 def test_keys_of_a_fan_out_that_is_written_out(
     step: dict[str, Any], keys: tuple[str, ...] | None
 ) -> None:
-    assert written_keys(step) == keys
+    found = written_keys(step)
+    assert (None if found is None else tuple(one.text for one in found)) == keys
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ deploy:
   triggers: [{event: a.b, match: {x: y}, inputs: {a: abc}, active: true}]
   inputs: {a: abc}
   tags: [t]
-  work_pool: {name: w, queue: q, job_variables: {image: i}}
+  work_pool: {name: w, queue: q, job_variables: {memory: 1g}}
   concurrency_limit: 1
   when_busy: wait
 """)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,21 @@ from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
 from rivya_flows.app.metrics import StoreMetrics
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
+    AnswerGiven,
+    BalanceRead,
     ChatAnswered,
     Event,
+    ItemFailed,
     JobEnded,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
     PurchaseUncertain,
+    QuestionAsked,
     RunEnded,
     RunFrozen,
     RunResumed,
@@ -128,6 +135,33 @@ def test_an_uncertain_purchase_that_was_sent_again_is_paid_all_the_same() -> Non
     assert totals.credits == {("launch", "stills", "z-image"): 1}
 
 
+def test_a_question_waits_from_its_asking_to_its_answer_or_its_end() -> None:
+    hero, cut = ({"step": step, "key": ""} for step in ("hero", "cut"))
+    later = NOON + timedelta(hours=1)
+    both: list[tuple[float, Event]] = [
+        (1, QuestionAsked(**hero, at=NOON)),
+        (2, QuestionAsked(**cut, at=later)),
+    ]
+    totals = learned(*both, (3, RunEnded(status="suspended", at=NOON)))
+    assert totals.questions() == {"launch": [NOON.timestamp(), later.timestamp()]}
+    by = AnsweredBy(channel="form")
+    totals.learn("run-1", 4, AnswerGiven(**hero, answer="a", by=by))
+    assert totals.questions() == {"launch": [later.timestamp()]}
+    totals.learn("run-1", 5, ItemFailed(**cut, code="unanswered", message="m"))
+    assert totals.questions() == {}
+    assert learned(*both, (3, RunEnded(status="cancelled", at=NOON))).questions() == {}
+
+
+def test_a_wallet_has_the_credits_that_were_read_last_whichever_run_is_read_first() -> None:
+    totals = Totals()
+    for run_id, at, credits in (("new", 9, 70), ("old", 2, 90), ("blind", 11, None)):
+        totals.learn(run_id, 0, frozen(run_id))
+        totals.learn(run_id, at, BalanceRead(step=None, phase="before", credits=credits))
+    [(wallet, balance)] = totals.balances.items()
+    assert wallet == ("test", "none")
+    assert (balance.credits, balance.at) == (70, 9)
+
+
 def test_names_are_bounded_whatever_the_journals_hold() -> None:
     totals = Totals()
     for number in range(MAX_NAMES["campaign"] + 20):
@@ -185,6 +219,41 @@ def test_the_text_says_what_the_receipts_say(studio: Studio, sandbox: Sandbox) -
     assert told["rivya_flows_run_ends_total", "stills", "completed"] == 3
     jobs = sum(value for name, value in told.items() if name[0] == "rivya_flows_jobs_total")
     assert told["rivya_flows_job_seconds_count", "z-image"] == jobs
+
+
+PICK = """
+version: 1
+name: casting
+steps:
+  stills:
+    uses: generate
+    foreach: [0, 1]
+    with: {model: z-image, prompt: "lamp ${{ item }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human}
+"""
+
+
+def test_a_scrape_says_since_when_a_question_waits_and_what_the_wallet_had(studio: Studio) -> None:
+    before = datetime.now(UTC).timestamp()
+    studio.run(PICK)
+    with studio.context(Bomb()) as home:
+        metrics = StoreMetrics(home.journal.engine)
+        told = samples(metrics)
+        assert told["rivya_flows_questions_waiting", "casting"] == 1
+        asked = told["rivya_flows_oldest_question_timestamp_seconds", "casting"]
+        assert before <= asked <= datetime.now(UTC).timestamp()
+        assert told["rivya_flows_wallet_credits", "sandbox:test", "none"] == 998
+        assert told["rivya_flows_wallet_read_timestamp_seconds", "sandbox:test", "none"] >= before
+
+        async def pick(question: Question) -> Choice:
+            return Choice((question.choices[0],))
+
+        asyncio.run(studio.execute("run-1", ask=pick))
+        told = samples(StoreMetrics(home.journal.engine))
+    assert not [name for name in told if "question" in name[0]]
+    assert told["rivya_flows_runs", "casting", "completed"] == 1
 
 
 class Clock:

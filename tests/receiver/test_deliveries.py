@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.receiver.deliveries import MAX_BYTES
 from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.store.database import reading
 from rivya_flows.store.received_events import Received
+from rivya_flows.store.tables import RECEIVED
 from support.databases import BACKENDS, fresh_store
 from support.receiver_stage import SECRET, Stage, receiving, told
 from support.sandbox_calls import until
@@ -55,6 +58,20 @@ def test_an_unverified_delivery_is_refused_and_changes_nothing(stage: Stage) -> 
     assert not any(SECRET in answer.text for answer in answers)
     assert [notice.task_id for notice in heard(stage, 1)] == ["task_9"]
     assert Received(stage.journal.engine).recent_jobs() == ("task_9",)
+
+
+def test_a_delivery_that_quotes_the_key_is_stored_without_it(tmp_path: Path) -> None:
+    key = "rvya_sk_0123456789abcdef"
+    url = fresh_store("sqlite", tmp_path)
+    with receiving(url, tmp_path, api_key=key) as stage:
+        event = told()
+        event["data"] |= {"model": key, "error": {"message": f"no route for {key}"}}
+        assert stage.deliver(event).status_code == 204
+        assert heard(stage, 1) == [JobNotification("evt_1", "task_1", "succeeded", "rvya_sk_***")]
+        with reading(stage.journal.engine) as connection:
+            [stored] = connection.execute(select(RECEIVED.c.body)).scalars()
+    assert key not in stored
+    assert "no route for rvya_sk_***" in stored
 
 
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)

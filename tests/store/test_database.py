@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import StoreError, StoreUnreachableError
 from rivya_flows.planning.queue.events import ItemCompleted
-from rivya_flows.store.database import make_patient
+from rivya_flows.store.database import make_patient, writing
 from rivya_flows.store.journal import Journal
 from support.databases import fresh_store
 from support.journal_entries import balance, begun, told
@@ -43,7 +43,7 @@ def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import StoreError, StoreUnreachableError
 from rivya_flows.planning.queue.events import ItemCompleted
 from rivya_flows.store.journal import Journal
 journal = Journal(sys.argv[1])
@@ -108,7 +108,7 @@ def test_a_damaged_journal_is_a_clear_error(tmp_path: Path) -> None:
             journal.append("run-1", text, fence)
     whole = file.read_bytes()
     file.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
-    with pytest.raises(StoreError, match="malformed") as caught, closing(Journal(url)) as journal:
+    with pytest.raises(StoreError, match="is damaged") as caught, closing(Journal(url)) as journal:
         journal.entries("run-1")
     assert "restore the file from a copy" in str(caught.value.hint)
 
@@ -132,12 +132,44 @@ def test_a_wrong_url_is_a_clear_error_that_does_not_quote_it(url: str) -> None:
 def test_a_server_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     error = opened(f"postgresql://u:sesame@/x?host={tmp_path}")
+    assert isinstance(error, StoreUnreachableError)
     assert str(error).startswith("cannot open the store: connection")
     assert "sesame" not in str(error)
 
 
-def test_a_server_that_has_no_connection_left_for_a_moment_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_database_that_does_not_exist_is_no_server_that_is_away(tmp_path: Path) -> None:
+    url = make_url(fresh_store("postgresql", tmp_path)).set(database="nowhere")
+    error = opened(url.render_as_string())
+    assert not isinstance(error, StoreUnreachableError)
+    assert "create that database" in str(error.hint)
+
+
+def test_a_connection_that_the_server_ends_is_an_outage_by_its_sqlstate(tmp_path: Path) -> None:
+    with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
+
+        def end_in_the_middle() -> None:
+            with writing(journal.engine) as connection, journal.engine.connect() as other:
+                mine = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({mine}, 10000)")
+                connection.exec_driver_sql("SELECT 1")
+
+        with pytest.raises(StoreUnreachableError) as caught:
+            end_in_the_middle()
+    assert "repair" not in str(caught.value.hint)
+    assert "start the database" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  the database system is not yet accepting connections",
+        "FATAL:  das Datenbanksystem startet",
+        "connection timeout expired",
+    ],
+)
+def test_a_server_that_gives_no_connection_for_a_moment_is_waited_for(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
         journal.engine.dispose()
@@ -147,7 +179,7 @@ def test_a_server_that_has_no_connection_left_for_a_moment_is_waited_for(
 
         def connect_second(*arguments: Any, **options: Any) -> Any:
             if not refused:
-                refused.append("FATAL:  sorry, too many clients already")
+                refused.append(said)
                 raise dialect.dbapi.OperationalError(refused[0])
             return connect(*arguments, **options)
 

@@ -215,7 +215,7 @@ async def test_the_loss_of_a_lease_is_told_once_in_the_event_loop(
     lease = leases.acquire("run-1")
     clock.now += SECONDS + 1
     leases.acquire("run-1", "elsewhere:1:2")
-    told: asyncio.Queue[LeaseLostError] = asyncio.Queue()
+    told: asyncio.Queue[StoreError] = asyncio.Queue()
     async with leases.renewed(lease, told.put_nowait, 0.001):
         assert "another process drives run-1 now" in str(await told.get())
     assert told.empty()

@@ -23,6 +23,7 @@ import httpx
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deploy_blocks import deployment
+from rivya_flows.flows.questions.suspension import WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import NAMES
 from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.language.load import load
@@ -313,6 +314,13 @@ def worker(place: Place, pool: str) -> Iterator[subprocess.Popen[bytes]]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def without_waker(server: Server) -> None:
+    """Removes the waker that another test deployed: it stays in a pool with a worker."""
+    named = {"deployments": {"name": {"any_": [WAKER_DEPLOYMENT]}}}
+    for found in server.ask("POST", "/deployments/filter", named):
+        server.ask("DELETE", f"/deployments/{found['id']}")
 
 
 @contextmanager

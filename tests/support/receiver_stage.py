@@ -97,6 +97,7 @@ def receiving(
     assets_url: str | None = None,
     hosts: Sequence[str] = (),
     prune: tuple[Callable[[], object], float] | None = None,
+    api_key: str | None = None,
     **bounds: Any,
 ) -> Iterator[Stage]:
     """A receiver on a free port, with a store and media of its own; `bounds` are those of `serve`."""
@@ -104,7 +105,14 @@ def receiving(
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
         context = ReceiverContext(
-            journal, assets, lambda: tuple(secrets), audience.emit, metrics, frozenset(hosts), prune
+            journal,
+            assets,
+            lambda: tuple(secrets),
+            audience.emit,
+            metrics,
+            frozenset(hosts),
+            prune,
+            api_key,
         )
         bound = listen("127.0.0.1", 0)
         url = url_of(bound, "127.0.0.1")

@@ -6,8 +6,8 @@ from typing import Any
 
 from rivya_flows.assets import looks_like_asset
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.ledger.receipt import outputs_of
-from rivya_flows.planning.expansion.phases import has_failed
+from rivya_flows.planning.expansion.phases import is_failing
+from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.queue.actions import Work
 from rivya_flows.planning.queue.state import State
 from rivya_flows.tasks.notify import post_notice
@@ -32,15 +32,14 @@ def notice(state: State, action: Work) -> dict[str, Any]:
     run.
     """
     part = state.planned(action.step).part
-    failed = has_failed(state, "steps") or has_failed(state, "finally")
-    status = "failed" if failed else "completed"
+    status = "failed" if is_failing(state) else "completed"
     return {
         "run_id": state.run_id,
         "name": state.plan.workflow.name,
         "step": action.step,
         "key": action.key,
         "status": "running" if part == "steps" else status,
-        "outputs": _without_paths(outputs_of(state)),
+        "outputs": _without_paths(outputs_of(state).values),
         "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
         "body": action.arguments.get("body"),
     }

@@ -49,9 +49,9 @@ def answers_of(
     frozen = entries[0].event
     assert isinstance(frozen, RunFrozen)
     run_id = frozen.run_id
-    if frozen.quote is None:
+    if frozen.started_by != "agent":
         raise UsageError(
-            f"{run_id} was not started with a quote, so an agent cannot let it buy more",
+            f"{run_id} was not started by an agent, so an agent cannot let it buy more",
             f"a person answers with `rivya-flows resume {run_id} --answer STEP=KEY`",
         )
     state = replay(entry.event for entry in entries)

@@ -57,7 +57,7 @@ from rivya_flows.app.check import check_spec
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
-from rivya_flows.app.prepare import RunRequest, prepare_here
+from rivya_flows.app.prepare import RunRequest, prepare_here, verdict
 from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.app.processes.supervisor import last_lines
 from rivya_flows.app.report import write_report
@@ -67,7 +67,7 @@ from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import open_journal
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.ledger.phrases import credits_of, price_of
+from rivya_flows.ledger.phrases import credits_of, price_of, total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles
@@ -201,7 +201,7 @@ class AgentTools:
         ]
         if (more := len(items) - MAX_ITEMS) > 0:
             lines.append(f"and {more} more items")
-        lines += [f"{found.name}: {price_of(found.min, found.max)}", buys]
+        lines += [f"{found.name}: {total_of(found)}", verdict(found), buys]
         if quote is None:
             return Reply(result, [*lines, str(refused)])
         until = f"{quote.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -217,6 +217,8 @@ class AgentTools:
         async with self._context() as context:
             observer = replace(SILENT, notify=self.notify)
             ready = await ready_to_start(context, file, observer)
+            theirs = ready.frozen.model_copy(update={"started_by": "agent"})
+            ready = replace(ready, frozen=theirs)
             run_id = ready.frozen.run_id
 
             def begin() -> Path:  # in one thread, so that nothing cancelled lies between

@@ -11,7 +11,7 @@ from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.names import label
-from rivya_flows.planning.preflight.preflight import certain_failures
+from rivya_flows.planning.preflight.preflight import certain_failures, missing_in_outputs
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.state import State
 
@@ -32,7 +32,7 @@ def refuse_known_failures(state: State, spec: SpecFile) -> None:
         if item.phase is Phase.FAILED and item.code != "included"
     ]
     failures += certain_failures(state)
-    outputs = [*_failing_outputs(state)]
+    outputs = [*_failing_outputs(state), *missing_in_outputs(state)]
     if not failures and not outputs:
         return
     located = Located(spec.text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError
 from rivya_flows.hosts import is_loopback
+from rivya_flows.ledger.phrases import without_bound
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
@@ -34,12 +35,14 @@ class Spending:
         balance: Credits in the wallet; None if it was not read.
         caps: What limits it: credits that it leaves, by the words for it; None where it has the
             bounds of the plan.
+        unbounded: What to say of a price without a known most.
     """
 
     least: int
     most: int | None
     balance: int | None = None
     caps: Mapping[str, int | None] = field(default_factory=dict)
+    unbounded: str = "no upper bound"
 
     @property
     def bound(self) -> int | None:
@@ -56,7 +59,7 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
     if quote is not None:
         caps["its quote"] = None
     caps |= dict(pool_cap(one.name, one.left) for one in found.pools)
-    return Spending(found.min, found.max, found.balance, caps)
+    return Spending(found.min, found.max, found.balance, caps, without_bound(found))
 
 
 def pool_cap(name: str, left: int) -> tuple[str, int]:
@@ -74,20 +77,25 @@ def is_rehearsal(base_url: str, settings: Settings) -> bool:
 
 def sentence(service: ServiceConnection, found: Spending) -> str:
     """One line for people: the service, the key, the wallet and the most that is spent."""
-    key = service.api_key.get_secret_value() if service.api_key else ""
-    if service.wallet is not None:
-        wallet = f" of the wallet {service.wallet}"
-        wallet += "" if found.balance is None else f" ({found.balance:,} credits)"
-    else:
-        wallet = "" if found.balance is None else f" (wallet: {found.balance:,} credits)"
     caps = f" ({', '.join(found.caps)})" if found.caps else ""
     if found.bound is None:
-        price = f"At least {_credits(found.least)}, with no upper bound"
+        price = f"At least {credits_in(found.least)}, with {found.unbounded}"
     else:
-        price = f"At most {_credits(found.bound)}"
-    return (
-        f"This buys from {service.base_url} with the key {shown_key(key)}{wallet}. {price}{caps}."
-    )
+        price = f"At most {credits_in(found.bound)}"
+    return f"This buys {source_of(service, found.balance)}. {price}{caps}."
+
+
+def source_of(service: ServiceConnection, balance: int | None) -> str:
+    """``from SERVICE with the key rvya_sk_…abcd (wallet: 1,000 credits)``."""
+    key = "of the workers"
+    if service.api_key is not None:
+        key = shown_key(service.api_key.get_secret_value())
+    if service.wallet is not None:
+        wallet = f" of the wallet {service.wallet}"
+        wallet += "" if balance is None else f" ({balance:,} credits)"
+    else:
+        wallet = "" if balance is None else f" (wallet: {balance:,} credits)"
+    return f"from {service.base_url} with the key {key}{wallet}"
 
 
 def shown_key(key: str) -> str:
@@ -134,21 +142,6 @@ async def confirm_live(
     return found.bound
 
 
-def refuse_uncapped(specs: Iterable[str]) -> None:
-    """Refuses to deploy specs whose runs would buy from a real wallet, unasked and without a cap.
-
-    Args:
-        specs: Names of those that have no cap.
-
-    Raises:
-        BudgetError: There are some.
-    """
-    if names := ", ".join(sorted(specs)):
-        raise BudgetError(
-            f"no budget: {names}; a deployment buys without asking, and nothing was deployed",
-            "give each spec a `budget:`, or its labels a pool, or give --yes",
-        )
-
-
-def _credits(number: int) -> str:
+def credits_in(number: int) -> str:
+    """``1 credit``, ``17,280 credits``."""
     return f"{number:,} credit{'' if number == 1 else 's'}"

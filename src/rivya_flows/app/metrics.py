@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
-from rivya_flows.ledger.metrics import WAIT_BUCKETS, Totals
+from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, Totals
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.store.database import reading
 from rivya_flows.store.tables import EVENTS
@@ -133,7 +133,27 @@ def _families(totals: Totals) -> Iterator[Metric]:
         ("runs", "Runs by status", ("campaign", "status"), totals.runs()),
     ):
         yield _filled(GaugeMetricFamily, gauge, help_text, labels, numbers)
+    yield from _questions(totals.questions())
+    yield from _wallets(totals.balances)
     yield _waits(totals)
+
+
+def _questions(asked: Mapping[str, Sequence[float]]) -> Iterator[Metric]:
+    for gauge, help_text, of in (
+        ("questions_waiting", "Questions that wait for an answer", len),
+        ("oldest_question_timestamp_seconds", "When the oldest of them was asked", min),
+    ):
+        numbers = {(campaign,): of(times) for campaign, times in asked.items()}
+        yield _filled(GaugeMetricFamily, gauge, help_text, ("campaign",), numbers)
+
+
+def _wallets(balances: Mapping[tuple[str, str], Balance]) -> Iterator[Metric]:
+    credits = {wallet: balance.credits for wallet, balance in balances.items()}
+    times = {wallet: balance.at for wallet, balance in balances.items()}
+    labels = ("service", "wallet")
+    yield _filled(GaugeMetricFamily, "wallet_credits", "As a run last read them", labels, credits)
+    read = "When a run last read the credits"
+    yield _filled(GaugeMetricFamily, "wallet_read_timestamp_seconds", read, labels, times)
 
 
 def _filled(

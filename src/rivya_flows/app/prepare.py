@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -27,7 +27,7 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.phrases import credits_of, pool_left, price_of
+from rivya_flows.ledger.phrases import credits_of, pool_left, price_of, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
@@ -303,9 +303,19 @@ def verdict(found: Estimate) -> str:
     for pool in found.pools:
         if found.min > pool.left:
             return f"over the {pool_left(pool)}; the run buys what fits, then asks"
+    if limits := found.may_exceed:
+        top = f": up to {credits_of(found.max)}" if found.max is not None else ""
+        if found.max is None and found.most is not None:  # else the total says so
+            top = f": {without_bound(found)}"
+        return f"may exceed {_joined(limits)}{top}; nothing beyond is bought"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
-    return f"fits {', '.join(fits)} and the balance" if fits else "fits the balance"
+    fits += ["the balance"] if found.balance is not None else []
+    return f"fits {_joined(fits)}" if fits else "no limit is known"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def refuse_over(found: Estimate) -> None:

@@ -16,7 +16,7 @@ from rivya_flows.assets import assets_in
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
-from rivya_flows.planning.pricing.estimate import Estimate, Verdict
+from rivya_flows.planning.pricing.estimate import Estimate, Fit, Verdict
 from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -63,6 +63,7 @@ class Plan:
         budget: The cap in credits, or None.
         balance: Credits in the wallet; None where the service did not tell.
         verdict: `ok`, or whether `min` is over the budget or the balance: `run` refuses that.
+        fit: `fits` whatever its prices turn out to be, `may_exceed` budget, pools or balance, or `exceeds`.
         document: All of it as `rivya-flows plan --json` prints it.
     """
 
@@ -75,6 +76,7 @@ class Plan:
     budget: int | None
     balance: int | None
     verdict: Verdict
+    fit: Fit
     document: Mapping[str, Any] = field(repr=False)
 
 
@@ -143,6 +145,7 @@ def plan_of(estimate: Estimate) -> Plan:
         budget=estimate.budget,
         balance=estimate.balance,
         verdict=estimate.verdict,
+        fit=estimate.fit,
         document=estimate.as_json(),
     )
 

@@ -26,7 +26,7 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.ledger.phrases import price_of
+from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
 
@@ -144,4 +144,4 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
 def _expected(found: Estimate) -> str:
     budget = "" if found.budget is None else f", budget {found.budget}"
     saved = f", {found.saved} saved" if found.saved else ""
-    return f"{found.name}, {price_of(found.min, found.max)}{saved}, balance {found.balance}{budget}"
+    return f"{found.name}, {total_of(found)}{saved}, balance {found.balance}{budget}"

@@ -39,7 +39,8 @@ SILENT_SECONDS = 3.0
 WAITING_SECONDS = 10.0
 """A person waits so long for one answer, before anything is bought."""
 
-_SOON = RetryPolicy(attempts=3, patience_seconds=6.0)
+IMPATIENT = RetryPolicy(attempts=3, patience_seconds=6.0)
+"""Of requests for which a person waits."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class RunContext:
                 if self.service.identity.startswith("sandbox:"):
                     yield client
                 else:
-                    yield client.with_options(timeout=WAITING_SECONDS, retry=_SOON)
+                    yield client.with_options(timeout=WAITING_SECONDS, retry=IMPATIENT)
         finally:
             told.cancel()
 

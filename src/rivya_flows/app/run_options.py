@@ -23,7 +23,7 @@ class RunOptions:
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
 
-    def resumed(self, resend_hours: float) -> RunResumed:
+    def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
         """The entry of the journal that says so."""
         return RunResumed(
             at=datetime.now(UTC),
@@ -32,4 +32,5 @@ class RunOptions:
             regenerate=self.regenerate,
             resubmit=self.resubmit,
             unpaid=self.unpaid,
+            trace_id=trace_id,
         )

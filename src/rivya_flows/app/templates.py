@@ -136,7 +136,12 @@ def readme(chosen: SpecTemplate) -> str:
     if (FOLDER / f"{chosen.name}.csv").is_file():
         rows = f"rivya-flows batch {spec} --rows specs/{chosen.name}.csv"
         commands.append((rows, "make it for each row of the file"))
-    commands.append(("rivya-flows up", "start Prefect here, deploy specs/, print a link"))
+    commands.append(
+        (
+            "rivya-flows up",
+            "start Prefect here, deploy specs/, say what starts by itself, print a link",
+        )
+    )
     budget = workflow.budget.credits if workflow.budget else None
     # One that starts by itself has inputs of its own.
     deploy = min(workflow.deploy, key=lambda one: bool(one.schedules or one.triggers))
@@ -211,7 +216,7 @@ opens one browser, once; `up` prints a new one.
 | input | what it is | default |
 | --- | --- | --- |
 {inputs}
-The same from the terminal, and a schedule as one more entry of `deploy:` in `{spec}`:
+The same from the terminal, and a schedule as one more entry of `deploy:` in `{spec}`, which starts runs by itself:
 
 ```sh
 rivya-flows prefect deployment run {name}{parameter}
@@ -224,7 +229,8 @@ deploy:
     schedules: [{{cron: "0 9 * * 1", timezone: Asia/Kolkata}}]
 ```
 
-`rivya-flows deploy specs` puts it on the server that runs, or on that of `PREFECT_API_URL`. `rivya-flows down` stops what `up` started.
+`rivya-flows deploy specs` puts it on the server that runs, or on that of `PREFECT_API_URL`, and says when it starts and, with a key, what it buys at most.
+A schedule with `active: false` starts nothing. `rivya-flows down` stops what `up` started.
 
 ## Go live
 

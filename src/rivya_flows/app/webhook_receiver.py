@@ -132,6 +132,7 @@ async def serve_receiver(
             Metrics(StoreMetrics(journal.engine).text, auth) if auth else None,
             frozenset(name for name in (public_host, options.host.lower()) if name),
             _pruning(settings, journal, Path(scratch)),
+            None if (key := settings.rivya_api_key) is None else key.get_secret_value(),
         )
         await server.serve(receiver(context), bound, ready=ready)
 

@@ -14,12 +14,10 @@ from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import EACH_PERIOD, credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.pools import Period, Pool, Pools, PoolState
-
-_EACH = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
 
 
 @click.group(cls=Group)
@@ -42,7 +40,7 @@ def budgets() -> None:
 )
 @click.option(
     "--period",
-    type=click.Choice(list(_EACH)),
+    type=click.Choice(list(EACH_PERIOD)),
     help="When it begins again, in UTC; the default is month.",
 )
 @click.option("--soft", type=click.IntRange(0), help="Warn once more credits than this are spent.")
@@ -137,7 +135,7 @@ def _described(pool: Pool) -> str:
     runs = f"runs with {_covers(pool.labels)}" if pool.labels else "every run"
     warns = "" if pool.soft is None else f"; warns above {pool.soft}"
     utc = "" if pool.period == "total" else " (UTC)"
-    return f"{credits_of(pool.credits)} {_EACH[pool.period]}{utc} for {runs}{warns}"
+    return f"{credits_of(pool.credits)} {EACH_PERIOD[pool.period]}{utc} for {runs}{warns}"
 
 
 def _changes(before: Pool, pool: Pool) -> Iterator[str]:

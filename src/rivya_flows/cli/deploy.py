@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     is_flag=True,
     help="All workers run on this machine, so files on it are shared.",
 )
+@click.option(
+    "--job-variable",
+    "job_variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a job variable of the deployments, such as image or env.NAME; VALUE is JSON or text.",
+)
 @YES_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def deploy(
@@ -58,6 +66,7 @@ def deploy(
     work_pool: str | None,
     collection: str | None,
     single_machine: bool,
+    job_variables: tuple[str, ...],
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -70,13 +79,17 @@ def deploy(
     ever removed that this command has not made.
     """
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.terminal import confirmer
 
-    chosen = settings()
+    chosen, variables = settings(), _job_variables(job_variables)
     with on_server(chosen):
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
-        order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine, yes)
-        done = asyncio.run(deployed(order, chosen))
+        order = DeployOptions(
+            specs, work_pool, collection, prune, dry_run, single_machine, variables
+        )
+        confirm = confirmer(yes=yes, as_json=as_json)
+        done = asyncio.run(deployed(order, chosen, tell, confirm))
     for name, block in done.without.items():
         tell(f"{name}: has no `deploy:` entry; add to the spec:", "", *block.split("\n"), "")
     if not prune and not done.changes:
@@ -92,6 +105,28 @@ def deploy(
         print_json({"dry_run": dry_run, **_document(done)})
     else:
         _tell(done, prune=prune, dry_run=dry_run)
+
+
+def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Job variables by name; ``env.NAME=VALUE`` is text in the map `env`.
+
+    Raises:
+        UsageError: One has no name or no value.
+    """
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or name in ("", "env", "env."):
+            hint = "write NAME=VALUE, or env.NAME=VALUE for a variable of the environment"
+            raise UsageError(f"--job-variable {assignment!r:.80}: no name and value", hint)
+        if name.startswith("env."):
+            found.setdefault("env", {})[name.removeprefix("env.")] = text
+            continue
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
 
 
 @contextlib.contextmanager
@@ -134,6 +169,8 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                 if became != "unchanged" and change.done != "made":
                     named = name.rpartition(": ")[2] if what == "trigger" else name
                     show(f"  {named}: {_would(became, dry_run)}")
+    if done.moved_waker:
+        tell(done.moved_waker)
     # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"

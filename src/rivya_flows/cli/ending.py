@@ -105,8 +105,19 @@ def _advice(report: RunReport) -> Iterator[str]:
     items = [item for step in report.receipt["steps"] for item in step["items"]]
     yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
     if report.status != "suspended":
+        if _lacks_only_outputs(report.receipt):
+            spec = shlex.quote(report.receipt["spec"]["file"])
+            again = f"rivya-flows run {spec} --cache spec"
+            yield f"mend the output in {spec}, then take what was paid from the cache: {again}"
+            return
         options = resume_options(report.receipt)
         yield f"resume with: rivya-flows resume {report.run_id}{options}"
+
+
+def _lacks_only_outputs(receipt: Mapping[str, Any]) -> bool:
+    """Whether a resume would end as this execution did: all steps are done, and an output is wrong."""
+    steps = any(step["status"] in ("failed", "cancelled") for step in receipt["steps"])
+    return bool(receipt.get("failed_outputs")) and not steps
 
 
 def _next_step(report: RunReport) -> Iterator[str]:

@@ -13,7 +13,7 @@ from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.ledger.phrases import credits_of, price_of, price_range
+from rivya_flows.ledger.phrases import credits_of, price_range
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -92,7 +92,7 @@ def show_plan(found: Estimate, out: Path | None = None, *, as_json: bool) -> int
 
 def _print(found: Estimate) -> None:
     from rivya_flows.app.prepare import soft_limits, verdict
-    from rivya_flows.ledger.phrases import pool_left
+    from rivya_flows.ledger.phrases import pool_left, total_of
 
     notes: list[str] = []
     rows = []
@@ -116,11 +116,14 @@ def _print(found: Estimate) -> None:
         show(f"[{number}] {note}")
     for line in _brand_lines(found):
         show(line)
-    show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}", bold=True)
+    show(f"{found.name}: {total_of(found)}{_beside(found)}", bold=True)
     for pool in found.pools:
         show(pool_left(pool))
-    show(verdict(found), fg="green" if found.verdict == "ok" else "red")
+    show(verdict(found), fg=_COLOURS[found.fit])
     tell(*soft_limits(found))
+
+
+_COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
 
 
 def _quoted(out: Path) -> dict[str, Any]:

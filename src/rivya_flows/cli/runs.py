@@ -84,7 +84,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "wallet": row.wallet,
         "credits": {"spent": run.spent, "open": run.open},
         "started_at": row.started_at,
-        "folder": str(row.folder),
+        "folder": str(row.folder) if row.folder.is_dir() else None,
     }
 
 
@@ -101,5 +101,5 @@ def _row(run: ListedRun) -> list[Cell]:
         str(run.open or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         row.started_at[:16].replace("T", " "),
-        near(run.row.folder),
+        near(row.folder) if row.folder.is_dir() else "",  # runs of deployments have none
     ]

@@ -81,6 +81,7 @@ def up(
     from rivya_flows.app.up.start import bring_up
     from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.terminal import confirmer
     from rivya_flows.environment import set_default
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
@@ -98,7 +99,7 @@ def up(
         redis=None if redis is None else messages_url(redis),
         receiver_port=receiver_port,
         foreground=foreground,
-        yes=yes,
+        confirm=confirmer(yes=yes, as_json=as_json),
     )
     if found.prefect_api_url is not None:
         tell(

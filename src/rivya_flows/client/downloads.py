@@ -27,10 +27,12 @@ from rivya_flows.client.transport.addresses import (
 from rivya_flows.client.transport.connection import (
     HEADERS,
     SILENCE_SECONDS,
+    cause_of,
     describe,
     send_quietly,
     time_outs,
 )
+from rivya_flows.client.transport.key_masking import answer_without_key
 from rivya_flows.client.transport.response_body import body_of, codings, raw_pieces
 from rivya_flows.client.transport.response_parsing import refusal
 from rivya_flows.client.transport.retries import retrying
@@ -208,7 +210,7 @@ class _Fetching:
             async with asyncio.timeout(seconds):
                 return await self._read()
         except httpx.RequestError as exc:
-            raise APIConnectionError(f"{self._label}: {describe(exc)}") from exc
+            raise APIConnectionError(f"{self._label}: {describe(exc)}") from cause_of(exc)
         except (httpx.InvalidURL, UnicodeError) as exc:  # the latter for an impossible host name
             raise RefusedAddressError(shown(self._url), str(exc)) from exc
         except TimeoutError:
@@ -264,7 +266,7 @@ class _Fetching:
             raise APIConnectionError(f"{self._label}: the rest is not available")
         body = await body_of(self._label, answer)
         now = self._transport.runtime.now()
-        raise refusal(answer.status_code, answer.headers, body, now)
+        raise refusal(answer.status_code, answer.headers, body, now, self._transport.api_key)
 
     @asynccontextmanager
     async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
@@ -284,7 +286,7 @@ class _Fetching:
             if not target.private:
                 host = request.url.raw_host.decode("ascii")
                 request.extensions["trace"] = public_alone(host, shown(url))
-            answer = await send_quietly(http, request)
+            answer = answer_without_key(await send_quietly(http, request), self._transport.api_key)
             try:
                 logger.debug("GET %s key=none -> %d", shown(url), answer.status_code)
                 if answer.status_code not in _REDIRECTS or "location" not in answer.headers:

@@ -32,6 +32,7 @@ from rivya_flows.language.workflow import (
     Defaults,
     Deploy,
     Input,
+    Resources,
     Step,
     Workflow,
 )
@@ -256,6 +257,15 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         sure = None if instead else certain(str(value), choices)
         hint = instead or meant(str(value), choices)
         report.add(place, "wrong-choice", message, hint, instead=sure)
+    elif kind == "extra_forbidden" and loc[-2:-1] == ("job_variables",):
+        # A spec may come from somebody else, and these decide what code runs and who gets a key.
+        name = cut(str(loc[-1]))
+        message = f"a spec cannot set the job variable {name!r}"
+        hint = (
+            f"a spec sets {', '.join(Resources.model_fields)}; set others when you deploy, with "
+            f"`deploy --job-variable {name}=VALUE`, or in the base job template of the pool"
+        )
+        report.add(place, "operator-only", message, hint, key=True)
     elif kind == "extra_forbidden":
         part = CUT_PARTS.get(next((str(one) for one in loc[-2::-1] if isinstance(one, str)), ""))
         report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
@@ -321,7 +331,7 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
     if place[-1] == "work_pool":
         wanted, hint = (
             "a name or a map",
-            "write NAME, or {name: NAME, job_variables: {image: IMAGE}}",
+            "write NAME, or {name: NAME, job_variables: {memory: 4096}}",
         )
     if isinstance(value, str) and "${{" in value:
         message = f"{name} cannot be an expression: it is needed before the run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from pydantic_core import core_schema
 
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.syntax.durations import seconds
+from rivya_flows.language.wording import shown
 
 Value = Any
 """A JSON value; any part may be an expression."""
@@ -29,6 +31,17 @@ Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Seconds = Annotated[float, Strict(), BeforeValidator(seconds)]
+QUANTITY = r"^[0-9]{1,12}(\.[0-9]{1,3})?([kKmMgGtT]i?|b)?$"
+"""How work pools write an amount of processors or memory: ``2``, ``500m``, ``4Gi``, ``1g``."""
+
+
+def _quantity(value: Any) -> Any:
+    if isinstance(value, bool) or not re.fullmatch(QUANTITY, str(value)):
+        raise ValueError(f"{shown(value)} is not an amount; write a number, or one such as 4Gi")
+    return value
+
+
+Quantity = Annotated[int | float | str, BeforeValidator(_quantity)]
 InputType = Literal[
     "string", "text", "integer", "number", "boolean", "enum", "list", "date", "file", "secret"
 ]

@@ -14,7 +14,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.syntax.patterns import matches
+from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
 from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
@@ -200,9 +200,14 @@ def _check_bounds(declared: Input, value: Any) -> None:
         raise ValueError(f"{measure} is less than {declared.min:g}")
     if declared.max is not None and measured > declared.max:
         raise ValueError(f"{measure} is more than {declared.max:g}")
-    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    for text in texts if declared.pattern is not None else ():
-        if isinstance(text, str) and not matches(declared.pattern or "", text):
+    if declared.pattern is None:
+        return
+    texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    most = MAX_WORK // max(1, parts_of(declared.pattern))
+    if (size := sum(map(len, texts))) > most:
+        raise ValueError(f"{size:,} characters are more than {most:,}, which its pattern allows")
+    for text in texts:
+        if not matches(declared.pattern, text):
             raise ValueError(f"{shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.values import ExpressionError, as_text
@@ -30,6 +30,45 @@ _MAX_WRITTEN_KEYS = 100
 # A spec that is no longer than allowed must not take minutes to expand.
 _MAX_MERGES = 1_000_000
 _MAX_LOOKUPS = 1_000_000
+_MAX_NAMED = 5
+
+
+class ItemKey(NamedTuple):
+    """The key of an item.
+
+    Attributes:
+        text: Its name in `by[…]`, in the ledger and in the graph; no other item of the step has it.
+        repeats: The key that an earlier item has, where it was given the same one; else None.
+    """
+
+    text: str
+    repeats: str | None = None
+
+
+class OwnKey(str):
+    """The key of an item as the item has it: it names no other one, whatever the others were given."""
+
+    __slots__ = ()
+
+
+def shared_keys(keys: Sequence[ItemKey]) -> dict[str, str]:
+    """What to say of each key that several items were given, and that names none of them."""
+    places: dict[str, list[int]] = {}
+    if any(one.repeats is not None for one in keys):
+        for number, one in enumerate(keys, 1):
+            places.setdefault(one.repeats or one.text, []).append(number)
+    return {
+        key: f"it is the key of items {_few(found)}, so it names none of them: give the step a"
+        " `key:` that differs between them, or use .items"
+        for key, found in places.items()
+        if len(found) > 1
+    }
+
+
+def _few(numbers: Sequence[int]) -> str:
+    if len(numbers) > _MAX_NAMED:
+        return f"{', '.join(map(str, numbers[:_MAX_NAMED]))} and {len(numbers) - _MAX_NAMED} more"
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -123,11 +162,11 @@ def _same(left: Any, right: Any) -> bool:
 
 def item_keys(
     items: Sequence[Mapping[str, Any]], written: Sequence[Any] | None = None
-) -> tuple[str, ...]:
-    """The key of each item: its name in `by[…]`, in the ledger and in the graph.
+) -> tuple[ItemKey, ...]:
+    """The key of each item.
 
     One value is itself as text; several are joined with ``, ``; an object among them
-    gives the index. A repeated key gets ``#2``, ``#3`` and so on.
+    gives the index. An item with the key of an earlier one gets ``-2``, ``-3`` and so on after it.
 
     Args:
         items: Combinations of a matrix or a `zip`; of a `foreach` ``{"item": member}``.
@@ -136,9 +175,7 @@ def item_keys(
     Raises:
         ExpressionError: They have more than `MAX_KEY_CHARACTERS` characters.
     """
-    used: set[str] = set()
-    repeats: dict[str, int] = {}
-    keys = []
+    given: list[str] = []
     left = MAX_KEY_CHARACTERS
     for index, item in enumerate(items):
         parts = [as_text(written[index])] if written is not None else _key_parts(item, index)
@@ -148,18 +185,20 @@ def item_keys(
                 f"the keys of the items have more than {MAX_KEY_CHARACTERS:,} characters",
                 "give the step a short `key:`, such as ${{ item | truncate(60) }}",
             )
-        plain = ", ".join(parts)
-        key, count = plain, repeats.get(plain, 1)
-        while key in used:
+        given.append(", ".join(parts))
+    used, counts = set(given), dict[str, int]()
+    keys = []
+    for plain in given:
+        key, count = plain, counts.get(plain, 0) + 1
+        while count > 1 and (key := f"{plain}-{count}") in used:
             count += 1
-            key = f"{plain}#{count}"
-        repeats[plain] = count
+        counts[plain] = count
         used.add(key)
-        keys.append(key)
+        keys.append(ItemKey(key, plain if count > 1 else None))
     return tuple(keys)
 
 
-def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
+def written_keys(step: Mapping[str, Any]) -> tuple[ItemKey, ...] | None:
     """The keys of the items of a step with a literal fan-out; else None, also for a wrong one."""
     loops = [(loop, step[loop]) for loop in LOOPS if step.get(loop) is not None]
     if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):
@@ -171,7 +210,7 @@ def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
 
 
-def _axes_keys(loop: str, written: Any) -> tuple[str, ...] | None:
+def _axes_keys(loop: str, written: Any) -> tuple[ItemKey, ...] | None:
     if not isinstance(written, dict):
         return None
     lists = {axis: values for axis, values in written.items() if axis not in SPECIAL}
@@ -191,7 +230,7 @@ def _axes_keys(loop: str, written: Any) -> tuple[str, ...] | None:
     return item_keys(combinations(written))
 
 
-def _listed_keys(members: Any) -> tuple[str, ...] | None:
+def _listed_keys(members: Any) -> tuple[ItemKey, ...] | None:
     if not isinstance(members, list) or not 0 < len(members) <= _MAX_WRITTEN_KEYS:
         return None
     if any(isinstance(member, dict) for member in members):

@@ -20,6 +20,7 @@ from rivya_flows.language.field_types import (
     MediaKind,
     Name,
     Number,
+    Quantity,
     Seconds,
     SpecModel,
     Value,
@@ -257,19 +258,48 @@ class Trigger(SpecModel):
     active: Flag = True
 
 
+class Resources(SpecModel):
+    """The job variables that a spec may set: how much its runs need, never what code they run.
+
+    Attributes:
+        cpu: Processors; in ECS 1024 are one.
+        cpu_limit: The most processors, in Kubernetes.
+        cpu_request: The least processors, in Kubernetes.
+        mem_limit: The most memory, in Docker.
+        memory: Memory; in ECS in MiB.
+        memory_limit: The most memory, in Kubernetes.
+        memory_request: The least memory, in Kubernetes.
+        scratch: Space on the disk of the node, in our template for Kubernetes.
+    """
+
+    cpu: Quantity | None = None
+    cpu_limit: Quantity | None = None
+    cpu_request: Quantity | None = None
+    mem_limit: Quantity | None = None
+    memory: Quantity | None = None
+    memory_limit: Quantity | None = None
+    memory_request: Quantity | None = None
+    scratch: Quantity | None = None
+
+
 class WorkPool(SpecModel):
     """The work pool of a deployment. Only its name: write `work_pool: NAME`.
 
     Attributes:
         name: Prefect work pool whose workers run it.
         queue: Work queue of the pool; without it, that of the deployment stays as it is.
-        job_variables: Values for the pool's base job template, such as `image`. Others that were set
-            on the deployment stay.
+        job_variables: Resources, as the pool's base job template names them. Other variables come
+            from whoever deploys, and stay.
     """
 
     name: str
     queue: str | None = None
-    job_variables: dict[str, Any] = Field(default_factory=dict)
+    job_variables: Resources = Resources()
+
+    @property
+    def resources(self) -> dict[str, int | float | str]:
+        """The job variables that are set, by name."""
+        return self.job_variables.model_dump(exclude_none=True)
 
 
 def _named_pool(value: Any) -> Any:

@@ -11,15 +11,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    BalanceRead,
     CacheAnswered,
     ChatAnswered,
     Event,
+    ItemFailed,
     JobEnded,
     OfPurchase,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
     PurchaseUncertain,
+    QuestionAsked,
     RunEnded,
     RunFrozen,
     RunResumed,
@@ -31,12 +35,13 @@ WAIT_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800
 OTHER = "other"
 """Replaces the names of a label beyond its maximum."""
 
-MAX_NAMES = {"campaign": 200, "step": 500, "model": 200}
+MAX_NAMES = {"campaign": 200, "step": 500, "model": 200, "service": 20, "wallet": 200}
 """Distinct names by label; specs and catalogues have fewer, mistakes more."""
 
 MAX_NAME_LENGTH = 200
 
 RUNNING = "running"
+_ASKING = (RUNNING, "suspended")
 
 
 class LabelValues:
@@ -86,6 +91,14 @@ class _Job:
     accepted_at: float | None = None
 
 
+@dataclass(frozen=True)
+class Balance:
+    """The credits of a wallet when a run last read them, in Unix seconds."""
+
+    credits: int
+    at: float
+
+
 class Totals:
     """Sums over the journal entries of all runs.
 
@@ -95,6 +108,7 @@ class Totals:
         jobs: Purchases by campaign, model and outcome.
         waits: From a job's acceptance to its end, by model.
         ends: Ends of executions by campaign and status.
+        balances: By service and wallet; "none" is the wallet of the process's key.
     """
 
     def __init__(self) -> None:
@@ -103,7 +117,10 @@ class Totals:
         self.jobs: Counter[tuple[str, str, str]] = Counter()
         self.waits: dict[str, Waits] = {}
         self.ends: Counter[tuple[str, str]] = Counter()
+        self.balances: dict[tuple[str, str], Balance] = {}
         self._names = LabelValues()
+        self._wallets: dict[str, tuple[str, str]] = {}
+        self._questions: dict[str, dict[tuple[str, str], float]] = {}
         self._campaigns: dict[str, str] = {}
         self._status: dict[str, str] = {}
         self._open: dict[str, dict[tuple[str, str, int], _Job]] = {}
@@ -113,6 +130,8 @@ class Totals:
         if isinstance(event, RunFrozen):
             name = str(event.plan.get("name") or OTHER)
             self._campaigns[run_id] = self._names.of("campaign", name)
+            service = self._names.of("service", event.service)
+            self._wallets[run_id] = service, self._names.of("wallet", event.wallet)
             self._status[run_id] = RUNNING
         elif isinstance(event, RunResumed):
             self._status[run_id] = RUNNING
@@ -122,12 +141,27 @@ class Totals:
         elif isinstance(event, CacheAnswered) and event.saved:
             step = self._names.of("step", event.step)
             self.saved[self._campaign(run_id), step] += event.saved
+        elif isinstance(event, BalanceRead):
+            self._read(run_id, at, event.credits)
+        elif isinstance(event, QuestionAsked):
+            asked = self._questions.setdefault(run_id, {})
+            asked[event.step, event.key] = event.at.timestamp()
+        elif isinstance(event, AnswerGiven | ItemFailed):  # a deadline may fail the item
+            self._questions.get(run_id, {}).pop((event.step, event.key), None)
         elif isinstance(event, OfPurchase):
             self._purchase(run_id, at, event)
 
     def runs(self) -> Counter[tuple[str, str]]:
         """Runs by campaign and status."""
         return Counter((self._campaign(run), status) for run, status in self._status.items())
+
+    def questions(self) -> dict[str, list[float]]:
+        """When the questions that wait for an answer were asked, in Unix seconds, by campaign."""
+        waiting: dict[str, list[float]] = {}
+        for run_id, asked in self._questions.items():
+            if self._status.get(run_id) in _ASKING:
+                waiting.setdefault(self._campaign(run_id), []).extend(asked.values())
+        return {campaign: times for campaign, times in waiting.items() if times}
 
     def in_flight(self, *, driven: bool) -> Counter[tuple[str, str]]:
         """Jobs that were accepted and have not ended, by campaign and model.
@@ -143,6 +177,14 @@ class Totals:
             for job in jobs.values()
             if job.accepted_at is not None
         )
+
+    def _read(self, run_id: str, at: float, credits: int | None) -> None:
+        wallet = self._wallets.get(run_id)
+        if wallet is None or credits is None:
+            return
+        known = self.balances.get(wallet)
+        if known is None or known.at <= at:  # runs are read one after the other
+            self.balances[wallet] = Balance(credits, at)
 
     def _purchase(self, run_id: str, at: float, event: OfPurchase) -> None:
         jobs = self._open.setdefault(run_id, {})
@@ -161,7 +203,7 @@ class Totals:
             del jobs[of]
             if not jobs:
                 del self._open[run_id]
-        self.jobs[job.campaign, job.model, _outcome(event)] += 1
+        self.jobs[job.campaign, job.model, outcome_of(event)] += 1
         if isinstance(event, JobEnded | ChatAnswered):
             step = self._names.of("step", event.step)
             self.credits[job.campaign, step, job.model] += event.final_credits
@@ -177,7 +219,8 @@ def _model(body: str) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _outcome(event: OfPurchase) -> str:
+def outcome_of(event: OfPurchase) -> str:
+    """What became of a purchase by the event that settles it."""
     if isinstance(event, PurchaseRefused):
         return "refused"
     if isinstance(event, PurchaseUncertain):

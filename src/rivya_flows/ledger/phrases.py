@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.planning.pricing.estimate import Estimate
     from rivya_flows.planning.queue.events import PoolTotal
     from rivya_flows.planning.queue.state import State
+
+
+EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
+"""The period of a pool, in words."""
 
 
 def credits_of(number: int) -> str:
@@ -27,6 +32,23 @@ def price_range(least: int, most: int | None) -> str:
 def price_of(least: int, most: int | None) -> str:
     """The same with its unit."""
     return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
+def total_of(found: Estimate) -> str:
+    """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, or why there is no most."""
+    if found.min == found.max:
+        return credits_of(found.min)
+    if found.most is None:
+        return f"at least {credits_of(found.min)}, {without_bound(found)}"
+    capped = "" if found.most == found.max else ", its budget"
+    return f"at least {found.min}, at most {credits_of(found.most)}{capped}"
+
+
+def without_bound(found: Estimate) -> str:
+    """``no upper bound for voice (metered by length …)``: the steps of which nobody knows the most."""
+    named = [f"{step} ({why})" for step, why in found.unbounded]
+    more = f" and {len(named) - _NAMED} more steps" if len(named) > _NAMED else ""
+    return f"no upper bound for {', '.join(named[:_NAMED])}{more}"
 
 
 def pool_left(pool: PoolTotal) -> str:

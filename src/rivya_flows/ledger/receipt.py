@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.final_cut import CUT_STEPS
+from rivya_flows.language.syntax import source, tree
 from rivya_flows.ledger.choices import Choices
 from rivya_flows.ledger.provenance import (
     Recorded,
@@ -20,8 +20,9 @@ from rivya_flows.ledger.provenance import (
 from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.times import Times, iso
-from rivya_flows.planning.expansion.run_scope import item_status, scope_of
-from rivya_flows.planning.queue.events import OtherRun, Stamped
+from rivya_flows.planning.expansion.run_outputs import outputs_of
+from rivya_flows.planning.expansion.run_scope import item_status
+from rivya_flows.planning.queue.events import OtherRun, RunFrozen, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
@@ -69,7 +70,7 @@ def receipt_of(
     assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
-    known, choices = recorded(cards), Choices(state)
+    known, choices, outputs = recorded(cards), Choices(state), outputs_of(state)
     return {
         "version": VERSION,
         "run_id": state.run_id,
@@ -88,7 +89,8 @@ def receipt_of(
         "credits": credits,
         "pools": [one.model_dump(mode="json") for one in history.pools],
         "inputs": dict(state.plan.inputs),
-        "outputs": outputs_of(state),
+        "outputs": dict(outputs.values),
+        "failed_outputs": _failed_outputs(outputs.failed, first),
         "steps": [
             _step(state, step_id, known, choices, history.times) for step_id in state.plan.order
         ],
@@ -138,16 +140,15 @@ def credits_of(
     }
 
 
-def outputs_of(state: State) -> dict[str, Any]:
-    """The outputs of the spec; null if a step that they use was skipped, failed or is not done."""
-    scope = scope_of(state, state.plan.order, {})
-    found: dict[str, Any] = {}
-    for name, written in state.plan.workflow.outputs.items():
-        try:
-            found[name] = evaluate(written, scope)
-        except (UsesNull, ExpressionError):
-            found[name] = None
-    return found
+def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, str]:
+    """Why outputs could not be evaluated, with their lines in the spec."""
+    root = source.read(first.spec_text.removeprefix("\ufeff"))[0] if failed else None
+    written = root.get("outputs") if isinstance(root, tree.Mapping) else None
+    lines = written.pairs if isinstance(written, tree.Mapping) else {}
+    return {
+        name: f"{reason} ({first.spec_file}:{lines[name][0].line + 1})" if name in lines else reason
+        for name, reason in failed.items()
+    }
 
 
 def shown_status(state: State, item: ItemState) -> str:

@@ -32,6 +32,7 @@ def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str)
         "run_id": receipt["run_id"],
         "status": receipt["status"],
         "outputs": receipt["outputs"],
+        "failed_outputs": receipt.get("failed_outputs", {}),
         "credits": {name: credits[name] for name in ("before", "after", "spent", "saved")},
         "steps": [
             {
@@ -81,16 +82,18 @@ def told(receipt: Mapping[str, Any]) -> str:
 
 
 def _failed(receipt: Mapping[str, Any]) -> str:
-    """The failed steps of a failed run, the first ones by name."""
+    """The failed steps and outputs of a failed run, the first ones by name."""
     if receipt["status"] != "failed":
         return ""
     steps = [step["id"] for step in receipt["steps"] if step["status"] == "failed"]
+    steps += [f"output {name}" for name in receipt.get("failed_outputs", ())]
     more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
     return f"; {', '.join(steps[:_MAX_NAMED])}{more} failed" if steps else ""
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
-    """One line for each item that failed or was skipped, and for each difference in the books.
+    """One line for each item that failed or was skipped, each output that failed, and each difference
+    in the books.
 
     Not for the wallet, see `notes`.
     """
@@ -103,6 +106,8 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
                 continue
             name = label(step["id"], item["key"])
             lines.append(f"{name} {item['status']}: {item['reason']}")
+    failed = receipt.get("failed_outputs", {}).items()
+    lines += [f"output {name} failed: {reason}" for name, reason in failed]
     agreement = receipt.get("agreement") or {"differences": []}
     # Uncertain purchases are listed with their items above.
     others = [one for one in agreement["differences"] if one["kind"] not in ("uncertain", "wallet")]

@@ -99,6 +99,7 @@ def contact_sheet(
             if item["status"] in _NOT_DONE
             and not (item["status"] == "suspended" and item["choice"] and item["choice"]["waiting"])
         ],
+        "failed_outputs": list(map_in(receipt, "failed_outputs").items()),
         "ledger": maps_in(receipt, "ledger"),
         "served": asset_url is not None,
     }

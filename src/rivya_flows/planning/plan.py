@@ -12,6 +12,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import items_named
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import PickWith, Step, Workflow
 from rivya_flows.planning.expansion.branding import House
@@ -23,10 +24,14 @@ Variables = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """One item of a step: its key and loop variables."""
+    """One item of a step: its key and loop variables.
+
+    `repeats` is the key of an earlier item if it was given the same one.
+    """
 
     key: str
     variables: Variables = field(hash=False)
+    repeats: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class PlannedStep:
     def keys(self) -> frozenset[str] | None:
         """Keys of its items; None if they are known only during the run."""
         return None if self.items is None else frozenset(item.key for item in self.items)
+
+    @cached_property
+    def shared_keys(self) -> Mapping[str, str]:
+        """What to say of each key that several of its items were given."""
+        return shared_keys([ItemKey(one.key, one.repeats) for one in self.items or ()])
 
 
 def items_step(planned: PlannedStep, value: Any) -> str | None:

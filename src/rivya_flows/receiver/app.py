@@ -89,6 +89,7 @@ class ReceiverContext:
         metrics: None serves no ``/metrics``.
         hosts: Host names with a dot that it answers to, lower case; see `hosts.is_known`.
         prune: Deletes what the store need not keep, and its period in seconds; None deletes nothing.
+        api_key: Masked where a delivery quotes it; None masks nothing.
     """
 
     journal: Journal
@@ -98,6 +99,7 @@ class ReceiverContext:
     metrics: Metrics | None = None
     hosts: frozenset[str] = frozenset()
     prune: tuple[Callable[[], object], float] | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 def receiver(context: ReceiverContext) -> ASGIApp:
@@ -110,7 +112,7 @@ def receiver(context: ReceiverContext) -> ASGIApp:
     secret = shared_secret(engine, SECRET_NAME)
     dispatcher = NotificationDispatcher(context.emit)
     received = Received(engine)
-    deliveries = Deliveries(context.secrets, received, dispatcher)
+    deliveries = Deliveries(context.secrets, received, dispatcher, api_key=context.api_key)
 
     def read() -> None:
         with reading(engine) as connection:

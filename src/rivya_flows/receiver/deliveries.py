@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from rivya_flows.client.transport.key_masking import body_without_key
 from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
+from rivya_flows.client.wire.webhooks import WebhookEvent
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.dispatcher import NotificationDispatcher
 from rivya_flows.receiver.notification import JobNotification, notification_of
@@ -33,6 +35,7 @@ class Deliveries:
         received: Records events.
         dispatcher: Passes them on.
         tolerance_seconds: Greatest age of a signature.
+        api_key: Masked where a delivery quotes it; None masks nothing.
         clock: Unix seconds.
     """
 
@@ -40,6 +43,7 @@ class Deliveries:
     received: Received
     dispatcher: NotificationDispatcher
     tolerance_seconds: float = 300
+    api_key: str | None = field(default=None, repr=False)
     clock: Callable[[], float] = time.time
 
     async def __call__(self, request: Request) -> Response:
@@ -79,8 +83,11 @@ class Deliveries:
         except WebhookError as error:
             _log.warning("%s", error)
             return _answer(400, "The delivery could not be verified."), None
+        masked = body_without_key(body, self.api_key)
+        if masked != body:
+            event = WebhookEvent.from_json(masked)
         try:
-            text = body.decode()
+            text = masked.decode()
         except UnicodeDecodeError:
             _log.warning("webhook: the body is signed but is not UTF-8")
             return _answer(400, "The body is not UTF-8."), None

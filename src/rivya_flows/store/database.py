@@ -14,12 +14,19 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import StoreError, StoreUnreachableError
 from rivya_flows.extras import lacking, need
 from rivya_flows.private import FILE, FOLDER
 from rivya_flows.store.migrations import migrate
+from rivya_flows.store.sqlite_file import SqliteFile, damage
 
 LOCK_SECONDS = 20.0
 """How long SQLite waits for another writer; ``?timeout=`` in the URL overrides it."""
@@ -27,23 +34,27 @@ LOCK_SECONDS = 20.0
 CONNECT_SECONDS = 10
 """PostgreSQL's connection timeout; ``?connect_timeout=`` in the URL overrides it."""
 
-PATIENCE_SECONDS = 60.0
-"""How long a run waits for a restarting database server."""
+PATIENCE_SECONDS = 600.0
+"""How long a run waits for a database server that is away."""
 
 _PAUSE_SECONDS = 0.5
 _WAL_PAUSE_SECONDS = 0.01
-_RESTARTING = (
-    "connection refused",
-    "connection reset",
-    "no such file or directory",  # its socket
-    "server closed the connection",
-    "starting up",
-    "shutting down",
-    "in recovery",
-    "timeout expired",
-    "too many clients",  # for a moment, as when all runs renew their leases at once
-    "connection slots",
+_AWAY = {
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
+    "53300",  # too_many_connections, for a moment, as when all runs renew their leases at once
+}
+"""SQLSTATEs of a PostgreSQL that serves again later, with those of class 08 (connection)."""
+
+_REFUSED = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "does not exist",
 )
+"""Connections that fail until a person changes something. libpq tells no SQLSTATE of them."""
 
 T = TypeVar("T")
 
@@ -56,7 +67,7 @@ _HINTS = (
     ("no space left", "free disk space"),
     ("readonly", "make the file and its folder writable"),
     ("read-only", "make the store writable"),
-    ("malformed", "restore the file from a copy"),
+    ("damaged", "restore the file from a copy"),
     ("not a database", "correct RIVYA_FLOWS_STORE, which names a file that is not a journal"),
     ("password authentication failed", "check user and password in RIVYA_FLOWS_STORE"),
     ("no password supplied", "add user and password to RIVYA_FLOWS_STORE"),
@@ -94,15 +105,15 @@ def open_engine(url: str) -> Engine:
         ) from None
     except (SQLAlchemyError, sqlite3.Error) as error:
         _dispose(engine)
-        raise StoreError(
-            f"cannot open the store: {_placed(_shown(error), engine)}",
-            f"{_hint(error, 'check RIVYA_FLOWS_STORE')}, then try again",
+        raise _kind(error)(
+            f"cannot open the store: {_placed(_reason(error, engine), engine)}",
+            f"{_hint(_reason(error, engine), 'check RIVYA_FLOWS_STORE')}, then try again",
         ) from error
     return engine
 
 
 def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
-    """Makes new connections wait while a PostgreSQL server restarts, or has none to give.
+    """Makes new connections wait while a PostgreSQL server is away, or has none to give.
 
     Only connecting is retried, when nothing has been sent. A statement in flight fails, since it may
     or may not have been written.
@@ -121,8 +132,7 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
             try:
                 return dialect.connect(*arguments, **options)
             except dialect.dbapi.OperationalError as error:
-                passes = any(word in str(error).lower() for word in _RESTARTING)
-                if not passes or time.monotonic() > give_up:
+                if not _is_away(error) or time.monotonic() > give_up:
                     raise
             time.sleep(_PAUSE_SECONDS)
 
@@ -138,7 +148,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         with engine.connect().execution_options(reads=True) as connection:
             yield connection
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise unusable(error) from error
+        raise _unusable(error, engine) from error
 
 
 @contextmanager
@@ -155,15 +165,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
     except IntegrityError:
         raise
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise unusable(error) from error
+        raise _unusable(error, engine) from error
 
 
-def unusable(error: Exception) -> StoreError:
+def _unusable(error: Exception, engine: Engine) -> StoreError:
     """The error to raise for a database error."""
-    return StoreError(
-        f"the journal cannot be used: {_shown(error)}",
-        f"{_hint(error, 'free disk space or repair the store')}, then resume the run;"
-        " nothing is bought twice",
+    reason, kind = _reason(error, engine), _kind(error)
+    away = kind is StoreUnreachableError
+    otherwise = "start the database" if away else "free disk space or repair the store"
+    return kind(
+        f"the journal cannot be used: {reason}",
+        f"{_hint(reason, otherwise)}, then resume the run; nothing is bought twice",
     )
 
 
@@ -175,8 +187,8 @@ def lost_connection(error: BaseException) -> bool:
 
 def was_awaited(error: BaseException) -> bool:
     """Whether an error came after a long wait for the database, which the next write would repeat."""
-    words = str(error).lower() if isinstance(error, StoreError) else ""
-    return lost_connection(error) or any(word in words for word in ("locked", *_RESTARTING))
+    locked = isinstance(error, StoreError) and "locked" in str(error)
+    return locked or isinstance(error, StoreUnreachableError)
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -206,10 +218,11 @@ async def to_its_end(future: asyncio.Future[T]) -> T:
 def _engine(url: URL) -> Engine:
     backend = url.get_backend_name()
     if backend == "sqlite":
-        if url.database and not url.database.startswith((":memory:", "file:")):
-            _make_file(Path(url.database))
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(url, connect_args=waits, max_overflow=-1)
+        if (path := _file_of(engine)) is not None:
+            _make_file(path)
+            SqliteFile(path).watch(engine)
         _make_durable(engine)
         return engine
     if backend not in ("postgresql", "postgres"):
@@ -224,6 +237,12 @@ def _engine(url: URL) -> Engine:
     # The server may restart between two entries of a run that waits for hours. No thread waits for
     # the connection of another: a lease is renewed whatever else the store is asked.
     return create_engine(url, connect_args=waits, pool_pre_ping=True, max_overflow=-1)
+
+
+def _file_of(engine: Engine) -> Path | None:
+    """The file of a database on SQLite; None for one without."""
+    name = engine.url.database if engine.dialect.name == "sqlite" else None
+    return None if not name or name.startswith((":memory:", "file:")) else Path(name)
 
 
 def _make_file(path: Path) -> None:
@@ -274,9 +293,18 @@ def _change_to_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
-def _shown(error: Exception) -> str:
+def _shown(error: BaseException) -> str:
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _reason(error: Exception, engine: Engine | None) -> str:
+    """What went wrong. A damaged file may show by whatever it makes a statement say."""
+    words = _shown(error)
+    path = None if engine is None else _file_of(engine)
+    if path is not None and any(sign in words for sign in ("malformed", "no such")):
+        words = f"{path} is damaged: {damage(path) or words}"
+    return words
 
 
 def _placed(words: str, engine: Engine | None) -> str:
@@ -287,8 +315,23 @@ def _placed(words: str, engine: Engine | None) -> str:
     return f"{words} ({host}:{engine.url.port or 5432})"
 
 
-def _hint(error: Exception, otherwise: str) -> str:
-    words = _shown(error).lower()
+def _is_away(error: BaseException) -> bool:
+    """Whether PostgreSQL serves no one at this moment: an outage, and no mistake of a person."""
+    state = getattr(error, "sqlstate", None)
+    if state is not None:
+        return state.startswith("08") or state in _AWAY
+    # A connection that could not be made, or broke.
+    return not any(words in str(error).lower() for words in _REFUSED)
+
+
+def _kind(error: Exception) -> type[StoreError]:
+    cause = getattr(error, "orig", None)
+    on_server = isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error)
+    return StoreUnreachableError if on_server and cause and _is_away(cause) else StoreError
+
+
+def _hint(reason: str, otherwise: str) -> str:
+    words = reason.lower()
     return next((hint for word, hint in _HINTS if word in words), otherwise)
 
 

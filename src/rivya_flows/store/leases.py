@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.errors import LeaseLostError, StoreError, StoreLostError
 from rivya_flows.store.database import in_thread, reading, to_its_end, writing
 from rivya_flows.store.tables import LEASES
 
@@ -148,14 +148,15 @@ class Leases:
     async def renewed(
         self,
         lease: Lease,
-        lost: Callable[[LeaseLostError], object],
+        lost: Callable[[StoreError], object],
         seconds: float = HEARTBEAT_SECONDS,
     ) -> AsyncIterator[None]:
         """Renews a lease in a thread of its own, whatever the event loop is busy with.
 
         Args:
             lease: From `acquire`.
-            lost: Called in the event loop, once, when another process has the lease.
+            lost: Called in the event loop, once, when another process has the lease, or the file
+                of the store is gone.
             seconds: Between two renewals.
         """
         loop, over = asyncio.get_running_loop(), threading.Event()
@@ -164,7 +165,7 @@ class Leases:
             while not over.wait(seconds):
                 try:
                     self.renew(lease)
-                except LeaseLostError as error:
+                except (LeaseLostError, StoreLostError) as error:
                     loop.call_soon_threadsafe(lost, error)
                     return
                 except StoreError:

@@ -99,6 +99,15 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         charge_earlier_purchases,
     ),
     ("ALTER TABLE runs ADD COLUMN wallet TEXT",),
+    (
+        """CREATE TABLE agreements (
+            deployment VARCHAR(200) NOT NULL,
+            service VARCHAR(400) NOT NULL,
+            most TEXT NOT NULL,
+            at FLOAT NOT NULL,
+            PRIMARY KEY (deployment, service)
+        )""",
+    ),
 )
 """What migrates version n to n + 1: statements, and functions where SQL does not suffice; append
 entries, never change one.

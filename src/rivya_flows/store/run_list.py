@@ -129,4 +129,5 @@ def _listed(row: Any, now: float) -> ListedRun:
     else:  # nothing has executed it yet
         begun = datetime.fromisoformat(row.started_at).timestamp()
         status = "running" if now - begun < SECONDS else "killed"
-    return ListedRun(as_run_row(row), status, row.spent, row.open)
+    # A sum of PostgreSQL is a Decimal.
+    return ListedRun(as_run_row(row), status, int(row.spent), int(row.open))

@@ -127,6 +127,17 @@ SPECS = Table(
     Column("files", Text, nullable=False, server_default="{}"),
 )
 
+AGREEMENTS = Table(
+    "agreements",
+    METADATA,
+    # As ``flow/deployment``.
+    Column("deployment", String(200), primary_key=True),
+    Column("service", String(400), primary_key=True),
+    # JSON: the most credits of a run, a day and a month; null for no bound.
+    Column("most", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 RECEIVED = Table(
     "received",
     METADATA,

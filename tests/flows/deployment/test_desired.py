@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.flows.deployment.desired import read_specs, uncapped
-from rivya_flows.store.journal import Journal
-from rivya_flows.store.pools import Pool, Pools
+from rivya_flows.flows.deployment.desired import read_specs
 from support.cli_calls import Terminal
 from support.triggered_spec import SPEC
 
@@ -51,28 +48,6 @@ def test_tests_beside_the_specs_are_left_out_and_alone_refused(tmp_path: Path) -
     [problem] = caught.value.diagnostics
     assert problem.message == "has tests, and is not a spec"
     assert problem.hint == f"run `rivya-flows test {tests}`"
-
-
-def test_a_spec_that_buys_and_is_deployed_needs_a_budget_or_a_pool(tmp_path: Path) -> None:
-    text = put(tmp_path, "first").read_text()
-    for name, changed in {
-        "capped": f"{text}budget: {{credits: 9}}\n",
-        "by-command": text.partition("deploy:")[0],
-        "free": text.replace("uses: generate", "uses: notify").replace(
-            'with: {model: z-image, prompt: "${{ inputs.product }}"}',
-            "with: {url: 'https://example.com'}",
-        ),
-    }.items():
-        (tmp_path / f"{name}.yaml").write_text(changed.replace("name: first", f"name: {name}"))
-    (tmp_path / "labelled.yaml").write_text(
-        text.replace("name: first", "name: labelled\nlabels: {client: acme}")
-    )
-    store = f"sqlite:///{tmp_path}/journal.sqlite"
-    first, labelled = (str(tmp_path / f"{name}.yaml") for name in ("first", "labelled"))
-    assert uncapped(read_specs([tmp_path], shipped()), store) == (first, labelled)
-    with closing(Journal(store)) as journal:
-        Pools(journal.engine).set(Pool("acme", {"client": "acme"}, 100))
-    assert uncapped(read_specs([tmp_path], shipped()), store) == (first,)
 
 
 def test_a_server_must_be_there_to_deploy_to(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -110,12 +111,12 @@ async def job_variables(client: PrefectClient, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.prefect
-async def test_job_variables_of_an_operator_stay_and_those_of_a_spec_come_and_go(
+async def test_job_variables_of_whoever_deploys_stay_and_those_of_a_spec_come_and_go(
     tmp_path: Path,
 ) -> None:
     name = f"spec-{uuid.uuid4().hex[:8]}"
     weekly, path = f"{name}/weekly", tmp_path / f"{name}.yaml"
-    pool = f"work_pool: {{name: {name}, queue: night, job_variables: {{image: own, env: {{BRAND: x}}}}}}"
+    pool = f"work_pool: {{name: {name}, queue: night, job_variables: {{mem_limit: 3g}}}}"
     spec = SPEC.replace("NAME", name)
     path.write_text(spec.replace("name: weekly", f"name: weekly\n    {pool}"))
     options = DeployOptions((path,), single_machine=True)
@@ -126,19 +127,20 @@ async def test_job_variables_of_an_operator_stay_and_those_of_a_spec_come_and_go
         template = json.loads(TEMPLATE.read_text())
         wanted = WorkPoolCreate(name=name, type="docker", base_job_template=template)
         await client.create_work_pool(wanted)
-        await deploy(options, read_settings())
+        given = {"image": "own", "env": {"BRAND": "x"}}
+        await deploy(replace(options, job_variables=given), read_settings())
         made = await client.read_deployment_by_name(weekly)
-        assert await job_variables(client, weekly) == {"image": "own", "env": {"BRAND": "x"}}
+        assert await job_variables(client, weekly) == {"mem_limit": "3g", **given}
         assert made.work_queue_name == "night"
         # What a worker of that pool makes of it.
         job: Any = await _Job.from_template_and_values(template, made.job_variables or {})
-        assert (job.image, job.mem_limit, job.command) == ("own", "1g", None)
+        assert (job.image, job.mem_limit, job.command) == ("own", "3g", None)
         assert job.env["RIVYA_FLOWS_STORE"] == "postgresql://sesame"
         assert job.env["RIVYA_FLOWS_SPEC"] == (made.job_variables or {})["env"]["RIVYA_FLOWS_SPEC"]
 
-        # An operator gives it more memory, and the waker something too.
+        # An operator gives it a name, and the waker something too.
         waker = f"{WAKER}/{WAKER_DEPLOYMENT}"
-        await change_jobs(client, weekly, {"mem_limit": "2g"}, {"REGION": "eu"})
+        await change_jobs(client, weekly, {"name": "lamp"}, {"REGION": "eu"})
         await change_jobs(client, waker, {}, {"REGION": "eu"})
         again = await deploy(options, read_settings())
         assert [one.done for one in again.changes] == ["unchanged", "unchanged"]
@@ -147,7 +149,11 @@ async def test_job_variables_of_an_operator_stay_and_those_of_a_spec_come_and_go
         }
         path.write_text(spec.replace("name: weekly", f"name: weekly\n    work_pool: {name}"))
         await deploy(options, read_settings())
-        assert await job_variables(client, weekly) == {"mem_limit": "2g", "env": {"REGION": "eu"}}
+        assert await job_variables(client, weekly) == {
+            "image": "own",
+            "name": "lamp",
+            "env": {"BRAND": "x", "REGION": "eu"},
+        }
         assert (await client.read_deployment_by_name(weekly)).work_queue_name == "default"
     final = await deploy(options, read_settings())
     assert [one.done for one in final.changes] == ["unchanged", "unchanged"]
@@ -161,9 +167,9 @@ async def test_pools_of_our_templates_are_deployed_to_and_prefects_own_image_is_
     path = tmp_path / f"{name}.yaml"
     options = DeployOptions((path,), single_machine=True)
     async with get_client() as client:
-        for kind, variable, value in (
-            ("kubernetes", "memory_limit", "4Gi"),
-            ("ecs", "memory", 4096),
+        for kind, variable, value, other in (
+            ("kubernetes", "memory_limit", "4Gi", 4),
+            ("ecs", "memory", 4096, "4Gi"),
         ):
             pool = f"{name}-{kind}"
             entry = f"work_pool: {{name: {pool}, job_variables: {{{variable}: {value}}}}}"
@@ -180,7 +186,7 @@ async def test_pools_of_our_templates_are_deployed_to_and_prefects_own_image_is_
             assert "rivya-flows:latest" in written
             assert json.dumps(value) in written
 
-            wrong = path.read_text().replace(f": {value}}}", ": [1]}")
+            wrong = path.read_text().replace(f": {value}}}", f": {other}}}")
             path.write_text(wrong.replace("name: on-brief", f"name: on-{kind}"))
             with pytest.raises(UsageError, match=f"{name}/weekly: request refused") as refused:
                 await deploy(options, read_settings())

@@ -19,10 +19,18 @@ import pytest
 
 from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
-from rivya_flows.flows.recovery.waker import deploy_waker
 from support.browser import CHROMIUM, Tab, browsing
-from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+from support.prefect_workers import (
+    Place,
+    Server,
+    deploy_specs,
+    eventually,
+    opened,
+    without_waker,
+    worker,
+)
 
 pytestmark = pytest.mark.prefect
 
@@ -228,8 +236,8 @@ def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothin
 
 
 def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:
-    waker = asyncio.run(deploy_waker(POOL))
-    assert asyncio.run(deploy_waker(POOL)) == waker
+    without_waker(server)
+    assert asyncio.run(deploy_waker([POOL])) is None
     found = server.ask("GET", f"/deployments/name/{WAKER}/{WAKER_DEPLOYMENT}")
     assert (found["tags"], len(found["schedules"])) == (["rivya-flows"], 1)
 

@@ -1,4 +1,4 @@
-"""Dead runs whose events were lost, on a real server."""
+"""Dead runs whose events were lost, on a real server, among more than it shows on one page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
+from rivya_flows.flows.paging import PAGE
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.flows.recovery.lost_runs import PATIENCE, restart_lost_runs
 from rivya_flows.store.journal import Journal
@@ -28,8 +29,11 @@ RUNS = {
     "about to end": ("RUNNING", 0.0, "Running"),
     "beginning": ("RUNNING", None, "Running"),
     "done": ("COMPLETED", -1.0, "Completed"),
+    "cancelled": ("CANCELLED", 0.0, "Cancelled"),
     "crashed too often": ("FAILED", -1.0, "Failed"),
 }
+
+ENDED = ("done", "cancelled", "crashed too often")
 
 
 @pytest.mark.prefect
@@ -59,9 +63,14 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
                 with journal.engine.begin() as connection:
                     connection.execute(insert(LEASES).values(**row, expires_at=ends))
 
-        task_run = {"flow_run_id": ids["crashed too often"], "task_key": "film", "dynamic_key": "0"}
         running = {"state": {"type": "RUNNING", "name": "Running"}}
-        server.ask("POST", "/task_runs/", task_run | running)
+        for name in ENDED:
+            task_run = {"flow_run_id": ids[name], "task_key": "film", "dynamic_key": "0"}
+            server.ask("POST", "/task_runs/", task_run | running)
+        # Newer ones, which the server lists first.
+        others = {"flow_id": flow, "deployment_id": deployment, "tags": [OWNER_TAG]} | running
+        for _ in range(PAGE):
+            server.ask("POST", "/flow_runs/", others)
 
         now = datetime.now(UTC)
         assert await restart_lost_runs(journal.engine, pool=pool, now=now) == []
@@ -70,6 +79,6 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
         assert {str(one) for one in started} == {ids["crashed"], ids["lost"]}
         assert await restart_lost_runs(journal.engine, pool=pool, now=later) == []
         found = {name: server.state(one)["name"] for name, one in ids.items()}
-        [left] = server.task_runs(ids["crashed too often"])
-    assert left["state_type"] == "CRASHED"
+        left = {name: [one["state_type"] for one in server.task_runs(ids[name])] for name in ENDED}
+    assert left == {name: ["CRASHED"] for name in ENDED}
     assert found == {name: became for name, (_, _, became) in RUNS.items()}

@@ -107,7 +107,7 @@ async def test_each_thing_that_was_made_hangs_on_its_node(server: Server) -> Non
     }
     assert shown["spot-progress"][0]["data"] == 100
     assert shown["spot-progress"][0]["description"] == "5 of 5 done, completed; 13 credits"
-    assert shown["spot-plan"][0]["data"].endswith("**12 to 15 credits**")
+    assert shown["spot-plan"][0]["data"].endswith("**at least 12, at most 15 credits**")
     assert shown["spot-ledger"][0]["data"].split("\n")[-1].startswith("| film | veo3-1-lite |")
     for picture in ("spot-stills-neon", "spot-hero"):
         async with httpx.AsyncClient(timeout=120) as client:

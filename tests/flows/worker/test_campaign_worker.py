@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,9 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessWorker
+from prometheus_client.parser import text_string_to_metric_families
 
+from rivya_flows.app.processes.ports import free_port
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from support.prefect_workers import (
@@ -298,6 +301,34 @@ def test_runs_that_need_another_environment_or_folder_or_command_do_not_share(
     for run in (plain, other, elsewhere):
         server.end(run, "COMPLETED")
     assert len({host_of(server, run) for run in (plain, other, elsewhere)}) == 3
+
+
+def test_a_worker_serves_how_many_runs_it_takes_and_which_hosts_it_lost(
+    server: Server, place: Place
+) -> None:
+    port = free_port()
+    metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": str(port)}
+
+    def scraped() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return {
+            sample.name.removeprefix("rivya_flows_worker_"): sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name.startswith("rivya_flows_") and not sample.name.endswith("_created")
+        }
+
+    place.slow_down_the_next_film()
+    with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
+        run = filming(server, place, MORTAL)
+        before = {"slots": 50, "slots_used": 1, "hosts_started_total": 1, "hosts_lost_total": 0}
+        assert scraped() == before
+        os.kill(host_of(server, run), signal.SIGKILL)
+        server.end(run, "CRASHED")
+        assert scraped()["hosts_lost_total"] == 1
+        again(server, run)
+    assert sorted(place.bought(run).values()) == [1, 1]
 
 
 def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from typing import Any
 
@@ -157,6 +158,52 @@ def test_huge_results_are_refused_before_they_are_built(written: str) -> None:
     scope = {"big": "a" * 900_000, "many": [1] * 60_000}
     with pytest.raises(ExpressionError):
         evaluate(written, scope)
+
+
+class Counted(dict[str, Any]):
+    """A scope that counts how often its names are read."""
+
+    reads = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.reads += 1
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize(
+    ("before", "core", "after"),
+    [
+        ("none if [", "nothing", "] else 1"),
+        ("none if [none | default(", "nothing", ")] else 1"),
+        ("[(none if nothing else none) if ", "nothing", " else none][0]"),
+        ("none if [x and ", "nothing", " or none] else 1"),
+        ("[nothing if ", "nothing", " else nothing] | default(1)"),
+    ],
+)
+def test_each_part_of_an_expression_is_evaluated_at_most_once(
+    before: str, core: str, after: str
+) -> None:
+    depth = 9
+    written = "${{ " + before * depth + core + after * depth + " }}"
+    scope = Counted(nothing=None, x=1)
+    with contextlib.suppress(ExpressionError, UsesNull):
+        evaluate(written, scope)
+    assert scope.reads <= written.count("nothing") + written.count("x")
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["big | lower", "big | slug", "big[1:]", "'b' in big", "many | json", "many | seed",
+     "many == many[:]", "deep == [deep]", "many | join", "big | replace('b', 'c')"],
+)  # fmt: skip
+def test_the_work_of_one_text_is_bounded(part: str) -> None:
+    many = [*range(90_000)]
+    scope = {"big": "a" * 900_000, "many": many, "deep": [many]}
+    evaluate("${{ [" + part + "] | length }}", scope)
+    for listed, times in ((", ".join([part] * 60), 1), (part, 60)):
+        written = ("${{ [" + listed + "] | length }}") * times
+        with pytest.raises(ExpressionError, match="handles more than 16,777,216 characters"):
+            evaluate(written, scope)
 
 
 def test_errors_survive_pickling() -> None:

@@ -221,10 +221,10 @@ def _key(values: list[Any], index: int) -> str:
 
 def _numbered(keys: list[str]) -> list[str]:
     given: list[str] = []
-    for key in keys:
+    for place, key in enumerate(keys):
         number, named = 2, key
-        while named in given:
-            named, number = f"{key}#{number}", number + 1
+        while key in keys[:place] and (named == key or named in (*keys, *given)):
+            named, number = f"{key}-{number}", number + 1
         given.append(named)
     return given
 

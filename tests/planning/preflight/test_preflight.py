@@ -236,6 +236,15 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             "a: the input 'shape' of a: 8 characters is more than 5",
             id="an input of an included spec",
         ),
+        pytest.param(
+            PICTURE.removesuffix('"')
+            + " ${{ ["
+            + ", ".join(["inputs.word | slug"] * 50)
+            + '] | length }}"}',
+            {"word": "a long word " * 50_000},
+            "a: the expression handles more than 16,777,216 characters",
+            id="more work than one text may take",
+        ),
     ],
 )
 def test_failure_that_is_certain_is_told_before_anything_is_bought(

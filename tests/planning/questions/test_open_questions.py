@@ -264,8 +264,8 @@ def test_each_candidate_of_a_list_that_was_put_together_can_be_picked() -> None:
     run.take_up()
     run.run()
     [hero] = [one for one in run.asked[-1].questions if one.step == "hero"]
-    assert hero.choices == ("0", "0#2", "1")
-    run.feed(AnswerGiven(step="hero", key="", at=NOON, answer="0#2", by="command"))
+    assert hero.choices == ("0", "0-2", "1")
+    run.feed(AnswerGiven(step="hero", key="", at=NOON, answer="0-2", by="command"))
     run.run()
     made = run.state.steps["stills"].items
     outputs = run.state.item("hero", "").outputs

@@ -139,36 +139,51 @@ DEPLOYMENTS = {
     "a work pool that is a list": (
         "wrong-type",
         HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, work_pool: ☞[b]}\n",
-        "write NAME, or {name: NAME, job_variables: {image: IMAGE}}",
+        "write NAME, or {name: NAME, job_variables: {memory: 4096}}",
     ),
     "an unknown key of a work pool": (
         "unknown-key",
         HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, work_pool: {name: b, ☞pool: c}}\n",
         "there are: name, queue, job_variables",
     ),
-    "an environment that is a list": (
-        "wrong-type",
+    "a job variable that decides what runs": (
+        "operator-only",
         HEAD
         + "steps:\n"
         + STILL
-        + "deploy:\n  - {name: a, work_pool: {name: b, job_variables: {env: ☞[c]}}}\n",
-        "write {NAME: value}",
+        + "deploy:\n  - {name: a, work_pool: {name: b, job_variables: {☞command: env}}}\n",
+        "a spec sets cpu, cpu_limit, cpu_request, mem_limit, memory, memory_limit, memory_request, scratch; "
+        "set others when you deploy, with `deploy --job-variable command=VALUE`, or in the base job template of the pool",
     ),
-    "a setting of the worker in a spec": (
+    "an environment in the other spelling": (
+        "operator-only",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "deploy:\n  - name: a\n    work_pool: {name: b, job_variables: {☞env.PYTHONPATH: c}}\n",
+        "a spec sets cpu, cpu_limit, cpu_request, mem_limit, memory, memory_limit, memory_request, scratch; "
+        "set others when you deploy, with `deploy --job-variable env.PYTHONPATH=VALUE`, or in the base job template of the pool",
+    ),
+    "memory that Prefect would fill in": (
         "wrong-value",
         HEAD
         + "steps:\n"
         + STILL
-        + "deploy:\n  - name: a\n    work_pool: {name: b, job_variables: {env: {☞RIVYA_BASE_URL: c}}}\n",
-        "set it where the worker runs, or in the base job template of the pool",
+        + "deploy:\n  - name: a\n    work_pool: {name: b, job_variables: {memory: ☞'{{ x }}'}}\n",
+        "write a number, or one such as 4Gi",
     ),
-    "a setting of the worker in the other spelling": (
-        "wrong-value",
+    "a queue that Prefect would fill in": (
+        "expression-not-allowed",
         HEAD
         + "steps:\n"
         + STILL
-        + "deploy:\n  - name: a\n    work_pool: {name: b, job_variables: {☞env.PREFECT_API_URL: c}}\n",
-        "set it where the worker runs, or in the base job template of the pool",
+        + "deploy:\n  - {name: a, work_pool: {name: b, queue: ☞'{{ x }}'}}\n",
+        "remove it",
+    ),
+    "a tag that Prefect would fill in": (
+        "expression-not-allowed",
+        HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, tags: [b, ☞'{{ $HOME }}']}\n",
+        "remove it",
     ),
     "two deployments of one name": (
         "duplicate-name",

@@ -37,7 +37,7 @@ from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution, Runner
 from rivya_flows.app.spec_file import load_spec
-from rivya_flows.errors import APIError, LeaseLostError, RivyaFlowsError, StoreError
+from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
@@ -316,9 +316,9 @@ async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     Raises:
         StoreError: Another process runs the batch.
     """
-    task, losses = asyncio.current_task(), list[LeaseLostError]()
+    task, losses = asyncio.current_task(), list[StoreError]()
 
-    def lost(error: LeaseLostError) -> None:
+    def lost(error: StoreError) -> None:
         losses.append(error)
         assert task is not None
         task.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,13 @@ from rivya_flows.app.up.options import UpOptions
 class PrefectBackend(Protocol):
     """The Prefect server that `up` leaves running in a data folder, and its worker."""
 
-    def check(self, options: UpOptions) -> None:
-        """Refuse specs that cannot be deployed, before anything starts.
+    def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
+        """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts.
 
         Raises:
             SpecError: One is wrong.
-            BudgetError: Runs of one would buy from a real wallet without a cap.
+            BudgetError: Something would buy from a real wallet without a cap over time, and was not
+                confirmed.
         """
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:

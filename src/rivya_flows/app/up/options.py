@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
@@ -34,7 +35,7 @@ class UpOptions:
         receiver_port: Of the receiver; None: the last one, else 8710; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
-        yes: Runs of the specs may buy from a real wallet without a cap.
+        confirm: Asks before something buys without a cap over time; None where nobody can answer.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
     """
 
@@ -47,7 +48,7 @@ class UpOptions:
     redis: str | None = None
     receiver_port: int | None = None
     foreground: bool = False
-    yes: bool = False
+    confirm: Confirm | None = None
 
     @property
     def spec_folder(self) -> Path | None:

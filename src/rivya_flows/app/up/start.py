@@ -63,7 +63,8 @@ def bring_up(
     Raises:
         UsageError: A part does not start; everything that this call started is ended again.
         SpecError: A spec cannot be deployed; the same.
-        BudgetError: Runs of a spec would buy from a real wallet without a cap; nothing was started.
+        BudgetError: Something would buy from a real wallet without a cap over time, and was not
+            confirmed; nothing was started.
     """
     with registry.guarded(options.data):
         starter = _Starter(options, prefect, tell, run_wait_seconds)
@@ -92,7 +93,7 @@ class _Starter:
 
     def start_all(self) -> None:
         options, prefect = self._options, self._prefect
-        prefect.check(options)
+        prefect.check(options, self._tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()

@@ -159,7 +159,8 @@ class ChatStream(Generic[M]):
 
     def _read_at_once(self, body: bytes) -> None:
         """For a service that does not stream this answer."""
-        read_answer(self._response.asked, self._response.status, body, ChatCompletion)
+        response = self._response
+        read_answer(response.asked, response.status, body, ChatCompletion, response.api_key)
         self._first = self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
         self._over = True
 
@@ -195,7 +196,7 @@ class ChatStream(Generic[M]):
             piece = self._answering.take(event)
             if piece or self.confirmed:
                 return piece
-        return ""
+        return self._answering.rest()
 
     def _broken(self, message: str) -> BrokenStreamError:
         key = self._response.idempotency_key

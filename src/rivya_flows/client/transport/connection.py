@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import platform
+import re
 import ssl
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -127,6 +128,10 @@ def time_outs(silence_seconds: float) -> httpx.Timeout:
     return httpx.Timeout(SILENCE_SECONDS, read=silence_seconds, connect=CONNECT_SECONDS, pool=None)
 
 
+_QUOTED = re.compile(r""":? (?:bytearray\()?b['"].*""", re.DOTALL)
+"""Bytes of the other side in the words of the HTTP library."""
+
+
 def describe(error: httpx.RequestError) -> str:
     """What went wrong on the way, in a few words."""
     reason = _of_the_system(error) or error
@@ -136,7 +141,12 @@ def describe(error: httpx.RequestError) -> str:
         return "no answer in time"
     if isinstance(error, httpx.ConnectError):
         return f"no connection: {reason}"
-    return str(error) or type(error).__name__
+    return _QUOTED.sub("", str(error)) or type(error).__name__
+
+
+def cause_of(error: httpx.RequestError) -> httpx.RequestError | None:
+    """The error as a cause for tracebacks; None if it quotes bytes, which may hold the key."""
+    return None if _QUOTED.search(str(error)) else error
 
 
 def _of_the_system(error: BaseException) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from rivya_flows.client.transport.key_masking import MASK
 from rivya_flows.errors import UsageError
 
 
@@ -105,30 +105,7 @@ def checked_key(api_key: str | None) -> str | None:
 
 def masked(api_key: str | None) -> str:
     """A key for messages and logs: whether there is one."""
-    return "none" if api_key is None else "rvya_sk_***"
-
-
-def without_key(text: str, api_key: str | None) -> str:
-    r"""A text with the key masked, also where some of its characters are escaped.
-
-    Escaped as in an address (``%5f``, also twice), in JSON (``\u005f``) or in HTML (``&#95;``).
-    """
-    return text if api_key is None else _spellings(api_key).sub(masked(api_key), text)
-
-
-@functools.lru_cache(maxsize=8)
-def _spellings(api_key: str) -> re.Pattern[str]:
-    return re.compile("".join(map(_spelled, api_key)))
-
-
-def _spelled(one: str) -> str:
-    number = ord(one)
-    escapes = (
-        f"%(?:25)*{number:02x}",
-        rf"\\{{1,4}}u00{number:02x}",
-        f"&#(?:x0*{number:x}|0*{number});",
-    )
-    return f"(?:{re.escape(one)}|(?i:{'|'.join(escapes)}))"
+    return "none" if api_key is None else MASK
 
 
 def path_of(resource: str, name: str) -> str:

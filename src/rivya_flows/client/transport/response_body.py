@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from rivya_flows.client.transport.connection import ACCEPTED, CHAT_SECONDS, describe
+from rivya_flows.client.transport.connection import ACCEPTED, CHAT_SECONDS, cause_of, describe
 from rivya_flows.errors import APIConnectionError
 
 MAX_ANSWER_BYTES = 16 * 2**20
@@ -141,7 +141,7 @@ async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
         if answer.is_success:
             raise APIConnectionError(f"{asked}: the answer cannot be read: {exc}") from None
     except httpx.RequestError as exc:
-        raise APIConnectionError(f"{asked}: {describe(exc)}") from exc
+        raise APIConnectionError(f"{asked}: {describe(exc)}") from cause_of(exc)
 
 
 def _decompressor(names: tuple[str, ...]) -> Callable[[bytes], Iterable[bytes]]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rivya_flows.client.transport.addresses import shown as shown_address
-from rivya_flows.client.transport.requests import without_key
+from rivya_flows.client.transport.key_masking import body_without_key, without_key
 from rivya_flows.client.wire.wire_model import WireModel
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
@@ -107,8 +107,10 @@ def may_have_been_carried_out(error: APIError) -> bool:
     return not isinstance(error, NotSentError)
 
 
-def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Shape:
-    """A 2xx answer as a model; messages name the request as `asked`.
+def read_answer(
+    asked: str, status: int, body: bytes, shape: type[Shape], api_key: str | None = None
+) -> Shape:
+    """A 2xx answer as a model without the API key; messages name the request as `asked`.
 
     Raises:
         APIConnectionError: The body is cut or has another shape. The request may have been carried
@@ -117,7 +119,7 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
     if shape is Nothing:
         return shape()
     try:
-        return shape.from_json(body or b"{}")
+        return shape.from_json(body_without_key(body, api_key) or b"{}")
     except ValidationError as exc:
         # Not str(exc), which quotes the body.
         first = exc.errors(include_url=False, include_input=False)[0]
@@ -150,7 +152,7 @@ def refusal(
         status,
         _shown(_text(envelope.get("code")) or f"http_{status}", api_key),
         _shown(_text(envelope.get("message")) or _reason(status, headers), api_key),
-        _request_id(envelope, api_key) or request_id(headers, api_key),
+        _request_id(envelope, api_key) or request_id(headers),
         retry_after_seconds(headers.get("retry-after"), now),
     )
 
@@ -172,9 +174,9 @@ def error_of_stream(data: str, text: str, api_key: str | None = None) -> StreamF
     )
 
 
-def request_id(headers: Mapping[str, str], api_key: str | None = None) -> str | None:
-    """The request id in the headers of a response, if there is one; the API key is masked."""
-    return _shown(headers.get("x-request-id", ""), api_key)[:_MAX_REQUEST_ID_LENGTH] or None
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The request id in the headers of a response, if there is one."""
+    return _shown(headers.get("x-request-id", ""))[:_MAX_REQUEST_ID_LENGTH] or None
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:

@@ -19,12 +19,14 @@ from rivya_flows.client.transport.connection import (
     HEADERS,
     SILENCE_SECONDS,
     UPLOAD_SECONDS,
+    cause_of,
     describe,
     open_pool,
     send_quietly,
     through_proxy,
     time_outs,
 )
+from rivya_flows.client.transport.key_masking import answer_without_key
 from rivya_flows.client.transport.rate_limit import shared_limiter
 from rivya_flows.client.transport.request_options import (
     NOT_GIVEN,
@@ -40,7 +42,6 @@ from rivya_flows.client.transport.requests import (
     checked_key,
     masked,
     refuse_plain_http,
-    without_key,
 )
 from rivya_flows.client.transport.response_body import (
     StreamingResponse,
@@ -159,10 +160,10 @@ class Transport:
         self.base_url = checked_base_url(base_url)
         self.runtime = runtime
         self.settings = settings
-        self._api_key = checked_key(api_key)
-        if self._api_key is not None:
+        self.api_key = checked_key(api_key)
+        if self.api_key is not None:
             refuse_plain_http(self.base_url)
-        self._rate = shared_limiter(self.base_url, self._api_key, per_second, runtime)
+        self._rate = shared_limiter(self.base_url, self.api_key, per_second, runtime)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise UsageError("http_client: is not an httpx.AsyncClient, which both clients need")
         self._owns_http = http_client is None
@@ -252,7 +253,7 @@ class Transport:
                 raise self._refused(answer, content, taken_at)
             seconds = self.runtime.clock() - began
             self._rate.answered(taken_at, seconds if compares else None)
-            return read_answer(request.label, answer.status_code, content, shape)
+            return read_answer(request.label, answer.status_code, content, shape, self.api_key)
 
         return await self._repeated(request, attempt)
 
@@ -304,10 +305,10 @@ class Transport:
                     coming = arriving(
                         request.label,
                         answer,
-                        api_key=self._api_key,
+                        api_key=self.api_key,
                         seconds=seconds,
                         idempotency_key=key,
-                        request_id=self._request_id(answer),
+                        request_id=request_id(answer.headers),
                     )
                     response = await opened.enter_async_context(coming)
                     if not answer.is_success:
@@ -322,7 +323,7 @@ class Transport:
 
     async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
         """The result of the first good attempt; the error knows what all attempts together did."""
-        if not request.public and self._api_key is None:
+        if not request.public and self.api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
         attempts = retrying(
             request.settings.retry,
@@ -343,12 +344,12 @@ class Transport:
         began = self.runtime.clock()
         outcome = "no answer"
         try:
-            arguments = request.arguments(self._api_key)
+            arguments = request.arguments(self.api_key)
             built = self.http.build_request(
                 request.method, self.base_url + request.path, **arguments
             )
-            answer = await send_quietly(self.http, built)
-            outcome = f"{answer.status_code} {self._request_id(answer) or ''}".rstrip()
+            answer = answer_without_key(await send_quietly(self.http, built), self.api_key)
+            outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
             if not whole:
                 return answer, b""
             outcome += ", broken off"
@@ -360,14 +361,14 @@ class Transport:
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
             where = self.base_url + (through_proxy(self.base_url) if self._owns_http else "")
-            raise kind(f"{request.label}: {describe(exc)} ({where})") from exc
+            raise kind(f"{request.label}: {describe(exc)} ({where})") from cause_of(exc)
         finally:
             logger.debug(
                 "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
                 request.method,
                 self.base_url,
                 request.path,
-                "none" if request.public else masked(self._api_key),
+                "none" if request.public else masked(self.api_key),
                 request.key or "none",
                 outcome,
                 (self.runtime.clock() - began) * 1000,
@@ -376,15 +377,11 @@ class Transport:
     def record(self, answer: httpx.Response) -> None:
         """Hands on the head of a response, see `recording`."""
         if self._record is not None:
-            headers = {k: without_key(v, self._api_key) for k, v in answer.headers.items()}
-            head = MappingProxyType(headers)
-            self._record(ResponseHead(answer.status_code, head, self._request_id(answer)))
-
-    def _request_id(self, answer: httpx.Response) -> str | None:
-        return request_id(answer.headers, self._api_key)
+            head = MappingProxyType(dict(answer.headers.items()))
+            self._record(ResponseHead(answer.status_code, head, request_id(answer.headers)))
 
     def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
-        error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self._api_key)
+        error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self.api_key)
         if error.code == f"http_{error.status}":  # no envelope of the service: a proxy, or a page
             error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
         if error.status == 429 or error.retry_after_seconds is not None:

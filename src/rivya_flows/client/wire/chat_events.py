@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from rivya_flows.client.transport.key_masking import possible_key, value_without_key, without_key
 from rivya_flows.client.transport.response_parsing import error_of_stream
 from rivya_flows.client.wire.chat import ChatAnswer, ChatCredits, ChatMessage, ChatUsage
 from rivya_flows.client.wire.fields import is_id
@@ -42,8 +43,8 @@ class Answering:
         self._pieces: list[str] = []
         self.ended = False
         self._asked = asked
-        self._api_key = api_key  # masked where an error quotes it
-        self._half = ""  # of a character that was cut between two pieces
+        self._api_key = api_key  # masked wherever the service quotes it
+        self._held = ""  # half of a character, or of the key: the next piece decides
         self._facts: dict[str, str] = {}
         self._facts_of_pieces: dict[str, str] = {}
         self._message: dict[str, Any] = {}
@@ -71,7 +72,7 @@ class Answering:
         """
         if self.ended:
             return ""
-        data = _json(event.data)
+        data = _json(event.data, self._api_key)
         name = _name(event, data)
         if name == "error" or (name in _TEXTS and _is_error(data)):
             raise error_of_stream(event.data, self.text, self._api_key)
@@ -90,15 +91,24 @@ class Answering:
             raise self._unreadable()
         piece = _text(data)
         self._note(data, self._facts_of_pieces if piece else self._facts)
-        piece, self._half = whole_characters(self._half + piece)
+        piece, half = whole_characters(without_key(self._held + piece, self._api_key))
+        end = possible_key(piece, self._api_key)
+        piece, self._held = piece[:end], piece[end:] + half
+        self._pieces.append(piece)
+        return piece
+
+    def rest(self) -> str:
+        """The text that was held back, once nothing follows."""
+        piece, self._held = whole_characters(self._held)[0], ""
         self._pieces.append(piece)
         return piece
 
     def whole(self) -> ChatAnswer:
         """The answer so far."""
-        message = _part(ChatMessage, {**self._message, "content": self.text})
+        text = without_key(self.text, self._api_key)  # an encoded one may have been in two pieces
+        message = _part(ChatMessage, {**self._message, "content": text})
         return ChatAnswer(
-            message=message or ChatMessage(content=self.text),
+            message=message or ChatMessage(content=text),
             usage=self._usage,
             credits=self._credits,
             **{fact: self._fact(fact) for fact in _FACTS},
@@ -124,7 +134,7 @@ class Answering:
         self._message = {name: _whole(value) for name, value in inner.items()}
         whole = message if _is_text(message) else _text(self._message or data)
         if not whole:
-            return ""
+            return self.rest()
         whole = _whole(whole)
         # The caller has the pieces already; the whole text of the service counts.
         piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
@@ -144,10 +154,10 @@ def _name(event: ServerEvent, data: Any) -> str:
     return str(data.get("type") or data.get("event") or name).lower()
 
 
-def _json(data: str) -> Any:
-    """The data of an event; None if they are not JSON."""
+def _json(data: str, api_key: str | None) -> Any:
+    """The data of an event without the API key; None if they are not JSON."""
     try:
-        return json.loads(data)
+        return value_without_key(json.loads(data), api_key)
     except (ValueError, RecursionError):
         return None
 

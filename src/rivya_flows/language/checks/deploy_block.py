@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -20,6 +20,7 @@ from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
+_DEFAULT = ", or make the text the default of the input"
 
 
 def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
@@ -48,30 +49,36 @@ def _check_deployment(
     if any(schedule.active for schedule in deploy.schedules):
         _check_needed(inputs, deploy.inputs, "a schedule", path, report)
     _check_triggers(inputs, deploy, path, report)
-    if deploy.work_pool is not None:
-        _check_job_variables(deploy.work_pool.job_variables, (*path, "work_pool"), report)
+    _check_placeholders(deploy, path, report)
     if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
         message = "'when_busy' has no effect without a limit"
         hint = "add `concurrency_limit: 1`, or remove it"
         report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
 
 
-def _check_job_variables(
-    variables: Mapping[str, Any], path: Path, report: DiagnosticCollector
-) -> None:
-    path, environment = (*path, "job_variables"), variables.get("env", {})
-    if not isinstance(environment, Mapping):
-        message = f"'env' must be a map, not {shown(environment)}"
-        report.add((*path, "env"), "wrong-type", message, "write {NAME: value}")
-        return
-    # Prefect takes `env.NAME: value` for `env: {NAME: value}`.
-    dotted = {name.removeprefix("env."): (name,) for name in variables if name.startswith("env.")}
-    for name, place in {**{name: ("env", name) for name in environment}, **dotted}.items():
-        # A spec may come from somebody else, and such a variable can send a key elsewhere.
-        if name.upper().startswith(("RIVYA_", "PREFECT_")):
-            message = f"a spec cannot set the setting {name}"
-            hint = "set it where the worker runs, or in the base job template of the pool"
-            report.add((*path, *place), "wrong-value", message, hint, key=True)
+def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
+    """Reports texts that Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block.
+
+    `trigger_values.for_prefect` escapes what stands beside an expression of a trigger.
+    """
+    for place, text in _texts(deploy.model_dump(exclude_unset=True)):
+        if "{{" in text and not ("inputs" in place and is_computed(text)):
+            message = f"{shown(text)} has '{{{{', which Prefect would fill in"
+            hint = "remove it" + (_DEFAULT if "inputs" in place else "")
+            report.add((*path, *place), "expression-not-allowed", message, hint)
+
+
+def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """The texts of a value, names of fields too, each with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield (*path, key), key
+            yield from _texts(one, (*path, key))
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            yield from _texts(one, (*path, number))
 
 
 def _check_values(
@@ -83,10 +90,6 @@ def _check_values(
             report.unknown((*path, name), "unknown-input", "input", inputs)
         elif is_computed(value):
             continue  # an event gives it, or the expression is reported elsewhere
-        elif "{{" in repr(value):
-            message = f"Prefect would evaluate the '{{{{' in {name!r}"
-            hint = "remove it, or make the text the default of the input"
-            report.add((*path, name), "expression-not-allowed", message, hint)
         elif value is not None and _is_usable(declared):
             try:
                 fit(declared, value)

@@ -9,7 +9,7 @@ from typing import Any
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.inputs import SIZED, fit, hint_for
 from rivya_flows.language.syntax import tree
-from rivya_flows.language.syntax.patterns import pattern_error
+from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
 from rivya_flows.language.workflow import Input
 
 
@@ -17,12 +17,20 @@ def check_declarations(
     inputs: Mapping[str, Input], folder: Path | None, report: DiagnosticCollector
 ) -> None:
     """Reports declarations that are not valid, and defaults that do not fit them."""
+    parts = 0
     for name, declared in inputs.items():
         # A declaration that does not fit its model has no fields, and was reported.
         if "type" not in declared.model_fields_set:
             continue
         path = ("inputs", name)
         sound = _check_declaration(declared, path, report)
+        if sound and declared.pattern is not None:
+            parts += parts_of(declared.pattern)
+            if parts > MAX_PARTS_OF_ALL:
+                message = "the patterns of all inputs repeat too much"
+                hint = "use min and max for lengths, and shorter patterns"
+                report.add((*path, "pattern"), "bad-input", message, hint, key=True)
+                return
         default = declared.default
         if not sound or default is None:
             continue
@@ -72,7 +80,9 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
         if kind not in ("string", "text", "list"):
             wrong.append(("pattern", f"an input of type {kind} has no pattern", "remove it"))
         if reason := pattern_error(declared.pattern):
-            hint = "write a regular expression such as [A-Z]{2}-[0-9]+"
+            hint = (
+                "write a regular expression such as [A-Z]{2}-[0-9]+; min and max count characters"
+            )
             wrong.append(("pattern", f"invalid pattern: {reason}", hint))
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from jinja2 import nodes
 
 from rivya_flows.language.expressions.filters import FILTERS, TESTS
 from rivya_flows.language.expressions.values import (
+    MAX_BYTES,
     ExpressionError,
     MissingError,
     UsesNull,
@@ -21,36 +24,88 @@ from rivya_flows.language.expressions.values import (
     check_length,
     checked_number,
     is_number,
+    memory_of,
     type_name,
 )
 from rivya_flows.language.wording import an
 
+MAX_WORK = 16 * MAX_BYTES
+"""Of one text with expressions: their parts, and the characters that these read or copy."""
 
-def result(tree: nodes.Expr, scope: Mapping[str, Any]) -> Any:
+_SLOW = {"slug": 8, "title": 4}
+"""How much longer than others a filter takes for a character."""
+
+_AT_ONCE = ("first", "last", "length")
+"""Filters that do not read the whole value."""
+
+
+@dataclass
+class Evaluation:
+    """One evaluation of a text with expressions.
+
+    Attributes:
+        scope: What its names are.
+        left: The work that it may still do.
+    """
+
+    scope: Mapping[str, Any]
+    left: int = MAX_WORK
+
+    def take(self, work: int) -> None:
+        self.left -= work
+        if self.left < 0:
+            raise ExpressionError(
+                f"the expression handles more than {MAX_WORK:,} characters",
+                "use fewer filters and operators on long texts and large lists",
+            )
+
+    def read(self, value: Any, weight: int = 1) -> None:
+        """Takes the work to read all of a value."""
+        if isinstance(value, str):
+            self.take(len(value) * weight)
+        elif isinstance(value, list | dict):
+            self.take(memory_of(value, self.left) * weight)
+
+
+def result(tree: nodes.Expr, here: Evaluation) -> Any:
     """The value of a whole expression; null only if the author wrote it.
 
     Raises:
         UsesNull: It refers to a null, or to a field of a null.
-        ExpressionError: Anything else that does not fit.
+        ExpressionError: Anything else that does not fit, or it takes more than `MAX_WORK`.
     """
-    value = _value(tree, scope)
-    if value is None and (culprit := _null_source(tree, scope)):
-        raise UsesNull(culprit)
+    value, source = _sourced(tree, here)
+    if value is None and source is not None:
+        raise UsesNull(source)
     return value
 
 
-def _null_source(tree: nodes.Expr, scope: Mapping[str, Any]) -> str | None:
-    """The source of the null, or None if the author wrote it: ``… else none``."""
+def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
+    """The value, and of a null its source; None if the author wrote it: ``… else none``.
+
+    Each part is evaluated at most once, so the work grows with the expression and no faster.
+    """
+    here.take(1)
     if isinstance(tree, nodes.CondExpr):
-        branch = tree.expr1 if _lenient(tree.test, scope) else tree.expr2
-        return None if branch is None else _null_source(branch, scope)
-    if isinstance(tree, nodes.And | nodes.Or):
-        # A null is never the true side of an `or`; of an `and` it is whichever came first.
-        first = isinstance(tree, nodes.And) and _value(tree.left, scope) is None
-        return _null_source(tree.left if first else tree.right, scope)
+        branch = tree.expr1 if _lenient(tree.test, here) else tree.expr2
+        return (None, None) if branch is None else _sourced(branch, here)
+    if isinstance(tree, nodes.And):
+        left, source = _sourced(tree.left, here)
+        return _sourced(tree.right, here) if left else (left, source)
+    if isinstance(tree, nodes.Or):
+        left = _lenient(tree.left, here)
+        return (left, None) if left else _sourced(tree.right, here)
     if isinstance(tree, nodes.Filter) and tree.name == "default":
-        return _null_source(tree.args[0], scope) if tree.args else None
-    return None if isinstance(tree, nodes.Const) else written(tree)
+        value = _present(tree.node, here)
+        # The fallback is evaluated only if it is needed: it may be null itself.
+        fallback = tree.args[0] if tree.args else tree.kwargs[0].value
+        return _sourced(fallback, here) if value is None else (value, None)
+    evaluator = _EVALUATORS.get(type(tree))
+    if evaluator is None:
+        raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
+    value = evaluator(tree, here)
+    found = value is not None or isinstance(tree, nodes.Const)
+    return value, None if found else written(tree)
 
 
 def written(tree: nodes.Node) -> str:
@@ -67,44 +122,42 @@ def written(tree: nodes.Node) -> str:
     return "the expression"
 
 
-def _value(tree: nodes.Node, scope: Mapping[str, Any]) -> Any:
-    evaluator = _EVALUATORS.get(type(tree))
-    if evaluator is None:
-        raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
-    return evaluator(tree, scope)
+def _value(tree: nodes.Node, here: Evaluation) -> Any:
+    return _sourced(tree, here)[0]
 
 
-def _needed(tree: nodes.Node, scope: Mapping[str, Any]) -> Any:
+def _needed(tree: nodes.Node, here: Evaluation) -> Any:
     """The value of a part that must not be null."""
-    value = _value(tree, scope)
+    value = _value(tree, here)
     if value is None:
         raise UsesNull(written(tree))
     return value
 
 
-def _name(tree: nodes.Name, scope: Mapping[str, Any]) -> Any:
-    if tree.name not in scope:
+def _name(tree: nodes.Name, here: Evaluation) -> Any:
+    if tree.name not in here.scope:
         raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
-    return scope[tree.name]
+    return here.scope[tree.name]
 
 
-def _field(tree: nodes.Getattr, scope: Mapping[str, Any]) -> Any:
-    return _item(tree.node, _needed(tree.node, scope), tree.attr)
+def _field(tree: nodes.Getattr, here: Evaluation) -> Any:
+    return _item(tree.node, _needed(tree.node, here), tree.attr)
 
 
-def _subscript(tree: nodes.Getitem, scope: Mapping[str, Any]) -> Any:
-    holder = _needed(tree.node, scope)
+def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
+    holder = _needed(tree.node, here)
     if isinstance(tree.arg, nodes.Slice):
         start, stop = (
-            None if bound is None else _index(_needed(bound, scope))
+            None if bound is None else _index(_needed(bound, here))
             for bound in (tree.arg.start, tree.arg.stop)
         )
         if isinstance(holder, str | list):
+            here.take(len(holder))
             return holder[start:stop]
         raise ExpressionError(
             f"{written(tree.node)} is {an(type_name(holder))} and cannot be sliced"
         )
-    return _item(tree.node, holder, _needed(tree.arg, scope))
+    return _item(tree.node, holder, _needed(tree.arg, here))
 
 
 def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
@@ -112,7 +165,7 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         # The keys of `by` are text, and a value of a matrix may be a number.
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
-        known = ", ".join(map(str, list(holder)[:20])) or "nothing"
+        known = ", ".join(map(str, islice(holder, 20))) or "nothing"
         raise MissingError(f"{written(tree)} has no {key!r:.60}", f"it has: {known:.1000}")
     if isinstance(holder, list | str) and isinstance(key, int):
         try:
@@ -132,38 +185,43 @@ def _index(key: Any) -> int:
     raise ExpressionError(f"{key!r:.60} is not a whole number")
 
 
-def _list(tree: nodes.List, scope: Mapping[str, Any]) -> list[Any]:
-    return [result(member, scope) for member in tree.items]
+def _list(tree: nodes.List, here: Evaluation) -> list[Any]:
+    return [result(member, here) for member in tree.items]
 
 
-def _dict(tree: nodes.Dict, scope: Mapping[str, Any]) -> dict[str, Any]:
+def _dict(tree: nodes.Dict, here: Evaluation) -> dict[str, Any]:
     made = {}
     for pair in tree.items:
-        key = _needed(pair.key, scope)
+        key = _needed(pair.key, here)
         if not isinstance(key, str):
             raise ExpressionError(f"the key of a map must be text, not {key!r:.60}")
-        made[key] = _value(pair.value, scope)
+        made[key] = _value(pair.value, here)
     return made
 
 
-def _lenient(tree: nodes.Node, scope: Mapping[str, Any]) -> Any:
+def _lenient(tree: nodes.Node, here: Evaluation) -> Any:
     """The value; null for a field of a null."""
     try:
-        return _value(tree, scope)
+        return _value(tree, here)
     except UsesNull:
         return None
 
 
-def _conditional(tree: nodes.CondExpr, scope: Mapping[str, Any]) -> Any:
-    if _lenient(tree.test, scope):
-        return _value(tree.expr1, scope)
-    return None if tree.expr2 is None else _value(tree.expr2, scope)
+def _present(tree: nodes.Node | None, here: Evaluation) -> Any:
+    """The value; null for a field of a null, or one that is missing."""
+    assert tree is not None  # templates.py lets no filter block through
+    try:
+        return _value(tree, here)
+    except (UsesNull, MissingError):
+        return None
 
 
-def _compare(tree: nodes.Compare, scope: Mapping[str, Any]) -> bool:
-    left = _value(tree.expr, scope)
+def _compare(tree: nodes.Compare, here: Evaluation) -> bool:
+    left = _value(tree.expr, here)
     for operand in tree.ops:
-        right = _value(operand.expr, scope)
+        right = _value(operand.expr, here)
+        here.read(left)
+        here.read(right)
         try:
             holds = _COMPARISONS[operand.op](left, right)
         except TypeError:
@@ -179,8 +237,8 @@ def _compare(tree: nodes.Compare, scope: Mapping[str, Any]) -> bool:
     return True
 
 
-def _arithmetic(tree: nodes.BinExpr, scope: Mapping[str, Any]) -> Any:
-    left, right = _needed(tree.left, scope), _needed(tree.right, scope)
+def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
+    left, right = _needed(tree.left, here), _needed(tree.right, here)
     if is_number(left) and is_number(right):
         try:
             return checked_number(_NUMBER_OPERATIONS[type(tree)](left, right))
@@ -188,9 +246,11 @@ def _arithmetic(tree: nodes.BinExpr, scope: Mapping[str, Any]) -> Any:
             raise ExpressionError("division by zero, or a number that is too large") from None
     if isinstance(tree, nodes.Add):
         if isinstance(left, str) and isinstance(right, str):
+            here.take(len(left) + len(right))
             check_length(len(left) + len(right))
             return left + right
         if isinstance(left, list) and isinstance(right, list):
+            here.take(len(left) + len(right))
             check_length(len(left) + len(right))
             return left + right
     hint = "write `~` to join texts" if isinstance(tree, nodes.Add) else None
@@ -200,44 +260,33 @@ def _arithmetic(tree: nodes.BinExpr, scope: Mapping[str, Any]) -> Any:
     )
 
 
-def _sign(tree: nodes.UnaryExpr, scope: Mapping[str, Any]) -> int | float:
-    value = _needed(tree.node, scope)
+def _sign(tree: nodes.UnaryExpr, here: Evaluation) -> int | float:
+    value = _needed(tree.node, here)
     if not is_number(value):
         raise ExpressionError(f"{an(type_name(value))} has no sign")
     return checked_number(-value if isinstance(tree, nodes.Neg) else value)
 
 
-def _concat(tree: nodes.Concat, scope: Mapping[str, Any]) -> str:
-    pieces = [as_text(_needed(part, scope)) for part in tree.nodes]
-    check_length(sum(map(len, pieces)))
+def _concat(tree: nodes.Concat, here: Evaluation) -> str:
+    pieces = [as_text(_needed(part, here)) for part in tree.nodes]
+    size = sum(map(len, pieces))
+    here.take(size)
+    check_length(size)
     return "".join(pieces)
 
 
-def _filter(tree: nodes.Filter, scope: Mapping[str, Any]) -> Any:
-    assert tree.node is not None  # templates.py lets no filter block through
-    if tree.name == "default":
-        try:
-            value = _value(tree.node, scope)
-        except (UsesNull, MissingError):
-            value = None
-        # The fallback is evaluated only if it is needed: it may be null itself.
-        fallback = tree.args[0] if tree.args else tree.kwargs[0].value
-        return _value(fallback, scope) if value is None else value
-    value = _needed(tree.node, scope)
-    positional = [_needed(argument, scope) for argument in tree.args]
-    named = {str(pair.key): _needed(pair.value, scope) for pair in tree.kwargs}
+def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
+    assert tree.node is not None
+    value = _needed(tree.node, here)
+    positional = [_needed(argument, here) for argument in tree.args]
+    named = {str(pair.key): _needed(pair.value, here) for pair in tree.kwargs}
+    if tree.name not in _AT_ONCE:
+        here.read(value, _SLOW.get(tree.name, 1))
     result = FILTERS[tree.name](value, *positional, **named)
     if isinstance(result, str):
+        here.take(len(result))
         check_length(len(result))
     return result
-
-
-def _test(tree: nodes.Test, scope: Mapping[str, Any]) -> bool:
-    try:
-        value = _value(tree.node, scope)
-    except (UsesNull, MissingError):
-        value = None
-    return TESTS[tree.name](value)
 
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -258,22 +307,19 @@ _NUMBER_OPERATIONS: Mapping[type[nodes.Node], Callable[[Any, Any], Any]] = {
     nodes.FloorDiv: operator.floordiv,
     nodes.Mod: operator.mod,
 }
-_EVALUATORS: dict[type[nodes.Node], Callable[[Any, Mapping[str, Any]], Any]] = {
+_EVALUATORS: dict[type[nodes.Node], Callable[[Any, Evaluation], Any]] = {
     nodes.Name: _name,
-    nodes.Const: lambda tree, _scope: tree.value,
+    nodes.Const: lambda tree, _: tree.value,
     nodes.Getattr: _field,
     nodes.Getitem: _subscript,
     nodes.List: _list,
     nodes.Dict: _dict,
-    nodes.CondExpr: _conditional,
-    nodes.And: lambda tree, scope: _value(tree.left, scope) and _value(tree.right, scope),
-    nodes.Or: lambda tree, scope: _lenient(tree.left, scope) or _value(tree.right, scope),
-    nodes.Not: lambda tree, scope: not _value(tree.node, scope),
+    nodes.Not: lambda tree, here: not _value(tree.node, here),
     nodes.Compare: _compare,
     nodes.Neg: _sign,
     nodes.Pos: _sign,
     nodes.Concat: _concat,
     nodes.Filter: _filter,
-    nodes.Test: _test,
+    nodes.Test: lambda tree, here: TESTS[tree.name](_present(tree.node, here)),
 }
 _EVALUATORS.update(dict.fromkeys(_NUMBER_OPERATIONS, _arithmetic))

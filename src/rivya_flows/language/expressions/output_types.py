@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rivya_flows.language.cut_terms import FORMATS
+from rivya_flows.language.matrix import ItemKey, shared_keys
 
 Kind = Literal["any", "text", "number", "boolean", "list", "map", "asset"]
 
@@ -88,7 +89,7 @@ def joined(shapes: list[Shape]) -> Shape:
         return first if all(shape == first for shape in shapes) else Shape(first.kind)
     fields: dict[str, Shape] = {}
     for shape in shapes:
-        fields = {**fields, **(shape.fields or {})}
+        fields |= shape.fields or {}
     return map_of(fields)
 
 
@@ -211,7 +212,7 @@ def of_function(given: Shape) -> Shape:
 
 
 def of_fan_out(
-    single: Shape, keys: tuple[str, ...] | None = None, axes: Shape | None = None
+    single: Shape, keys: tuple[ItemKey, ...] | None = None, axes: Shape | None = None
 ) -> Shape:
     """The output fields of a step with several items.
 
@@ -228,7 +229,7 @@ def of_fan_out(
     item = Shape("map", given, lacks=single.lacks)
     fields = {
         "items": Shape("list", member=item, length=None if keys is None else len(keys)),
-        "by": Shape("map", None if keys is None else dict.fromkeys(keys, item), item),
+        "by": Shape("map", member=item) if keys is None else _by(keys, item),
         "status": TEXT,
         "credits": NUMBER,
     }
@@ -242,6 +243,13 @@ def of_fan_out(
         if name not in (*fields, "key")
     }
     return map_of(fields, lacks)
+
+
+def _by(keys: tuple[ItemKey, ...], item: Shape) -> Shape:
+    """The items by key, without the keys that several of them were given."""
+    shared = shared_keys(keys)
+    named = {one.text: item for one in keys if one.text not in shared}
+    return Shape("map", named, item, lacks=shared)
 
 
 def field_of(shape: Shape, name: str) -> Shape | None:

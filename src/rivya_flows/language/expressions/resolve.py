@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.evaluation import result
+from rivya_flows.language.expressions.evaluation import Evaluation, result
 from rivya_flows.language.expressions.templates import OPEN, Expression, template
 from rivya_flows.language.expressions.values import (
     ExpressionError,
@@ -177,13 +177,13 @@ def condition(value: Any, scope: Mapping[str, Any]) -> bool:
 
 
 def _evaluate_text(text: str, scope: Mapping[str, Any]) -> Any:
-    parts = template(text)
+    parts, here = template(text), Evaluation(scope)
     if parts.whole:
-        return checked_size(result(parts.expressions[0].tree, scope))
+        return checked_size(result(parts.expressions[0].tree, here))
     pieces: list[str] = []
     size = 0
     for part in parts.parts:
-        piece = part if isinstance(part, str) else as_text(result(part.tree, scope))
+        piece = part if isinstance(part, str) else as_text(result(part.tree, here))
         size += len(piece)
         check_length(size)
         pieces.append(piece)

@@ -196,10 +196,13 @@ def checked_size(value: Any) -> Any:
     return value
 
 
-def memory_of(value: Any) -> int:
-    """Approximate bytes of a JSON value in memory; a value that is in it twice counts twice."""
+def memory_of(value: Any, most: float = math.inf) -> int:
+    """Approximate bytes of a JSON value in memory; a value that is in it twice counts twice.
+
+    Counting ends beyond `most`.
+    """
     size, waiting = 0, [value]
-    while waiting:
+    while waiting and size <= most:
         part = waiting.pop()
         size += _OF_ANY
         if isinstance(part, str):

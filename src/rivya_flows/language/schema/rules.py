@@ -15,6 +15,7 @@ from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
 from rivya_flows.language.cut_terms import FORMATS, Extra
 from rivya_flows.language.expressions.resolve import ITEMS
 from rivya_flows.language.expressions.scope import RESERVED
+from rivya_flows.language.field_types import QUANTITY
 from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
 from rivya_flows.language.includes import NEEDLESS
 from rivya_flows.language.inputs import SIZED
@@ -33,7 +34,7 @@ from rivya_flows.language.schema.fragments import (
 from rivya_flows.language.schema.generation_requests import model_ids, needs
 from rivya_flows.language.step_arguments import WITH_MODELS
 from rivya_flows.language.syntax.cron import CRON
-from rivya_flows.language.workflow import MAX_FALLBACKS, InputType, SpecModel
+from rivya_flows.language.workflow import MAX_FALLBACKS, InputType, Resources, SpecModel
 
 Kinds = Mapping[str, type[SpecModel]]
 """What `with` takes, by kind of step."""
@@ -168,12 +169,15 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
     ("Step", "if"): {"type": ["string", "boolean", "null"], "pattern": WHOLE},
     ("Step", "as"): {"type": "string", "pattern": _AXIS, "not": {"enum": list(RESERVED)}},
     ("Defaults", "with"): {"type": ["object", "null"]},
-    ("WorkPool", "job_variables"): {
-        "type": "object",
-        "propertyNames": {"not": {"pattern": "^env[.](RIVYA|PREFECT)_"}},
-        "properties": {
-            "env": {"type": "object", "propertyNames": {"not": {"pattern": "^(RIVYA|PREFECT)_"}}}
-        },
+    **{
+        ("Resources", name): {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": QUANTITY},
+                {"type": "null"},
+            ]
+        }
+        for name in Resources.model_fields
     },
     ("Deploy", "work_pool"): {
         "anyOf": [

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-NAMES = ("@hourly", "@midnight", "@daily", "@weekly", "@monthly", "@yearly", "@annually")
+_NAMED = {
+    "@hourly": "0 * * * *",
+    "@midnight": "0 0 * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+NAMES = tuple(_NAMED)
 
 _PART = r"(?:\*|\?|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+|#[0-9])?"
 _FIELD = rf"{_PART}(?:,{_PART})*"
@@ -58,6 +67,13 @@ def cron_problem(text: str) -> str | None:
         if min(days) > longest:
             return f"{shown} has no date: no month of it has {min(days)} days"
     return None
+
+
+def once_a_day(text: str) -> tuple[str, int]:
+    """A cron schedule at noon of the same days, and how many times a day it had before."""
+    minutes, hours, *days = _NAMED.get(text.lower(), text.lower()).split()
+    times = len(_values(_FIELDS[0], minutes)) * len(_values(_FIELDS[1], hours))
+    return " ".join(("0", "12", *days)), times
 
 
 def _values(field: _Field, written: str) -> set[int]:

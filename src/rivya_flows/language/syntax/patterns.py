@@ -10,10 +10,24 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
 MAX_CHARACTERS = 1_000
+
+MAX_PARTS = 1_000
+"""Characters and classes of one pattern, each as often as it may be repeated by a count."""
+
+MAX_PARTS_OF_ALL = 2_000
+"""Of all patterns of a spec together."""
+
+MAX_WORK = 1_000_000
+"""Parts of a pattern times characters of a value. The engine may try each part at each character."""
+
+_PARSER: Any = import_module("re._parser")  # of Python's `re`; its types know no such module
+_OF_WORDS = 10  # what `\w` weighs: the engine makes hundreds of ranges of it
 
 
 def pattern_error(pattern: str) -> str | None:
@@ -25,6 +39,8 @@ def pattern_error(pattern: str) -> str | None:
             # Python warns of patterns that may change their meaning, such as `[[a]`.
             warnings.simplefilter("error", FutureWarning)
             re.compile(pattern)
+        if parts_of(pattern) > MAX_PARTS:
+            return "it repeats too much"
         _matcher(pattern)
     except (re.error, OverflowError, RecursionError, FutureWarning) as error:
         return str(error)
@@ -34,6 +50,30 @@ def pattern_error(pattern: str) -> str | None:
         # The engine shows the pattern first; the last line has the error.
         return str(error).strip().rpartition("\n")[2].removeprefix("error: ")
     return None
+
+
+@lru_cache(maxsize=256)
+def parts_of(pattern: str) -> int:
+    """How many parts a pattern has that Python can read, see `MAX_PARTS`."""
+    return _parts(_PARSER.parse(pattern))
+
+
+def _parts(tree: Any) -> int:
+    return sum(_parts_of_one(str(kind), inner) for kind, inner in tree)
+
+
+def _parts_of_one(kind: str, inner: Any) -> int:
+    if kind.endswith("REPEAT"):  # also the lazy and the possessive one
+        least, most, repeated = inner
+        often = least if most == _PARSER.MAXREPEAT else most
+        return int(max(often, 1)) * max(_parts(repeated), 1)
+    if kind == "IN":
+        words = [str(one).endswith("WORD") for _, one in inner]
+        return _OF_WORDS if any(words) else 1
+    if kind == "BRANCH":
+        return sum(map(_parts, inner[1]))
+    nested = inner if isinstance(inner, tuple) else (inner,)
+    return sum(_parts(one) for one in nested if isinstance(one, _PARSER.SubPattern)) or 1
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -215,7 +215,7 @@ def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | Non
     """Items with the keys of the source; their loop variables follow during the run."""
     if source.items is None or step.key is not None:
         return None
-    return tuple(PlannedItem(item.key, {}) for item in source.items)
+    return tuple(PlannedItem(item.key, {}, item.repeats) for item in source.items)
 
 
 def _items_of(space: Space, value: Any) -> str | None:

@@ -25,7 +25,9 @@ def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[Pl
     elif step.foreach is not None and rows and all(_has_key(row["item"]) for row in rows):
         written = [row["item"]["key"] for row in rows]
     keys = item_keys(rows, written)
-    return tuple(PlannedItem(key, one) for key, one in zip(keys, variables, strict=True))
+    return tuple(
+        PlannedItem(key.text, one, key.repeats) for key, one in zip(keys, variables, strict=True)
+    )
 
 
 def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

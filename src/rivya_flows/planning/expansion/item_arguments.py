@@ -26,6 +26,7 @@ from rivya_flows.planning.expansion.item_requests import (
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.request_media import ItemRequestError
+from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import (
     fields_of,
     item_fields,
@@ -54,7 +55,9 @@ def expand_step(state: State, step_id: str) -> State:
         following = state.steps[source].items
         if following is None:
             return state
-        items = following.with_all(ItemState(item.key, {}) for item in following)
+        items = following.with_all(
+            ItemState(item.key, {}, repeats=item.repeats) for item in following
+        )
         return state.with_step(step_id, replace(current, items=items))
     if not all(state.steps[name].settled for name in planned.upstream):
         return state
@@ -256,13 +259,11 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     if set(found.values()) == {"skipped"}:
         reasons = [one.reason for one in state.steps[inside[0]].items or () if one.reason]
         return _ended(item, Phase.SKIPPED, (reasons or ["all of it was skipped"])[0])
-    outputs: dict[str, Any] = {}
-    for output, written in space.workflow.outputs.items():
-        try:
-            outputs[output] = evaluate(written, scope_in(space, written, known_of(state)))
-        except (UsesNull, ExpressionError):
-            outputs[output] = None
-    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs}, reason=None)
+    outputs = outputs_of(state, name)
+    if outputs.failed:
+        reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
+        return _ended(item, Phase.FAILED, reason, "bad_output")
+    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
 
 
 def _expand_now(state: State, step_id: str) -> State:
@@ -275,7 +276,7 @@ def _expand_now(state: State, step_id: str) -> State:
         return _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         return _placeholder(state, step_id, Phase.FAILED, str(error))
-    states = Items.of(ItemState(item.key, item.variables) for item in items)
+    states = Items.of(ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
     return state.with_step(step_id, replace(current, items=states))
 
 

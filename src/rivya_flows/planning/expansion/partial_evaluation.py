@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rivya_flows.language.expressions.evaluation import result
+from jinja2 import nodes
+
+from rivya_flows.language.expressions.evaluation import Evaluation, result
 from rivya_flows.language.expressions.resolve import (
     Reference,
     evaluate,
@@ -35,14 +37,26 @@ def known_part(value: Any, scope: Scope) -> Any:
     known = [all(_is_known(r, scope) for r in tree_references(e.tree)) for e in parts.expressions]
     if all(known):
         return evaluate(value, scope)
-    certain = iter(known)
+    certain, here = iter(known), Evaluation(scope)
     least = 0
     for part in parts.parts:
         if isinstance(part, str):
             least += len(part)
         elif next(certain):
-            least += len(as_text(result(part.tree, scope)))
+            least += len(as_text(result(part.tree, here)))
     return Later(least)
+
+
+def known_result(tree: nodes.Expr, scope: Scope) -> Any:
+    """The value of an expression, or `Later` if a part of it is not known.
+
+    Raises:
+        UsesNull: A null is used where a value is needed.
+        ExpressionError: It cannot be evaluated.
+    """
+    if all(_is_known(one, scope) for one in tree_references(tree)):
+        return result(tree, Evaluation(scope))
+    return Later()
 
 
 def known_value(value: Any, scope: Scope) -> Any:

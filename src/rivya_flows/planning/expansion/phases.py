@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rivya_flows.language.step_groups import Part
+from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.items import UNCLOSED
 from rivya_flows.planning.queue.state import State, step_status
@@ -24,8 +25,8 @@ Turn = Literal["now", "later"] | Never
 def turn_of(state: State, part: Part) -> Turn:
     """Whether a part may run.
 
-    `on_failure` runs once all of `steps` is settled, a step failed, and no purchase is open that
-    may still succeed: without an answer, or a job whose wait was stopped.
+    `on_failure` runs once all of `steps` is settled, a step or an output failed, and no purchase is
+    open that may still succeed: without an answer, or a job whose wait was stopped.
     """
     if part == "steps":
         return "now"
@@ -33,7 +34,9 @@ def turn_of(state: State, part: Part) -> Turn:
         return "later"
     if part == "finally":
         return "now" if _settled(state, "on_failure") else "later"
-    if not has_failed(state, "steps"):
+    if _settled(state, "on_failure"):
+        return "now"
+    if not has_failed(state, "steps") and not outputs_of(state).failed:
         return Never("nothing failed")
     if still_open := _open_purchase(state):
         return Never(f"{still_open} has not ended; resume the run")
@@ -46,6 +49,15 @@ def has_failed(state: State, part: Part) -> bool:
         step_status(state.planned(name), state.steps[name]) == "failed"
         for name in state.plan.parts[part]
     )
+
+
+def is_failing(state: State) -> bool:
+    """Whether the run ends as failed, by what has ended so far.
+
+    `on_failure` adds nothing: it runs where the run has failed already.
+    """
+    steps = has_failed(state, "steps") or has_failed(state, "finally")
+    return steps or bool(outputs_of(state).failed)
 
 
 def _settled(state: State, part: Part) -> bool:

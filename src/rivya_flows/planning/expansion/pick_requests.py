@@ -14,7 +14,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.step_arguments import MODES
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import type_name
-from rivya_flows.language.matrix import item_keys
+from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import PickWith
 from rivya_flows.planning.expansion.item_requests import (
@@ -146,4 +146,4 @@ def _candidates(written: Any) -> Any:
                 raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")
             medium_of(asset, "image", {})  # raises on other values
     keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
-    return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
+    return [{**one, "key": OwnKey(key.text)} for one, key in zip(written, keys, strict=True)]

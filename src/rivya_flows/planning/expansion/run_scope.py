@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.step_functions import output_model
 from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, brand_in, inputs_for
 from rivya_flows.planning.plan import PlannedStep
@@ -96,7 +98,7 @@ def _step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
     return {
         "items": shown,
         "assets": [asset for fields in shown for asset in _assets(fields)],
-        "by": {fields["key"]: fields for fields in shown},
+        "by": ItemsByKey(planned.step.id, items, shown),
         "status": status,
         "credits": spent,
     }
@@ -109,7 +111,9 @@ def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:
-        fields["key"] = item.key
+        fields["key"] = OwnKey(item.key)
+    elif planned.step.uses == "pick" and fields["key"] is not None:
+        fields["key"] = OwnKey(fields["key"])
     return {**fields, "status": item_status(item), "credits": item.credits}
 
 
@@ -118,6 +122,22 @@ def _fields_of_kind(uses: str) -> Iterable[str]:
         return FIELDS[uses]
     gives = output_model(uses)
     return gives.model_fields if gives else ()
+
+
+class ItemsByKey(dict[str, Any]):
+    """The output fields of items by key; a key that several were given names none, but as `item.key`."""
+
+    def __init__(
+        self, step_id: str, items: Sequence[ItemState], shown: Iterable[Mapping[str, Any]]
+    ) -> None:
+        super().__init__((fields["key"], fields) for fields in shown)
+        self._step_id = step_id
+        self._shared = shared_keys([ItemKey(one.key, one.repeats) for one in items])
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._shared and not isinstance(key, OwnKey):
+            raise ExpressionError(f"steps.{self._step_id}.by[{key!r:.60}]: {self._shared[key]}")
+        return super().__getitem__(key)
 
 
 def item_status(item: ItemState) -> str:

@@ -9,39 +9,65 @@ from jinja2 import nodes
 
 from rivya_flows.language.expressions.output_types import is_place
 from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
     Reference,
+    UsesNull,
     as_reference,
     expressions_in,
     whole_reference,
 )
+from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.includes import inlined_name
-from rivya_flows.planning.expansion.build_requests import alternatives_of
-from rivya_flows.planning.expansion.fan_out import fan_out_of
+from rivya_flows.planning.expansion.partial_evaluation import Scope, known_result
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 
 _MAX_SHOWN = 20
 
 
-def missing_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
-    """Why a step would fail on a member that a fan-out does not have; one message for each.
+def missing_members(plan: RunPlan, space: str, written: Any) -> Iterator[str]:
+    """Why a value cannot be evaluated: members that a fan-out does not have; one message for each.
 
     Only certain reads count: no branch of a choice, nothing guarded by `default` or a test.
+
+    Args:
+        plan: Of the run.
+        space: Name of the `include` step that the value is in; "" for the run's own spec.
+        written: Any value of that spec.
     """
-    step = planned.step
-    arguments = [one.with_.model_dump() for one in alternatives_of(step)]
-    written = [*arguments, step.key, fan_out_of(step) if step.fans_out else None]
     named = {
-        reference
-        for expression in expressions_in(written)
-        for reference in certain_reads(expression.tree)
-        if reference.namespace == "steps" and len(reference.path) > 2
+        reference.path[:3]
+        for tree in _certain_chains(written)
+        if (reference := as_reference(tree)) is not None
+        and reference.namespace == "steps"
+        and len(reference.path) > 2
     }
-    for reference in sorted(named):
-        source = plan.steps.get(inlined_name(planned.space, reference.path[0]))
-        # What reads a skipped step is skipped too.
-        fans_out = source is not None and source.step.fans_out  # `by` of others has formats
-        if source is not None and fans_out and not source.skipped and not source.conditional:
-            yield from _absent(source, reference)
+    for path in sorted(named):
+        yield from _absent(plan, space, path)
+
+
+def missing_computed_members(
+    plan: RunPlan, space: str, written: Any, scope: Scope
+) -> Iterator[str]:
+    """As `missing_members`, for keys and places that are computed from what is known: the scope."""
+    for tree in _certain_chains(written):
+        while isinstance(tree, nodes.Getattr | nodes.Getitem):
+            holder, argument = tree.node, getattr(tree, "arg", None)
+            if argument is not None and not isinstance(argument, nodes.Const | nodes.Slice):
+                held = as_reference(holder)
+                if held is not None and held.namespace == "steps" and len(held.path) == 2:
+                    yield from _computed(plan, space, held, argument, scope)
+            tree = holder
+
+
+def _computed(
+    plan: RunPlan, space: str, held: Reference, argument: nodes.Expr, scope: Scope
+) -> Iterator[str]:
+    try:
+        name = known_result(argument, scope)
+    except (ExpressionError, UsesNull):
+        return  # a null skips what reads it; a mistake is reported with the argument
+    if isinstance(name, str | int | float):
+        yield from _absent(plan, space, (*held.path, as_text(name)))
 
 
 def least_media(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
@@ -65,11 +91,15 @@ def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
     return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
 
 
-def certain_reads(tree: nodes.Node) -> Iterator[Reference]:
-    """The names that are read whatever the values are."""
-    reference = as_reference(tree)
-    if reference is not None:
-        yield reference
+def _certain_chains(value: Any) -> Iterator[nodes.Node]:
+    """The names with their fields and items that a value reads whatever the values are."""
+    for expression in expressions_in(value):
+        yield from _certain_reads(expression.tree)
+
+
+def _certain_reads(tree: nodes.Node) -> Iterator[nodes.Node]:
+    if as_reference(tree) is not None:
+        yield tree
         return
     match tree:
         case nodes.CondExpr():
@@ -85,14 +115,20 @@ def certain_reads(tree: nodes.Node) -> Iterator[Reference]:
         case _:
             parts = list(tree.iter_child_nodes())
     for part in parts:
-        yield from certain_reads(part)
+        yield from _certain_reads(part)
 
 
-def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:
-    step_id, held, name = reference.path[:3]
+def _absent(plan: RunPlan, space: str, path: tuple[str, ...]) -> Iterator[str]:
+    step_id, held, name = path
+    source = plan.steps.get(inlined_name(space, step_id))
+    # `by` of a step without a fan-out has formats; what reads a skipped step is skipped too.
+    if source is None or not source.step.fans_out or source.skipped or source.conditional:
+        return
     if source.items is None or source.keys is None:
         return
-    if held == "by" and name not in source.keys:
+    if held == "by" and name in source.shared_keys:
+        yield f"steps.{step_id}.by[{name!r:.60}]: {source.shared_keys[name]}"
+    elif held == "by" and name not in source.keys:
         known = ", ".join(item.key for item in source.items[:_MAX_SHOWN])
         yield f"steps.{step_id}.by has no {name!r}; it has: {known}"
     elif held == "items" and is_place(name):

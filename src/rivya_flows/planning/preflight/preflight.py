@@ -26,7 +26,10 @@ from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, 
 from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.preflight.fan_out_validation import missing_members
+from rivya_flows.planning.preflight.fan_out_validation import (
+    missing_computed_members,
+    missing_members,
+)
 from rivya_flows.planning.preflight.request_validation import request_problems
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
@@ -56,7 +59,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
-        absent = list(missing_members(state.plan, planned))
+        absent = list(missing_members(state.plan, planned.space, _written(planned)))
         for item in items:
             if item.phase is not Phase.WAITING:
                 continue
@@ -68,6 +71,19 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             absent = []
             for reason in reasons:
                 yield step_id, item.key, reason
+
+
+def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
+    """Name and reason of each output that names a member which a fan-out will not have."""
+    plan, certain = state.plan, {step_id for step_id, _, _ in _certain(state)}
+    space = plan.spaces[""]
+    scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
+    for name, written in plan.workflow.outputs.items():
+        if steps_in(space, written) <= certain:
+            for reason in missing_members(plan, "", written):
+                yield name, reason
+            for reason in missing_computed_members(plan, "", written, scope):
+                yield name, reason
 
 
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
@@ -85,6 +101,13 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
                     yield step_id, url, secret
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or the failure is reported already
+
+
+def _written(planned: PlannedStep) -> list[Any]:
+    """All that is evaluated of a step, but for its condition."""
+    step = planned.step
+    arguments = [one.with_.model_dump() for one in alternatives_of(step)]
+    return [*arguments, step.key, fan_out_of(step) if step.fans_out else None]
 
 
 def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
@@ -189,6 +212,8 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         if known is None:
             return None
         found = list(known.reasons)
+        written = written_arguments(step)
+        found += missing_computed_members(state.plan, planned.space, written, scope)
         named = known.arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
         try:

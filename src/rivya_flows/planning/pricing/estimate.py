@@ -36,6 +36,7 @@ LookUp = Callable[[AskCache], CacheAnswered | None]
 """Gives finished work of an equal request; None is a miss."""
 
 Verdict = Literal["ok", "over_budget", "over_balance"]
+Fit = Literal["fits", "may_exceed", "exceeds"]
 RUNTIME = "*"
 """Key of the one entry that represents the items of a run-time fan-out."""
 
@@ -128,6 +129,49 @@ class Estimate:
             return "over_balance"
         return "ok"
 
+    @property
+    def unbounded(self) -> tuple[tuple[str, str], ...]:
+        """Each step without a known greatest price, and why."""
+        found: dict[str, str] = {}
+        for step in self.steps:
+            for item in step.items:
+                if item.price.max is None:
+                    found.setdefault(step.id, item.price.assumption)
+        return tuple(found.items())
+
+    @property
+    def most(self) -> int | None:
+        """The most that is still spent, by its prices and its budget; None for no bound."""
+        caps = [] if self.budget is None else [max(0, self.budget - self.spent)]
+        return min([*caps, *([] if self.max is None else [self.max])], default=None)
+
+    @property
+    def may_exceed(self) -> tuple[str, ...]:
+        """The limits that its greatest price may exceed, by their words."""
+        budget, most = self.budget, self.most
+        found = (
+            []
+            if budget is None or self._is_within(budget - self.spent, self.max)
+            else [f"the budget of {budget}"]
+        )
+        found += [
+            f"the pool {one.name}" for one in self.pools if not self._is_within(one.left, most)
+        ]
+        if self.balance is not None and not self._is_within(self.balance, most):
+            found.append(f"the balance of {self.balance}")
+        return tuple(found)
+
+    @staticmethod
+    def _is_within(room: int, most: int | None) -> bool:
+        return most is not None and most <= room
+
+    @property
+    def fit(self) -> Fit:
+        """Whether it fits whatever its prices turn out to be, only perhaps, or not at all."""
+        if self.verdict != "ok":
+            return "exceeds"
+        return "may_exceed" if self.may_exceed else "fits"
+
     def as_json(self) -> dict[str, Any]:
         """The document that `plan --json` prints."""
         return {
@@ -139,6 +183,8 @@ class Estimate:
             "budget": self.budget,
             "pools": [{**one.model_dump(mode="json"), "left": one.left} for one in self.pools],
             "verdict": self.verdict,
+            "fit": self.fit,
+            "unbounded": [{"step": step, "why": why} for step, why in self.unbounded],
             "steps": [
                 {
                     "id": one.id,
@@ -318,6 +364,9 @@ def _is_bought(item: ItemState) -> bool:
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     one = _with_fallbacks(planned, RUNTIME, written_prices(state, planned, {}))
+    if planned.step.foreach is None:
+        many = replace(one, price=replace(one.price, max=None if one.price.max else 0))
+        return _perhaps(many, "the number of its items is known during the run")
     least, most = 0, planned.step.max_items
     if (name := items_step(planned, planned.step.foreach)) is not None:
         least, listed = item_range(state, name)

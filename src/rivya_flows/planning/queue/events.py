@@ -61,6 +61,8 @@ class RunFrozen(Entry):
         labels: What the run is counted under, such as ``client``; see `planning.labels`.
         quote: Id of the quote that it runs; None without one. A quote is used once in a store.
         fork: The run that finished work is taken from; None without one.
+        started_by: ``agent`` if the MCP server started it, which alone sets it: an agent answers
+            no other run. None for all other runs.
     """
 
     kind: Literal["run.frozen"] = "run.frozen"
@@ -83,6 +85,7 @@ class RunFrozen(Entry):
     labels: dict[str, str] = Field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    started_by: Literal["agent"] | None = None
 
 
 Unpaid = Literal["budget", "balance", "completed"]
@@ -99,6 +102,7 @@ class RunResumed(Entry):
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to resend under their key.
         unpaid: Why this execution buys nothing and only collects paid results; None if it buys.
+        trace_id: Of its OpenTelemetry trace, which has its purchases; None if none is recorded.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -108,6 +112,7 @@ class RunResumed(Entry):
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
+    trace_id: str | None = None
 
 
 class BalanceRead(Entry):

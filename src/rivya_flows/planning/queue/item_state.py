@@ -114,6 +114,7 @@ class ItemState:
     """One item of a step.
 
     Attributes:
+        repeats: The key of an earlier item if it was given the same one; else None.
         request: What it does; None until its arguments are evaluated.
         reason: Why it was skipped or failed.
         code: Stable name of that reason, or None.
@@ -161,6 +162,7 @@ class ItemState:
     gated: bool = False
     files: tuple[BroughtFile, ...] = ()
     unpaid: bool = False
+    repeats: str | None = None
 
     @property
     def last(self) -> Purchase | None:

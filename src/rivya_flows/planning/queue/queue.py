@@ -16,7 +16,7 @@ from rivya_flows.planning.expansion.item_arguments import (
     expand_step,
     skip_unstarted,
 )
-from rivya_flows.planning.expansion.phases import Never, Turn, has_failed, turn_of
+from rivya_flows.planning.expansion.phases import Never, Turn, is_failing, turn_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import (
     busy,
@@ -191,6 +191,4 @@ def _finish(state: State) -> tuple[State, list[Action]]:
         return state, []
     if "after" not in state.balances:
         return replace(state, reading="after"), [ReadBalance(None, "after")]
-    # `on_failure` adds nothing: it runs where the run has failed already.
-    failed = has_failed(state, "steps") or has_failed(state, "finally")
-    return state, [EndRun("failed" if failed else "completed")]
+    return state, [EndRun("failed" if is_failing(state) else "completed")]

@@ -77,7 +77,9 @@ def _is_agreed(frozen: RunFrozen) -> bool:
 def _planned_items(planned: PlannedStep, before: Mapping[str, StepState]) -> Items | None:
     if planned.items is None:
         return None
-    items = tuple(ItemState(item.key, item.variables) for item in planned.items)
+    items = tuple(
+        ItemState(item.key, item.variables, repeats=item.repeats) for item in planned.items
+    )
     source = before[planned.itemwise].items if planned.itemwise else None
     # Items that follow others share their keys, so that places can be compared.
     return Items.of(items) if source is None else source.with_all(items)

@@ -1,0 +1,187 @@
+"""Before deployments are made: say what starts by itself and buys how much over time, and ask.
+
+A budget caps one run. A schedule or an event starts runs without end, so a real wallet needs a cap
+over time: a pool of the store, or a plain yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from rivya_flows.app.live_guard import Confirm, credits_in, source_of
+from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.errors import APIError, BudgetError
+from rivya_flows.hosts import one_spelling
+from rivya_flows.ledger.phrases import EACH_PERIOD
+from rivya_flows.settings import Settings
+from rivya_flows.store.agreements import Agreements, Most
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.pools import Pool, Pools
+
+_TO_GO_ON = (
+    "cap it with `rivya-flows budgets set NAME --credits N --period month` (and `budget:` in the "
+    "spec), switch its schedules and triggers off with `active: false`, or give --yes"
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What starts runs by itself: a schedule or a trigger.
+
+    Attributes:
+        when: ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``.
+        a_day, a_month: Most runs; None where events decide.
+    """
+
+    when: str
+    a_day: int | None = None
+    a_month: int | None = None
+
+
+@dataclass(frozen=True)
+class DeployedSpending:
+    """What a deployment may buy.
+
+    Attributes:
+        name: As ``flow/deployment``.
+        labels: Of its runs, as far as they are known before.
+        buys: Whether its runs can buy something.
+        budget: Most credits of a run; None for no cap.
+        starts: What starts it by itself.
+    """
+
+    name: str
+    labels: dict[str, str]
+    buys: bool
+    budget: int | None
+    starts: tuple[Start, ...] = ()
+
+    @property
+    def most(self) -> Most:
+        """The most credits of a run, and of what starts by itself in a day and in a month."""
+        days = [_times(self.budget, one.a_day) for one in self.starts]
+        months = [_times(self.budget, one.a_month) for one in self.starts]
+        return self.budget, _sum(days), _sum(months)
+
+    def lines(self, pools: Sequence[Pool] | None) -> Iterator[str]:
+        """What people are told: each start, and the most that it buys.
+
+        Args:
+            pools: Those that cover it; None where nothing is bought from a real wallet.
+        """
+        priced = self.buys and pools is not None
+        caps = [
+            f"pool {one.name}: {credits_in(one.credits)} {EACH_PERIOD[one.period]}"
+            for one in pools or ()
+        ]
+        ending = f" ({', '.join(caps)})" if caps else ""
+        for start in self.starts:
+            price = f": {self._price(start)}{ending}" if priced else ""
+            yield f"{self.name} starts by itself, {start.when}{price}"
+        if priced and not self.starts and self.budget is None:
+            yield f"{self.name}: no budget caps a run{ending}"
+
+    def _price(self, start: Start) -> str:
+        if self.budget is None:
+            return "no budget caps a run"
+        day, month = _times(self.budget, start.a_day), _times(self.budget, start.a_month)
+        if day is None or month is None:
+            return f"at most {credits_in(self.budget)} a run, and no bound over time"
+        return f"at most {credits_in(self.budget)} a run, {credits_in(day)} a day, {credits_in(month)} a month"
+
+
+async def agree_to_spending(
+    found: Sequence[DeployedSpending],
+    settings: Settings,
+    tell: Callable[[str], object],
+    confirm: Confirm | None,
+    *,
+    rehearses: bool,
+    dry: bool = False,
+) -> None:
+    """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
+
+    It asks once: again only where a deployment gets dearer than what was agreed to.
+
+    Args:
+        found: The deployments.
+        settings: Of the machine that deploys.
+        tell: Is told line by line.
+        confirm: Asks; None where there is nobody to ask.
+        rehearses: Workers buy with pretend credits.
+        dry: Nothing is deployed, so nothing is asked.
+
+    Raises:
+        BudgetError: Something without a cap over time was not confirmed.
+        StoreError: The store cannot be read or written.
+    """
+    if rehearses or not any(one.buys for one in found):
+        for one in found:
+            for line in one.lines(None):
+                tell(line)
+        return
+    service = _service(settings)
+    tell(f"Deployments buy {source_of(service, await _balance(service))}.")
+    with closing(Journal(settings.store_url)) as journal:
+        pools, agreements = Pools(journal.engine).all(), Agreements(journal.engine)
+        asked: dict[str, Most] = {}
+        agreed = agreements.at(service.identity)
+        for one in found:
+            covering = [pool for pool in pools if pool.covers(one.labels)]
+            for line in one.lines(covering):
+                tell(line)
+            needs = one.buys and not covering and (bool(one.starts) or one.budget is None)
+            if needs and _is_dearer(one.most, agreed.get(one.name, (0, 0, 0))):
+                asked[one.name] = one.most
+        if dry or not asked:
+            return
+        if confirm is None or not await confirm(_question(asked)):
+            names = ", ".join(sorted(asked))
+            raise BudgetError(
+                f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
+                _TO_GO_ON,
+            )
+        agreements.record(service.identity, asked)
+
+
+def _question(asked: dict[str, Most]) -> str:
+    month = _sum([month if run is not None else None for run, _, month in asked.values()])
+    if month is None:
+        return "No pool caps what they buy without asking, and it has no bound."
+    return f"No pool caps what they buy without asking: at most {credits_in(month)} a month."
+
+
+def _is_dearer(most: Most, agreed: Most) -> bool:
+    return any(
+        old is not None and (new is None or new > old)
+        for new, old in zip(most, agreed, strict=True)
+    )
+
+
+def _times(budget: int | None, runs: int | None) -> int | None:
+    return None if budget is None or runs is None else budget * runs
+
+
+def _sum(parts: Sequence[int | None]) -> int | None:
+    known = [one for one in parts if one is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _service(settings: Settings) -> ServiceConnection:
+    """The service of the settings; without a key, which the workers may have alone."""
+    url = settings.rivya_base_url.rstrip("/")
+    return ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
+
+
+async def _balance(service: ServiceConnection) -> int | None:
+    """Credits in the wallet; None if it cannot be read now."""
+    if service.api_key is None:
+        return None
+    with suppress(APIError):
+        async with RivyaClient(service.api_key.get_secret_value(), service.base_url) as client:
+            impatient = client.with_options(timeout=WAITING_SECONDS, retry=IMPATIENT)
+            return (await impatient.credits.retrieve()).current_credits
+    return None

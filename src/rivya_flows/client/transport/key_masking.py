@@ -1,0 +1,112 @@
+"""Masks the API key in whatever a service sends back, before it becomes an object.
+
+Answers become receipts, pages and results of tools, which are passed on. A search for the key and
+its encodings finds nothing in almost every answer; the rest is read and written once more.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from typing import Any
+
+import httpx
+
+LEAST_LENGTH = 8
+"""A shorter key is not a secret, and masking it would spoil other words."""
+
+MASK = "rvya_sk_***"
+
+
+def without_key(text: str, api_key: str | None) -> str:
+    r"""A text with the key masked, also where it or some of its characters are encoded.
+
+    Escaped as in an address (``%5f``, also twice), in JSON (``\u005f``) or in HTML (``&#95;``); or
+    in hexadecimal or Base64, alone or inside a longer text such as ``Bearer KEY``.
+    """
+    if api_key is None or not _may_quote(text, api_key):
+        return text
+    return _spellings(api_key).sub(MASK, text)
+
+
+def value_without_key(value: Any, api_key: str | None) -> Any:
+    """Decoded JSON with the key masked in each text and each name of a field."""
+    if isinstance(value, str):
+        return without_key(value, api_key)
+    if isinstance(value, list):
+        return [value_without_key(one, api_key) for one in value]
+    if isinstance(value, dict):
+        return {
+            without_key(name, api_key): value_without_key(one, api_key)
+            for name, one in value.items()
+        }
+    return value
+
+
+def body_without_key(body: bytes, api_key: str | None) -> bytes:
+    """A body with the key masked; the same bytes if it does not quote the key."""
+    if api_key is None or not _may_quote(body.decode("latin-1"), api_key):
+        return body
+    try:
+        decoded = json.loads(body)
+        masked = value_without_key(decoded, api_key)
+    except (ValueError, RecursionError):  # a page of a proxy, or what no reader accepts
+        text = body.decode(errors="surrogateescape")
+        return without_key(text, api_key).encode(errors="surrogateescape")
+    return body if masked == decoded else json.dumps(masked).encode()
+
+
+def answer_without_key(answer: httpx.Response, api_key: str | None) -> httpx.Response:
+    """The response, with the key masked in its headers."""
+    raw = answer.headers.raw
+    masked = [tuple(without_key(one.decode("latin-1"), api_key) for one in pair) for pair in raw]
+    answer.headers = httpx.Headers([(k.encode("latin-1"), v.encode("latin-1")) for k, v in masked])
+    return answer
+
+
+def possible_key(text: str, api_key: str | None) -> int:
+    """Where the end of a text begins that may be the beginning of the key; else its length."""
+    if api_key is None or len(api_key) < LEAST_LENGTH:
+        return len(text)
+    needles = _needles(api_key)
+    firsts = {needle[0] for needle in needles}
+    for start in range(max(0, len(text) - max(map(len, needles)) + 1), len(text)):
+        if text[start] in firsts and any(one.startswith(text[start:]) for one in needles):
+            return start
+    return len(text)
+
+
+def _may_quote(text: str, api_key: str) -> bool:
+    """Whether a text has the key in one piece, or something escaped."""
+    if len(api_key) < LEAST_LENGTH:
+        return False
+    return any(one in text for one in ("\\", "%", "&#", *_needles(api_key)))
+
+
+@functools.lru_cache(maxsize=8)
+def _needles(api_key: str) -> tuple[str, ...]:
+    """The key, and what is in each hexadecimal or Base64 text that has the key inside."""
+    plain, found = api_key.encode(), [api_key, api_key.encode().hex()]
+    for offset in range(3):  # a character of Base64 has six bits, so it is cut in three ways
+        encoded = base64.b64encode(bytes(offset) + plain).decode()
+        found.append(encoded[(0, 2, 3)[offset] : 8 * (offset + len(plain)) // 6])
+    found += [one.translate({43: 45, 47: 95}) for one in found[2:]]  # of addresses: - and _
+    return tuple(dict.fromkeys([*found, found[1].upper()]))
+
+
+@functools.lru_cache(maxsize=8)
+def _spellings(api_key: str) -> re.Pattern[str]:
+    escaped = "".join(map(_spelled, api_key))
+    return re.compile("|".join([escaped, *map(re.escape, _needles(api_key)[1:])]))
+
+
+def _spelled(one: str) -> str:
+    number = ord(one)
+    escapes = (
+        f"%(?:25)*{number:02x}",
+        rf"\\{{1,4}}u00{number:02x}",
+        f"&#(?:x0*{number:x}|0*{number});",
+    )
+    return f"(?:{re.escape(one)}|(?i:{'|'.join(escapes)}))"

@@ -1,0 +1,115 @@
+"""What is said and asked before deployments of a real wallet are made."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.deployed_spending import DeployedSpending, Start, agree_to_spending
+from rivya_flows.errors import BudgetError
+from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.pools import Pool, Pools
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import buy_from
+
+WEEKLY = Start("next on Mon 2026-12-07 at 09:00 UTC", 1, 5)
+OFTEN = Start("next on Mon 2026-11-30 at 04:00 UTC", 8_640, 267_840)
+EVENT = Start("on each event campaign.brief.created")
+
+
+def spending(*starts: Start, budget: int | None = 2, buys: bool = True) -> DeployedSpending:
+    return DeployedSpending("lamp/d", {"client": "acme"}, buys, budget, starts)
+
+
+@pytest.mark.parametrize(
+    ("found", "pools", "line"),
+    [
+        (spending(OFTEN), (), "lamp/d starts by itself, next on Mon 2026-11-30 at 04:00 UTC: at most 2 credits a run, 17,280 credits a day, 535,680 credits a month"),
+        (spending(EVENT), (), "lamp/d starts by itself, on each event campaign.brief.created: at most 2 credits a run, and no bound over time"),
+        (spending(WEEKLY, budget=None), (), "lamp/d starts by itself, next on Mon 2026-12-07 at 09:00 UTC: no budget caps a run"),
+        (spending(EVENT, budget=1), (Pool("acme", {}, 40, period="day"),), "lamp/d starts by itself, on each event campaign.brief.created: at most 1 credit a run, and no bound over time (pool acme: 40 credits a day)"),
+        (spending(WEEKLY), None, "lamp/d starts by itself, next on Mon 2026-12-07 at 09:00 UTC"),
+        (spending(WEEKLY, buys=False), (), "lamp/d starts by itself, next on Mon 2026-12-07 at 09:00 UTC"),
+        (spending(budget=None), (), "lamp/d: no budget caps a run"),
+        (spending(), (), None),
+    ],
+)  # fmt: skip
+def test_each_start_is_named_with_the_most_that_it_buys(
+    found: DeployedSpending, pools: tuple[Pool, ...] | None, line: str | None
+) -> None:
+    assert list(found.lines(pools)) == ([line] if line else [])
+
+
+@pytest.fixture
+def live(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Those of a sandbox that counts as the real service."""
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    return read_settings()
+
+
+class Person:
+    """Somebody at a terminal."""
+
+    def __init__(self, *, agrees: bool) -> None:
+        self.agrees, self.told, self.asked = agrees, list[str](), list[str]()
+
+    async def confirm(self, words: str) -> bool:
+        self.asked.append(words)
+        return self.agrees
+
+    async def deploy(self, found: DeployedSpending, settings: Settings, **options: bool) -> None:
+        await agree_to_spending(
+            [found], settings, self.told.append, self.confirm, rehearses=False, **options
+        )
+
+
+async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settings) -> None:
+    refuses, agrees = Person(agrees=False), Person(agrees=True)
+    with pytest.raises(BudgetError, match="not confirmed: lamp/d may buy without a cap"):
+        await refuses.deploy(spending(WEEKLY), live)
+    assert refuses.told[0].endswith("(wallet: 1,000 credits).")
+    await agrees.deploy(spending(WEEKLY), live)
+    assert agrees.asked == [
+        "No pool caps what they buy without asking: at most 10 credits a month."
+    ]
+    for cheaper in (spending(WEEKLY), spending(WEEKLY, budget=1), spending()):
+        await refuses.deploy(cheaper, live)
+    for dearer in (
+        spending(WEEKLY, budget=3),
+        spending(WEEKLY, WEEKLY),
+        spending(EVENT),
+        spending(budget=None),
+    ):
+        with pytest.raises(BudgetError):
+            await refuses.deploy(dearer, live)
+    await agrees.deploy(spending(EVENT, budget=None), live)
+    assert agrees.asked[-1].endswith("without asking, and it has no bound.")
+    await refuses.deploy(spending(OFTEN, budget=9_000), live)
+
+
+async def test_a_pool_or_nothing_to_buy_needs_no_answer(live: Settings, tmp_path: Path) -> None:
+    refuses = Person(agrees=False)
+    await refuses.deploy(spending(OFTEN, buys=False), live)
+    await refuses.deploy(spending(), live)
+    await refuses.deploy(spending(OFTEN), live, dry=True)
+    with closing(Journal(live.store_url)) as journal:
+        pools = Pools(journal.engine)
+        pools.set(Pool("other", {"client": "other"}, 40))
+        with pytest.raises(BudgetError):
+            await refuses.deploy(spending(OFTEN), live)
+        pools.set(Pool("acme", {"client": "acme"}, 40))
+    await refuses.deploy(spending(OFTEN), live)
+    assert refuses.told[-1].endswith(" (pool acme: 40 credits a month)")
+    assert len(refuses.asked) == 1
+
+
+async def test_a_rehearsal_names_the_starts_alone(tmp_path: Path) -> None:
+    told: list[str] = []
+    settings = Settings(rivya_flows_data=tmp_path / "data")
+    await agree_to_spending([spending(WEEKLY)], settings, told.append, None, rehearses=True)
+    assert told == ["lamp/d starts by itself, next on Mon 2026-12-07 at 09:00 UTC"]
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,85 @@
+"""What deployments may buy: which runs can, what starts them by itself, and how often."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.deployed_spending import Start
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.flows.deployment.desired import read_specs
+from rivya_flows.flows.deployment.schedules import dates_from
+from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.language.workflow import Schedule
+
+NOW = datetime(2026, 11, 30, 4, 0, 30, tzinfo=UTC)  # a Monday
+SPEC = """\
+version: 1
+name: lamp
+labels: {client: acme, shop: "${{ inputs.shop }}"}
+inputs: {shop: {type: string, default: a}}
+budget: {credits: 60}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: A lamp}}
+deploy:
+  - name: by-hand
+  - name: weekly
+    schedules: [{cron: "0 9 * * 1", timezone: Asia/Kolkata}, {interval: 10, active: false}]
+  - name: on-brief
+    triggers: [{event: campaign.*}, {event: other, active: false}]
+"""
+FREE = """\
+version: 1
+name: free
+steps:
+  call: {uses: notify, with: {url: "https://example.com"}}
+deploy: [{name: by-hand}]
+"""
+
+
+async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path) -> None:
+    (tmp_path / "lamp.yaml").write_text(SPEC)
+    (tmp_path / "free.yaml").write_text(FREE)
+    found = await deployed_spending(read_specs([tmp_path], shipped()), NOW)
+    free, by_hand, weekly, on_brief = found
+    assert (free.buys, free.budget) == (False, None)
+    assert (by_hand.buys, by_hand.labels, by_hand.most) == (True, {"client": "acme"}, (60, 0, 0))
+    [start] = weekly.starts
+    assert start == Start("next on Mon 2026-12-07 at 09:00 Asia/Kolkata", 1, 5)
+    assert weekly.most == (60, 60, 300)
+    assert on_brief.starts == (Start("on each event campaign.*"),)
+    assert on_brief.most == (60, None, None)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "following", "a_day", "a_month"),
+    [
+        ({"interval": "10s"}, "2026-11-30 04:00", 8_640, 267_840),
+        ({"interval": "7h"}, "2026-11-30 07:00", 4, 107),
+        ({"interval": "240h"}, "2026-12-06 00:00", 1, 4),
+        ({"cron": "* * * * *"}, "2026-11-30 04:01", 1_440, 44_640),
+        ({"cron": "@hourly"}, "2026-11-30 05:00", 24, 744),
+        ({"cron": "0 9,18 * * 1"}, "2026-11-30 09:00", 2, 10),
+        ({"cron": "0 9 31 * *"}, "2026-12-31 09:00", 1, 1),
+        ({"cron": "0 9 * 1 *"}, "2027-01-01 09:00", 1, 31),
+        ({"cron": "0 9 1 1 *"}, "2027-01-01 09:00", 1, 1),
+        ({"cron": "0 9 * * fri#2"}, "2026-12-11 09:00", 1, 1),
+        ({"rrule": "FREQ=WEEKLY;BYDAY=MO,TH;BYHOUR=9;BYMINUTE=0;BYSECOND=0"}, "2026-11-30 09:00", 1, 9),
+        ({"rrule": f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0"},
+         "2026-11-30 05:00", 24, 744),
+    ],
+)  # fmt: skip
+async def test_the_most_runs_in_a_day_and_in_a_month(
+    schedule: dict[str, str], following: str, a_day: int, a_month: int
+) -> None:
+    dates = await dates_from(Schedule.model_validate(schedule), NOW)
+    assert dates is not None
+    assert f"{dates.next:%Y-%m-%d %H:%M}" == following
+    assert (dates.a_day, dates.a_month) == (a_day, a_month)
+
+
+async def test_a_rule_whose_dates_have_passed_starts_nothing() -> None:
+    rule = "DTSTART:20250101T090000\nRRULE:FREQ=DAILY;COUNT=3"
+    assert await dates_from(Schedule(rrule=rule), NOW) is None

@@ -1,0 +1,120 @@
+"""The waker's deployment on a real server: which pool it is in, and that no `deploy` moves a sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.waker import NAME, deploy_waker
+from rivya_flows.flows.deployment.work_pools import ensure_work_pool
+from rivya_flows.settings import read_settings
+from support.prefect_workers import Server, eventually, without_waker
+
+pytestmark = pytest.mark.prefect
+
+SPEC = """\
+version: 1
+name: NAME
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: PROMPT}
+deploy:
+  - name: by-hand
+"""
+
+
+@pytest.fixture(autouse=True)
+def new_waker(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is there; workers have pretend credits: the spec here has no budget."""
+    monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
+    without_waker(server)
+
+
+def waker(server: Server) -> dict[str, str]:
+    found: dict[str, str] = server.ask("GET", f"/deployments/name/{NAME}")
+    return found
+
+
+def planned(server: Server) -> dict[str, datetime]:
+    """When each planned sweep is due, by flow run; once the server has planned three."""
+    wanted = {
+        "flow_runs": {
+            "deployment_id": {"any_": [waker(server)["id"]]},
+            "state": {"type": {"any_": ["SCHEDULED"]}},
+        }
+    }
+
+    def three() -> dict[str, datetime] | None:
+        found = server.ask("POST", "/flow_runs/filter", wanted)
+        due = {one["id"]: datetime.fromisoformat(one["expected_start_time"]) for one in found}
+        return due if len(due) >= 3 else None
+
+    return eventually(three, "planned sweeps")
+
+
+def due_by_now(sweeps: dict[str, datetime]) -> dict[str, datetime]:
+    return {run: due for run, due in sweeps.items() if due <= datetime.now(UTC)}
+
+
+def new_pool(server: Server, *, staffed: bool) -> str:
+    name = f"pool-{uuid.uuid4().hex[:6]}"
+    asyncio.run(ensure_work_pool(name))
+    if staffed:
+        beat = {"name": "here", "heartbeat_interval_seconds": 600}
+        server.ask("POST", f"/work_pools/{name}/workers/heartbeat", beat)
+    return name
+
+
+def moved(*pools: str) -> str | None:
+    return asyncio.run(deploy_waker(pools))
+
+
+def test_deploying_unchanged_and_changed_specs_leaves_the_planned_sweeps(
+    server: Server, tmp_path: Path
+) -> None:
+    name = f"spec-{uuid.uuid4().hex[:8]}"
+    path = tmp_path / f"{name}.yaml"
+
+    def deploy_with(prompt: str) -> None:
+        path.write_text(SPEC.replace("NAME", name).replace("PROMPT", prompt))
+        asyncio.run(deploy(DeployOptions((path,)), read_settings()))
+
+    deploy_with("A lamp")
+    sweeps = planned(server)
+    for prompt in ("A lamp", "A chair", "A chair", "A vase"):
+        deploy_with(prompt)
+    assert sweeps.items() <= (planned(server) | due_by_now(sweeps)).items()
+    assert {due.minute for due in sweeps.values()} <= {7, 22, 37, 52}
+
+
+def test_an_update_plans_its_sweeps_for_the_same_times(server: Server) -> None:
+    pool = new_pool(server, staffed=False)
+    moved(pool)
+    made, before = waker(server), planned(server)
+    server.ask("PATCH", f"/deployments/{made['id']}", {"entrypoint": "flows.old:wake"})
+    moved(pool)
+    after = planned(server)
+    assert waker(server)["entrypoint"] == made["entrypoint"]
+    assert set(before.values()) <= {*after.values(), *due_by_now(before).values()}
+
+
+def test_it_leaves_its_pool_only_without_a_worker_and_for_one_that_has_one(server: Server) -> None:
+    first, empty = new_pool(server, staffed=False), new_pool(server, staffed=False)
+    staffed, other = new_pool(server, staffed=True), new_pool(server, staffed=True)
+    assert moved(first) is None
+    assert moved(empty) is None
+    assert waker(server)["work_pool_name"] == first
+    said = f"{NAME}: moved to the work pool {staffed}; {first} has no worker"
+    assert moved(empty, staffed) == said
+    assert waker(server)["work_pool_name"] == staffed
+    assert moved(other) is None
+    assert waker(server)["work_pool_name"] == staffed
+    server.ask("DELETE", f"/work_pools/{staffed}")
+    assert moved(empty, other) is None
+    assert waker(server)["work_pool_name"] == other

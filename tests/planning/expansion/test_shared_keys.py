@@ -1,0 +1,121 @@
+"""Keys that several items were given: `by[…]` of one is refused, before anything is bought for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.errors import SpecError
+from support.naive_service import NaiveService, Rehearsal, frozen
+from support.prepared_specs import prepared
+from support.wrong_specs import diagnostics_of
+
+SPEC = """
+version: 1
+name: ads
+inputs:
+  hooks: {type: list, of: string, default: [sun, rain, sun]}
+steps:
+  idea:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: a place}
+  stills:
+    uses: generate
+    foreach: LIST
+    with: {model: z-image, prompt: "${{ item }}"}
+  films:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    as: still
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ still.asset }}"]}
+  ads:
+    uses: generate
+    foreach: OVER
+    as: one
+    with: {model: nano-banana, prompt: ad, references: ["${{ steps.stills.by[KEY].asset }}"]}
+outputs:
+  ads: ${{ steps.ads.assets }}
+"""
+TOLD = (
+    "steps.stills.by['sun']: it is the key of items 1 and 3, so it names none of them: give the"
+    " step a `key:` that differs between them, or use .items"
+)
+
+
+def spec(list_: str, over: str, key: str) -> str:
+    return SPEC.replace("LIST", list_).replace("OVER", over).replace("KEY", key)
+
+
+def made(run: Rehearsal, step_id: str) -> list[str]:
+    return [item.key for item in run.state.steps[step_id].items or ()]
+
+
+def test_a_shared_key_that_an_input_gives_is_refused_at_the_plan(tmp_path: Path) -> None:
+    text = spec("${{ inputs.hooks }}", "${{ inputs.hooks }}", "one")
+    with pytest.raises(SpecError) as refused:
+        prepared(SpecFile(text, "spec.yaml", tmp_path), {}, tmp_path)
+    told = [one.message for one in refused.value.diagnostics]
+    assert told == [f"ads[sun]: {TOLD}", f"ads[sun-2]: {TOLD}"]
+    prepared(SpecFile(text, "spec.yaml", tmp_path), {"hooks": ["sun", "rain"]}, tmp_path)
+
+
+def test_a_shared_key_of_a_written_list_is_refused_at_the_check() -> None:
+    [problem] = diagnostics_of(spec("[sun, rain, sun]", "[1]", "'sun'"))
+    assert problem.code == "unknown-field"
+    assert problem.hint is not None
+    assert "the key of items 1 and 3" in problem.hint
+    assert diagnostics_of(spec("[sun, rain, sun]", "[1]", "'rain'")) == ()
+
+
+def test_a_shared_key_of_a_list_that_the_run_makes_is_refused_before_its_purchase() -> None:
+    listed = "${{ [steps.idea.text, 'rain', steps.idea.text] }}"
+    run = Rehearsal(frozen(spec(listed, listed, "one")), NaiveService())
+    run.take_up()
+    run.run()
+    assert run.state.ended == "failed"
+    first, rain, last = (run.state.item("ads", key) for key in made(run, "ads"))
+    assert rain.phase == "completed"
+    for item in (first, last):
+        assert (item.phase, item.code, item.purchases) == ("failed", "bad_arguments", ())
+        assert "it is the key of items 1 and 3" in (item.reason or "")
+
+
+def test_the_key_that_an_item_has_names_it_though_another_was_given_the_same() -> None:
+    text = spec("${{ inputs.hooks }}", "${{ steps.films.items }}", "one.key")
+    run = Rehearsal(frozen(text), NaiveService())
+    run.take_up()
+    run.run()
+    assert run.state.ended == "completed"
+    assert made(run, "ads") == ["sun", "rain", "sun-2"]
+    for key in made(run, "ads"):
+        still, request = run.state.item("stills", key).outputs, run.state.item("ads", key).request
+        assert still is not None
+        assert request is not None
+        assert request.arguments["references"] == [still["asset"]]
+
+
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        ("steps.stills.by['z' ~ 'z'].asset", "steps.stills.by has no 'zz'"),
+        ("steps.stills.by[inputs.hooks[0]].asset", TOLD),
+        ("steps.stills.by['snow'].asset", "steps.stills.by has no 'snow'"),
+        ("steps.stills.items[inputs.hooks | length].asset", "steps.stills.items has 3 members"),
+        ("steps.stills.by['z' ~ 'z'].asset | default(none)", None),
+        ("steps.stills.by['z' ~ 'z'].asset if steps.idea.text else none", None),
+    ],
+)
+def test_a_computed_key_that_is_known_is_tried_at_the_plan(
+    shown: str, why: str | None, tmp_path: Path
+) -> None:
+    text = spec("${{ inputs.hooks }}", "[1]", "'rain'").replace("steps.ads.assets", shown)
+    wanted = SpecFile(text, "spec.yaml", tmp_path)
+    if why is None:
+        prepared(wanted, {}, tmp_path)
+        return
+    with pytest.raises(SpecError) as refused:
+        prepared(wanted, {}, tmp_path)
+    [problem] = refused.value.diagnostics
+    assert problem.message.startswith(f"the output 'ads': {why}")
