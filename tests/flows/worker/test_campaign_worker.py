@@ -374,6 +374,19 @@ def test_a_run_that_begins_while_the_server_is_silent_holds_up_no_neighbour(
         assert server.ask("GET", f"/flow_runs/{run}")["run_count"] == 1
 
 
+def test_a_run_that_is_started_again_while_its_worker_lives_is_executed_once(
+    server: Server, place: Place
+) -> None:
+    place.slow_down_the_next_film()
+    with worker(place, MORTAL), worker(place, MORTAL):
+        run = filming(server, place, MORTAL)
+        server.retry(run)  # as an automation does when no heartbeat came through
+        server.logged(run, "is completed; nothing is executed again")
+        server.end(run, "COMPLETED")
+    assert place.ends(run) == ["completed"]
+    assert sorted(place.bought(run).values()) == [1, 1]
+
+
 async def test_a_worker_goes_on_when_the_server_refuses_to_begin_or_to_label_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
