@@ -18,7 +18,7 @@ from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.engine import STOPPED
-from rivya_flows.flows.execution.execute import execute_run, show_completed
+from rivya_flows.flows.execution.execute import execute_run, show_ended
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.recovery.cancelled import close_cancelled
@@ -81,11 +81,12 @@ async def run_deployment(
             read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
             request = RunRequest(read, lambda _: inputs, local_files=False)
             await _begin(context, run_id, request, logger.info)
-        else:  # perhaps by a machine that died
-            await context.leases.until_free(run_id)
+        # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
+        # the process that executes it ends it, and announces its end.
+        driven = await context.leases.until_free(run_id)
         row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
         reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
-        report = await _execute(Execution(context, reporter), workflow)
+        report = await _execute(Execution(context, reporter), workflow, announced=driven)
         waits = None
         while report.status == "suspended":
             waits = await in_thread(partial(suspension_of, context, run_id))
@@ -126,13 +127,18 @@ async def _paused(
     return await asyncio.to_thread(reporter.write)
 
 
-async def _execute(execution: Execution, workflow: Workflow) -> RunReport:
+async def _execute(
+    execution: Execution, workflow: Workflow, *, announced: bool = False
+) -> RunReport:
     reporter = execution.reporter
-    if (await in_thread(reporter.follow)).ended == "completed":
+    ended = (await in_thread(reporter.follow)).ended
+    if announced and ended is not None:
+        return await show_ended(execution, announced=True)
+    if ended == "completed":
         receipt = reporter.receipt()
         # A process may have died before it compared the books.
         if receipt["agreement"] is not None and not is_owed(receipt):
-            return await show_completed(execution)
+            return await show_ended(execution)
     try:
         return await execute_run(execution, workflow.concurrency)
     except STOPPED:

@@ -70,16 +70,20 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
             raise
 
 
-async def show_completed(execution: Execution) -> RunReport:
-    """Shows a completed run on the page of this flow run; executes nothing.
+async def show_ended(execution: Execution, *, announced: bool = False) -> RunReport:
+    """Shows a run that has ended on the page of this flow run; executes nothing.
 
     Its end is announced again only if this flow run was executed before, and maybe died first.
+
+    Args:
+        execution: Of the run.
+        announced: Another process has just ended the run and announced that.
     """
     row, logger = execution.reporter.row, run_logger()
     await earlier_task_runs(row.run_id, now())
     async with open_page(execution.context, row.name, logger) as page:
-        report = await _show_end(execution, page, announces=executed_before())
-    logger.info("%s is completed; nothing is executed again", row.run_id)
+        report = await _show_end(execution, page, announces=executed_before() and not announced)
+    logger.info("%s is %s; nothing is executed again", row.run_id, report.status)
     return report
 
 

@@ -27,7 +27,7 @@ from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.loop_watch import LoopWatch
 from rivya_flows.flows.worker.messages import (
-    LONGEST,
+    LONGEST_TEXT,
     Alive,
     Cancel,
     Ended,
@@ -40,8 +40,6 @@ from rivya_flows.settings import read_settings
 
 ALIVE_SECONDS = 5.0
 """How often it says that it lives, and where its loop stands."""
-
-_TRACEBACK = LONGEST // 8  # characters: JSON may write six bytes for one
 
 _logger = logging.getLogger("prefect.rivya_flows.worker")
 
@@ -80,8 +78,8 @@ class _Executions:
             if not known:
                 ended = Ended(order.flow_run, "it ended without a final state")
         except BaseException as error:  # whatever ended it: the worker must hear of it
-            lines = "".join(traceback.format_exception(error))[-_TRACEBACK:]
-            ended = Ended(order.flow_run, f"{type(error).__name__}: {error}"[:_TRACEBACK], lines)
+            lines = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
+            ended = Ended(order.flow_run, f"{type(error).__name__}: {error}"[:LONGEST_TEXT], lines)
         del self._stops[order.flow_run]
         self._outbox.put(ended)
 

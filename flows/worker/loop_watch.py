@@ -8,7 +8,7 @@ import time
 import traceback
 from types import FrameType
 
-from rivya_flows.flows.worker.messages import Alive
+from rivya_flows.flows.worker.messages import LONGEST_TEXT, Alive
 from rivya_flows.tasks import functions
 
 _LINES = 12
@@ -45,7 +45,8 @@ class LoopWatch:
 
 
 def _stack(frame: FrameType | None) -> str:
-    return "".join(traceback.format_list(traceback.extract_stack(frame)[-_LINES:]))
+    lines = traceback.format_list(traceback.extract_stack(frame)[-_LINES:])
+    return "".join(lines)[-LONGEST_TEXT:]
 
 
 def _step(frame: FrameType | None) -> str | None:
@@ -58,4 +59,4 @@ def _step(frame: FrameType | None) -> str | None:
     if str(called.f_globals.get("__name__")).startswith(_OURS):  # it prepares a call, as a download
         return None
     code = called.f_code
-    return f"{code.co_qualname}, {code.co_filename}:{called.f_lineno}"
+    return f"{code.co_qualname}, {code.co_filename}:{called.f_lineno}"[-LONGEST_TEXT:]

@@ -6,8 +6,11 @@ import asyncio
 import json
 from dataclasses import asdict, dataclass
 
-LONGEST = 2**16
+LONGEST = 2**18
 """Bytes of the longest line."""
+
+LONGEST_TEXT = LONGEST // 32
+"""Characters of the longest text in a message: JSON writes twelve bytes for some, and there are two."""
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,13 @@ def test_a_run_that_is_driven_is_not_taken_over(leases: Leases) -> None:
 async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_a_living_one(
     leases: Leases, clock: Clock
 ) -> None:
-    await leases.until_free("run-1")
+    assert not await leases.until_free("run-1")
     dead = leases.acquire("run-1", "elsewhere:1:2")
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     clock.now += SECONDS + 1
-    await waiting
+    assert not await waiting
     living = leases.acquire("run-1", "elsewhere:1:3")
     assert living.fence > dead.fence
 
@@ -67,9 +67,12 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     await asyncio.sleep(0.1)
     clock.now += 1
     leases.renew(living)
-    await waiting
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
     with pytest.raises(StoreError, match="is being driven by process 1 on elsewhere"):
         leases.acquire("run-1")
+    leases.release(living)
+    assert await waiting
 
 
 def test_two_drivers_in_one_process_are_two(leases: Leases) -> None:

@@ -61,25 +61,26 @@ class Gate:
         except OSError:
             client.close()
             return
-        _start(_pass, server, client, lambda piece: None)
+        _start(_pass, server, client, lambda piece: piece)
         _pass(client, server, self._hold)
 
-    def _hold(self, piece: bytes) -> None:
+    def _hold(self, piece: bytes) -> bytes:
         if self._closes_at is not None and self._closes_at(piece):
             self.close()
         time.sleep(self.delay)
         self._open.wait()
+        # The server takes only requests that name it.
+        return piece.replace(b":%d\r\n" % self.port, b":%d\r\n" % self._server[1])
 
 
 def _start(call: Callable[..., None], *arguments: object) -> None:
     threading.Thread(target=call, args=arguments, daemon=True).start()
 
 
-def _pass(source: socket.socket, target: socket.socket, before: Callable[[bytes], None]) -> None:
+def _pass(source: socket.socket, target: socket.socket, held: Callable[[bytes], bytes]) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(65_536):
-            before(piece)
-            target.sendall(piece)
+            target.sendall(held(piece))
     for one in (source, target):
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)

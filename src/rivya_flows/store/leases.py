@@ -109,25 +109,27 @@ class Leases:
         """
         self._set_expiry(lease, 0.0)
 
-    async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> None:
-        """Returns when the lease of a run can be acquired, or has been renewed meanwhile.
+    async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> bool:
+        """Returns when the lease of a run can be acquired.
 
         A process of another machine that has ended leaves a lease that lasts for a while; one that
-        drives the run renews it.
+        drives the run renews it until it ends.
 
         Args:
             run_id: The run.
             look_seconds: Between two looks.
 
+        Returns:
+            Whether a process drove the run until then.
+
         Raises:
             StoreError: The store cannot be read.
         """
-        expires_at: float | None = None
+        expired = set()
         while (found := await in_thread(partial(self._holding, run_id))) is not None:
-            expires_at = found if expires_at is None else expires_at
-            if found != expires_at:
-                return
+            expired.add(found)
             await asyncio.sleep(look_seconds)
+        return len(expired) > 1
 
     @asynccontextmanager
     async def held(self, run_id: str) -> AsyncIterator[Lease]:

@@ -10,7 +10,6 @@ import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,12 +20,19 @@ import psutil
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.workers.process import ProcessWorker
+from prefect.workers.process import (
+    ProcessJobConfiguration,
+    ProcessWorker,
+    ProcessWorkerResult,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from rivya_flows.app.processes.ports import free_port
+from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
+from rivya_flows.flows.worker.hosts import HostDiedError
+from rivya_flows.flows.worker.messages import Execute
 from support.prefect_workers import (
     OPEN,
     PATIENCE,
@@ -111,10 +117,6 @@ def bought_film(place: Place, run: str) -> None:
     eventually(bought, "the film's purchase")
 
 
-def is_running(server: Server, run: str) -> bool:
-    return str(server.state(run)["type"]) == "RUNNING"
-
-
 def left_open(server: Server, run: str) -> list[str]:
     return [one["name"] for one in server.task_runs(run) if one["state_type"] in OPEN]
 
@@ -165,31 +167,51 @@ def test_one_run_is_cancelled_and_its_neighbour_goes_on(server: Server, working:
     assert sorted(working.bought(run).values()) == [1, 1]
 
 
-def test_runs_whose_process_is_killed_twice_go_on_each_in_one_of_its_own(
+def test_runs_whose_process_is_killed_crash_and_go_on_together(
     server: Server, working: Place
 ) -> None:
-    working.slow_down_the_next_film(60)
+    working.slow_down_the_next_film()
     runs = [filming(server, working), server.start("film/warm")]
     bought_film(working, runs[1])
-    for times in (1, 2):
-        shared = {host_of(server, run) for run in runs}
-        assert len(shared) == 1  # also after the first time: all but one of them are innocent
-        os.kill(shared.pop(), signal.SIGKILL)
-        for run in runs:
-            assert "SIGKILL" in server.end(run, "CRASHED")["message"]
-            assert "was ended by SIGKILL" in server.logged(run, "crashed: ")
-            server.let_go(run, times)
-        for run in runs:
-            server.retry(run)
-            eventually(partial(is_running, server, run), "its next execution")
+    shared = {host_of(server, run) for run in runs}
+    assert len(shared) == 1
+    os.kill(shared.pop(), signal.SIGKILL)
     for run in runs:
-        server.end(run, "COMPLETED")
+        assert "was ended by SIGKILL" in server.end(run, "CRASHED")["message"]
+        assert "was ended by SIGKILL" in server.logged(run, "crashed: ")
+    for run in runs:
+        again(server, run)
         assert left_open(server, run) == []
         assert sorted(working.bought(run).values()) == [1, 1]
-    assert len({host_of(server, run) for run in runs}) == 2
-    beside = server.start("picture/warm")
-    server.end(beside, "COMPLETED")
-    assert host_of(server, beside) not in {host_of(server, run) for run in runs}
+    # All but one of them are innocent.
+    assert len({host_of(server, run) for run in runs}) == 1
+
+
+async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone: list[UUID] = []
+
+    async def die(order: Execute, environment: object, begun: Callable[[int], object]) -> None:
+        begun(1)
+        raise HostDiedError(-9, "its process was ended by SIGKILL")
+
+    async def in_its_own(_: object, flow_run: FlowRun, *__: object) -> ProcessWorkerResult:
+        alone.append(flow_run.id)
+        return ProcessWorkerResult(status_code=0, identifier="2")
+
+    at_work = CampaignWorker(MORTAL, name="at work")
+    entrypoint = f"{ENTRYPOINT_MODULE}.film"
+    monkeypatch.setattr(campaign_worker, "imported_from", lambda _: entrypoint)
+    monkeypatch.setattr(ProcessWorker, "run", in_its_own)
+    monkeypatch.setattr(at_work, "get_flow_run_logger", lambda _: logging.getLogger("of a run"))
+    monkeypatch.setattr(at_work._hosts, "execute", die)
+    run, innocent = FlowRun(flow_id=uuid4()), FlowRun(flow_id=uuid4())
+    for one in (innocent, run, run):
+        assert (await at_work.run(one, ProcessJobConfiguration())).status_code == -9
+    for one in (innocent, run):
+        await at_work.run(one, ProcessJobConfiguration())
+    assert alone == [run.id]
 
 
 def test_a_run_that_blocks_its_process_is_ended_and_its_worker_goes_on(
@@ -339,7 +361,7 @@ def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> N
     [said] = [
         one
         for one in server.ask("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
-        if "crashed: " in one["message"]
+        if one["message"].startswith("crashed: ")
     ]
     assert said["level"] == logging.ERROR
 
@@ -372,6 +394,19 @@ def test_a_run_that_begins_while_the_server_is_silent_holds_up_no_neighbour(
     assert len({host_of(server, run) for run in (neighbour, begins)}) == 1
     for run in (neighbour, begins):
         assert server.ask("GET", f"/flow_runs/{run}")["run_count"] == 1
+
+
+def test_a_run_that_is_started_again_while_its_worker_lives_is_executed_once(
+    server: Server, place: Place
+) -> None:
+    place.slow_down_the_next_film()
+    with worker(place, MORTAL), worker(place, MORTAL):
+        run = filming(server, place, MORTAL)
+        server.retry(run)  # as an automation does when no heartbeat came through
+        server.logged(run, "is completed; nothing is executed again")
+        server.end(run, "COMPLETED")
+    assert place.ends(run) == ["completed"]
+    assert sorted(place.bought(run).values()) == [1, 1]
 
 
 async def test_a_worker_goes_on_when_the_server_refuses_to_begin_or_to_label_a_run(

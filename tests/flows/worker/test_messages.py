@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from rivya_flows.flows.worker.messages import (
+    LONGEST,
+    LONGEST_TEXT,
     Alive,
     Cancel,
     Ended,
@@ -35,6 +37,13 @@ async def test_messages_arrive_in_order_until_the_other_side_ends() -> None:
     reader.feed_eof()
     heard = [await next_message(reader, silence=60) for _ in range(len(SAID) + 1)]
     assert heard == [*SAID, None]
+
+
+async def test_the_longest_texts_fit_into_a_line() -> None:
+    text = "\N{GRINNING FACE}" * LONGEST_TEXT  # which JSON writes with twelve bytes
+    reader = asyncio.StreamReader(limit=LONGEST)
+    reader.feed_data(line(Ended("0b1c", text, text)))
+    assert await next_message(reader, silence=60) == Ended("0b1c", text, text)
 
 
 async def test_silence_is_told() -> None:
