@@ -68,7 +68,10 @@ def runs(
     if unfinished:
         show("")
     for run in unfinished[:_RESUMED]:
-        show(f"{run.row.run_id} {run.status}: rivya-flows resume {run.row.run_id}")
+        next_step = f"rivya-flows resume {run.row.run_id}"
+        if run.unbegun is not None:
+            next_step = f"it never began: {run.unbegun}; then Retry, in its menu in Prefect"
+        show(f"{run.row.run_id} {run.status}: {next_step}")
     if (more := len(unfinished) - _RESUMED) > 0:
         show(f"and {more} more that have not completed")
 
@@ -84,7 +87,8 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "wallet": row.wallet,
         "credits": {"spent": run.spent, "open": run.open},
         "started_at": row.started_at,
-        "folder": str(row.folder),
+        "folder": None if run.unbegun else str(row.folder),
+        "unbegun": run.unbegun,
     }
 
 
@@ -101,5 +105,5 @@ def _row(run: ListedRun) -> list[Cell]:
         str(run.open or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         row.started_at[:16].replace("T", " "),
-        near(run.row.folder),
+        "" if run.unbegun else near(run.row.folder),
     ]
