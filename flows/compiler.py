@@ -145,6 +145,12 @@ def _of_module(options: dict[str, Any]) -> dict[str, Any]:
 Execute = Callable[..., Awaitable[Outcome]]
 """Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run."""
 
+Announce = Callable[[Exception], Awaitable[None]]
+
+
+async def _tell_nobody(error: Exception) -> None:
+    """A command tells its user itself."""
+
 
 def spec_version(spec_text: str) -> str:
     """The version of a flow: changes with the spec's text and with nothing else."""
@@ -207,6 +213,7 @@ def compile_flow(
     attribute: str | None = None,
     version: str | None = None,
     execute: Execute,
+    announce: Announce = _tell_nobody,
 ) -> CampaignFlow:
     """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
@@ -220,6 +227,7 @@ def compile_flow(
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
             defaults; and the wallet of the credentials, or None for the key of the process.
+        announce: Called in the flow run with the error that fails it, if `execute` raises one.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
@@ -234,7 +242,10 @@ def compile_flow(
                 )
         except StoppedError:
             return Cancelled(message="the run was cancelled; bought jobs continue")
-        except RivyaFlowsError as error:
+        except Exception as error:
+            await announce(error)
+            if not isinstance(error, RivyaFlowsError):
+                raise
             return failed(error)
         return end_state(outcome)
 
@@ -267,14 +278,20 @@ def compile_flow(
     )
 
 
-def failing_flow(attribute: str, error: Exception) -> CampaignFlow:
+def failing_flow(attribute: str, error: Exception, announce: Announce) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
 
     Raised while a worker looks for its flow, the error would be a traceback in a log, and the
     flow run no more than Crashed.
+
+    Args:
+        attribute: Of the spec.
+        error: Why it cannot be compiled.
+        announce: Called in the flow run before it fails with that.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
+        await announce(error)
         return failed(error)
 
     return CampaignFlow(

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
-from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import (
+    Automation,
+    AutomationCore,
+    CompoundTrigger,
+    EventTrigger,
+    Posture,
+)
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
@@ -21,22 +28,66 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.deploy import check_server
 from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
     EVENT_PREFIX,
+    OURS,
     configured_heartbeat,
     ensure,
     ensure_automations,
     refusals,
 )
+from rivya_flows.flows.recovery.waker import SWEEP
 
 PREFIX = f"{OWNER_TAG}: "
 """Begins the name of each automation of ours."""
 
-ENDS = ("completed", "failed", "cancelled", "suspended")
-"""How a run can end, as far as its event says."""
+ENDS = {
+    "completed": ("Completed",),
+    "failed": ("Failed", "TimedOut"),
+    "cancelled": ("Cancelled",),
+    "suspended": (),
+}
+"""How a run can end, with Prefect's events of that end. Of a run that waits only our own says for what."""
 
-_SUBJECT = "{{ event.payload.title }} {{ event.payload.status }}: {{ event.payload.credits.spent }} credits"
-_BODY = "{{ event.payload.markdown }}"
+NEWS = (*ENDS, "crashed", "late", "waker-silent")
+"""What a message can tell: the ends, and what no run can tell itself."""
+
+_AGAIN = timedelta(hours=1)
+"""Our event of an end and Prefect's are one piece of news, whichever comes first."""
+
+_SILENCE = SWEEP + timedelta(minutes=10)
+"""By then a sweep would have started a crashed run again."""
+
+_RUN, _OF_PREFECT = "prefect.resource.id", "prefect.flow-run."
+
+_NAMES = """\
+{% set name = flow_run.name | replace("://", ": //") %}\
+{% set said = flow_run.state.message | default("", true) | replace("://", ": //") %}\
+"""
+"""Texts of others, without an address that a chat would make a link of."""
+
+_SUBJECT = f"""{_NAMES}\
+{{% if flow.name == "{WAKER}" %}}rivya-flows: the waker is silent\
+{{% elif event.payload.markdown %}}\
+{{{{ name }}}} {{{{ event.payload.status }}}}: {{{{ event.payload.sentence | truncate(200) }}}}\
+{{% else %}}{{{{ name }}}} {{{{ flow_run.state.name | lower }}}}\
+{{% if said %}}: {{{{ said | truncate(200) }}}}{{% endif %}}\
+{{% endif %}}"""
+
+_BODY = f"""{_NAMES}\
+{{% if flow.name == "{WAKER}" %}}\
+No sweep was complete for {_SILENCE.seconds // 60} minutes: no deadline of a question acts, and lost runs are not \
+found. `rivya-flows doctor` says what is missing. The last sweep:
+{{% elif event.payload.markdown %}}{{{{ event.payload.markdown }}}}
+{{% elif flow_run.state.name == "Late" %}}\
+It is due, and no worker has taken it: `rivya-flows doctor` says what is missing.
+{{% else %}}{{{{ said }}}}
+`rivya-flows receipt run-{{{{ flow_run.id }}}}` says what it has spent. Unless it has completed, Retry continues it; \
+nothing is bought twice.
+{{% endif %}}\
+{{{{ flow_run | ui_url or "" }}}}"""
 
 
 async def apply_recovery() -> dict[str, str]:
@@ -54,7 +105,7 @@ async def apply_notification(
 
     Args:
         block: As ``TYPE/NAME``, such as ``slack-webhook/team``.
-        ends: Of `ENDS`, at least one.
+        ends: Of `NEWS`, at least one.
         spec: The name of the only spec; None is every spec.
 
     Returns:
@@ -107,20 +158,66 @@ def notification(
 ) -> AutomationCore:
     """The automation that `apply_notification` makes; its name says the block and the spec."""
     of = f" of {spec}" if spec else ""
-    chosen = [end for end in ENDS if end in ends]
+    chosen = [one for one in NEWS if one in ends]
     return AutomationCore(
         name=f"{PREFIX}notify {block}{of}",
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
         tags=[OWNER_TAG],
-        trigger=EventTrigger(
-            expect={EVENT_PREFIX + end for end in chosen},
-            match=ResourceSpecification({"rivya-flows.campaign": spec} if spec else {}),
-            posture=Posture.Reactive,  # the default, but an update requires it
-            threshold=1,
+        trigger=CompoundTrigger(
+            require="any", triggers=[_trigger(one, spec) for one in chosen], within=None
         ),
         actions=[
             SendNotification(block_document_id=document.id, subject=_SUBJECT, body=_BODY),
         ],
+    )
+
+
+def _trigger(news: str, spec: str | None) -> EventTrigger:
+    match news:
+        case "waker-silent":
+            swept = {f"{_OF_PREFECT}Completed"}
+            return _heard(WAKER, within=_SILENCE, after="Completed", expect=swept, for_each=())
+        case "crashed":
+            return _heard(spec, within=_SILENCE, after="Crashed", expect={f"{_OF_PREFECT}*"})
+        case "late":
+            # The first one of a deployment: without a worker there may be hundreds.
+            by = {"related:deployment:prefect.resource.id"}
+            return _heard(spec, within=_AGAIN, expect={f"{_OF_PREFECT}Late"}, for_each=by)
+        case "suspended":
+            return _heard(spec, expect={f"{EVENT_PREFIX}suspended"})
+    told = {EVENT_PREFIX + news, *(_OF_PREFECT + state for state in ENDS[news])}
+    # A run that was retried may fail again, but is completed once.
+    by = {_RUN} if news == "completed" else {_RUN, RUN_COUNT_LABEL}
+    return _heard(spec, within=_AGAIN, expect=told, for_each=by)
+
+
+def _heard(
+    flow: str | None,
+    *,
+    expect: set[str],
+    within: timedelta = timedelta(0),
+    after: str | None = None,
+    for_each: Collection[str] = (_RUN,),
+) -> EventTrigger:
+    """Fires at an event of a flow run of ours; with `after` if none of them follows that.
+
+    Args:
+        flow: Of this flow only; None: of every spec.
+        expect: Names of the events.
+        within: The time for which nothing more is said, or in which something must follow.
+        after: A state.
+        for_each: What it counts by.
+    """
+    of = {"prefect.resource.role": "flow", "prefect.resource.name": flow or f"!{WAKER}"}
+    return EventTrigger(
+        expect=expect,
+        after={f"{_OF_PREFECT}{after}"} if after else set(),
+        match=ResourceSpecification({_RUN: "prefect.flow-run.*"}),
+        match_related=[ResourceSpecification({**OURS}), ResourceSpecification(of)],
+        for_each=set(for_each),
+        posture=Posture.Proactive if after else Posture.Reactive,
+        threshold=1,
+        within=within,
     )
 
 

@@ -16,12 +16,15 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
 from rivya_flows.flows.execution.deployment_run import run_deployment
+from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs, version_of
 from rivya_flows.store.journal import Journal
+
+_compile = functools.partial(compile_flow, announce=announce_failure)
 
 _FILE = "file"
 """Begins an attribute that names a file by its path."""
@@ -82,7 +85,7 @@ def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> Campai
             )
         return made or _on_disk(attribute)
     except (AttributeError, RivyaFlowsError) as error:
-        return failing_flow(attribute, error)
+        return failing_flow(attribute, error, announce_failure)
 
 
 def _on_disk(attribute: str) -> CampaignFlow:
@@ -101,7 +104,7 @@ def flow_of_file(path: Path) -> CampaignFlow:
         UsageError: The file cannot be read.
     """
     spec = read_spec(path)
-    return compile_flow(
+    return _compile(
         load_spec(spec, shipped()),
         spec_text=spec.text,
         attribute=_FILE + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path)),
@@ -125,7 +128,7 @@ def _begun(attribute: str, flow_run_id: str, journal: Journal) -> CampaignFlow |
     frozen = journal.entries(run_id)[0].event
     assert isinstance(frozen, RunFrozen)  # a journal begins with it
     workflow = initial_state(frozen).plan.workflow
-    return compile_flow(
+    return _compile(
         workflow, spec_text=frozen.spec_text, attribute=attribute, execute=run_deployment
     )
 
@@ -145,7 +148,7 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
     if attribute_of(spec.name) != attribute:
         raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
     read = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
-    return compile_flow(
+    return _compile(
         load_spec(read, shipped()),
         spec_text=spec.text,
         attribute=attribute,
@@ -192,7 +195,7 @@ def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
         raise AttributeError(
             f"{path}: its name is {workflow.name!r}; call the file {workflow.name}.yaml"
         )
-    return compile_flow(
+    return _compile(
         workflow,
         spec_text=text,
         attribute=attribute_of(workflow.name),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import get_client
@@ -15,7 +17,7 @@ from prefect.events.schemas.automations import EventTrigger
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
-from rivya_flows.flows.deployment.work_pools import machines_of
+from rivya_flows.flows.deployment.work_pools import machines_of, workers_online
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import (
@@ -24,13 +26,18 @@ from rivya_flows.flows.recovery.automations import (
     configured_heartbeat,
     missing_automations,
 )
+from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.server.select_server import health_problem
 from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.sweeps import last_sweep
 
 LEAST = (3, 8)
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
 _BATCH = 50
 _MANY = 2
+_SILENT = timedelta(minutes=20)
+"""A sweep, and what it may take."""
 
 
 async def server_checks(settings: Settings) -> AsyncIterator[Check]:
@@ -66,7 +73,7 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
         for pool in sorted(deployed):
             yield await _sharing(settings, pool)
         yield await _automations(client)
-        yield await _waker(client)
+        yield await _waker(client, settings)
 
 
 async def _pools_of_deployments(client: PrefectClient) -> set[str]:
@@ -178,17 +185,53 @@ async def _automations(client: PrefectClient) -> Check:
     return ok(name, "a run whose process or worker died is restarted")
 
 
-async def _waker(client: PrefectClient) -> Check:
+async def _waker(client: PrefectClient, settings: Settings) -> Check:
     from prefect.exceptions import ObjectNotFound
 
+    name = "waker"
     try:
         found = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
     except ObjectNotFound:
-        return warning("waker", "missing: nothing enforces the deadlines of questions", _DEPLOY)
+        return warning(name, "missing: nothing enforces the deadlines of questions", _DEPLOY)
     if found.paused or not any(one.active for one in found.schedules):
         return warning(
-            "waker",
+            name,
             "its schedule is paused: missed deadlines have no effect",
             "resume the deployment in the UI",
         )
-    return ok("waker", "deadlines of questions are enforced")
+    pool = found.work_pool_name
+    online = await workers_online(pool) if pool else []
+    if not online:
+        return problem(
+            name,
+            f"its work pool {pool} has no worker: no deadline acts, and lost runs are not found",
+            f"start a worker of {pool}, or deploy to a pool that has one: that moves it there",
+        )
+    with closing(Journal(settings.store_url)) as journal:
+        swept = last_sweep(journal.engine)
+    return sweep_check(settings, found.created, swept, time.time())
+
+
+def sweep_check(
+    settings: Settings, made: datetime | None, swept: float | None, now: float
+) -> Check:
+    """The check of the waker's last sweep.
+
+    Args:
+        settings: Of the store.
+        made: When the waker was deployed.
+        swept: When it swept this store last, in Unix seconds; None: never.
+        now: Unix seconds.
+    """
+    name = "waker"
+    begun = made.timestamp() if made else 0.0
+    if now - max(begun, swept or 0.0) > _SILENT.total_seconds():
+        ago = f"{(now - swept) / 60:.0f} minutes ago" if swept else "never"
+        return problem(
+            name,
+            f"its last sweep of this store: {ago}, and it sweeps every {SWEEP.seconds // 60} minutes",
+            f"see the runs of {WAKER} in Prefect; its workers need the store of this machine,"
+            f" {shown_url(settings.store_url)}",
+        )
+    last = f"; last sweep {datetime.fromtimestamp(swept, UTC):%H:%M} UTC" if swept else ""
+    return ok(name, f"deadlines of questions are enforced{last}")

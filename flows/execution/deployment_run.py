@@ -19,6 +19,7 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import execute_run, show_ended
+from rivya_flows.flows.execution.run_events import end_heartbeats
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.recovery.cancelled import close_cancelled
@@ -61,6 +62,20 @@ async def run_deployment(
         UsageError: There is no key, or a callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
     """
+    try:
+        return await _run(workflow, spec_text, inputs, wallet, spec, notes)
+    finally:
+        end_heartbeats()
+
+
+async def _run(
+    workflow: Workflow,
+    spec_text: str,
+    inputs: Mapping[str, Any],
+    wallet: WalletCredentials | None,
+    spec: SpecFile | None,
+    notes: Sequence[str],
+) -> Receipt | PassedOver:
     logger = run_logger()
     for note in notes:
         logger.warning("%s", note)

@@ -1,29 +1,54 @@
-"""The event that tells Prefect how a run ended, for automations."""
+"""The event that tells Prefect how a run ended, for automations; also of one that failed before it began."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 from prefect.events import emit_event
-from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
-from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.flows.recovery.automations import EVENT_PREFIX
+from rivya_flows.errors import RivyaFlowsError, StoreError
+from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS
+from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import chosen, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
-from rivya_flows.planning.questions.choice_phrases import decision, how_picked
+from rivya_flows.planning.questions.choice_phrases import (
+    answering_command,
+    blank_answer,
+    decision,
+    how_picked,
+)
+from rivya_flows.printable import one_line
+from rivya_flows.settings import read_settings
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.failed_starts import FailedStart, record_failed_start
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import listed_runs
 
 _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000
 _MAX_MEDIA = 50
 _MAX_TROUBLES = 20
+_MAX_NAME = 64
+_LONGEST_END_SECONDS, _LOOK_SECONDS = 60.0, 0.2
+_endings: set[asyncio.Task[None]] = set()
 _logger = logging.getLogger(__name__)
 
 Address = Callable[[Asset], str | None]
@@ -31,27 +56,127 @@ Address = Callable[[Asset], str | None]
 
 def announce(context: RunContext, receipt: Mapping[str, Any]) -> None:
     """Sends the event of a run's end; never waits and never fails a run."""
-    if flow_run.id is None:
+
+    def payload() -> dict[str, Any]:
+        address = addresses_of(context, recorded(receipt["assets"]))
+        return payload_of(receipt, address, report_of(context, receipt["run_id"]))
+
+    _send(payload)
+
+
+async def announce_failure(error: Exception) -> None:
+    """Sends the event of a flow run that fails without a receipt, and records one that never began."""
+    run = _flow_run()
+    if run is None:
+        return
+    name = await _flow_name(run)
+    reason = one_line(str(error))[:_MAX_TEXT]
+    failed = FailedStart(run_id_of(str(run.id)), name[:_MAX_NAME], time.time(), reason)
+    spent = None
+    if run.deployment_id is not None:  # else its run may have another id
+        with contextlib.suppress(StoreError):  # which may be why it fails
+            spent = await in_thread(partial(_recorded, failed))
+    hint = getattr(error, "hint", None)
+    found: dict[str, Any] = {
+        "run_id": failed.run_id,
+        "name": name,
+        "title": name,
+        "status": "failed",
+        "sentence": reason if spent is None else f"{reason}; {credits_of(spent)}",
+        "credits": {"spent": spent, "saved": 0, "budget": None},
+        "outputs": {},
+        "picked": {},
+        "choices": {},
+        "troubles": [],
+        "report": None,
+        "next": "; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
+    }
+    _send(lambda: {**found, "markdown": _markdown(found)})
+
+
+def end_heartbeats() -> None:
+    """Sends `LAST_HEARTBEAT` of this flow run once no heartbeat can follow; never waits.
+
+    Prefect sends heartbeats until its server has answered how the run ended, and one that came after
+    the end would begin the wait for the next one again.
+    """
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if context is not None and run is not None and run.deployment_id is not None:
+        ending = asyncio.get_running_loop().create_task(_last_heartbeat(run, context.start_time))
+        _endings.add(ending)
+        ending.add_done_callback(_endings.discard)
+
+
+async def _last_heartbeat(run: FlowRun, began: datetime) -> None:
+    """The end of the event loop ends the wait too; a run that is suspended has no final state."""
+    try:
+        async with asyncio.timeout(_LONGEST_END_SECONDS):
+            while run.state is None or not run.state.is_final():
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        pass
+    finally:
+        every = get_current_settings().flows.heartbeat_frequency
+        # The first one is sent at the beginning.
+        if every is not None and datetime.now(UTC) - began >= timedelta(seconds=every):
+            with contextlib.suppress(Exception):  # Prefect may raise anything
+                of = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
+                emit_event(event=LAST_HEARTBEAT, resource=of, related=[OURS])
+
+
+async def _flow_name(run: FlowRun) -> str:
+    """The name of its spec, also of one that this process does not find."""
+    try:
+        async with get_client() as client:
+            return (await client.read_flow(run.flow_id)).name
+    except Exception as error:  # the server is away
+        _logger.debug("the flow of %s was not read: %s", run.id, error)
+        return "unknown"
+
+
+def _recorded(failed: FailedStart) -> int:
+    """What its run has spent in earlier executions; without one it is recorded that none began."""
+    with contextlib.closing(Journal(read_settings().store_url)) as journal:
+        for found in listed_runs(journal.engine, labels={}, run_id=failed.run_id, limit=1):
+            if found.unbegun is None:
+                return found.spent
+        record_failed_start(journal.engine, failed)
+    return 0
+
+
+def _send(payload: Callable[[], dict[str, Any]]) -> None:
+    run = _flow_run()
+    if run is None:
         return
     try:
-        address = addresses_of(context, recorded(receipt["assets"]))
+        found = payload()
         emit_event(
-            event=EVENT_PREFIX + receipt["status"],
-            resource=resource_of(receipt, flow_run.id, flow_run.name),
-            payload=payload_of(receipt, address, report_of(context, receipt["run_id"])),
+            event=EVENT_PREFIX + found["status"],
+            resource=resource_of(found, run),
+            # Prefect adds those of a deployment; a run without one has the tag only here.
+            related=[OURS],
+            payload=found,
         )
     except Exception as error:  # Prefect may raise anything; the run has ended all the same
         shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
         _logger.warning("the run's end event was not sent: %s", shown)
 
 
-def resource_of(receipt: Mapping[str, Any], flow_run_id: str, name: str | None) -> dict[str, str]:
+def _flow_run() -> FlowRun | None:
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
+
+
+def resource_of(payload: Mapping[str, Any], run: FlowRun) -> dict[str, str]:
     """What the event is about: the flow run, with the labels that automations match."""
     return {
-        "prefect.resource.id": f"prefect.flow-run.{flow_run_id}",
-        "prefect.resource.name": name or receipt["run_id"],
-        "rivya-flows.campaign": receipt["name"],
-        "rivya-flows.run-id": receipt["run_id"],
+        "prefect.resource.id": f"prefect.flow-run.{run.id}",
+        "prefect.resource.name": run.name or payload["run_id"],
+        # As on Prefect's own event of this end, so that a message tells both once.
+        RUN_COUNT_LABEL: str(run.run_count),
+        "rivya-flows.campaign": payload["name"],
+        "rivya-flows.run-id": payload["run_id"],
     }
 
 
@@ -76,8 +201,32 @@ def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None)
         "choices": _choices(receipt),
         "troubles": troubles(receipt)[:_MAX_TROUBLES],
         "report": report,
+        "next": _next(receipt),
     }
     return {**found, "markdown": _markdown(found)}
+
+
+def _next(receipt: Mapping[str, Any]) -> str | None:
+    """What a person can do next; None after a completed run."""
+    command = f"rivya-flows resume {receipt['run_id']}"
+    match receipt["status"]:
+        case "completed":
+            return None
+        case "suspended":
+            answers = {
+                name: blank_answer([one["key"] for one in choice["candidates"]], choice["count"])
+                for name, choice in itertools.islice(chosen(receipt), _MAX_MEDIA)
+                if choice["waiting"]
+            }
+            # Without a pick it asks for more budget.
+            by_command = (
+                answering_command(receipt["run_id"], answers)
+                if answers
+                else f"{command} --budget N"
+            )
+            return f"answer with Resume, in the menu of the run, or: {by_command}"
+        case _:
+            return f"continue it with Retry, in the menu of the run, or: {command}; nothing is bought twice"
 
 
 def _value(value: Any, address: Address) -> Any:
@@ -133,4 +282,6 @@ def _markdown(found: Mapping[str, Any]) -> str:
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]
     if found["report"]:
         lines.append(link("Contact sheet", found["report"]))
+    if found["next"]:
+        lines.append(text(found["next"]))
     return "\n".join(lines)

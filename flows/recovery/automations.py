@@ -14,7 +14,7 @@ The server runs four of them, for flow runs with our tag only:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -36,6 +36,12 @@ from rivya_flows.flows.server.select_server import password_hint
 EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
 users match it too."""
+
+LAST_HEARTBEAT = "rivya-flows.last-heartbeat"
+"""The event after the last heartbeat of a flow run that ended or was suspended."""
+
+OURS = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{OWNER_TAG}"}
+"""A related resource of each event of a flow run of ours."""
 
 HEARTBEAT_SECONDS = 180.0
 """The default heartbeat of a flow run in Prefect 3.9."""
@@ -126,12 +132,11 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
             LOST,
             "Marks a run as crashed if its worker and its process are gone.",
             # Any event of a run is a sign of life, its end or its suspension. A process may die
-            # between Running and its first heartbeat. The server hears of an end at once, and may hear
-            # of the last heartbeat after that; what the run itself tells of its end comes later still.
+            # between Running and its first heartbeat. Its last heartbeat may come after its end.
             _silence(
                 {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
                 silence,
-                told={f"{EVENT_PREFIX}*"},
+                or_hears=LAST_HEARTBEAT,
             ),
             ChangeFlowRunState(state=StateType.CRASHED, message="its heartbeat stopped"),
         ),
@@ -178,13 +183,13 @@ def _silence(
     after: set[str],
     within: timedelta,
     match: dict[str, str | list[str]] | None = None,
-    told: Collection[str] = (),
+    or_hears: str = _ANY,
 ) -> EventTrigger:
-    """Fires if a flow run has no event of Prefect, nor one of `told`, for a time after one of these."""
+    """Fires if a flow run has no event of Prefect, nor `or_hears`, for a time after one of these."""
     return EventTrigger(
         **_of_ours(match or {}),
         after=after,
-        expect={_ANY, *told},
+        expect={_ANY, or_hears},
         posture=Posture.Proactive,
         threshold=1,
         within=within,
@@ -195,9 +200,7 @@ def _of_ours(match: dict[str, str | list[str]] | None = None) -> dict[str, Any]:
     """For each flow run with our tag."""
     return {
         "match": ResourceSpecification({"prefect.resource.id": _ANY, **(match or {})}),
-        "match_related": ResourceSpecification(
-            {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{OWNER_TAG}"}
-        ),
+        "match_related": ResourceSpecification({**OURS}),
         "for_each": {"prefect.resource.id"},
     }
 
@@ -243,14 +246,19 @@ async def ensure(
 
 def comparable(automation: AutomationCore) -> dict[str, Any]:
     """What we set of an automation, in the same order for the same content."""
-    ours = ("name", "description", "enabled", "tags", "trigger", "actions")
-    found = automation.model_dump(mode="json", include=set(ours))
-    found["trigger"] = {
-        key: sorted(value) if isinstance(value, list) else value
-        for key, value in found["trigger"].items()
-        if key not in ("id", "type")
-    }
+    ours = {"name", "description", "enabled", "tags", "trigger", "actions"}
+    found: dict[str, Any] = _in_order(automation.model_dump(mode="json", include=ours))
     return found
+
+
+def _in_order(value: Any) -> Any:
+    """Without the ids that the server gives; sets of texts sorted."""
+    if isinstance(value, dict):
+        return {key: _in_order(one) for key, one in value.items() if key not in ("id", "type")}
+    if isinstance(value, list):
+        found = [_in_order(one) for one in value]
+        return sorted(found) if all(isinstance(one, str) for one in found) else found
+    return value
 
 
 async def missing_automations(names: Iterable[str] = NAMES) -> list[str]:

@@ -6,6 +6,7 @@ finds what was missed, for example while the server was down.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -29,6 +30,7 @@ from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue
+from rivya_flows.store.sweeps import record_sweep
 
 SWEEP = timedelta(minutes=15)
 
@@ -53,6 +55,7 @@ async def wake_overdue() -> State[None]:
             if is_overdue(journal, run_id, now) and await wake(flow_run_id):
                 woken += 1
                 logger.info("%s: resumed after its deadline", run_id)
+        record_sweep(journal.engine, time.time())
     finally:
         journal.close()
     return Completed(message=f"{woken} resumed" if woken else "nothing is overdue")

@@ -48,6 +48,8 @@ def server_environment(
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
+            # Links in messages of automations.
+            "PREFECT_UI_URL": f"http://127.0.0.1:{port}/v2",
             # In memory, a slot that is held when the server dies would be taken for ever.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
             # `Guard` refuses other origins; this makes the answers say so too.

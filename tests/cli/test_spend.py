@@ -11,6 +11,7 @@ import pytest
 
 from rivya_flows.planning.queue.events import JobEnded, RunEnded
 from rivya_flows.settings import read_settings
+from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.cli_calls import Terminal
@@ -62,6 +63,19 @@ def test_runs_are_listed_with_a_next_step_for_those_that_did_not_complete(call: 
 
 
 @pytest.mark.usefixtures("_filled")
+def test_a_flow_run_that_failed_before_it_began_is_listed_with_the_reason(call: Terminal) -> None:
+    with closing(Journal(read_settings().store_url)) as journal:
+        failed = FailedStart("run-3", "dear", NOON.timestamp() + 600, "over the budget")
+        record_failed_start(journal.engine, failed)
+    said = call("runs", "--status", "failed").out.splitlines()
+    assert said[1].split()[:4] == ["run-3", "dear", "failed", "0"]
+    reason = "it never began: over the budget; then Retry, in its menu in Prefect"
+    assert said[-2] == f"run-3 failed: {reason}"
+    found = call("runs", "--status", "failed", "--json").document[0]
+    assert (found["unbegun"], found["folder"]) == ("over the budget", None)
+
+
+@pytest.mark.usefixtures("_filled")
 @pytest.mark.parametrize("_filled", BACKENDS, indirect=True)
 def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
     assert call("runs", "--label", "client=globex", "--status", "failed", "--json").document == [
@@ -75,6 +89,7 @@ def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
             "credits": {"spent": 2, "open": 1},
             "started_at": "2026-11-25T12:02:00+00:00",
             "folder": None,
+            "unbegun": None,
         }
     ]
     assert "the newest 1; `--limit` shows more" in call("runs", "--limit", 1).out

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import queue
 import re
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from prefect import get_client
@@ -17,6 +14,7 @@ from prefect import get_client
 from rivya_flows.flows import campaigns
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal
+from support.team_chat import team_chat
 
 pytestmark = pytest.mark.prefect
 
@@ -40,23 +38,8 @@ outputs:
 
 @pytest.fixture
 def chat() -> Iterator[tuple[str, queue.Queue[str]]]:
-    """Address of a team chat, and the messages that it got."""
-    messages: queue.Queue[str] = queue.Queue()
-
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            messages.put(json.loads(self.rfile.read(length))["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/hook", messages
-        server.shutdown()
+    with team_chat() as found:
+        yield found
 
 
 async def switch_off(name: str) -> None:
@@ -110,8 +93,8 @@ def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     assert "there is no automation" in terminal("automations", "remove", name).err
     assert "there is no automation" in terminal("automations", "remove", "of somebody").err
     subject, _, body = text.partition("\n\n")
-    assert subject == "Aurora | launch completed: 2 credits"
-    headline, still, output, sheet = body.split("\n")
+    assert re.fullmatch(r"product-launch.* completed: 2 of 2 stills, hero; 2 credits", subject)
+    headline, still, output, sheet, page = body.split("\n")
     assert headline == r"**Aurora \| launch** completed: 2 of 2 stills, hero; 2 credits"
     medium = r"<https://media\.example/media/[\w-]+/image-[0-9a-f]{8}\.png>"
     assert re.fullmatch(rf"\[!\[picked: hero\]\({medium}\)\]\({medium}\)", still)
@@ -119,4 +102,5 @@ def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     assert re.fullmatch(
         r"\[Contact sheet\]\(<https://media\.example/runs/[\w-]+/report\.html>\)", sheet
     )
+    assert re.fullmatch(rf"{prefect_server.removesuffix('/api')}/v2/runs/flow-run/[\w-]+", page)
     assert sandbox.api_key not in text

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.schemas.objects import BlockDocument
-from prefect.events.schemas.automations import EventTrigger
+from prefect.events.schemas.automations import CompoundTrigger
 
 from rivya_flows.flows.notifications import notification
 from support.cli_calls import Terminal
@@ -21,9 +21,16 @@ def test_a_block_has_one_automation_for_each_spec_and_one_for_all() -> None:
     every = notification("slack-webhook/team", BLOCK, ["failed"], None)
     assert one.name == "rivya-flows: notify slack-webhook/team of spot"
     assert every.name == "rivya-flows: notify slack-webhook/team"
-    assert isinstance(one.trigger, EventTrigger)
-    assert one.trigger.expect == {"rivya-flows.run.failed", "rivya-flows.run.suspended"}
-    assert one.trigger.model_dump()["match"] == {"rivya-flows.campaign": "spot"}
+    assert isinstance(one.trigger, CompoundTrigger)
+    failed, suspended = (found.model_dump() for found in one.trigger.triggers)
+    assert failed["expect"] == {
+        "rivya-flows.run.failed",
+        "prefect.flow-run.Failed",
+        "prefect.flow-run.TimedOut",
+    }
+    assert suspended["expect"] == {"rivya-flows.run.suspended"}
+    flow = {"prefect.resource.role": "flow", "prefect.resource.name": "spot"}
+    assert failed["match_related"][1] == suspended["match_related"][1] == flow
 
 
 @pytest.mark.parametrize(

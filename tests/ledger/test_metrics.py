@@ -34,8 +34,10 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
+from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.sweeps import record_sweep
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
@@ -185,6 +187,18 @@ def test_a_hostile_name_is_a_label_and_not_a_line(tmp_path: Path) -> None:
         told = samples(StoreMetrics(journal.engine))
     shown = model.replace("\ud800", "?")
     assert told["rivya_flows_credits_total", "launch", shown, "stills"] == 1
+
+
+def test_what_no_journal_has_is_counted_too(tmp_path: Path) -> None:
+    with contextlib.closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        swept = ("rivya_flows_waker_last_sweep_timestamp_seconds",)
+        assert swept not in samples(StoreMetrics(journal.engine))
+        for second in (1.0, 2.0):
+            record_failed_start(journal.engine, FailedStart("run-1", "dear", second, "no key"))
+            record_sweep(journal.engine, at=NOON.timestamp() + second)
+        told = samples(StoreMetrics(journal.engine))
+    assert told["rivya_flows_failed_starts_total", "dear"] == 2
+    assert told[swept] == NOON.timestamp() + 2
 
 
 def samples(metrics: StoreMetrics) -> dict[tuple[str, ...], float]:

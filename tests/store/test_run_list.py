@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from rivya_flows.planning.queue.events import JobEnded, RunEnded, RunResumed
 from rivya_flows.store.database import writing
+from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import ListedRun, listed_runs
@@ -93,3 +94,23 @@ def test_runs_of_a_spec_and_of_a_status_are_found_among_many(journal: Journal) -
     assert [one.row.run_id for one in listed(journal, status="failed", limit=1)] == ["run-1"]
     assert len(listed(journal, name="small", status="killed", now=LATER)) == 4
     assert listed(journal, name="other") == ()
+
+
+def test_a_flow_run_that_failed_before_its_run_began_is_listed_until_it_begins(
+    journal: Journal,
+) -> None:
+    labelled(journal, 1)
+    at = NOON + timedelta(minutes=3)
+    for second, reason in enumerate(("no key", "over the budget")):
+        failed = FailedStart("run-2", "dear", at.timestamp() + second, reason)
+        record_failed_start(journal.engine, failed)
+    (run, _) = listed(journal)
+    assert (run.row.run_id, run.row.name, run.status) == ("run-2", "dear", "failed")
+    assert (run.spent, run.unbegun) == (0, "over the budget")
+    assert [one.row.run_id for one in listed(journal, status="failed")] == ["run-2"]
+    assert [one.row.run_id for one in listed(journal, run_id="run-2")] == ["run-2"]
+    assert listed(journal, status="failed", since=at + timedelta(minutes=1)) == ()
+    assert listed(journal, status="failed", name="other") == ()
+    assert listed(journal, status="failed", labels={"client": "acme"}) == ()
+    labelled(journal, 2)
+    assert [one.unbegun for one in listed(journal)] == [None, None]

@@ -21,6 +21,8 @@ from sqlalchemy import Engine, func, select
 from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, Totals
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.store.database import reading
+from rivya_flows.store.failed_starts import failed_start_counts
+from rivya_flows.store.sweeps import last_sweep
 from rivya_flows.store.tables import EVENTS
 
 READ_SECONDS = 3.0
@@ -44,6 +46,8 @@ class StoreMetrics:
         self._engine = engine
         self._clock = clock
         self._totals = Totals()
+        self._failed_starts: Mapping[str, int] = {}
+        self._swept_at: float | None = None
         self._seen: dict[str, int] = {}
         self._behind = 0
         self._unreadable = 0
@@ -68,6 +72,8 @@ class StoreMetrics:
     def _read(self) -> None:
         """Reads new entries, run by run, until the time is up."""
         give_up = self._clock() + READ_SECONDS
+        self._failed_starts = failed_start_counts(self._engine)
+        self._swept_at = last_sweep(self._engine)
         newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
         with reading(self._engine) as connection:
             behind = [
@@ -112,9 +118,20 @@ class _Families(Collector):
         store = self.metrics
         yield _gauge("store_runs_unread", "Runs with entries not counted yet", store._behind)
         yield _gauge("store_entries_unreadable", "Entries of a newer version", store._unreadable)
+        yield from _beside_journals(store._failed_starts, store._swept_at)
         # Partial sums would look like credits spent just now.
         if not store._behind:
             yield from _families(store._totals)
+
+
+def _beside_journals(failed_starts: Mapping[str, int], swept_at: float | None) -> Iterator[Metric]:
+    """What no journal has."""
+    numbers = {(name,): number for name, number in failed_starts.items()}
+    failed = "Flow runs that failed before their run began"
+    yield _filled(CounterMetricFamily, "failed_starts", failed, ("campaign",), numbers)
+    if swept_at is not None:
+        help_text = "When the waker's last sweep was complete, in Unix seconds"
+        yield _gauge("waker_last_sweep_timestamp_seconds", help_text, swept_at)
 
 
 def _families(totals: Totals) -> Iterator[Metric]:
@@ -183,5 +200,5 @@ def _waits(totals: Totals) -> Metric:
     return waits
 
 
-def _gauge(name: str, words: str, value: int) -> Metric:
+def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"rivya_flows_{name}", words, value=value)

@@ -37,7 +37,8 @@ def automations() -> None:
     "--on",
     "ends",
     metavar="END,...",
-    help="Which ends are sent: completed, failed, cancelled, suspended.  [default: all but cancelled]",
+    help="What is sent: completed, failed, cancelled, suspended, crashed, late, waker-silent.  "
+    "[default: all but cancelled]",
 )
 @click.option("--spec", metavar="NAME", help="Send runs of this spec only.")
 @AS_JSON
@@ -48,14 +49,15 @@ def apply(block: str | None, ends: str | None, spec: str | None, as_json: bool) 
     """
     if block is None and (ends or spec):
         raise UsageError("--on and --spec belong to --notify", "name a block: --notify TYPE/NAME")
-    wanted = [one.strip() for one in (ends or "completed,failed,suspended").split(",")]
 
     async def work() -> dict[str, str]:
-        from rivya_flows.flows.notifications import ENDS, apply_notification, apply_recovery
+        from rivya_flows.flows.notifications import NEWS, apply_notification, apply_recovery
 
-        if unknown := [one for one in wanted if one not in ENDS]:
+        every = (one for one in NEWS if one != "cancelled")
+        wanted = list(every) if ends is None else [one.strip() for one in ends.split(",")]
+        if unknown := [one for one in wanted if one not in NEWS]:
             raise UsageError(
-                f"--on: {unknown[0]!r:.80} is not an end of a run", f"choose of {', '.join(ENDS)}"
+                f"--on: {unknown[0]!r:.80} is not an end of a run", f"choose of {', '.join(NEWS)}"
             )
         if block is None:
             return await apply_recovery()

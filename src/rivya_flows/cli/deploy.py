@@ -101,6 +101,8 @@ def deploy(
         tell(
             f"work pool {pool} is of type process; warm workers need campaign: docs/how-to/workers.md"
         )
+    if done.moved_waker:
+        tell(done.moved_waker)
     if as_json:
         print_json({"dry_run": dry_run, **_document(done)})
     else:
@@ -169,8 +171,6 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                 if became != "unchanged" and change.done != "made":
                     named = name.rpartition(": ")[2] if what == "trigger" else name
                     show(f"  {named}: {_would(became, dry_run)}")
-    if done.moved_waker:
-        tell(done.moved_waker)
     # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"

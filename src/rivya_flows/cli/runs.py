@@ -68,7 +68,10 @@ def runs(
     if unfinished:
         show("")
     for run in unfinished[:_RESUMED]:
-        show(f"{run.row.run_id} {run.status}: rivya-flows resume {run.row.run_id}")
+        next_step = f"rivya-flows resume {run.row.run_id}"
+        if run.unbegun is not None:
+            next_step = f"it never began: {run.unbegun}; then Retry, in its menu in Prefect"
+        show(f"{run.row.run_id} {run.status}: {next_step}")
     if (more := len(unfinished) - _RESUMED) > 0:
         show(f"and {more} more that have not completed")
 
@@ -84,8 +87,14 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "wallet": row.wallet,
         "credits": {"spent": run.spent, "open": run.open},
         "started_at": row.started_at,
-        "folder": str(row.folder) if row.folder.is_dir() else None,
+        "folder": str(row.folder) if _has_folder(run) else None,
+        "unbegun": run.unbegun,
     }
+
+
+def _has_folder(run: ListedRun) -> bool:
+    """Whether it has a folder on this machine; runs of deployments have none."""
+    return run.unbegun is None and run.row.folder.is_dir()
 
 
 def _row(run: ListedRun) -> list[Cell]:
@@ -101,5 +110,5 @@ def _row(run: ListedRun) -> list[Cell]:
         str(run.open or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         row.started_at[:16].replace("T", " "),
-        near(row.folder) if row.folder.is_dir() else "",  # runs of deployments have none
+        near(row.folder) if _has_folder(run) else "",
     ]

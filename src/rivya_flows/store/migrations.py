@@ -107,6 +107,14 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
             at FLOAT NOT NULL,
             PRIMARY KEY (deployment, service)
         )""",
+        """CREATE TABLE failed_starts (
+            run_id VARCHAR(128) NOT NULL,
+            at FLOAT NOT NULL,
+            name VARCHAR(64) NOT NULL,
+            reason TEXT NOT NULL,
+            PRIMARY KEY (run_id, at)
+        )""",
+        "CREATE TABLE sweeps (at FLOAT NOT NULL PRIMARY KEY)",
     ),
 )
 """What migrates version n to n + 1: statements, and functions where SQL does not suffice; append

@@ -7,11 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, func, select
 
 from rivya_flows.store.database import reading
+from rivya_flows.store.failed_starts import FailedStart, unbegun_runs
 from rivya_flows.store.journal import RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
 from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RUNS
@@ -29,12 +31,14 @@ class ListedRun:
             ``suspended``); ``running`` while a process drives it, ``killed`` if that is gone.
         spent: Credits, those of `open` with them.
         open: Credits of purchases that are not settled: under way, uncertain or not collected.
+        unbegun: Why its flow run failed before it began; None for one that has begun.
     """
 
     row: RunRow
     status: str
     spent: int
     open: int
+    unbegun: str | None = None
 
 
 def listed_runs(
@@ -88,7 +92,21 @@ def listed_runs(
                 if labels.items() <= run.row.labels.items() and status in (None, run.status)
             )
             start, more = start + size, len(rows) == size
+    if status in (None, "failed") and not labels:
+        after = since.timestamp() if since else 0.0
+        failed = unbegun_runs(engine, run_id=run_id, name=name, since=after, limit=limit)
+        found = sorted([*found, *map(_unbegun, failed)], key=_started, reverse=True)
     return tuple(found[:limit])
+
+
+def _unbegun(failed: FailedStart) -> ListedRun:
+    at = datetime.fromtimestamp(failed.at, UTC).isoformat()
+    row = RunRow(failed.run_id, failed.name, service="", started_at=at, folder=Path())
+    return ListedRun(row, "failed", spent=0, open=0, unbegun=failed.reason)
+
+
+def _started(run: ListedRun) -> datetime:
+    return datetime.fromisoformat(run.row.started_at)
 
 
 def _page(wanted: list[ColumnElement[bool]], start: int, size: int) -> Select[Any]:

@@ -157,6 +157,23 @@ SECRETS = Table(
     Column("value", Text, nullable=False),
 )
 
+FAILED_STARTS = Table(
+    "failed_starts",
+    METADATA,
+    # Of the run that would have begun; it may begin later.
+    Column("run_id", String(128), primary_key=True),
+    Column("at", Float, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+SWEEPS = Table(
+    "sweeps",
+    METADATA,
+    # One row: when the waker's last sweep was complete.
+    Column("at", Float, primary_key=True),
+)
+
 
 def stored_name(name: str) -> str:
     """A name that fits its column; item keys come from models, so they may be any text."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.doctor.checks import Check
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.server_checks import server_checks, sweep_check
 from rivya_flows.flows.deployment.waker import NAME, deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.settings import read_settings
@@ -118,3 +120,39 @@ def test_it_leaves_its_pool_only_without_a_worker_and_for_one_that_has_one(serve
     server.ask("DELETE", f"/work_pools/{staffed}")
     assert moved(empty, other) is None
     assert waker(server)["work_pool_name"] == other
+
+
+def said_by_doctor() -> tuple[str, str]:
+    async def check() -> Check:
+        found = [one async for one in server_checks(read_settings()) if one.name == "waker"]
+        return found[0]
+
+    found = asyncio.run(check())
+    return found.status, found.message
+
+
+def test_doctor_says_whether_its_pool_has_a_worker(server: Server) -> None:
+    empty, staffed = new_pool(server, staffed=False), new_pool(server, staffed=True)
+    moved(empty)
+    status, message = said_by_doctor()
+    assert (status, f"{empty} has no worker" in message) == ("problem", True)
+    moved(staffed)
+    assert said_by_doctor()[0] == "ok"  # its first sweep is due
+
+
+@pytest.mark.parametrize(
+    ("made", "swept", "status", "words"),
+    [
+        (19, None, "ok", "deadlines of questions are enforced"),
+        (21, None, "problem", "its last sweep of this store: never"),
+        (99, 19, "ok", "last sweep 11:41 UTC"),
+        (99, 21, "problem", "its last sweep of this store: 21 minutes ago"),
+    ],
+)
+def test_doctor_wants_a_sweep_every_quarter_of_an_hour(
+    made: int, swept: int | None, status: str, words: str
+) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    at = noon.timestamp() - swept * 60 if swept else None
+    check = sweep_check(read_settings(), noon - timedelta(minutes=made), at, noon.timestamp())
+    assert (check.status, words in check.message) == (status, True)

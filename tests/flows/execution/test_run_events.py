@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
+
+from prefect.client.schemas.objects import FlowRun
 
 from rivya_flows.assets import Asset
 from rivya_flows.flows.execution.run_events import payload_of, resource_of
@@ -27,6 +30,15 @@ RECEIPT: dict[str, Any] = {
     ],
     "assets": [],
     "ledger": [],
+}
+CHOICE: dict[str, Any] = {
+    "picked": [],
+    "by": None,
+    "notes": [],
+    "mode": "human",
+    "waiting": False,
+    "count": 1,
+    "candidates": [{"key": "neon"}, {"key": "oak"}],
 }
 
 
@@ -66,9 +78,26 @@ def test_the_payload_says_who_picked_and_after_which_notes() -> None:
 
 def test_automations_match_these_names() -> None:
     assert EVENT_PREFIX == "rivya-flows.run."
-    assert resource_of(RECEIPT, "f-1", "launch: Lamp") == {
-        "prefect.resource.id": "prefect.flow-run.f-1",
+    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), name="launch: Lamp", run_count=3)
+    assert resource_of(RECEIPT, run) == {
+        "prefect.resource.id": f"prefect.flow-run.{UUID(int=1)}",
         "prefect.resource.name": "launch: Lamp",
+        "prefect.run-count": "3",
         "rivya-flows.campaign": "launch",
         "rivya-flows.run-id": "run-1",
     }
+
+
+def test_the_payload_says_what_to_do_next() -> None:
+    def said(status: str, **choice: Any) -> Any:
+        item = {**RECEIPT["steps"][0]["items"][0], "choice": {**CHOICE, **choice}}
+        steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
+        return payload_of({**RECEIPT, "status": status, "steps": steps}, address, None)
+
+    assert said("completed")["next"] is None
+    waits = said("suspended", waiting=True)
+    command = "rivya-flows resume run-1 --answer hero=NUMBER"
+    assert waits["next"] == f"answer with Resume, in the menu of the run, or: {command}"
+    assert waits["markdown"].endswith(command)
+    assert said("suspended")["next"].endswith("rivya-flows resume run-1 --budget N")
+    assert "Retry, in the menu of the run, or: rivya-flows resume run-1" in said("failed")["next"]

@@ -21,6 +21,8 @@ from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.sweeps import last_sweep
 from support.browser import CHROMIUM, Tab, browsing
 from support.prefect_workers import (
     Place,
@@ -247,6 +249,8 @@ def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, plac
     assert place.ends(run) == ["suspended", "completed"]
     check_film_is_made_from(place, run, "studio")
     server.logged(run, "hero: studio, after its deadline")
+    with closing(Journal(f"sqlite:///{place.folder / 'journal.sqlite'}")) as journal:
+        eventually(lambda: last_sweep(journal.engine), "the record of the sweep")
 
 
 def pass_the_deadline(place: Place, run: str) -> None:

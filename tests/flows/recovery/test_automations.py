@@ -22,6 +22,7 @@ from rivya_flows.flows.recovery.automations import (
     AGAIN,
     CRASHES,
     ENOUGH,
+    LAST_HEARTBEAT,
     LOST,
     NAMES,
     UNBEGUN,
@@ -57,7 +58,7 @@ def test_whatever_is_heard_of_a_run_ends_the_wait() -> None:
     for name in (LOST, AGAIN, UNBEGUN):
         assert triggers()[name].posture == Posture.Proactive
         assert "prefect.flow-run.*" in triggers()[name].expect
-    assert "rivya-flows.run.*" in triggers()[LOST].expect
+    assert LAST_HEARTBEAT in triggers()[LOST].expect
 
 
 def test_a_crashed_run_starts_again_only_after_the_second_report_of_its_worker() -> None:
@@ -162,7 +163,7 @@ async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> 
 
     finished = running(own_server)
     force(own_server, finished, "COMPLETED")
-    for late in ("prefect.flow-run.heartbeat", "rivya-flows.run.completed"):
+    for late in ("rivya-flows.run.completed", "prefect.flow-run.heartbeat", LAST_HEARTBEAT):
         beat(own_server, finished, late)
     silent, hopeless = running(own_server), crash_again_and_again(own_server)
     beat(own_server, silent)
@@ -174,7 +175,7 @@ async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> 
         lambda: eventually(lambda: states() == ("CRASHED", "FAILED"), "both ends")
     )
     assert own_server.state(silent)["message"] == "its heartbeat stopped"
-    # Its last heartbeat was late, but its end was told after that: no alarm.
+    # A heartbeat came after its end, but was the last one: no alarm.
     await anyio.to_thread.run_sync(
         lambda: eventually(lambda: alarms(own_server, silent), "the record of the alarm")
     )

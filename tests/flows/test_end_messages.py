@@ -1,0 +1,259 @@
+"""Each end of a flow run is one message, whatever ended it: a real server, a worker, and a team chat."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+from rivya_flows.flows import notifications
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.questions.suspension import WAKER
+from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import listed_runs
+from support.prefect_workers import (
+    PATIENCE,
+    Place,
+    Server,
+    deploy_specs,
+    eventually,
+    opened,
+    worker,
+)
+from support.team_chat import team_chat
+
+pytestmark = pytest.mark.prefect
+
+POOL, NOBODY = "telling", f"nobody-{uuid.uuid4().hex[:6]}"
+BLOCK = "custom-webhook/told"
+POSTER = f"""\
+version: 1
+name: poster
+steps:
+  still: {{uses: generate, with: {{model: z-image, prompt: A lamp}}}}
+deploy:
+  - {{name: {POOL}, work_pool: {POOL}}}
+"""
+DEAR = POSTER.replace("poster", "dear").replace(
+    "steps:",
+    "budget: {credits: 1}\nsteps:\n  film: {uses: generate, with: {model: veo3-1-lite, prompt: A lamp}}",
+)
+ASKING = f"""\
+version: 1
+name: asking
+steps:
+  stills:
+    uses: generate
+    matrix: {{style: [studio, neon]}}
+    with: {{model: z-image, prompt: "A lamp, ${{{{ matrix.style }}}}"}}
+  hero: {{uses: pick, with: {{from: "${{{{ steps.stills.items }}}}", mode: human}}}}
+deploy:
+  - {{name: {POOL}, work_pool: {POOL}}}
+"""
+FILM = f"""\
+version: 1
+name: film
+steps:
+  film: {{uses: generate, with: {{model: veo3-1-lite, prompt: A lamp}}}}
+deploy:
+  - {{name: {POOL}, work_pool: {POOL}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with opened(
+        tmp_path_factory.mktemp("telling"),
+        server,
+        time_scale=0.02,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30",
+    ) as found:
+        deploy_specs(found, server, [POSTER, DEAR, ASKING, FILM])
+        with worker(found, POOL):
+            yield found
+
+
+@pytest.fixture
+def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[str]]:
+    """All that is told while a test runs; of silence after ten seconds, the least that Prefect takes."""
+    monkeypatch.setattr(notifications, "_SILENCE", timedelta(seconds=10))
+    with team_chat() as (address, messages):
+        block = CustomWebhookNotificationBlock(
+            name="told", url=address, json_data={"text": "{{subject}}\n\n{{body}}"}
+        )
+        block.save("told", overwrite=True)
+        asyncio.run(notifications.apply_notification(BLOCK, notifications.NEWS))
+        try:
+            yield messages
+        finally:
+            for one in server.ask("POST", "/automations/filter", {}):
+                if one["name"] == f"{notifications.PREFIX}notify {BLOCK}":
+                    server.ask("DELETE", f"/automations/{one['id']}")
+
+
+def start(
+    server: Server, spec: str, name: str, environment: Mapping[str, str] | None = None
+) -> str:
+    found = server.ask("GET", f"/deployments/name/{spec}/{POOL}")
+    body = {"name": name, "job_variables": {"env": dict(environment or {})}}
+    body["state"] = {"type": "SCHEDULED"}
+    made = server.ask("POST", f"/deployments/{found['id']}/create_flow_run", body)
+    return str(made["id"])
+
+
+def without_process(
+    server: Server, name: str, *states: tuple[str, str, str], flow_name: str = "poster"
+) -> str:
+    """A flow run of ours that Prefect alone changes, to these types, names and messages."""
+    flow = server.ask("POST", "/flows/", {"name": flow_name})["id"]
+    run = server.ask("POST", "/flow_runs/", {"flow_id": flow, "name": name, "tags": [OWNER_TAG]})
+    for kind, state, message in states:
+        wish = {"state": {"type": kind, "name": state, "message": message}, "force": True}
+        server.ask("POST", f"/flow_runs/{run['id']}/set_state", wish)
+    return str(run["id"])
+
+
+RUNNING = ("RUNNING", "Running", "")
+CRASHED = ("CRASHED", "Crashed", "its process ended")
+AGAIN = ("SCHEDULED", "AwaitingRetry", "")
+
+
+def heartbeats(server: Server, run: str) -> list[str]:
+    """The heartbeats of a flow run, and the event after the last one."""
+    wanted = {
+        "event": {"name": ["prefect.flow-run.heartbeat", LAST_HEARTBEAT]},
+        "resource": {"id": [f"prefect.flow-run.{run}"]},
+        "order": "ASC",
+    }
+    found = server.ask("POST", "/events/filter", {"filter": wanted})["events"]
+    return [one["event"] for one in found]
+
+
+def test_every_end_is_told_once_with_its_reason_and_what_to_do(
+    server: Server, place: Place, told: queue.Queue[str]
+) -> None:
+    place.slow_down_the_next_film(seconds=240)
+    stopped = start(server, "film", "stopped")
+    eventually(lambda: place.bought(stopped), "its purchase")
+    ended = {
+        "made": start(server, "poster", "made"),
+        "over budget": start(server, "dear", "over budget"),
+        "no key": start(server, "poster", "no key", {"RIVYA_API_KEY": ""}),
+        "wrong key": start(server, "poster", "wrong key", {"RIVYA_API_KEY": "rvy_wrong"}),
+        "not there": start(
+            server, "poster", "not there", {"RIVYA_FLOWS_SPEC": f"sha256:{'0' * 64}"}
+        ),
+        "hopeless": without_process(
+            server,
+            "hopeless",
+            RUNNING,
+            CRASHED,
+            ("FAILED", "Failed", "crashed 5 times: https://x.example"),
+        ),
+        "came back": without_process(
+            server, "came back", RUNNING, CRASHED, AGAIN, RUNNING, ("COMPLETED", "Completed", "")
+        ),
+        "never begun": without_process(server, "never begun", ("CANCELLED", "Cancelled", "by Ana")),
+    }
+    asks = start(server, "asking", "asks")
+    eventually(lambda: server.state(asks)["name"] == "Suspended", "the question")
+    for run in ended.values():
+        server.end(run, "COMPLETED", "FAILED", "CANCELLED")
+    again = ended["over budget"]
+    server.let_go(again)
+    server.retry(again)
+    eventually(lambda: server.ask("GET", f"/flow_runs/{again}")["run_count"] == 2, "the retry")
+    server.end(again, "FAILED")
+    server.set_state(asks, "CANCELLING")
+    server.end(asks, "CANCELLED")
+    eventually(lambda: len(heartbeats(server, stopped)) > 1, "another heartbeat")
+    server.cancel(stopped)
+    server.end(stopped, "CANCELLED")
+    eventually(lambda: LAST_HEARTBEAT in heartbeats(server, stopped), "the word after the last one")
+    # The server tells what it hears in order.
+    last = without_process(server, "the last", RUNNING, ("FAILED", "Failed", "enough"))
+    messages = {}
+    subjects: Counter[str] = Counter()
+    while not subjects["the last failed: enough"]:
+        subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
+        subjects[subject] += 1
+        messages[subject] = body
+    begins = Counter({" ".join(one.split(":")[0].split()): n for one, n in subjects.items()})
+    assert begins == {
+        "made completed": 1,
+        "over budget failed": 2,
+        "no key failed": 1,
+        "wrong key failed": 1,
+        "not there failed": 1,
+        "hopeless failed": 1,
+        "came back completed": 1,
+        "never begun cancelled": 1,
+        "stopped cancelled": 1,
+        "asks suspended": 1,
+        "asks cancelled": 1,
+        "the last failed": 1,
+    }, subjects
+    assert subjects["made completed: still; 1 credit"] == 1
+    page = f"{server.api_url.removesuffix('/api')}/v2/runs/flow-run"
+    links = [re.findall(rf"{page}/([\w-]+)", body) for body in messages.values()]
+    runs = {*ended.values(), stopped, asks, last}
+    assert all(len(one) == 1 for one in links)
+    assert {one for [one] in links} == runs
+    [question] = [
+        body for subject, body in messages.items() if subject.startswith("asks suspended")
+    ]
+    assert f"rivya-flows resume run-{asks} --answer hero=NUMBER" in question.replace("\\", "")
+    [hopeless] = [body for subject, body in messages.items() if subject.startswith("hopeless")]
+    assert f"rivya-flows receipt run-{ended['hopeless']}" in hopeless
+    assert "https://x.example" not in hopeless
+
+    assert heartbeats(server, stopped)[-1] == LAST_HEARTBEAT
+
+    journal = Journal(f"sqlite:///{place.folder / 'journal.sqlite'}")
+    failed = {
+        one.row.run_id: one.unbegun or ""
+        for one in listed_runs(journal.engine, labels={}, status="failed", limit=50)
+    }
+    journal.close()
+    for name, word in (
+        ("over budget", "budget"),
+        ("no key", "key"),
+        ("wrong key", "key"),
+        ("not there", "store"),
+    ):
+        assert word in failed[f"run-{ended[name]}"], failed
+
+
+def test_a_crash_that_nothing_follows_a_late_run_and_a_silent_waker_are_told_once(
+    server: Server, told: queue.Queue[str]
+) -> None:
+    without_process(server, "came back", RUNNING, CRASHED, AGAIN, RUNNING)
+    for number in range(3):
+        without_process(server, f"late {number}", ("SCHEDULED", "Late", ""))
+    without_process(server, "dead", RUNNING, CRASHED)
+    sweep = without_process(
+        server, "sweep", RUNNING, ("COMPLETED", "Completed", ""), flow_name=WAKER
+    )
+    subjects: Counter[str] = Counter()
+    while len(subjects) < 3:
+        subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
+        subjects[subject] += 1
+    last = without_process(server, "the last", RUNNING, ("FAILED", "Failed", "enough"))
+    while last not in body:
+        subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
+        subjects[subject] += 1
+    assert subjects == {
+        "late 0 late": 1,
+        "dead crashed: its process ended": 1,
+        "rivya-flows: the waker is silent": 1,
+        "the last failed: enough": 1,
+    }
+    assert server.state(sweep)["type"] == "COMPLETED"
