@@ -222,12 +222,16 @@ def _made_up_words() -> frozenset[str]:
 
 ROUTINE_LINES: Mapping[str, tuple[str, ...]] = {
     "prefect.task_runs": ("Finished in state Completed",),
-    "prefect.flow_runs": ("Finished in state Running", "Finished in state Suspended"),
+    "prefect.flow_runs": (
+        "Finished in state Running",
+        "Finished in state Suspended",
+        "Finished in state AwaitingRetry",
+    ),
 }
 """Beginnings of lines, by logger, that say nothing new or something wrong.
 
-Each task run that ended well is in the graph; a flow run that is cancelled or suspended logs an
-error that it "finished". Read from flow_engine.py and task_engine.py. If the text changes, the log
+Each task run that ended well is in the graph; a flow run that is cancelled, suspended or scheduled
+again logs an error that it "finished". Read from flow_engine.py and task_engine.py. If the text changes, the log
 shows these lines again.
 """
 

@@ -117,15 +117,19 @@ class Prepared:
     estimate: Estimate
 
 
-async def read_market(
-    context: RunContext, notify: Callable[[str], object] = lambda _: None
-) -> Market:
-    """The current models and balance; calls `notify` if the service does not answer soon.
+async def read_market(context: RunContext, notify: Callable[[str], object] | None = None) -> Market:
+    """The current models and balance.
+
+    Args:
+        context: Of the service.
+        notify: Is told if the service does not answer soon, and it is asked for some seconds only;
+            None: nobody is there to wait, and it is asked as long as for a purchase.
 
     Raises:
         APIError: The service did not answer.
     """
-    async with context.first_client(notify) as client:
+    asking = context.client() if notify is None else context.first_client(notify)
+    async with asking as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
         await context.recall_durations(client)
