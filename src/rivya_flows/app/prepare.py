@@ -22,7 +22,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import BudgetError, LostMediumError, UsageError
+from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
@@ -129,10 +129,14 @@ async def read_market(context: RunContext, notify: Callable[[str], object] | Non
         APIError: The service did not answer.
     """
     asking = context.client() if notify is None else context.first_client(notify)
-    async with asking as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
-        await context.recall_durations(client)
+    try:
+        async with asking as client:
+            catalogue = await read_catalogue(client, context)
+            balance = (await client.credits.retrieve()).current_credits
+            await context.recall_durations(client)
+    except APIConnectionError as error:
+        error.hint = f"{error.hint}; nothing was bought"
+        raise
     usual, service = client.durations.usual(), context.service
     return Market(catalogue, service.identity, balance, usual, service.wallet)
 
