@@ -188,7 +188,7 @@ def lost_connection(error: BaseException) -> bool:
 def was_awaited(error: BaseException) -> bool:
     """Whether an error came after a long wait for the database, which the next write would repeat."""
     locked = isinstance(error, StoreError) and "locked" in str(error)
-    return locked or isinstance(error, StoreUnreachableError)
+    return locked or isinstance(error, StoreUnreachableError)  # also a connection that broke
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -325,9 +325,11 @@ def _is_away(error: BaseException) -> bool:
 
 
 def _kind(error: Exception) -> type[StoreError]:
-    cause = getattr(error, "orig", None)
-    on_server = isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error)
-    return StoreUnreachableError if on_server and cause and _is_away(cause) else StoreError
+    if not isinstance(error, DBAPIError) or isinstance(error.orig, sqlite3.Error):
+        return StoreError
+    failed = error.orig if isinstance(error, OperationalError) else None
+    away = error.connection_invalidated or (failed is not None and _is_away(failed))
+    return StoreUnreachableError if away else StoreError
 
 
 def _hint(reason: str, otherwise: str) -> str:
