@@ -120,20 +120,28 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
 
     Args:
         engine: From `open_engine`; one on SQLite is unchanged.
-        seconds: How long each connection waits.
+        seconds: How long all connections together wait for one outage; who asks later than that,
+            as to release a lease, tries once.
     """
     if engine.dialect.name != "postgresql":
         return
+    away_since: float | None = None
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        give_up = time.monotonic() + seconds
+        nonlocal away_since
         while True:
             try:
-                return dialect.connect(*arguments, **options)
+                made = dialect.connect(*arguments, **options)
             except dialect.dbapi.OperationalError as error:
-                if not _is_away(error) or time.monotonic() > give_up:
+                if not _is_away(error):
                     raise
+                away_since = away_since or time.monotonic()
+                if time.monotonic() > away_since + seconds:
+                    raise
+            else:
+                away_since = None
+                return made
             time.sleep(_PAUSE_SECONDS)
 
 
