@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from prefect import Flow
@@ -16,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.prefect_internals import is_made_up
 from rivya_flows.flows.run_form import (
@@ -243,6 +245,7 @@ def compile_flow(
         except StoppedError:
             return Cancelled(message="the run was cancelled; bought jobs continue")
         except Exception as error:
+            await try_later(error)
             await announce(error)
             if not isinstance(error, RivyaFlowsError):
                 raise
@@ -278,22 +281,28 @@ def compile_flow(
     )
 
 
-def failing_flow(attribute: str, error: Exception, announce: Announce) -> CampaignFlow:
+def failing_flow(
+    attribute: str, error: Exception, announce: Announce, inputs: Iterable[str] = ()
+) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
 
     Raised while a worker looks for its flow, the error would be a traceback in a log, and the
     flow run no more than Crashed.
 
     Args:
-        attribute: Of the spec.
-        error: Why it cannot be compiled.
+        attribute: As of `compile_flow`.
+        error: Why.
         announce: Called in the flow run before it fails with that.
+        inputs: Names of the parameters that it is called with; Prefect refuses others.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
+        await try_later(error)
         await announce(error)
         return failed(error)
 
+    given = [Parameter(name, Parameter.KEYWORD_ONLY) for name in inputs if name.isidentifier()]
+    campaign.__signature__ = Signature(given)  # type: ignore[attr-defined]  # read by inspect
     return CampaignFlow(
         campaign, name=attribute, retries=0, persist_result=False, validate_parameters=False
     )

@@ -261,7 +261,11 @@ def _made_up_words() -> frozenset[str]:
 
 ROUTINE_LINES: Mapping[str, tuple[str, ...]] = {
     "prefect.task_runs": ("Finished in state Completed",),
-    "prefect.flow_runs": ("Finished in state Running", "Finished in state Suspended"),
+    "prefect.flow_runs": (
+        "Finished in state Running",
+        "Finished in state Suspended",
+        "Finished in state AwaitingRetry",
+    ),
     "prefect.flow_runs.worker": (
         "Worker '",
         "Running on worker id: ",
@@ -270,10 +274,10 @@ ROUTINE_LINES: Mapping[str, tuple[str, ...]] = {
 }
 """Beginnings of lines, by logger, that say nothing new or something wrong.
 
-Each task run that ended well is in the graph; a flow run that is cancelled or suspended logs an
-error that it "finished". Each worker of a pool says that it submits a flow run, and all but one
-then that they do not. Read from flow_engine.py, task_engine.py and workers/base.py. If the text
-changes, the log shows these lines again.
+Each task run that ended well is in the graph; a flow run that is cancelled, suspended or scheduled
+again logs an error that it "finished". Each worker of a pool says that it submits a flow run, and
+all but one then that they do not. Read from flow_engine.py, task_engine.py and workers/base.py. If
+the text changes, the log shows these lines again.
 """
 
 

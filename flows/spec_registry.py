@@ -6,8 +6,12 @@ import contextlib
 import functools
 import re
 from pathlib import Path
+from uuid import UUID
 
+from prefect import get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec, specs_at
@@ -85,7 +89,16 @@ def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> Campai
             )
         return made or _on_disk(attribute)
     except (AttributeError, RivyaFlowsError) as error:
-        return failing_flow(attribute, error, announce_failure)
+        return failing_flow(attribute, error, announce_failure, _parameters(flow_run_id))
+
+
+def _parameters(flow_run_id: str) -> tuple[str, ...]:
+    """The names of what a flow run is called with; none for one that was deleted."""
+    if get_current_settings().api.url is None:
+        return ()
+    with contextlib.suppress(ObjectNotFound), get_client(sync_client=True) as client:
+        return tuple(client.read_flow_run(UUID(flow_run_id)).parameters)
+    return ()
 
 
 def _on_disk(attribute: str) -> CampaignFlow:

@@ -48,6 +48,7 @@ class Cluster:
         time_scale: Of the sandbox.
         limit: Flow runs that a worker executes at once.
         workers: Names of workers that may be started.
+        journal_apart: The journal has a PostgreSQL server `journal`, beside that of Prefect.
 
     Attributes:
         store: URL of the journal.
@@ -62,6 +63,7 @@ class Cluster:
         time_scale: float,
         limit: int,
         workers: Sequence[str] = WORKERS,
+        journal_apart: bool = False,
     ) -> None:
         self.folder = folder
         self.sandbox = folder / "sandbox"
@@ -69,11 +71,13 @@ class Cluster:
         self._limit = limit
         self._mark = f"rivya_flows_cluster_{uuid.uuid4().hex}"
         self._members: dict[str, subprocess.Popen[bytes]] = {}
+        self._starts: dict[str, Callable[[], None]] = {}
+        self._journal = "journal" if journal_apart else "postgres"
         # Not below `folder`: PostgreSQL does not run as root, and its user cannot enter that.
         self._databases = Path(tempfile.mkdtemp(prefix="rivya-flows-cluster-"))
         self._ports = {
             name: free_port()
-            for name in ("postgres", "redis", "s3", "server", "receiver", *workers)
+            for name in ("postgres", "journal", "redis", "s3", "server", "receiver", *workers)
         }
         self._workers = workers
         self._values = {
@@ -116,6 +120,7 @@ class Cluster:
         home = self.folder / "homes" / name
         home.mkdir(parents=True, exist_ok=True)
         here = {
+            "@postgres:5432/rivya": f"@127.0.0.1:{self._ports[self._journal]}/rivya",
             "@postgres:5432": f"@127.0.0.1:{self._ports['postgres']}",
             "//redis:6379": f"//127.0.0.1:{self._ports['redis']}",
             "//server:4200": f"//127.0.0.1:{self._ports['server']}",
@@ -216,6 +221,17 @@ class Cluster:
         found = self.server.ask("POST", "/flow_runs/filter", running)
         return {one["id"]: int(pid) for one in found if (pid := one["infrastructure_pid"])}
 
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a service and the processes that it started."""
+        for pid in [self._members[name].pid, *_children(self._members[name].pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def restart(self, name: str) -> None:
+        """Start a service again that was killed."""
+        self._members.pop(name).wait()
+        self._starts[name]()
+
     def end(self) -> None:
         """Stop everything, the youngest first."""
         for name in reversed(list(self._members)):
@@ -234,7 +250,8 @@ class Cluster:
             if importlib.util.find_spec(package) is None:
                 raise MissingError(f"{package} is not installed; scripts/install does that")
         (self.folder / "specs").mkdir(parents=True, exist_ok=True)
-        self._start_postgres()
+        for name in dict.fromkeys(("postgres", self._journal)):
+            self._start_postgres(name)
         self._start_redis()
         self._start_s3()
         self._start_sandbox()
@@ -244,7 +261,7 @@ class Cluster:
         self._await("server", self.server.answers)
         self._member("services", self._services["services"].command, self.environment("services"))
 
-    def _start_postgres(self) -> None:
+    def _start_postgres(self, name: str) -> None:
         programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not programs:
             raise MissingError("PostgreSQL: there is no initdb in /usr/lib/postgresql")
@@ -256,7 +273,7 @@ class Cluster:
             except LookupError:
                 words = "PostgreSQL: it does not run as root, and there is no user postgres"
                 raise MissingError(words) from None
-        data = self._databases / "data"
+        data = self._databases / name
         make = [
             str(programs[-1]),
             "-D",
@@ -270,31 +287,20 @@ class Cluster:
             "-N",
         ]
         subprocess.run(make, user=user, cwd=self._databases, check=True, capture_output=True)
-        port = self._ports["postgres"]
+        port = self._ports[name]
         serve = [str(programs[-1].with_name("postgres")), "-D", str(data), "-p", str(port)]
         serve += ["-h", "127.0.0.1", "-k", str(self._databases), "-c", "max_connections=200"]
-        self._member("postgres", serve, dict(os.environ), user=user, cwd=self._databases)
+        self._member(name, serve, dict(os.environ), user=user, cwd=self._databases)
 
-        ask = [
-            "psql",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            "-U",
-            "postgres",
-        ]
-        ask[0] = str(programs[-1].with_name("psql"))
+        ask = [str(programs[-1].with_name("psql")), "-v", "ON_ERROR_STOP=1"]
+        ask += ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
 
         def done(*more: str) -> bool:
             environment = os.environ | self._values
-            return not subprocess.run(
-                [*ask, *more], env=environment, capture_output=True
-            ).returncode
+            ran = subprocess.run([*ask, *more], env=environment, capture_output=True)
+            return ran.returncode == 0
 
-        self._await("postgres", lambda: done("-c", "SELECT 1"))
+        self._await(name, lambda: done("-c", "SELECT 1"))
         if not done("-f", str(ROOT / "deploy" / "databases.sql")):
             raise SystemExit("PostgreSQL: deploy/databases.sql failed")
 
@@ -334,18 +340,22 @@ class Cluster:
         cwd: Path | None = None,
         out: Path | None = None,
     ) -> None:
-        with (self.folder / f"{name}.log").open("ab") as log, contextlib.ExitStack() as files:
-            stdout = log if out is None else files.enter_context(out.open("wb"))
-            self._members[name] = subprocess.Popen(
-                list(command),
-                env={**environment, f"{self._mark}_{name}": "1"},
-                cwd=cwd or self.folder,
-                user=user,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=log,
-                start_new_session=True,
-            )
+        def start() -> None:
+            with (self.folder / f"{name}.log").open("ab") as log, contextlib.ExitStack() as files:
+                stdout = log if out is None else files.enter_context(out.open("wb"))
+                self._members[name] = subprocess.Popen(
+                    list(command),
+                    env={**environment, f"{self._mark}_{name}": "1"},
+                    cwd=cwd or self.folder,
+                    user=user,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+        self._starts[name] = start
+        start()
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         give_up = time.monotonic() + START_SECONDS
@@ -366,6 +376,14 @@ def processes(marked: str) -> list[int]:
                 if marked.encode() in (folder / "environ").read_bytes():
                     found.append(int(folder.name))
     return found
+
+
+def _children(pid: int) -> list[int]:
+    """All processes below one; PostgreSQL's have sessions of their own."""
+    with contextlib.suppress(OSError):
+        own = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [below for one in map(int, own) for below in (one, *_children(one))]
+    return []
 
 
 def _kill_all(pids: Sequence[int]) -> int:

@@ -58,6 +58,7 @@ class Run:
         rendering: Is told how much of an item is rendered.
         record: Takes each entry that was written, with the state after it, for the report.
         slots: What its jobs hold of the slots of their models.
+        outlasts: As that of `Execution`.
         clock: UTC now.
         began: When this execution began.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
@@ -76,6 +77,7 @@ class Run:
     rendering: Rendering = ignore_rendering
     record: Callable[[Stamped, State], None] = ignore_event
     slots: HeldSlots = field(default_factory=HeldSlots)
+    outlasts: bool = False
     clock: Callable[[], datetime] = now
     began: datetime = field(default_factory=now)
     conflict_seconds: float = 60.0

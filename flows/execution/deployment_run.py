@@ -11,12 +11,13 @@ from prefect.runtime import deployment
 
 from rivya_flows.app.connect import connect, for_worker, with_key
 from rivya_flows.app.live_guard import confirm_live, spending_of
-from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
+from rivya_flows.app.prepare import RunRequest, prepare_here, read_market, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.flows.absence import can_try_later
 from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
@@ -61,6 +62,8 @@ async def run_deployment(
         SpecError: The spec or an input is wrong.
         UsageError: There is no key, or a callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
+        APIError: The service is away; the run has not ended if this flow run can try later.
+        StoreUnreachableError: The store is away; the run has not ended.
     """
     try:
         return await _run(workflow, spec_text, inputs, wallet, spec, notes)
@@ -101,7 +104,8 @@ async def _run(
         driven = await context.leases.until_free(run_id)
         row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
         reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
-        report = await _execute(Execution(context, reporter), workflow, announced=driven)
+        execution = Execution(context, reporter, outlasts=await can_try_later())
+        report = await _execute(execution, workflow, announced=driven)
         waits = None
         while report.status == "suspended":
             waits = await in_thread(partial(suspension_of, context, run_id))
@@ -168,7 +172,8 @@ async def _begin(
         tell(words)
         return True
 
-    prepared = await prepare_here(context, request, run_id, starts=True)
+    market = await read_market(context)
+    prepared = await prepare_here(context, request, run_id, starts=True, market=market)
     refuse_over(prepared.estimate)
     await confirm_live(context, spending_of(prepared.estimate), tell, agree)
     # Only a command that shows the run makes it.

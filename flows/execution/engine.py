@@ -8,7 +8,14 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
-from rivya_flows.errors import LeaseLostError, PoolExceededError, RivyaFlowsError
+from rivya_flows.errors import (
+    LeaseLostError,
+    PoolExceededError,
+    RivyaFlowsError,
+    StoreLostError,
+    StoreUnreachableError,
+)
+from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.actions.cache import Remembered
 from rivya_flows.flows.execution.actions.dispatch import events_of
 from rivya_flows.flows.execution.active_run import Run
@@ -37,6 +44,9 @@ from rivya_flows.store.leases import Leases
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 """What stops an execution from outside."""
 
+_STOPS = (LeaseLostError, StoreLostError, StoreUnreachableError)
+"""Errors that end the execution, whatever item they came from."""
+
 
 class Engine:
     """Executes one run in one event loop, which never waits for the store."""
@@ -50,6 +60,7 @@ class Engine:
         self._events = EventFeed(run, self._count)
         self._remembered = Remembered(run)
         self._stopping = False
+        self._absence: BaseException | None = None
 
     async def run(self, resumed: RunResumed) -> State:
         """Execute the run; gives its state when this execution has ended.
@@ -57,6 +68,7 @@ class Engine:
         Raises:
             LeaseLostError: Another process executes the run now.
             StoreError: The journal cannot be written; nothing further was bought.
+            APIError: The service is away, which this execution outlasts; the run has not ended.
             asyncio.CancelledError: After the end was journaled; it has not ended if it continues
                 elsewhere.
         """
@@ -92,7 +104,12 @@ class Engine:
                 self._stopping = True
             task = asyncio.create_task(self._run_action(action))
             self._working.add(task)
-            task.add_done_callback(self._working.discard)
+            task.add_done_callback(self._is_done)
+
+    def _is_done(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        if self._absence is not None and not self._working:
+            self._stop_with(self._absence)
 
     async def _run_action(self, action: Action) -> None:
         try:
@@ -104,10 +121,16 @@ class Engine:
             await self._failed(action, error)
 
     async def _failed(self, action: Action, error: BaseException) -> None:
-        """Journal what an expected error means for the item; end the execution on any other."""
+        """Journal what an expected error means for the item; end the execution on any other.
+
+        What an absent service keeps back stays as it is, and the others go on as far as they can.
+        """
+        if self._run.outlasts and _needs_service(action) and is_absence(error):
+            self._absence = error
+            return
         if (
             isinstance(error, RivyaFlowsError)
-            and not isinstance(error, LeaseLostError)
+            and not isinstance(error, _STOPS)
             and isinstance(action, UploadMedium | AskCache | Buy | Collect | Work)
         ):
             try:
@@ -135,6 +158,16 @@ class Engine:
             self._run.slots.all_over()
             await self._events.settled()
             await self._remembered.stored()
+
+
+def _needs_service(action: Action) -> bool:
+    match action:
+        case Buy():
+            return action.route != "function"
+        case Work():
+            return action.uses == "upload"
+        case _:
+            return isinstance(action, Collect | UploadMedium)
 
 
 def _outcome(

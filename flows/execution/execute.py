@@ -46,6 +46,7 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
 
     Raises:
         StoreError: Another process executes the run, or the journal cannot be written.
+        APIError: The service is away, and this execution outlasts that or had not begun.
         LimitError: Prefect did not say whether it is the run's turn; nothing was bought.
     """
     context, reporter = execution.context, execution.reporter
@@ -147,6 +148,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     ),
                     rendering=log_rendering(logger, execution.rendering),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
+                    outlasts=execution.outlasts,
                 )
 
                 options = execution.options

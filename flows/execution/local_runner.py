@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
@@ -137,12 +137,24 @@ class LocalRunner:
         workflow = (await in_thread(execution.reporter.follow)).plan.workflow
         frozen = execution.reporter.frozen
 
+        failures: list[RivyaFlowsError] = []
+
         async def execute(**_: Any) -> RunReport:
-            return await execute_run(execution, workflow.concurrency)
+            try:
+                return await execute_run(execution, workflow.concurrency)
+            except RivyaFlowsError as error:
+                failures.append(error)
+                raise
 
         flow = compile_flow(workflow, spec_text=frozen.spec_text, execute=execute)
         called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)
-        return cast("RunReport", await outcome_of(await called))
+        try:
+            return cast("RunReport", await outcome_of(await called))
+        except Exception as error:
+            # Not that Prefect could not tell its server, which may be gone by then.
+            if failures and error is not failures[0]:
+                raise failures[0] from error
+            raise
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """As `Runner.wake`."""

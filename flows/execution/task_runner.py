@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from prefect import Task
+from prefect import Task, get_client
 from prefect.client.schemas.objects import State, StateDetails, StateType
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import Boxed, task_named
+from rivya_flows.flows.recovery.orphans import open_task_runs
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import Event, OfItem
 from rivya_flows.planning.queue.item_state import TERMINAL
 from rivya_flows.planning.queue.state import State as RunState
+
+HEARD_SECONDS = 30.0
+"""The server has recorded the end of a task run by then, if it heard of it."""
+
+_logger = logging.getLogger(__name__)
 
 Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Receives the task run, stage, step, key and result of each task."""
@@ -61,6 +70,7 @@ class PrefectCalls:
         self._ranges: dict[str, dict[str, ItemRange]] = {}
         self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
         self._begun: set[UUID] = set()
+        self._ends: dict[UUID, tuple[float, State[Any]]] = {}
         self._ending: list[asyncio.Task[Any]] = []
         self._root: State[Any] | None = None
         self._last: dict[str, dict[str, State[Any]]] = {}
@@ -72,7 +82,7 @@ class PrefectCalls:
 
     async def begin(self, task: Task[..., Any]) -> Any:
         """Run the first task of the graph."""
-        self._root = await _called(task, task.name, {}, [])
+        self._root = await self._called(task, task.name, {}, [])
         return await _result(self._root)
 
     async def __call__(
@@ -87,7 +97,7 @@ class PrefectCalls:
                 self._last.setdefault(step, {})[items.name] = _known(begun)
             return await group.call(key, task.fn, arguments)
         upstream = self._rooted(self._upstream(step, key))
-        state = await _called(task, f"{label(step, key)} {stage}", arguments, upstream)
+        state = await self._called(task, f"{label(step, key)} {stage}", arguments, upstream)
         self._last.setdefault(step, {})[key] = state
         if state.is_cancelled():
             raise asyncio.CancelledError
@@ -110,6 +120,36 @@ class PrefectCalls:
             for group in stages.values():
                 group.end()
         await asyncio.gather(*self._ending)
+        await self._tell_lost_ends()
+
+    async def _called(
+        self,
+        task: Task[..., Any],
+        name: str,
+        arguments: Mapping[str, Any],
+        upstream: list[State[Any]],
+        function: Callable[..., Awaitable[Any]] | None = None,
+    ) -> State[Any]:
+        state = await _called(task, name, arguments, upstream, function)
+        if (task_run_id := _id(state)) is not None:
+            self._ends[task_run_id] = time.monotonic(), state
+        return state
+
+    async def _tell_lost_ends(self) -> None:
+        """Tells the server the ends that it should have heard long ago: it was away, and lost them."""
+        long_ago = time.monotonic() - HEARD_SECONDS
+        ends = {one: state for one, (at, state) in self._ends.items() if at <= long_ago}
+        here = flow_run.id
+        if not ends or here is None:
+            return
+        try:
+            async with get_client() as client:
+                for one in await open_task_runs(client, UUID(here)):
+                    if one in ends:
+                        told: State[Any] = ends[one].model_copy(update={"data": None})
+                        await client.set_task_run_state(one, told, force=True)
+        except Exception as error:  # the run does not need its graph
+            _logger.warning("ends of task runs were not told again: %s", error)
 
     def _range(self, step: str, key: str) -> ItemRange | None:
         if step not in self._ranges:
@@ -129,7 +169,7 @@ class PrefectCalls:
                 _id(state): state for key in items.keys for state in self._upstream(items.step, key)
             }
             upstream, name = self._rooted([*found.values()]), group.name
-            group.begin(lambda function: _called(task, name, {}, upstream, function))
+            group.begin(lambda function: self._called(task, name, {}, upstream, function))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
             assert self._state is not None  # it has ranges

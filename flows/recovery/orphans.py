@@ -10,8 +10,14 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
@@ -88,6 +94,19 @@ async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) ->
             return earlier
         before = count
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def open_task_runs(client: PrefectClient, flow_run_id: UUID) -> list[UUID]:
+    """The task runs of a flow run that the server takes for unfinished."""
+    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+    states = TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+    unfinished = TaskRunFilter(state=TaskRunFilterState(type=states))
+    found = await read_all(
+        lambda at: client.read_task_runs(
+            flow_run_filter=wanted, task_run_filter=unfinished, limit=PAGE, offset=at
+        )
+    )
+    return [one.id for one in found]
 
 
 def _is_open(task_run: TaskRun) -> bool:

@@ -39,6 +39,7 @@ OF_THE_FOLDER = frozenset(
         "rivya_poll_seconds",
         "rivya_flows_requests_per_second",
         "rivya_flows_resend_hours",
+        "rivya_flows_outage_retries",
         "rivya_flows_webhooks",
         "rivya_flows_webhook_poll_seconds",
         "rivya_flows_worker_limit",
@@ -132,6 +133,10 @@ class Settings(BaseSettings):
     rivya_flows_resend_hours: float = Field(default=20, gt=0)
     """An unanswered purchase older than this many hours is not sent again automatically, because the
     service may have forgotten its idempotency key. How long it keeps keys is unknown."""
+    rivya_flows_outage_retries: int = Field(default=12, ge=0, le=100)
+    """How often in a day a run of a deployment is scheduled again where the service, the store or the
+    Prefect server is away: after 30 s, 1, 2, 4, 8 min, then every 10 min. 12 last an hour and a half;
+    0: such a run fails."""
     rivya_flows_max_results: int = Field(default=MAX_RESULTS, ge=1)
     """A job with more results than this fails; a resume with a larger number downloads them."""
     rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)

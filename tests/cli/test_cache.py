@@ -82,6 +82,8 @@ def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str
 @pytest.mark.usefixtures("filled")
 def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
     words = "0 runs ended before; 1 result would be deleted, 0 media would be deleted (0 bytes)\n"
-    assert call("store", "prune", "--older-than", "30d", "--dry-run").out == words
+    said = call("store", "prune", "--older-than", "30d", "--dry-run")
+    assert said.out == words
+    assert "reading the journals of " in said.err
     assert call("store", "prune").code == 2
     assert "is not a valid float" in call("store", "prune", "--older-than", "a week").err

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 from sqlalchemy import make_url, text
 
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import StoreError, StoreUnreachableError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import make_patient, open_engine, reading, writing
 from support.databases import fresh_store
@@ -227,7 +227,9 @@ def test_a_run_goes_on_when_its_database_was_away_for_a_moment(gate: tuple[Gate,
         engine.dispose()
 
 
-def test_a_database_that_stays_away_is_a_clear_error_in_the_end(gate: tuple[Gate, str]) -> None:
+def test_a_database_that_stays_away_is_a_clear_error_in_the_end(
+    gate: tuple[Gate, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     door, url = gate
     engine = open_engine(url)
     try:
@@ -235,6 +237,14 @@ def test_a_database_that_stays_away_is_a_clear_error_in_the_end(gate: tuple[Gate
         door.stop()
         with pytest.raises(StoreError, match="Connection refused"), writing(engine):
             pass
+        waits: list[float] = []
+        with monkeypatch.context() as patched:
+            patched.setattr("rivya_flows.store.database.time.sleep", waits.append)
+            with pytest.raises(StoreUnreachableError), writing(engine):
+                pass
+        assert waits == [], "the outage was waited for already"
         door.start()
+        with writing(engine) as connection:
+            assert connection.scalar(text("SELECT 2")) == 2
     finally:
         engine.dispose()

@@ -223,7 +223,10 @@ def test_processes_that_open_one_new_store_at_once_all_write_to_it(store_url: st
 
 def test_hashes_that_any_entry_mentions_are_found(journal: Journal) -> None:
     fence = begun(journal)
-    made = {"assets": [{"sha256": "a" * 64}, {"path": f"/media/bb/{'b' * 64}"}], "text": "c" * 65}
+    made = {
+        "assets": [{"sha256": "a" * 64}, {"path": f"/media/bb/{'b' * 64}"}],
+        "text": f"é{'c' * 65} {'d' * 63}g",
+    }
     journal.append("run-1", ItemCompleted(step="stills", key="", outputs=made), fence)
     assert journal.mentioned_hashes() == {"a" * 64, "b" * 64}
     assert journal.mentioned_hashes(without=frozenset({"run-1"})) == frozenset()

@@ -209,6 +209,7 @@ class Studio:
         heartbeat_seconds: float = 10,
         slots: ModelSlots | None = None,
         uploads: SharedUploads | None = None,
+        outlasts: bool = False,
     ) -> State | None:
         """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
@@ -239,6 +240,7 @@ class Studio:
                         conflict_pause_seconds=0.05,
                         heartbeat_seconds=heartbeat_seconds,
                         slots=HeldSlots(slots),
+                        outlasts=outlasts,
                     )
                     try:
                         return await Engine(run, state).run(wish.resumed(resend_hours))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import Collect
 from rivya_flows.planning.queue.events import Event, ItemCompleted, ItemFailed, JobEnded
@@ -25,6 +26,10 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
 
     If a result cannot be downloaded or decoded, the cost is reported all the same, and what was
     downloaded is kept.
+
+    Raises:
+        CollectError: A result could not be downloaded since its host is away, and the run outlasts
+            that.
     """
     item = run.current().item(action.step, action.key)
     model = None if item.request is None else item.request.model
@@ -54,6 +59,8 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     if not action.settled:
         yield _ended(run, action, failed.generation if failed else done.generation)
     of = {"step": action.step, "key": action.key}
+    if failed and run.outlasts and is_absence(failed):
+        raise failed
     if failed:
         yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
         return

@@ -22,7 +22,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import BudgetError, LostMediumError, UsageError
+from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
@@ -117,18 +117,26 @@ class Prepared:
     estimate: Estimate
 
 
-async def read_market(
-    context: RunContext, notify: Callable[[str], object] = lambda _: None
-) -> Market:
-    """The current models and balance; calls `notify` if the service does not answer soon.
+async def read_market(context: RunContext, notify: Callable[[str], object] | None = None) -> Market:
+    """The current models and balance.
+
+    Args:
+        context: Of the service.
+        notify: Is told if the service does not answer soon, and it is asked for some seconds only;
+            None: nobody is there to wait, and it is asked as long as for a purchase.
 
     Raises:
         APIError: The service did not answer.
     """
-    async with context.first_client(notify) as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
-        await context.recall_durations(client)
+    asking = context.client() if notify is None else context.first_client(notify)
+    try:
+        async with asking as client:
+            catalogue = await read_catalogue(client, context)
+            balance = (await client.credits.retrieve()).current_credits
+            await context.recall_durations(client)
+    except APIConnectionError as error:
+        error.hint = f"{error.hint}; nothing was bought"
+        raise
     usual, service = client.durations.usual(), context.service
     return Market(catalogue, service.identity, balance, usual, service.wallet)
 

@@ -47,6 +47,7 @@ class Execution:
         ask: Puts questions to a person; None where there is no one.
         listen: Is told each event.
         rendering: Is told how much of an item is rendered.
+        outlasts: Ends without an end of the run where the service is away: somebody executes it again.
     """
 
     context: RunContext
@@ -55,6 +56,7 @@ class Execution:
     ask: Asker | None = None
     listen: Listener = ignore_event
     rendering: Rendering = ignore_rendering
+    outlasts: bool = False
 
 
 class Runner(Protocol):

@@ -10,7 +10,7 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.numbers import AtLeastZero
-from rivya_flows.cli.output import print_json, show
+from rivya_flows.cli.output import print_json, show, tell
 
 _LONGEST = 36_500
 """Days; no run is that old."""
@@ -64,6 +64,7 @@ def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
     from rivya_flows.cli.cache import opened_store, summary
 
     with opened_store() as (journal, assets, data):
+        tell(f"reading the journals of {len(journal.ids('')):,} runs")
         pruned = retention.prune_store(
             journal,
             assets,

@@ -120,20 +120,28 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
 
     Args:
         engine: From `open_engine`; one on SQLite is unchanged.
-        seconds: How long each connection waits.
+        seconds: How long all connections together wait for one outage; who asks later than that,
+            as to release a lease, tries once.
     """
     if engine.dialect.name != "postgresql":
         return
+    away_since: float | None = None
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        give_up = time.monotonic() + seconds
+        nonlocal away_since
         while True:
             try:
-                return dialect.connect(*arguments, **options)
+                made = dialect.connect(*arguments, **options)
             except dialect.dbapi.OperationalError as error:
-                if not _is_away(error) or time.monotonic() > give_up:
+                if not _is_away(error):
                     raise
+                away_since = away_since or time.monotonic()
+                if time.monotonic() > away_since + seconds:
+                    raise
+            else:
+                away_since = None
+                return made
             time.sleep(_PAUSE_SECONDS)
 
 
@@ -188,7 +196,7 @@ def lost_connection(error: BaseException) -> bool:
 def was_awaited(error: BaseException) -> bool:
     """Whether an error came after a long wait for the database, which the next write would repeat."""
     locked = isinstance(error, StoreError) and "locked" in str(error)
-    return locked or isinstance(error, StoreUnreachableError)
+    return locked or isinstance(error, StoreUnreachableError)  # also a connection that broke
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -325,9 +333,11 @@ def _is_away(error: BaseException) -> bool:
 
 
 def _kind(error: Exception) -> type[StoreError]:
-    cause = getattr(error, "orig", None)
-    on_server = isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error)
-    return StoreUnreachableError if on_server and cause and _is_away(cause) else StoreError
+    if not isinstance(error, DBAPIError) or isinstance(error.orig, sqlite3.Error):
+        return StoreError
+    failed = error.orig if isinstance(error, OperationalError) else None
+    away = error.connection_invalidated or (failed is not None and _is_away(failed))
+    return StoreUnreachableError if away else StoreError
 
 
 def _hint(reason: str, otherwise: str) -> str:

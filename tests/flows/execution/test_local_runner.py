@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 from prefect import get_client
+from sqlalchemy import update
 
+from rivya_flows.app.execution import Observer
+from rivya_flows.app.prepare import RunRequest
+from rivya_flows.app.run import run
 from rivya_flows.app.runner import Execution
+from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.errors import LeaseLostError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.flows.server.server_process import end_idle, is_idle, lives, running
-from rivya_flows.settings import Settings
+from rivya_flows.planning.queue.events import Event, PurchaseAccepted
+from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.database import writing
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.tables import LEASES
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import buy_from
+from support.engine_runs import order, stills
 from support.seeded_data import seeded
 
 
@@ -61,3 +76,38 @@ async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others(
     with pytest.raises(ReadError):
         await LocalRunner().execute(Execution(cast("Any", None), cast("Any", reporter)))
     assert reporter.thread not in (None, threading.current_thread())
+
+
+@pytest.mark.prefect
+async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
+    sandbox: Sandbox, tmp_path: Path, prefect_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a machine sleeps, and another process continues the run."""
+    buy_from(sandbox, monkeypatch)
+    data = seeded(tmp_path / "own", prefect_data)
+    data.chmod(0o700)
+    settings = read_settings().model_copy(
+        update={"rivya_flows_data": data, "rivya_flows_server_idle": 0, "prefect_api_url": None}
+    )
+
+    def kill_server(event: Event, _: object) -> None:
+        if isinstance(event, PurchaseAccepted):
+            for process in psutil.Process().children(recursive=True):
+                if process.environ().get("PREFECT_HOME") == str(data / "prefect"):
+                    process.kill()
+
+    def take_over(line: str) -> None:
+        if "died" in line:
+            with closing(Journal(settings.store_url)) as journal, writing(journal.engine) as store:
+                store.execute(update(LEASES).values(fence=LEASES.c.fence + 1))
+
+    order(sandbox, "on: generation, do: stall, seconds: 6")  # it outlasts the look at the server
+    request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
+    with pytest.raises(LeaseLostError, match="another process drives"):
+        await run(
+            request,
+            settings,
+            LocalRunner(),
+            out=tmp_path / "runs",
+            observer=Observer(take_over, listen=kill_server),
+        )

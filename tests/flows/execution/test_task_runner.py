@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect import get_client
+from prefect import flow, get_client, task
 from prefect.flow_engine import run_flow
+from prefect.runtime import flow_run as prefect_flow_run
 from prefect.states import AwaitingRetry
 
 from rivya_flows.flows import campaigns
+from rivya_flows.flows.execution import task_runner
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE
 from rivya_flows.planning.queue.queue import replay
@@ -257,3 +260,37 @@ async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution
     for key, (_, group) in (("100", earlier[0]), ("7", earlier[1])):
         found = calls._upstream("variants", key)
         assert [one.state_details.task_run_id for one in found] == [group]
+
+
+async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_run(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_runner, "HEARD_SECONDS", 0.0)
+    states = list[str]()
+
+    @task(name="still submit")
+    async def work() -> None:
+        """Ends well."""
+
+    @flow
+    async def losing() -> None:
+        calls = PrefectCalls(replay([frozen(SERIES)]).plan)
+        await calls.begin(work)
+        here = str(prefect_flow_run.id)
+        one = await asyncio.to_thread(recorded, here)
+        # As if the event of its end had not come.
+        again = {"state": {"type": "RUNNING", "name": "Running"}, "force": True}
+        await asyncio.to_thread(server.ask, "POST", f"/task_runs/{one['id']}/set_state", again)
+        states.append(server.ask("GET", f"/task_runs/{one['id']}")["state"]["type"])
+        await calls.end()
+        states.append(server.ask("GET", f"/task_runs/{one['id']}")["state"]["type"])
+
+    def recorded(here: str) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            found = server.task_runs(here)
+            return found[0] if found and found[0]["state_type"] == "COMPLETED" else None
+
+        return eventually(ended, "the end of its task run")
+
+    await losing()
+    assert states == ["RUNNING", "COMPLETED"]

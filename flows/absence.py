@@ -1,0 +1,105 @@
+"""A flow run that tries again later: the service, the store or the Prefect server is away.
+
+The run continues from its journal, so nothing is bought twice. Prefect's own retries are off: they
+would begin at once, and keep the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import httpx  # noqa: TID251 - what Prefect's client raises
+from prefect import get_client
+from prefect.client.schemas.objects import State
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import FlowRunContext
+from prefect.exceptions import Pause, PrefectHTTPStatusError
+from prefect.states import AwaitingRetry
+
+from rivya_flows.client.resources.generations import JobTimeoutError
+from rivya_flows.errors import APIError, StoreUnreachableError
+from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.run_ids import can_be_suspended
+from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.printable import one_line
+from rivya_flows.settings import read_settings
+
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=10)
+WITHIN = timedelta(hours=24)
+"""Tries of an earlier day do not count."""
+
+_WORDS = "away: "
+"""Begins the message of each state of ours."""
+
+_SERVER_ERROR = 500
+
+
+def is_absence(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that something was away which may come back."""
+    while error is not None:
+        match error:
+            case StoreUnreachableError() | httpx.TransportError():
+                return True
+            case JobTimeoutError():  # the service answered all the time
+                return False
+            case APIError() if error.retryable:
+                return True
+            case PrefectHTTPStatusError() if error.response.status_code >= _SERVER_ERROR:
+                return True
+        error = error.__cause__
+    return False
+
+
+async def can_try_later() -> bool:
+    """Whether this flow run would try again after an absence; a first execution asks nobody."""
+    if not can_be_suspended():
+        return False
+    if not executed_before():
+        return read_settings().rivya_flows_outage_retries > 0
+    try:
+        return await _tries() < read_settings().rivya_flows_outage_retries
+    except Exception as error:
+        if not is_absence(error):
+            raise
+        return True
+
+
+async def try_later(error: Exception) -> None:
+    """Schedules this flow run again and ends its process, if the error is an absence.
+
+    Returns if it is another error, if nobody would start the flow run again, if it has tried often
+    enough, or if its state was changed by somebody else.
+
+    Raises:
+        Pause: It is scheduled; Prefect's engine ends the process with that.
+    """
+    context = FlowRunContext.get()
+    if not is_absence(error) or not can_be_suspended() or context is None:
+        return
+    assert context.flow_run is not None  # it can be suspended
+    tries, most = await _tries(), read_settings().rivya_flows_outage_retries
+    if tries >= most:
+        return
+    pause = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
+    at = datetime.now(UTC) + pause
+    words = f"{one_line(str(error))}; tries again at {at:%H:%M:%S} UTC ({tries + 1} of {most})"
+    run_logger().warning("%s", words)
+    later: State[None] = AwaitingRetry(scheduled_time=at, message=_WORDS + words)
+    async with get_client() as client:
+        answer = await client.set_flow_run_state(context.flow_run.id, later)
+    if answer.status == SetStateStatus.ACCEPT:
+        raise Pause(state=answer.state)
+
+
+async def _tries() -> int:
+    """How often this flow run has been scheduled again."""
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    async with get_client() as client:
+        states: Sequence[State] = await client.read_flow_run_states(context.flow_run.id)
+    since = datetime.now(UTC) - WITHIN
+    ours = [one for one in states if (one.message or "").startswith(_WORDS)]
+    return sum(one.is_scheduled() and one.timestamp > since for one in ours)

@@ -1,0 +1,156 @@
+"""Takes the service or the journal's database away in the middle of campaigns, and audits the results.
+
+``scripts/outages --away service --how refused --seconds 45`` exits with 1 if a run does not complete
+by itself, anything was bought twice, a credit is unexplained, or a task run is left open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from audit import Audit, audit
+from cluster_processes import WORKERS, Cluster, MissingError
+
+from cluster import PURCHASES, SPEC, await_ends, is_in_the_middle, settled
+
+MEMBER = {"service": "sandbox", "journal": "journal", "databases": "postgres"}
+SLOW_SECONDS = 8.0
+"""A slow service answers for a moment, and then not for so long."""
+
+_ANSWERS_SECONDS = 0.5
+_LATER = 3
+"""One of so many runs begins in the outage, where Prefect can still be asked."""
+
+
+def take_away(cluster: Cluster, name: str, how: str, seconds: float) -> None:
+    """Keep a member of the cluster from answering for a time.
+
+    Args:
+        cluster: Running.
+        name: The member.
+        how: It is ``stopped`` and holds its connections; it is killed and connections are ``refused``;
+            or it is ``slow``.
+        seconds: For so long.
+    """
+    if how == "refused":
+        # PostgreSQL's immediate shutdown, after which it has to recover.
+        cluster.send(name, signal.SIGKILL if name == "sandbox" else signal.SIGQUIT)
+        time.sleep(seconds)
+        cluster.restart(name)
+        return
+    give_up = time.monotonic() + seconds
+    while (left := give_up - time.monotonic()) > 0:
+        cluster.send(name, signal.SIGSTOP)
+        time.sleep(min(left, SLOW_SECONDS) if how == "slow" else left)
+        cluster.send(name, signal.SIGCONT)
+        time.sleep(_ANSWERS_SECONDS)
+
+
+def start(cluster: Cluster, numbers: range) -> list[str]:
+    """Request flow runs."""
+    return [
+        cluster.server.start("cluster/proof", f"event-{number}", {"product": f"Lamp {number}"})
+        for number in numbers
+    ]
+
+
+def prove(
+    cluster: Cluster, runs: int, away: str, how: str, seconds: float, tell: Callable[[str], None]
+) -> tuple[list[str], Audit]:
+    """Start runs, take something away, wait for the ends; gives what is wrong, and the books."""
+    (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
+    cluster.set_up()
+    cluster.start_receiver()
+    for name in WORKERS:
+        cluster.start_worker(name)
+    later = 0 if away == "databases" else runs // _LATER
+    flow_runs = start(cluster, range(runs - later))
+    while sum(is_in_the_middle(cluster.store, one) for one in flow_runs) < (runs - later) // 2:
+        time.sleep(0.2)
+    tell(f"{how}: {away}, for {seconds:g} s")
+    with contextlib.ExitStack() as stack:
+        if later:
+            from threading import Timer
+
+            timer = Timer(2, lambda: flow_runs.extend(start(cluster, range(runs - later, runs))))
+            timer.start()
+            stack.callback(timer.join)
+        take_away(cluster, MEMBER[away], how, seconds)
+    tell("it answers again")
+    await_ends(cluster, flow_runs, tell)
+    states = cluster.server.states(flow_runs)
+    wrong = [f"{run}: {one['name']} {one['message']}" for run, one in states.items()]
+    wrong = [line for line in wrong if ": Completed" not in line]
+    wrong += [f"left open: {name}" for name in settled(cluster, flow_runs)]
+    books = audit(cluster.store, cluster.sandbox)
+    wrong += [f"bought twice: {name}" for name in books.duplicates]
+    wrong += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
+    wrong += [f"unanswered: {name}" for name in books.unanswered]
+    if books.purchases != PURCHASES * runs or books.spent != books.taken:
+        wrong.append(f"{books.purchases} purchases, {books.spent} and {books.taken} credits")
+    tell(f"executions: {dict(Counter(executions(cluster, flow_runs)))}")
+    return wrong, books
+
+
+def executions(cluster: Cluster, flow_runs: list[str]) -> list[int]:
+    """How often each flow run was executed."""
+    rows = cluster.server.ask(
+        "POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": flow_runs}}}
+    )
+    return sorted(row["run_count"] for row in rows)
+
+
+@click.command()
+@click.option("--runs", type=click.IntRange(2), default=24, show_default=True)
+@click.option("--away", type=click.Choice([*MEMBER]), default="service", show_default=True)
+@click.option("--how", type=click.Choice(["stopped", "refused", "slow"]), default="refused")
+@click.option("--seconds", type=float, default=45.0, show_default=True, help="Of the outage.")
+@click.option("--time-scale", type=float, default=1.0, show_default=True, help="Of the sandbox.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Work here, and leave it there.")
+def main(
+    runs: int, away: str, how: str, seconds: float, time_scale: float, keep: Path | None
+) -> None:
+    """Run campaigns, take something away from all of them, and audit every credit.
+
+    Exits with 0 if every promise is kept, 1 if one is broken, 2 if a program is missing.
+    """
+    began = time.monotonic()
+    # However this ends, its processes end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def tell(line: str) -> None:
+        click.echo(f"{time.monotonic() - began:5.0f} s  {line}", err=True)
+
+    with contextlib.ExitStack() as stack:
+        made = tempfile.TemporaryDirectory(prefix="rivya-flows-outages-")
+        folder = keep.absolute() if keep else Path(stack.enter_context(made))
+        folder.mkdir(parents=True, exist_ok=True)
+        limit = -(-runs // len(WORKERS))
+        try:
+            cluster = stack.enter_context(
+                Cluster(folder, time_scale=time_scale, limit=limit, journal_apart=away == "journal")
+            )
+        except MissingError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+        wrong, books = prove(cluster, runs, away, how, seconds, tell)
+    click.echo(
+        f"{away} {how} for {seconds:g} s: {runs} runs, {books.purchases} purchases,"
+        f" {len(books.duplicates)} twice; {books.spent} credits by the journals, {books.taken} by the"
+        f" wallet; {len(wrong)} promises broken; {time.monotonic() - began:.0f} s"
+    )
+    for line in wrong:
+        click.echo(f"violation: {line}", err=True)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

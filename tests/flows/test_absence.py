@@ -1,0 +1,145 @@
+"""Flow runs of deployments whose service, store or Prefect server is away for a while."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from rivya_flows.client.resources.generations import JobTimeoutError
+from rivya_flows.client.transport import retries
+from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
+from rivya_flows.flows import absence
+from rivya_flows.flows.absence import is_absence
+from rivya_flows.flows.prefect_internals import SharedRuns
+from rivya_flows.flows.spec_registry import flow_for_run
+from rivya_flows.settings import read_settings
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import buy_from
+from support.engine_runs import order
+from support.prefect_workers import OPEN, Place, Server, deploy_specs
+
+PICTURES = """\
+version: 1
+name: pictures
+inputs:
+  product: {type: string, default: Lamp}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "${{ inputs.product }}, ${{ matrix.style }}"}
+outputs:
+  stills: ${{ steps.stills.assets }}
+deploy:
+  - {name: away, work_pool: away}
+"""
+
+
+def with_cause(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (APIConnectionError("POST: no connection"), True),
+        (APIStatusError(503, "http_503", "Service Unavailable"), True),
+        (APIStatusError(429, "rate_limited", "slower"), True),
+        (APIStatusError(401, "api_key_invalid", "no such key"), False),
+        (JobTimeoutError("task", "running", 60.0), False),
+        (UsageError("there is no key"), False),
+        (with_cause(UsageError("no server"), httpx.ConnectError("refused")), True),
+        (ValueError("a mistake of ours"), False),
+    ],
+)
+def test_an_absence_is_what_may_come_back_by_itself(error: Exception, away: bool) -> None:
+    assert is_absence(error) is away
+
+
+# --- Executed in this process, on a real server ---------------------------------------------------
+
+
+@pytest.fixture
+def place(
+    server: Server, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Place:
+    """The sandbox and the store of this process, and a client that repeats at once."""
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(retries, "FIRST_BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(absence, "FIRST_PAUSE", timedelta(0))
+    (tmp_path / "specs").mkdir()
+    monkeypatch.setenv("RIVYA_FLOWS_SPECS", str(tmp_path / "specs"))
+    made = Place(tmp_path / "data", sandbox.data, os.environ)
+    deploy_specs(made, server, [PICTURES])
+    return made
+
+
+async def executed(server: Server, run: str) -> dict[str, Any]:
+    """The state of a flow run after this process has executed it, as a host of a worker does."""
+    async with SharedRuns() as shared:
+        await shared.execute(UUID(run), lambda: flow_for_run("pictures", run, read_settings()))
+    return server.state(run)
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("where", ["GET /api/v1/models", "POST /api/v1/generations"])
+async def test_a_flow_run_without_its_service_is_scheduled_again_and_completes(
+    where: str, server: Server, place: Place, sandbox: Sandbox
+) -> None:
+    order(sandbox, f'on: "{where}", do: drop_before')
+    run = server.start("pictures/away", {"product": "Cup"})
+    state = await executed(server, run)
+    assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
+    assert where.removesuffix("/generations") in state["message"]
+    assert "tries again at" in state["message"]
+    assert "(1 of 12)" in state["message"]
+    assert place.ends(run) == []
+    order(sandbox)
+    assert (await executed(server, run))["type"] == "COMPLETED"
+    assert place.ends(run) == ["completed"]
+    assert sorted(place.bought(run).values()) == [1, 1]
+    assert not [one for one in server.task_runs(run) if one["state_type"] in OPEN]
+
+
+@pytest.mark.prefect
+async def test_a_flow_run_without_its_store_is_scheduled_again_and_completes(
+    server: Server, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psycopg")
+    run = server.start("pictures/away", {"product": "Cup"})
+    with monkeypatch.context() as away:
+        away.setenv("RIVYA_FLOWS_STORE", f"postgresql://nobody@/rivya?host={tmp_path}")
+        state = await executed(server, run)
+    assert state["name"] == "AwaitingRetry", state
+    assert "cannot open the store" in state["message"]
+    assert (await executed(server, run))["type"] == "COMPLETED"
+
+
+@pytest.mark.prefect
+async def test_an_absence_that_lasts_too_long_fails_the_run_as_it_fails_a_command(
+    server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_OUTAGE_RETRIES", "1")
+    order(sandbox, 'on: "POST /api/v1/generations", do: drop_before')
+    run = server.start("pictures/away", {"product": "Cup"})
+    assert (await executed(server, run))["name"] == "AwaitingRetry"
+    assert (await executed(server, run))["type"] == "FAILED"
+    assert place.ends(run) == ["failed"]
+    order(sandbox)
+
+
+@pytest.mark.prefect
+async def test_a_mistake_fails_a_flow_run_at_once(
+    server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_live_0000000000000000000000000000000000000000")
+    run = server.start("pictures/away", {"product": "Cup"})
+    assert (await executed(server, run))["type"] == "FAILED"
