@@ -19,6 +19,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
+    PurchaseUnanswered,
     PurchaseUncertain,
     RunEnded,
     RunFrozen,
@@ -153,6 +154,8 @@ class Totals:
             return
         job = jobs.get(of)
         if job is None:
+            return
+        if isinstance(event, PurchaseUnanswered):
             return
         if isinstance(event, PurchaseAccepted):
             job.accepted_at = at

@@ -235,13 +235,27 @@ class PurchaseAccepted(OfPurchase):
     reserved_credits: int
 
 
+class PurchaseUnanswered(OfPurchase):
+    """The service may have accepted this: a request got no answer, or another one holds its key.
+
+    From now on only an answer that accepts it says what became of it.
+    """
+
+    kind: Literal["purchase.unanswered"] = "purchase.unanswered"
+    reason: str
+
+
 class PurchaseRefused(OfPurchase):
-    """The service refused; nothing was charged, and this purchase is closed."""
+    """The service refused, or no request reached it; nothing was charged, and this purchase is closed.
+
+    Attributes:
+        status: Of the response; None if no request left this machine.
+    """
 
     kind: Literal["purchase.refused"] = "purchase.refused"
     code: str
     message: str
-    status: int
+    status: int | None
     request_id: str | None = None
 
 
@@ -475,6 +489,7 @@ Event = Annotated[
     | PurchaseIntended
     | PoolRefused
     | PurchaseAccepted
+    | PurchaseUnanswered
     | PurchaseRefused
     | PurchaseUncertain
     | JobEnded
