@@ -443,11 +443,18 @@ class OtherRun(Entry):
     Attributes:
         name: Of its spec; "" in early journals, which have the id alone.
         credits: What it spent between the two balances, negative if more came back; None in those.
+        held: What it holds for purchases without a response, which may have been charged.
     """
 
     run_id: str
     name: str = ""
     credits: int | None = None
+    held: int = 0
+
+    @property
+    def most(self) -> int:
+        """The most that it spent."""
+        return (self.credits or 0) + self.held
 
 
 class ServiceAsked(Entry):
@@ -455,7 +462,7 @@ class ServiceAsked(Entry):
 
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
-        others: Credits that other runs of the store spent there between the two balances.
+        others: The most that other runs of the store spent there between the two balances.
         other_runs: Those that spent most, at most `MOST_OTHER_RUNS`.
         pools: Those that match the labels of the run.
     """
