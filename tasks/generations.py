@@ -24,6 +24,7 @@ from rivya_flows.errors import (
     APIStatusError,
     LostMediumError,
     MediaError,
+    NotFoundError,
     RivyaFlowsError,
 )
 from rivya_flows.planning.queue.events import BroughtFile
@@ -183,7 +184,7 @@ async def _ended_already(task_id: str) -> Generation | None:
     try:
         found = await session().client.generations.retrieve(task_id, retry=RetryPolicy(attempts=1))
     except APIError as error:
-        if not error.retryable:
+        if not error.retryable and not isinstance(error, NotFoundError):
             raise
         return None
     return found if found.ended else None

@@ -71,7 +71,7 @@ async def reconcile_jobs(
         pools: tuple[PoolTotal, ...] = ()
         with suppress(StoreError):
             pools = await in_thread(partial(_pools, run))
-        spent = sum(one.credits or 0 for one in others)
+        spent = sum(one.most for one in others)
         most = others[:MOST_OTHER_RUNS]
         event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
         fence = run.lease.fence

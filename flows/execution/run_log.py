@@ -125,6 +125,8 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     AnswerGiven: answer_line,
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",
-    PurchaseRefused: lambda e: f"{_name(e)}: refused, not charged: {e.message}",
+    PurchaseRefused: lambda e: (
+        f"{_name(e)}: {'refused' if e.status else 'not sent'}, not charged: {e.message}"
+    ),
     PurchaseUncertain: lambda e: f"{_name(e)}: outcome unknown, counted as spent: {e.reason}",
 }

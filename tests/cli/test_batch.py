@@ -117,7 +117,7 @@ def test_row_whose_picture_could_not_be_fetched_tells_how_to_have_it(
 ) -> None:
     spec = tmp_path / "shop.yaml"
     spec.write_text(SPEC.replace("    with", "    allow_failures: 1\n    with"))
-    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 410, times: 1}]'
     with running(tmp_path / "sandbox", faults=gone) as sandbox:
         buy_from(sandbox, monkeypatch)
         said = call(*order, "--parallel", 1)

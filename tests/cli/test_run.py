@@ -244,7 +244,7 @@ def test_allowed_failures_can_be_bought_again_after_the_run_is_completed(
 ) -> None:
     long = VOICES.replace("LONG", "A long tale. " * 100).replace(", on_exceed: pause", "")
     spec = written(tmp_path, long.replace("foreach", "allow_failures: 1\n    foreach"))
-    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 410, times: 1}]'
     with running(tmp_path / "sandbox", faults=gone) as sandbox:
         buy_from(sandbox, monkeypatch)
         said = call("run", spec, "--budget", 30, "--json")

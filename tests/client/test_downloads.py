@@ -15,6 +15,7 @@ import pytest
 from rivya_flows.client import downloads
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.addresses import RefusedAddressError
+from rivya_flows.client.transport.retries import LAG_PAUSES
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
 
@@ -195,7 +196,19 @@ async def test_a_file_over_the_limit_is_not_kept(tmp_path: Path, answer: httpx.R
     assert "s3cret" not in repr(caught.value)
 
 
-@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_a_result_that_a_host_does_not_have_yet_is_asked_for_again(tmp_path: Path) -> None:
+    host = Host(httpx.Response(404), httpx.Response(404), film())
+    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
+
+
+async def test_a_result_that_stays_unknown_is_an_error_after_some_pauses(tmp_path: Path) -> None:
+    host = Host(*[httpx.Response(404)] * (LAG_PAUSES + 2))
+    with pytest.raises(APIStatusError):
+        await host.download(tmp_path / "film.mp4")
+    assert len(host.answers) == 1
+
+
+@pytest.mark.parametrize("status", [403, 410])
 async def test_a_dead_address_is_an_error_without_retries(tmp_path: Path, status: int) -> None:
     with pytest.raises(APIStatusError) as caught:
         await Host(httpx.Response(status, content=b"<html>")).download(tmp_path / "film.mp4")

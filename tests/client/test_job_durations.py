@@ -44,6 +44,11 @@ def test_dates_that_cannot_be_true_are_not_believed(
     assert watched(job, 2, 6, 10, woken=True) == Watched(2, 10, None), "a webhook told it"
 
 
+def test_a_job_that_ended_before_anybody_waited_for_it_says_nothing_about_its_duration() -> None:
+    job = ended(NOON, "2026-01-01T12:02:35Z")  # dated when it was asked for, not at its end
+    assert watched(job, 1, None, 156, woken=False, age=155) == Watched(1, None, None)
+
+
 def test_the_newest_jobs_of_a_model_count() -> None:
     durations = JobDurations()
     durations.note_all([("a", 1.0)] * 100 + [("a", 40.0)] * KEPT + [("b", 7.0)])

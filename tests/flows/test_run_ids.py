@@ -213,7 +213,7 @@ async def test_a_campaign_that_failed_is_continued_when_its_flow_is_retried(
     campaign: CampaignFlow, sandbox: Sandbox
 ) -> None:
     admin.set_faults(
-        sandbox.data, 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+        sandbox.data, 'faults: [{on: "GET /media/results/*", do: status, status: 410, times: 1}]'
     )
     runs: list[str] = []
 

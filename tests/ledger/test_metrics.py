@@ -28,6 +28,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
+    PurchaseUnanswered,
     PurchaseUncertain,
     QuestionAsked,
     RunEnded,
@@ -130,6 +131,7 @@ def test_each_end_of_a_purchase_is_counted_under_its_own_name() -> None:
 def test_an_uncertain_purchase_that_was_sent_again_is_paid_all_the_same() -> None:
     totals = learned(
         (1, intended(A)),
+        (2, PurchaseUnanswered(**A, reason="r")),
         (2, PurchaseUncertain(**A, reason="r")),
         (3, PurchaseAccepted(**A, task_id="t", reserved_credits=1)),
         (4, JobEnded(**A, status="succeeded", final_credits=1)),

@@ -16,6 +16,7 @@ from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.events import (
     PurchaseIntended,
+    PurchaseUnanswered,
     RunEnded,
     RunFrozen,
 )
@@ -133,6 +134,18 @@ def test_an_unanswered_purchase_is_uncertain_once_it_is_too_old() -> None:
     check(document)
     rehearsal.take_up(at=late, resubmit=("stills[0]",))
     assert [row["status"] for row in receipt_of(rehearsal)["ledger"]] == ["intended"]
+    rehearsal.run()
+    [row] = receipt_of(rehearsal)["ledger"]
+    assert (row["status"], row["reason"], row["final"]) == ("succeeded", None, 1)
+
+
+def test_an_unanswered_purchase_says_why_its_outcome_is_unknown() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    rehearsal.feed(PurchaseUnanswered(step="stills", key="0", n=1, reason="cut"))
+    [row] = receipt_of(rehearsal)["ledger"]
+    assert (row["status"], row["held"], row["final"], row["reason"]) == ("intended", 1, None, "cut")
     rehearsal.run()
     [row] = receipt_of(rehearsal)["ledger"]
     assert (row["status"], row["reason"], row["final"]) == ("succeeded", None, 1)

@@ -195,6 +195,14 @@ def test_three_other_runs_are_named_and_the_rest_counted() -> None:
     assert other_runs(3, []) == " while others spent: other runs"
 
 
+def test_what_other_runs_hold_for_unanswered_purchases_is_named_beside_what_they_spent() -> None:
+    runs = [{"run_id": "run-0", "name": "stills", "credits": 0, "held": 2}]
+    held = "up to 2 held by unanswered purchases"
+    assert other_runs(2, runs) == f": run-0 (stills) {held}"
+    assert other_runs(1, runs) == f": run-0 (stills) {held}"
+    assert other_runs(4, [runs[0] | {"credits": 3}]) == f": run-0 (stills) 3 and {held}"
+
+
 def test_a_model_says_which_fallback_it_is() -> None:
     assert model_of({"model": "z-image", "alternative": 0}) == "z-image"
     assert model_of({"model": "z-image", "alternative": 2}) == "z-image (fallback 2)"

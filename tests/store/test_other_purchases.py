@@ -5,7 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from rivya_flows.planning.queue.events import ChatAnswered, JobEnded, OtherRun, PurchaseAccepted
+from rivya_flows.planning.queue.events import (
+    ChatAnswered,
+    JobEnded,
+    OtherRun,
+    PurchaseAccepted,
+    PurchaseRefused,
+    PurchaseUnanswered,
+)
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.other_purchases import LONGEST_JOB_SECONDS, spent_by_others, spent_since
@@ -13,17 +20,19 @@ from support.journal_entries import balance, begun, frozen, intent
 
 
 def accepted(n: int, credits: int) -> PurchaseAccepted:
-    return PurchaseAccepted(step="s", key="", n=n, task_id=f"task_{n}", reserved_credits=credits)
+    return PurchaseAccepted(
+        step="stills", key="neon", n=n, task_id=f"task_{n}", reserved_credits=credits
+    )
 
 
 def ended(n: int, credits: int) -> JobEnded:
-    return JobEnded(step="s", key="", n=n, status="failed", final_credits=credits)
+    return JobEnded(step="stills", key="neon", n=n, status="failed", final_credits=credits)
 
 
 def answered(n: int, credits: int) -> ChatAnswered:
     return ChatAnswered(
-        step="s",
-        key="",
+        step="stills",
+        key="neon",
         n=n,
         completion_id="c",
         session_id="s",
@@ -53,6 +62,22 @@ def test_other_runs_count_from_the_first_balance_on_with_what_their_jobs_cost_at
         assert spent_by_others(journal.engine, "mine", "sandbox:test", None) == (spent,)
         assert spent_by_others(journal.engine, "mine", "https://rivya.ai", None) == ()
         assert spent_since(journal.engine, 0, "sandbox:test", None, {"mine", "other"}) == ()
+
+
+def test_purchases_of_other_runs_without_a_response_may_have_been_charged(tmp_path: Path) -> None:
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        mine, other = begun(journal, "mine"), begun(journal, "other")
+        journal.append("mine", balance(100), mine)
+        for n in (1, 2, 3, 4):
+            journal.append("other", intent(n), other)
+        of = {"step": "stills", "key": "neon", "n": 2}
+        journal.append("other", accepted(1, 7), other)
+        refused = PurchaseRefused(**of, code="connection", message="no connection", status=None)
+        journal.append("other", refused, other)
+        journal.append("other", PurchaseUnanswered(**of | {"n": 3}, reason="cut"), other)
+        [found] = spent_by_others(journal.engine, "mine", "sandbox:test", None)
+        assert (found.credits, found.held) == (7, 2 * intent(3).reserve)
+        assert found.most == 7 + found.held
 
 
 def test_the_runs_that_spent_most_come_first_and_those_of_another_time_are_not_read(

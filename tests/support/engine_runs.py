@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -289,11 +289,14 @@ def order(sandbox: Sandbox, *faults: str) -> None:
     set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
 
 
-def accounts_agree(studio: Studio, data: Path, *run_ids: str, granted: int = 1000) -> int:
+def accounts_agree(
+    studio: Studio, data: Path, *run_ids: str, granted: int = 1000, others: Iterable[str] = ()
+) -> int:
     """What runs have spent, after a look at their ledgers, the service's jobs and the wallet.
 
     Every credit that left the wallet must stand in one row of one ledger, and every row that was
-    accepted must be one job or one answer of the service under the same key.
+    accepted must be one job or one answer of the service under the same key. `others` are jobs that
+    somebody else bought from the same wallet.
     """
     books = ledger(data, account=studio.account)
     jobs = {job["id"]: job for job in books["generations"]}
@@ -301,6 +304,9 @@ def accounts_agree(studio: Studio, data: Path, *run_ids: str, granted: int = 100
     for movement in books["movements"]:
         if movement["task_id"] is not None:
             taken[movement["task_id"]] -= movement["amount"]
+    for task_id in others:
+        del jobs[task_id]
+        granted -= taken.pop(task_id, 0)
     receipts = [studio.receipt(run_id) for run_id in run_ids]
     rows = [row for told in receipts for row in told["ledger"]]
     named = {row["task_id"]: row for row in rows if row["task_id"]}

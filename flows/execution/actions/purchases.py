@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator
-from datetime import timedelta
-from typing import Literal
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
-from rivya_flows.client.transport.response_parsing import RefusedAfterSilenceError
+from rivya_flows.client.transport.response_parsing import (
+    NotSentError,
+    RefusedAfterSilenceError,
+    may_have_been_carried_out,
+)
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.errors import APIError, APIStatusError
@@ -22,17 +26,13 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
+    PurchaseUnanswered,
     PurchaseUncertain,
 )
+from rivya_flows.planning.queue.item_state import Purchase
+from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
 from rivya_flows.tasks.chat import complete_chat
-from rivya_flows.tasks.credits import balance
 from rivya_flows.tasks.generations import submit_generation
-
-_STILL_OPEN = {408, 409, 429}
-"""Statuses after which the purchase may still be made; other 4xx statuses refuse it."""
-
-_REFUSING = {"insufficient_credits", "chat_session_conflict"}
-"""Codes that refuse a purchase whatever their status. Source: contract, section 2.2."""
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -78,67 +78,72 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
         async for event in call_paid(run, action):
             yield event
         return
-    try:
-        answer = await _send(run, action)
-    except APIStatusError as error:
-        meaning = _meaning(error, action)
-        if meaning == "refused" and action.intended and error.code == "insufficient_credits":
-            meaning = "refused" if await _covers(action.reserve) else "open"
-        match meaning:
-            case "open":
+    deadline: datetime | None = None
+    while True:
+        try:
+            answer = await _send(run, action)
+            break
+        except APIError as error:
+            if _may_have_bought(error) and _purchase(run, action).sent != "unknown":
+                yield PurchaseUnanswered(**of, reason=str(error))
+            # By wall time, which also passes while a machine sleeps.
+            deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
+            late = run.clock() >= deadline
+            if closing := _closing(error, _purchase(run, action), of, late=late):
+                yield closing
+                return
+            if error.code != CONFLICT:
                 raise
-            case "uncertain":
-                yield PurchaseUncertain(**of, reason=_doubt(error))
-            case "refused":
-                yield PurchaseRefused(
-                    **of,
-                    code=error.code,
-                    message=error.detail,
-                    status=error.status,
-                    request_id=error.request_id,
-                )
-        return
+        # The first request under this key may still run: only waiting is safe.
+        await asyncio.sleep(run.conflict_pause_seconds)
     yield _accepted(action, answer) if isinstance(answer, Generation) else _answered(action, answer)
 
 
-def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "uncertain"]:
-    """What an error means for the purchase: still open, refused, or unknown."""
-    if error.code == "idempotency_conflict":
-        return "uncertain"
-    if isinstance(error, RefusedAfterSilenceError):
-        return "open"
-    if error.code not in _REFUSING and error.status in _STILL_OPEN:
-        return "open"
-    if not 400 <= error.status < 500:
-        return "open"
-    if not action.intended or error.code == "insufficient_credits":
-        return "refused"
-    # An earlier execution sent this and got no response. The service may check the account, the
-    # gateway and the request before it looks up the key.
-    if error.status in (401, 403) or error.code.startswith("http_"):
-        return "open"
-    return "refused" if action.resubmitted else "uncertain"
+def _purchase(run: Run, action: Buy) -> Purchase:
+    """The purchase as the journal has it."""
+    purchases = run.current().item(action.step, action.key).purchases
+    return next(one for one in purchases if one.n == action.n)
 
 
-async def _covers(credits: int) -> bool:
-    """Whether the balance covers a purchase.
+def _may_have_bought(error: APIError) -> bool:
+    """Whether a request of the failed call, or another one under its key, may have been accepted."""
+    silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
+    return silent or error.code == CONFLICT
 
-    If it does not, a lack of credits proves nothing about a request that an earlier execution sent:
-    the service may check the balance before the key, and the purchase under that key may be what
-    used up the balance.
+
+def _closing(
+    error: APIError, bought: Purchase, of: Mapping[str, Any], *, late: bool
+) -> PurchaseRefused | PurchaseUncertain | None:
+    """The event that closes a purchase after a failed call; None if it stays open.
+
+    Args:
+        error: Of the call.
+        bought: The purchase, with what is known of its earlier requests.
+        of: Names it.
+        late: A conflict is not waited for any more.
     """
-    try:
-        return await balance() >= credits
-    except APIError:
-        return False
-
-
-def _doubt(error: APIStatusError) -> str:
-    if error.code == "idempotency_conflict":
-        return f"the service holds another request under this key: {error.detail}"
-    return (
-        f"refused now ({error.code}: {error.detail}), after an earlier request without a response"
-    )
+    if isinstance(error, NotSentError) and bought.sent == "never":
+        return PurchaseRefused(**of, code=error.code, message=error.message, status=None)
+    if not isinstance(error, APIStatusError):
+        return None
+    if error.code == CONFLICT:
+        reason = f"the service holds another request under this key: {error.detail}"
+        return PurchaseUncertain(**of, reason=reason) if late else None
+    match meaning_of_refusal(bought, error.status, error.code):
+        case "open":
+            return None
+        case "uncertain":
+            said = f"{error.code}: {error.detail}"
+            reason = f"refused now ({said}), after an earlier request without a response"
+            return PurchaseUncertain(**of, reason=reason)
+        case "refused":
+            return PurchaseRefused(
+                **of,
+                code=error.code,
+                message=error.detail,
+                status=error.status,
+                request_id=error.request_id,
+            )
 
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
@@ -150,19 +155,10 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     task, stage = (
         (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")
     )
-    # By wall time, which also passes while a machine sleeps.
-    deadline = run.clock() + timedelta(seconds=run.conflict_seconds)
-    while True:
-        try:
-            sent: Generation | ChatCompletion = await run.calls(
-                task, stage, action.step, action.key, arguments
-            )
-            return sent
-        except APIStatusError as error:
-            # The first request under this key may still run: only waiting is safe.
-            if error.code != "idempotency_conflict" or run.clock() >= deadline:
-                raise
-        await asyncio.sleep(run.conflict_pause_seconds)
+    sent: Generation | ChatCompletion = await run.calls(
+        task, stage, action.step, action.key, arguments
+    )
+    return sent
 
 
 def _model(action: Buy) -> str | None:

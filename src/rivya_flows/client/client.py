@@ -102,7 +102,8 @@ class ApiCalls(Resource[M]):
         """Saves a file at `destination`, whole and hashed, and replaces what was there.
 
         The key is sent to no host, not even to the service; nor are `extra_headers`. An interrupted
-        download resumes if the host identifies its bytes, else it restarts. An error leaves no file.
+        download resumes if the host identifies its bytes, else it restarts. A 404 is repeated for some
+        seconds, since a result may be announced before every host has it. An error leaves no file.
 
         Args:
             url: An address without a host belongs to the service.

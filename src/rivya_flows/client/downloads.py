@@ -35,9 +35,9 @@ from rivya_flows.client.transport.connection import (
 from rivya_flows.client.transport.key_masking import answer_without_key
 from rivya_flows.client.transport.response_body import body_of, codings, raw_pieces
 from rivya_flows.client.transport.response_parsing import refusal
-from rivya_flows.client.transport.retries import retrying
+from rivya_flows.client.transport.retries import LAG_PAUSES, LAG_SECONDS, retrying
 from rivya_flows.client.transport.transport import Transport
-from rivya_flows.errors import APIConnectionError, MediaError, UsageError
+from rivya_flows.errors import APIConnectionError, MediaError, NotFoundError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
@@ -70,10 +70,19 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
         raise UsageError(f"destination: {destination!r} is not a path", "pass a pathlib.Path")
     url = joined(transport.base_url + "/", url)
     attempts = retrying(transport.settings.retry, transport.runtime, repeatable=True)
+    lags = LAG_PAUSES if transport.settings.retry.attempts > 1 else 0
     try:
         with closing(_Part(destination)) as part:
             fetching = _Fetching(transport, url, part, max_bytes)
-            content_type: str | None = await attempts(fetching.attempt)
+            while True:
+                try:
+                    content_type: str | None = await attempts(fetching.attempt)
+                    break
+                except NotFoundError:
+                    if lags == 0:
+                        raise
+                lags -= 1
+                await transport.runtime.sleep(LAG_SECONDS / LAG_PAUSES)
             await part.finish()
     except OSError as exc:
         raise UsageError(

@@ -136,6 +136,9 @@ def watched(
         woken: A webhook told its end.
         age: Seconds from its acceptance until somebody waited for it.
     """
+    if before is None and age > elapsed / 2:
+        # Such as days before a resume: the service may have dated a later change of the job.
+        return Watched(looks, None, None)
     dated = _dated(job)
     # The clocks of service and machine may differ; a second or a tenth of the time is not a doubt.
     slack = max(1.0, elapsed / 10)
@@ -143,8 +146,6 @@ def watched(
         return Watched(looks, dated, max(0.0, elapsed - dated))
     if woken:
         return Watched(looks, elapsed, None)
-    if before is None and age > elapsed / 2:
-        return Watched(looks, None, None)  # such as days before a resume
     # Found at the first look, it may have ended long before: the next one is looked at earlier.
     return Watched(looks, 0.93 * elapsed if before is None else (before + elapsed) / 2, None)
 

@@ -22,6 +22,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
+    PurchaseUnanswered,
     PurchaseUncertain,
     QuestionAsked,
     RunEnded,
@@ -195,6 +196,8 @@ class Totals:
             return
         job = jobs.get(of)
         if job is None:
+            return
+        if isinstance(event, PurchaseUnanswered):
             return
         if isinstance(event, PurchaseAccepted):
             job.accepted_at = at

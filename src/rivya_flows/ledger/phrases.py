@@ -64,16 +64,24 @@ _NAMED = 3
 
 def other_runs(lost: int, runs: Sequence[Mapping[str, Any]]) -> str:
     """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
-    named = [
-        f"{one['run_id']} ({one['name']}) {one['credits']}" if one["name"] else one["run_id"]
-        for one in runs[:_NAMED]
-    ]
+    named = [_other_run(one) for one in runs[:_NAMED]]
     more = [f"{len(runs) - _NAMED} runs more"] if len(runs) > _NAMED else []
     # They may be those of another wallet: then they spent more than this one lost.
-    exactly = sum(one["credits"] or 0 for one in runs) == lost
+    surely = sum(one["credits"] or 0 for one in runs)
+    exactly = surely <= lost <= surely + sum(one.get("held", 0) for one in runs)
     return (": " if exactly else " while others spent: ") + (
         ", ".join(named + more) or "other runs"
     )
+
+
+def _other_run(run: Mapping[str, Any]) -> str:
+    if not run["name"]:
+        return str(run["run_id"])
+    words = f"{run['run_id']} ({run['name']})"
+    parts = [str(run["credits"])] if run["credits"] else []
+    if held := run.get("held"):
+        parts.append(f"up to {held} held by unanswered purchases")
+    return f"{words} {' and '.join(parts) or 0}"
 
 
 def model_of(row: Mapping[str, Any]) -> str:

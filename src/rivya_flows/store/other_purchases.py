@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
@@ -18,7 +18,7 @@ LONGEST_JOB_SECONDS = 3_600.0
 """What was intended longer before the first balance does not change the wallet after it."""
 
 _CHARGES = {"purchase.accepted": "reserved_credits", "chat.answered": "final_credits"}
-_KINDS = (*_CHARGES, "job.ended")
+_KINDS = (*_CHARGES, "purchase.intended", "purchase.refused", "job.ended")
 
 
 def spent_by_others(
@@ -28,7 +28,8 @@ def spent_by_others(
 
     A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
     before the balance counts with what its end changed. So the table of charges only says which
-    journals to read; it has no moment of either.
+    journals to read; it has no moment of either. A purchase without a response may have been charged
+    at any moment since its intent.
 
     Raises:
         StoreError: The store cannot be read.
@@ -59,22 +60,32 @@ def spent_since(
         ).all()
     spent: dict[tuple[str, str], int] = defaultdict(int)
     reserved: dict[tuple[Any, ...], int] = {}
+    held: dict[tuple[Any, ...], int] = {}
     for other, name, kind, at, body in events:
         if other in own:
             continue
         with suppress(ValueError, TypeError, KeyError):  # of a newer version
             event = json.loads(body)
-            purchase = (other, event["step"], event["key"], event["n"])
+            purchase = (other, name, event["step"], event["key"], event["n"])
+            if kind == "purchase.intended":
+                if at >= began - LONGEST_JOB_SECONDS:
+                    held[purchase] = int(event["reserve"])
+                continue
+            held.pop(purchase, None)
+            if kind == "purchase.refused":
+                continue
             if kind == "job.ended":
                 charge = int(event["final_credits"]) - reserved.pop(purchase, 0)
             else:
                 charge = reserved[purchase] = int(event[_CHARGES[kind]])
             if at >= began:
                 spent[other, name] += charge
-    others = [OtherRun(run_id=one, name=name, credits=spent[one, name]) for one, name in spent]
-    return tuple(
-        sorted(
-            (one for one in others if one.credits),
-            key=lambda one: (-(one.credits or 0), one.run_id),
-        )
-    )
+    unanswered = Counter[tuple[str, str]]()
+    for (other, name, *_), reserve in held.items():
+        unanswered[other, name] += reserve
+    others = [
+        OtherRun(run_id=run[0], name=run[1], credits=spent[run], held=unanswered[run])
+        for run in {**spent, **unanswered}
+    ]
+    found = (one for one in others if one.credits or one.held)
+    return tuple(sorted(found, key=lambda one: (-one.most, one.run_id)))

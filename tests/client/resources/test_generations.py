@@ -15,7 +15,7 @@ import pytest
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.resources.generations import JobStatusError, JobTimeoutError
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.transport.retries import LAG_SECONDS, RetryPolicy
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import APIConnectionError, APIStatusError, RivyaFlowsError, UsageError
@@ -201,7 +201,22 @@ async def test_wait_gives_up_when_the_service_is_silent_for_too_long() -> None:
     assert 60 < job.time < 80
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_job_that_a_replica_does_not_know_yet_is_asked_for_again() -> None:
+    job = Job(404, 404, "succeeded")
+    async with job.client() as client:
+        assert (await client.generations.wait("task_1")).status == "succeeded"
+    assert job.sleeps[1:] == [LAG_SECONDS / 4] * 2
+
+
+async def test_a_job_that_stays_unknown_ends_the_wait_after_some_seconds() -> None:
+    job = Job("queued", 404)
+    async with job.client() as client:
+        with pytest.raises(APIStatusError):
+            await client.generations.wait("task_1")
+    assert sum(job.sleeps[2:]) == LAG_SECONDS
+
+
+@pytest.mark.parametrize("status", [401, 403])
 async def test_a_definite_error_ends_the_wait(status: int) -> None:
     job = Job("queued", status)
     async with job.client() as client:

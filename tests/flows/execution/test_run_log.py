@@ -8,9 +8,10 @@ import pytest
 
 from rivya_flows.app.runner import ignore_event
 from rivya_flows.flows.execution.run_log import log_events, log_rendering
+from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.reducer import initial_state
-from support.campaigns import a_set
+from support.campaigns import a_set, until
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -28,6 +29,11 @@ def warnings_of(run: Rehearsal, caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the log of a whole run warns of."""
     run.take_up()
     run.run()
+    return log_of(run, caplog)
+
+
+def log_of(run: Rehearsal, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log warns of what happened so far."""
     listen, state = log_events(logging.getLogger("run"), ignore_event), initial_state(run.start)
     with caplog.at_level(logging.WARNING):
         for event in run.journal[1:]:
@@ -40,6 +46,15 @@ def test_a_model_that_steps_in_is_a_warning_of_the_log(caplog: pytest.LogCapture
     run = Rehearsal(frozen(SPEC), NaiveService(failing_models={"z-image"}))
     told = ["still: z-image failed (it failed); falling back to seedream-5-lite"]
     assert warnings_of(run, caplog) == told
+
+
+def test_what_was_not_sent_is_not_called_refused(caplog: pytest.LogCaptureFixture) -> None:
+    run = Rehearsal(frozen(SPEC), NaiveService())
+    run.take_up()
+    until(run, PurchaseIntended)
+    of = {"step": "still", "key": "", "n": 1}
+    run.feed(PurchaseRefused(**of, code="connection", message="no connection", status=None))
+    assert log_of(run, caplog) == ["still: not sent, not charged: no connection"]
 
 
 def test_a_pool_that_refuses_many_items_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:

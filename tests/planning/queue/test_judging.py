@@ -354,7 +354,7 @@ def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
 
 def undisturbed(item: ItemState) -> ItemState:
     """The item without the mark of requests that were sent again after a crash."""
-    once = tuple(replace(bought, resent=False) for bought in item.purchases)
+    once = tuple(replace(bought, sent="never") for bought in item.purchases)
     return replace(item, purchases=once)
 
 

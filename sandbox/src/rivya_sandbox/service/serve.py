@@ -9,9 +9,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+
+from starlette.types import ASGIApp
 
 from rivya_sandbox.service import app, catalogue
 from rivya_sandbox.service.errors import SandboxError
@@ -133,6 +135,15 @@ async def _serve(
     announce: Callable[[Sandbox], None],
     hand_over: Callable[[Callable[[], None]], None],
 ) -> None:
+    async with application(site, options) as served:
+        server = Server(served, lambda: announce(site.sandbox))
+        hand_over(server.stop)
+        await server.serve(sockets=[site.listener])
+
+
+@asynccontextmanager
+async def application(site: ServerResources, options: Options) -> AsyncIterator[ASGIApp]:
+    """The application and what works behind it, for a server, or for a client of the same process."""
     links = Links(
         site.sandbox.base_url, site.secret, options.profile.url_life_seconds, options.clock
     )
@@ -150,12 +161,10 @@ async def _serve(
         links=links,
     )
     with logging_requests(app.build(service), options.request_log, options.clock) as served:
-        server = Server(served, lambda: announce(site.sandbox))
-        hand_over(server.stop)
         worker.start()
         sender.start()
         try:
-            await server.serve(sockets=[site.listener])
+            yield served
         finally:
             await turns.stop()
             await worker.stop()

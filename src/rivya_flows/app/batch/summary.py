@@ -50,7 +50,7 @@ class WalletChange:
         """Credits that no run of the store spent, negative if credits were added; None if unknown."""
         if self.after is None:
             return None
-        others = sum(one.credits or 0 for one in self.other_runs)
+        others = sum(one.most for one in self.other_runs)
         return without_others(self.before - self.after - self.spent, others)
 
     @property

@@ -12,9 +12,10 @@ from rivya_flows.client.media_types import check_kind
 from rivya_flows.client.resources.resource import Async, M, Resource, api_call
 from rivya_flows.client.transport.request_options import NOT_GIVEN, IdempotencyKey, RequestOptions
 from rivya_flows.client.transport.requests import path_of
+from rivya_flows.client.transport.retries import LAG_PAUSES, LAG_SECONDS
 from rivya_flows.client.wire.api_objects import Generation, MediaKind
 from rivya_flows.client.wire.request_types import GenerationRequest
-from rivya_flows.errors import APIError
+from rivya_flows.errors import APIError, NotFoundError
 
 logger = logging.getLogger("rivya_flows.polls")
 
@@ -180,7 +181,7 @@ class Generations(Resource[M]):
         Polls when jobs of its model usually end, then three times close together, then ever more
         seldom. Before the client saw the end of such a job it polls after `poll_seconds`, then less
         and less often. A connection error or a 5xx counts as a poll without news, until the service
-        was silent for the patience of `retry`.
+        was silent for the patience of `retry`; so does a 404, for `LAG_SECONDS`.
 
         Args:
             generation_id: From `create`.
@@ -213,6 +214,7 @@ class Generations(Resource[M]):
         pause = self._context.poll_seconds * FIRST_PAUSE[kind]
         longest = self._context.poll_seconds * MAX_PAUSE[kind]
         heard = clock()
+        missing: float | None = None
         accepted, deadline = heard - age_seconds, heard + limit
         status: str | None = None
         before: float | None = None
@@ -227,16 +229,22 @@ class Generations(Resource[M]):
             else:
                 # Up to a tenth longer, so that jobs bought together are not polled together.
                 seconds = (pause if rest is None else rest) * (1 + transport.runtime.chance() / 10)
+            if missing is not None:
+                seconds = min(seconds, LAG_SECONDS / LAG_PAUSES)
             woken |= await self._sleep(min(seconds, max(0.0, deadline - clock())), wake)
             asked = clock() - accepted
             looks += 1
             try:
                 generation = await once.retrieve(generation_id)
+            except NotFoundError:
+                missing = clock() if missing is None else missing
+                if clock() - missing >= LAG_SECONDS:
+                    raise
             except APIError as exc:
                 if not exc.retryable or clock() - heard > patience:
                     raise
             else:
-                heard = clock()
+                heard, missing = clock(), None
                 if generation.status != status and on_change is not None:
                     on_change(generation)
                 status, model = generation.status, model or generation.model

@@ -46,18 +46,20 @@ class FastClock:
 
     Attributes:
         ahead: Of the real time, seconds.
+        shortened: A pause takes this part of its time.
     """
 
     ahead: float = 0.0
+    shortened: int = 100
 
     def now(self) -> float:
         """Seconds, any epoch."""
         return time.monotonic() + self.ahead
 
     async def sleep(self, seconds: float) -> None:
-        """A hundredth of `seconds`; afterwards all of them have passed."""
+        """A part of `seconds`; afterwards all of them have passed."""
         due = self.now() + seconds
-        await asyncio.sleep(seconds / 100)
+        await asyncio.sleep(seconds / self.shortened)
         self.ahead += max(0.0, due - self.now())
 
     @property

@@ -64,7 +64,6 @@ class Buy:
     Attributes:
         intended: The intent is journaled, and an earlier execution may have sent it; otherwise
             it is journaled first.
-        resubmitted: A user asked to resend an uncertain purchase, so a refusal closes it.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
     """
 
@@ -76,7 +75,6 @@ class Buy:
     body: str
     reserve: int
     intended: bool
-    resubmitted: bool = False
     alternative: int = 0
 
 

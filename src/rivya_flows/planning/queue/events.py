@@ -240,13 +240,27 @@ class PurchaseAccepted(OfPurchase):
     reserved_credits: int
 
 
+class PurchaseUnanswered(OfPurchase):
+    """The service may have accepted this: a request got no answer, or another one holds its key.
+
+    From now on only an answer that accepts it says what became of it.
+    """
+
+    kind: Literal["purchase.unanswered"] = "purchase.unanswered"
+    reason: str
+
+
 class PurchaseRefused(OfPurchase):
-    """The service refused; nothing was charged, and this purchase is closed."""
+    """The service refused, or no request reached it; nothing was charged, and this purchase is closed.
+
+    Attributes:
+        status: Of the response; None if no request left this machine.
+    """
 
     kind: Literal["purchase.refused"] = "purchase.refused"
     code: str
     message: str
-    status: int
+    status: int | None
     request_id: str | None = None
 
 
@@ -434,11 +448,18 @@ class OtherRun(Entry):
     Attributes:
         name: Of its spec; "" in early journals, which have the id alone.
         credits: What it spent between the two balances, negative if more came back; None in those.
+        held: What it holds for purchases without a response, which may have been charged.
     """
 
     run_id: str
     name: str = ""
     credits: int | None = None
+    held: int = 0
+
+    @property
+    def most(self) -> int:
+        """The most that it spent."""
+        return (self.credits or 0) + self.held
 
 
 class ServiceAsked(Entry):
@@ -446,7 +467,7 @@ class ServiceAsked(Entry):
 
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
-        others: Credits that other runs of the store spent there between the two balances.
+        others: The most that other runs of the store spent there between the two balances.
         other_runs: Those that spent most, at most `MOST_OTHER_RUNS`.
         pools: Those that match the labels of the run.
     """
@@ -480,6 +501,7 @@ Event = Annotated[
     | PurchaseIntended
     | PoolRefused
     | PurchaseAccepted
+    | PurchaseUnanswered
     | PurchaseRefused
     | PurchaseUncertain
     | JobEnded

@@ -57,9 +57,9 @@ def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
 def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:
     """Whether a refusal is certain and about the request: another one may be taken.
 
-    Another execution may have sent it before; then nobody knows what became of that.
+    If the service may have accepted it before, the refusal does not say what became of that.
     """
-    return purchase.route == "generation" and code == REFUSED and not purchase.resent
+    return purchase.route == "generation" and code == REFUSED and purchase.sent == "never"
 
 
 def started_over(step: Step, item: ItemState) -> ItemState:

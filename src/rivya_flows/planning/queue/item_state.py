@@ -45,8 +45,9 @@ class Purchase:
         reserve: Credits reserved before the POST.
         priced_by: What its price depends on.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
-        resent: An earlier execution may have sent it too, so a refusal does not tell that the
-            service never took it.
+        sent: What is known of the requests that were sent for it: `unknown` means that the service may
+            have accepted one, as after an execution that ended without an answer. `resubmitted`:
+            the same, but a person decided to send it again, so a refusal of the request closes it.
         error: Why it failed or was refused, or why its outcome is unknown.
         reserved: Credits that the service reserved; None before it said so.
         final: What it cost; None before the end.
@@ -77,7 +78,7 @@ class Purchase:
     session_id: str | None = None
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
     alternative: int = 0
-    resent: bool = False
+    sent: Literal["never", "unknown", "resubmitted"] = "never"
 
     @property
     def held(self) -> int:

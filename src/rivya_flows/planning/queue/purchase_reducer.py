@@ -17,6 +17,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
+    PurchaseUnanswered,
     PurchaseUncertain,
 )
 from rivya_flows.planning.queue.fallbacks import (
@@ -89,8 +90,14 @@ def _pool_refused(state: State, event: PoolRefused, item: ItemState) -> State:
 def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
     if isinstance(event, PurchaseAccepted):
         return replace(
-            purchase, status="accepted", task_id=event.task_id, reserved=event.reserved_credits
+            purchase,
+            status="accepted",
+            task_id=event.task_id,
+            reserved=event.reserved_credits,
+            error=None,
         )
+    if isinstance(event, PurchaseUnanswered):
+        return replace(purchase, sent="unknown", error=event.reason)
     if isinstance(event, PurchaseRefused):
         return replace(purchase, status="refused", error=event.message)
     if isinstance(event, PurchaseUncertain):
@@ -104,6 +111,7 @@ def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
             task_id=event.completion_id,
             reserved=event.reserved_credits,
             final=event.final_credits,
+            error=None,
             content=event.content,
             session_id=event.session_id,
             usage=event.usage,

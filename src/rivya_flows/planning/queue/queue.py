@@ -17,7 +17,6 @@ from rivya_flows.planning.expansion.item_arguments import (
     skip_unstarted,
 )
 from rivya_flows.planning.expansion.phases import Never, Turn, is_failing, turn_of
-from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import (
     busy,
     decide_at_deadline,
@@ -51,7 +50,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
         return state, ()
     actions: list[Action] = []
     if isinstance(event, RunResumed):
-        actions += _resumed(state, event)
+        actions += _resumed(state)
         if "before" not in state.balances:
             state = replace(state, reading="before")
             actions.append(ReadBalance(None, "before"))
@@ -122,16 +121,16 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def _resumed(state: State, event: RunResumed) -> list[Action]:
+def _resumed(state: State) -> list[Action]:
     """Actions for the purchases that were open when the last execution stopped."""
     return [
-        _resend(state, step_id, item, event)
+        _resend(state, step_id, item)
         for step_id, item in state.each()
         if item.phase in (Phase.BUYING, Phase.RUNNING)
     ]
 
 
-def _resend(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
+def _resend(state: State, step_id: str, item: ItemState) -> Action:
     bought = item.last
     assert bought is not None
     # A function gives its outputs when it is called again under its key.
@@ -145,7 +144,6 @@ def _resend(state: State, step_id: str, item: ItemState, event: RunResumed) -> A
             bought.body,
             bought.reserve,
             intended=True,
-            resubmitted=label(step_id, item.key) in event.resubmit,
             alternative=bought.alternative,
         )
     return _collect(state, step_id, item)

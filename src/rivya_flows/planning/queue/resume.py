@@ -179,15 +179,16 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         return item
     if last.status == "planned":
         return replace(item, purchases=item.purchases[:-1])
-    if last.status == "uncertain" and label(step_id, item.key) in event.resubmit:
-        last = replace(last, status="intended", intended_at=event.at, error=None, resent=True)
+    if last.status in ("uncertain", "intended") and label(step_id, item.key) in event.resubmit:
+        last = replace(last, status="intended", intended_at=event.at, error=None)
+        last = replace(last, sent="resubmitted")
     elif last.status == "intended" and event.at - last.intended_at > timedelta(
         hours=event.resend_hours
     ):
         reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
         last = replace(last, status="uncertain", error=reason)
     elif last.status == "intended":
-        last = replace(last, resent=True)
+        last = replace(last, sent="unknown")
     elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
         # One job beyond those that failed, however often it was allowed before.
         beyond = beyond_spec(state.spec(step_id), item)

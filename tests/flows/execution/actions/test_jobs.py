@@ -78,7 +78,7 @@ def test_a_completed_run_brings_home_what_is_paid_and_keeps_its_other_failures_a
     order(
         sandbox,
         f'on: "{CREATE}", do: status, status: 400, times: 1',
-        'on: "GET /media/results/*", do: status, status: 404, times: 1',
+        'on: "GET /media/results/*", do: status, status: 410, times: 1',
     )
     receipt = started(studio, stills(3, step="allow_failures: 2"))
     assert receipt["status"] == "completed"
@@ -98,7 +98,7 @@ FOLLOWED = stills(2, step="ALLOWED").replace(
 outputs:
   clips: ${{ steps.clips.assets }}""",
 )
-LOST = 'on: "GET /media/results/*", do: status, status: 404, times: 1'
+LOST = 'on: "GET /media/results/*", do: status, status: 410, times: 1'
 
 
 def test_what_follows_an_item_is_made_when_a_resume_has_mended_it(

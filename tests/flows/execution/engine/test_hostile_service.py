@@ -115,18 +115,22 @@ def test_a_stored_refusal_for_lack_of_credits_is_left_behind_by_the_next_purchas
     accounts_agree(studio, sandbox.data, "run-1", granted=21)
 
 
-def test_a_refusal_that_was_stored_behind_a_silence_needs_one_resume_more(
+def test_a_refusal_that_was_stored_behind_a_silence_stays_open_until_its_key_is_forgotten(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
+    """A lack of credits says nothing about the request before it, whatever the wallet has by then."""
     studio = customer(sandbox, tmp_path / "studio", credits=1)
     order(sandbox, f'on: "{CREATE}", do: drop_before, times: 1')
     receipt = started(studio, stills(1))
     assert [row["status"] for row in receipt["ledger"]] == ["intended"], "it may stand behind it"
     admin.add_credits(sandbox.data, 20, account=studio.account)
     receipt = executed(studio)
-    assert [row["status"] for row in receipt["ledger"]] == ["refused"]
+    assert [row["status"] for row in receipt["ledger"]] == ["intended"]
+    with closing(Database(sandbox.data)) as database, database.transaction() as forgetting:
+        forgetting.execute("DELETE FROM idempotency")
     receipt = executed(studio)
     assert receipt["status"] == "completed"
+    assert [row["n"] for row in receipt["ledger"]] == [1]
     accounts_agree(studio, sandbox.data, "run-1", granted=21)
 
 
