@@ -58,7 +58,7 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Buy, and report the outcome.
 
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
-    same key.
+    same key. A request that never left raises too, after the intent was closed at 0.
     """
     if not action.intended:
         yield PurchaseIntended(
@@ -91,7 +91,8 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             late = run.clock() >= deadline
             if closing := _closing(error, _purchase(run, action), of, late=late):
                 yield closing
-                return
+                if not isinstance(error, NotSentError):
+                    return
             if error.code != CONFLICT:
                 raise
         # The first request under this key may still run: only waiting is safe.

@@ -254,7 +254,8 @@ class PurchaseRefused(OfPurchase):
     """The service refused, or no request reached it; nothing was charged, and this purchase is closed.
 
     Attributes:
-        status: Of the response; None if no request left this machine.
+        status: Of the response; None if no request left this machine: then the item waits for what
+            the execution says of the absence.
     """
 
     kind: Literal["purchase.refused"] = "purchase.refused"

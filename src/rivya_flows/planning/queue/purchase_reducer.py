@@ -60,7 +60,7 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
     item = replace(item, purchases=purchases)
     if isinstance(event, PurchaseAccepted):
         item = replace(item, phase=Phase.RUNNING)
-    elif isinstance(event, PurchaseRefused):
+    elif isinstance(event, PurchaseRefused) and event.status is not None:
         item = judging.refused(state, event, item) or _refused(event, item)
     elif isinstance(event, PurchaseUncertain):
         item = uncertain(item, event.reason)

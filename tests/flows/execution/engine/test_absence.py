@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.processes.ports import free_port
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.store.journal import Journal
@@ -52,6 +54,22 @@ def test_a_run_that_outlasts_an_absence_has_not_ended_and_goes_on_as_if_nothing_
     assert is_absence(caught.value)
     assert not {"run.ended", "item.failed"} & {*kinds(studio)}
     order(sandbox)
+    state = asyncio.run(studio.execute("run-1", outlasts=True))
+    assert state is not None
+    assert state.ended == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 3
+
+
+def test_a_run_that_reaches_no_service_holds_no_credits_and_goes_on_later(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    asyncio.run(studio.start(stills(3), "run-1"))
+    away = replace(studio.service, base_url=f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(RivyaFlowsError) as caught:
+        asyncio.run(replace(studio, service=away).execute("run-1", outlasts=True))
+    assert is_absence(caught.value)
+    assert not {"run.ended", "item.failed"} & {*kinds(studio)}
+    assert studio.receipt("run-1")["credits"]["spent"] == 0
     state = asyncio.run(studio.execute("run-1", outlasts=True))
     assert state is not None
     assert state.ended == "completed"
