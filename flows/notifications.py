@@ -175,8 +175,9 @@ def notification(
 def _trigger(news: str, spec: str | None) -> EventTrigger:
     match news:
         case "waker-silent":
-            swept = {f"{_OF_PREFECT}Completed"}
-            return _heard(WAKER, within=_SILENCE, after="Completed", expect=swept, for_each=())
+            # By something: without, Prefect looks also where nothing was heard, and tells it again.
+            swept, by = {f"{_OF_PREFECT}Completed"}, {"related:flow:prefect.resource.id"}
+            return _heard(WAKER, within=_SILENCE, after="Completed", expect=swept, for_each=by)
         case "crashed":
             return _heard(spec, within=_SILENCE, after="Crashed", expect={f"{_OF_PREFECT}*"})
         case "late":
