@@ -43,7 +43,7 @@ async def test_a_person_waits_for_one_short_attempt_and_reads_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_context, "WAITING_SECONDS", 0.1)
-    monkeypatch.setattr(run_context, "_SOON", ONCE)
+    monkeypatch.setattr(run_context, "IMPATIENT", ONCE)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         service = ServiceConnection(url, SecretStr("rvya_sk_1"), url, 1.0)

@@ -16,7 +16,7 @@ DECLARATIONS = {
         + "inputs:\n  a: {type: string, ☞pattern: '(', default: x}\nsteps:\n"
         + STILL
         + "deploy: [{name: weekly, inputs: {a: y}}]\n",
-        "write a regular expression such as [A-Z]{2}-[0-9]+",
+        "write a regular expression such as [A-Z]{2}-[0-9]+; min and max count characters",
     ),
     "input type of another language": (
         "wrong-choice",
@@ -71,12 +71,12 @@ DECLARATIONS = {
     "pattern that cannot be read": (
         "bad-input",
         HEAD + "inputs:\n  a: {type: string, ☞pattern: '('}\nsteps:\n" + STILL,
-        "write a regular expression such as [A-Z]{2}-[0-9]+",
+        "write a regular expression such as [A-Z]{2}-[0-9]+; min and max count characters",
     ),
     "pattern that could take for ever": (
         "bad-input",
         HEAD + "inputs:\n  a: {type: string, ☞pattern: '(?=a)(a+)+'}\nsteps:\n" + STILL,
-        "write a regular expression such as [A-Z]{2}-[0-9]+",
+        "write a regular expression such as [A-Z]{2}-[0-9]+; min and max count characters",
     ),
     "no as yes or no": (
         "wrong-type",
