@@ -31,18 +31,25 @@ class SqliteFile:
     def watch(self, engine: Engine) -> None:
         """Looks before each transaction that writes, and before each new connection.
 
-        A connection would make an empty file where there is none.
+        A connection would make an empty file where there is none. What an open one still reads is
+        saved beside the file, at the end of the process at the latest.
         """
 
         @event.listens_for(engine, "do_connect")
         def connect(*_: Any) -> None:
             if self._is_lost():
-                raise self._lost(None)
+                raise self._lost()
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             if self._is_lost() and not connection.get_execution_options().get("reads", False):
-                raise self._lost(connection.connection.driver_connection)
+                self._save(connection.connection.driver_connection)
+                raise self._lost()
+
+        @event.listens_for(engine, "close")
+        def close(connection: Any, _: Any) -> None:
+            if self._is_lost():
+                self._save(connection)
 
     def _found(self) -> tuple[int, int] | None:
         with contextlib.suppress(OSError):
@@ -53,21 +60,30 @@ class SqliteFile:
     def _is_lost(self) -> bool:
         return self._opened is not None and self._found() != self._opened
 
-    def _lost(self, connection: sqlite3.Connection | None) -> StoreLostError:
-        """The error to raise; what an open connection still reads is saved beside the file."""
-        hint = f"restore {self._path.name} from a copy"
-        saved = self._path.with_name(f"{self._path.stem}.saved-{os.getpid()}{self._path.suffix}")
-        with contextlib.suppress(OSError, sqlite3.Error):
-            if connection is not None and not saved.exists():
-                os.close(os.open(saved, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
-                with closing(sqlite3.connect(saved)) as copy:
-                    connection.backup(copy)
-            if saved.stat().st_size:
-                hint = f"all of it until now is in {saved.name}: rename that to {self._path.name}"
+    @property
+    def _saved(self) -> Path:
+        return self._path.with_name(f"{self._path.stem}.saved-{os.getpid()}{self._path.suffix}")
+
+    def _save(self, connection: Any) -> None:
+        """Copies what a connection reads, once."""
+        try:
+            os.close(os.open(self._saved, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
+        except OSError:  # it is there, or the disk is full
+            return
+        try:
+            with closing(sqlite3.connect(self._saved)) as copy:
+                connection.backup(copy)
+        except sqlite3.Error:
+            self._saved.unlink(missing_ok=True)
+
+    def _lost(self) -> StoreLostError:
+        saved = self._saved.name
         return StoreLostError(
             f"{self._path} was deleted or replaced while this process used it; it buys and collects"
             " nothing more",
-            f"{hint} while no command uses it, then resume the run; nothing is bought twice",
+            f"rename {saved}, which has all of it until now, to {self._path.name} (restore a copy if"
+            f" there is no {saved}) while no command uses it, then resume the run; nothing is bought"
+            " twice",
         )
 
 

@@ -80,5 +80,6 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
         assert await restart_lost_runs(journal.engine, pool=pool, now=later) == []
         found = {name: server.state(one)["name"] for name, one in ids.items()}
         left = {name: [one["state_type"] for one in server.task_runs(ids[name])] for name in ENDED}
-    assert left == {name: ["CRASHED"] for name in ENDED}
+    closed = {"CRASHED", "CANCELLED"}  # the server closes those of a cancelled run itself
+    assert all(len(states) == 1 and set(states) <= closed for states in left.values()), left
     assert found == {name: became for name, (_, _, became) in RUNS.items()}

@@ -244,7 +244,8 @@ def test_a_terminated_run_is_resumed_from_a_terminal(server: Server, working: Pl
 def test_a_run_that_cannot_begin_fails_with_one_sentence_and_buys_nothing(
     server: Server, working: Place
 ) -> None:
-    absent = server.start("launch/studio", environment={"RIVYA_BASE_URL": "http://127.0.0.1:9"})
+    away = {"RIVYA_BASE_URL": "http://127.0.0.1:9", "RIVYA_FLOWS_OUTAGE_RETRIES": "0"}
+    absent = server.start("launch/studio", environment=away)
     refused = server.start("launch/studio", environment={"RIVYA_API_KEY": "rv_test_wrong"})
     keyless = server.start("launch/studio", environment={"RIVYA_API_KEY": ""})
     wrong = server.start("wrong/studio")

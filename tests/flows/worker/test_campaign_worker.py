@@ -429,7 +429,8 @@ async def test_a_worker_goes_on_when_the_server_refuses_to_begin_or_to_label_a_r
 
 
 def test_a_run_that_cannot_begin_fails_with_one_sentence(server: Server, working: Place) -> None:
-    run = server.start("picture/warm", environment={"RIVYA_BASE_URL": "http://127.0.0.1:9"})
+    away = {"RIVYA_BASE_URL": "http://127.0.0.1:9", "RIVYA_FLOWS_OUTAGE_RETRIES": "0"}
+    run = server.start("picture/warm", environment=away)
     assert "no connection" in server.end(run, "FAILED")["message"]
     assert "Traceback" not in server.log(run)
     assert working.entries(run) == []
