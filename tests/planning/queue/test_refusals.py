@@ -11,10 +11,12 @@ import pytest
 from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
+    PurchaseRefused,
     PurchaseUnanswered,
     PurchaseUncertain,
+    RunEnded,
 )
-from rivya_flows.planning.queue.item_state import Purchase
+from rivya_flows.planning.queue.item_state import Phase, Purchase
 from rivya_flows.planning.queue.refusals import meaning_of_refusal
 from support.campaigns import a_set, until
 from support.naive_service import NOON, Rehearsal
@@ -140,3 +142,25 @@ def test_a_purchase_that_was_given_up_takes_its_part_of_the_budget() -> None:
     rehearsal.run()
     assert rehearsal.state.item("stills", "0").code == "over_budget"
     assert rehearsal.state.spent == 1
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_was_never_sent_is_bought_by_the_next_execution_within_the_same_budget(
+    cancelled: bool,
+) -> None:
+    rehearsal = a_set(2, 2)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    rehearsal.feed(
+        PurchaseRefused(**OF, code="no_connection", message="no connection", status=None)
+    )
+    assert rehearsal.state.item("stills", "0").phase is Phase.BUYING
+    assert (purchase(rehearsal).status, purchase(rehearsal).held) == ("refused", 0)
+    if cancelled:
+        rehearsal.feed(RunEnded(status="cancelled", at=NOON))
+        assert receipt_of(rehearsal)["credits"]["spent"] == 0
+    rehearsal.take_up()
+    rehearsal.run()
+    assert (rehearsal.ended[-1], rehearsal.state.spent) == ("completed", 2)
+    numbers = [one.n for one in rehearsal.state.item("stills", "0").purchases]
+    assert numbers == [1, 2]
