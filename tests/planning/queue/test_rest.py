@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
 from rivya_flows.planning.queue.actions import Buy
 from rivya_flows.planning.queue.events import AnswerGiven, PurchaseIntended
-from support.naive_service import NaiveService, Rehearsal, frozen
+from rivya_flows.planning.queue.reducer import initial_state
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
 version: 1
@@ -222,6 +224,15 @@ def test_what_a_step_that_was_skipped_leaves_out_is_no_part_of_the_rest(
     )
     run = played(text, Scripted(places=places(1)))
     assert (run.state.ended, bought(run)) == ("completed", ["idea", "stills"])
+
+
+def test_a_plan_needs_at_least_what_no_condition_before_it_spares() -> None:
+    text = SKIPPING.replace("REFERENCE", "${{ steps.cover.asset }}").replace("PROMPT", "push")
+    state = initial_state(frozen(text.replace("    FOREACH\n", "")))
+    found = estimate(rehearse(state, NOON, lambda _: None), balance=None)
+    assert (found.min, found.fit) == (0, "may_exceed")
+    [film] = found.steps[-1].items
+    assert film.price.assumption == "only if cover is made"
 
 
 def test_what_follows_a_step_that_failed_is_no_part_of_the_rest() -> None:
