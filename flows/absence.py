@@ -6,6 +6,8 @@ would begin at once, and keep the process.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -70,26 +72,43 @@ async def try_later(error: Exception) -> None:
     """Schedules this flow run again and ends its process, if the error is an absence.
 
     Returns if it is another error, if nobody would start the flow run again, if it has tried often
-    enough, or if its state was changed by somebody else.
+    enough, or if its state was changed by somebody else. Waits for a Prefect server that is away too:
+    one that came back later would only hear that the flow run failed.
 
     Raises:
         Pause: It is scheduled; Prefect's engine ends the process with that.
+        Exception: Prefect's server is away for longer than `LONGEST_PAUSE`.
     """
-    context = FlowRunContext.get()
-    if not is_absence(error) or not can_be_suspended() or context is None:
-        return
+    if not is_absence(error) or not can_be_suspended():
+        return None
+    give_up, before = time.monotonic() + LONGEST_PAUSE.total_seconds(), list[int]()
+    while True:
+        try:
+            before.append(await _tries())
+            return await _schedule(error, before[-1], is_scheduled=before[-1] > before[0])
+        except Exception as away:
+            if not is_absence(away) or time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(FIRST_PAUSE.total_seconds())
+
+
+async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> None:
+    """As `try_later`; `is_scheduled` if only the server's answer was lost."""
+    context, most = FlowRunContext.get(), read_settings().rivya_flows_outage_retries
+    assert context is not None
     assert context.flow_run is not None  # it can be suspended
-    tries, most = await _tries(), read_settings().rivya_flows_outage_retries
-    if tries >= most:
+    if tries >= most and not is_scheduled:
         return
     pause = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
     at = datetime.now(UTC) + pause
     words = f"{one_line(str(error))}; tries again at {at:%H:%M:%S} UTC ({tries + 1} of {most})"
-    run_logger().warning("%s", words)
     later: State[None] = AwaitingRetry(scheduled_time=at, message=_WORDS + words)
+    if is_scheduled:
+        raise Pause(state=later)
     async with get_client() as client:
         answer = await client.set_flow_run_state(context.flow_run.id, later)
     if answer.status == SetStateStatus.ACCEPT:
+        run_logger().warning("%s", words)
         raise Pause(state=answer.state)
 
 

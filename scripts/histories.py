@@ -56,7 +56,7 @@ def main(count: int, seed: int, kills: bool) -> None:
     requests, broken = seen.breaks.total(), seen.breaks.total() - seen.breaks["left alone"]
     lines = [
         ("histories", f"{seen.histories}, the first of seed {seed}"),
-        ("executions", f"{seen.executions}, {seen.kills} of them killed"),
+        ("executions", f"{seen.executions}, {seen.kills} of them killed, {seen.absences} gave way"),
         ("paid requests in trouble", f"{requests}, {broken} of them broken"),
         ("purchases", f"{seen.purchases} for {seen.spent} credits"),
         ("uncertain, resubmitted", str(seen.uncertain)),

@@ -21,7 +21,7 @@ from prefect.settings import get_current_settings
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
-from rivya_flows.errors import RivyaFlowsError, StoreError
+from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS
 from rivya_flows.flows.run_ids import run_id_of
@@ -74,7 +74,7 @@ async def announce_failure(error: Exception) -> None:
     failed = FailedStart(run_id_of(str(run.id)), name[:_MAX_NAME], time.time(), reason)
     spent = None
     if run.deployment_id is not None:  # else its run may have another id
-        with contextlib.suppress(StoreError):  # which may be why it fails
+        with contextlib.suppress(Exception):  # store or settings may be why it fails
             spent = await in_thread(partial(_recorded, failed))
     hint = getattr(error, "hint", None)
     found: dict[str, Any] = {

@@ -20,8 +20,10 @@ from rivya_flows.planning.queue.events import (
     Event,
     JobEnded,
     OfPurchase,
+    PoolRefused,
     PurchaseAccepted,
     PurchaseIntended,
+    PurchaseUnanswered,
     RunEnded,
 )
 from rivya_flows.planning.queue.state import State
@@ -50,6 +52,8 @@ class RunTrace:
         """Is told each event after it was written, with the state after it."""
         if self.trace_id is None:
             return
+        if isinstance(event, PoolRefused | PurchaseUnanswered):
+            return  # one was never journaled, the other is still open
         if isinstance(event, OfPurchase):
             self._of_purchase(event)
         elif isinstance(event, RunEnded):

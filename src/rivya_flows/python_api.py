@@ -267,7 +267,8 @@ async def aresume(
         by: Who answers: at most 100 characters. None names nobody.
         budget: A new cap in credits for the whole run, what is spent already included. None keeps
             the old one.
-        regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all.
+        regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all. The name of
+            an uncertain item itself gives its purchase up: it still counts, and may be paid twice.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
         yes: As for `run`.
         notify: Is told lines for a person. None tells nobody.

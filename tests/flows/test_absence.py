@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from prefect.client import orchestration as prefect_client
 
 from rivya_flows.client.resources.generations import JobTimeoutError
 from rivya_flows.client.transport import retries
@@ -120,6 +121,28 @@ async def test_a_flow_run_without_its_store_is_scheduled_again_and_completes(
         state = await executed(server, run)
     assert state["name"] == "AwaitingRetry", state
     assert "cannot open the store" in state["message"]
+    assert (await executed(server, run))["type"] == "COMPLETED"
+
+
+@pytest.mark.prefect
+async def test_a_flow_run_whose_server_is_away_too_for_a_moment_is_scheduled_again(
+    server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(sandbox, 'on: "POST /api/v1/generations", do: drop_before')
+    run = server.start("pictures/away", {"product": "Cup"})
+    refused = iter([True, False, True])
+
+    def get_client() -> prefect_client.PrefectClient:
+        if next(refused, False):
+            raise httpx.ConnectError("refused")
+        return real()
+
+    real = prefect_client.get_client
+    monkeypatch.setattr(absence, "get_client", get_client)
+    state = await executed(server, run)
+    order(sandbox)
+    assert (state["name"], place.ends(run)) == ("AwaitingRetry", [])
+    assert "(1 of 12)" in state["message"]
     assert (await executed(server, run))["type"] == "COMPLETED"
 
 

@@ -94,7 +94,6 @@ def test_differences_of_the_books_are_troubles_and_a_shared_wallet_is_a_note() -
     receipt = ended()
     receipt["agreement"] = {
         "differences": [
-            {"kind": "uncertain", "words": "hero may be paid"},
             {"kind": "wallet", "words": "3 spent by something else"},
             {"kind": "credits", "words": "hero cost 9, not 4"},
         ]
@@ -103,6 +102,16 @@ def test_differences_of_the_books_are_troubles_and_a_shared_wallet_is_a_note() -
     assert notes(receipt) == ["3 spent by something else"]
     receipt["agreement"] = None
     assert troubles(receipt) == notes(receipt) == []
+
+
+def test_an_uncertain_purchase_is_listed_once_also_if_it_was_given_up() -> None:
+    doubt = {"kind": "uncertain", "words": "hero may be paid", "step": "hero", "key": ""}
+    receipt = ended()
+    receipt["agreement"] = {"differences": [doubt]}
+    assert troubles(receipt) == ["books: hero may be paid"]
+    [hero] = receipt["steps"][1]["items"]
+    hero |= {"status": "failed", "code": "uncertain", "reason": "refused now"}
+    assert troubles(receipt) == ["hero failed: refused now"]
 
 
 def test_a_pool_is_named_and_its_soft_limit_only_once_it_is_passed() -> None:

@@ -75,6 +75,17 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     assert await waiting
 
 
+async def test_whoever_waits_hears_of_a_driver_that_ends_before_it_renews_its_lease(
+    leases: Leases,
+) -> None:
+    living = leases.acquire("run-1", "elsewhere:1:2")
+    waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
+    await asyncio.sleep(0.1)
+    leases.release(living)
+    assert await waiting
+    assert not await leases.until_free("run-1")
+
+
 def test_two_drivers_in_one_process_are_two(leases: Leases) -> None:
     leases.acquire("run-1")
     with pytest.raises(StoreError, match="is being driven"):

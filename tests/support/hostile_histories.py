@@ -23,6 +23,8 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.runtime import FastClock
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.names import label
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.options import HOSTILE, Options
@@ -228,6 +230,7 @@ class Seen:
 
     Attributes:
         histories, executions, kills: How many.
+        absences: Executions that ended with the service away, to go on later.
         breaks: How often each happened to a paid request.
         purchases, uncertain: Rows of ledgers, and those that a person sent again.
         spent: Credits.
@@ -236,6 +239,7 @@ class Seen:
     histories: int = 0
     executions: int = 0
     kills: int = 0
+    absences: int = 0
     purchases: int = 0
     uncertain: int = 0
     spent: int = 0
@@ -309,14 +313,21 @@ async def _history(
         if kills and chance.random() < 0.8:
             place = chance.choice([-1, 1]) * chance.randint(1, 16)
             bomb = chance.choice([Bomb(write=place), Bomb(post=place // 4 or 1)])
-        ended = await studio.execute(
-            run_id,
-            RunOptions(regenerate=("*",) if chance.random() < 0.1 else ()),
-            bomb=bomb,
-            conflict_seconds=chance.choice([0, 0.06]),
-            resend_hours=chance.choice([0] + [20] * 9),
-        )
         seen.executions += 1
+        try:
+            ended = await studio.execute(
+                run_id,
+                RunOptions(regenerate=("*",) if chance.random() < 0.1 else ()),
+                bomb=bomb,
+                conflict_seconds=chance.choice([0, 0.06]),
+                resend_hours=chance.choice([0] + [20] * 9),
+                outlasts=chance.random() < 0.4,
+            )
+        except RivyaFlowsError as error:
+            if not is_absence(error):
+                raise
+            seen.absences += 1
+            continue
         seen.kills += ended is None
         if chance.random() < 0.2:
             others += await _bought_by_another(studio)

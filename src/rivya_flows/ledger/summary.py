@@ -97,11 +97,12 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
 
     Not for the wallet, see `notes`.
     """
-    lines = []
+    lines, listed = [], set[tuple[str, str]]()
     for step in receipt["steps"]:
         for item in step["items"]:
             if item["status"] in ("completed", "cached") or not item["reason"]:
                 continue
+            listed.add((step["id"], item["key"]))
             if is_round(step["id"]) and item["status"] == "skipped":
                 continue
             name = label(step["id"], item["key"])
@@ -109,9 +110,11 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
     failed = receipt.get("failed_outputs", {}).items()
     lines += [f"output {name} failed: {reason}" for name, reason in failed]
     agreement = receipt.get("agreement") or {"differences": []}
-    # Uncertain purchases are listed with their items above.
-    others = [one for one in agreement["differences"] if one["kind"] not in ("uncertain", "wallet")]
-    return lines + [f"books: {one['words']}" for one in others]
+    for one in agreement["differences"]:
+        with_item = one["kind"] == "uncertain" and (one["step"], one["key"]) in listed
+        if one["kind"] != "wallet" and not with_item:
+            lines.append(f"books: {one['words']}")
+    return lines
 
 
 def notes(receipt: Mapping[str, Any]) -> list[str]:

@@ -26,6 +26,9 @@ SECONDS = 30.0
 HEARTBEAT_SECONDS = 10.0
 """How often a lease is renewed."""
 
+_RELEASED = 0.0
+"""When a lease expires whose owner has released it."""
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -107,7 +110,7 @@ class Leases:
         Raises:
             StoreError: The store cannot be written; the lease expires by itself.
         """
-        self._set_expiry(lease, 0.0)
+        self._set_expiry(lease, _RELEASED)
 
     async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> bool:
         """Returns when the lease of a run can be acquired.
@@ -125,11 +128,13 @@ class Leases:
         Raises:
             StoreError: The store cannot be read.
         """
-        expired = set()
-        while (found := await in_thread(partial(self._holding, run_id))) is not None:
-            expired.add(found)
+        seen = set[float]()
+        while True:
+            expires_at, held = await in_thread(partial(self._look, run_id))
+            if not held:  # a process that has died renews nothing and releases nothing
+                return len(seen) > 1 or (bool(seen) and expires_at == _RELEASED)
+            seen.add(expires_at)
             await asyncio.sleep(look_seconds)
-        return len(expired) > 1
 
     @asynccontextmanager
     async def held(self, run_id: str) -> AsyncIterator[Lease]:
@@ -181,13 +186,13 @@ class Leases:
             over.set()
             await in_thread(thread.join)  # or it would renew what is released next
 
-    def _holding(self, run_id: str) -> float | None:
-        """When the lease of a run expires; None if it is free."""
+    def _look(self, run_id: str) -> tuple[float, bool]:
+        """When the lease of a run expires, and whether it is held."""
         with reading(self._engine) as connection:
             row = connection.execute(select(LEASES).where(LEASES.c.run_id == run_id)).first()
-        if row is None or not is_held(row.owner, row.expires_at, self._clock()):
-            return None
-        return float(row.expires_at)
+        if row is None:
+            return _RELEASED, False
+        return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
 
     def _set_expiry(self, lease: Lease, expires_at: float) -> bool:
         with writing(self._engine) as connection:

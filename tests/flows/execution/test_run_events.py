@@ -6,9 +6,12 @@ import json
 from typing import Any
 from uuid import UUID
 
+import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from rivya_flows.assets import Asset
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.execution import run_events
 from rivya_flows.flows.execution.run_events import payload_of, resource_of
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 
@@ -101,3 +104,26 @@ def test_the_payload_says_what_to_do_next() -> None:
     assert waits["markdown"].endswith(command)
     assert said("suspended")["next"].endswith("rivya-flows resume run-1 --budget N")
     assert "Retry, in the menu of the run, or: rivya-flows resume run-1" in said("failed")["next"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RIVYA_FLOWS_OUTAGE_RETRIES", "many"), ("RIVYA_FLOWS_STORE", "oracle://here/db")],
+)
+async def test_a_setting_that_fails_a_run_does_not_keep_its_event_back(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), deployment_id=UUID(int=3), name="launch")
+    sent = list[dict[str, Any]]()
+
+    async def name_of_flow(_: FlowRun) -> str:
+        return "launch"
+
+    monkeypatch.setattr(run_events, "_flow_run", lambda: run)
+    monkeypatch.setattr(run_events, "_flow_name", name_of_flow)
+    monkeypatch.setattr(run_events, "emit_event", lambda **event: sent.append(event))
+    monkeypatch.setenv(name, value)
+    await run_events.announce_failure(UsageError(f"{name}: is wrong"))
+    [event] = sent
+    assert event["event"] == EVENT_PREFIX + "failed"
+    assert event["payload"]["sentence"] == f"{name}: is wrong"

@@ -16,12 +16,14 @@ from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 import rivya_flows as rf
 from rivya_flows.flows.execution.run_traces import traced
-from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.events import PoolRefused, RunResumed
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
 from support.engine_runs import Bomb, Studio, customer, order, stills
+from support.naive_service import frozen
 
 
 class RecordedSpan(trace.NonRecordingSpan):
@@ -141,6 +143,23 @@ def test_a_purchase_that_an_earlier_execution_sent_is_a_span_of_the_one_that_col
         "credits": 1,
     }
     assert run.told["status"] == "completed"
+
+
+def test_a_purchase_without_an_answer_has_not_succeeded_yet(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, 'on: "POST /api/v1/generations", do: drop_after_commit')
+    asyncio.run(studio.start(stills(1, step="retry: {attempts: 1}"), "run-1"))
+    _, left = executed(studio)
+    assert part(left, "outcome", "planned_credits") == {"outcome": "open", "planned_credits": 1}
+
+
+def test_what_a_pool_refuses_is_no_purchase() -> None:
+    recorder, state = Recorder(), initial_state(frozen(stills(1)))
+    with traced("run-1", "stills", recorder) as tracing:
+        refused = PoolRefused(step="stills", key="0", n=1, pool="acme", needs=1, left=0)
+        tracing.listen(refused, state)
+    assert len(recorder.spans) == 1
 
 
 def test_without_an_sdk_nothing_is_recorded(studio: Studio) -> None:

@@ -11,13 +11,16 @@ import pytest
 from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
+    PurchaseRefused,
     PurchaseUnanswered,
     PurchaseUncertain,
+    RunEnded,
 )
-from rivya_flows.planning.queue.item_state import Purchase
+from rivya_flows.planning.queue.item_state import Phase, Purchase
 from rivya_flows.planning.queue.refusals import meaning_of_refusal
 from support.campaigns import a_set, until
 from support.naive_service import NOON, Rehearsal
+from support.receipts import receipt_of
 
 NEW = Purchase(1, "generation", "key", "{}", 1, NOON)
 OF = {"step": "stills", "key": "0", "n": 1}
@@ -25,37 +28,33 @@ NAME = "stills[0]"
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "never", "unknown", "resubmitted"),
+    ("status", "code", "never", "unknown"),
     [
-        (400, "validation_failed", "refused", "uncertain", "refused"),
-        (404, "not_found", "refused", "uncertain", "refused"),
-        (409, "chat_session_conflict", "refused", "uncertain", "refused"),
-        (422, "a_newer_code", "refused", "uncertain", "refused"),
-        (499, "a_newer_code", "refused", "uncertain", "refused"),
-        (401, "api_key_revoked", "refused", "open", "open"),
-        (402, "a_newer_code", "refused", "open", "open"),
-        (403, "api_scope_denied", "refused", "open", "open"),
-        (400, "insufficient_credits", "refused", "open", "open"),
-        (404, "http_404", "refused", "open", "open"),
-        (503, "insufficient_credits", "refused", "open", "open"),
-        (408, "http_408", "open", "open", "open"),
-        (409, "a_newer_code", "open", "open", "open"),
-        (429, "rate_limited", "open", "open", "open"),
-        (399, "http_399", "open", "open", "open"),
-        (500, "internal_error", "open", "open", "open"),
+        (400, "validation_failed", "refused", "uncertain"),
+        (404, "not_found", "refused", "uncertain"),
+        (409, "chat_session_conflict", "refused", "uncertain"),
+        (422, "a_newer_code", "refused", "uncertain"),
+        (499, "a_newer_code", "refused", "uncertain"),
+        (401, "api_key_revoked", "refused", "open"),
+        (402, "a_newer_code", "refused", "open"),
+        (403, "api_scope_denied", "refused", "open"),
+        (400, "insufficient_credits", "refused", "open"),
+        (404, "http_404", "refused", "open"),
+        (503, "insufficient_credits", "refused", "open"),
+        (408, "http_408", "open", "open"),
+        (409, "a_newer_code", "open", "open"),
+        (429, "rate_limited", "open", "open"),
+        (399, "http_399", "open", "open"),
+        (500, "internal_error", "open", "open"),
     ],
 )
 def test_a_refusal_closes_only_what_no_request_can_have_bought(
-    status: int, code: str, never: str, unknown: str, resubmitted: str
+    status: int, code: str, never: str, unknown: str
 ) -> None:
-    def meaning(sent: Literal["never", "unknown", "resubmitted"]) -> str:
+    def meaning(sent: Literal["never", "unknown"]) -> str:
         return meaning_of_refusal(replace(NEW, sent=sent), status, code)
 
-    assert (meaning("never"), meaning("unknown"), meaning("resubmitted")) == (
-        never,
-        unknown,
-        resubmitted,
-    )
+    assert (meaning("never"), meaning("unknown")) == (never, unknown)
 
 
 def begun() -> Rehearsal:
@@ -92,9 +91,7 @@ def test_an_intent_of_an_execution_that_ended_may_have_been_sent() -> None:
     assert (purchase(rehearsal).status, purchase(rehearsal).sent) == ("intended", "unknown")
 
 
-def test_a_person_who_sends_an_uncertain_purchase_again_vouches_for_it_until_it_is_unanswered() -> (
-    None
-):
+def test_what_a_person_sends_again_is_not_closed_by_a_refusal() -> None:
     rehearsal = begun()
     rehearsal.feed(PurchaseUncertain(**OF, reason="409 for a minute"))
     late = NOON + timedelta(hours=30)
@@ -102,9 +99,68 @@ def test_a_person_who_sends_an_uncertain_purchase_again_vouches_for_it_until_it_
     assert purchase(rehearsal).status == "uncertain"
     rehearsal.take_up(at=late, resubmit=(NAME,))
     bought = purchase(rehearsal)
-    assert (bought.status, bought.sent, bought.error) == ("intended", "resubmitted", None)
+    assert (bought.status, bought.sent, bought.error) == ("intended", "unknown", None)
     assert bought.intended_at == late, "its time to be sent again begins again"
-    rehearsal.feed(PurchaseUnanswered(**OF, reason="cut"))
-    assert purchase(rehearsal).sent == "unknown"
-    rehearsal.take_up(at=late)
-    assert purchase(rehearsal).sent == "unknown"
+    assert meaning_of_refusal(bought, 400, "validation_failed") == "uncertain"
+
+
+@pytest.mark.parametrize("named", ["*", "stills"])
+def test_an_uncertain_purchase_is_given_up_by_the_name_of_its_item_alone_and_still_counts(
+    named: str,
+) -> None:
+    rehearsal = begun()
+    rehearsal.feed(PurchaseUncertain(**OF, reason="refused now"))
+    rehearsal.take_up(regenerate=(named,))
+    rehearsal.run()
+    assert [purchase(rehearsal).status, *rehearsal.service.charges] == ["uncertain"]
+    rehearsal.take_up(regenerate=(NAME,))
+    rehearsal.run()
+    assert rehearsal.ended[-1] == "completed"
+    old, new = rehearsal.state.item("stills", "0").purchases
+    assert (old.status, old.held, new.status, new.held) == ("uncertain", 1, "succeeded", 1)
+    assert old.idempotency_key != new.idempotency_key
+    assert rehearsal.state.spent == 2
+    receipt = receipt_of(rehearsal)
+    assert [row["status"] for row in receipt["ledger"]] == ["uncertain", "succeeded"]
+    assert receipt["credits"]["spent"] == 2
+
+
+def test_who_gives_up_and_sends_again_only_sends_again() -> None:
+    rehearsal = begun()
+    rehearsal.feed(PurchaseUncertain(**OF, reason="409 for a minute"))
+    rehearsal.take_up(regenerate=(NAME,), resubmit=(NAME,))
+    rehearsal.run()
+    assert purchase(rehearsal).status == "succeeded"
+
+
+def test_a_purchase_that_was_given_up_takes_its_part_of_the_budget() -> None:
+    rehearsal = a_set(1, 1)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    rehearsal.feed(PurchaseUncertain(**OF, reason="refused now"))
+    rehearsal.take_up(regenerate=(NAME,))
+    rehearsal.run()
+    assert rehearsal.state.item("stills", "0").code == "over_budget"
+    assert rehearsal.state.spent == 1
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_was_never_sent_is_bought_by_the_next_execution_within_the_same_budget(
+    cancelled: bool,
+) -> None:
+    rehearsal = a_set(2, 2)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    rehearsal.feed(
+        PurchaseRefused(**OF, code="no_connection", message="no connection", status=None)
+    )
+    assert rehearsal.state.item("stills", "0").phase is Phase.BUYING
+    assert (purchase(rehearsal).status, purchase(rehearsal).held) == ("refused", 0)
+    if cancelled:
+        rehearsal.feed(RunEnded(status="cancelled", at=NOON))
+        assert receipt_of(rehearsal)["credits"]["spent"] == 0
+    rehearsal.take_up()
+    rehearsal.run()
+    assert (rehearsal.ended[-1], rehearsal.state.spent) == ("completed", 2)
+    numbers = [one.n for one in rehearsal.state.item("stills", "0").purchases]
+    assert numbers == [1, 2]

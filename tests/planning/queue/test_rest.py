@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
 from rivya_flows.planning.queue.actions import Buy
 from rivya_flows.planning.queue.events import AnswerGiven, PurchaseIntended
-from support.naive_service import NaiveService, Rehearsal, frozen
+from rivya_flows.planning.queue.reducer import initial_state
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
 version: 1
@@ -171,3 +173,74 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
                 whole.state.ended == "completed" and fits
             )
     assert stopped
+
+
+SKIPPING = """
+version: 1
+name: places
+budget: {credits: 5}
+steps:
+  idea:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: places
+      expect: {places: [{name: string, film: boolean}], mood: string}
+  cover:
+    uses: generate
+    if: ${{ steps.idea.json.mood != 'calm' }}
+    with: {model: z-image, prompt: a cover}
+  covers:
+    uses: generate
+    foreach: [a, b]
+    if: ${{ steps.idea.json.mood != 'calm' }}
+    with: {model: z-image, prompt: "${{ item }}"}
+  stills:
+    uses: generate
+    foreach: ${{ steps.idea.json.places }}
+    with: {model: z-image, prompt: "${{ item.name }}"}
+  film:
+    uses: generate
+    FOREACH
+    with: {model: veo3-1-lite, prompt: PROMPT, references: ["REFERENCE", "${{ steps.stills.items[0].asset }}"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("reference", "foreach", "prompt"),
+    [
+        ("${{ steps.cover.asset }}", "", "push"),
+        ("${{ steps.covers.items[1].asset }}", "", "push"),
+        ("${{ cover.asset }}", "{foreach: '${{ steps.covers.items }}', as: cover}", "push"),
+        ("${{ steps.stills.items[0].asset }}", "", "'${{ steps.cover.task_id }}'"),
+    ],
+)
+def test_what_a_step_that_was_skipped_leaves_out_is_no_part_of_the_rest(
+    reference: str, foreach: str, prompt: str
+) -> None:
+    text = SKIPPING.replace("REFERENCE", reference).replace("PROMPT", prompt)
+    text = text.replace(
+        "    FOREACH\n", "".join(f"    {one}\n" for one in foreach[1:-1].split(", "))
+    )
+    run = played(text, Scripted(places=places(1)))
+    assert (run.state.ended, bought(run)) == ("completed", ["idea", "stills"])
+
+
+def test_a_plan_needs_at_least_what_no_condition_before_it_spares() -> None:
+    text = SKIPPING.replace("REFERENCE", "${{ steps.cover.asset }}").replace("PROMPT", "push")
+    state = initial_state(frozen(text.replace("    FOREACH\n", "")))
+    found = estimate(rehearse(state, NOON, lambda _: None), balance=None)
+    assert (found.min, found.fit) == (0, "may_exceed")
+    [film] = found.steps[-1].items
+    assert film.price.assumption == "only if cover is made"
+
+
+def test_what_follows_a_step_that_failed_is_no_part_of_the_rest() -> None:
+    text = SKIPPING.replace("REFERENCE", "${{ steps.cover.asset }}").replace("PROMPT", "push")
+    text = text.replace("    FOREACH\n", "").replace(
+        "a cover", "'${{ steps.idea.json.places[5].name }}'"
+    )
+    text = text.replace("!= 'calm'", "== 'calm'", 1)
+    run = played(text, Scripted(places=places(1)))
+    assert run.state.item("cover", "").code == "bad_arguments"
+    assert bought(run) == ["idea", "stills"]

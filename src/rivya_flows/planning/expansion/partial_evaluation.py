@@ -68,9 +68,9 @@ def known_value(value: Any, scope: Scope) -> Any:
 
 
 def _is_known(reference: Reference, scope: Scope) -> bool:
-    if reference.namespace == "inputs":
-        # In an included spec, `inputs` as a whole may hold a value that is not known yet.
-        return bool(reference.path) and reference.path[0] in scope["inputs"]
+    if reference.namespace in ("inputs", "steps"):
+        # As a whole they may hold a value that is not known yet.
+        return bool(reference.path) and reference.path[0] in scope.get(reference.namespace, ())
     return reference.namespace in scope
 
 

@@ -29,7 +29,7 @@ from rivya_flows.planning.queue.fallbacks import after_failure
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
-from rivya_flows.planning.queue.state import State, item_range
+from rivya_flows.planning.queue.state import State, StepState, item_range
 from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
@@ -242,7 +242,8 @@ def estimate(
     `pools` are those that match the labels of the run.
     """
     budget = state.plan.workflow.budget
-    steps = tuple(_timed(_step_estimate(state, one), usual) for one in state.plan.order)
+    unsure = set[str]()
+    steps = tuple(_timed(_step_estimate(state, one, unsure), usual) for one in state.plan.order)
     prices = [item.price for one in steps for item in one.items]
     tops = [one.max for one in prices]
     return Estimate(
@@ -277,7 +278,8 @@ def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
     return replace(step, usual_seconds=round(max(known), 1)) if known else step
 
 
-def _step_estimate(state: State, step_id: str) -> StepEstimate:
+def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate:
+    """The prices of a step; `unsure` has those before it that a condition may skip, and gets it."""
     planned, current = state.planned(step_id), state.steps[step_id]
     uses = planned.step.uses
     if planned.skipped:
@@ -286,11 +288,20 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
         items: tuple[ItemEstimate, ...] = (_runtime_estimate(state, planned),)
     else:
         items = tuple(_item_estimate(state, planned, item) for item in current.items)
+    lacking = sorted((planned.upstream - planned.tolerates) & unsure)
+    if lacking:
+        items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
+    if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
+        unsure.add(step_id)
     if planned.part == "on_failure":
         items = tuple(_if(item, "only if the run fails") for item in items)
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
         items = tuple(_if(item, "only if none of the first are picked") for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
+
+
+def _is_waiting(step: StepState) -> bool:
+    return step.items is None or step.items.tally.waiting > 0
 
 
 def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) -> str | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, references
 from rivya_flows.planning.expansion.build_requests import alternatives_of, written_arguments
 from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand_step
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
+from rivya_flows.planning.expansion.run_scope import fields_of, item_fields
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.pricing.written_prices import written_prices
-from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.state import State, step_status
 
 _UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
 _NEVER_NULL = ("asset", "assets", "key")
@@ -34,9 +36,10 @@ def least_left(state: State) -> int:
         if current.settled:
             continue
         certain = _is_certain(state, planned, unsure)
-        if not certain or planned.step.allow_failures:
+        found = list(_least_of_items(state, step_id, certain=certain))
+        if not certain or planned.step.allow_failures or None in found:
             unsure.add(step_id)
-        prices = sorted(_least_of_items(state, step_id, certain=certain))
+        prices = sorted(one or 0 for one in found)
         total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
     return total
 
@@ -46,6 +49,8 @@ def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
     if planned.conditional or planned.round_of or planned.space or planned.upstream & unsure:
         return False
     if not all(_gives_media(state, name) for name in planned.upstream):
+        return False
+    if any(_is_lacking(state, name) for name in planned.whole - planned.tolerates):
         return False
     if planned.itemwise is None:
         return True
@@ -63,17 +68,29 @@ def _gives_media(state: State, name: str) -> bool:
     return source is not None and state.planned(source).step.uses == "generate"
 
 
-def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int]:
+def _is_lacking(state: State, name: str) -> bool:
+    """Whether a step has failed, or what it has not made may be a null for those that read it."""
+    step = state.steps[name]
+    if step.settled:
+        return step_status(state.planned(name), step) == "failed"
+    return step.tally.failed + step.tally.skipped > 0
+
+
+def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
+    """The least of each item; None for one that a null skips."""
     planned = state.planned(step_id)
     shared: int | None = None
+    known = _known_scope(state, planned) if certain else {}
     for item in state.steps[step_id].items or ():
         if item.phase not in _UNBOUGHT or (_may_be_cached(state, step_id) and not item.asked_cache):
             yield 0
         elif item.request is not None:
             requests = item.requests[item.alternative :]
             yield min(one.price.min for one in requests) if not item.request.chats else 0
-        elif not certain or not _is_wanted(state, planned, item):
+        elif not certain:
             yield 0
+        elif not _is_wanted(planned, {**known, **_variables(state, planned, item)}):
+            yield None
         elif item.variables:
             yield _least_written(state, planned, item)
         else:
@@ -90,14 +107,29 @@ def _may_be_cached(state: State, step_id: str) -> bool:
     return (state.fork is not None or mode == "spec") and step_id not in state.again
 
 
-def _is_wanted(state: State, planned: PlannedStep, item: ItemState) -> bool:
-    """Whether no null among the values that are known skips an item."""
-    space = state.plan.spaces[planned.space]
-    scope = {
+def _known_scope(state: State, planned: PlannedStep) -> dict[str, Any]:
+    """What the arguments of a step see that is known: inputs, and the steps that have ended."""
+    ended = (name for name in planned.upstream if state.steps[name].settled)
+    return {
         "inputs": state.plan.inputs,
-        **brand_in(space, state.plan.files),
-        **item.variables,
+        "steps": {name: fields_of(state, name) for name in ended},
+        **brand_in(state.plan.spaces[planned.space], state.plan.files),
     }
+
+
+def _variables(state: State, planned: PlannedStep, item: ItemState) -> Mapping[str, Any]:
+    """The loop variables of an item, also of one that follows an item which has ended."""
+    source = planned.itemwise and state.steps[planned.itemwise].items
+    if item.variables or not planned.itemwise or not source or item.key not in source.table:
+        return item.variables
+    followed = source.get(item.key)
+    if followed.phase not in TERMINAL:
+        return item.variables
+    return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
+
+
+def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
+    """Whether no null among the values that are known skips an item."""
     try:
         known_part([written_arguments(one) for one in alternatives_of(planned.step)], scope)
     except (UsesNull, ExpressionError):

@@ -99,7 +99,8 @@ class RunResumed(Entry):
         at: UTC; decides which unanswered purchases are too old to resend.
         resend_hours: How long the service is trusted to keep an idempotency key.
         budget: A new cap in credits, or None to keep the old one.
-        regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all.
+        regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all. An
+            uncertain purchase is given up only by the name of its item, and counts as before.
         resubmit: ``step[key]`` of uncertain purchases to resend under their key.
         unpaid: Why this execution buys nothing and only collects paid results; None if it buys.
         trace_id: Of its OpenTelemetry trace, which has its purchases; None if none is recorded.

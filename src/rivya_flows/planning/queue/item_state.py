@@ -46,8 +46,7 @@ class Purchase:
         priced_by: What its price depends on.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
         sent: What is known of the requests that were sent for it: `unknown` means that the service may
-            have accepted one, as after an execution that ended without an answer. `resubmitted`:
-            the same, but a person decided to send it again, so a refusal of the request closes it.
+            have accepted one, as after an execution that ended without an answer.
         error: Why it failed or was refused, or why its outcome is unknown.
         reserved: Credits that the service reserved; None before it said so.
         final: What it cost; None before the end.
@@ -78,7 +77,7 @@ class Purchase:
     session_id: str | None = None
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
     alternative: int = 0
-    sent: Literal["never", "unknown", "resubmitted"] = "never"
+    sent: Literal["never", "unknown"] = "never"
 
     @property
     def held(self) -> int:

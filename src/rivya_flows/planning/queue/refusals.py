@@ -2,7 +2,7 @@
 
 The service may look at the API key, the scope, the pace, the balance and the request before it looks up
 the idempotency key. So a refusal says nothing about an earlier request of the same purchase: what may
-have been accepted is never closed by one, unless a person decided to send it again.
+have been accepted is never closed by one, also where a person decided to send it again.
 """
 
 from __future__ import annotations
@@ -39,4 +39,4 @@ def meaning_of_refusal(
         return "refused"
     if code == "insufficient_credits" or status in _OF_ACCOUNT or code.startswith("http_"):
         return "open"
-    return "refused" if bought.sent == "resubmitted" else "uncertain"
+    return "uncertain"

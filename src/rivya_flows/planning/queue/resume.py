@@ -82,11 +82,13 @@ def _missed(state: State) -> dict[QuestionName, datetime | None]:
 
 
 def _doubtful_uploads(state: State) -> set[UploadName]:
-    """Uploads of refused requests: files and tokens may have expired, and an upload is free."""
+    """Uploads of refused requests, which may be uncertain: files and tokens may have expired, and an
+    upload is free.
+    """
     return {
         name
         for _, item in state.each()
-        if item.last is not None and item.last.status == "refused"
+        if item.last is not None and item.last.status in ("refused", "uncertain")
         for request in item.requests
         for name in request.upload_names()
     }
@@ -103,15 +105,16 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
     named = _named(event.regenerate, step_id, item.key)
     if named and has_no_answer(item):
         item = replace(item, judge_error=None, judge_turns=0)
+    name = label(step_id, item.key)
+    given_up = name in event.regenerate and name not in event.resubmit and _may_be_given_up(item)
     item = _reopen(state, step_id, item, event)
     last = item.last
-    if last is not None and last.status == "uncertain":
+    if last is not None and last.status == "uncertain" and not given_up:
         return uncertain(item, last.error or "it is unknown whether the service took it")
     if last is not None and last.status == "failed" and not jobs_left(state.spec(step_id), item):
         return item
     if item.code == "unexpected_answer" and not named:
         return item
-    given_up = _is_out_of_reach(item) and label(step_id, item.key) in event.regenerate
     if last is not None and last.status in ("intended", "accepted", "succeeded") and not given_up:
         phase = Phase.BUYING if last.status == "intended" else Phase.RUNNING
         return replace(item, phase=phase, reason=None, code=None)
@@ -148,11 +151,12 @@ def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
 
     Args:
         item: Its job failed, or its answers did not match.
-        by_name: The user names this item. Then also if a paid job's results cannot be retrieved;
-            otherwise not, since a plain resume most often retrieves them.
+        by_name: The user names this item. Then also if a paid job's results cannot be retrieved,
+            since a plain resume most often retrieves them; or if it is uncertain whether it was
+            bought, which still counts as spent.
     """
     failed = item.last is not None and item.last.status == "failed"
-    return failed or has_no_answer(item) or (by_name and _is_out_of_reach(item))
+    return failed or has_no_answer(item) or (by_name and _may_be_given_up(item))
 
 
 def has_no_answer(item: ItemState) -> bool:
@@ -161,10 +165,11 @@ def has_no_answer(item: ItemState) -> bool:
     return item.code == "unexpected_answer" or open_pick
 
 
-def _is_out_of_reach(item: ItemState) -> bool:
-    """Whether a job was bought but its end or its results could not be retrieved."""
-    taken = item.last is not None and item.last.status in ("accepted", "succeeded")
-    return taken and item.code in _OUT_OF_REACH
+def _may_be_given_up(item: ItemState) -> bool:
+    """Whether it is unknown if a job was bought, or its end or its results could not be retrieved."""
+    status = None if item.last is None else item.last.status
+    taken = status in ("accepted", "succeeded")
+    return status == "uncertain" or (taken and item.code in _OUT_OF_REACH)
 
 
 def _runs_again(state: State, step_id: str, item: ItemState) -> bool:
@@ -180,8 +185,7 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
     if last.status == "planned":
         return replace(item, purchases=item.purchases[:-1])
     if last.status in ("uncertain", "intended") and label(step_id, item.key) in event.resubmit:
-        last = replace(last, status="intended", intended_at=event.at, error=None)
-        last = replace(last, sent="resubmitted")
+        last = replace(last, status="intended", intended_at=event.at, sent="unknown", error=None)
     elif last.status == "intended" and event.at - last.intended_at > timedelta(
         hours=event.resend_hours
     ):

@@ -247,13 +247,19 @@ def test_a_refusal_of_what_was_sent_before_without_an_answer_is_uncertain(
     assert accounts_agree(studio, sandbox.data, "run-1") == 1
 
 
-def test_a_refusal_of_a_resubmitted_purchase_closes_it(studio: Studio, sandbox: Sandbox) -> None:
-    order(sandbox, f'on: "{CREATE}", do: drop_before')
+def test_a_refusal_of_a_resubmitted_purchase_closes_nothing_until_a_person_gives_it_up(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, f'on: "{CREATE}", do: drop_after_commit')
     started(studio, stills(1))
     order(sandbox, f'on: "{CREATE}", do: status, status: 400')
     executed(studio)
     receipt = executed(studio, wish=RunOptions(resubmit=("stills[0]",)))
-    assert (codes(receipt), receipt["credits"]["spent"]) == (["validation_failed"], 0)
+    assert (codes(receipt), receipt["credits"]["spent"]) == (["uncertain"], 1)
     order(sandbox)
-    assert executed(studio)["status"] == "completed"
-    assert accounts_agree(studio, sandbox.data, "run-1") == 1
+    receipt = executed(studio, wish=RunOptions(regenerate=("stills[0]",)))
+    assert receipt["status"] == "completed"
+    assert [row["status"] for row in receipt["ledger"]] == ["uncertain", "succeeded"]
+    # The guess was wrong, and what it cost was counted all along.
+    assert receipt["credits"]["spent"] == 2
+    assert receipt["credits"]["unexplained"] == 0
