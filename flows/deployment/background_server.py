@@ -13,6 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rivya_flows.app.processes import registry
@@ -30,6 +31,9 @@ from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.password import server_auth
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.flows.server.server_process import LOCK, USERS, end_idle, is_idle, start_server
+
+if TYPE_CHECKING:
+    from rivya_flows.flows.deployment.desired import GivenSpecs
 
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 _CONTINUES = {
@@ -59,10 +63,10 @@ class BackgroundServer(PrefectBackend):
         self._home = data / "prefect"
         # The name contains the machine, so that others can tell where runs are executed.
         self._worker = f"up@{this_machine()}"
+        self._sources: GivenSpecs | None = None  # that were checked
 
     def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
         from rivya_flows.app.deployed_spending import agree_to_spending
-        from rivya_flows.app.live_guard import is_rehearsal
         from rivya_flows.catalogue.snapshot import shipped
         from rivya_flows.flows.deployment.desired import read_specs
         from rivya_flows.flows.deployment.spending import deployed_spending
@@ -70,7 +74,7 @@ class BackgroundServer(PrefectBackend):
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings
-        rehearses = options.sandbox or is_rehearsal(settings.rivya_base_url, settings)
+        self._sources, rehearses = sources, _rehearses(options)
 
         async def agree() -> None:
             found = await deployed_spending(sources, datetime.now(UTC))
@@ -120,11 +124,15 @@ class BackgroundServer(PrefectBackend):
         with pointed_at({**_QUIET, **client}):
             yield client
 
-    def provision(self, options: UpOptions) -> tuple[str, ...]:
-        from rivya_flows.flows.deployment.provisioning import provision
+    def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
+        from rivya_flows.flows.deployment.provisioning import agree_to_others, provision
 
-        settings = options.settings
-        done = asyncio.run(provision(options.specs, settings, heartbeat_seconds=HEARTBEAT_SECONDS))
+        if not options.restarts and not _rehearses(options):
+            asyncio.run(agree_to_others(self._sources, options.settings, tell, options.confirm))
+        specs, settings = options.specs, options.settings
+        done = asyncio.run(
+            provision(specs, self._sources, settings, heartbeat_seconds=HEARTBEAT_SECONDS)
+        )
         return done.deployments
 
     def followed(self, *command: str) -> tuple[str, ...]:
@@ -175,3 +183,10 @@ class BackgroundServer(PrefectBackend):
         if server is None:
             raise ConnectionError("the Prefect server does not answer")
         return server.entrance()
+
+
+def _rehearses(options: UpOptions) -> bool:
+    """Whether the worker buys with pretend credits."""
+    from rivya_flows.app.live_guard import is_rehearsal
+
+    return options.sandbox or is_rehearsal(options.settings.rivya_base_url, options.settings)

@@ -69,7 +69,7 @@ class DeployOptions:
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
         job_variables: To set on each deployment; those of ``env`` as a map.
-        confirmed: What they buy without asking was said and agreed to before.
+        sources: What is read of the paths, if it was read and agreed to before; None: read now.
     """
 
     paths: Sequence[Path]
@@ -79,7 +79,7 @@ class DeployOptions:
     dry: bool = False
     single_machine: bool = False
     job_variables: Mapping[str, Any] = field(default_factory=dict)
-    confirmed: bool = False
+    sources: GivenSpecs | None = None
 
     @property
     def default_pool(self) -> str:
@@ -133,13 +133,13 @@ async def deploy(
             not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
     """
-    sources = read_specs(
+    sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
     )
     try:
         async with get_client() as client:
             await check_server(client)
-            if not options.confirmed:
+            if options.sources is None:
                 pretend = _rehearses(settings)
                 found = await deployed_spending(sources, datetime.now(UTC))
                 await agree_to_spending(

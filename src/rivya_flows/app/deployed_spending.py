@@ -21,7 +21,7 @@ from rivya_flows.store.agreements import Agreements, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
-_TO_GO_ON = (
+TO_GO_ON = (
     "cap it with `rivya-flows budgets set NAME --credits N --period month` (and `budget:` in the "
     "spec), switch its schedules and triggers off with `active: false`, or give --yes"
 )
@@ -101,6 +101,7 @@ async def agree_to_spending(
     *,
     rehearses: bool,
     dry: bool = False,
+    hint: str = TO_GO_ON,
 ) -> None:
     """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
 
@@ -113,6 +114,7 @@ async def agree_to_spending(
         confirm: Asks; None where there is nobody to ask.
         rehearses: Workers buy with pretend credits.
         dry: Nothing is deployed, so nothing is asked.
+        hint: What to do where it is not confirmed.
 
     Raises:
         BudgetError: Something without a cap over time was not confirmed.
@@ -142,7 +144,7 @@ async def agree_to_spending(
             names = ", ".join(sorted(asked))
             raise BudgetError(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
-                _TO_GO_ON,
+                hint,
             )
         agreements.record(service.identity, asked)
 

@@ -64,7 +64,7 @@ def bring_up(
         UsageError: A part does not start; everything that this call started is ended again.
         SpecError: A spec cannot be deployed; the same.
         BudgetError: Something would buy from a real wallet without a cap over time, and was not
-            confirmed; nothing was started.
+            confirmed; what this call started is ended again.
     """
     with registry.guarded(options.data):
         starter = _Starter(options, prefect, tell, run_wait_seconds)
@@ -107,7 +107,7 @@ class _Starter:
             sandbox.await_ready(lambda: serving(options.sandbox_folder) is not None)
         with prefect.connected() as client:
             receiver = self._receiver(client)  # first: the forms name its address
-            self.status.deployments = prefect.provision(options)
+            self.status.deployments = prefect.provision(options, self._tell)
             since = datetime.now(UTC)
             worker = self._worker(client)
             if receiver is not None:
