@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -104,7 +104,8 @@ async def _starts_there(
             yield start
     for automation in (await automations_of(client, there.id, one.name)).values():
         if automation.enabled and isinstance(automation.trigger, EventTrigger):
-            yield _start_by(", ".join(sorted(automation.trigger.expect)))
+            trigger = automation.trigger
+            yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
 
 
 def _written(schedule: SCHEDULE_TYPES) -> Schedule:
@@ -125,7 +126,7 @@ async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
             yield start
     for trigger in deploy.triggers:
         if trigger.active:
-            yield _start_by(trigger.event)
+            yield _start_by(trigger.event, trigger.match)
 
 
 async def _start_of(schedule: Schedule, now: datetime) -> Start | None:
@@ -136,5 +137,9 @@ async def _start_of(schedule: Schedule, now: datetime) -> Start | None:
     return Start(f"next on {when}", dates.a_day, dates.a_month)
 
 
-def _start_by(event: str) -> Start:
-    return Start(f"on each event {event}")
+def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:
+    labels = [
+        f"{name}={value if isinstance(value, str) else '|'.join(value)}"
+        for name, value in sorted(match.items())
+    ]
+    return Start(f"on each event {event}" + (f" ({', '.join(labels)})" if labels else ""))

@@ -61,10 +61,13 @@ class DeployedSpending:
 
     @property
     def most(self) -> Most:
-        """The most credits of a run, and of what starts by itself in a day and in a month."""
-        days = [_times(self.budget, one.a_day) for one in self.starts]
-        months = [_times(self.budget, one.a_month) for one in self.starts]
-        return self.budget, _sum(days), _sum(months)
+        """The most that it buys without asking."""
+        return Most(
+            self.budget,
+            sum(one.a_day or 0 for one in self.starts),
+            sum(one.a_month or 0 for one in self.starts),
+            tuple(one.when for one in self.starts if one.a_day is None),
+        )
 
     def lines(self, pools: Sequence[Pool] | None) -> Iterator[str]:
         """What people are told: each start, and the most that it buys.
@@ -136,7 +139,7 @@ async def agree_to_spending(
             for line in one.lines(covering):
                 tell(line)
             needs = one.buys and not covering and (bool(one.starts) or one.budget is None)
-            if needs and _is_dearer(one.most, agreed.get(one.name, (0, 0, 0))):
+            if needs and one.most.exceeds(agreed.get(one.name, Most())):
                 asked[one.name] = one.most
         if dry or not asked:
             return
@@ -150,26 +153,15 @@ async def agree_to_spending(
 
 
 def _question(asked: dict[str, Most]) -> str:
-    month = _sum([month if run is not None else None for run, _, month in asked.values()])
-    if month is None:
+    months = [one.month for one in asked.values()]
+    known = [one for one in months if one is not None]
+    if len(known) < len(months):
         return "No pool caps what they buy without asking, and it has no bound."
-    return f"No pool caps what they buy without asking: at most {credits_in(month)} a month."
-
-
-def _is_dearer(most: Most, agreed: Most) -> bool:
-    return any(
-        old is not None and (new is None or new > old)
-        for new, old in zip(most, agreed, strict=True)
-    )
+    return f"No pool caps what they buy without asking: at most {credits_in(sum(known))} a month."
 
 
 def _times(budget: int | None, runs: int | None) -> int | None:
     return None if budget is None or runs is None else budget * runs
-
-
-def _sum(parts: Sequence[int | None]) -> int | None:
-    known = [one for one in parts if one is not None]
-    return sum(known) if len(known) == len(parts) else None
 
 
 def _service(settings: Settings) -> ServiceConnection:

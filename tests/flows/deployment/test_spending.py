@@ -20,6 +20,7 @@ from rivya_flows.flows.deployment.schedules import dates_from
 from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
 from rivya_flows.language.workflow import Schedule
 from rivya_flows.settings import read_settings
+from rivya_flows.store.agreements import Most
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
@@ -48,7 +49,7 @@ deploy:
   - name: weekly
     schedules: [{cron: "0 9 * * 1", timezone: Asia/Kolkata}, {interval: 10, active: false}]
   - name: on-brief
-    triggers: [{event: campaign.*}, {event: other, active: false}]
+    triggers: [{event: campaign.*, match: {shop: [a, b], client: acme}}, {event: other, active: false}]
 """
 FREE = """\
 version: 1
@@ -65,12 +66,12 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
     found = await deployed_spending(read_specs([tmp_path], shipped()), NOW)
     free, by_hand, weekly, on_brief = found
     assert (free.buys, free.budget) == (False, None)
-    assert (by_hand.buys, by_hand.labels, by_hand.most) == (True, {"client": "acme"}, (60, 0, 0))
+    assert (by_hand.buys, by_hand.labels, by_hand.most) == (True, {"client": "acme"}, Most(60))
     [start] = weekly.starts
     assert start == Start("next on Mon 2026-12-07 at 09:00 Asia/Kolkata", 1, 5)
-    assert weekly.most == (60, 60, 300)
-    assert on_brief.starts == (Start("on each event campaign.*"),)
-    assert on_brief.most == (60, None, None)
+    assert weekly.most == Most(60, 1, 5)
+    assert on_brief.starts == (Start("on each event campaign.* (client=acme, shop=a|b)"),)
+    assert on_brief.most == Most(60, events=("on each event campaign.* (client=acme, shop=a|b)",))
 
 
 @pytest.mark.parametrize(
