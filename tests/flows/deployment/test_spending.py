@@ -90,6 +90,8 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
         ({"rrule": "FREQ=WEEKLY;BYDAY=MO,TH;BYHOUR=9;BYMINUTE=0;BYSECOND=0"}, "2026-11-30 09:00", 1, 9),
         ({"rrule": f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0"},
          "2026-11-30 05:00", 24, 744),
+        ({"rrule": f"RRULE:FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0\nRDATE:20261215T010101,20261215T010102"},
+         "2026-11-30 05:00", 26, 746),
     ],
 )  # fmt: skip
 async def test_the_most_runs_in_a_day_and_in_a_month(
