@@ -27,6 +27,7 @@ deploy:
     schedules: [{interval: 10}]
     ENTRY
 """
+VARIABLE = "{__prefect_kind: workspace_variable, variable_name: token}"
 BLOCK = "{{ prefect.blocks.secret.rivya-api-key }}"
 
 
@@ -63,6 +64,7 @@ def job_variable(text: str) -> str:
         ("inputs: {words: '{{ $RIVYA_API_KEY }}'}", "expression-not-allowed"),
         ("triggers: [{event: 'a{{b}}'}]", "expression-not-allowed"),
         (f"triggers: [{{event: a, match: {{b: '{BLOCK}'}}}}]", "expression-not-allowed"),
+        (f"triggers: [{{event: a, inputs: {{words: [{VARIABLE}]}}}}]", "expression-not-allowed"),
     ],
 )
 def test_a_spec_chooses_no_code_and_reads_no_block(
