@@ -106,7 +106,7 @@ async def agree_to_others(
             found = await other_spending(client, given, journal, datetime.now(UTC))
     if found:
         names = ", ".join(one.name for one in found)
-        tell(f"Deployed before, of specs that are not given now: {names}")
+        tell(f"On the server already, from other specs than those given: {names}")
         await agree_to_spending(found, settings, tell, confirm, rehearses=False, hint=_OTHERS)
 
 

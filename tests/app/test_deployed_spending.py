@@ -74,7 +74,7 @@ async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settin
     assert refuses.told[0].endswith("(wallet: 1,000 credits).")
     await agrees.deploy(spending(WEEKLY), live)
     assert agrees.asked == [
-        "No pool caps what they buy without asking: at most 10 credits a month."
+        "No pool of `rivya-flows budgets` caps what they buy without asking: at most 10 credits a month."
     ]
     for cheaper in (spending(WEEKLY), spending(WEEKLY, budget=1), spending()):
         await refuses.deploy(cheaper, live)

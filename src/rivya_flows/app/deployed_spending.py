@@ -155,9 +155,10 @@ async def agree_to_spending(
 def _question(asked: dict[str, Most]) -> str:
     months = [one.month for one in asked.values()]
     known = [one for one in months if one is not None]
+    words = "No pool of `rivya-flows budgets` caps what they buy without asking"
     if len(known) < len(months):
-        return "No pool caps what they buy without asking, and it has no bound."
-    return f"No pool caps what they buy without asking: at most {credits_in(sum(known))} a month."
+        return f"{words}, and it has no bound."
+    return f"{words}: at most {credits_in(sum(known))} a month."
 
 
 def _times(budget: int | None, runs: int | None) -> int | None:
