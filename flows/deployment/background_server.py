@@ -24,6 +24,7 @@ from rivya_flows.app.shared_store_checks import this_machine
 from rivya_flows.app.up.backend import PrefectBackend
 from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions
 from rivya_flows.environment import variables
+from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.server.environment import client_environment, server_environment
 from rivya_flows.flows.server.follower import followed
@@ -74,10 +75,17 @@ class BackgroundServer(PrefectBackend):
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings
-        self._sources, rehearses = sources, _rehearses(options)
+        self._sources, rehearses = sources, options.rehearses
+        worker = registry.read(self._data).part("worker")
 
         async def agree() -> None:
             found = await deployed_spending(sources, datetime.now(UTC))
+            buys = worker is not None and worker.lives and not worker.rehearses
+            if rehearses and buys and any(one.needs_cap for one in found):
+                raise UsageError(
+                    "the worker that runs buys from a real wallet, and this `up` would rehearse",
+                    "`rivya-flows down` first, or give the key of that wallet",
+                )
             await agree_to_spending(found, settings, tell, options.confirm, rehearses=rehearses)
 
         asyncio.run(agree())
@@ -127,7 +135,7 @@ class BackgroundServer(PrefectBackend):
     def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
         from rivya_flows.flows.deployment.provisioning import agree_to_others, provision
 
-        if not options.restarts and not _rehearses(options):
+        if not options.restarts and not options.rehearses:
             asyncio.run(agree_to_others(self._sources, options.settings, tell, options.confirm))
         specs, settings = options.specs, options.settings
         done = asyncio.run(
@@ -183,10 +191,3 @@ class BackgroundServer(PrefectBackend):
         if server is None:
             raise ConnectionError("the Prefect server does not answer")
         return server.entrance()
-
-
-def _rehearses(options: UpOptions) -> bool:
-    """Whether the worker buys with pretend credits."""
-    from rivya_flows.app.live_guard import is_rehearsal
-
-    return options.sandbox or is_rehearsal(options.settings.rivya_base_url, options.settings)

@@ -139,3 +139,15 @@ def test_a_schedule_multiplies_no_budget_without_a_cap_over_time(
     path = specs / "innocent.yaml"
     path.write_text(path.read_text().replace("interval: 10", "interval: 9"))
     assert call("deploy", specs).code == 3  # dearer
+
+
+@pytest.mark.prefect
+def test_the_env_of_a_folder_makes_no_rehearsal_of_workers(
+    call: Terminal, server: Server, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    name = put(tmp_path / "specs")
+    (tmp_path / ".env").write_text(
+        f"RIVYA_API_KEY={sandbox.api_key}\nRIVYA_BASE_URL={sandbox.base_url}\n"
+    )
+    said = call("deploy", "specs")
+    assert (said.code, f"not confirmed: {name}/d may buy" in said.err) == (3, True), said.err

@@ -60,6 +60,11 @@ class DeployedSpending:
     starts: tuple[Start, ...] = ()
 
     @property
+    def needs_cap(self) -> bool:
+        """Whether a real wallet needs a pool or a yes for it."""
+        return self.buys and (bool(self.starts) or self.budget is None)
+
+    @property
     def most(self) -> Most:
         """The most that it buys without asking."""
         return Most(
@@ -138,8 +143,7 @@ async def agree_to_spending(
             covering = [pool for pool in pools if pool.covers(one.labels)]
             for line in one.lines(covering):
                 tell(line)
-            needs = one.buys and not covering and (bool(one.starts) or one.budget is None)
-            if needs and one.most.exceeds(agreed.get(one.name, Most())):
+            if one.needs_cap and not covering and one.most.exceeds(agreed.get(one.name, Most())):
                 asked[one.name] = one.most
         if dry or not asked:
             return

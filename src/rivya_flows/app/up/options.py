@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.live_guard import Confirm
+from rivya_flows.app.live_guard import Confirm, is_rehearsal
 from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
@@ -65,6 +65,11 @@ class UpOptions:
         """
         settings = self.settings.model_copy(update={"rivya_flows_specs": self.spec_folder})
         return replace(self, settings=settings, specs=(), port=None, restarts=True)
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether runs buy with pretend credits."""
+        return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
 
     @property
     def data(self) -> Path:

@@ -230,7 +230,8 @@ class _Starter:
         if left := self._prefect.requeue_left():
             self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         command = self._prefect.worker_command(self._options.settings.rivya_flows_worker_limit)
-        return self._start("worker", command, environment, mark)
+        rehearses = self._options.rehearses
+        return self._start("worker", command, environment, mark, rehearses=rehearses)
 
     def _watcher(self) -> None:
         options = self._options
@@ -291,13 +292,16 @@ class _Starter:
         port: int | None = None,
         *,
         registers: bool = False,
+        rehearses: bool = False,
     ) -> StartedProcess:
         # The sandbox prints its new key, once; nobody needs it.
         output: Output = "discard" if name == "sandbox" else "log"
         # Programs read .env and prefect.toml of the current folder.
         folder = self._options.prefect_home
         started = start(ProcessSpec(name, command, environment, self._log(name), folder, output))
-        return self._record(name, started, mark, environment, port, registers=registers)
+        return self._record(
+            name, started, mark, environment, port, registers=registers, rehearses=rehearses
+        )
 
     def _record(
         self,
@@ -308,6 +312,7 @@ class _Starter:
         port: int | None,
         *,
         registers: bool = False,
+        rehearses: bool = False,
     ) -> StartedProcess:
         """Record a part before anything else happens to it, so that `down` finds it."""
         process = process_tree.known(started.handle.pid)
@@ -322,6 +327,7 @@ class _Starter:
             log=str(started.spec.log),
             fingerprint=fingerprint(wanted, mark),
             registered=registers,
+            rehearses=rehearses,
         )
         registry.write(self._options.data, registry.read(self._options.data).with_part(part))
         self.status.parts[name] = part
