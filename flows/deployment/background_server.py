@@ -13,6 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rivya_flows.app.processes import registry
@@ -23,6 +24,7 @@ from rivya_flows.app.shared_store_checks import this_machine
 from rivya_flows.app.up.backend import PrefectBackend
 from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions
 from rivya_flows.environment import variables
+from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.server.environment import client_environment, server_environment
 from rivya_flows.flows.server.follower import followed
@@ -30,6 +32,9 @@ from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.password import server_auth
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.flows.server.server_process import LOCK, USERS, end_idle, is_idle, start_server
+
+if TYPE_CHECKING:
+    from rivya_flows.flows.deployment.desired import GivenSpecs
 
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 _CONTINUES = {
@@ -59,10 +64,10 @@ class BackgroundServer(PrefectBackend):
         self._home = data / "prefect"
         # The name contains the machine, so that others can tell where runs are executed.
         self._worker = f"up@{this_machine()}"
+        self._sources: GivenSpecs | None = None  # that were checked
 
     def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
         from rivya_flows.app.deployed_spending import agree_to_spending
-        from rivya_flows.app.live_guard import is_rehearsal
         from rivya_flows.catalogue.snapshot import shipped
         from rivya_flows.flows.deployment.desired import read_specs
         from rivya_flows.flows.deployment.spending import deployed_spending
@@ -70,10 +75,17 @@ class BackgroundServer(PrefectBackend):
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings
-        rehearses = options.sandbox or is_rehearsal(settings.rivya_base_url, settings)
+        self._sources, rehearses = sources, options.rehearses
+        worker = registry.read(self._data).part("worker")
 
         async def agree() -> None:
             found = await deployed_spending(sources, datetime.now(UTC))
+            buys = worker is not None and worker.lives and not worker.rehearses
+            if rehearses and buys and any(one.needs_cap for one in found):
+                raise UsageError(
+                    "the worker that runs buys from a real wallet, and this `up` would rehearse",
+                    "`rivya-flows down` first, or give the key of that wallet",
+                )
             await agree_to_spending(found, settings, tell, options.confirm, rehearses=rehearses)
 
         asyncio.run(agree())
@@ -120,11 +132,15 @@ class BackgroundServer(PrefectBackend):
         with pointed_at({**_QUIET, **client}):
             yield client
 
-    def provision(self, options: UpOptions) -> tuple[str, ...]:
-        from rivya_flows.flows.deployment.provisioning import provision
+    def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
+        from rivya_flows.flows.deployment.provisioning import agree_to_others, provision
 
-        settings = options.settings
-        done = asyncio.run(provision(options.specs, settings, heartbeat_seconds=HEARTBEAT_SECONDS))
+        if not options.restarts and not options.rehearses:
+            asyncio.run(agree_to_others(self._sources, options.settings, tell, options.confirm))
+        specs, settings = options.specs, options.settings
+        done = asyncio.run(
+            provision(specs, self._sources, settings, heartbeat_seconds=HEARTBEAT_SECONDS)
+        )
         return done.deployments
 
     def followed(self, *command: str) -> tuple[str, ...]:

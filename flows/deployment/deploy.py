@@ -22,6 +22,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
@@ -69,7 +70,7 @@ class DeployOptions:
         dry: Changes nothing; reports what would be done.
         single_machine: All workers run on this machine.
         job_variables: To set on each deployment; those of ``env`` as a map.
-        confirmed: What they buy without asking was said and agreed to before.
+        sources: What is read of the paths, if it was read and agreed to before; None: read now.
     """
 
     paths: Sequence[Path]
@@ -79,7 +80,7 @@ class DeployOptions:
     dry: bool = False
     single_machine: bool = False
     job_variables: Mapping[str, Any] = field(default_factory=dict)
-    confirmed: bool = False
+    sources: GivenSpecs | None = None
 
     @property
     def default_pool(self) -> str:
@@ -133,14 +134,14 @@ async def deploy(
             not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
     """
-    sources = read_specs(
+    sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
     )
     try:
         async with get_client() as client:
             await check_server(client)
-            if not options.confirmed:
-                pretend = _rehearses(settings)
+            if options.sources is None:
+                pretend = _rehearses(settings, str(client.api_url))
                 found = await deployed_spending(sources, datetime.now(UTC))
                 await agree_to_spending(
                     found, settings, tell, confirm, rehearses=pretend, dry=options.dry
@@ -150,15 +151,19 @@ async def deploy(
         raise _refused("prefect", error) from error
 
 
-def _rehearses(settings: Settings) -> bool:
+def _rehearses(settings: Settings, api_url: str) -> bool:
     """Whether workers buy with pretend credits, as far as this machine knows.
 
-    Without a key here workers may have one of their own; those of an `up` with a sandbox have none.
+    The worker of an `up` says so. Of other workers the environment speaks, and not a file of the folder:
+    a stranger may have written that.
     """
-    if settings.rivya_flows_sandbox or is_rehearsal(settings.rivya_base_url, settings):
+    parts = registry.read(settings.data)
+    server, worker = parts.part("server"), parts.part("worker")
+    if server is not None and worker is not None and f"{server.url}/api" == api_url.rstrip("/"):
+        return worker.rehearses
+    if settings.rivya_flows_sandbox:
         return True
-    joins_up = settings.rivya_api_key is None and settings.prefect_api_url is None
-    return joins_up and registry.read(settings.data).part("sandbox") is not None
+    return "RIVYA_BASE_URL" in variables() and is_rehearsal(settings.rivya_base_url, settings)
 
 
 async def check_server(client: PrefectClient) -> None:

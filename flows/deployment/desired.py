@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
+from rivya_flows.language.includes import included_texts
 from rivya_flows.language.load import check
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.store.assets import AssetStore
@@ -107,6 +108,8 @@ def read_specs(
         if workflow is None:
             continue
         problems += schedule_problems(workflow, file.name)
+        # What was checked and agreed to is deployed, whatever becomes of the folder.
+        file = replace(file, includes=included_texts(workflow))
         source = GivenSpec(file, workflow, collection or str(path.resolve().parent))
         if "{{" in source.collection:
             message = "the name of its folder or collection has '{{', which Prefect would fill in"

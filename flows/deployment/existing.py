@@ -46,6 +46,11 @@ class ExistingDeployment:
         return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._environment
 
     @property
+    def spec_hash(self) -> str:
+        """The hash of its spec; only of one that is ours."""
+        return str(self._environment[SPEC_VARIABLE])
+
+    @property
     def collection(self) -> str | None:
         """The collection of its spec; None if it names none."""
         found = self._environment.get(COLLECTION_VARIABLE)

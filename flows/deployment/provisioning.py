@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,24 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled
 
+from rivya_flows.app.deployed_spending import agree_to_spending
+from rivya_flows.app.live_guard import Confirm
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.desired import GivenSpecs
+from rivya_flows.flows.deployment.spending import other_spending
 from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, workers_online
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal
+
+_OTHERS = (
+    "cap it with `rivya-flows budgets set NAME --credits N --period month`, or give --yes; or remove it: "
+    "`rivya-flows up --sandbox`, then `rivya-flows prefect deployment delete NAME`, then "
+    "`rivya-flows down`"
+)
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,19 @@ class ProvisioningResult:
 
 
 async def provision(
-    specs: Sequence[Path], settings: Settings, *, heartbeat_seconds: float
+    specs: Sequence[Path],
+    sources: GivenSpecs | None,
+    settings: Settings,
+    *,
+    heartbeat_seconds: float,
 ) -> ProvisioningResult:
     """Makes the work pool, the automations, the waker and the deployments of the specs.
 
-    `BackgroundServer.check` has asked for a cap of what they buy.
+    Args:
+        specs: Their files and folders.
+        sources: What `BackgroundServer.check` has read there, and asked about; None: no specs.
+        settings: Of this machine.
+        heartbeat_seconds: Of the flow runs of the worker.
 
     Raises:
         SpecError: A spec is wrong.
@@ -57,11 +78,36 @@ async def provision(
     automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
     await deploy_waker([WORK_POOL])
     names: tuple[str, ...] = ()
-    if specs:
-        done = await deploy(DeployOptions(tuple(specs), confirmed=True), settings)
+    if sources is not None:
+        done = await deploy(DeployOptions(tuple(specs), sources=sources), settings)
         names = tuple(change.name for change in done.changes)
     changed = tuple(name for name, what in automations.items() if what != "unchanged")
     return ProvisioningResult(names, changed)
+
+
+async def agree_to_others(
+    sources: GivenSpecs | None,
+    settings: Settings,
+    tell: Callable[[str], object],
+    confirm: Confirm | None,
+) -> None:
+    """Says and asks what deployments of other specs buy, that are on the server already.
+
+    They may be of another folder, or were made for a rehearsal, which asks nothing.
+
+    Raises:
+        BudgetError: Something without a cap over time was not confirmed.
+        StoreError: The store cannot be read or written.
+    """
+    specs = sources.specs.values() if sources else ()
+    given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
+    async with get_client() as client:
+        with closing(Journal(settings.store_url)) as journal:
+            found = await other_spending(client, given, journal, datetime.now(UTC))
+    if found:
+        names = ", ".join(one.name for one in found)
+        tell(f"On the server already, from other specs than those given: {names}")
+        await agree_to_spending(found, settings, tell, confirm, rehearses=False, hint=_OTHERS)
 
 
 async def requeue_unfinished(pool: str, worker: str) -> int:

@@ -101,8 +101,8 @@ async def dates_from(schedule: Schedule, now: datetime) -> Dates | None:
     begin = first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     found = await dates_of(made, _MOST_DATES, begin, begin + _A_YEAR)
     if len(found) == _MOST_DATES:  # more than two a day
-        times = _times_a_day(schedule.rrule or "")
-        return Dates(first, times, times * _LONGEST_MONTH)
+        times, more = _times_a_day(schedule.rrule or ""), _further_dates(schedule.rrule or "")
+        return Dates(first, times + more, times * _LONGEST_MONTH + more)
     days_of = Counter(one.date() for one in found)
     months = Counter((one.year, one.month) for one in found)
     return Dates(first, max(days_of.values()) * times, max(months.values()) * times)
@@ -149,3 +149,7 @@ def _rule_problem(rule: str) -> str | None:
 def _times_a_day(rule: str) -> int:
     lists = re.findall(r"BY(?:HOUR|MINUTE|SECOND)=([^;\s]*)", rule.upper())
     return math.prod(len(values.split(",")) for values in lists)
+
+
+def _further_dates(rule: str) -> int:
+    return sum(len(dates.split(",")) for dates in re.findall(r"RDATE[^:]*:(\S+)", rule.upper()))

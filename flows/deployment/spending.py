@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.schedules import (
+    SCHEDULE_TYPES,
+    CronSchedule,
+    IntervalSchedule,
+    RRuleSchedule,
+)
+from prefect.events.schemas.automations import EventTrigger
+
 from rivya_flows.app.deployed_spending import DeployedSpending, Start
+from rivya_flows.app.spec_file import SpecFile, load_spec
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs
+from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
+from rivya_flows.flows.deployment.reconcile import automations_of
 from rivya_flows.flows.deployment.schedules import dates_from
-from rivya_flows.language.workflow import Deploy
+from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.store.deployed_specs import DeployedSpecs
+from rivya_flows.store.journal import Journal
 
 _FREE = frozenset({"upload", "compose", "layout", "notify"})
 """Kinds of steps that buy nothing."""
@@ -20,23 +37,109 @@ async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[Deployed
     Labels that inputs decide are not known yet, and no pool is found by them.
     """
     return [
-        DeployedSpending(
-            f"{workflow.name}/{deploy.name}",
-            {name: value for name, value in workflow.labels.items() if "${{" not in value},
-            any(one.uses not in _FREE for one in workflow.all_steps.values()),
-            workflow.budget.credits if workflow.budget else None,
-            tuple([one async for one in _starts(deploy, now)]),
+        _spending(
+            f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
         )
         for workflow in (source.workflow for source in sources.specs.values())
         for deploy in workflow.deploy
     ]
 
 
+async def other_spending(
+    client: PrefectClient, given: Collection[str], journal: Journal, now: datetime
+) -> list[DeployedSpending]:
+    """What may start by itself of our deployments on a server that no given spec has.
+
+    Another folder has their specs, or had them; or they were deployed to buy with pretend credits.
+
+    Args:
+        client: Of the server.
+        given: Names of the deployments that the given specs have.
+        journal: Has the specs that workers execute.
+        now: The time.
+    """
+    specs, found = DeployedSpecs(journal.engine), []
+    for name, one in sorted((await read_existing(client, ())).items()):
+        if one.is_ours and name not in given:
+            starts = [start async for start in _starts_there(client, one, now)]
+            if starts:
+                found.append(_spending(name, _executed(specs, one), starts))
+    return found
+
+
+def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> DeployedSpending:
+    """Of a spec; None: of one that is not known, and may buy anything."""
+    if workflow is None:
+        return DeployedSpending(name, {}, True, None, tuple(starts))
+    return DeployedSpending(
+        name,
+        {name: value for name, value in workflow.labels.items() if "${{" not in value},
+        any(one.uses not in _FREE for one in workflow.all_steps.values()),
+        workflow.budget.credits if workflow.budget else None,
+        tuple(starts),
+    )
+
+
+def _executed(specs: DeployedSpecs, deployed: ExistingDeployment) -> Workflow | None:
+    """The spec of a deployment, which its runs execute."""
+    spec = specs.get(deployed.spec_hash)
+    if spec is None:
+        return None
+    with suppress(SpecError):
+        file = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
+        return load_spec(file, shipped())
+    return None
+
+
+async def _starts_there(
+    client: PrefectClient, one: ExistingDeployment, now: datetime
+) -> AsyncIterator[Start]:
+    there = one.deployment
+    for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
+        try:
+            start = await _start_of(_written(schedule), now)
+        except (UsageError, ValueError):  # a person added it
+            start = Start("by a schedule")
+        if start:
+            yield start
+    for automation in (await automations_of(client, there.id, one.name)).values():
+        if automation.enabled and isinstance(automation.trigger, EventTrigger):
+            trigger = automation.trigger
+            yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
+
+
+def _written(schedule: SCHEDULE_TYPES) -> Schedule:
+    """A schedule of a server as a spec writes it."""
+    match schedule:
+        case CronSchedule():
+            return Schedule(cron=schedule.cron, timezone=schedule.timezone)
+        case IntervalSchedule():
+            return Schedule(interval=schedule.interval.total_seconds(), timezone=schedule.timezone)
+        case RRuleSchedule():
+            return Schedule(rrule=schedule.rrule, timezone=schedule.timezone)
+    raise ValueError(f"{schedule!r:.80} is no schedule of a spec")
+
+
 async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
     for schedule in deploy.schedules:
-        if schedule.active and (dates := await dates_from(schedule, now)):
-            when = f"{dates.next:%a %Y-%m-%d} at {dates.next:%H:%M} {schedule.timezone or 'UTC'}"
-            yield Start(f"next on {when}", dates.a_day, dates.a_month)
+        if schedule.active and (start := await _start_of(schedule, now)):
+            yield start
     for trigger in deploy.triggers:
         if trigger.active:
-            yield Start(f"on each event {trigger.event}")
+            yield _start_by(trigger.event, trigger.match)
+
+
+async def _start_of(schedule: Schedule, now: datetime) -> Start | None:
+    dates = await dates_from(schedule, now)
+    if dates is None:
+        return None
+    when = f"{dates.next:%a %Y-%m-%d} at {dates.next:%H:%M} {schedule.timezone or 'UTC'}"
+    return Start(f"next on {when}", dates.a_day, dates.a_month)
+
+
+def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:
+    labels = [
+        f"{name}={value if isinstance(value, str) else '|'.join(value)}"
+        for name, value in sorted(match.items())
+    ]
+    return Start(f"on each event {event}" + (f" ({', '.join(labels)})" if labels else ""))

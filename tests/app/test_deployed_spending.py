@@ -74,7 +74,7 @@ async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settin
     assert refuses.told[0].endswith("(wallet: 1,000 credits).")
     await agrees.deploy(spending(WEEKLY), live)
     assert agrees.asked == [
-        "No pool caps what they buy without asking: at most 10 credits a month."
+        "No pool of `rivya-flows budgets` caps what they buy without asking: at most 10 credits a month."
     ]
     for cheaper in (spending(WEEKLY), spending(WEEKLY, budget=1), spending()):
         await refuses.deploy(cheaper, live)
@@ -88,7 +88,19 @@ async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settin
             await refuses.deploy(dearer, live)
     await agrees.deploy(spending(EVENT, budget=None), live)
     assert agrees.asked[-1].endswith("without asking, and it has no bound.")
-    await refuses.deploy(spending(OFTEN, budget=9_000), live)
+    with pytest.raises(BudgetError):  # runs of any price, but not so many
+        await refuses.deploy(spending(OFTEN, budget=1), live)
+    with pytest.raises(BudgetError):
+        await refuses.deploy(spending(Start("on each event *"), budget=1), live)
+    await refuses.deploy(spending(EVENT, budget=9_000), live)
+
+
+async def test_runs_of_any_price_that_come_more_often_are_asked_for(live: Settings) -> None:
+    refuses, agrees = Person(agrees=False), Person(agrees=True)
+    await agrees.deploy(spending(WEEKLY, budget=None), live)
+    await refuses.deploy(spending(WEEKLY, budget=9), live)  # a cap is not dearer
+    with pytest.raises(BudgetError):
+        await refuses.deploy(spending(OFTEN, budget=None), live)
 
 
 async def test_a_pool_or_nothing_to_buy_needs_no_answer(live: Settings, tmp_path: Path) -> None:

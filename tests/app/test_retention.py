@@ -15,6 +15,7 @@ from rivya_flows.app.cache import Pruned
 from rivya_flows.app.retention import prune_store
 from rivya_flows.assets import Asset
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
+from rivya_flows.store.failed_starts import FailedStart, failed_start_counts, record_failed_start
 from rivya_flows.store.journal import Journal
 from support.aged_store import NOW, AgedStore
 
@@ -61,13 +62,18 @@ def test_what_only_old_runs_need_goes_and_their_journals_stay(
         (results / name).write_text("a result")
         at = (NOW - timedelta(days=days)).timestamp()
         os.utime(results / name, (at, at))
+    for days in (40, 2):
+        at = (NOW - timedelta(days=days)).timestamp()
+        record_failed_start(store.journal.engine, FailedStart(f"run-{days}", "s", at, "no key"))
     told = pruned_store(store, 30, pretend=True)
+    assert failed_start_counts(store.journal.engine) == {"s": 2}
     assert store.assets.size(old) is not None
     pruned = pruned_store(store, 30)
     assert pruned == told
     assert (pruned.sandbox_bytes, [*results.iterdir()]) == (8, [results / "young.png"])
     assert pruned.runs == ("run-first", "run-old")
     assert set(pruned.media) == {old, cached, unnamed}
+    assert failed_start_counts(store.journal.engine) == {"s": 1}
     assert {path.name for path in (store.folder / "runs").iterdir()} == {"run-second", "notes"}
     for digest in (waits, killed, reused, deployed, posted):
         assert store.assets.size(digest) is not None

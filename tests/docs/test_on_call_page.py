@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from rivya_flows.flows.worker import hosts
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_sandbox.service.startup import Sandbox
@@ -31,6 +33,19 @@ steps:
     uses: generate
     with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.hero.asset }}"]}
 """
+
+
+WORKER = Path(hosts.__file__).read_text("utf-8")
+
+
+def test_the_lines_of_a_log_that_the_page_names_are_those_of_the_worker() -> None:
+    part = PAGE.read_text("utf-8").partition("## Hosts of a worker die")[2].partition("\n## ")[0]
+    searched = re.findall(r"grep -E -A40 '(.+)'", part)[0].split("|")
+    rows = [row for row in part.splitlines() if row.startswith("| ") and "`" in row.split("|")[1]]
+    named = [words for row in rows for words in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert len(named) == 5
+    for words in [*searched, *named]:
+        assert words.replace("SIGKILL", "{signal.") in WORKER, words
 
 
 def commands(*first: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
-from rivya_flows.app.metrics import StoreMetrics
+from rivya_flows.app.metrics import FRESH_SECONDS, StoreMetrics
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
@@ -35,7 +36,7 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
-from rivya_flows.store.failed_starts import FailedStart, record_failed_start
+from rivya_flows.store.failed_starts import FailedStart, forget_failed_starts, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.sweeps import record_sweep
@@ -201,6 +202,29 @@ def test_what_no_journal_has_is_counted_too(tmp_path: Path) -> None:
         told = samples(StoreMetrics(journal.engine))
     assert told["rivya_flows_failed_starts_total", "dear"] == 2
     assert told[swept] == NOON.timestamp() + 2
+
+
+def test_failed_starts_have_bounded_names_and_do_not_fall_when_old_ones_are_deleted(
+    tmp_path: Path,
+) -> None:
+    clock = itertools.count(step=FRESH_SECONDS)
+    with contextlib.closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        metrics = StoreMetrics(journal.engine, clock=lambda: float(next(clock)))
+        for number in range(MAX_NAMES["campaign"] + 3):
+            failed = FailedStart(f"run-{number}", f"spec-{number:03}", number, "no key")
+            record_failed_start(journal.engine, failed)
+        starts = started(metrics)
+        assert (len(starts), starts[OTHER]) == (MAX_NAMES["campaign"] + 1, 3)
+        forget_failed_starts(journal.engine, before=100)
+        assert started(metrics) == starts
+        record_failed_start(journal.engine, FailedStart("run-0", "spec-000", 300, "no key"))
+        assert started(metrics) == starts | {"spec-000": 2}
+
+
+def started(metrics: StoreMetrics) -> dict[str, float]:
+    """Failed starts by campaign."""
+    found = samples(metrics).items()
+    return {key[1]: value for key, value in found if key[0] == "rivya_flows_failed_starts_total"}
 
 
 def samples(metrics: StoreMetrics) -> dict[tuple[str, ...], float]:

@@ -27,6 +27,7 @@ deploy:
     schedules: [{interval: 10}]
     ENTRY
 """
+VARIABLE = "{__prefect_kind: workspace_variable, variable_name: token}"
 BLOCK = "{{ prefect.blocks.secret.rivya-api-key }}"
 
 
@@ -63,6 +64,7 @@ def job_variable(text: str) -> str:
         ("inputs: {words: '{{ $RIVYA_API_KEY }}'}", "expression-not-allowed"),
         ("triggers: [{event: 'a{{b}}'}]", "expression-not-allowed"),
         (f"triggers: [{{event: a, match: {{b: '{BLOCK}'}}}}]", "expression-not-allowed"),
+        (f"triggers: [{{event: a, inputs: {{words: [{VARIABLE}]}}}}]", "expression-not-allowed"),
     ],
 )
 def test_a_spec_chooses_no_code_and_reads_no_block(
@@ -137,3 +139,15 @@ def test_a_schedule_multiplies_no_budget_without_a_cap_over_time(
     path = specs / "innocent.yaml"
     path.write_text(path.read_text().replace("interval: 10", "interval: 9"))
     assert call("deploy", specs).code == 3  # dearer
+
+
+@pytest.mark.prefect
+def test_the_env_of_a_folder_makes_no_rehearsal_of_workers(
+    call: Terminal, server: Server, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    name = put(tmp_path / "specs")
+    (tmp_path / ".env").write_text(
+        f"RIVYA_API_KEY={sandbox.api_key}\nRIVYA_BASE_URL={sandbox.base_url}\n"
+    )
+    said = call("deploy", "specs")
+    assert (said.code, f"not confirmed: {name}/d may buy" in said.err) == (3, True), said.err

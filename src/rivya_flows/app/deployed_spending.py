@@ -21,7 +21,7 @@ from rivya_flows.store.agreements import Agreements, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
-_TO_GO_ON = (
+TO_GO_ON = (
     "cap it with `rivya-flows budgets set NAME --credits N --period month` (and `budget:` in the "
     "spec), switch its schedules and triggers off with `active: false`, or give --yes"
 )
@@ -60,11 +60,19 @@ class DeployedSpending:
     starts: tuple[Start, ...] = ()
 
     @property
+    def needs_cap(self) -> bool:
+        """Whether a real wallet needs a pool or a yes for it."""
+        return self.buys and (bool(self.starts) or self.budget is None)
+
+    @property
     def most(self) -> Most:
-        """The most credits of a run, and of what starts by itself in a day and in a month."""
-        days = [_times(self.budget, one.a_day) for one in self.starts]
-        months = [_times(self.budget, one.a_month) for one in self.starts]
-        return self.budget, _sum(days), _sum(months)
+        """The most that it buys without asking."""
+        return Most(
+            self.budget,
+            sum(one.a_day or 0 for one in self.starts),
+            sum(one.a_month or 0 for one in self.starts),
+            tuple(one.when for one in self.starts if one.a_day is None),
+        )
 
     def lines(self, pools: Sequence[Pool] | None) -> Iterator[str]:
         """What people are told: each start, and the most that it buys.
@@ -101,6 +109,7 @@ async def agree_to_spending(
     *,
     rehearses: bool,
     dry: bool = False,
+    hint: str = TO_GO_ON,
 ) -> None:
     """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
 
@@ -113,6 +122,7 @@ async def agree_to_spending(
         confirm: Asks; None where there is nobody to ask.
         rehearses: Workers buy with pretend credits.
         dry: Nothing is deployed, so nothing is asked.
+        hint: What to do where it is not confirmed.
 
     Raises:
         BudgetError: Something without a cap over time was not confirmed.
@@ -133,8 +143,7 @@ async def agree_to_spending(
             covering = [pool for pool in pools if pool.covers(one.labels)]
             for line in one.lines(covering):
                 tell(line)
-            needs = one.buys and not covering and (bool(one.starts) or one.budget is None)
-            if needs and _is_dearer(one.most, agreed.get(one.name, (0, 0, 0))):
+            if one.needs_cap and not covering and one.most.exceeds(agreed.get(one.name, Most())):
                 asked[one.name] = one.most
         if dry or not asked:
             return
@@ -142,32 +151,22 @@ async def agree_to_spending(
             names = ", ".join(sorted(asked))
             raise BudgetError(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
-                _TO_GO_ON,
+                hint,
             )
         agreements.record(service.identity, asked)
 
 
 def _question(asked: dict[str, Most]) -> str:
-    month = _sum([month if run is not None else None for run, _, month in asked.values()])
-    if month is None:
-        return "No pool caps what they buy without asking, and it has no bound."
-    return f"No pool caps what they buy without asking: at most {credits_in(month)} a month."
-
-
-def _is_dearer(most: Most, agreed: Most) -> bool:
-    return any(
-        old is not None and (new is None or new > old)
-        for new, old in zip(most, agreed, strict=True)
-    )
+    months = [one.month for one in asked.values()]
+    known = [one for one in months if one is not None]
+    words = "No pool of `rivya-flows budgets` caps what they buy without asking"
+    if len(known) < len(months):
+        return f"{words}, and it has no bound."
+    return f"{words}: at most {credits_in(sum(known))} a month."
 
 
 def _times(budget: int | None, runs: int | None) -> int | None:
     return None if budget is None or runs is None else budget * runs
-
-
-def _sum(parts: Sequence[int | None]) -> int | None:
-    known = [one for one in parts if one is not None]
-    return sum(known) if len(known) == len(parts) else None
 
 
 def _service(settings: Settings) -> ServiceConnection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
-from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, Totals
+from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, LabelValues, Totals
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.store.database import reading
 from rivya_flows.store.failed_starts import failed_start_counts
@@ -46,7 +47,9 @@ class StoreMetrics:
         self._engine = engine
         self._clock = clock
         self._totals = Totals()
-        self._failed_starts: Mapping[str, int] = {}
+        self._failed_starts: Counter[str] = Counter()
+        self._recorded_starts: Mapping[str, int] = {}
+        self._campaigns = LabelValues()
         self._swept_at: float | None = None
         self._seen: dict[str, int] = {}
         self._behind = 0
@@ -72,7 +75,7 @@ class StoreMetrics:
     def _read(self) -> None:
         """Reads new entries, run by run, until the time is up."""
         give_up = self._clock() + READ_SECONDS
-        self._failed_starts = failed_start_counts(self._engine)
+        self._count_failed_starts()
         self._swept_at = last_sweep(self._engine)
         newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
         with reading(self._engine) as connection:
@@ -89,6 +92,14 @@ class StoreMetrics:
             self._behind -= 1
             if self._clock() > give_up:
                 return
+
+    def _count_failed_starts(self) -> None:
+        """Adds what is new; a counter does not fall when `store prune` deletes old ones."""
+        recorded = failed_start_counts(self._engine)
+        for name, number in recorded.items():
+            new = max(0, number - self._recorded_starts.get(name, 0))
+            self._failed_starts[self._campaigns.of("campaign", name)] += new
+        self._recorded_starts = recorded
 
     def _learn(self, run_id: str) -> int:
         query = (

@@ -11,6 +11,7 @@ from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.local_sandbox import forget_results
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.failed_starts import forget_failed_starts
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.received_events import Received
 
@@ -29,7 +30,8 @@ def prune_store(
 ) -> Pruned:
     """Deletes what only runs that ended long ago need: their media, cached results and folders.
 
-    And the results that the sandbox of the data folder made at that time.
+    And the results that the sandbox of the data folder made at that time, and the records of flow runs
+    that failed before their run began.
 
     Their journals stay, with all that was bought, and so do the media that a younger run, a run that
     has not ended or is owed something, a younger result or a deployed spec names.
@@ -59,6 +61,7 @@ def prune_store(
         for folder in old:
             shutil.rmtree(folder, ignore_errors=True)
         Received(journal.engine).prune()
+        forget_failed_starts(journal.engine, limit.timestamp())
     named = named_media(results, journal, {entry.cache_key for entry in entries}, ended)
     pruned = Pruned(
         entries,

@@ -56,7 +56,7 @@ def export(run: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
-    """Delete media and cached results of runs that ended long ago.
+    """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
     Journals and receipts stay. Runs that have not ended keep all that they need.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import FAILED_STARTS, RUNS
@@ -35,6 +35,16 @@ def record_failed_start(engine: Engine, failed: FailedStart) -> None:
     """
     with writing(engine) as connection:
         connection.execute(insert(FAILED_STARTS).values(**asdict(failed)))
+
+
+def forget_failed_starts(engine: Engine, before: float) -> None:
+    """Deletes those from before a moment, in Unix seconds.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    with writing(engine) as connection:
+        connection.execute(delete(FAILED_STARTS).where(FAILED_STARTS.c.at < before))
 
 
 def unbegun_runs(

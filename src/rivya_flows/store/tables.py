@@ -133,7 +133,7 @@ AGREEMENTS = Table(
     # As ``flow/deployment``.
     Column("deployment", String(200), primary_key=True),
     Column("service", String(400), primary_key=True),
-    # JSON: the most credits of a run, a day and a month; null for no bound.
+    # JSON of `agreements.Most`.
     Column("most", Text, nullable=False),
     Column("at", Float, nullable=False),
 )

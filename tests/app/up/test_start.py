@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes import registry
+from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.up.options import UpOptions
 from rivya_flows.app.up.start import bring_up
 from rivya_flows.errors import UsageError
@@ -57,6 +60,26 @@ def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
     assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in said.err
     assert "--yes" in said.err
     assert not (tmp_path / "data" / "logs").exists()
+
+
+@pytest.mark.parametrize("rehearses", [True, False])
+def test_a_shell_without_the_key_deploys_nothing_unasked_for_a_worker_that_has_it(
+    tmp_path: Path, *, rehearses: bool
+) -> None:
+    (tmp_path / "spec.yaml").write_text(UNCAPPED)
+    me = process_tree.known(os.getpid())
+    assert me is not None
+    worker = ManagedProcess(
+        name="worker", pid=me.pid, birth=me.birth, mark="m", rehearses=rehearses
+    )
+    registry.write(tmp_path, registry.read(tmp_path).with_part(worker))
+    settings = Settings(rivya_flows_data=tmp_path)
+    options = UpOptions(settings, {}, sandbox=True, specs=(tmp_path / "spec.yaml",))
+    refused = (
+        contextlib.nullcontext() if rehearses else pytest.raises(UsageError, match="would rehearse")
+    )
+    with refused:
+        BackgroundServer(tmp_path).check(options, lambda _: None)
 
 
 @pytest.fixture

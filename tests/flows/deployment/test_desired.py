@@ -9,9 +9,17 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.flows.deployment.desired import read_specs
+from rivya_flows.flows.deployment.desired import desired_deployments, read_specs
+from rivya_flows.store.assets import AssetStore
 from support.cli_calls import Terminal
 from support.triggered_spec import SPEC
+
+PART = """\
+version: 1
+name: part
+steps: {one: {uses: generate, with: {model: z-image, prompt: A lamp}}}
+outputs: {one: "${{ steps.one.asset }}"}
+"""
 
 
 def put(folder: Path, name: str, trigger: str = "{event: x, inputs: {product: Lamp}}") -> Path:
@@ -48,6 +56,20 @@ def test_tests_beside_the_specs_are_left_out_and_alone_refused(tmp_path: Path) -
     [problem] = caught.value.diagnostics
     assert problem.message == "has tests, and is not a spec"
     assert problem.hint == f"run `rivya-flows test {tests}`"
+
+
+def test_what_was_checked_is_deployed_whatever_becomes_of_the_folder(tmp_path: Path) -> None:
+    path, part = put(tmp_path, "first"), tmp_path / "parts" / "part.yaml"
+    part.parent.mkdir()
+    part.write_text(PART)
+    included = "steps:\n  more: {uses: include, with: {spec: parts/part.yaml}}\n"
+    path.write_text(path.read_text().replace("steps:\n", included))
+    sources = read_specs([tmp_path], shipped())
+    part.write_text(PART.replace("z-image", "veo3"))
+    path.write_text("")
+    assets = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
+    [wanted] = desired_deployments(sources, shipped(), assets, work_pool=None)
+    assert wanted.spec.includes == {"parts/part.yaml": PART}
 
 
 def test_a_server_must_be_there_to_deploy_to(

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import uuid
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prefect import get_client
 
 from rivya_flows.app.deployed_spending import Start
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import BudgetError
+from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import read_specs
+from rivya_flows.flows.deployment.provisioning import agree_to_others
 from rivya_flows.flows.deployment.schedules import dates_from
-from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
 from rivya_flows.language.workflow import Schedule
+from rivya_flows.settings import read_settings
+from rivya_flows.store.agreements import Most
+from rivya_flows.store.journal import Journal
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import buy_from
 
+SCHEDULED = """\
+version: 1
+name: NAME
+budget: {credits: 2}
+steps: {still: {uses: generate, with: {model: z-image, prompt: A lamp}}}
+deploy:
+  - {name: hourly, schedules: [{interval: 1h}, {cron: "@daily", active: false}]}
+  - {name: on-brief, triggers: [{event: brief.came}]}
+  - {name: by-hand}
+"""
 NOW = datetime(2026, 11, 30, 4, 0, 30, tzinfo=UTC)  # a Monday
 SPEC = """\
 version: 1
@@ -28,7 +49,7 @@ deploy:
   - name: weekly
     schedules: [{cron: "0 9 * * 1", timezone: Asia/Kolkata}, {interval: 10, active: false}]
   - name: on-brief
-    triggers: [{event: campaign.*}, {event: other, active: false}]
+    triggers: [{event: campaign.*, match: {shop: [a, b], client: acme}}, {event: other, active: false}]
 """
 FREE = """\
 version: 1
@@ -45,12 +66,12 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
     found = await deployed_spending(read_specs([tmp_path], shipped()), NOW)
     free, by_hand, weekly, on_brief = found
     assert (free.buys, free.budget) == (False, None)
-    assert (by_hand.buys, by_hand.labels, by_hand.most) == (True, {"client": "acme"}, (60, 0, 0))
+    assert (by_hand.buys, by_hand.labels, by_hand.most) == (True, {"client": "acme"}, Most(60))
     [start] = weekly.starts
     assert start == Start("next on Mon 2026-12-07 at 09:00 Asia/Kolkata", 1, 5)
-    assert weekly.most == (60, 60, 300)
-    assert on_brief.starts == (Start("on each event campaign.*"),)
-    assert on_brief.most == (60, None, None)
+    assert weekly.most == Most(60, 1, 5)
+    assert on_brief.starts == (Start("on each event campaign.* (client=acme, shop=a|b)"),)
+    assert on_brief.most == Most(60, events=("on each event campaign.* (client=acme, shop=a|b)",))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +90,8 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
         ({"rrule": "FREQ=WEEKLY;BYDAY=MO,TH;BYHOUR=9;BYMINUTE=0;BYSECOND=0"}, "2026-11-30 09:00", 1, 9),
         ({"rrule": f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0"},
          "2026-11-30 05:00", 24, 744),
+        ({"rrule": f"RRULE:FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0\nRDATE:20261215T010101,20261215T010102"},
+         "2026-11-30 05:00", 26, 746),
     ],
 )  # fmt: skip
 async def test_the_most_runs_in_a_day_and_in_a_month(
@@ -83,3 +106,30 @@ async def test_the_most_runs_in_a_day_and_in_a_month(
 async def test_a_rule_whose_dates_have_passed_starts_nothing() -> None:
     rule = "DTSTART:20250101T090000\nRRULE:FREQ=DAILY;COUNT=3"
     assert await dates_from(Schedule(rrule=rule), NOW) is None
+
+
+@pytest.mark.prefect
+async def test_what_a_rehearsal_deployed_is_asked_for_before_a_worker_buys_with_a_real_wallet(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    name = f"spec-{uuid.uuid4().hex[:8]}"
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(SCHEDULED.replace("NAME", name))
+    await deploy(DeployOptions((path,)), read_settings())
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    settings, told = read_settings(), list[str]()
+    with pytest.raises(BudgetError) as refused:
+        await agree_to_others(None, settings, told.append, None)
+    assert f"{name}/hourly, {name}/on-brief" in refused.value.message
+    assert "prefect deployment delete" in str(refused.value.hint)
+    lines = [one for one in told if one.startswith(name)]
+    assert [one.partition(": ")[2] for one in lines] == [
+        "at most 2 credits a run, 48 credits a day, 1,488 credits a month",
+        "at most 2 credits a run, and no bound over time",
+    ]
+    given = {f"{name}/hourly"}
+    async with get_client() as client:
+        with closing(Journal(settings.store_url)) as journal:
+            found = await other_spending(client, given, journal, NOW)
+    assert [one.name for one in found if one.name.startswith(name)] == [f"{name}/on-brief"]

@@ -38,6 +38,7 @@ class ManagedProcess(BaseModel):
         log: Path of its log.
         fingerprint: Of its settings, to see whether the next `up` wants the same.
         registered: Of the receiver: whether the service sends its events there.
+        rehearses: Of the worker: whether it buys with pretend credits.
         restarts: How often the watcher restarted it.
         restarted: When it last did, in ISO 8601; "" for never.
     """
@@ -52,6 +53,7 @@ class ManagedProcess(BaseModel):
     log: str = ""
     fingerprint: str = Field(default="", alias="wish")
     registered: bool = False
+    rehearses: bool = False
     restarts: int = 0
     restarted: str = ""
 

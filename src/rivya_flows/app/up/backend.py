@@ -45,11 +45,15 @@ class PrefectBackend(Protocol):
     def connected(self) -> AbstractContextManager[dict[str, str]]:
         """Point Prefect in this process at the server; gives the variables that do so."""
 
-    def provision(self, options: UpOptions) -> tuple[str, ...]:
+    def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
         """Create work pool, automations, waker and deployments.
 
         Returns:
             Names of the deployments, as ``flow/deployment``.
+
+        Raises:
+            BudgetError: A deployment of other specs, that is there already, would buy from a real wallet
+                without a cap over time, and was not confirmed.
         """
 
     def followed(self, *command: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.live_guard import Confirm
+from rivya_flows.app.live_guard import Confirm, is_rehearsal
 from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
@@ -36,6 +36,7 @@ class UpOptions:
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
+        restarts: It starts what died, and asks nothing.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
     """
 
@@ -49,6 +50,7 @@ class UpOptions:
     receiver_port: int | None = None
     foreground: bool = False
     confirm: Confirm | None = None
+    restarts: bool = False
 
     @property
     def spec_folder(self) -> Path | None:
@@ -62,7 +64,12 @@ class UpOptions:
         A spec that is wrong by now keeps nothing from starting, and addresses stay valid.
         """
         settings = self.settings.model_copy(update={"rivya_flows_specs": self.spec_folder})
-        return replace(self, settings=settings, specs=(), port=None)
+        return replace(self, settings=settings, specs=(), port=None, restarts=True)
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether runs buy with pretend credits."""
+        return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
 
     @property
     def data(self) -> Path:

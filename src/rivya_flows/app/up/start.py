@@ -64,7 +64,7 @@ def bring_up(
         UsageError: A part does not start; everything that this call started is ended again.
         SpecError: A spec cannot be deployed; the same.
         BudgetError: Something would buy from a real wallet without a cap over time, and was not
-            confirmed; nothing was started.
+            confirmed; what this call started is ended again.
     """
     with registry.guarded(options.data):
         starter = _Starter(options, prefect, tell, run_wait_seconds)
@@ -107,7 +107,7 @@ class _Starter:
             sandbox.await_ready(lambda: serving(options.sandbox_folder) is not None)
         with prefect.connected() as client:
             receiver = self._receiver(client)  # first: the forms name its address
-            self.status.deployments = prefect.provision(options)
+            self.status.deployments = prefect.provision(options, self._tell)
             since = datetime.now(UTC)
             worker = self._worker(client)
             if receiver is not None:
@@ -230,7 +230,8 @@ class _Starter:
         if left := self._prefect.requeue_left():
             self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         command = self._prefect.worker_command(self._options.settings.rivya_flows_worker_limit)
-        return self._start("worker", command, environment, mark)
+        rehearses = self._options.rehearses
+        return self._start("worker", command, environment, mark, rehearses=rehearses)
 
     def _watcher(self) -> None:
         options = self._options
@@ -291,13 +292,16 @@ class _Starter:
         port: int | None = None,
         *,
         registers: bool = False,
+        rehearses: bool = False,
     ) -> StartedProcess:
         # The sandbox prints its new key, once; nobody needs it.
         output: Output = "discard" if name == "sandbox" else "log"
         # Programs read .env and prefect.toml of the current folder.
         folder = self._options.prefect_home
         started = start(ProcessSpec(name, command, environment, self._log(name), folder, output))
-        return self._record(name, started, mark, environment, port, registers=registers)
+        return self._record(
+            name, started, mark, environment, port, registers=registers, rehearses=rehearses
+        )
 
     def _record(
         self,
@@ -308,6 +312,7 @@ class _Starter:
         port: int | None,
         *,
         registers: bool = False,
+        rehearses: bool = False,
     ) -> StartedProcess:
         """Record a part before anything else happens to it, so that `down` finds it."""
         process = process_tree.known(started.handle.pid)
@@ -322,6 +327,7 @@ class _Starter:
             log=str(started.spec.log),
             fingerprint=fingerprint(wanted, mark),
             registered=registers,
+            rehearses=rehearses,
         )
         registry.write(self._options.data, registry.read(self._options.data).with_part(part))
         self.status.parts[name] = part

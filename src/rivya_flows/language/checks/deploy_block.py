@@ -20,6 +20,9 @@ from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
+_HYDRATED = "__prefect_kind"
+"""The key of a map in whose place Prefect puts one of its variables, or what a template renders to."""
+
 _DEFAULT = ", or make the text the default of the input"
 
 
@@ -57,12 +60,15 @@ def _check_deployment(
 
 
 def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
-    """Reports texts that Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block.
+    """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block.
 
     `trigger_values.for_prefect` escapes what stands beside an expression of a trigger.
     """
     for place, text in _texts(deploy.model_dump(exclude_unset=True)):
-        if "{{" in text and not ("inputs" in place and is_computed(text)):
+        if text == _HYDRATED:
+            message = f"{text} makes Prefect fill in a value"
+            report.add((*path, *place), "expression-not-allowed", message, "remove it")
+        elif "{{" in text and not ("inputs" in place and is_computed(text)):
             message = f"{shown(text)} has '{{{{', which Prefect would fill in"
             hint = "remove it" + (_DEFAULT if "inputs" in place else "")
             report.add((*path, *place), "expression-not-allowed", message, hint)
