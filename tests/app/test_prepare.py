@@ -13,6 +13,7 @@ from PIL import Image
 
 from rivya_flows.app.prepare import (
     Market,
+    Prepared,
     RunRequest,
     prepare,
     prepare_here,
@@ -68,6 +69,40 @@ steps:
     [problem] = caught.value.diagnostics
     assert problem.message.startswith("told[134]: 'body' does not fit")
     assert "134,217,728 bytes" in problem.message
+
+
+@pytest.mark.parametrize("needs", ["", "needs: [first]"], ids=["first", "later"])
+@pytest.mark.parametrize("key", ["prompt", "model"])
+def test_the_work_of_a_plan_is_bounded_for_all_items_together(
+    tmp_path: Path, key: str, needs: str
+) -> None:
+    """Each text takes seventeen parts of eighteen of what one text may take."""
+    work = "(inputs.large" + " | upper | lower" * 4 + " | length)"
+    given = {"prompt": "a lamp", "model": "z-image"}
+    given[key] = "${{ '" + given[key] + "' if " + work + " > 0 else 'b' }}"
+    text = f"""
+version: 1
+name: slow
+inputs:
+  large: {{type: text}}
+  numbers: {{type: list, of: integer}}
+steps:
+  first: {{uses: generate, with: {{model: z-image, prompt: a lamp}}}}
+  told:
+    uses: generate
+    {needs}
+    foreach: ${{{{ inputs.numbers }}}}
+    max_items: 10000
+    with: {{model: "{given["model"]}", prompt: "{given["prompt"]}"}}
+"""
+
+    def planned(items: int) -> Prepared:
+        inputs = {"large": "x" * 990_000, "numbers": list(range(items))}
+        return prepared(SpecFile(text, "slow.yaml", tmp_path), inputs, tmp_path)
+
+    assert planned(8).estimate.min == 9
+    with pytest.raises(SpecError, match="all items handle more than 536,870,912 characters"):
+        planned(200)
 
 
 def test_only_the_first_of_very_many_certain_failures_are_reported(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
@@ -223,6 +224,7 @@ def prepare(
         UsageError: A callback could not be sent from here.
         MediaError: A named file is not a medium.
         StoreError: A medium cannot be kept, or one that the spec or the forked run has is not in the store.
+        ExpressionError: The expressions of all items do too much work.
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
@@ -259,11 +261,13 @@ def prepare(
         quote=request.quote,
         fork=request.fork,
     )
-    state = rehearse(initial_state(frozen), now, look_up)
-    refuse_known_failures(state, spec)
-    if machine is not None:
-        refuse_unsendable(state, machine)
-    priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
+    with evaluated_together() as work:
+        state = rehearse(initial_state(frozen), now, look_up)
+        refuse_known_failures(state, spec)
+        if machine is not None:
+            refuse_unsendable(state, machine)
+        priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
+    work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
