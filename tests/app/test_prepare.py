@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -25,6 +28,7 @@ from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.errors import BudgetError, SpecError, UsageError
+from rivya_flows.language.expressions import evaluation
 from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.queue.events import PoolTotal
@@ -69,6 +73,36 @@ steps:
     [problem] = caught.value.diagnostics
     assert problem.message.startswith("told[134]: 'body' does not fit")
     assert "134,217,728 bytes" in problem.message
+
+
+def test_a_plan_of_a_nested_expression_takes_work_that_grows_with_its_length(
+    tmp_path: Path,
+) -> None:
+    def calls(depth: int) -> int:
+        """Calls in the module that evaluates."""
+        nested = "none if [" * depth + "inputs.nothing" + "] else 1" * depth
+        text = f"""
+version: 1
+name: nested
+inputs: {{nothing: {{type: text, required: false}}}}
+steps:
+  told: {{uses: generate, with: {{model: z-image, prompt: "${{{{ [{nested}] | length }}}}"}}}}
+"""
+        count = 0
+
+        def counting(frame: FrameType, event: str, _: object) -> None:
+            nonlocal count
+            count += event == "call" and frame.f_code.co_filename == evaluation.__file__
+
+        sys.setprofile(counting)
+        try:
+            with contextlib.suppress(SpecError):
+                prepared(SpecFile(text, "nested.yaml", tmp_path), {}, tmp_path)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert 0 < calls(12) < 3 * calls(6)
 
 
 @pytest.mark.parametrize("needs", ["", "needs: [first]"], ids=["first", "later"])
