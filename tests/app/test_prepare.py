@@ -277,7 +277,7 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
                 None,
                 {"balance": 99, "budget": 9},
                 "may_exceed",
-                "at least 2, at most 9 credits, its",
+                "at least 2, at most about 9 credits, its",
             ),
             "may exceed the budget of 9: no upper bound for voice (metered",
         ),
@@ -324,7 +324,7 @@ def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
     assert (found.fit, found.may_exceed) == ("may_exceed", ("the budget of 9",))
     assert verdict(found) == (
         "may exceed the budget of 9: no upper bound for voice"
-        " (metered by length: the base price is the least); nothing beyond is bought"
+        " (metered by length: the base price is the least); the purchase that passes it is the last"
     )
     known = replace(found, max=9)
     assert (known.fit, known.unbounded[0][0]) == ("fits", "voice")

@@ -319,7 +319,9 @@ def verdict(found: Estimate) -> str:
         top = f": up to {credits_of(found.max)}" if found.max is not None else ""
         if found.max is None and found.most is not None:  # else the total says so
             top = f": {without_bound(found)}"
-        return f"may exceed {_joined(limits)}{top}; nothing beyond is bought"
+        passable = found.max is None and (found.budget is not None or found.pools)
+        then = "the purchase that passes it is the last" if passable else "nothing beyond is bought"
+        return f"may exceed {_joined(limits)}{top}; {then}"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []
