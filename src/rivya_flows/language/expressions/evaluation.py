@@ -40,8 +40,14 @@ MAX_WORK_TOGETHER = 32 * MAX_WORK
 _SLOW = {"slug": 16, "title": 4}
 """How much longer than others a filter takes for a character."""
 
+_LESS = "use fewer filters and operators on long texts and large lists"
+
 _AT_ONCE = ("first", "last", "length")
 """Filters that do not read the whole value."""
+
+
+class TooMuchWorkError(ExpressionError):
+    """Several evaluations take more than `MAX_WORK_TOGETHER`."""
 
 
 @dataclass
@@ -51,9 +57,12 @@ class Work:
     left: int = MAX_WORK_TOGETHER
 
     def check(self) -> None:
-        """Raises `ExpressionError` if they did more."""
+        """Raises `TooMuchWorkError` if they did more."""
         if self.left < 0:
-            raise _too_much("the expressions of all items handle", MAX_WORK_TOGETHER)
+            words = (
+                f"the expressions of all items handle more than {MAX_WORK_TOGETHER:,} characters"
+            )
+            raise TooMuchWorkError(words, _LESS)
 
 
 _TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
@@ -87,7 +96,8 @@ class Evaluation:
     def take(self, work: int) -> None:
         self.left -= work
         if self.left < 0:
-            raise _too_much("the expression handles", MAX_WORK)
+            words = f"the expression handles more than {MAX_WORK:,} characters"
+            raise ExpressionError(words, _LESS)
         for one in self.together:
             one.left -= work
             one.check()
@@ -98,13 +108,6 @@ class Evaluation:
             self.take(len(value) * weight)
         elif isinstance(value, list | dict):
             self.take(memory_of(value, self.left) * weight)
-
-
-def _too_much(whose: str, most: int) -> ExpressionError:
-    return ExpressionError(
-        f"{whose} more than {most:,} characters",
-        "use fewer filters and operators on long texts and large lists",
-    )
 
 
 def result(tree: nodes.Expr, here: Evaluation) -> Any:
