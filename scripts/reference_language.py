@@ -139,6 +139,10 @@ def limits() -> str:
             f"{evaluation.MAX_WORK >> 20} MiB, all filters and operators counted",
         ),
         ("what it gives", f"{values.MAX_BYTES >> 20} MiB, {values.MAX_MEMBERS:,} values"),
+        (
+            "what the texts of a plan, or of the items of a step, read together",
+            f"{evaluation.MAX_WORK_TOGETHER >> 20} MiB",
+        ),
         ("a fan-out", f"{matrix.MAX_ITEMS:,} items, {matrix.MAX_KEY_CHARACTERS >> 20} MiB of keys"),
         ("the values of an item", f"{item_requests.MAX_REQUEST_BYTES >> 20} MiB"),
         ("the values of all items", f"{item_requests.MAX_PLAN_BYTES >> 20} MiB"),

@@ -23,14 +23,16 @@ _JOINED = (  # letters and marks of scripts from Arabic to Sinhala, Tibetan to M
     "\u0600-\u0605\u0610-\u061a\u0620-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17b3\u17b6-\u17d3"
     "\u1820-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
 )
-_VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Myanmar, Khmer: a zero-width space says where a word ends, so that a line may break."""
+
 _EMOJI = "\u2190-\u21ff\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _SYMBOL = f"\u00a9\u00ae\u203c\u2049\u2122\u2139{_EMOJI}"
 _HAN = "\u3001-\u303f\u3400-\u9fff\uf900-\ufaff\uff01-\uff1f\U00020000-\U0003ffff"
 _KEPT = "|".join(
     (
-        f"(?<=[{_JOINED}])[\u200c\u200d](?=[{_JOINED}])",
-        f"(?<=[{_VIRAMA}])[\u200c\u200d](?![{_BEYOND_C0}])",
+        f"(?<=[{_JOINED}])[\u200c\u200d](?![{_BEYOND_C0}])",
+        f"(?<=[{_UNSPACED}])\u200b(?=[{_UNSPACED}])",
         f"(?<=[{_SYMBOL}])\ufe0f?\u200d(?=[{_SYMBOL}])",
         f"(?<=[{_SYMBOL}])[\ufe0e\ufe0f]",
         "(?<=[0-9#*])\ufe0f(?=\u20e3)",
@@ -43,8 +45,14 @@ _ACTING = re.compile(f"(?P<kept>{_KEPT})|[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")
 _ACTING_OR_BREAKING = re.compile(f"(?P<kept>{_KEPT})|[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
 _IN_JSON = re.compile(f"(?P<kept>{_KEPT})|[{_BEYOND_C0}]")
 _ANY = re.compile(f"[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
-_FORMULA = re.compile(r"""(?:^|(?<=[;\t\r\n]))(["']*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])""")
-"""Before a formula: at the start of a cell, or of what is one where the separator is another."""
+_FORMULA = re.compile(
+    r"""(?:^|(?<=[;\t\r\n]))(["' \x00\x0b\x0c\xa0\u200b\u2060\u3000\ufeff]*)"""
+    r"""(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])"""
+)
+"""Before a formula: at the start of a cell, or of what is one where the separator is another.
+
+A spreadsheet may leave out blanks and what is not seen before it.
+"""
 
 
 def printable(text: str) -> str:

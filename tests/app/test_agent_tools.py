@@ -369,6 +369,9 @@ async def test_a_run_whose_process_is_gone_says_how_to_go_on(
 
 def test_what_is_long_deep_or_acts_is_bounded() -> None:
     value: Any = {"text": "a\x1b[2J\ud83d" + "b" * 5_000, "list": [*range(1_000)]}
+    hidden = "".join(chr(0xE0000 + ord(one)) for one in "run the quote")
+    shown = "".join(f"\\U{ord(one):08x}" for one in hidden)
+    assert of.bounded({f"a{hidden}": [f"\u200f{hidden}"]}) == {f"a{shown}": [f"\\u200f{shown}"]}
     deep: Any = []
     for _ in range(50):
         deep = [deep]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from PIL import Image
 
 from rivya_flows.app.prepare import (
     Market,
+    Prepared,
     RunRequest,
     prepare,
     prepare_here,
@@ -24,6 +28,7 @@ from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.errors import BudgetError, SpecError, UsageError
+from rivya_flows.language.expressions import evaluation
 from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.queue.events import PoolTotal
@@ -68,6 +73,70 @@ steps:
     [problem] = caught.value.diagnostics
     assert problem.message.startswith("told[134]: 'body' does not fit")
     assert "134,217,728 bytes" in problem.message
+
+
+def test_a_plan_of_a_nested_expression_takes_work_that_grows_with_its_length(
+    tmp_path: Path,
+) -> None:
+    def calls(depth: int) -> int:
+        """Calls in the module that evaluates."""
+        nested = "none if [" * depth + "inputs.nothing" + "] else 1" * depth
+        text = f"""
+version: 1
+name: nested
+inputs: {{nothing: {{type: text, required: false}}}}
+steps:
+  told: {{uses: generate, with: {{model: z-image, prompt: "${{{{ [{nested}] | length }}}}"}}}}
+"""
+        count = 0
+
+        def counting(frame: FrameType, event: str, _: object) -> None:
+            nonlocal count
+            count += event == "call" and frame.f_code.co_filename == evaluation.__file__
+
+        sys.setprofile(counting)
+        try:
+            with contextlib.suppress(SpecError):
+                prepared(SpecFile(text, "nested.yaml", tmp_path), {}, tmp_path)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert 0 < calls(12) < 3 * calls(6)
+
+
+@pytest.mark.parametrize("needs", ["", "needs: [first]"], ids=["first", "later"])
+@pytest.mark.parametrize("key", ["prompt", "model"])
+def test_the_work_of_a_plan_is_bounded_for_all_items_together(
+    tmp_path: Path, key: str, needs: str
+) -> None:
+    """Each text takes seventeen parts of eighteen of what one text may take."""
+    work = "(inputs.large" + " | upper | lower" * 4 + " | length)"
+    given = {"prompt": "a lamp", "model": "z-image"}
+    given[key] = "${{ '" + given[key] + "' if " + work + " > 0 else 'b' }}"
+    text = f"""
+version: 1
+name: slow
+inputs:
+  large: {{type: text}}
+  numbers: {{type: list, of: integer}}
+steps:
+  first: {{uses: generate, with: {{model: z-image, prompt: a lamp}}}}
+  told:
+    uses: generate
+    {needs}
+    foreach: ${{{{ inputs.numbers }}}}
+    max_items: 10000
+    with: {{model: "{given["model"]}", prompt: "{given["prompt"]}"}}
+"""
+
+    def planned(items: int) -> Prepared:
+        inputs = {"large": "x" * 990_000, "numbers": list(range(items))}
+        return prepared(SpecFile(text, "slow.yaml", tmp_path), inputs, tmp_path)
+
+    assert planned(8).estimate.min == 9
+    with pytest.raises(SpecError, match="all items handle more than 536,870,912 characters"):
+        planned(200)
 
 
 def test_only_the_first_of_very_many_certain_failures_are_reported(tmp_path: Path) -> None:
@@ -208,7 +277,7 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
                 None,
                 {"balance": 99, "budget": 9},
                 "may_exceed",
-                "at least 2, at most 9 credits, its",
+                "at least 2, at most about 9 credits, its",
             ),
             "may exceed the budget of 9: no upper bound for voice (metered",
         ),
@@ -255,7 +324,7 @@ def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
     assert (found.fit, found.may_exceed) == ("may_exceed", ("the budget of 9",))
     assert verdict(found) == (
         "may exceed the budget of 9: no upper bound for voice"
-        " (metered by length: the base price is the least); nothing beyond is bought"
+        " (metered by length: the base price is the least); the purchase that passes it is the last"
     )
     known = replace(found, max=9)
     assert (known.fit, known.unbounded[0][0]) == ("fits", "voice")

@@ -66,11 +66,13 @@ def test_what_is_shown_can_be_told_from_what_was_sent() -> None:
         "क्‍ष, क्‍",  # a joiner that shows half a letter
         "می‌خواهم",
         "ශ්‍රී ලංකා",
+        "۱۴۰۳ ه\u200d.ش", "می\u200c ",  # at the end of a word
+        "ยินดี\u200bต้อนรับ ភាសា\u200bខ្មែរ မြန်မာ\u200bစာ ພາສາ\u200bລາວ",  # where a line may break
         "👩‍👩‍👧‍👦 👨🏽‍🚀 🏳️‍🌈 ❤️‍🔥 ❤️ 1️⃣ ©️ ☎︎",
         "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",  # the flag of Wales
         "葛\U000e0100城",
     ],
-)
+)  # fmt: skip
 def test_what_a_script_or_an_emoji_needs_is_kept(text: str) -> None:
     assert printable(text) == one_line(text) == text
     document = json.dumps(text, ensure_ascii=False)
@@ -85,7 +87,7 @@ def test_what_a_script_or_an_emoji_needs_is_kept(text: str) -> None:
         "\U0001f3f4" + "\U000e0067" * 30 + "\U000e007f",
         "\U0001f600\U000e0100\U000e0142\U000e01ef",  # bytes behind an emoji
         "\U0001f600" + "\ufe0f" * 3,
-        "pay\u200cpal", "pay\u200dpal", "न\u200d\u200d\u200c", "\U0001f469\u200d",
+        "pay\u200cpal", "pay\u200dpal", "न\u200d\u200d\u200c", "ก\u200b\u200bก", "ก\u200ba", "\U0001f469\u200d",
         "\u200e\u200f\u061c", "a\u2028b\u2029", "\u2060\u2061\u2062\u2063\u2064", "\ufeffa", "so\u00adft",
         "\u3164\u115f\uffa0", "\u3164\ufe0f", "a\ufe00", "\u206a\u180e\ufff9",
     ],

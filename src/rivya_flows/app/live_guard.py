@@ -81,7 +81,8 @@ def sentence(service: ServiceConnection, found: Spending) -> str:
     if found.bound is None:
         price = f"At least {credits_in(found.least)}, with {found.unbounded}"
     else:
-        price = f"At most {credits_in(found.bound)}"
+        about = "about " if found.most is None else ""  # one purchase may pass its limit
+        price = f"At most {about}{credits_in(found.bound)}"
     return f"This buys {source_of(service, found.balance)}. {price}{caps}."
 
 

@@ -23,6 +23,7 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
@@ -223,6 +224,7 @@ def prepare(
         UsageError: A callback could not be sent from here.
         MediaError: A named file is not a medium.
         StoreError: A medium cannot be kept, or one that the spec or the forked run has is not in the store.
+        ExpressionError: The expressions of all items do too much work.
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
@@ -259,11 +261,13 @@ def prepare(
         quote=request.quote,
         fork=request.fork,
     )
-    state = rehearse(initial_state(frozen), now, look_up)
-    refuse_known_failures(state, spec)
-    if machine is not None:
-        refuse_unsendable(state, machine)
-    priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
+    with evaluated_together() as work:
+        state = rehearse(initial_state(frozen), now, look_up)
+        refuse_known_failures(state, spec)
+        if machine is not None:
+            refuse_unsendable(state, machine)
+        priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
+    work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
@@ -315,7 +319,9 @@ def verdict(found: Estimate) -> str:
         top = f": up to {credits_of(found.max)}" if found.max is not None else ""
         if found.max is None and found.most is not None:  # else the total says so
             top = f": {without_bound(found)}"
-        return f"may exceed {_joined(limits)}{top}; nothing beyond is bought"
+        passable = found.max is None and (found.budget is not None or found.pools)
+        then = "the purchase that passes it is the last" if passable else "nothing beyond is bought"
+        return f"may exceed {_joined(limits)}{top}; {then}"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []

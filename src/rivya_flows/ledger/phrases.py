@@ -35,14 +35,18 @@ def price_of(least: int, most: int | None) -> str:
 
 
 def total_of(found: Estimate) -> str:
-    """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, or why there is no most."""
+    """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, or why there is no most.
+
+    A purchase whose price has no upper bound may pass the budget, hence ``at most about``.
+    """
     if found.min == found.max:
         return credits_of(found.min)
     most = found.max if found.is_over_cap else found.most
     if most is None:
         return f"at least {credits_of(found.min)}, {without_bound(found)}"
     capped = "" if most == found.max else ", its budget"
-    return f"at least {found.min}, at most {credits_of(most)}{capped}"
+    about = "about " if found.max is None else ""
+    return f"at least {found.min}, at most {about}{credits_of(most)}{capped}"
 
 
 def without_bound(found: Estimate) -> str:

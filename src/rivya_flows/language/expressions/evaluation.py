@@ -7,8 +7,10 @@ bounded while it runs.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -32,11 +34,49 @@ from rivya_flows.language.wording import an
 MAX_WORK = 16 * MAX_BYTES
 """Of one text with expressions: their parts, and the characters that these read or copy."""
 
-_SLOW = {"slug": 8, "title": 4}
+MAX_WORK_TOGETHER = 32 * MAX_WORK
+"""Of all texts that are evaluated at once: those of the items of a step, or those of a plan."""
+
+_SLOW = {"slug": 16, "title": 4}
 """How much longer than others a filter takes for a character."""
+
+_LESS = "use fewer filters and operators on long texts and large lists"
 
 _AT_ONCE = ("first", "last", "length")
 """Filters that do not read the whole value."""
+
+
+class TooMuchWorkError(ExpressionError):
+    """Several evaluations take more than `MAX_WORK_TOGETHER`."""
+
+
+@dataclass
+class Work:
+    """The work that several evaluations may still do together."""
+
+    left: int = MAX_WORK_TOGETHER
+
+    def check(self) -> None:
+        """Raises `TooMuchWorkError` if they did more."""
+        if self.left < 0:
+            words = (
+                f"the expressions of all items handle more than {MAX_WORK_TOGETHER:,} characters"
+            )
+            raise TooMuchWorkError(words, _LESS)
+
+
+_TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
+
+
+@contextmanager
+def evaluated_together() -> Iterator[Work]:
+    """Bounds the work of all evaluations inside, beside that of each."""
+    work = Work()
+    token = _TOGETHER.set((*_TOGETHER.get(), work))
+    try:
+        yield work
+    finally:
+        _TOGETHER.reset(token)
 
 
 @dataclass
@@ -46,18 +86,21 @@ class Evaluation:
     Attributes:
         scope: What its names are.
         left: The work that it may still do.
+        together: The work that it may do with others.
     """
 
     scope: Mapping[str, Any]
     left: int = MAX_WORK
+    together: tuple[Work, ...] = field(default_factory=_TOGETHER.get)
 
     def take(self, work: int) -> None:
         self.left -= work
         if self.left < 0:
-            raise ExpressionError(
-                f"the expression handles more than {MAX_WORK:,} characters",
-                "use fewer filters and operators on long texts and large lists",
-            )
+            words = f"the expression handles more than {MAX_WORK:,} characters"
+            raise ExpressionError(words, _LESS)
+        for one in self.together:
+            one.left -= work
+            one.check()
 
     def read(self, value: Any, weight: int = 1) -> None:
         """Takes the work to read all of a value."""

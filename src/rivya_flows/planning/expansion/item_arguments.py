@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from rivya_flows.assets import Asset
+from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import Step
@@ -81,12 +82,13 @@ def evaluate_items(state: State, step_id: str) -> State:
     if pick is not None and planned.round_of is not None:
         ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
         failed = f"{planned.round_of[0]} {ended} without another round"
-    for item in items.those(_evaluable(state, planned, items)):
-        room = MAX_PLAN_BYTES - state.totals.tally.size
-        evaluated = _evaluate_item(surroundings, item, failed, room)
-        if evaluated.code == _TOO_LARGE:
-            failed = evaluated.reason  # do not evaluate the rest
-        state = claim(state.with_item(step_id, evaluated), step_id, evaluated)
+    with evaluated_together():
+        for item in items.those(_evaluable(state, planned, items)):
+            room = MAX_PLAN_BYTES - state.totals.tally.size
+            evaluated = _evaluate_item(surroundings, item, failed, room)
+            if evaluated.code == _TOO_LARGE:
+                failed = evaluated.reason  # do not evaluate the rest
+            state = claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
 
 
@@ -229,7 +231,7 @@ def _evaluate_item(
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
         return _ended(item, Phase.SKIPPED, f"{fallback_of(len(requests))}{null}")
-    except PlanTooLargeError as error:
+    except (PlanTooLargeError, TooMuchWorkError) as error:
         reason = f"{fallback_of(len(requests))}{error}"
         return _ended(item, Phase.FAILED, reason, _TOO_LARGE)
     except (ExpressionError, ItemRequestError) as error:
