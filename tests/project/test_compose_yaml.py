@@ -107,7 +107,7 @@ def test_prefect_takes_the_values_of_its_server(
     assert server.analytics_enabled is False
     assert server.docket.url.startswith("redis://")
     pool = server.database.sqlalchemy
-    assert (pool.pool_size, pool.max_overflow) == (20, 30)  # 15 connections are too few for 150 runs
+    assert (pool.pool_size, pool.max_overflow) == (20, 30)  # 15 together are too few
     assert server.database.connection_url is not None
     assert server.database.connection_url.get_secret_value().startswith("postgresql+asyncpg://")
     pytest.importorskip("prefect_redis")
