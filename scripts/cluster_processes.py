@@ -79,6 +79,7 @@ class Cluster:
             name: free_port()
             for name in ("postgres", "journal", "redis", "s3", "server", "receiver", *workers)
         }
+        self._metrics_ports = {name: free_port() for name in workers}
         self._workers = workers
         self._values = {
             "POSTGRES_PASSWORD": "unused",
@@ -137,6 +138,7 @@ class Cluster:
             del said["TMPDIR"]
         if name in self._workers:
             said["PREFECT_WORKER_WEBSERVER_PORT"] = str(self._ports[name])
+            said["PREFECT_CLIENT_METRICS_PORT"] = str(self._metrics_ports[name])
         if "PREFECT_SERVER_API_PORT" in said:
             said["PREFECT_SERVER_API_PORT"] = str(self._ports["server"])
         local = "127.0.0.1,localhost"

@@ -53,9 +53,9 @@ class PrefectServer:
         return json.loads(content) if content else None
 
     def answers(self) -> bool:
-        """Whether the server answers."""
+        """Whether the server and its database answer."""
         try:
-            return bool(self.ask("GET", "/health"))
+            return bool(self.ask("GET", "/ready"))
         except OSError:
             return False
 
@@ -83,6 +83,12 @@ class PrefectServer:
         body = {"flow_runs": {"id": {"any_": list(flow_runs)}}}
         rows = self.ask("POST", "/flow_runs/filter", body)
         return {row["id"]: row["state"] for row in rows}
+
+    def events(self, prefix: str) -> Counter[str]:
+        """Number of events by name."""
+        body = {"filter": {"event": {"prefix": [prefix]}}}
+        rows = self.ask("POST", "/events/count-by/event", body)
+        return Counter({row["value"]: row["count"] for row in rows})
 
     def open_task_runs(self, flow_runs: Sequence[str]) -> list[str]:
         """Names of unfinished task runs."""

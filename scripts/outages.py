@@ -1,7 +1,8 @@
-"""Takes the service or the journal's database away in the middle of campaigns, and audits the results.
+"""Takes the service, a database or Prefect away in the middle of campaigns, and audits the results.
 
 ``scripts/outages --away service --how refused --seconds 45`` exits with 1 if a run does not complete
-by itself, anything was bought twice, a credit is unexplained, or a task run is left open.
+by itself, anything was bought twice, a credit is unexplained, a task run is left open, or an end is
+not told once.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ import click
 from audit import Audit, audit
 from cluster_processes import WORKERS, Cluster, MissingError
 
-from cluster import PURCHASES, SPEC, await_ends, is_in_the_middle, settled
+from cluster import PURCHASES, SETTLE_SECONDS, SPEC, await_ends, is_in_the_middle, settled
 
-MEMBER = {"service": "sandbox", "journal": "journal", "databases": "postgres"}
+MEMBER = {
+    "service": "sandbox",
+    "journal": "journal",
+    "databases": "postgres",
+    "prefect": "server",
+}
 SLOW_SECONDS = 8.0
 """A slow service answers for a moment, and then not for so long."""
 
+_POSTGRESQL = ("journal", "postgres")
 _ANSWERS_SECONDS = 0.5
 _LATER = 3
 """One of so many runs begins in the outage, where Prefect can still be asked."""
@@ -42,7 +49,7 @@ def take_away(cluster: Cluster, name: str, how: str, seconds: float) -> None:
     """
     if how == "refused":
         # PostgreSQL's immediate shutdown, after which it has to recover.
-        cluster.send(name, signal.SIGKILL if name == "sandbox" else signal.SIGQUIT)
+        cluster.send(name, signal.SIGQUIT if name in _POSTGRESQL else signal.SIGKILL)
         time.sleep(seconds)
         cluster.restart(name)
         return
@@ -71,7 +78,7 @@ def prove(
     cluster.start_receiver()
     for name in WORKERS:
         cluster.start_worker(name)
-    later = 0 if away == "databases" else runs // _LATER
+    later = 0 if away in ("databases", "prefect") else runs // _LATER
     flow_runs = start(cluster, range(runs - later))
     while sum(is_in_the_middle(cluster.store, one) for one in flow_runs) < (runs - later) // 2:
         time.sleep(0.2)
@@ -84,12 +91,17 @@ def prove(
             timer.start()
             stack.callback(timer.join)
         take_away(cluster, MEMBER[away], how, seconds)
+    while not cluster.server.answers():
+        time.sleep(_ANSWERS_SECONDS)
     tell("it answers again")
     await_ends(cluster, flow_runs, tell)
     states = cluster.server.states(flow_runs)
     wrong = [f"{run}: {one['name']} {one['message']}" for run, one in states.items()]
     wrong = [line for line in wrong if ": Completed" not in line]
     wrong += [f"left open: {name}" for name in settled(cluster, flow_runs)]
+    told = ends(cluster, runs)
+    if told != {"rivya-flows.run.completed": runs}:
+        wrong.append(f"told: {dict(told)}")
     books = audit(cluster.store, cluster.sandbox)
     wrong += [f"bought twice: {name}" for name in books.duplicates]
     wrong += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
@@ -98,6 +110,16 @@ def prove(
         wrong.append(f"{books.purchases} purchases, {books.spent} and {books.taken} credits")
     tell(f"executions: {dict(Counter(executions(cluster, flow_runs)))}")
     return wrong, books
+
+
+def ends(cluster: Cluster, runs: int) -> Counter[str]:
+    """The events of ends, after the services had time to store one of each run."""
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while (found := cluster.server.events("rivya-flows.run.")).total() < runs:
+        if time.monotonic() > give_up:
+            break
+        time.sleep(_ANSWERS_SECONDS)
+    return found
 
 
 def executions(cluster: Cluster, flow_runs: list[str]) -> list[int]:

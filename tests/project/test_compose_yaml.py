@@ -22,6 +22,8 @@ from pydantic import BaseModel
 
 from rivya_flows.app.shared_store_checks import unshared
 from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.flows.worker.campaign_worker import LIMIT
+from rivya_flows.flows.worker.hosts import RUNS_PER_HOST
 from rivya_flows.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +106,8 @@ def test_prefect_takes_the_values_of_its_server(
     assert server.services.db_vacuum.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
     assert server.analytics_enabled is False
     assert server.docket.url.startswith("redis://")
+    pool = server.database.sqlalchemy
+    assert (pool.pool_size, pool.max_overflow) == (20, 30)  # 15 together are too few
     assert server.database.connection_url is not None
     assert server.database.connection_url.get_secret_value().startswith("postgresql+asyncpg://")
     pytest.importorskip("prefect_redis")
@@ -117,6 +121,31 @@ def test_prefect_takes_the_values_of_its_server(
         (server.concurrency.lease_storage, "ConcurrencyLeaseStorage"),
     ):
         assert hasattr(importlib.import_module(module), wanted)
+
+
+def test_all_connections_to_postgresql_fit(compose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = compose.services(VALUES)
+    assert "max_connections" not in str(services["postgres"])  # so it is 100, 3 of them reserved
+    opened = 0
+    for name in ("server", "services"):
+        with monkeypatch.context() as environment:
+            for variable, value in services[name].environment.items():
+                environment.setenv(variable, value)
+            pool = PrefectSettings().server.database.sqlalchemy
+        opened += pool.pool_size + pool.max_overflow
+    hosts = -(-LIMIT // RUNS_PER_HOST)
+    others = ("receiver", "setup")
+    assert opened + 2 * (len(WORKERS) * hosts + len(others)) <= 97
+
+
+def test_workers_serve_the_metrics_that_are_scraped(compose: Any) -> None:
+    services = compose.services(VALUES)
+    serving = {
+        name
+        for name in OURS
+        if services[name].environment.get("PREFECT_CLIENT_METRICS_ENABLED") == "true"
+    }
+    assert serving == set(WORKERS)  # a run's process would want the same port
 
 
 @pytest.mark.parametrize("name", [*WORKERS, "receiver", "setup"])
