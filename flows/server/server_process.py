@@ -22,6 +22,7 @@ from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, st
 from rivya_flows.environment import set_variables, variables
 from rivya_flows.flows.server.password import new_auth
 
+_OF_PORT = ("PREFECT_SERVER_API_", "PREFECT_UI_URL")
 LOCK = "server.lock"
 """In Prefect's home: the server holds it while it lives, and writes its port and kind into it."""
 
@@ -82,7 +83,7 @@ def kind_of(environment: Mapping[str, str]) -> str:
     ours = {
         name: value
         for name, value in environment.items()
-        if name.startswith("PREFECT_") and not name.startswith("PREFECT_SERVER_API_")
+        if name.startswith("PREFECT_") and not name.startswith(_OF_PORT)
     }
     known = [version("rivya-flows"), version("prefect"), sys.prefix, ours]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]

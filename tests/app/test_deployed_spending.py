@@ -61,10 +61,11 @@ class Person:
         self.asked.append(words)
         return self.agrees
 
-    async def deploy(self, found: DeployedSpending, settings: Settings, **options: bool) -> None:
-        await agree_to_spending(
-            [found], settings, self.told.append, self.confirm, rehearses=False, **options
-        )
+    async def deploy(
+        self, found: DeployedSpending, settings: Settings, *, dry: bool = False
+    ) -> None:
+        tell, confirm = self.told.append, self.confirm
+        await agree_to_spending([found], settings, tell, confirm, rehearses=False, dry=dry)
 
 
 async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settings) -> None:
