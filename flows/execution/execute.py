@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from prefect import get_client
 from prefect.context import FlowRunContext
 
-from rivya_flows.app.report import RunReport
+from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
@@ -33,6 +33,7 @@ from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
+from rivya_flows.store.leases import Lease, Leases
 from rivya_flows.tasks.models import list_models
 from rivya_flows.tasks.session import Session, using
 
@@ -54,9 +55,10 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
     with caught_terminations():
         try:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
-            async with its_turn, open_page(context, reporter.row.name, logger) as page:
+            opened = open_page(context, reporter.row.name, logger)
+            async with its_turn, opened as page, _driving(context.leases, reporter) as lease:
                 try:
-                    await _run_engine(execution, page)
+                    await _run_engine(execution, page, lease)
                 except STOPPED:
                     with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
                         await _show_end(execution, page, announces=not goes_on_elsewhere())
@@ -69,6 +71,18 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
                 with contextlib.suppress(RivyaFlowsError):
                     announce(context, (await asyncio.to_thread(reporter.write)).receipt)
             raise
+
+
+@contextlib.asynccontextmanager
+async def _driving(leases: Leases, reporter: RunReporter) -> AsyncIterator[Lease]:
+    """Holds the lease until the end is announced: what comes after the engine may wait for Prefect.
+
+    A second process, which Prefect began meanwhile, then waits for that, and announces nothing.
+    """
+    held = leases.held(reporter.row.run_id)
+    # That it is lost is seen by the next write.
+    async with held as lease, leases.renewed(lease, lambda _: None):
+        yield lease
 
 
 async def show_ended(execution: Execution, *, announced: bool = False) -> RunReport:
@@ -96,70 +110,69 @@ async def _show_end(execution: Execution, page: Page, *, announces: bool = True)
     return report
 
 
-async def _run_engine(execution: Execution, page: Page) -> None:
+async def _run_engine(execution: Execution, page: Page, lease: Lease) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
     # Refused before anything is bought.
     signer = await asyncio.to_thread(signer_of, settings)
-    async with context.leases.held(run_id) as lease:
-        began = now()
-        earlier = await earlier_task_runs(run_id, began)
-        listening = listen_for_jobs(
-            # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
-            settings,
-            context.journal.engine,
-            logger.warning,
-            on=context.service.wallet is None,
+    began = now()
+    earlier = await earlier_task_runs(run_id, began)
+    listening = listen_for_jobs(
+        # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
+        settings,
+        context.journal.engine,
+        logger.warning,
+        on=context.service.wallet is None,
+    )
+    async with context.client() as client, listening as wakes:
+        await context.recall_durations(client)
+        session = Session(
+            client,
+            context.assets,
+            context.scratch,
+            wakes,
+            shared=partial(context.uploads.once, run_id),
+            signing=None if signer is None else Signing(signer, run_id),
+            max_results=settings.rivya_flows_max_results,
+            max_job_bytes=settings.rivya_flows_max_job_bytes,
         )
-        async with context.client() as client, listening as wakes:
-            await context.recall_durations(client)
-            session = Session(
-                client,
-                context.assets,
-                context.scratch,
-                wakes,
-                shared=partial(context.uploads.once, run_id),
-                signing=None if signer is None else Signing(signer, run_id),
-                max_results=settings.rivya_flows_max_results,
-                max_job_bytes=settings.rivya_flows_max_job_bytes,
+        with using(session), traced(run_id, execution.reporter.row.name) as tracing:
+            state = await take_answers(context, lease, execution.reporter)
+            await _tag_flow_run(execution.reporter.frozen.labels)
+            logger.info("%s", start_line(state))
+            calls = PrefectCalls(
+                state.plan, earlier, page.show_result, page.show_group, lambda: run.current()
             )
-            with using(session), traced(run_id, execution.reporter.row.name) as tracing:
-                state = await take_answers(context, lease, execution.reporter)
-                await _tag_flow_run(execution.reporter.frozen.labels)
-                logger.info("%s", start_line(state))
-                calls = PrefectCalls(
-                    state.plan, earlier, page.show_result, page.show_group, lambda: run.current()
-                )
-                # Free, and what the graph begins with: which models there are at this moment.
-                await calls.begin(list_models)
-                page.show_plan(state)
-                run = Run(
-                    run_id=run_id,
-                    journal=context.journal,
-                    lease=lease,
-                    results=context.results,
-                    assets=context.assets,
-                    calls=calls,
-                    ask=execution.ask,
-                    record=execution.reporter.record,
-                    listen=log_events(
-                        logger,
-                        combine(calls.listen, page.show_progress, tracing.listen, execution.listen),
-                    ),
-                    rendering=log_rendering(logger, execution.rendering),
-                    slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
-                    outlasts=execution.outlasts,
-                )
+            # Free, and what the graph begins with: which models there are at this moment.
+            await calls.begin(list_models)
+            page.show_plan(state)
+            run = Run(
+                run_id=run_id,
+                journal=context.journal,
+                lease=lease,
+                results=context.results,
+                assets=context.assets,
+                calls=calls,
+                ask=execution.ask,
+                record=execution.reporter.record,
+                listen=log_events(
+                    logger,
+                    combine(calls.listen, page.show_progress, tracing.listen, execution.listen),
+                ),
+                rendering=log_rendering(logger, execution.rendering),
+                slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
+                outlasts=execution.outlasts,
+            )
 
-                options = execution.options
-                resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
-                try:
-                    await Engine(run, state).run(resumed)
-                finally:
-                    await calls.end()
-                if run.current().ended in ("completed", "failed"):
-                    await reconcile_jobs(run, client, session.seen)
-        await earlier_task_runs(run_id, began)
+            options = execution.options
+            resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
+            try:
+                await Engine(run, state).run(resumed)
+            finally:
+                await calls.end()
+            if run.current().ended in ("completed", "failed"):
+                await reconcile_jobs(run, client, session.seen)
+    await earlier_task_runs(run_id, began)
 
 
 async def _tag_flow_run(labels: Mapping[str, str]) -> None:

@@ -1,7 +1,8 @@
-"""Campaigns on real processes whose service and whose journal's database are taken away."""
+"""Campaigns on real processes whose service, journal's database or Prefect server is taken away."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,10 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "outages.py"
 
 @pytest.mark.prefect
 @pytest.mark.skipif(not is_thorough(), reason="takes minutes")
-@pytest.mark.parametrize("how", ["stopped", "refused"])
-@pytest.mark.parametrize("away", ["service", "journal"])
+@pytest.mark.parametrize(
+    ("away", "how"),
+    [*itertools.product(["service", "journal"], ["stopped", "refused"]), ("prefect", "refused")],
+)
 def test_every_run_completes_by_itself_after_an_outage(away: str, how: str, tmp_path: Path) -> None:
     """`scripts/outages` in small; by itself it has 24 runs."""
     command = [sys.executable, str(SCRIPT), "--runs", "4", "--away", away, "--how", how]

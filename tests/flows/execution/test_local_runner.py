@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ from typing import Any, cast
 import psutil
 import pytest
 from prefect import get_client
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from rivya_flows.app.execution import Observer
 from rivya_flows.app.prepare import RunRequest
@@ -19,11 +20,13 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import LeaseLostError
 from rivya_flows.flows.execution.local_runner import LocalRunner
+from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.server.server_process import end_idle, is_idle, lives, running
 from rivya_flows.planning.queue.events import Event, PurchaseAccepted
 from rivya_flows.settings import Settings, read_settings
-from rivya_flows.store.database import writing
+from rivya_flows.store.database import reading, writing
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from rivya_flows.store.tables import LEASES
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
@@ -93,7 +96,7 @@ async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
     def kill_server(event: Event, _: object) -> None:
         if isinstance(event, PurchaseAccepted):
             for process in psutil.Process().children(recursive=True):
-                with suppress(psutil.Error):  # others, which end at this moment
+                with suppress(psutil.Error):  # it has just ended
                     if process.environ().get("PREFECT_HOME") == str(data / "prefect"):
                         process.kill()
 
@@ -112,3 +115,36 @@ async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
             out=tmp_path / "runs",
             observer=Observer(take_over, listen=kill_server),
         )
+
+
+@pytest.mark.prefect
+async def test_a_run_keeps_its_lease_until_its_end_is_announced(
+    sandbox: Sandbox, tmp_path: Path, prefect_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes after the last purchase may wait for Prefect longer than a lease lasts."""
+    buy_from(sandbox, monkeypatch)
+    data = seeded(tmp_path / "own", prefect_data)
+    data.chmod(0o700)
+    settings = read_settings().model_copy(
+        update={"rivya_flows_data": data, "rivya_flows_server_idle": 0, "prefect_api_url": None}
+    )
+    renewed = Leases.renewed
+    often = lambda self, lease, lost, seconds=0.0: renewed(self, lease, lost, 0.05)  # noqa: E731
+    monkeypatch.setattr(Leases, "renewed", often)
+    expiries = list[float]()
+
+    def waiting(*arguments: Any) -> None:
+        with closing(Journal(settings.store_url)) as journal:
+            for _ in range(200):
+                with reading(journal.engine) as store:
+                    expiries.append(store.scalar(select(LEASES.c.expires_at)) or 0)
+                if len({*expiries}) > 2:
+                    break
+                time.sleep(0.05)
+        announce(*arguments)
+
+    monkeypatch.setattr("rivya_flows.flows.execution.execute.announce", waiting)
+    request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
+    await run(request, settings, LocalRunner(), out=tmp_path / "runs")
+    assert 0 not in expiries
+    assert len({*expiries}) > 2
