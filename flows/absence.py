@@ -55,7 +55,7 @@ def is_absence(error: BaseException | None) -> bool:
 
 
 async def can_try_later() -> bool:
-    """Whether this flow run would try again after an absence; a first execution asks nobody."""
+    """Whether this flow run would try again after an absence; a first execution asks no server."""
     if not can_be_suspended():
         return False
     if not executed_before():
