@@ -71,7 +71,7 @@ async def can_try_later() -> bool:
 async def try_later(error: Exception) -> None:
     """Schedules this flow run again and ends its process, if the error is an absence.
 
-    Returns if it is another error, if nobody would start the flow run again, if it has tried often
+    Returns if it is another error, if no worker would start it again, if it has tried often
     enough, or if its state was changed by somebody else. Waits for a Prefect server that is away too:
     one that came back later would only hear that the flow run failed.
 
