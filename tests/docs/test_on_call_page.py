@@ -57,7 +57,7 @@ def commands(*first: str) -> list[str]:
 def test_a_suspended_run_is_restored_and_goes_on_without_a_second_purchase(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    server = urlsplit(postgres_server())
+    server = urlsplit(postgres_server("restore"))
     [host] = parse_qs(server.query)["host"]
     home = tmp_path / "studio"
     (home / "backup").mkdir(parents=True)

@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[2] / "deploy" / "databases.sql"
 
 
 def test_the_server_and_the_journal_have_users_who_share_nothing() -> None:
-    owner = postgres_server()
+    owner = postgres_server("users")
     driver = pytest.importorskip("psycopg")
     program = sorted(Path("/usr/lib/postgresql").glob("*/bin/psql"))[-1]
     passwords = {

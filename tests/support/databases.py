@@ -35,16 +35,19 @@ def fresh_store(backend: str, folder: Path) -> str:
     return f"{url}&options=-csearch_path%3D{schema}"
 
 
-def postgres_server() -> str:
-    """The URL of a server of this process, as its owner; skips the test where there is none."""
+def postgres_server(purpose: str = "stores") -> str:
+    """The URL of this process's server for this purpose, as its owner; skips the test where there is none.
+
+    Users belong to a whole server: a test that makes some names a purpose of its own.
+    """
     try:
-        return _server()
+        return _server(purpose)
     except NoServerError as reason:
         pytest.skip(f"PostgreSQL: {reason}")
 
 
 @functools.cache
-def _server() -> str:
+def _server(purpose: str) -> str:
     """The URL of a server of our own, which ends with this process."""
     driver = _driver()
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -52,7 +55,7 @@ def _server() -> str:
         raise NoServerError("there is no initdb in /usr/lib/postgresql")
     binaries = programs[-1].parent
     # Not pytest's folder: the server refuses to run as root, and another user cannot enter that.
-    folder = Path(tempfile.mkdtemp(prefix="rivya-flows-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"rivya-flows-{purpose}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     user = None
     if os.geteuid() == 0:
