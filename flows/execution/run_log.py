@@ -47,6 +47,9 @@ def log_events(logger: Logger, then: Listener) -> Listener:
             refusing.add(event.pool)
             left = f"the pool {event.pool} has {credits_of(event.left)} left"
             words = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
+            if event.rest:
+                least = f"all that is left needs at least {event.needs}"
+                words = f"{least}, {left}; buying nothing more"
             logger.warning("%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
