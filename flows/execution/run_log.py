@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rivya_flows.app.runner import Listener, Rendering
-from rivya_flows.ledger.phrases import credits_of, open_jobs
+from rivya_flows.ledger.phrases import budget_warning, credits_of, open_jobs
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
@@ -90,22 +90,15 @@ def start_line(state: State) -> str:
     """The first log line of an execution: its run, and the credits of earlier executions."""
     if not any(item.purchases for _, item in state.each()):
         return f"{state.run_id}: started"
-    return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or reserved so far"
+    return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or held so far"
 
 
 def cancelled_lines(state: State) -> Iterator[str]:
     """The last log lines of a cancelled run: its credits, its open jobs, and how to resume it."""
-    yield f"cancelled; {credits_of(state.spent)} spent or reserved"
+    yield f"cancelled; {credits_of(state.spent)} spent or held"
     if jobs := open_jobs(state):
         yield f"still running: {', '.join(jobs)}"
     yield f"resume with a retry or `rivya-flows resume {state.run_id}`; nothing is bought twice"
-
-
-def budget_warning(state: State) -> str | None:
-    """A sentence once the share `warn_at` of the cap is spent or reserved; None before."""
-    if state.cap is None or state.warns_at is None or state.spent < state.warns_at:
-        return None
-    return f"{state.spent} of {state.cap} budget credits spent or reserved"
 
 
 def _name(event: Any) -> str:
