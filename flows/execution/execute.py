@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from prefect import get_client
@@ -33,7 +33,7 @@ from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.leases import Lease, Leases
+from rivya_flows.store.leases import HeldLease
 from rivya_flows.tasks.models import list_models
 from rivya_flows.tasks.session import Session, using
 
@@ -56,7 +56,9 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
         try:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
             opened = open_page(context, reporter.row.name, logger)
-            async with its_turn, opened as page, _driving(context.leases, reporter) as lease:
+            # Until the end is announced: a second process that Prefect began meanwhile waits for that.
+            driving = context.leases.held(reporter.row.run_id)
+            async with its_turn, opened as page, driving as lease:
                 try:
                     await _run_engine(execution, page, lease)
                 except STOPPED:
@@ -71,18 +73,6 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
                 with contextlib.suppress(RivyaFlowsError):
                     announce(context, (await asyncio.to_thread(reporter.write)).receipt)
             raise
-
-
-@contextlib.asynccontextmanager
-async def _driving(leases: Leases, reporter: RunReporter) -> AsyncIterator[Lease]:
-    """Holds the lease until the end is announced: what comes after the engine may wait for Prefect.
-
-    A second process, which Prefect began meanwhile, then waits for that, and announces nothing.
-    """
-    held = leases.held(reporter.row.run_id)
-    # That it is lost is seen by the next write.
-    async with held as lease, leases.renewed(lease, lambda _: None):
-        yield lease
 
 
 async def show_ended(execution: Execution, *, announced: bool = False) -> RunReport:
@@ -110,7 +100,7 @@ async def _show_end(execution: Execution, page: Page, *, announces: bool = True)
     return report
 
 
-async def _run_engine(execution: Execution, page: Page, lease: Lease) -> None:
+async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
     # Refused before anything is bought.

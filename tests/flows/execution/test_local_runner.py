@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing, suppress
+from functools import partialmethod
 from pathlib import Path
 from typing import Any, cast
 
@@ -128,9 +129,8 @@ async def test_a_run_keeps_its_lease_until_its_end_is_announced(
     settings = read_settings().model_copy(
         update={"rivya_flows_data": data, "rivya_flows_server_idle": 0, "prefect_api_url": None}
     )
-    renewed = Leases.renewed
-    often = lambda self, lease, lost, seconds=0.0: renewed(self, lease, lost, 0.05)  # noqa: E731
-    monkeypatch.setattr(Leases, "renewed", often)
+    often = partialmethod(Leases.held, renewal_seconds=0.05)
+    monkeypatch.setattr(Leases, "held", often)
     expiries = list[float]()
 
     def waiting(*arguments: Any) -> None:
