@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-import time
 from contextlib import closing, suppress
 from functools import partialmethod
 from pathlib import Path
@@ -133,15 +133,15 @@ async def test_a_run_keeps_its_lease_until_its_end_is_announced(
     monkeypatch.setattr(Leases, "held", often)
     expiries = list[float]()
 
-    def waiting(*arguments: Any) -> None:
+    async def waiting(*arguments: Any, **options: Any) -> None:
         with closing(Journal(settings.store_url)) as journal:
             for _ in range(200):
                 with reading(journal.engine) as store:
                     expiries.append(store.scalar(select(LEASES.c.expires_at)) or 0)
                 if len({*expiries}) > 2:
                     break
-                time.sleep(0.05)
-        announce(*arguments)
+                await asyncio.sleep(0.05)
+        await announce(*arguments, **options)
 
     monkeypatch.setattr("rivya_flows.flows.execution.execute.announce", waiting)
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
