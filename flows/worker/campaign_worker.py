@@ -175,6 +175,9 @@ class CampaignWorker(ProcessWorker):
         except Exception as error:
             self._logger.warning("%s has no labels of its worker: %s", flow_run_id, error)
 
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Nothing: a flow run that Prefect calls Pending has been taken, and is Running a moment later."""
+
     async def _propose_crashed_state(
         self, flow_run: FlowRun, message: str, client: PrefectClient | None = None
     ) -> None:

@@ -135,6 +135,7 @@ OVERRIDDEN = {
     "_get_scheduled_flow_runs": "a worker that drains takes no new runs",
     "_submit_run": "an error of the server there would end the worker with all its runs",
     "_give_worker_labels_to_flow_run": "a run without labels begins all the same",
+    "_propose_submitting_state": "a request and an event of each run that tell nobody anything",
     "_propose_crashed_state": "its message says why, and not only that a process ended",
 }
 """What `CampaignWorker` overrides of Prefect's worker that begins with an underscore, and why."""
