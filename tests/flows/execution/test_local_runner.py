@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import closing, suppress
+from functools import partialmethod
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,9 +84,7 @@ async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others(
 
 
 def renew_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    renewed = Leases.renewed
-    often = lambda self, lease, lost, seconds=0.0: renewed(self, lease, lost, 0.05)  # noqa: E731
-    monkeypatch.setattr(Leases, "renewed", often)
+    monkeypatch.setattr(Leases, "held", partialmethod(Leases.held, renewal_seconds=0.05))
 
 
 @pytest.mark.prefect
@@ -138,15 +138,15 @@ async def test_a_run_keeps_its_lease_until_its_end_is_announced(
     renew_often(monkeypatch)
     expiries = set[float]()
 
-    def waiting(*arguments: Any) -> None:
+    async def waiting(*arguments: Any, **options: Any) -> None:
         def renewed_twice() -> bool:
             with reading(journal.engine) as store:
                 expiries.add(store.scalar(select(LEASES.c.expires_at)) or 0)
             return len(expiries) > 2
 
         with closing(Journal(settings.store_url)) as journal:
-            eventually(renewed_twice, "renewals of the lease")
-        announce(*arguments)
+            await asyncio.to_thread(eventually, renewed_twice, "renewals of the lease")
+        await announce(*arguments, **options)
 
     monkeypatch.setattr("rivya_flows.flows.execution.execute.announce", waiting)
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
