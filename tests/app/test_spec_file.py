@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
-from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
+from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec, specs_at, tests_at
 from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
@@ -165,3 +166,9 @@ def test_tests_of_a_spec_are_no_spec_of_its_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     assert specs_at(tmp_path) == [tmp_path / "spot.yaml"]
     assert specs_at(tmp_path / "spot.test.yaml") == [tmp_path / "spot.test.yaml"]
+
+
+def test_a_pipe_is_no_spec_of_its_folder_since_its_reader_waits_for_ever(tmp_path: Path) -> None:
+    for name in ("pipe.yaml", "pipe.test.yaml"):
+        os.mkfifo(tmp_path / name)
+    assert specs_at(tmp_path) == tests_at(tmp_path) == []
