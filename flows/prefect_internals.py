@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from prefect.client.schemas.schedules import SCHEDULE_TYPES
     from prefect.context import FlowRunContext
+    from prefect.events import Event
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
     from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
@@ -332,6 +333,27 @@ def goes_on_elsewhere() -> bool:
     from prefect._internal.control_listener import get_intent
 
     return get_intent() in ("reschedule", "relinquish")
+
+
+async def send_event(event: Event) -> None:
+    """Sends an event, with what is related to this flow run, and returns once the server has it.
+
+    `emit_event` leaves that to a thread, which ends with its process. The server takes an event of one
+    id once. Read from events/worker.py, `attach_related_resources_from_context`, and
+    server/api/events.py, `create_events`. If it changes, ends of runs are not announced, but by Prefect.
+
+    Raises:
+        Exception: Whatever the client raises.
+    """
+    from prefect import get_client
+    from prefect.events.related import related_resources_from_run_context
+
+    async with get_client() as client:
+        known = {one.id for one in event.involved_resources}
+        related = await related_resources_from_run_context(client, exclude=known)
+        event = event.model_copy(update={"related": [*event.related, *related]})
+        answer = await client.request("POST", "/events", json=[event.model_dump(mode="json")])
+        answer.raise_for_status()
 
 
 async def send_pending(seconds: float) -> None:

@@ -26,6 +26,7 @@ from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.context import FlowRunContext
+from prefect.events import Event
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ReservedArgumentError
@@ -575,3 +576,14 @@ async def test_pending_lines_are_sent_without_a_warning(
     warned = [one for one in caplog.records if one.name in ("EventsWorker", "APILogWorker")]
     assert warned == []
     assert logging.getLogger("EventsWorker").level == logging.NOTSET
+
+
+@pytest.mark.prefect
+async def test_an_event_that_is_sent_again_under_its_id_is_one(server: Server) -> None:
+    resource = {"prefect.resource.id": f"rivya-flows.test.{uuid.uuid4()}"}
+    event = Event(occurred=datetime.now(UTC), event="rivya-flows.test", resource=resource)
+    for _ in range(2):
+        await internals.send_event(event)
+    wanted = {"filter": {"resource": {"id": [resource["prefect.resource.id"]]}}}
+    found = eventually(lambda: server.ask("POST", "/events/filter", wanted)["events"], "the event")
+    assert [one["id"] for one in found] == [str(event.id)]
