@@ -129,6 +129,18 @@ def test_each_end_of_a_purchase_is_counted_under_its_own_name() -> None:
     assert totals.credits == {("launch", "s", "z-image"): 7}
 
 
+def test_a_purchase_without_an_answer_is_uncertain_when_its_run_ends() -> None:
+    sent = ((1, intended(A)), (2, PurchaseUnanswered(**A, reason="r")))
+    uncertain = {("launch", "z-image", "uncertain"): 1}
+    assert learned(*sent).jobs == {}
+    assert learned(*sent, (3, RunEnded(status="suspended", at=NOON))).jobs == {}
+    failed = (3, RunEnded(status="failed", at=NOON))
+    assert learned(*sent, failed).jobs == uncertain
+    assert learned(*sent, failed, failed).jobs == uncertain
+    told = (2, PurchaseUncertain(**A, reason="r"))
+    assert learned(*sent, told, failed).jobs == uncertain
+
+
 def test_an_uncertain_purchase_that_was_sent_again_is_paid_all_the_same() -> None:
     totals = learned(
         (1, intended(A)),
