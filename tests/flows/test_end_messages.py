@@ -184,6 +184,8 @@ def test_every_end_is_told_once_with_its_reason_and_what_to_do(
     subjects: Counter[str] = Counter()
     while not subjects["the last failed: enough"]:
         subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
+        if subject.endswith(" late"):  # no end: on a busy machine a worker takes a run late
+            continue
         subjects[subject] += 1
         messages[subject] = body
     begins = Counter(one.split(":")[0] for one in subjects.elements())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-import time
 from contextlib import closing, suppress
+from functools import partialmethod
 from pathlib import Path
 from typing import Any, cast
 
@@ -128,20 +129,19 @@ async def test_a_run_keeps_its_lease_until_its_end_is_announced(
     settings = read_settings().model_copy(
         update={"rivya_flows_data": data, "rivya_flows_server_idle": 0, "prefect_api_url": None}
     )
-    renewed = Leases.renewed
-    often = lambda self, lease, lost, seconds=0.0: renewed(self, lease, lost, 0.05)  # noqa: E731
-    monkeypatch.setattr(Leases, "renewed", often)
+    often = partialmethod(Leases.held, renewal_seconds=0.05)
+    monkeypatch.setattr(Leases, "held", often)
     expiries = list[float]()
 
-    def waiting(*arguments: Any) -> None:
+    async def waiting(*arguments: Any, **options: Any) -> None:
         with closing(Journal(settings.store_url)) as journal:
             for _ in range(200):
                 with reading(journal.engine) as store:
                     expiries.append(store.scalar(select(LEASES.c.expires_at)) or 0)
                 if len({*expiries}) > 2:
                     break
-                time.sleep(0.05)
-        announce(*arguments)
+                await asyncio.sleep(0.05)
+        await announce(*arguments, **options)
 
     monkeypatch.setattr("rivya_flows.flows.execution.execute.announce", waiting)
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.events import emit_event
 from prefect.runtime import flow_run as here
 
 from rivya_flows.flows.run_page import artifact_writer
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
-from support.prefect_workers import Server
+from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect
 
@@ -126,3 +127,35 @@ async def test_what_was_not_answered_in_time_is_written_again_and_once(
 
     shown = artifacts(server, await bare())
     assert [one["data"] for one in shown["table"]] == ["new"]
+
+
+async def test_an_artifact_is_no_event_of_its_run_and_is_written_only_if_it_changed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    @flow
+    async def bare() -> str:
+        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests"), again=False)
+        for words in ("same", "same", "new"):
+            writer.put("table", lambda words=words: Artifact("markdown", words, ""))  # type: ignore[misc]  # bound now
+            while not writer.idle:
+                await asyncio.sleep(0.01)
+            seen.extend(await asyncio.to_thread(lambda: artifacts(server, str(here.id))["table"]))
+        await writer.settle()
+        return str(here.id)
+
+    monkeypatch.setattr(artifact_writer, "PACE_SECONDS", 0.0)
+    flow_run = await bare()
+    first, second, third = seen
+    assert second == first
+    assert (third["id"], third["data"]) == (first["id"], "new")
+    emit_event("tests.written", resource={"prefect.resource.id": f"tests.{flow_run}"})
+
+    def events(resource: str) -> list[dict[str, Any]]:
+        asked = {"filter": {"resource": {"id": [resource]}}}
+        found: list[dict[str, Any]] = server.ask("POST", "/events/filter", asked)["events"]
+        return found
+
+    await asyncio.to_thread(lambda: eventually(lambda: events(f"tests.{flow_run}"), "the event"))
+    assert events(f"prefect.artifact.{first['id']}") == []  # it would have come before

@@ -18,7 +18,6 @@ import anyio
 import httpx
 import psutil
 import pytest
-from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import (
     ProcessJobConfiguration,
@@ -449,23 +448,3 @@ def test_a_run_that_cannot_begin_fails_with_one_sentence(server: Server, working
     assert "no connection" in server.end(run, "FAILED")["message"]
     assert "Traceback" not in server.log(run)
     assert working.entries(run) == []
-
-
-async def test_a_worker_whose_server_was_away_for_long_hears_of_cancellations_again(
-    server: Server, place: Place
-) -> None:
-    run = server.start("picture/mortal")
-    for state in ("PENDING", "RUNNING", "CANCELLING"):
-        server.set_state(run, state)
-    observing = CampaignWorker(MORTAL, name="observing")
-    # Without the channel of a worker that takes runs, which Prefect leaves open in this process.
-    async with get_client() as observing._client:
-        observing._running.add(UUID(run))
-        task = asyncio.create_task(observing._observe_cancellations())
-        while (gave_up := observing._observer) is None:
-            await asyncio.sleep(0.01)
-        gave_up.on_failure(set())  # as Prefect's observer does, once and for ever
-        while observing._observer is gave_up or UUID(run) not in observing._cancelled:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.wait([task])

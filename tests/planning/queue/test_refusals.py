@@ -104,6 +104,18 @@ def test_what_a_person_sends_again_is_not_closed_by_a_refusal() -> None:
     assert meaning_of_refusal(bought, 400, "validation_failed") == "uncertain"
 
 
+@pytest.mark.parametrize(
+    ("hours", "status"), [(0.5, "intended"), (2, "uncertain"), (100, "uncertain")]
+)
+def test_a_purchase_whose_age_nobody_knows_since_a_clock_was_set_back_is_not_sent_again(
+    hours: float, status: str
+) -> None:
+    rehearsal = begun()
+    rehearsal.take_up(at=NOON - timedelta(hours=hours))
+    assert purchase(rehearsal).status == status
+    assert purchase(rehearsal).held == 1
+
+
 @pytest.mark.parametrize("named", ["*", "stills"])
 def test_an_uncertain_purchase_is_given_up_by_the_name_of_its_item_alone_and_still_counts(
     named: str,

@@ -175,6 +175,17 @@ async def test_a_conflict_of_what_a_person_sends_again_says_that_it_may_have_bee
     await bought_once(studio, shared_sandbox, receipt)
 
 
+async def test_a_conflict_is_not_waited_out_beyond_its_time_as_by_a_process_that_was_stopped(
+    studio: TroubledStudio, shared_sandbox: Sandbox
+) -> None:
+    """The pause alone is longer: after it, the service may have forgotten the key."""
+    await studio.start(stills(1), "run-1")
+    with broken(studio, "lost after", "conflict"):
+        receipt = await executed(studio, conflict_seconds=0.01)
+    assert statuses(receipt) == ["uncertain"]
+    await bought_once(studio, shared_sandbox, receipt)
+
+
 @EITHER
 async def test_what_never_left_this_machine_costs_nothing_anywhere_and_is_bought_later(
     studio: TroubledStudio, shared_sandbox: Sandbox, text: str
