@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-import socket
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -364,13 +364,28 @@ def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> N
     assert said["level"] == logging.ERROR
 
 
-def test_runs_do_not_open_the_port_of_their_workers_metrics(server: Server, working: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        metrics = {
-            "PREFECT_CLIENT_METRICS_ENABLED": "true",
-            "PREFECT_CLIENT_METRICS_PORT": str(taken.getsockname()[1]),
-        }
-        server.end(server.start("picture/warm", environment=metrics), "COMPLETED")
+def test_runs_do_not_open_the_port_of_their_workers_metrics(
+    server: Server, place: Place, tmp_path: Path
+) -> None:
+    port = str(free_port())
+    metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": port}
+    deployment = server.ask("GET", "/deployments/name/picture/mortal")
+    with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
+        shares = server.start("picture/mortal", environment=metrics)
+        alone = [
+            {"working_dir": str(tmp_path)},
+            {"command": f"{sys.executable} -m prefect.engine"},
+        ]
+        runs = [shares] + [
+            server.ask(
+                "POST",
+                f"/deployments/{deployment['id']}/create_flow_run",
+                {"job_variables": variables, "state": {"type": "SCHEDULED"}},
+            )["id"]
+            for variables in alone
+        ]
+        for run in runs:
+            server.end(run, "COMPLETED")
 
 
 def test_a_run_that_begins_while_the_server_is_silent_holds_up_no_neighbour(
