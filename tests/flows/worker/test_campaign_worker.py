@@ -367,7 +367,7 @@ def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> N
 def test_runs_do_not_open_the_port_of_their_workers_metrics(
     server: Server, place: Place, tmp_path: Path
 ) -> None:
-    port = str(free_port())
+    port = str(choose_port(0, None))
     metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": port}
     deployment = server.ask("GET", "/deployments/name/picture/mortal")
     with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
