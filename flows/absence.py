@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx  # noqa: TID251 - what Prefect's client raises
 from prefect import get_client
@@ -19,13 +21,17 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
+from rivya_flows.app.execution import append_events
 from rivya_flows.client.resources.generations import JobTimeoutError
-from rivya_flows.errors import APIError, StoreUnreachableError
+from rivya_flows.errors import APIError, RivyaFlowsError, StoreUnreachableError
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.run_ids import can_be_suspended
+from rivya_flows.flows.run_ids import can_be_suspended, run_id_of
 from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.planning.queue.events import RunWaits
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.journal import Journal
 
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
@@ -68,19 +74,22 @@ async def can_try_later() -> bool:
         return True
 
 
-async def try_later(error: Exception) -> None:
+async def try_later(error: Exception) -> bool:
     """Schedules this flow run again and ends its process, if the error is an absence.
 
     Returns if it is another error, if no worker would start it again, if it has tried often
     enough, or if its state was changed by somebody else. Waits for a Prefect server that is away too:
     one that came back later would only hear that the flow run failed.
 
+    Returns:
+        Whether somebody cancels the flow run.
+
     Raises:
         Pause: It is scheduled; Prefect's engine ends the process with that.
         Exception: Prefect's server is away for longer than `LONGEST_PAUSE`.
     """
     if not is_absence(error) or not can_be_suspended():
-        return None
+        return False
     give_up, before = time.monotonic() + LONGEST_PAUSE.total_seconds(), list[int]()
     while True:
         try:
@@ -92,24 +101,36 @@ async def try_later(error: Exception) -> None:
         await asyncio.sleep(FIRST_PAUSE.total_seconds())
 
 
-async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> None:
+async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool:
     """As `try_later`; `is_scheduled` if only the server's answer was lost."""
     context, most = FlowRunContext.get(), read_settings().rivya_flows_outage_retries
     assert context is not None
     assert context.flow_run is not None  # it can be suspended
     if tries >= most and not is_scheduled:
-        return
+        return False
     pause = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
     at = datetime.now(UTC) + pause
-    words = f"{one_line(str(error))}; tries again at {at:%H:%M:%S} UTC ({tries + 1} of {most})"
+    waits = RunWaits(reason=one_line(str(error)), until=at)
+    words = f"{waits.reason}; tries again at {at:%H:%M:%S} UTC ({tries + 1} of {most})"
     later: State[None] = AwaitingRetry(scheduled_time=at, message=_WORDS + words)
     if is_scheduled:
         raise Pause(state=later)
     async with get_client() as client:
         answer = await client.set_flow_run_state(context.flow_run.id, later)
-    if answer.status == SetStateStatus.ACCEPT:
-        run_logger().warning("%s", words)
-        raise Pause(state=answer.state)
+        if answer.status != SetStateStatus.ACCEPT:
+            state = (await client.read_flow_run(context.flow_run.id)).state
+            return state is not None and (state.is_cancelling() or state.is_cancelled())
+    run_logger().warning("%s", words)
+    if not isinstance(error, StoreUnreachableError):
+        await in_thread(partial(_record, run_id_of(str(context.flow_run.id)), waits))
+    raise Pause(state=answer.state)
+
+
+def _record(run_id: str, waits: RunWaits) -> None:
+    """Journals it, for `rivya-flows runs`; never raises."""
+    with suppress(RivyaFlowsError), closing(Journal(read_settings().store_url)) as journal:
+        if journal.run(run_id) is not None:  # it has begun
+            append_events(journal, run_id, [waits])
 
 
 async def _tries() -> int:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import CancelledRun, ParameterTypeError
+from prefect.exceptions import Abort, CancelledRun, ParameterTypeError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import LeaseLostError, RivyaFlowsError
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.prefect_internals import is_made_up
@@ -27,7 +27,7 @@ from rivya_flows.flows.run_form import (
     run_name,
     signature_of,
 )
-from rivya_flows.flows.run_ids import called
+from rivya_flows.flows.run_ids import called, can_be_suspended
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.markdown import paragraphs
@@ -147,10 +147,12 @@ def _of_module(options: dict[str, Any]) -> dict[str, Any]:
 Execute = Callable[..., Awaitable[Outcome]]
 """Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run."""
 
-Announce = Callable[[Exception], Awaitable[None]]
+Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
+
+_CANCELLED = "the run was cancelled; bought jobs continue"
 
 
-async def _tell_nobody(error: Exception) -> None:
+async def _tell_nobody(error: Exception, status: str) -> None:
     """A command tells its user itself."""
 
 
@@ -192,6 +194,19 @@ def failed(error: Exception) -> State[Any]:
     return Failed(message=words, data=error)
 
 
+async def _ended_by(error: Exception, announce: Announce) -> State[Any]:
+    """The last state of a flow run that an error ends, once that is announced.
+
+    Raises:
+        Pause: It tries again later instead, as of `try_later`.
+    """
+    if await try_later(error):
+        await announce(error, "cancelled")
+        return Cancelled(message=_CANCELLED)
+    await announce(error, "failed")
+    return failed(error)
+
+
 async def outcome_of(state: State[Any]) -> Outcome:
     """The outcome in the last state of a flow run of this process.
 
@@ -229,7 +244,8 @@ def compile_flow(
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
             defaults; and the wallet of the credentials, or None for the key of the process.
-        announce: Called in the flow run with the error that fails it, if `execute` raises one.
+        announce: Called in the flow run with the error that ends it, if `execute` raises one, and
+            with the status.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
@@ -243,13 +259,14 @@ def compile_flow(
                     wallet=None if credentials is None else wallet_of(credentials),
                 )
         except StoppedError:
-            return Cancelled(message="the run was cancelled; bought jobs continue")
+            return Cancelled(message=_CANCELLED)
         except Exception as error:
-            await try_later(error)
-            await announce(error)
-            if not isinstance(error, RivyaFlowsError):
+            if isinstance(error, LeaseLostError) and can_be_suspended():
+                raise Abort(str(error)) from error  # who has the lease ends this flow run
+            state = await _ended_by(error, announce)
+            if state.is_failed() and not isinstance(error, RivyaFlowsError):
                 raise
-            return failed(error)
+            return state
         return end_state(outcome)
 
     def name_of_this_run() -> str:
@@ -297,9 +314,7 @@ def failing_flow(
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
-        await try_later(error)
-        await announce(error)
-        return failed(error)
+        return await _ended_by(error, announce)
 
     given = [Parameter(name, Parameter.KEYWORD_ONLY) for name in inputs if name.isidentifier()]
     campaign.__signature__ = Signature(given)  # type: ignore[attr-defined]  # read by inspect

@@ -1,5 +1,6 @@
 """What we use of Prefect beyond its documented interface: here, and nowhere else.
 
+Only `CampaignWorker` overrides private methods of its base class; the test below lists them, and why.
 All of it was read from Prefect 3.9.1, in the files that each docstring names (relative to the
 package `prefect`); pyproject.toml pins the minor version. tests/flows/test_prefect_internals.py
 checks every assumption and that no other module makes one.
@@ -13,6 +14,7 @@ import asyncio
 import functools
 import json
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -25,7 +27,6 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from prefect import Flow, Task
-    from prefect._internal.observers import FlowRunCancellingObserver
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import (
         ConcurrencyLeaseHolder,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from prefect.client.schemas.schedules import SCHEDULE_TYPES
     from prefect.context import FlowRunContext
+    from prefect.events import Event
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
     from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
@@ -160,13 +162,14 @@ async def take_slots(
     Raises:
         Exception: Whatever else the client raises.
     """
+    from prefect.exceptions import PrefectHTTPStatusError
+
     try:
         answer = await client.increment_concurrency_slots_with_lease(
             limits, 1, "concurrency", lease_seconds, holder
         )
-    except Exception as error:
-        response = getattr(error, "response", None)
-        if getattr(response, "status_code", None) == HTTPStatus.LOCKED:
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == HTTPStatus.LOCKED:
             return None
         raise
     return UUID(answer.json()["lease_id"])
@@ -195,26 +198,9 @@ def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> Deployment
     return None
 
 
-_UI_ADJECTIVES = frozenset(
-    [
-        "Awesome",
-        "Rustic",
-        "Small",
-        "Gorgeous",
-        "Fantastic",
-        "Sleek",
-        "Intelligent",
-        "Unbranded",
-        "Refined",
-        "Licensed",
-        "Generic",
-        "Practical",
-        "Ergonomic",
-        "Handcrafted",
-        "Tasty",
-        "Handmade",
-        "Incredible",
-    ]
+_BY_THE_UI = re.compile(
+    "(Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic"
+    "|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-"
 )
 
 
@@ -243,10 +229,8 @@ def is_made_up(name: str) -> bool:
     server/ui-v2: an adjective of these with a capital letter, and an animal. If it changes, runs keep
     the names that Prefect makes up.
     """
-    first, hyphen, second = name.partition("-")
-    if first in _UI_ADJECTIVES:
-        return bool(hyphen)
-    return {first, second} <= _made_up_words()
+    first, _, second = name.partition("-")
+    return _BY_THE_UI.match(name) is not None or {first, second} <= _made_up_words()
 
 
 @functools.cache
@@ -351,6 +335,27 @@ def goes_on_elsewhere() -> bool:
     return get_intent() in ("reschedule", "relinquish")
 
 
+async def send_event(event: Event) -> None:
+    """Sends an event, with what is related to this flow run, and returns once the server has it.
+
+    `emit_event` leaves that to a thread, which ends with its process. The server takes an event of one
+    id once. Read from events/worker.py, `attach_related_resources_from_context`, and
+    server/api/events.py, `create_events`. If it changes, ends of runs are not announced, but by Prefect.
+
+    Raises:
+        Exception: Whatever the client raises.
+    """
+    from prefect import get_client
+    from prefect.events.related import related_resources_from_run_context
+
+    async with get_client() as client:
+        known = {one.id for one in event.involved_resources}
+        related = await related_resources_from_run_context(client, exclude=known)
+        event = event.model_copy(update={"related": [*event.related, *related]})
+        answer = await client.request("POST", "/events", json=[event.model_dump(mode="json")])
+        answer.raise_for_status()
+
+
 async def send_pending(seconds: float) -> None:
     """Sends the events and logs that Prefect's threads in this process still hold.
 
@@ -409,8 +414,9 @@ _OF_ONE_RUN = (
 OF_THE_WORKER = ("PREFECT_CLIENT_METRICS_ENABLED", "PREFECT_CLIENT_ENABLE_METRICS")
 """Variables that open a port, which a worker has and its flow runs cannot have too.
 
-Read from settings/models/client.py and context.py, which opens the port for each flow run. If there
-are more, all runs of a worker with such a variable crash.
+Read from settings/models/client.py and context.py, which opens the port for each flow run, and from
+runner/_starter_engine.py, which hands on the worker's own variables. If there are more, all runs of a
+worker with such a variable crash.
 """
 
 
@@ -477,23 +483,84 @@ def imported_from(configuration: ProcessJobConfiguration) -> str | None:
     return entrypoint
 
 
-def cancellations(
-    heard: Callable[[UUID], None], unavailable: Callable[[object], None]
-) -> FlowRunCancellingObserver:
-    """Tells which of the flow runs that are added to it a person cancels; a context manager.
+POLL_SECONDS = 10.0
+"""How often an observer asks while its server sends no events; three failures in a row end it."""
 
-    Read from _internal/observers.py. If it changes, no worker of campaigns starts.
+
+class Observation:
+    """Hears what is asked of the flow runs that are added, from `start` to `stop`.
+
+    Prefect's observer ends for good when its server is away for minutes. Another one takes its place,
+    which hears only what happens from now on, and so asks first. Read from _internal/observers.py and
+    _internal/_observation_delivery.py. If they change, a worker of campaigns or a host does not start.
 
     Args:
-        heard: Called with the flow run.
-        unavailable: Called when it hears nothing any more: the server was away for too long.
+        kind: The class of the observer.
+        heard: What it calls.
+        ask: Has it ask for the states of its flow runs.
     """
-    from prefect._internal.observers import FlowRunCancellingObserver
 
-    return FlowRunCancellingObserver(
-        lambda flow_run_id: heard(flow_run_id),
-        on_failure=lambda flow_run_ids: unavailable(flow_run_ids),
-    )
+    def __init__(
+        self,
+        kind: Callable[..., Any],
+        heard: Callable[..., object],
+        ask: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        self._kind, self._heard, self._ask = kind, heard, ask
+        self._flow_runs: set[UUID] = set()
+        self._observer: Any = None
+        self._observing: asyncio.Task[None] | None = None
+
+    def add(self, flow_run_id: UUID) -> None:
+        """Hears of a flow run from now on."""
+        self._flow_runs.add(flow_run_id)
+        if self._observer is not None:
+            self._observer.add_in_flight_flow_run_id(flow_run_id)
+
+    def remove(self, flow_run_id: UUID) -> None:
+        """Hears of a flow run no more."""
+        self._flow_runs.discard(flow_run_id)
+        if self._observer is not None:
+            self._observer.remove_in_flight_flow_run_id(flow_run_id)
+
+    def start(self) -> None:
+        """Begins in the background; what is asked until then is heard too."""
+        self._observing = asyncio.create_task(self._observe())
+
+    async def stop(self) -> None:
+        """Ends; does nothing before `start`."""
+        if self._observing is not None:
+            self._observing.cancel()
+            await asyncio.wait([self._observing])
+
+    async def _observe(self) -> None:
+        while True:
+            ended = asyncio.Event()
+            async with self._kind(
+                self._heard,
+                polling_interval=POLL_SECONDS,
+                on_failure=lambda _, ended=ended: ended.set(),
+            ) as self._observer:
+                for flow_run_id in self._flow_runs:
+                    self._observer.add_in_flight_flow_run_id(flow_run_id)
+                while not ended.is_set():
+                    with suppress(Exception):  # the server is still away
+                        await self._ask(self._observer)
+                        break
+                    await asyncio.sleep(POLL_SECONDS)
+                await ended.wait()
+            await asyncio.sleep(POLL_SECONDS)  # a refusal ends it at once
+
+
+def cancellations(heard: Callable[[UUID], None]) -> Observation:
+    """Hears which flow runs a person cancels.
+
+    Args:
+        heard: Called with the flow run, maybe more than once.
+    """
+    from prefect._internal.observers import FlowRunCancellingObserver as Observer
+
+    return Observation(Observer, heard, Observer._check_for_cancelled_flow_runs)
 
 
 class SharedRuns:
@@ -501,18 +568,15 @@ class SharedRuns:
 
     For each flow run of a deployment, Prefect starts a thread with an event loop and a connection
     of its own to hear that it was suspended from outside, and blocks the loop of the run until that
-    stands and until it ends. One observer hears it for all. Read from flow_engine.py,
+    stands and until it ends. One observation hears it for all. Read from flow_engine.py,
     _flow_run_suspension.py and context.py. If it changes, the runs of a process block each other.
     """
 
     async def __aenter__(self) -> Self:
         from prefect import flow_engine
-        from prefect._flow_run_suspension import mark_flow_run_suspension_requested
-        from prefect._internal.observers import FlowRunSuspendingObserver
+        from prefect._flow_run_suspension import mark_flow_run_suspension_requested as mark
+        from prefect._internal.observers import FlowRunSuspendingObserver as Observer
         from prefect.context import AsyncClientContext
-
-        def suspended(flow_run_id: UUID, state: State[Any]) -> None:
-            mark_flow_run_suspension_requested(flow_run_id, state)
 
         self._stack = AsyncExitStack()
         context = AsyncClientContext()
@@ -520,9 +584,9 @@ class SharedRuns:
         # It repeats a refused call only where one succeeded before.
         setattr(self.client._client, "_has_connected", True)  # noqa: B010 - of Prefect's subclass
         await self._stack.enter_async_context(context)
-        self._suspensions = await self._stack.enter_async_context(
-            FlowRunSuspendingObserver(suspended)
-        )
+        self._suspensions = Observation(Observer, mark, Observer._check_for_suspended_flow_runs)
+        self._suspensions.start()
+        self._stack.push_async_callback(self._suspensions.stop)
         setattr(flow_engine, "observe_flow_run_suspension", self._observe)  # noqa: B010 - not its name to export
         return self
 
@@ -531,11 +595,11 @@ class SharedRuns:
 
     @contextmanager
     def _observe(self, flow_run_id: UUID, _request: object) -> Iterator[None]:
-        self._suspensions.add_in_flight_flow_run_id(flow_run_id)
+        self._suspensions.add(flow_run_id)
         try:
             yield
         finally:
-            self._suspensions.remove_in_flight_flow_run_id(flow_run_id)
+            self._suspensions.remove(flow_run_id)
 
     async def execute(self, flow_run_id: UUID, load: Callable[[], Flow[..., Any]]) -> bool:
         """Executes a flow run to its end; whether Prefect knows its state.

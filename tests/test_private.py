@@ -59,6 +59,19 @@ def test_only_the_owner_can_read_journal_and_sandbox(terminal: Terminal, tmp_pat
     assert open_to_others(tmp_path / "data") == []
 
 
+def test_a_file_in_a_folder_of_everybody_follows_the_umask(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    for umask, wanted in ((0o022, 0o644), (0o077, 0o600)):
+        quote = shared / f"{umask}.quote"
+        done = called(tmp_path, "plan", "spec.yaml", "--sandbox", f"--out={quote}", umask=umask)
+        assert done.code == 0, done.err
+        assert mode(quote) == wanted
+
+
 @pytest.mark.prefect
 def test_files_of_a_run_are_private_and_its_report_follows_the_umask(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import Lease
+from rivya_flows.store.leases import HeldLease
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -63,12 +63,11 @@ class Run:
         began: When this execution began.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
-        heartbeat_seconds: How often the lease is renewed.
     """
 
     run_id: str
     journal: Journal
-    lease: Lease
+    lease: HeldLease
     results: CacheIndex
     assets: AssetStore
     calls: Calls
@@ -82,7 +81,6 @@ class Run:
     began: datetime = field(default_factory=now)
     conflict_seconds: float = 60.0
     conflict_pause_seconds: float = 2.0
-    heartbeat_seconds: float = 10.0
     state: State | None = field(default=None, repr=False)
 
     @cached_property

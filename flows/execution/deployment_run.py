@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
-from prefect.runtime import deployment
+from prefect import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.runtime import deployment, flow_run
 
 from rivya_flows.app.connect import connect, for_worker, with_key
 from rivya_flows.app.live_guard import confirm_live, spending_of
@@ -19,20 +22,23 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.absence import can_try_later
 from rivya_flows.flows.execution.engine import STOPPED
-from rivya_flows.flows.execution.execute import execute_run, show_ended
+from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
 from rivya_flows.flows.execution.signals import caught_terminations
+from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
-from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
 from rivya_flows.flows.run_ids import RunId, can_be_suspended, run_id_here, used_for_others
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
+from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.tasks.secret_values import secret_block
+
+_KNOWN_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.PAUSED}
 
 
 async def run_deployment(
@@ -100,12 +106,12 @@ async def _run(
             request = RunRequest(read, lambda _: inputs, local_files=False)
             await _begin(context, run_id, request, logger.info)
         # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
-        # the process that executes it ends it, and announces its end.
+        # the process that executes it ends it.
         driven = await context.leases.until_free(run_id)
         row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
         reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
         execution = Execution(context, reporter, outlasts=await can_try_later())
-        report = await _execute(execution, workflow, announced=driven)
+        report = await _execute(execution, workflow, driven=driven)
         waits = None
         while report.status == "suspended":
             waits = await in_thread(partial(suspension_of, context, run_id))
@@ -132,37 +138,52 @@ async def _paused(
     context: RunContext, waits: Suspension, reporter: RunReporter, workflow: Workflow
 ) -> RunReport:
     """Waits for an answer in this process, then continues the run."""
-    cancelled = partial(close_cancelled, context.journal, context.leases, waits.run_id)
     try:
         with caught_terminations():
             continues = await pause(context, waits, reporter)
     except STOPPED:
-        await in_thread(cancelled)
-        await asyncio.to_thread(reporter.write)
+        await end_cancelled(context, reporter)
         raise
     if continues:
-        return await _execute(Execution(context, reporter), workflow)
-    await in_thread(cancelled)
-    return await asyncio.to_thread(reporter.write)
+        return await _execute(Execution(context, reporter), workflow, driven=False)
+    return await end_cancelled(context, reporter)
 
 
-async def _execute(
-    execution: Execution, workflow: Workflow, *, announced: bool = False
-) -> RunReport:
-    reporter = execution.reporter
-    ended = (await in_thread(reporter.follow)).ended
-    if announced and ended is not None:
-        return await show_ended(execution, announced=True)
-    if ended == "completed":
-        receipt = reporter.receipt()
-        # A process may have died before it compared the books.
-        if receipt["agreement"] is not None and not is_owed(receipt):
+async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) -> RunReport:
+    """Executes a run, or shows it if it ended and Prefect does not know that yet.
+
+    Args:
+        execution: Of the run.
+        workflow: Its spec.
+        driven: Another process executed it until now.
+    """
+    state = await in_thread(execution.reporter.follow)
+    if state.ended is not None:
+        receipt = execution.reporter.receipt()
+        match state.ended:
+            case "completed":  # else a process died before it compared the books
+                shown = receipt["agreement"] is not None and not is_owed(receipt)
+            case "suspended" if not open_questions(state):  # it was answered meanwhile
+                shown = False
+            case _:
+                shown = not await _is_known(state.now)
+        if shown or driven:
             return await show_ended(execution)
-    try:
-        return await execute_run(execution, workflow.concurrency)
-    except STOPPED:
-        await asyncio.to_thread(reporter.write)
-        raise
+    return await execute_run(execution, workflow.concurrency)
+
+
+async def _is_known(ended_at: datetime) -> bool:
+    """Whether Prefect was told of an end; if not, its process died, and nobody asked for another try.
+
+    An end of a command that continued the run meanwhile is not one of this flow run.
+    """
+    if flow_run.id is None or not executed_before():
+        return True
+    async with get_client() as client:
+        states = await client.read_flow_run_states(UUID(flow_run.id))
+    states.sort(key=lambda one: one.timestamp)
+    before = [one for one in states if one.timestamp < ended_at]
+    return any(one.type in _KNOWN_ENDS for one in states[max(len(before) - 1, 0) :])
 
 
 async def _begin(

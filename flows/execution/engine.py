@@ -39,7 +39,6 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
-from rivya_flows.store.leases import Leases
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 """What stops an execution from outside."""
@@ -75,19 +74,18 @@ class Engine:
         run = self._run
         self._driver = asyncio.current_task()
         run.began = resumed.at
-        leases = Leases(run.journal.engine)
-        async with leases.renewed(run.lease, self._stop_with, run.heartbeat_seconds):
-            try:
-                await self._events.feed(resumed)
-                await self._over
-            except STOPPED:
-                with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
-                    await self._stop()
-                if run.current().ended is None and not goes_on_elsewhere():
-                    await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
-                raise
-            finally:
+        run.lease.lost.add_done_callback(lambda lost: self._stop_with(lost.result()))
+        try:
+            await self._events.feed(resumed)
+            await self._over
+        except STOPPED:
+            with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
                 await self._stop()
+            if run.current().ended is None and not goes_on_elsewhere():
+                await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
+            raise
+        finally:
+            await self._stop()
         return run.current()
 
     def _count(self, entry: Stamped) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from prefect import get_client
 from prefect.context import FlowRunContext
 
 from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
@@ -23,7 +24,6 @@ from rivya_flows.flows.execution.run_log import combine, log_events, log_renderi
 from rivya_flows.flows.execution.run_traces import traced
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
-from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.orphans import earlier_task_runs
@@ -33,7 +33,7 @@ from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.leases import Lease, Leases
+from rivya_flows.store.leases import HeldLease
 from rivya_flows.tasks.models import list_models
 from rivya_flows.tasks.session import Session, using
 
@@ -56,61 +56,55 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
         try:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
             opened = open_page(context, reporter.row.name, logger)
-            async with its_turn, opened as page, _driving(context.leases, reporter) as lease:
+            # Until the end is announced: a second process that Prefect began meanwhile waits for that.
+            driving = context.leases.held(reporter.row.run_id)
+            async with its_turn, opened as page, driving as lease:
                 try:
                     await _run_engine(execution, page, lease)
+                    return await _show_end(execution, page)
                 except STOPPED:
                     with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
-                        await _show_end(execution, page, announces=not goes_on_elsewhere())
+                        await _show_end(execution, page, again=True)
                     raise
-                return await _show_end(execution, page)
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
-            run_id = reporter.row.run_id
-            if await in_thread(partial(close_cancelled, context.journal, context.leases, run_id)):
-                with contextlib.suppress(RivyaFlowsError):
-                    announce(context, (await asyncio.to_thread(reporter.write)).receipt)
+            await end_cancelled(context, reporter)
             raise
 
 
-@contextlib.asynccontextmanager
-async def _driving(leases: Leases, reporter: RunReporter) -> AsyncIterator[Lease]:
-    """Holds the lease until the end is announced: what comes after the engine may wait for Prefect.
-
-    A second process, which Prefect began meanwhile, then waits for that, and announces nothing.
-    """
-    held = leases.held(reporter.row.run_id)
-    # That it is lost is seen by the next write.
-    async with held as lease, leases.renewed(lease, lambda _: None):
-        yield lease
+async def end_cancelled(context: RunContext, reporter: RunReporter) -> RunReport:
+    """Journals and announces that a run which waits was cancelled; nothing if it has ended otherwise."""
+    close = partial(close_cancelled, context.journal, context.leases, reporter.row.run_id)
+    closed = await in_thread(close)
+    report = await asyncio.to_thread(reporter.write)
+    if closed:
+        await announce(context, report.receipt)
+    return report
 
 
-async def show_ended(execution: Execution, *, announced: bool = False) -> RunReport:
+async def show_ended(execution: Execution) -> RunReport:
     """Shows a run that has ended on the page of this flow run; executes nothing.
 
-    Its end is announced again only if this flow run was executed before, and maybe died first.
-
-    Args:
-        execution: Of the run.
-        announced: Another process has just ended the run and announced that.
+    Its end is announced, unless that was done: the process that ended it may have died first.
     """
     row, logger = execution.reporter.row, run_logger()
     await earlier_task_runs(row.run_id, now())
     async with open_page(execution.context, row.name, logger) as page:
-        report = await _show_end(execution, page, announces=executed_before() and not announced)
+        report = await _show_end(execution, page, again=True)
     logger.info("%s is %s; nothing is executed again", row.run_id, report.status)
     return report
 
 
-async def _show_end(execution: Execution, page: Page, *, announces: bool = True) -> RunReport:
+async def _show_end(execution: Execution, page: Page, *, again: bool = False) -> RunReport:
+    """As `show_ended`, of a run that this process executed unless `again`."""
     report = await asyncio.to_thread(execution.reporter.write)
     page.show_outputs(report.receipt)
-    if announces:
-        announce(execution.context, report.receipt)
+    if report.state.ended is not None:  # not of one that continues elsewhere
+        await announce(execution.context, report.receipt, again=again)
     return report
 
 
-async def _run_engine(execution: Execution, page: Page, lease: Lease) -> None:
+async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
     # Refused before anything is bought.

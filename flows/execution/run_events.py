@@ -10,20 +10,23 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID, uuid4, uuid5
 
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
-from prefect.events import emit_event
+from prefect.events import Event, emit_event
+from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import get_current_settings
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS
+from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import recorded
@@ -40,7 +43,11 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import listed_runs
+
+_ENDS = UUID("5f3c1d5e-6f0e-4f6b-9d52-0a4c7a1f9b21")
+"""The namespace of the ids of events: one for each end of each run."""
 
 _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000
@@ -54,18 +61,34 @@ _logger = logging.getLogger(__name__)
 Address = Callable[[Asset], str | None]
 
 
-def announce(context: RunContext, receipt: Mapping[str, Any]) -> None:
-    """Sends the event of a run's end; never waits and never fails a run."""
+async def announce(context: RunContext, receipt: Mapping[str, Any], *, again: bool = False) -> None:
+    """Sends the event of a run's end; never fails a run.
+
+    Returns once the server has it, or its client gave up. Until Prefect knows the end too, it starts
+    the flow run again if this process dies, and the next one announces what the journal has as
+    ended: the same event, by its id.
+
+    Args:
+        context: Of the run.
+        receipt: Of the run, which has ended.
+        again: An earlier process may have sent it: then not, if the server has it.
+    """
 
     def payload() -> dict[str, Any]:
         address = addresses_of(context, recorded(receipt["assets"]))
         return payload_of(receipt, address, report_of(context, receipt["run_id"]))
 
-    _send(payload)
+    end = uuid5(_ENDS, f"{receipt['run_id']} {receipt['executions']}")
+    await _send(payload, end, again=again)
 
 
-async def announce_failure(error: Exception) -> None:
-    """Sends the event of a flow run that fails without a receipt, and records one that never began."""
+async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
+    """Sends the event of a flow run that an error ends, and records one that never began.
+
+    Args:
+        error: Why.
+        status: `cancelled` if somebody cancelled it before it could try again.
+    """
     run = _flow_run()
     if run is None:
         return
@@ -75,13 +98,13 @@ async def announce_failure(error: Exception) -> None:
     spent = None
     if run.deployment_id is not None:  # else its run may have another id
         with contextlib.suppress(Exception):  # store or settings may be why it fails
-            spent = await in_thread(partial(_recorded, failed))
+            spent = await in_thread(partial(_recorded, failed, status))
     hint = getattr(error, "hint", None)
     found: dict[str, Any] = {
         "run_id": failed.run_id,
         "name": name,
         "title": name,
-        "status": "failed",
+        "status": status,
         "sentence": reason if spent is None else f"{reason}; {credits_of(spent)}",
         "credits": {"spent": spent, "saved": 0, "budget": None},
         "outputs": {},
@@ -91,7 +114,7 @@ async def announce_failure(error: Exception) -> None:
         "report": None,
         "next": "; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
     }
-    _send(lambda: {**found, "markdown": _markdown(found)})
+    await _send(lambda: {**found, "markdown": _markdown(found)}, uuid4())
 
 
 def end_heartbeats() -> None:
@@ -135,32 +158,48 @@ async def _flow_name(run: FlowRun) -> str:
         return "unknown"
 
 
-def _recorded(failed: FailedStart) -> int:
+def _recorded(failed: FailedStart, status: str) -> int:
     """What its run has spent in earlier executions; without one it is recorded that none began."""
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
         for found in listed_runs(journal.engine, labels={}, run_id=failed.run_id, limit=1):
             if found.unbegun is None:
+                if status == "cancelled":
+                    close_cancelled(journal, Leases(journal.engine), failed.run_id)
                 return found.spent
-        record_failed_start(journal.engine, failed)
+        if status == "failed":
+            record_failed_start(journal.engine, failed)
     return 0
 
 
-def _send(payload: Callable[[], dict[str, Any]]) -> None:
+async def _send(payload: Callable[[], dict[str, Any]], end: UUID, *, again: bool = False) -> None:
     run = _flow_run()
     if run is None:
         return
     try:
+        if again and await _is_sent(end):
+            return
         found = payload()
-        emit_event(
+        event = Event(
+            id=end,
+            occurred=datetime.now(UTC),
             event=EVENT_PREFIX + found["status"],
             resource=resource_of(found, run),
             # Prefect adds those of a deployment; a run without one has the tag only here.
             related=[OURS],
             payload=found,
         )
+        if event.size_bytes > get_current_settings().server.events.maximum_size_bytes:
+            event.payload["outputs"] = {}  # the server would drop the event
+        await send_event(event)
     except Exception as error:  # Prefect may raise anything; the run has ended all the same
         shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
         _logger.warning("the run's end event was not sent: %s", shown)
+
+
+async def _is_sent(end: UUID) -> bool:
+    async with get_client() as client:
+        found = await client.read_events(EventFilter(id=EventIDFilter(id=[end])), limit=1)
+    return bool(found.events)
 
 
 def _flow_run() -> FlowRun | None:

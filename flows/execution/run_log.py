@@ -38,7 +38,7 @@ def log_events(logger: Logger, then: Listener) -> Listener:
     def listen(event: Event, state: State) -> None:
         nonlocal warned
         line = _LINES.get(type(event))
-        if line is not None and (words := line(event)):
+        if line is not None and (words := line(event)) and not _is_known(event, state):
             level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
             logger.log(level, "%s", words)
         if instead := bought_instead(event, state):
@@ -103,6 +103,14 @@ def cancelled_lines(state: State) -> Iterator[str]:
 
 def _name(event: Any) -> str:
     return label(event.step, event.key)
+
+
+def _is_known(event: Event, state: State) -> bool:
+    """Whether an item is done whose job was just said to have succeeded."""
+    if not isinstance(event, ItemCompleted):
+        return False
+    purchases = state.item(event.step, event.key).purchases
+    return bool(purchases) and purchases[-1].status == "succeeded"
 
 
 _WARNINGS = (ItemFailed, PurchaseRefused, PurchaseUncertain)

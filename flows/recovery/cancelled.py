@@ -17,7 +17,7 @@ from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.suspended_runs import suspended_runs
+from rivya_flows.store.suspended_runs import waiting_runs
 
 _logger = logging.getLogger(__name__)
 
@@ -46,15 +46,15 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
 
 
 async def record_cancellations(journal: Journal) -> tuple[str, ...]:
-    """Closes the suspended runs whose flow runs were cancelled in Prefect; returns their ids.
+    """Closes the waiting runs whose flow runs were cancelled in Prefect; returns their ids.
 
-    A suspended flow run has no process, so Prefect cancels it without telling us.
+    A flow run that is suspended, or tries again later, has no process: Prefect cancels it without us.
 
     Raises:
         StoreError: The store cannot be read.
     """
     closed = []
-    waiting = await in_thread(partial(suspended_runs, journal))
+    waiting = await in_thread(partial(waiting_runs, journal))
     if not waiting:
         return ()
     async with get_client() as client:

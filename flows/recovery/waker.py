@@ -47,7 +47,7 @@ async def wake_overdue() -> State[None]:
     woken = 0
     try:
         for run_id in await record_cancellations(journal):
-            logger.info("%s: cancelled while it waited for an answer", run_id)
+            logger.info("%s: cancelled while it waited", run_id)
         for flow_run_id in await restart_lost_runs(journal.engine):
             logger.info("%s: died unnoticed; restarted", flow_run_id)
         now = datetime.now(UTC)

@@ -18,6 +18,7 @@ import anyio
 from prefect.exceptions import InfrastructureNotFound
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_METRICS_ENABLED,
     PREFECT_CLIENT_RETRY_EXTRA_CODES,
     get_current_settings,
     temporary_settings,
@@ -96,8 +97,6 @@ class CampaignWorker(ProcessWorker):
     _description = "Execute the flow runs of many campaigns in few processes that stay warm."
     _documentation_url = ""
 
-    _observer: Any = None  # of `cancellations`
-
     def __init__(self, work_pool_name: str, **options: Any) -> None:
         settings = read_settings()
         limit = options.pop("limit", None) or settings.rivya_flows_worker_limit or LIMIT
@@ -107,7 +106,7 @@ class CampaignWorker(ProcessWorker):
         self._asking = False  # the server for runs
         self._patience: set[str] = set()  # variables that hosts have
         self._hosts = Hosts()
-        self._running: set[UUID] = set()
+        self._cancellations = cancellations(self._cancel)
         self._cancelled: set[UUID] = set()
         self._deaths: OrderedDict[UUID, int] = OrderedDict()
         self._reasons: dict[UUID, str] = {}  # why a run crashed
@@ -177,6 +176,9 @@ class CampaignWorker(ProcessWorker):
         except Exception as error:
             self._logger.warning("%s has no labels of its worker: %s", flow_run_id, error)
 
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Nothing: a flow run that Prefect calls Pending has been taken, and is Running a moment later."""
+
     async def _propose_crashed_state(
         self, flow_run: FlowRun, message: str, client: PrefectClient | None = None
     ) -> None:
@@ -187,11 +189,10 @@ class CampaignWorker(ProcessWorker):
         await super().setup()
         SLOTS.set_function(lambda: self.limiter.total_tokens)
         SLOTS_USED.set_function(lambda: self.limiter.borrowed_tokens)
-        self._observing = asyncio.create_task(self._observe_cancellations())
+        self._cancellations.start()
 
     async def teardown(self, *error: Any) -> None:
-        self._observing.cancel()
-        await asyncio.wait([self._observing])
+        await self._cancellations.stop()
         try:
             await super().teardown(*error)
         finally:
@@ -206,12 +207,15 @@ class CampaignWorker(ProcessWorker):
         """Executes a flow run to its end; see the class for where."""
         self.get_flow_run_logger(flow_run).info("executed by the worker %s", self.name)
         for name in OF_THE_WORKER:
-            configuration.env.pop(name, None)
+            configuration.env[name] = None
         entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
         if entrypoint is None or self._deaths.get(flow_run.id, 0) >= DEATHS:
             for name in self._patience:  # without `ask_often` its pauses would grow to hours
-                configuration.env.pop(name, None)
-            return await super().run(flow_run, configuration, task_status)
+                configuration.env[name] = None
+            # A process also gets the variables and settings of this one that `env` does not rule out,
+            # and the settings in any case if its deployment has a command.
+            with temporary_settings({PREFECT_CLIENT_METRICS_ENABLED: False}):
+                return await super().run(flow_run, configuration, task_status)
         environment = shared_environment(configuration.env)
         order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
         for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
@@ -223,9 +227,7 @@ class CampaignWorker(ProcessWorker):
             if task_status is not None:
                 task_status.started(pid)
 
-        self._running.add(flow_run.id)
-        if self._observer is not None:
-            self._observer.add_in_flight_flow_run_id(flow_run.id)
+        self._cancellations.add(flow_run.id)
         status = 0
         try:
             ended = await self._hosts.execute(order, environment, begun)
@@ -240,9 +242,7 @@ class CampaignWorker(ProcessWorker):
             await self._reschedule(flow_run.id)
             raise
         finally:
-            self._running.discard(flow_run.id)
-            if self._observer is not None:
-                self._observer.remove_in_flight_flow_run_id(flow_run.id)
+            self._cancellations.remove(flow_run.id)
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
             self._reasons.pop(flow_run.id, None)
@@ -262,31 +262,6 @@ class CampaignWorker(ProcessWorker):
             InfrastructureNotFound: Always, so that Prefect marks the flow run as cancelled.
         """
         raise InfrastructureNotFound("it shares its process with other flow runs")
-
-    async def _observe_cancellations(self) -> None:
-        """Cancels runs, as long as the worker lives.
-
-        Prefect's observer gives up for ever when its server is away for minutes.
-        """
-        while True:
-            gave_up = asyncio.Event()
-
-            def unavailable(_: object, gave_up: asyncio.Event = gave_up) -> None:
-                gave_up.set()
-
-            async with cancellations(self._cancel, unavailable) as observer:
-                self._observer = observer
-                for flow_run_id in self._running:
-                    observer.add_in_flight_flow_run_id(flow_run_id)
-                # A new one hears only what happens from now on.
-                await asyncio.gather(*map(self._cancel_if_asked, self._running))
-                await gave_up.wait()
-
-    async def _cancel_if_asked(self, flow_run_id: UUID) -> None:
-        with contextlib.suppress(Exception):  # the server is still away: asked again soon
-            state = (await self.client.read_flow_run(flow_run_id)).state
-            if state is not None and state.is_cancelling():
-                self._cancel(flow_run_id)
 
     def _cancel(self, flow_run_id: UUID) -> None:
         self._cancelled.add(flow_run_id)

@@ -120,9 +120,12 @@ def as_private_as_its_folder(path: Path, folder: Path | None = None) -> None:
 
     Args:
         path: What was just written.
-        folder: None takes its parent.
+        folder: None takes its parent, without whom the user's own umask keeps out: everybody may
+            write into ``/tmp``.
     """
     wanted = stat.S_IMODE((folder or path.parent).stat().st_mode)
+    if folder is None:
+        wanted &= stat.S_IMODE(path.stat().st_mode) if _users_umask is None else ~_users_umask
     with contextlib.suppress(PermissionError):  # another user's, in a store that several share
         path.chmod(wanted & (0o777 if path.is_dir() else 0o666))
 

@@ -29,6 +29,7 @@ ENV_FILE_VARIABLE = "RIVYA_FLOWS_ENV_FILE"
 another folder."""
 
 MAX_ENV_FILE_BYTES = 64 << 10
+MAX_TOML_BYTES = 1 << 20
 
 OF_THE_FOLDER = frozenset(
     {
@@ -348,8 +349,13 @@ def _of_toml(file: Path, keys: tuple[str, ...]) -> dict[str, object] | None:
     """
     if not file.exists():
         return None
+    if not file.is_file():  # a pipe or a device has no end
+        return {}
     try:
-        found: object = tomllib.loads(file.read_text("utf-8"))
+        with file.open("rb") as opened:
+            found: object = tomllib.loads(opened.read(MAX_TOML_BYTES + 1).decode())
+            if opened.tell() > MAX_TOML_BYTES:
+                return {}
     except (OSError, ValueError, RecursionError):
         return {}
     for key in keys:

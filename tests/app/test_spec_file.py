@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from rivya_flows.app import spec_file
 from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
 from rivya_flows.assets import assets_in
@@ -165,3 +167,9 @@ def test_tests_of_a_spec_are_no_spec_of_its_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     assert specs_at(tmp_path) == [tmp_path / "spot.yaml"]
     assert specs_at(tmp_path / "spot.test.yaml") == [tmp_path / "spot.test.yaml"]
+
+
+def test_a_pipe_is_no_spec_of_its_folder_since_its_reader_waits_for_ever(tmp_path: Path) -> None:
+    for name in ("pipe.yaml", "pipe.test.yaml"):
+        os.mkfifo(tmp_path / name)
+    assert specs_at(tmp_path) == spec_file.tests_at(tmp_path) == []

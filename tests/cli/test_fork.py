@@ -12,8 +12,9 @@ import pytest
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
-from support.engine_runs import customer
+from support.engine_runs import customer, order
 
+CREATE, MEDIA = '"POST /api/v1/generations"', '"GET /media/results/*"'
 SPEC = """
 version: 1
 name: lamps
@@ -52,6 +53,23 @@ def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
     assert (other["cached"], other["taken_from"]) == (False, None)
     assert "taken from run-1, saves 1" in call("fork", "run-1", "--plan").out
     assert call("fork", "run-1", "--from", "other", "--budget", "0", "--plan").code == 3
+
+
+@pytest.mark.parametrize(
+    "fault", [f"on: {CREATE}, do: drop_after_commit", f"on: {MEDIA}, do: drop_before"]
+)
+def test_a_plan_of_a_fork_warns_of_what_the_run_has_paid_for_and_not_collected(
+    call: Terminal, shared_sandbox: Sandbox, fault: str
+) -> None:
+    assert "warning" not in call("fork", "run-1", "--plan").err
+    order(shared_sandbox, fault)
+    execute(shared_sandbox, SPEC, "run-2")
+    order(shared_sandbox)
+    said = call("fork", "run-2", "--plan").err
+    assert re.search(
+        r"warning: run-2 .* not taken: still \(1 credit, .*\), other \(1 credit, ", said
+    )
+    assert "rivya-flows resume run-2" in said
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,25 @@ import httpx
 import pytest
 from prefect.client import orchestration as prefect_client
 
+from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.resources.generations import JobTimeoutError
 from rivya_flows.client.transport import retries
-from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
+from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostError, UsageError
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence
+from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.prefect_internals import SharedRuns
+from rivya_flows.flows.recovery.automations import EVENT_PREFIX
+from rivya_flows.flows.recovery.cancelled import record_cancellations
 from rivya_flows.flows.spec_registry import flow_for_run
+from rivya_flows.language.load import load
 from rivya_flows.settings import read_settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import listed_runs
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
 from support.engine_runs import order
-from support.prefect_workers import OPEN, Place, Server, deploy_specs
+from support.prefect_workers import OPEN, Place, Server, deploy_specs, eventually
 
 PICTURES = """\
 version: 1
@@ -103,6 +111,13 @@ async def test_a_flow_run_without_its_service_is_scheduled_again_and_completes(
     assert "tries again at" in state["message"]
     assert "(1 of 12)" in state["message"]
     assert place.ends(run) == []
+    if where.startswith("POST"):  # it has begun
+        with closing(Journal(read_settings().store_url)) as journal:
+            [listed] = listed_runs(journal.engine, labels={}, limit=1)
+        assert listed.status == "waiting"
+        assert listed.waits is not None
+        assert listed.waits.reason in state["message"]
+        assert f"{listed.waits.until:%H:%M:%S} UTC" in state["message"]
     order(sandbox)
     assert (await executed(server, run))["type"] == "COMPLETED"
     assert place.ends(run) == ["completed"]
@@ -144,6 +159,65 @@ async def test_a_flow_run_whose_server_is_away_too_for_a_moment_is_scheduled_aga
     assert (state["name"], place.ends(run)) == ("AwaitingRetry", [])
     assert "(1 of 12)" in state["message"]
     assert (await executed(server, run))["type"] == "COMPLETED"
+
+
+@pytest.mark.prefect
+async def test_a_flow_run_that_is_cancelled_as_it_would_try_later_is_cancelled_once(
+    server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(sandbox, 'on: "POST /api/v1/generations", do: drop_before')
+    run = server.start("pictures/away", {"product": "Cup"})
+    tries = absence._tries
+
+    async def cancelled_meanwhile() -> int:
+        server.cancel(run)
+        return await tries()
+
+    monkeypatch.setattr(absence, "_tries", cancelled_meanwhile)
+    assert (await executed(server, run))["type"] == "CANCELLED"
+    order(sandbox)
+    assert place.ends(run) == ["cancelled"]
+    wanted = {
+        "event": {"prefix": [EVENT_PREFIX]},
+        "resource": {"id": [f"prefect.flow-run.{run}"]},
+    }
+    [event] = eventually(
+        lambda: server.ask("POST", "/events/filter", {"filter": wanted})["events"], "the event"
+    )
+    assert event["event"] == f"{EVENT_PREFIX}cancelled"
+    assert event["payload"]["sentence"].endswith("; 2 credits")  # both were sent
+
+
+@pytest.mark.prefect
+async def test_a_flow_run_that_is_cancelled_before_its_next_try_is_cancelled_in_the_journal_too(
+    server: Server, place: Place, sandbox: Sandbox
+) -> None:
+    order(sandbox, 'on: "POST /api/v1/generations", do: drop_before')
+    run = server.start("pictures/away", {"product": "Cup"})
+    assert (await executed(server, run))["name"] == "AwaitingRetry"
+    order(sandbox)
+    server.set_state(run, "CANCELLING")
+    server.end(run, "CANCELLED")
+    with closing(Journal(read_settings().store_url)) as journal:
+        assert await record_cancellations(journal) == (f"run-{run}",)
+    assert place.ends(run) == ["cancelled"]
+
+
+@pytest.mark.prefect
+async def test_a_flow_run_that_lost_its_lease_leaves_its_end_to_the_process_that_has_it(
+    server: Server, place: Place, sandbox: Sandbox
+) -> None:
+    """As when a machine sleeps, and another one continues the run meanwhile."""
+
+    async def lost(**_: Any) -> Any:
+        raise LeaseLostError("another process drives the run now")
+
+    workflow = load(PICTURES, file="pictures.yaml", catalogue=shipped(), folder=None)
+    flow = compile_flow(workflow, spec_text=PICTURES, execute=lost)
+    run = server.start("pictures/away", {"product": "Cup"})
+    async with SharedRuns() as shared:
+        assert await shared.execute(UUID(run), lambda: flow)
+    assert server.state(run)["type"] == "RUNNING"
 
 
 @pytest.mark.prefect

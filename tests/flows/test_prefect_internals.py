@@ -26,6 +26,7 @@ from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.context import FlowRunContext
+from prefect.events import Event
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ReservedArgumentError
@@ -35,12 +36,14 @@ from prefect.runtime import flow_run
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.states import AwaitingRetry, Completed, Paused, Running, Suspended
 from prefect.utilities.names import generate_slug
-from prefect.workers.process import ProcessJobConfiguration
+from prefect.workers.base import BaseWorker
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from rivya_flows.flows import prefect_internals as internals
 from rivya_flows.flows.credentials import RivyaCredentials
+from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from support.prefect_workers import Server, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +131,36 @@ def test_the_pinned_minor_version_is_the_one_that_was_read() -> None:
 
 
 # --- Without a server -----------------------------------------------------------------------------
+
+OVERRIDDEN = {
+    "_get_scheduled_flow_runs": "a worker that drains takes no new runs",
+    "_submit_run": "an error of the server there would end the worker with all its runs",
+    "_give_worker_labels_to_flow_run": "a run without labels begins all the same",
+    "_propose_submitting_state": "a request and an event of each run that tell nobody anything",
+    "_propose_crashed_state": "its message says why, and not only that a process ended",
+}
+"""What `CampaignWorker` overrides of Prefect's worker that begins with an underscore, and why."""
+
+USED = {
+    "_logger": "lines of the worker",
+    "_release_limit_slot": "of a run that is not begun",
+    "_submitting_flow_run_ids": "of a run that is not begun, so that the next look finds it",
+}
+"""What it uses there besides, and why."""
+
+
+def test_a_worker_overrides_and_uses_these_private_names_of_prefects_and_no_others() -> None:
+    hidden = {one for one in vars(CampaignWorker) if one.startswith("_") and one[1] != "_"}
+    methods = {one for one in hidden if callable(getattr(CampaignWorker, one))}
+    assert {one for one in methods if hasattr(ProcessWorker, one)} == set(OVERRIDDEN)
+    for name in OVERRIDDEN:
+        theirs, ours = (getattr(one, name) for one in (ProcessWorker, CampaignWorker))
+        assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+    source = inspect.getsource(CampaignWorker)
+    own = set(re.findall(r"\bself\.(_[a-z]\w*)", source))
+    made = set(re.findall(r"\bself\.(_[a-z]\w*)(?:: [^=\n]+)? = ", source))
+    assert own - made - hidden == set(USED)
+    assert all(f"self.{one}" in inspect.getsource(BaseWorker) for one in USED)
 
 
 def test_the_api_is_an_application_that_can_be_made_once_and_for_all() -> None:
@@ -272,6 +305,28 @@ async def test_a_call_is_repeated_after_a_short_pause_however_often(
         internals.ask_often()
         await client.get("http://server/health")
     assert (len(pauses), max(pauses)) == (7, internals.PAUSE_SECONDS)
+
+
+async def test_a_call_that_is_refused_before_one_succeeded_is_repeated_if_we_say_one_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base: Any = importlib.import_module("prefect.client.base")
+    monkeypatch.setattr(base, "clamped_poisson_interval", lambda *_: 0.0)
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if len(asked) % 2:
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200)
+
+    transport = httpx.MockTransport(answer)
+    async with base.PrefectHttpxAsyncClient(transport=transport) as client:
+        with pytest.raises(httpx.ConnectError):  # else the internal is not needed
+            await client.get("http://server/health")
+        asked.clear()
+        client._has_connected = True
+        assert (await client.get("http://server/health")).is_success
 
 
 def test_a_worker_says_these_lines_of_runs_that_another_worker_takes() -> None:
@@ -521,3 +576,14 @@ async def test_pending_lines_are_sent_without_a_warning(
     warned = [one for one in caplog.records if one.name in ("EventsWorker", "APILogWorker")]
     assert warned == []
     assert logging.getLogger("EventsWorker").level == logging.NOTSET
+
+
+@pytest.mark.prefect
+async def test_an_event_that_is_sent_again_under_its_id_is_one(server: Server) -> None:
+    resource = {"prefect.resource.id": f"rivya-flows.test.{uuid.uuid4()}"}
+    event = Event(occurred=datetime.now(UTC), event="rivya-flows.test", resource=resource)
+    for _ in range(2):
+        await internals.send_event(event)
+    wanted = {"filter": {"resource": {"id": [resource["prefect.resource.id"]]}}}
+    found = eventually(lambda: server.ask("POST", "/events/filter", wanted)["events"], "the event")
+    assert [one["id"] for one in found] == [str(event.id)]

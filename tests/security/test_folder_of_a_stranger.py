@@ -15,6 +15,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.settings import (
     ENV_FILE_VARIABLE,
     MAX_ENV_FILE_BYTES,
+    MAX_TOML_BYTES,
     Settings,
     read_secret,
     read_settings,
@@ -153,6 +154,20 @@ def test_a_huge_or_endless_env_file_is_not_read(terminal: Terminal) -> None:
     Path(".env").unlink()
     os.mkfifo(".env")
     assert Settings().rivya_api_key is None
+
+
+@pytest.mark.parametrize("name", ["prefect.toml", "pyproject.toml"])
+def test_a_file_of_prefect_without_an_end_is_refused_and_not_read(
+    name: str, terminal: Terminal
+) -> None:
+    os.mkfifo(name)
+    assert f"{name}: Prefect's settings" in terminal("check", "spec.yaml").err
+    Path(name).unlink()
+    Path(name).symlink_to("/dev/zero")
+    assert f"{name}: Prefect's settings" in terminal("check", "spec.yaml").err
+    Path(name).unlink()
+    Path(name).write_text("#" * (MAX_TOML_BYTES + 1))
+    assert f"{name}: Prefect's settings" in terminal("check", "spec.yaml").err
 
 
 @pytest.mark.parametrize(

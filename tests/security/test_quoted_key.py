@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.key_masking import MASK, body_without_key, without_key
+from rivya_flows.client.transport.key_masking import MASK, PREFIX, body_without_key, without_key
 from rivya_flows.client.transport.retries import ONCE
 from rivya_flows.errors import APIError, RivyaFlowsError
 from rivya_sandbox.service import admin
@@ -38,6 +38,7 @@ ENCODED: dict[str, Callable[[str], str]] = {
     "base64 of a pair": lambda key: base64.urlsafe_b64encode(f"ab:{key}>?".encode()).decode(),
     "hexadecimal": lambda key: key.encode().hex(),
     "HTML": lambda key: key.replace("_", "&#95;").replace("r", "&#x72;"),
+    "without its beginning": lambda key: key.removeprefix(PREFIX),
     "capitals": str.upper,
     "small letters": str.lower,
     "JavaScript": lambda key: "".join(f"\\x{ord(one):02x}" for one in key),

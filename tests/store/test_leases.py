@@ -16,19 +16,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import SECONDS, Lease, Leases, this_process
+from rivya_flows.store.tables import LEASES
 from support.databases import BACKENDS, fresh_store
 
 
 @dataclass
 class Clock:
     now: float = 1000.0
+    looks: int = 0
 
     def __call__(self) -> float:
+        self.looks += 1
         return self.now
+
+    async def looked(self, times: int = 1) -> None:
+        """Waits until who waits for a lease has looked at it so often: a look reads the clock."""
+        before = self.looks
+        while self.looks < before + times:
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -56,7 +67,7 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     assert not await leases.until_free("run-1")
     dead = leases.acquire("run-1", "elsewhere:1:2")
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await asyncio.sleep(0.1)
+    await clock.looked()
     assert not waiting.done()
     clock.now += SECONDS + 1
     assert not await waiting
@@ -64,10 +75,10 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     assert living.fence > dead.fence
 
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await asyncio.sleep(0.1)
+    await clock.looked()
     clock.now += 1
     leases.renew(living)
-    await asyncio.sleep(0.1)
+    await clock.looked(2)  # one may have been under way
     assert not waiting.done()
     with pytest.raises(StoreError, match="is being driven by process 1 on elsewhere"):
         leases.acquire("run-1")
@@ -76,11 +87,11 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
 
 
 async def test_whoever_waits_hears_of_a_driver_that_ends_before_it_renews_its_lease(
-    leases: Leases,
+    leases: Leases, clock: Clock
 ) -> None:
     living = leases.acquire("run-1", "elsewhere:1:2")
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await asyncio.sleep(0.1)
+    await clock.looked()
     leases.release(living)
     assert await waiting
     assert not await leases.until_free("run-1")
@@ -210,7 +221,6 @@ def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
 
 
 async def test_a_lease_is_renewed_while_the_event_loop_is_busy(leases: Leases) -> None:
-    lease = leases.acquire("run-1")
     renewals = threading.Semaphore(0)
 
     def clock() -> float:
@@ -218,21 +228,16 @@ async def test_a_lease_is_renewed_while_the_event_loop_is_busy(leases: Leases) -
         return 1000.0
 
     busy = Leases(leases._engine, clock=clock)
-    async with busy.renewed(lease, lambda error: None, 0.01):
-        for _ in range(3):
+    async with busy.held("run-1", 0.01):
+        for _ in range(4):
             assert renewals.acquire(timeout=60)  # blocks the loop
 
 
-async def test_the_loss_of_a_lease_is_told_once_in_the_event_loop(
-    leases: Leases, clock: Clock
-) -> None:
-    lease = leases.acquire("run-1")
-    clock.now += SECONDS + 1
-    leases.acquire("run-1", "elsewhere:1:2")
-    told: asyncio.Queue[StoreError] = asyncio.Queue()
-    async with leases.renewed(lease, told.put_nowait, 0.001):
-        assert "another process drives run-1 now" in str(await told.get())
-    assert told.empty()
+async def test_whoever_holds_a_lease_hears_that_it_is_lost(leases: Leases) -> None:
+    async with leases.held("run-1", 0.001) as lease:
+        with writing(leases._engine) as connection:
+            connection.execute(update(LEASES).values(fence=lease.fence + 1))
+        assert "another process drives run-1 now" in str(await lease.lost)
 
 
 async def test_a_lease_that_is_acquired_while_its_task_is_cancelled_is_released(

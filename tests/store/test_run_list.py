@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import update
 
-from rivya_flows.planning.queue.events import JobEnded, RunEnded, RunResumed
+from rivya_flows.planning.queue.events import JobEnded, RunEnded, RunResumed, RunWaits
 from rivya_flows.store.database import writing
 from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
@@ -60,6 +60,18 @@ def test_a_run_without_a_process_was_killed(journal: Journal) -> None:
     with writing(journal.engine) as connection:
         connection.execute(update(LEASES).values(expires_at=0))
     assert [one.status for one in listed(journal)] == ["killed"]
+
+
+def test_a_run_that_was_left_to_a_later_try_waits_until_that_begins(journal: Journal) -> None:
+    fence = begun(journal)
+    waits = RunWaits(reason="GET /models: no connection", until=NOON + timedelta(minutes=1))
+    journal.append("run-1", waits, fence)
+    assert [one.status for one in listed(journal)] == ["running"]
+    with writing(journal.engine) as connection:
+        connection.execute(update(LEASES).values(expires_at=0))
+    assert [(one.status, one.waits) for one in listed(journal)] == [("waiting", waits)]
+    journal.append("run-1", RunResumed(at=NOON), fence)
+    assert [(one.status, one.waits) for one in listed(journal)] == [("killed", None)]
 
 
 def test_a_run_that_has_just_begun_is_not_taken_for_a_killed_one(journal: Journal) -> None:

@@ -13,7 +13,7 @@ from rivya_flows.app.runner import Asker
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import QuestionAsked
-from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, suspended_runs
+from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, waiting_runs
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer
@@ -62,7 +62,7 @@ def overdue(studio: Studio, at: datetime) -> tuple[str, ...]:
 
 def suspended(studio: Studio) -> tuple[str, ...]:
     with studio.context(Bomb()) as context:
-        return suspended_runs(context.journal)
+        return waiting_runs(context.journal)
 
 
 def test_a_suspended_run_is_overdue_from_its_deadline_on(studio: Studio) -> None:

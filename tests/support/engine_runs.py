@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,7 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.runtime import FastClock
-from rivya_flows.errors import StoreError
-from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
 from rivya_flows.ledger.receipt import receipt
@@ -206,18 +206,20 @@ class Studio:
         listen: Listener = ignore_event,
         conflict_seconds: float = 30.0,
         resend_hours: float = 20,
-        heartbeat_seconds: float = 10,
+        renewal_seconds: float = 10,
         slots: ModelSlots | None = None,
         uploads: SharedUploads | None = None,
         outlasts: bool = False,
+        clock: Callable[[], datetime] = now,
     ) -> State | None:
         """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
         wish = wish or RunOptions()
         with self.context(bomb) as context:
-            lease = context.leases.acquire(run_id)
             state = replay(entry.event for entry in context.journal.entries(run_id))
-            async with self.client() as client:
+            # A killed process leaves its lease; here the process lives on, and releases it.
+            held = context.leases.held(run_id, renewal_seconds)
+            async with held as lease, self.client() as client:
                 opened = Session(
                     client,
                     context.assets,
@@ -238,19 +240,14 @@ class Studio:
                         listen=listen,
                         conflict_seconds=conflict_seconds,
                         conflict_pause_seconds=0.05,
-                        heartbeat_seconds=heartbeat_seconds,
                         slots=HeldSlots(slots),
                         outlasts=outlasts,
+                        clock=clock,
                     )
                     try:
                         return await Engine(run, state).run(wish.resumed(resend_hours))
                     except KilledError:
                         return None
-                    finally:
-                        # A killed process leaves its lease; here the process lives on.
-                        # As in `rivya_flows.flows.execution.execute`: one that cannot be released runs out by itself.
-                        with suppress(StoreError):
-                            context.leases.release(lease)
 
     def receipt(self, run_id: str) -> dict[str, Any]:
         """The receipt of a run."""

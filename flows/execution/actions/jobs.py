@@ -74,7 +74,7 @@ def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
     if final is None:
         # A cost that the service did not report counts as what was set aside.
         bought = run.current().item(action.step, action.key).last
-        final = bought.held if bought and job.status == "succeeded" else 0
+        final = bought.held if bought else 0
     watched = session().watched.pop(action.task_id, None)
     return JobEnded(
         step=action.step,

@@ -87,17 +87,18 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
         except APIError as error:
             if _may_have_bought(error) and _purchase(run, action).sent != "unknown":
                 yield PurchaseUnanswered(**of, reason=str(error))
-            # By wall time, which also passes while a machine sleeps.
-            deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
-            late = run.clock() >= deadline
+            if error.code == CONFLICT:
+                # The first request under this key may still run: only waiting is safe.
+                deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
+                await asyncio.sleep(run.conflict_pause_seconds)
+            # By wall time, which also passes while a machine sleeps: the key may be forgotten by then.
+            late = deadline is not None and run.clock() >= deadline
             if closing := _closing(error, _purchase(run, action), of, late=late):
                 yield closing
                 if not isinstance(error, NotSentError):
                     return
             if error.code != CONFLICT:
                 raise
-        # The first request under this key may still run: only waiting is safe.
-        await asyncio.sleep(run.conflict_pause_seconds)
     yield _accepted(action, answer) if isinstance(answer, Generation) else _answered(action, answer)
 
 

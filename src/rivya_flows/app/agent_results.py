@@ -225,8 +225,10 @@ class Spent(_Result):
 
 class Status(_Result):
     run: str = Field(description="Id of the run.")
-    state: Literal["running", "suspended", "completed", "failed", "cancelled", "killed"] = Field(
-        description="suspended waits for an answer; killed means that its process is gone."
+    state: Literal[
+        "running", "suspended", "completed", "failed", "cancelled", "waiting", "killed"
+    ] = Field(
+        description="suspended waits for an answer; waiting tries again later, since something is away; killed means that its process is gone."
     )
     sentence: str = Field(description="How it stands, for people.")
     credits: Spent = Field(description="So far.")

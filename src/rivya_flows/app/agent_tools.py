@@ -249,7 +249,7 @@ class AgentTools:
             state = state_of(
                 listed.status, entries, at_work=is_at_work(self.settings.data, row.run_id)
             )
-            asked = () if state in ("running", "killed") else report.questions
+            asked = () if state in ("running", "waiting", "killed") else report.questions
             pictures: list[AgentPicture] = []
             questions = [question_of(one, report, assets, pictures) for one in asked]
         receipt = report.receipt

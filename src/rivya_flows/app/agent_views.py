@@ -78,12 +78,12 @@ def state_of(listed: str, entries: Sequence[Stamped], *, at_work: bool) -> Any:
     newest = entries[-1]
     if isinstance(newest.event, AnswerGiven):  # of an ended execution, whose status is listed
         listed = "running" if time.time() - newest.at < SECONDS else "killed"
-    return "running" if at_work and listed == "killed" else listed
+    return "running" if at_work and listed in ("waiting", "killed") else listed
 
 
 def advice_for(run_id: str, state: str, said: str) -> str | None:
     """What a person can do about a run that stopped; `said` is what its process printed last."""
-    if state in ("completed", "running", "suspended"):
+    if state in ("completed", "running", "suspended", "waiting"):
         return None
     advice = f"a person continues it with `rivya-flows resume {run_id}`; nothing is bought twice"
     return f"{advice}; its process last said: {said}" if state == "killed" and said else advice

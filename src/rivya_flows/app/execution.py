@@ -29,6 +29,8 @@ from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.store.database import in_thread
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 
 QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[Choice | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
@@ -145,25 +147,26 @@ def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | Non
     return f"warning: Prefect may show the run as it was before its end ({reason})"
 
 
-def append_events(context: RunContext, run_id: str, events: Sequence[Event]) -> None:
+def append_events(journal: Journal, run_id: str, events: Sequence[Event]) -> None:
     """Appends events to the journal of a run that no engine executes.
 
     Raises:
         StoreError: Another process executes the run, or the journal cannot be written.
     """
-    lease = context.leases.acquire(run_id)
+    leases = Leases(journal.engine)
+    lease = leases.acquire(run_id)
     try:
         for event in events:
-            context.journal.append(run_id, event, lease.fence)
+            journal.append(run_id, event, lease.fence)
     finally:
-        context.leases.release(lease)
+        leases.release(lease)
 
 
 def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
     """Writes the end of a run that was cancelled before its engine began, and wrote none."""
     if reporter.follow().ended is None:
         ended = RunEnded(status="cancelled", at=datetime.now(UTC))
-        append_events(context, reporter.row.run_id, [ended])
+        append_events(context.journal, reporter.row.run_id, [ended])
 
 
 def run_folder(out: Path, name: str) -> Path:

@@ -12,6 +12,7 @@ from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.ledger.phrases import uncollected
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.queue.events import RunFrozen
@@ -68,6 +69,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
         frozen.cache,
         labels={**_given_labels(frozen, state), **options.labels},
         fork=fork_of(state, options.step),
+        uncollected=uncollected(state),
         wallet=row.wallet,
         earlier=frozen.inputs,
     )

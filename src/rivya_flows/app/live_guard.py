@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
+from rivya_flows.client.transport.key_masking import PREFIX
 from rivya_flows.errors import BudgetError
 from rivya_flows.hosts import is_loopback
 from rivya_flows.ledger.phrases import without_bound
@@ -16,7 +17,6 @@ from rivya_flows.settings import Settings
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
 
-_KEY_PREFIX = "rvya_sk_"
 _SHORTEST_SHOWN = 20
 """Characters from which on the last four of a key do not give it away."""
 
@@ -101,7 +101,7 @@ def source_of(service: ServiceConnection, balance: int | None) -> str:
 
 def shown_key(key: str) -> str:
     """A key as people may see it: ``rvya_sk_…abcd``."""
-    prefix = _KEY_PREFIX if key.startswith(_KEY_PREFIX) else ""
+    prefix = PREFIX if key.startswith(PREFIX) else ""
     return f"{prefix}…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
 
 

@@ -71,6 +71,7 @@ class RunRequest:
         labels: Labels beside those of the spec; they win.
         quote: Id of the quote that it runs; None without one.
         fork: The run that finished work is taken from; None without one.
+        uncollected: What that run has bought, or may have, and does not have: see `uncollected`.
         wallet: Name of the wallet of that run; None: that of the process's key.
     """
 
@@ -82,6 +83,7 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    uncollected: tuple[str, ...] = ()
     wallet: str | None = None
     earlier: Mapping[str, Any] = field(default_factory=dict)
 
@@ -158,7 +160,8 @@ async def prepare_here(
         request: The run.
         run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there.
-        notify: Is told of a service that does not answer, and of prices that are not the shipped.
+        notify: Is told of a service that does not answer, of prices that are not the shipped, and of
+            purchases of a forked run that it would make again.
         market: What the service offers; None reads it.
 
     Raises:
@@ -172,6 +175,10 @@ async def prepare_here(
 
     if request.fork is not None:  # refuses one of another service or wallet
         known_run(context, request.fork.run_id, makes_folder=False)
+        if request.uncollected:
+            forked, open_items = request.fork.run_id, ", ".join(request.uncollected)
+            notify(f"warning: {forked} has bought, or may have, what is not taken: {open_items}")
+            notify(f"collect it for nothing, before you fork, with: rivya-flows resume {forked}")
     market = market or await read_market(context, notify)
     # It reads the store, and decodes files that inputs name.
     ready = await asyncio.to_thread(

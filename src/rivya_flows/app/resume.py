@@ -119,7 +119,7 @@ async def _resume(
     unpaid, budget = await _unpaid(context, state, options, answers, labels, observer)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
-    await in_thread(partial(append_events, context, run_id, answers))
+    await in_thread(partial(append_events, context.journal, run_id, answers))
     for answer in answers:
         observer.notify(answer_line(answer))
     run_options = RunOptions(budget, options.regenerate, options.resubmit, unpaid)

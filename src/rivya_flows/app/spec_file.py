@@ -46,10 +46,13 @@ TEST_SUFFIX = ".test.yaml"
 
 
 def specs_at(path: Path) -> list[Path]:
-    """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself."""
+    """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself.
+
+    A pipe is none: who reads it waits for ever.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(one for one in path.glob("*.yaml") if not is_tests(one))
+    return sorted(one for one in path.glob("*.yaml") if not (is_tests(one) or one.is_fifo()))
 
 
 def is_tests(path: Path) -> bool:
@@ -60,7 +63,7 @@ def is_tests(path: Path) -> bool:
 def tests_at(path: Path) -> list[Path]:
     """The files of tests in a folder, or the one beside a spec, sorted; a file of tests is itself."""
     if path.is_dir():
-        return sorted(path.glob(f"*{TEST_SUFFIX}"))
+        return sorted(one for one in path.glob(f"*{TEST_SUFFIX}") if not one.is_fifo())
     own = path if is_tests(path) else path.with_suffix(TEST_SUFFIX)
     return [own] if own.is_file() else []
 

@@ -61,6 +61,7 @@ COLOURS = {
     "cached": "green",
     "running": "cyan",
     "suspended": "yellow",
+    "waiting": "yellow",
     "cancelled": "yellow",
     "skipped": "yellow",
     "failed": "red",

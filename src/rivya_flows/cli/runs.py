@@ -17,7 +17,7 @@ from rivya_flows.cli.tables import Cell
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.run_list import ListedRun
 
-_STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "killed")
+_STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "waiting", "killed")
 _RESUMED = 3  # runs that a line says how to resume
 
 
@@ -71,6 +71,9 @@ def runs(
         next_step = f"rivya-flows resume {run.row.run_id}"
         if run.unbegun is not None:
             next_step = f"it never began: {run.unbegun}; then Retry, in its menu in Prefect"
+        elif run.waits is not None:
+            at = f"{run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
+            next_step = f"{run.waits.reason}; tries again at {at}, or now: {next_step}"
         show(f"{run.row.run_id} {run.status}: {next_step}")
     if (more := len(unfinished) - _RESUMED) > 0:
         show(f"and {more} more that have not completed")
@@ -89,6 +92,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "started_at": row.started_at,
         "folder": str(row.folder) if _has_folder(run) else None,
         "unbegun": run.unbegun,
+        "waits": run.waits and run.waits.model_dump(mode="json", exclude={"kind"}),
     }
 
 

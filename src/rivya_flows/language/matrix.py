@@ -28,9 +28,10 @@ MAX_KEY_CHARACTERS = 16 << 20
 # Keys of a fan-out that `check` knows; a short spec can have many fan-outs.
 _MAX_WRITTEN_KEYS = 100
 # A spec that is no longer than allowed must not take minutes to expand.
-_MAX_MERGES = 1_000_000
+_MAX_FITS = 1_000_000
 _MAX_LOOKUPS = 1_000_000
 _MAX_NAMED = 5
+_FEWER = "write fewer rules, or list no value of an axis twice"
 
 
 class ItemKey(NamedTuple):
@@ -102,15 +103,12 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     for rule in matrix.get("exclude") or []:
         excluded.update(index.fitting(rule, tuple(sorted(rule))))
     left = [place for place in range(len(made)) if place not in excluded]
-    rules = matrix.get("include") or []
-    if len(left) * sum(axes.keys().isdisjoint(rule) for rule in rules) > _MAX_MERGES:
-        raise ExpressionError("too many `include` rules for so many combinations")
     kept = {place: dict(made[place]) for place in left}
     added: list[dict[str, Any]] = []
-    for rule in rules:
+    for rule in matrix.get("include") or []:
         named = tuple(sorted(axis for axis in rule if axis in axes))
         # Without an axis it fits every combination, as it does in GitHub Actions.
-        fitting = [p for p in index.fitting(rule, named) if p in kept] if named else left
+        fitting = [place for place in index.fitting(rule, named) if place in kept]
         others = {key: value for key, value in rule.items() if key not in axes}
         for place in fitting:
             kept[place] |= others
@@ -125,6 +123,7 @@ class _Index:
     def __init__(self, made: Sequence[Mapping[str, Any]]) -> None:
         self._made = made
         self._places: dict[tuple[str, ...], dict[Any, list[int]]] = {}
+        self._left = _MAX_FITS
 
     def fitting(self, rule: Mapping[str, Any], named: tuple[str, ...]) -> list[int]:
         """Places of the combinations that have the rule's values at these keys."""
@@ -137,6 +136,9 @@ class _Index:
                     places.setdefault(_hashed(one, named), []).append(place)
             self._places[named] = places
         near = self._places[named].get(_hashed(rule, named), ())
+        self._left -= len(near)
+        if self._left < 0:
+            raise ExpressionError("the matrix rules fit too many combinations", _FEWER)
         return [
             place
             for place in near

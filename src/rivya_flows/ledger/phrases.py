@@ -10,6 +10,7 @@ from rivya_flows.planning.names import label
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
     from rivya_flows.planning.pricing.estimate import Estimate
     from rivya_flows.planning.queue.events import PoolTotal
+    from rivya_flows.planning.queue.item_state import ItemState, Purchase
     from rivya_flows.planning.queue.state import State
 
 
@@ -104,8 +105,24 @@ def model_of(row: Mapping[str, Any]) -> str:
 def open_jobs(state: State) -> tuple[str, ...]:
     """Jobs that were bought and have not ended: ``film (10 credits, task_…)``."""
     return tuple(
-        f"{label(step_id, item.key)} ({credits_of(bought.held)}, {bought.task_id or 'unanswered'})"
+        _purchase(step_id, item, bought)
         for step_id, item in state.each()
         for bought in item.purchases
         if bought.status in ("intended", "accepted")
     )
+
+
+def uncollected(state: State) -> tuple[str, ...]:
+    """Items without a result whose newest purchase was made, or may have been, as `open_jobs`."""
+    return tuple(
+        _purchase(step_id, item, item.last)
+        for step_id, item in state.each()
+        if item.outputs is None
+        and item.last is not None
+        and item.last.status in ("intended", "accepted", "succeeded", "uncertain")
+    )
+
+
+def _purchase(step_id: str, item: ItemState, bought: Purchase) -> str:
+    job = bought.task_id or "unanswered"
+    return f"{label(step_id, item.key)} ({credits_of(bought.held)}, {job})"

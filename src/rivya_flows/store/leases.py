@@ -1,4 +1,4 @@
-"""Leases: one driver for each run, with an owner, a heartbeat and a fencing number."""
+"""Leases: one driver for each run, with an owner, renewals and a fencing number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from rivya_flows.store.database import in_thread, reading, to_its_end, writing
 from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
-"""How long a lease lasts without a heartbeat."""
+"""How long a lease lasts without a renewal."""
 
-HEARTBEAT_SECONDS = 10.0
+RENEWAL_SECONDS = 10.0
 """How often a lease is renewed."""
 
 _RELEASED = 0.0
@@ -37,6 +37,18 @@ class Lease:
     run_id: str
     owner: str
     fence: int
+
+
+@dataclass(frozen=True)
+class HeldLease(Lease):
+    """A lease that is renewed.
+
+    Attributes:
+        lost: Done, in the event loop, once another process has the lease or the file of the store
+            is gone; its result is that error.
+    """
+
+    lost: asyncio.Future[StoreError] = field(compare=False)
 
 
 def this_process() -> str:
@@ -93,7 +105,7 @@ class Leases:
             raise _held(run_id, None) from error
 
     def renew(self, lease: Lease) -> None:
-        """Extends the lease; the heartbeat.
+        """Extends the lease.
 
         Raises:
             LeaseLostError: Another process has the lease.
@@ -137,54 +149,49 @@ class Leases:
             await asyncio.sleep(look_seconds)
 
     @asynccontextmanager
-    async def held(self, run_id: str) -> AsyncIterator[Lease]:
-        """Acquires a lease and releases it at the end, without blocking the event loop.
+    async def held(
+        self, run_id: str, renewal_seconds: float = RENEWAL_SECONDS
+    ) -> AsyncIterator[HeldLease]:
+        """Acquires a lease, renews it, and releases it at the end, without blocking the event loop.
+
+        A thread of its own renews it, whatever the event loop is busy with.
+
+        Args:
+            run_id: The run.
+            renewal_seconds: Between two renewals.
 
         Raises:
             StoreError: As `acquire`; a lease that cannot be released expires by itself.
         """
-        acquiring = asyncio.get_running_loop().run_in_executor(None, self.acquire, run_id)
-        try:
-            yield await to_its_end(acquiring)
-        finally:  # also of a lease that was acquired while this task was cancelled
-            if acquiring.exception() is None:
-                with suppress(StoreError):
-                    await in_thread(partial(self.release, acquiring.result()))
-
-    @asynccontextmanager
-    async def renewed(
-        self,
-        lease: Lease,
-        lost: Callable[[StoreError], object],
-        seconds: float = HEARTBEAT_SECONDS,
-    ) -> AsyncIterator[None]:
-        """Renews a lease in a thread of its own, whatever the event loop is busy with.
-
-        Args:
-            lease: From `acquire`.
-            lost: Called in the event loop, once, when another process has the lease, or the file
-                of the store is gone.
-            seconds: Between two renewals.
-        """
         loop, over = asyncio.get_running_loop(), threading.Event()
+        lost: asyncio.Future[StoreError] = loop.create_future()
 
-        def beat() -> None:
-            while not over.wait(seconds):
+        def renew(lease: Lease) -> None:
+            while not over.wait(renewal_seconds):
                 try:
                     self.renew(lease)
                 except (LeaseLostError, StoreLostError) as error:
-                    loop.call_soon_threadsafe(lost, error)
+                    loop.call_soon_threadsafe(lost.set_result, error)
                     return
                 except StoreError:
                     continue  # the store is busy; each write checks the lease anyway
 
-        thread = threading.Thread(target=beat, name=f"lease of {lease.run_id}", daemon=True)
-        thread.start()
+        acquiring = loop.run_in_executor(None, self.acquire, run_id)
         try:
-            yield
-        finally:
-            over.set()
-            await in_thread(thread.join)  # or it would renew what is released next
+            lease = await to_its_end(acquiring)
+            renewing = threading.Thread(
+                target=renew, args=(lease,), name=f"lease of {run_id}", daemon=True
+            )
+            renewing.start()
+            try:
+                yield HeldLease(lease.run_id, lease.owner, lease.fence, lost)
+            finally:
+                over.set()
+                await in_thread(renewing.join)  # or it would renew what is released next
+        finally:  # also of a lease that was acquired while this task was cancelled
+            if acquiring.exception() is None:
+                with suppress(StoreError):
+                    await in_thread(partial(self.release, acquiring.result()))
 
     def _look(self, run_id: str) -> tuple[float, bool]:
         """When the lease of a run expires, and whether it is held."""

@@ -21,7 +21,7 @@ _MOST_RUNS = 100
 _RUNS = """
 SELECT runs.run_id, runs.name, runs.labels, leases.expires_at, (
     SELECT body FROM events WHERE events.run_id = runs.run_id
-    AND kind IN ('run.resumed', 'run.ended') ORDER BY seq DESC LIMIT 1
+    AND kind IN ('run.resumed', 'run.waits', 'run.ended') ORDER BY seq DESC LIMIT 1
 ) FROM runs LEFT JOIN leases ON leases.run_id = runs.run_id
 WHERE substr(runs.run_id, 1, length(:start)) = :start
 ORDER BY runs.started_at DESC, runs.run_id DESC LIMIT :most
@@ -72,7 +72,9 @@ def _status(turn: str | None, expires_at: float | None) -> str:
     body = json.loads(turn or "{}")
     if body.get("kind") == "run.ended":
         return str(body["status"])
-    return "running" if expires_at is not None and expires_at > time.time() else "killed"
+    if expires_at is not None and expires_at > time.time():
+        return "running"
+    return "waiting" if body.get("kind") == "run.waits" else "killed"
 
 
 def events(store: sqlite3.Connection, run_id: str, *kinds: str) -> Iterator[dict[str, Any]]:

@@ -12,11 +12,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, func, select
 
+from rivya_flows.planning.queue.event_codec import parse
+from rivya_flows.planning.queue.events import RunEnded, RunWaits
 from rivya_flows.store.database import reading
 from rivya_flows.store.failed_starts import FailedStart, unbegun_runs
 from rivya_flows.store.journal import RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
 from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RUNS
+
+_TURNS = ("run.resumed", "run.waits", "run.ended")
+"""Kinds of events that change the status of a run."""
 
 _PAGE = 500
 """Runs that are read at once where their status is asked for, which no table has."""
@@ -28,10 +33,12 @@ class ListedRun:
 
     Attributes:
         status: How its last execution ended (``completed``, ``failed``, ``cancelled``,
-            ``suspended``); ``running`` while a process drives it, ``killed`` if that is gone.
+            ``suspended``); ``running`` while a process drives it, ``waiting`` if that left it to
+            a later try, ``killed`` if it is gone.
         spent: Credits, those of `open` with them.
         open: Credits of purchases that are not settled: under way, uncertain or not collected.
         unbegun: Why its flow run failed before it began; None for one that has begun.
+        waits: For what, and until when; None for one that is not ``waiting``.
     """
 
     row: RunRow
@@ -39,6 +46,7 @@ class ListedRun:
     spent: int
     open: int
     unbegun: str | None = None
+    waits: RunWaits | None = None
 
 
 def listed_runs(
@@ -116,7 +124,7 @@ def _page(wanted: list[ColumnElement[bool]], start: int, size: int) -> Select[An
     # Found from the end of a journal on, where it nearly always is.
     turn = (
         select(EVENTS.c.body)
-        .where(EVENTS.c.run_id == page.c.run_id, EVENTS.c.kind.in_(("run.resumed", "run.ended")))
+        .where(EVENTS.c.run_id == page.c.run_id, EVENTS.c.kind.in_(_TURNS))
         .order_by(EVENTS.c.seq.desc())
         .limit(1)
         .scalar_subquery()
@@ -139,13 +147,15 @@ def _page(wanted: list[ColumnElement[bool]], start: int, size: int) -> Select[An
 
 
 def _listed(row: Any, now: float) -> ListedRun:
-    turn = json.loads(row.turn or "{}")
-    if turn.get("kind") == "run.ended":
-        status = turn["status"]
+    turn = parse(row.turn) if row.turn else None
+    if isinstance(turn, RunEnded):
+        status: str = turn.status
     elif row.owner is not None:
         status = "running" if is_held(row.owner, row.expires_at, now) else "killed"
     else:  # nothing has executed it yet
         begun = datetime.fromisoformat(row.started_at).timestamp()
         status = "running" if now - begun < SECONDS else "killed"
+    waits = turn if isinstance(turn, RunWaits) and status == "killed" else None
     # A sum of PostgreSQL is a Decimal.
-    return ListedRun(as_run_row(row), status, int(row.spent), int(row.open))
+    spent, unsettled = int(row.spent), int(row.open)
+    return ListedRun(as_run_row(row), "waiting" if waits else status, spent, unsettled, waits=waits)

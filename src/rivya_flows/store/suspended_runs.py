@@ -1,4 +1,4 @@
-"""Suspended runs and overdue questions, found without reading every journal."""
+"""Runs that wait without a process and overdue questions, found without reading every journal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from sqlalchemy import func, select
 
 from rivya_flows.planning.questions.open_questions import is_due, open_questions
 from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded
+from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS
 
 
-def suspended_runs(journal: Journal) -> tuple[str, ...]:
-    """Ids of the runs whose last journal entry is a suspension.
+def waiting_runs(journal: Journal) -> tuple[str, ...]:
+    """Ids of the runs that were left, suspended or to a later try, which has not begun.
 
     Raises:
         StoreError: The store cannot be read.
@@ -29,7 +29,7 @@ def suspended_runs(journal: Journal) -> tuple[str, ...]:
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
         .join(last, (EVENTS.c.run_id == last.c.run_id) & (EVENTS.c.seq == last.c.seq))
-        .where(EVENTS.c.kind == "run.ended")
+        .where(EVENTS.c.kind.in_(("run.ended", "run.waits")))
         .order_by(EVENTS.c.run_id)
     )
     with reading(journal.engine) as connection:
@@ -37,7 +37,8 @@ def suspended_runs(journal: Journal) -> tuple[str, ...]:
     return tuple(
         run_id
         for run_id, event in ends
-        if isinstance(event, RunEnded) and event.status == "suspended"
+        if isinstance(event, RunWaits)
+        or (isinstance(event, RunEnded) and event.status == "suspended")
     )
 
 

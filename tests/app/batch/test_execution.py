@@ -299,7 +299,7 @@ async def test_a_cancel_ends_every_running_row_first() -> None:
 async def test_a_batch_whose_lease_is_lost_stops_and_says_so(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "_HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(execution, "_RENEWAL_SECONDS", 0.01)
 
     class Thief(Observer):
         """Takes the lease when the rows begin."""

@@ -159,18 +159,21 @@ async def test_no_repetition_starts_after_patience_is_over() -> None:
     assert stage.sleeps == []
 
 
-@pytest.mark.parametrize("when", ["in flight", "in the pause"])
+@pytest.mark.parametrize("when", ["in flight", "in the pause", "process stopped in the pause"])
 async def test_a_purchase_is_not_repeated_after_the_machine_was_suspended(
     when: str,
 ) -> None:
     def cut(_: httpx.Request) -> httpx.Response:
-        stage.asleep = 0 if when == "in the pause" else 3 * 86400
+        stage.asleep = 3 * 86400 if when == "in flight" else 0
         raise httpx.ReadError("")
 
     class Asleep(Stage):
         async def sleep(self, seconds: float) -> None:
             await super().sleep(seconds)
-            self.asleep = 3 * 86400
+            if when == "process stopped in the pause":  # the clock of the machine goes on
+                self.time += 3 * 86400
+            else:
+                self.asleep = 3 * 86400
 
     stage = Asleep(cut, job())
     async with stage.client() as client:

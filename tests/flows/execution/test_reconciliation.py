@@ -52,11 +52,10 @@ def at_its_end(
             state = replay(entry.event for entry in context.journal.entries("run-1"))
             bought = [one for _, item in state.each() for one in item.purchases]
             ids = [str(one.task_id) for one in bought]
-            lease = context.leases.acquire("run-1")
             calls = DirectCalls(Bomb())
-            run = Run("run-1", context.journal, lease, context.results, context.assets, calls)
-            run.state = state
-            async with studio.client() as client:
+            async with context.leases.held("run-1") as lease, studio.client() as client:
+                run = Run("run-1", context.journal, lease, context.results, context.assets, calls)
+                run.state = state
                 ended = {one: await client.generations.retrieve(one) for one in ids}
                 known = {one: job for one in ids if (job := seen(ended[one])) is not None}
                 caplog.set_level(logging.DEBUG, "rivya_flows.wire")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
+from prefect.events import Event
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import UsageError
@@ -106,6 +107,26 @@ def test_the_payload_says_what_to_do_next() -> None:
     assert "Retry, in the menu of the run, or: rivya-flows resume run-1" in said("failed")["next"]
 
 
+async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), name="launch")
+    sent = list[Event]()
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    monkeypatch.setattr(run_events, "_flow_run", lambda: run)
+    monkeypatch.setattr(run_events, "send_event", send)
+    outputs = {f"words-{number}": "x" * 2_000 for number in range(1_000)}
+    payload = payload_of({**RECEIPT, "outputs": outputs}, address, None)
+    await run_events._send(lambda: payload, UUID(int=3))
+    [event] = sent
+    assert event.size_bytes < 100_000
+    assert event.payload["outputs"] == {}
+    assert event.payload["sentence"] == "hero; 1 credit"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("RIVYA_FLOWS_OUTAGE_RETRIES", "many"), ("RIVYA_FLOWS_STORE", "oracle://here/db")],
@@ -114,16 +135,19 @@ async def test_a_setting_that_fails_a_run_does_not_keep_its_event_back(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), deployment_id=UUID(int=3), name="launch")
-    sent = list[dict[str, Any]]()
+    sent = list[Event]()
+
+    async def send(event: Event) -> None:
+        sent.append(event)
 
     async def name_of_flow(_: FlowRun) -> str:
         return "launch"
 
     monkeypatch.setattr(run_events, "_flow_run", lambda: run)
     monkeypatch.setattr(run_events, "_flow_name", name_of_flow)
-    monkeypatch.setattr(run_events, "emit_event", lambda **event: sent.append(event))
+    monkeypatch.setattr(run_events, "send_event", send)
     monkeypatch.setenv(name, value)
-    await run_events.announce_failure(UsageError(f"{name}: is wrong"))
+    await run_events.announce_failure(UsageError(f"{name}: is wrong"), "failed")
     [event] = sent
-    assert event["event"] == EVENT_PREFIX + "failed"
-    assert event["payload"]["sentence"] == f"{name}: is wrong"
+    assert event.event == EVENT_PREFIX + "failed"
+    assert event.payload["sentence"] == f"{name}: is wrong"

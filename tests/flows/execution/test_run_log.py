@@ -46,10 +46,12 @@ def warnings_of(run: Rehearsal, caplog: pytest.LogCaptureFixture) -> list[str]:
     return log_of(run, caplog)
 
 
-def log_of(run: Rehearsal, caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the log warns of what happened so far."""
+def log_of(
+    run: Rehearsal, caplog: pytest.LogCaptureFixture, level: int = logging.WARNING
+) -> list[str]:
+    """What the log says of what happened so far, from a level on."""
     listen, state = log_events(logging.getLogger("run"), ignore_event), initial_state(run.start)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(level):
         for event in run.journal[1:]:
             state, _ = step(state, event)
             listen(event, state)
@@ -60,6 +62,17 @@ def test_a_model_that_steps_in_is_a_warning_of_the_log(caplog: pytest.LogCapture
     run = Rehearsal(frozen(SPEC), NaiveService(failing_models={"z-image"}))
     told = ["still: z-image failed (it failed); falling back to seedream-5-lite"]
     assert warnings_of(run, caplog) == told
+
+
+def test_a_job_is_two_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    run = Rehearsal(frozen(SPEC), NaiveService())
+    run.take_up()
+    run.run()
+    lines = log_of(run, caplog, logging.INFO)
+    assert [line.partition(" (")[0] for line in lines] == [
+        "still: bought, 1 credit",
+        "still: succeeded, 1 credit",
+    ]
 
 
 def test_what_was_not_sent_is_not_called_refused(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.events import emit_event
 from prefect.runtime import flow_run as here
 
 from rivya_flows.flows.run_page import artifact_writer
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
-from support.prefect_workers import Server
+from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect
 
@@ -76,8 +77,9 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
 
 @pytest.mark.parametrize("changes", [False, True])
 async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
-    server: Server, changes: bool
+    server: Server, monkeypatch: pytest.MonkeyPatch, changes: bool
 ) -> None:
+    monkeypatch.setattr(artifact_writer, "PACE_SECONDS", 3600.0)
     drawn: list[int] = []
 
     @flow
@@ -103,26 +105,63 @@ async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
 async def test_what_was_not_answered_in_time_is_written_again_and_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 3.0)
+    monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 1.0)
     create = ArtifactWriter._create
-    tries: list[int] = []
+    arrived = asyncio.Event()
+    sent: list[asyncio.Task[uuid.UUID]] = []
+
+    def arrive(_: object) -> None:
+        monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 240.0)
+        arrived.set()
 
     async def slow(self: ArtifactWriter, *given: Any) -> uuid.UUID:
-        made = await create(self, *given)
-        tries.append(1)
-        await asyncio.sleep(60)  # it has arrived, and the answer has not
-        return made
+        if not sent:  # it arrives however late, and no answer does
+            sent.append(asyncio.create_task(create(self, *given)))
+            sent[0].add_done_callback(arrive)
+        await asyncio.sleep(600)
+        raise AssertionError
 
     @flow
     async def bare() -> str:
         writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.writer"), again=False)
         monkeypatch.setattr(ArtifactWriter, "_create", slow)
         writer.put("table", lambda: Artifact("markdown", "old", ""))
-        while not tries:
-            await asyncio.sleep(0.01)
+        await arrived.wait()
         writer.put("table", lambda: Artifact("markdown", "new", ""))
         await writer.settle()
         return str(here.id)
 
     shown = artifacts(server, await bare())
     assert [one["data"] for one in shown["table"]] == ["new"]
+
+
+async def test_an_artifact_is_no_event_of_its_run_and_is_written_only_if_it_changed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    @flow
+    async def bare() -> str:
+        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests"), again=False)
+        for words in ("same", "same", "new"):
+            writer.put("table", lambda words=words: Artifact("markdown", words, ""))  # type: ignore[misc]  # bound now
+            while not writer.idle:
+                await asyncio.sleep(0.01)
+            seen.extend(await asyncio.to_thread(lambda: artifacts(server, str(here.id))["table"]))
+        await writer.settle()
+        return str(here.id)
+
+    monkeypatch.setattr(artifact_writer, "PACE_SECONDS", 0.0)
+    flow_run = await bare()
+    first, second, third = seen
+    assert second == first
+    assert (third["id"], third["data"]) == (first["id"], "new")
+    emit_event("tests.written", resource={"prefect.resource.id": f"tests.{flow_run}"})
+
+    def events(resource: str) -> list[dict[str, Any]]:
+        asked = {"filter": {"resource": {"id": [resource]}}}
+        found: list[dict[str, Any]] = server.ask("POST", "/events/filter", asked)["events"]
+        return found
+
+    await asyncio.to_thread(lambda: eventually(lambda: events(f"tests.{flow_run}"), "the event"))
+    assert events(f"prefect.artifact.{first['id']}") == []  # it would have come before

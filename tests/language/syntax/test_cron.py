@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, strategies as st
 from prefect.server.schemas.schedules import CronSchedule
 
-from rivya_flows.language.syntax.cron import NAMES, cron_problem
+from rivya_flows.language.syntax.cron import NAMES, cron_problem, once_a_day
 
 _VALUES = st.one_of(
     st.integers(0, 70).map(str),
@@ -34,6 +34,20 @@ def test_prefect_finds_a_date_for_each_schedule_that_passes(text: str) -> None:
     if cron_problem(text) is None:
         schedule = CronSchedule(cron=text, timezone="UTC")
         assert asyncio.run(schedule.get_dates(1, datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+@given(_FIELDS, _FIELDS)
+def test_prefect_starts_a_schedule_at_most_as_often_a_day_as_people_are_told(
+    minutes: str, hours: str
+) -> None:
+    text = f"{minutes} {hours} * * *"
+    if cron_problem(text) is None:
+        begin = datetime(2026, 1, 1, tzinfo=UTC)
+        dates = CronSchedule(cron=text, timezone="UTC").get_dates(
+            1_000, begin, begin + timedelta(hours=24)
+        )
+        within = [one for one in asyncio.run(dates) if one < begin + timedelta(hours=24)]
+        assert len(within) <= once_a_day(text)[1]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +90,10 @@ def test_a_schedule_of_prefect_passes(text: str) -> None:
         ("0 9 31 2,4,jun *", "has no date: no month of it has 31 days"),
         ("0 9 * *", "is not a cron schedule"),
         ("0 9 * * 1 *", "is not a cron schedule"),
+        ("0 9-9 * * *", "'9-9' is one value, which Prefect reads as every one; write 9 or *"),
+        ("59/5 9 * * *", "'59/5' is one value"),
+        ("0 9 * * 6/4", "'6/4' is one value"),
+        ("0 20-8/5 * * *", "'20-8/5' goes over its end, and takes no step"),
         ("@reboot", "there are @hourly, @midnight, @daily"),
     ],
 )

@@ -39,7 +39,7 @@ NAME = "stills[0]"
         (402, "a_newer_code", "refused", "open"),
         (403, "api_scope_denied", "refused", "open"),
         (400, "insufficient_credits", "refused", "open"),
-        (404, "http_404", "refused", "open"),
+        (404, "http_404", "open", "open"),
         (503, "insufficient_credits", "refused", "open"),
         (408, "http_408", "open", "open"),
         (409, "a_newer_code", "open", "open"),
@@ -102,6 +102,18 @@ def test_what_a_person_sends_again_is_not_closed_by_a_refusal() -> None:
     assert (bought.status, bought.sent, bought.error) == ("intended", "unknown", None)
     assert bought.intended_at == late, "its time to be sent again begins again"
     assert meaning_of_refusal(bought, 400, "validation_failed") == "uncertain"
+
+
+@pytest.mark.parametrize(
+    ("hours", "status"), [(0.5, "intended"), (2, "uncertain"), (100, "uncertain")]
+)
+def test_a_purchase_whose_age_nobody_knows_since_a_clock_was_set_back_is_not_sent_again(
+    hours: float, status: str
+) -> None:
+    rehearsal = begun()
+    rehearsal.take_up(at=NOON - timedelta(hours=hours))
+    assert purchase(rehearsal).status == status
+    assert purchase(rehearsal).held == 1
 
 
 @pytest.mark.parametrize("named", ["*", "stills"])

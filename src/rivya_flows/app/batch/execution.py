@@ -43,11 +43,11 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import HEARTBEAT_SECONDS, Leases
+from rivya_flows.store.leases import RENEWAL_SECONDS, Leases
 from rivya_flows.store.other_purchases import spent_since
 
 _MANY = 500
-_HEARTBEAT_SECONDS = HEARTBEAT_SECONDS
+_RENEWAL_SECONDS = RENEWAL_SECONDS
 
 
 class BatchObserver(Protocol):
@@ -316,17 +316,12 @@ async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     Raises:
         StoreError: Another process runs the batch.
     """
-    task, losses = asyncio.current_task(), list[StoreError]()
-
-    def lost(error: StoreError) -> None:
-        losses.append(error)
-        assert task is not None
-        task.cancel()
-
-    async with leases.held(batch_id) as lease:
+    task = asyncio.current_task()
+    assert task is not None
+    async with leases.held(batch_id, _RENEWAL_SECONDS) as lease:
+        lease.lost.add_done_callback(lambda _: task.cancel())
         try:
-            async with leases.renewed(lease, lost, _HEARTBEAT_SECONDS):
-                yield
+            yield
         finally:
-            if losses:
-                raise losses[0]
+            if lease.lost.done():
+                raise lease.lost.result()

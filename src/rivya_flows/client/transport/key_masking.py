@@ -17,14 +17,18 @@ import httpx
 LEAST_LENGTH = 8
 """A shorter key is not a secret, and masking it would spoil other words."""
 
-MASK = "rvya_sk_***"
+PREFIX = "rvya_sk_"
+"""The beginning of each key, which is no secret."""
+
+MASK = f"{PREFIX}***"
 
 
 def without_key(text: str, api_key: str | None) -> str:
     r"""A text with the key masked, also where it or some of its characters are encoded.
 
     Escaped as in an address (``%5f``, also twice), in JSON (``\u005f``) or in HTML (``&#95;``); or
-    in hexadecimal or Base64, alone or inside a longer text such as ``Bearer KEY``.
+    in hexadecimal or Base64, alone or inside a longer text such as ``Bearer KEY``. What follows
+    `PREFIX` is masked too: whoever knows it knows the key.
     """
     if api_key is None or not _may_quote(text, api_key):
         return text
@@ -85,24 +89,33 @@ def _may_quote(text: str, api_key: str) -> bool:
     return any(one in text for one in ("\\", "%", "&#", *_needles(api_key)))
 
 
+def _secrets(api_key: str) -> tuple[str, ...]:
+    """The key, and the part of it that nobody can guess, if that is long enough to be masked."""
+    part = api_key.removeprefix(PREFIX)
+    return (api_key,) if part == api_key or len(part) < LEAST_LENGTH else (api_key, part)
+
+
 @functools.lru_cache(maxsize=8)
 def _needles(api_key: str) -> tuple[str, ...]:
     """The key, and what is in each hexadecimal or Base64 text that has the key inside."""
-    plain = api_key.encode()
-    found = [api_key, plain.hex()]
+    return tuple(dict.fromkeys(one for part in _secrets(api_key) for one in _codes(part)))
+
+
+def _codes(secret: str) -> list[str]:
+    plain = secret.encode()
+    found = [secret, plain.hex()]
     for offset in range(3):  # a character of Base64 has six bits, so it is cut in three ways
         encoded = base64.b64encode(bytes(offset) + plain).decode()
         found.append(encoded[(0, 2, 3)[offset] : 8 * (offset + len(plain)) // 6])
     found += [one.translate({43: 45, 47: 95}) for one in found[2:]]  # of addresses: - and _
     # A host name is in lower case, wherever it came from.
-    found += [plain.hex().upper(), api_key.lower(), api_key.upper()]
-    return tuple(dict.fromkeys(found))
+    return [*found, plain.hex().upper(), secret.lower(), secret.upper()]
 
 
 @functools.lru_cache(maxsize=8)
 def _spellings(api_key: str) -> re.Pattern[str]:
-    escaped = "".join(map(_spelled, api_key))
-    return re.compile("|".join([escaped, *map(re.escape, _needles(api_key)[1:])]))
+    escaped = ["".join(map(_spelled, one)) for one in _secrets(api_key)]
+    return re.compile("|".join([*escaped, *map(re.escape, _needles(api_key))]))
 
 
 def _spelled(one: str) -> str:

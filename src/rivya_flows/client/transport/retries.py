@@ -25,7 +25,7 @@ LAG_PAUSES = 4
 """Pauses within that time."""
 
 SUSPENDED_SECONDS = 60.0
-"""The machine was suspended if the time of day advanced by this much more than the clock."""
+"""The machine was suspended if the time of day advanced by this much more than the clock, or than a pause."""
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ def retrying(
         runtime: Sleep, clocks and chance.
         repeatable: Whether a second call does no harm.
         ages: It does no harm for a limited time, while the service remembers the key. So there is
-            no further call after the machine was suspended: only the caller knows how old the
-            request is.
+            no further call after the machine was suspended, or the process stopped, as by Ctrl-Z:
+            only the caller knows how old the request is.
     """
     started, began = runtime.clock(), runtime.now()
     last: list[BaseException] = []
@@ -86,8 +86,9 @@ def retrying(
         return ages and elapsed - (runtime.clock() - started) > SUSPENDED_SECONDS
 
     async def sleep(seconds: float) -> None:
+        due = runtime.now() + seconds
         await runtime.sleep(seconds)
-        if suspended() and last:
+        if ages and last and runtime.now() - due > SUSPENDED_SECONDS:
             raise last[-1]
 
     def over(state: tenacity.RetryCallState) -> bool:

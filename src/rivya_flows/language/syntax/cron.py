@@ -115,15 +115,20 @@ def _range(field: _Field, part: str) -> set[int]:
     if first == "*" and last:
         raise ValueError(f"the {field.name} cannot be {part!r}")
     low = field.least if first == "*" else _value(field, first)
-    end = field.most if first == "*" or step else low
+    days = 7 if field.name == "weekday" else field.most + 1  # of weekdays 0 and 7 are the same
+    end = days - 1 if first == "*" or step else low
     if last is None or (last == _LAST and field.name == "day"):
         high = end if last is None else field.most
     else:
         high = _value(field, last)
+    if first != "*" and (last or step) and low % days == high % days:
+        words = f"is one value, which Prefect reads as every one; write {first} or *"
+        raise ValueError(f"the {field.name} {part!r} {words}")
     every = int(step or 1)
-    if low > high:  # over the end, such as fri-mon; with a step, where it begins again is odd
-        after = range(field.least, high + 1) if every == 1 else ()
-        return {*range(low, field.most + 1, every), *after}
+    if low > high:  # over the end, such as fri-mon
+        if every > 1:  # where it begins again is odd
+            raise ValueError(f"the {field.name} {part!r} goes over its end, and takes no step")
+        return {*range(low, field.most + 1), *range(field.least, high + 1)}
     return set(range(low, high + 1, every))
 
 

@@ -491,6 +491,19 @@ class ServiceAsked(Entry):
         return [{"run_id": one} if isinstance(one, str) else one for one in value]
 
 
+class RunWaits(Entry):
+    """This execution left the run to a later one, since something is away; the run has not ended.
+
+    Attributes:
+        reason: What is away, in one line.
+        until: When it is tried again, UTC.
+    """
+
+    kind: Literal["run.waits"] = "run.waits"
+    reason: str
+    until: datetime
+
+
 class RunEnded(Entry):
     """This execution of the run has ended; a resume may follow."""
 
@@ -518,6 +531,7 @@ Event = Annotated[
     | QuestionAsked
     | QuestionsLeft
     | AnswerGiven
+    | RunWaits
     | RunEnded
     | ServiceAsked,
     Field(discriminator="kind"),

@@ -12,12 +12,16 @@ from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
-from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
+from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase, Purchase
 from rivya_flows.planning.queue.purchase_reducer import uncertain
 from rivya_flows.planning.queue.state import Rest, State, StepState
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of jobs that were bought and whose end or results cannot be retrieved."""
+
+_MAX_CLOCK_SKEW = timedelta(hours=1)
+"""By which clocks of machines with one store may differ. Of an intent that is further in the future nobody
+knows the age: the clock was wrong then, or is now."""
 
 
 def apply_resume(state: State, event: RunResumed) -> State:
@@ -186,11 +190,8 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         return replace(item, purchases=item.purchases[:-1])
     if last.status in ("uncertain", "intended") and label(step_id, item.key) in event.resubmit:
         last = replace(last, status="intended", intended_at=event.at, sent="unknown", error=None)
-    elif last.status == "intended" and event.at - last.intended_at > timedelta(
-        hours=event.resend_hours
-    ):
-        reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
-        last = replace(last, status="uncertain", error=reason)
+    elif last.status == "intended" and (doubt := _doubt_of_age(last, event)):
+        last = replace(last, status="uncertain", error=f"{doubt}; its key may be forgotten")
     elif last.status == "intended":
         last = replace(last, sent="unknown")
     elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
@@ -198,6 +199,16 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         beyond = beyond_spec(state.spec(step_id), item)
         item = replace(item, granted=max(item.granted, beyond))
     return replace(item, purchases=(*item.purchases[:-1], last))
+
+
+def _doubt_of_age(bought: Purchase, event: RunResumed) -> str | None:
+    """Why the service may not know the key of an unanswered purchase any more; None if it does."""
+    age = event.at - bought.intended_at
+    if age > timedelta(hours=event.resend_hours):
+        return f"unanswered for over {event.resend_hours:g} h"
+    if age < -_MAX_CLOCK_SKEW:
+        return f"unanswered since {bought.intended_at:%Y-%m-%d %H:%M} UTC, which is in the future"
+    return None
 
 
 def _named(targets: tuple[str, ...], step_id: str, key: str) -> bool:

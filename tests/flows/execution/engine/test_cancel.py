@@ -137,7 +137,7 @@ async def test_no_statement_of_the_store_is_executed_in_the_thread_of_the_event_
         elif event.kind == "run.ended":
             sqlalchemy.event.remove(Engine, "before_cursor_execute", look)
 
-    state = await studio.execute("run-1", listen=watch, heartbeat_seconds=0.01)
+    state = await studio.execute("run-1", listen=watch, renewal_seconds=0.01)
     assert state is not None
     assert state.ended == "completed"
     assert threads

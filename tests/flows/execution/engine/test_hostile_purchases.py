@@ -97,12 +97,13 @@ async def test_a_refusal_after_a_request_without_an_answer_closes_nothing(
 
 
 @EITHER
+@pytest.mark.parametrize("first", ["lost after", "403 after"])
 @pytest.mark.parametrize("code", REFUSALS)
 async def test_a_refusal_at_a_resume_closes_nothing_that_an_earlier_execution_sent(
-    studio: TroubledStudio, shared_sandbox: Sandbox, code: str, text: str
+    studio: TroubledStudio, shared_sandbox: Sandbox, code: str, first: str, text: str
 ) -> None:
     await studio.start(text, "run-1")
-    with broken(studio, then="lost after"):
+    with broken(studio, then=first):
         assert statuses(await executed(studio)) == ["intended"]
     with broken(studio, code):
         receipt = await executed(studio)
@@ -171,6 +172,17 @@ async def test_a_conflict_of_what_a_person_sends_again_says_that_it_may_have_bee
         await executed(studio)
     with broken(studio, "conflict", "not_found"):
         receipt = await executed(studio, "stills[0]")
+    assert statuses(receipt) == ["uncertain"]
+    await bought_once(studio, shared_sandbox, receipt)
+
+
+async def test_a_conflict_is_not_waited_out_beyond_its_time_as_by_a_process_that_was_stopped(
+    studio: TroubledStudio, shared_sandbox: Sandbox
+) -> None:
+    """The pause alone is longer: after it, the service may have forgotten the key."""
+    await studio.start(stills(1), "run-1")
+    with broken(studio, "lost after", "conflict"):
+        receipt = await executed(studio, conflict_seconds=0.01)
     assert statuses(receipt) == ["uncertain"]
     await bought_once(studio, shared_sandbox, receipt)
 

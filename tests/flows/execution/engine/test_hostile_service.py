@@ -243,6 +243,22 @@ def test_a_job_id_that_none_can_be_fails_its_item_alone_and_a_resume_finds_the_j
     assert len(admin.ledger(sandbox.data, account=behind.account)["generations"]) == 3
 
 
+@pytest.mark.parametrize("told", [None, "nothing", -1])
+def test_a_failed_job_counts_with_its_reserve_if_the_service_does_not_say_what_it_kept(
+    behind: Studio, proxy: Twisting, sandbox: Sandbox, told: Any
+) -> None:
+    def silent(job: dict[str, Any]) -> None:
+        job["final_credits"] = told
+
+    proxy.twist = jobs(silent, when=b'"failed"')
+    order(sandbox, "on: generation, do: fail")
+    receipt = started(behind, stills(1))
+    order(sandbox)
+    [row] = receipt["ledger"]
+    assert (row["status"], row["held"]) == ("failed", row["reserved"])
+    assert receipt["credits"]["spent"] == row["reserved"] > 0
+
+
 ODD = [b"NaN", b"-Infinity", b"1e999999", b"-7", b"9" * 100_000, b'"\\u0000"', b"[[[[]]]]"]
 
 

@@ -209,7 +209,7 @@ def test_a_heartbeat_that_fails_for_a_moment_stops_nothing(
 
     async def drive() -> None:
         await studio.start(CAMPAIGN, "run-1")
-        await busy.execute("run-1", heartbeat_seconds=0.01)
+        await busy.execute("run-1", renewal_seconds=0.01)
 
     asyncio.run(drive())
     assert busy.seen > 2
