@@ -175,5 +175,6 @@ def _outcome(
     of = {"step": action.step, "key": action.key}
     if isinstance(error, PoolExceededError) and isinstance(action, Buy):
         names = ("pool", "needs", "left", "until")
-        return PoolRefused(**of, n=action.n, **{name: getattr(error, name) for name in names})
+        told = {name: getattr(error, name) for name in names}
+        return PoolRefused(**of, n=action.n, rest=action.rest is not None, **told)
     return ItemFailed(**of, code=error.code, message=str(error))

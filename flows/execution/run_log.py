@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rivya_flows.app.runner import Listener, Rendering
-from rivya_flows.ledger.phrases import credits_of, open_jobs
+from rivya_flows.ledger.phrases import budget_warning, credits_of, open_jobs
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
@@ -47,6 +47,9 @@ def log_events(logger: Logger, then: Listener) -> Listener:
             refusing.add(event.pool)
             left = f"the pool {event.pool} has {credits_of(event.left)} left"
             words = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
+            if event.rest:
+                least = f"all that is left needs at least {event.needs}"
+                words = f"{least}, {left}; buying nothing more"
             logger.warning("%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
@@ -87,22 +90,15 @@ def start_line(state: State) -> str:
     """The first log line of an execution: its run, and the credits of earlier executions."""
     if not any(item.purchases for _, item in state.each()):
         return f"{state.run_id}: started"
-    return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or reserved so far"
+    return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or held so far"
 
 
 def cancelled_lines(state: State) -> Iterator[str]:
     """The last log lines of a cancelled run: its credits, its open jobs, and how to resume it."""
-    yield f"cancelled; {credits_of(state.spent)} spent or reserved"
+    yield f"cancelled; {credits_of(state.spent)} spent or held"
     if jobs := open_jobs(state):
         yield f"still running: {', '.join(jobs)}"
     yield f"resume with a retry or `rivya-flows resume {state.run_id}`; nothing is bought twice"
-
-
-def budget_warning(state: State) -> str | None:
-    """A sentence once the share `warn_at` of the cap is spent or reserved; None before."""
-    if state.cap is None or state.warns_at is None or state.spent < state.warns_at:
-        return None
-    return f"{state.spent} of {state.cap} budget credits spent or reserved"
 
 
 def _name(event: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rivya_flows.app.prepare import verdict
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.ledger.phrases import total_of
@@ -17,7 +18,7 @@ MOST_ROWS = 200
 
 
 def draw_plan(plan: RunPlan, priced: Estimate) -> Artifact:
-    """A Mermaid graph with prices, a table of the items, and a line with the totals."""
+    """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
     rows = [row for step in priced.steps for row in _rows(step)]
     more = len(rows) - MOST_ROWS
     head = ("item", "model", "credits", "")
@@ -28,6 +29,7 @@ def draw_plan(plan: RunPlan, priced: Estimate) -> Artifact:
         *([f"\nand {more} more items"] if more > 0 else []),
         "",
         _money(priced),
+        *(["", text(verdict(priced))] if priced.budget is not None else []),
     ]
     return Artifact("markdown", "\n".join(lines), "The steps and their prices")
 

@@ -100,7 +100,7 @@ class PoolExceededError(BudgetError):
 
     Attributes:
         pool: Its name.
-        needs: Credits that the purchase would have reserved.
+        needs: Credits that the purchase would have reserved, or the least of all that is left.
         left: Credits that are left in the pool.
         until: End of its period, UTC; None for one that covers all time.
     """

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.deployed_spending import DeployedSpending, Start, agree_to_spending
+from rivya_flows.app.deployed_spending import (
+    DeployedSpending,
+    Start,
+    agree_to_spending,
+    agree_to_uncapped,
+)
 from rivya_flows.errors import BudgetError
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
@@ -118,6 +123,32 @@ async def test_a_pool_or_nothing_to_buy_needs_no_answer(live: Settings, tmp_path
     await refuses.deploy(spending(OFTEN), live)
     assert refuses.told[-1].endswith(" (pool acme: 40 credits a month)")
     assert len(refuses.asked) == 1
+
+
+async def test_what_a_pool_alone_caps_is_asked_for_before_the_pool_goes(live: Settings) -> None:
+    refuses, agrees = Person(agrees=False), Person(agrees=True)
+    pool, other = Pool("acme", {"client": "acme"}, 40), Pool("other", {"client": "other"}, 40)
+
+    async def left(person: Person, *pools: Pool) -> None:
+        with closing(Journal(live.store_url)) as journal:
+            await agree_to_uncapped(journal.engine, pools, person.told.append, person.confirm)
+
+    await left(refuses)
+    with closing(Journal(live.store_url)) as journal:
+        Pools(journal.engine).set(pool)
+    await refuses.deploy(spending(WEEKLY), live)
+    assert refuses.asked == []
+    await left(refuses, Pool("all", {}, 900))
+    with pytest.raises(BudgetError, match="lamp/d may buy without a cap over time; the pool is as"):
+        await left(refuses, other)
+    assert refuses.asked[-1].endswith("without asking: at most 10 credits a month.")
+    await left(agrees, other)
+    await left(refuses, other)  # a yes is one to an amount
+    await refuses.deploy(spending(WEEKLY, WEEKLY), live)
+    with pytest.raises(BudgetError):
+        await left(refuses)
+    await refuses.deploy(spending(), live)  # its schedules are off
+    await left(refuses)
 
 
 async def test_a_rehearsal_names_the_starts_alone(tmp_path: Path) -> None:

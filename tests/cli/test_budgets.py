@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.settings import read_settings
+from rivya_flows.store.agreements import Agreements, Capped, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.cli_calls import Terminal
@@ -48,6 +49,21 @@ def test_a_pool_is_made_changed_listed_and_removed(call: Terminal) -> None:
     assert call("budgets", "remove", "acme").out == "pool acme removed\n"
     again = call("budgets", "remove", "acme")
     assert (again.code, again.err) == (2, "error: there is no pool 'acme'\n")
+
+
+def test_the_last_cap_of_a_deployment_goes_with_a_yes_alone(call: Terminal) -> None:
+    call("budgets", "set", "acme", "--match", "client=acme", "--credits", 500)
+    with closing(Journal(read_settings().store_url)) as journal:
+        capped = Capped("lamp/weekly", "https://rivya.ai", {"client": "acme"}, Most(60, 1, 5))
+        Agreements(journal.engine).record("https://rivya.ai", {}, [capped])
+    assert call("budgets", "set", "acme", "--credits", 900).code == 0
+    for change in (["remove", "acme"], ["set", "acme", "--match", "client=other"]):
+        refused = call("budgets", *change)
+        assert (refused.code, refused.out) == (3, "")
+        assert "lamp/weekly may buy without a cap over time; the pool is as it was" in refused.err
+    removed = call("budgets", "remove", "acme", "--yes")
+    assert removed.out == "pool acme removed\n"
+    assert "at most 300 credits a month" in removed.err
 
 
 def test_a_pool_without_a_label_says_that_it_covers_every_run(call: Terminal) -> None:

@@ -90,6 +90,16 @@ def test_what_failed_is_named_with_its_reason_and_code() -> None:
     assert failure_codes(ended()) == set()
 
 
+def test_a_budget_that_was_passed_is_told_in_the_words_of_the_plan() -> None:
+    receipt = ended()
+    spent = receipt["credits"]["spent"]
+    receipt["credits"]["budget"] = spent
+    assert troubles(receipt) == []
+    receipt["credits"]["budget"] = spent - 2
+    words = f"2 credits over the budget of {spent - 2}; the purchase that passed it was the last"
+    assert troubles(receipt) == [words]
+
+
 def test_differences_of_the_books_are_troubles_and_a_shared_wallet_is_a_note() -> None:
     receipt = ended()
     receipt["agreement"] = {

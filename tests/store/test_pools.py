@@ -97,6 +97,18 @@ def test_an_intent_that_a_pool_does_not_cover_is_not_written(store: Store) -> No
     assert store.spent() == {"acme": 10}
 
 
+def test_a_purchase_of_a_pool_that_does_not_cover_all_that_is_left_is_not_written(
+    store: Store,
+) -> None:
+    store.pools.set(Pool("acme", ACME, 10))
+    store.begun("run-1")
+    with pytest.raises(PoolExceededError) as caught:
+        store.write("run-1", buys(1, 2).model_copy(update={"rest": 11}))
+    assert caught.value.args == ("acme", 11, 10, DECEMBER)
+    store.write("run-1", buys(1, 2).model_copy(update={"rest": 10}))
+    assert store.spent() == {"acme": 2}  # the rest is asked for, and not reserved
+
+
 def test_all_pools_that_match_reserve_or_none_does(store: Store) -> None:
     for pool in (Pool("all", {}, 9), Pool("acme", ACME, 20), Pool("film", {"kind": "film"}, 1)):
         store.pools.set(pool)

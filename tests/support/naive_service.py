@@ -263,10 +263,10 @@ class Rehearsal:
     def _buy(self, action: Buy) -> Generator[Event]:
         of = {"step": action.step, "key": action.key, "n": action.n}
         left = None if self.service.pool is None else self.service.pool - self.state.spent
-        if left is not None and not action.intended and action.reserve > left:
-            yield PoolRefused(
-                **of, pool="acme", needs=action.reserve, left=max(0, left), until=DECEMBER
-            )
+        needs = max(action.reserve, action.rest or 0)
+        if left is not None and not action.intended and needs > left:
+            told = {"needs": needs, "left": max(0, left), "rest": action.rest is not None}
+            yield PoolRefused(**of, pool="acme", until=DECEMBER, **told)
             return
         if not action.intended:
             yield PurchaseIntended(
@@ -277,6 +277,7 @@ class Rehearsal:
                 reserve=action.reserve,
                 at=NOON,
                 alternative=action.alternative,
+                rest=action.rest,
             )
         charged = self.service.take(action)
         if charged is None:

@@ -72,6 +72,7 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             at=run.clock(),
             alternative=action.alternative,
             model=_model(action),
+            rest=action.rest,
         )
     of = {"step": action.step, "key": action.key, "n": action.n}
     if action.route == "function":

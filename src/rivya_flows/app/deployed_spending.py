@@ -6,9 +6,11 @@ over time: a pool of the store, or a plain yes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+
+from sqlalchemy import Engine
 
 from rivya_flows.app.live_guard import Confirm, credits_in, source_of
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
@@ -17,7 +19,7 @@ from rivya_flows.errors import APIError, BudgetError
 from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.phrases import EACH_PERIOD
 from rivya_flows.settings import Settings
-from rivya_flows.store.agreements import Agreements, Most
+from rivya_flows.store.agreements import Agreements, Capped, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
@@ -137,27 +139,66 @@ async def agree_to_spending(
     tell(f"Deployments buy {source_of(service, await _balance(service))}.")
     with closing(Journal(settings.store_url)) as journal:
         pools, agreements = Pools(journal.engine).all(), Agreements(journal.engine)
-        asked: dict[str, Most] = {}
+        asked, capped = dict[str, Most](), list[Capped]()
         agreed = agreements.at(service.identity)
         for one in found:
             covering = [pool for pool in pools if pool.covers(one.labels)]
             for line in one.lines(covering):
                 tell(line)
-            if one.needs_cap and not covering and one.most.exceeds(agreed.get(one.name, Most())):
+            if not one.needs_cap or not one.most.exceeds(agreed.get(one.name, Most())):
+                continue
+            if covering:
+                capped.append(Capped(one.name, service.identity, one.labels, one.most))
+            else:
                 asked[one.name] = one.most
-        if dry or not asked:
+        if dry:
             return
-        if confirm is None or not await confirm(_question(asked)):
+        if asked and (confirm is None or not await confirm(_question(asked.values()))):
             names = ", ".join(sorted(asked))
             raise BudgetError(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
                 hint,
             )
-        agreements.record(service.identity, asked)
+        agreements.record(service.identity, asked, capped, [one.name for one in found])
 
 
-def _question(asked: dict[str, Most]) -> str:
-    months = [one.month for one in asked.values()]
+async def agree_to_uncapped(
+    engine: Engine, pools: Sequence[Pool], tell: Callable[[str], object], confirm: Confirm | None
+) -> None:
+    """Asks before a change of pools takes the last cap over time of a deployment.
+
+    A yes is recorded as if it had been given to `deploy`.
+
+    Args:
+        engine: Of the store.
+        pools: Those that will be left.
+        tell: Is told which deployments lose their cap.
+        confirm: Asks; None where there is nobody to ask.
+
+    Raises:
+        BudgetError: It was not confirmed.
+        StoreError: The store cannot be read or written.
+    """
+    agreements = Agreements(engine)
+    lost = [
+        one for one in agreements.capped() if not any(pool.covers(one.labels) for pool in pools)
+    ]
+    if not lost:
+        return
+    names = ", ".join(dict.fromkeys(one.deployment for one in lost))
+    tell(f"Nobody was asked about {names} when deployed, since this pool caps what they buy.")
+    if confirm is None or not await confirm(_question([one.most for one in lost])):
+        raise BudgetError(
+            f"not confirmed: {names} may buy without a cap over time; the pool is as it was",
+            "make another pool that covers them, switch their schedules and triggers off and deploy"
+            " again, or give --yes",
+        )
+    for one in lost:
+        agreements.record(one.service, {one.deployment: one.most})
+
+
+def _question(asked: Collection[Most]) -> str:
+    months = [one.month for one in asked]
     known = [one for one in months if one is not None]
     words = "No pool of `rivya-flows budgets` caps what they buy without asking"
     if len(known) < len(months):

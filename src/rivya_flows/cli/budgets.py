@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,13 @@ from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import EACH_PERIOD, credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.store.pools import Period, Pool, Pools, PoolState
+    from sqlalchemy import Engine
+
+    from rivya_flows.store.pools import Period, Pool, PoolState
+
+_YES = click.option(
+    "-y", "--yes", is_flag=True, help="Agree to what deployments then buy without a cap over time."
+)
 
 
 @click.group(cls=Group)
@@ -44,25 +51,29 @@ def budgets() -> None:
     help="When it begins again, in UTC; the default is month.",
 )
 @click.option("--soft", type=click.IntRange(0), help="Warn once more credits than this are spent.")
+@_YES
 def set_pool(
     name: str,
     credits: int | None,
     assignments: tuple[str, ...],
     period: str | None,
     soft: int | None,
+    yes: bool,
 ) -> None:
     """Make or change a pool of credits.
 
     A change keeps what is not given. Without --match a new pool covers every run.
     """
     from rivya_flows.planning.labels import read_labels
-    from rivya_flows.store.pools import Pool
+    from rivya_flows.store.pools import Pool, Pools
 
     labels = read_labels(assignments)
-    with _opened() as pools:
-        before = next((pool for pool in pools.all() if pool.name == name), None)
+    with _opened() as engine:
+        pools = Pools(engine)
+        others = {pool.name: pool for pool in pools.all()}
+        before = others.pop(name, None)
         if before is None and credits is None:
-            near = nearest(name, [pool.name for pool in pools.all()])
+            near = nearest(name, others)
             hint = "give --credits N to make it"
             hint = f"did you mean {near!r}? else {hint}" if near else hint
             raise UsageError(f"there is no pool {name!r:.80} yet", hint)
@@ -74,6 +85,7 @@ def set_pool(
             soft=pool.soft if soft is None else soft,
             period=cast("Period", period or pool.period),
         )
+        _ask(engine, [*others.values(), pool], yes=yes)
         pools.set(pool)
         states = [state for state in pools.states(None) if state.pool.name == name]
     changes = [] if before is None else list(_changes(before, pool))
@@ -93,8 +105,10 @@ def set_pool(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_pools(as_json: bool) -> None:
     """List the pools, with what is spent and left in their current period."""
-    with _opened() as pools:
-        states = pools.states(None)
+    from rivya_flows.store.pools import Pools
+
+    with _opened() as engine:
+        states = Pools(engine).states(None)
     if as_json:
         print_json([_document(state) for state in states])
     elif states:
@@ -106,25 +120,37 @@ def list_pools(as_json: bool) -> None:
 
 @budgets.command("remove")
 @click.argument("name", shell_complete=completion.pools)
-def remove_pool(name: str) -> None:
+@_YES
+def remove_pool(name: str, yes: bool) -> None:
     """Remove a pool; runs are no longer held back by it."""
     from rivya_flows.language.diagnostic_report import meant
+    from rivya_flows.store.pools import Pools
 
-    with _opened() as pools:
-        if not pools.remove(name):
-            hint = meant(name, [pool.name for pool in pools.all()])
-            raise UsageError(f"there is no pool {name!r:.80}", hint)
+    with _opened() as engine:
+        pools = Pools(engine)
+        others = {pool.name: pool for pool in pools.all()}
+        if others.pop(name, None) is None:
+            raise UsageError(f"there is no pool {name!r:.80}", meant(name, others))
+        _ask(engine, [*others.values()], yes=yes)
+        pools.remove(name)
     show(f"pool {name} removed")
 
 
+def _ask(engine: Engine, pools: Sequence[Pool], *, yes: bool) -> None:
+    """Asks where a deployment loses its last cap over time with the pools that will be left."""
+    from rivya_flows.app.deployed_spending import agree_to_uncapped
+    from rivya_flows.cli.terminal import confirmer
+
+    asyncio.run(agree_to_uncapped(engine, pools, tell, confirmer(yes=yes, as_json=False)))
+
+
 @contextmanager
-def _opened() -> Iterator[Pools]:
+def _opened() -> Iterator[Engine]:
     from rivya_flows.app.runs import open_journal
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.store.pools import Pools
 
     with open_journal(settings()) as journal:
-        yield Pools(journal.engine)
+        yield journal.engine
 
 
 def _covers(labels: Mapping[str, str]) -> str:

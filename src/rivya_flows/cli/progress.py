@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import budget_warning, credits_of
 from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
@@ -121,10 +121,9 @@ def _cost(item: ItemState) -> str:
 
 
 def _warnings(before: State, after: State) -> Iterator[News]:
-    mark = after.warns_at
-    if mark is not None and before.spent < mark <= after.spent:
-        words = f"warning: {after.spent} of {after.cap} budget credits spent or held"
-        yield News(words, stays=True)
+    mark, warning = after.warns_at, budget_warning(after)
+    if mark is not None and warning is not None and before.spent < mark:
+        yield News(f"warning: {warning}", stays=True)
 
 
 @dataclass(frozen=True)

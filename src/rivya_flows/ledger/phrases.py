@@ -57,6 +57,13 @@ def without_bound(found: Estimate) -> str:
     return f"no upper bound for {', '.join(named[:_NAMED])}{more}"
 
 
+def budget_warning(state: State) -> str | None:
+    """A sentence once the share `warn_at` of the cap is spent or held; None before."""
+    if state.warns_at is None or state.spent < state.warns_at:
+        return None
+    return f"{state.spent} of {state.cap} budget credits spent or held"
+
+
 def pool_left(pool: PoolTotal) -> str:
     """``pool acme: 120 of 500 credits left until 2026-12-01 (UTC)``."""
     until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d} (UTC)"

@@ -93,7 +93,7 @@ def _failed(receipt: Mapping[str, Any]) -> str:
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
     """One line for each item that failed or was skipped, each output that failed, and each difference
-    in the books.
+    in the books; and one for a budget that was passed, in the words of the plan.
 
     Not for the wallet, see `notes`.
     """
@@ -114,6 +114,10 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
         with_item = one["kind"] == "uncertain" and (one["step"], one["key"]) in listed
         if one["kind"] != "wallet" and not with_item:
             lines.append(f"books: {one['words']}")
+    credits = receipt.get("credits") or {}
+    if credits.get("budget") is not None and (over := credits["spent"] - credits["budget"]) > 0:
+        passed = "the purchase that passed it was the last"
+        lines.append(f"{credits_of(over)} over the budget of {credits['budget']}; {passed}")
     return lines
 
 

@@ -1,10 +1,10 @@
-"""What a person agreed to that deployments buy without asking."""
+"""What deployments buy without asking: a person agreed to it, or pools cap it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Engine, delete, insert, select
@@ -48,6 +48,22 @@ class Most:
         )
 
 
+@dataclass(frozen=True)
+class Capped:
+    """What a deployment may buy that nobody agreed to, since a pool covered it.
+
+    Attributes:
+        deployment, service: Its name, and where it buys.
+        labels: Of its runs, by name.
+        most: The most that it buys without asking.
+    """
+
+    deployment: str
+    service: str
+    labels: Mapping[str, str]
+    most: Most
+
+
 class Agreements:
     """The agreements of one store.
 
@@ -61,31 +77,70 @@ class Agreements:
         self._clock = clock
 
     def at(self, service: str) -> dict[str, Most]:
-        """What was agreed to at a service, by deployment.
+        """What a person agreed to at a service, by deployment.
 
         Raises:
             StoreError: The store cannot be read.
         """
-        query = select(AGREEMENTS).where(AGREEMENTS.c.service == stored_name(service))
+        at = AGREEMENTS.c.service == stored_name(service)
+        query = select(AGREEMENTS).where(at, AGREEMENTS.c.labels.is_(None))
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return {row.deployment: _parsed(row.most) for row in rows}
 
-    def record(self, service: str, agreed: Mapping[str, Most]) -> None:
-        """Records agreements, each instead of the last one of its deployment.
+    def capped(self) -> list[Capped]:
+        """What nobody agreed to, since a pool covered it when it was deployed; by deployment.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        query = select(AGREEMENTS).where(AGREEMENTS.c.labels.is_not(None))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(AGREEMENTS.c.deployment)).all()
+        return [
+            Capped(row.deployment, row.service, json.loads(row.labels), _parsed(row.most))
+            for row in rows
+        ]
+
+    def record(
+        self,
+        service: str,
+        agreed: Mapping[str, Most],
+        capped: Sequence[Capped] = (),
+        deployed: Collection[str] = (),
+    ) -> None:
+        """Records what was agreed to and what pools cap, each instead of the last of its deployment.
+
+        Args:
+            service: Where they buy.
+            agreed: What a person said yes to, by deployment.
+            capped: What a pool covers.
+            deployed: Deployments of which nothing else is capped any more.
 
         Raises:
             StoreError: The store cannot be written.
         """
         place, now = stored_name(service), self._clock()
-        rows = [
-            {"deployment": name, "service": place, "most": json.dumps(asdict(most)), "at": now}
-            for name, most in agreed.items()
+        found: list[tuple[str, Most, str | None]] = [
+            *((name, most, None) for name, most in agreed.items()),
+            *((one.deployment, one.most, json.dumps(dict(one.labels))) for one in capped),
         ]
-        old = (AGREEMENTS.c.service == place) & AGREEMENTS.c.deployment.in_(agreed)
+        rows = [
+            {
+                "deployment": name,
+                "service": place,
+                "most": json.dumps(asdict(most)),
+                "at": now,
+                "labels": labels,
+            }
+            for name, most, labels in found
+        ]
+        name, labels = AGREEMENTS.c["deployment", "labels"]
+        old = name.in_([one for one, *_ in found]) | (name.in_(deployed) & labels.is_not(None))
         with writing(self._engine) as connection:
-            connection.execute(delete(AGREEMENTS).where(old))
-            connection.execute(insert(AGREEMENTS), rows)
+            connection.execute(delete(AGREEMENTS).where(AGREEMENTS.c.service == place, old))
+            if rows:
+                connection.execute(insert(AGREEMENTS), rows)
 
 
 def _parsed(text: str) -> Most:

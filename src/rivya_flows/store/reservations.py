@@ -79,14 +79,16 @@ class Reservations:
             if not isinstance(event, OfPurchase) or (now := counted(event)) is None:
                 continue
             name, (credits, _) = charge_id(run_id, event), now
-            intended = isinstance(event, PurchaseIntended)
-            if not intended and name not in charges:
+            needs = 0
+            if isinstance(event, PurchaseIntended):
+                charges[name], needs = (0, self._at), max(credits, event.rest or 0)
+            if name not in charges:
                 continue  # of an earlier version
-            before, at = (0, self._at) if intended else charges[name]
+            before, at = charges[name]
             for pool, key in self._totals_of(run_id, at):
                 left = max(0, pool.credits - totals[key])
-                if intended and credits > left:
-                    return PoolExceededError(pool.name, credits, left, period(pool.period, at)[1])
+                if needs > left:
+                    return PoolExceededError(pool.name, needs, left, period(pool.period, at)[1])
                 totals[key] += credits - before
             charges[name] = (credits, at)
         self._totals.update(totals.maps[0])

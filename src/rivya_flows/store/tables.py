@@ -136,6 +136,8 @@ AGREEMENTS = Table(
     # JSON of `agreements.Most`.
     Column("most", Text, nullable=False),
     Column("at", Float, nullable=False),
+    # JSON: those of its runs, where nobody said yes, since a pool covers them; null for a yes.
+    Column("labels", Text),
 )
 
 RECEIVED = Table(

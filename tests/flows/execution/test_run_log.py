@@ -25,6 +25,20 @@ steps:
 """
 
 
+LISTED = """
+version: 1
+name: shots
+steps:
+  words:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: two, expect: {visual: string, narration: string}}
+  shots:
+    uses: generate
+    foreach: ${{ [steps.words.json.visual, steps.words.json.narration] }}
+    with: {model: nano-banana, prompt: "${{ item }}"}
+"""
+
+
 def warnings_of(run: Rehearsal, caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the log of a whole run warns of."""
     run.take_up()
@@ -75,6 +89,15 @@ def test_a_pool_that_refuses_many_items_is_one_warning(caplog: pytest.LogCapture
     run.service.pool = 2
     told = ["stills[2] needs 1, the pool acme has 0 credits left; buying what fits"]
     assert warnings_of(run, caplog) == told
+
+
+def test_a_pool_that_does_not_cover_all_that_is_left_is_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = Rehearsal(frozen(LISTED), NaiveService(pool=4))
+    [told] = warnings_of(run, caplog)
+    assert told.startswith("all that is left needs at least ")
+    assert told.endswith(", the pool acme has 1 credit left; buying nothing more")
 
 
 def test_each_quarter_of_a_rendering_is_one_line_of_the_log(

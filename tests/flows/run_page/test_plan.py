@@ -35,7 +35,9 @@ async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) ->
     assert r"| stills\[&lt;img src=x&gt;\] | z-image | 1 |" in rows
     assert "| none |  |  | skipped: " in rows
     assert rows.count("veo3-1-lite | 10 |") == 3
-    assert rows.endswith("**33 credits**, budget 9, balance 50")
+    money, fit = rows.split("\n\n")[-2:]
+    assert money == "**33 credits**, budget 9, balance 50"
+    assert fit == "over the budget: at least 33 credits, and the budget is 9"
 
 
 def test_the_plan_says_what_an_earlier_run_saves(studio: Studio) -> None:

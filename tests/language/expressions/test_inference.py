@@ -99,6 +99,7 @@ WRONG = {
     "☞inputs.name * 2": "write `| int` after the text",
     "☞steps.still.asset | upper": "name one of its fields, such as .url",
     "☞inputs.name | join(', ')": "write [ ] around it, or use .items or .assets of a step with several items",
+    "☞steps.still.assets | join": "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`",
     "☞inputs.n | length": "write a list, such as ['a', 'b']",
     "inputs.n > ☞inputs.name": "write `| int` after the text",
     "inputs.name in ☞inputs.n": "write a list, such as ['a', 'b']",
@@ -122,7 +123,7 @@ def test_operand_of_the_wrong_kind_is_reported_at_its_place(marked: str, hint: s
 
 @pytest.mark.parametrize(
     "expression",
-    ["'a' ~ 5", "inputs.n + 1.5", "inputs.name + 'x'", "(inputs.name | int) * 2",
+    ["'a' ~ 5", "['a', 2, true] | join", "[inputs.n, steps.still.asset.url] | join('-')", "inputs.n + 1.5", "inputs.name + 'x'", "(inputs.name | int) * 2",
      "steps.still.assets + [steps.still.asset]", "steps.still.asset.width > inputs.n",
      "inputs.name in ['a', 'b']", "(steps.still.assets | first).url", "'5' == inputs.n",
      "(inputs.name or 'x') | upper", "steps.still.status if inputs.n > 2 else 'none'"],

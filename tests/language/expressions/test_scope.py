@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.load import check
 
 
@@ -104,3 +105,30 @@ outputs:
     assert [problem.code for problem in found] == []
     found = check(text.replace("item.text", "asset"), file="a.yaml", catalogue=shipped())[1]
     assert [problem.hint for problem in found] == ["these items have no asset: use .item"]
+
+
+class CountedName(str):
+    """The name of a step that counts how often it is found by another text."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+    found = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedName.found += 1
+        return str.__eq__(self, other)
+
+
+def lookups(picks: int) -> int:
+    """How often the names of a chain of picks are looked up to infer the last one."""
+    steps = {
+        CountedName(f"p{n}"): {"uses": "pick", "with": {"from": f"${{{{ steps.p{n - 1}.items }}}}"}}
+        for n in range(picks)
+    }
+    CountedName.found = 0
+    NamesInScope({"steps": steps}, shipped()).step(f"p{picks - 1}")
+    return CountedName.found
+
+
+def test_a_chain_of_picks_costs_in_proportion_to_its_length() -> None:
+    assert lookups(800) < 3 * lookups(400)

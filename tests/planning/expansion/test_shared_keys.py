@@ -61,6 +61,15 @@ def test_a_shared_key_that_an_input_gives_is_refused_at_the_plan(tmp_path: Path)
     prepared(SpecFile(text, "spec.yaml", tmp_path), {"hooks": ["sun", "rain"]}, tmp_path)
 
 
+def test_default_excuses_no_shared_key_in_an_argument(tmp_path: Path) -> None:
+    text = spec("${{ inputs.hooks }}", "[1]", "'rain'").replace(
+        "prompt: ad,", "prompt: \"${{ steps.stills.by[inputs.hooks[2]].key | default('x') }}\","
+    )
+    with pytest.raises(SpecError) as refused:
+        prepared(SpecFile(text, "spec.yaml", tmp_path), {}, tmp_path)
+    assert [one.message for one in refused.value.diagnostics] == [f"ads[1]: {TOLD}"]
+
+
 def test_a_shared_key_of_a_written_list_is_refused_at_the_check() -> None:
     [problem] = diagnostics_of(spec("[sun, rain, sun]", "[1]", "'sun'"))
     assert problem.code == "unknown-field"
@@ -104,6 +113,10 @@ def test_the_key_that_an_item_has_names_it_though_another_was_given_the_same() -
         ("steps.stills.by['snow'].asset", "steps.stills.by has no 'snow'"),
         ("steps.stills.items[inputs.hooks | length].asset", "steps.stills.items has 3 members"),
         ("steps.stills.by['z' ~ 'z'].asset | default(none)", None),
+        ("steps.stills.by[inputs.hooks[0]].asset | default(none)", TOLD),
+        ("'a' if steps.stills.by[inputs.hooks[0]] is defined else 'b'", TOLD),
+        ("(steps.stills.by[inputs.hooks[0]].key ~ 'a') | default('x')", TOLD),
+        ("(steps.idea.text ~ steps.stills.by[inputs.hooks[0]].key) | default('x')", None),
         ("steps.stills.by['z' ~ 'z'].asset if steps.idea.text else none", None),
     ],
 )

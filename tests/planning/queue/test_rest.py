@@ -1,4 +1,4 @@
-"""What is left is priced again once a list became known: it fits the budget as a whole, or the run stops."""
+"""What is left is priced again once a list became known: it fits budget and pools as a whole, or the run stops."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
 from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.events import AnswerGiven, PurchaseIntended
+from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, PurchaseIntended
 from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.planning.queue.scheduler import refusing_pool
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -133,6 +134,66 @@ def test_a_resume_with_a_larger_budget_buys_the_rest_once() -> None:
     assert bought(run).count("idea") == 1
 
 
+def test_a_run_whose_pool_cannot_finish_it_buys_nothing_after_its_list() -> None:
+    needed = total(4, 0)
+    run = played(spec(9_999), Scripted(places=places(4), pool=needed - 1))
+    assert (run.state.ended, bought(run)) == ("failed", ["idea"])
+    left = needed - run.state.spent
+    reason = run.state.item("stills", "0").reason
+    assert reason == (
+        f"not bought: all that is left needs at least {left} credits; "
+        f"the pool acme has {left - 1} left until 2026-12-01"
+    )
+    assert refusing_pool(reason) == "acme"
+    run.service.pool = needed
+    run.take_up()
+    run.run()
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+
+
+def test_a_pool_that_just_covers_a_run_is_asked_for_all_of_it_once() -> None:
+    needed = total(4, 2)
+    uncapped = spec(9_999).replace("budget:", "#")
+    run = played(uncapped, Scripted(places=places(4, 2), pool=needed))
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+    [asked] = [one for one in run.journal if isinstance(one, PurchaseIntended) and one.rest]
+    idea = next(one for one in run.journal if isinstance(one, PurchaseIntended))
+    assert asked.rest == needed - idea.reserve
+
+
+def test_over_a_pool_a_run_that_pauses_asks_before_it_buys_what_is_left() -> None:
+    needed = total(4, 0)
+    run = played(spec(9_999, exceed="pause"), Scripted(places=places(4), pool=needed - 1))
+    assert bought(run) == ["idea"]
+    left = needed - run.state.spent
+    [question] = run.asked[-1].questions
+    assert question.text == (
+        f"The pool acme has {left - 1} credits left until 2026-12-01. All that is left needs at least "
+        f"{left}. `rivya-flows budgets set acme --credits N` raises it. Try again?"
+    )
+    run.service.pool = needed
+    run.feed(AnswerGiven(step=question.step, key=question.key, answer="yes", by="terminal"))
+    run.run()
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+
+
+def test_a_no_to_a_pool_buys_nothing_of_what_is_left() -> None:
+    run = played(spec(9_999, exceed="pause"), Scripted(places=places(4), pool=total(4, 0) - 1))
+    [question] = run.asked[-1].questions
+    run.feed(AnswerGiven(step=question.step, key=question.key, answer="no", by="terminal"))
+    run.run()
+    assert (run.state.ended, bought(run)) == ("failed", ["idea"])
+
+
+def test_a_purchase_that_fails_before_its_intent_holds_nothing() -> None:
+    run = Rehearsal(frozen(spec(9_999)), Scripted(places=places(2)))
+    run.take_up()
+    while run.state.committed == run.state.spent:
+        run.advance(0)
+    run.feed(ItemFailed(step="idea", key="", code="x", message="it did not begin"))
+    assert run.state.committed == run.state.spent == 0
+
+
 _MOOD = "steps.idea.json.mood"
 
 
@@ -144,10 +205,11 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
     for seed in range(part * 25, part * 25 + 25):
         chance = random.Random(seed)
         count, budget = chance.randrange(0, 5), chance.randrange(3, 90)
+        of_pool = chance.random() < 0.5
         allowed, failing = chance.choice([0, 0, 2]), chance.choice([0, 0, 0.4])
         condition = chance.choice(["", "", f"if: ${{{{ {_MOOD} != 'dull' }}}}"])
         null = chance.random() < 0.3
-        text = spec(budget, allowed=allowed, condition=condition)
+        text = spec(9_999 if of_pool else budget, allowed=allowed, condition=condition)
         if null:
             text = text.replace(f'{_MOOD} }}}}"', f"{_MOOD} if {_MOOD} != 'dull' else none }}}}\"")
         given: dict[str, Any] = {
@@ -155,6 +217,7 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
             "mood": chance.choice(["calm", "dull"]),
             "seed": seed,
             "failing": failing,
+            "pool": budget if of_pool else None,
         }
         with monkeypatch.context() as unchecked:
             unchecked.setattr(queue, "Rest", lambda: None)
@@ -166,7 +229,8 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
         assert checked.state.spent <= plain.state.spent
         stopped += len(bought(checked)) < len(bought(plain))
         if not (allowed or failing or condition or null):
-            whole = played(text.replace(f"credits: {budget}", "credits: 9999"), Scripted(**given))
+            free = text.replace(f"credits: {budget}", "credits: 9999")
+            whole = played(free, Scripted(**{**given, "pool": None}))
             fits = whole.state.spent <= budget
             assert bought(checked) == ["idea"] or fits, seed
             assert (checked.state.ended == "completed") is (

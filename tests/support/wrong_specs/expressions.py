@@ -50,6 +50,11 @@ EXPRESSIONS = {
         HEAD + "steps:\n" + SCRIPT + "outputs:\n  a: ${{ ☞steps.script.json.visul }}\n",
         "did you mean 'visual'? there are: visual, tags",
     ),
+    "join of maps": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILLS + "outputs:\n  a: of ${{ ☞steps.stills.items | join(', ') }}\n",
+        "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`",
+    ),
     "json without expect": (
         "unknown-field",
         HEAD

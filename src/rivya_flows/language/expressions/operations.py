@@ -28,6 +28,7 @@ TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
 """Kinds that can be used in text."""
 
 _JOIN = "write `~` to join texts"
+_JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`"
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "int": (TEXTS, NUMBER),
     "join": (("list",), TEXT),
@@ -195,4 +196,10 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         return value.member or ANY
     fits, gives = _FILTERS[tree.name]
     _need(fits, value, tree.node, f"is not what `{tree.name}` takes")
+    member = value.member or ANY
+    if tree.name == "join" and member.kind not in ("any", *TEXTS):
+        name = written(tree.node)
+        what = "the list" if name == "the expression" else name
+        message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
+        raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
     return gives

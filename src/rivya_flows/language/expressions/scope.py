@@ -111,7 +111,9 @@ class NamesInScope:
         except ExpressionError:
             return []  # reported with the expressions
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
-        return sorted(named & self._steps.keys() - self._shapes.keys() - self._open)
+        # One by one: a set of all steps, for each of them, takes quadratic time.
+        known = (one for one in named if one in self._steps)
+        return sorted(one for one in known if one not in self._shapes and one not in self._open)
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""

@@ -10,7 +10,6 @@ from jinja2 import nodes
 from rivya_flows.language.expressions.output_types import is_place
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
-    Reference,
     UsesNull,
     as_reference,
     expressions_in,
@@ -27,47 +26,49 @@ _MAX_SHOWN = 20
 def missing_members(plan: RunPlan, space: str, written: Any) -> Iterator[str]:
     """Why a value cannot be evaluated: members that a fan-out does not have; one message for each.
 
-    Only certain reads count: no branch of a choice, nothing guarded by `default` or a test.
+    Only certain reads count: no branch of a choice. What `default` or a test guards may be missing,
+    and may be no key that several items share.
 
     Args:
         plan: Of the run.
         space: Name of the `include` step that the value is in; "" for the run's own spec.
         written: Any value of that spec.
     """
-    named = {
-        reference.path[:3]
-        for tree in _certain_chains(written)
-        if (reference := as_reference(tree)) is not None
-        and reference.namespace == "steps"
-        and len(reference.path) > 2
-    }
-    for path in sorted(named):
-        yield from _absent(plan, space, path)
+    named: dict[tuple[str, ...], bool] = {}
+    for tree, guarded in _certain_chains(written):
+        reference = as_reference(tree)
+        if reference is not None and reference.namespace == "steps" and len(reference.path) > 2:
+            path = reference.path[:3]
+            named[path] = named.get(path, True) and guarded
+    for path, guarded in sorted(named.items()):
+        yield from _absent(plan, space, path, guarded=guarded)
 
 
 def missing_computed_members(
     plan: RunPlan, space: str, written: Any, scope: Scope
 ) -> Iterator[str]:
     """As `missing_members`, for keys and places that are computed from what is known: the scope."""
-    for tree in _certain_chains(written):
+    for tree, guarded in _certain_chains(written):
         while isinstance(tree, nodes.Getattr | nodes.Getitem):
             holder, argument = tree.node, getattr(tree, "arg", None)
             if argument is not None and not isinstance(argument, nodes.Const | nodes.Slice):
                 held = as_reference(holder)
-                if held is not None and held.namespace == "steps" and len(held.path) == 2:
-                    yield from _computed(plan, space, held, argument, scope)
+                if (
+                    held is not None
+                    and held.namespace == "steps"
+                    and len(held.path) == 2
+                    and (name := _known_name(argument, scope)) is not None
+                ):
+                    yield from _absent(plan, space, (*held.path, name), guarded=guarded)
             tree = holder
 
 
-def _computed(
-    plan: RunPlan, space: str, held: Reference, argument: nodes.Expr, scope: Scope
-) -> Iterator[str]:
+def _known_name(argument: nodes.Expr, scope: Scope) -> str | None:
     try:
         name = known_result(argument, scope)
     except (ExpressionError, UsesNull):
-        return  # a null skips what reads it; a mistake is reported with the argument
-    if isinstance(name, str | int | float):
-        yield from _absent(plan, space, (*held.path, as_text(name)))
+        return None  # a null skips what reads it; a mistake is reported with the argument
+    return as_text(name) if isinstance(name, str | int | float) else None
 
 
 def least_media(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
@@ -91,16 +92,20 @@ def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
     return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
 
 
-def _certain_chains(value: Any) -> Iterator[nodes.Node]:
-    """The names with their fields and items that a value reads whatever the values are."""
+def _certain_chains(value: Any) -> Iterator[tuple[nodes.Node, bool]]:
+    """The names with their fields and items that a value reads whatever the values are.
+
+    And whether each is guarded: it may be missing.
+    """
     for expression in expressions_in(value):
         yield from _certain_reads(expression.tree)
 
 
-def _certain_reads(tree: nodes.Node) -> Iterator[nodes.Node]:
+def _certain_reads(tree: nodes.Node, *, guarded: bool = False) -> Iterator[tuple[nodes.Node, bool]]:
     if as_reference(tree) is not None:
-        yield tree
+        yield tree, guarded
         return
+    inside = guarded
     match tree:
         case nodes.CondExpr():
             parts: list[Any] = [tree.test]
@@ -109,16 +114,17 @@ def _certain_reads(tree: nodes.Node) -> Iterator[nodes.Node]:
         case nodes.Compare():
             parts = [tree.expr, tree.ops[0].expr]
         case nodes.Test():
-            parts = []
+            parts, inside = [tree.node], True
         case nodes.Filter() if tree.name == "default":
-            parts = []
+            parts, inside = [tree.node], True
         case _:
             parts = list(tree.iter_child_nodes())
-    for part in parts:
-        yield from _certain_reads(part)
+    # Where something guarded is missing, what comes after it is not read.
+    for part in parts[:1] if guarded else parts:
+        yield from _certain_reads(part, guarded=inside)
 
 
-def _absent(plan: RunPlan, space: str, path: tuple[str, ...]) -> Iterator[str]:
+def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) -> Iterator[str]:
     step_id, held, name = path
     source = plan.steps.get(inlined_name(space, step_id))
     # `by` of a step without a fan-out has formats; what reads a skipped step is skipped too.
@@ -128,6 +134,8 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...]) -> Iterator[str]:
         return
     if held == "by" and name in source.shared_keys:
         yield f"steps.{step_id}.by[{name!r:.60}]: {source.shared_keys[name]}"
+    elif guarded:
+        return
     elif held == "by" and name not in source.keys:
         known = ", ".join(item.key for item in source.items[:_MAX_SHOWN])
         yield f"steps.{step_id}.by has no {name!r}; it has: {known}"

@@ -142,28 +142,18 @@ class Estimate:
     @property
     def most(self) -> int | None:
         """The most that is still spent, by its prices and its budget; None for no bound."""
-        caps = [] if self.budget is None else [max(0, self.budget - self.spent)]
-        return min([*caps, *([] if self.max is None else [self.max])], default=None)
+        cap = None if self.budget is None else max(0, self.budget - self.spent)
+        return min((one for one in (cap, self.max) if one is not None), default=None)
 
     @property
     def may_exceed(self) -> tuple[str, ...]:
         """The limits that its greatest price may exceed, by their words."""
-        budget, most = self.budget, self.most
-        found = (
-            []
-            if budget is None or self._is_within(budget - self.spent, self.max)
-            else [f"the budget of {budget}"]
-        )
-        found += [
-            f"the pool {one.name}" for one in self.pools if not self._is_within(one.left, most)
-        ]
-        if self.balance is not None and not self._is_within(self.balance, most):
-            found.append(f"the balance of {self.balance}")
-        return tuple(found)
-
-    @staticmethod
-    def _is_within(room: int, most: int | None) -> bool:
-        return most is not None and most <= room
+        limits = [(f"the pool {one.name}", one.left, self.most) for one in self.pools]
+        if self.budget is not None:
+            limits.insert(0, (f"the budget of {self.budget}", self.budget - self.spent, self.max))
+        if self.balance is not None:
+            limits.append((f"the balance of {self.balance}", self.balance, self.most))
+        return tuple(name for name, room, most in limits if most is None or most > room)
 
     @property
     def fit(self) -> Fit:
@@ -245,12 +235,11 @@ def estimate(
     unsure = set[str]()
     steps = tuple(_timed(_step_estimate(state, one, unsure), usual) for one in state.plan.order)
     prices = [item.price for one in steps for item in one.items]
-    tops = [one.max for one in prices]
     return Estimate(
         name=state.plan.workflow.name,
         steps=steps,
         min=sum(one.min for one in prices),
-        max=None if None in tops else sum(top for top in tops if top is not None),
+        max=_greatest(prices),
         spent=state.spent,
         budget=state.cap,
         balance=balance,
@@ -356,8 +345,7 @@ def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
     """Nothing, or what is bought if the open purchase of an item gives nothing."""
     last = item.last
     settled = last is not None and last.status == "succeeded"
-    tops = [] if settled else [one.price.max for one in after_failure(planned.step, item)]
-    more = None if None in tops else sum(top for top in tops if top is not None)
+    more = 0 if settled else _greatest(one.price for one in after_failure(planned.step, item))
     if more == 0:
         return Price(0, 0, "already bought")
     told = "more" if more is None else f"up to {more} more"
@@ -401,12 +389,16 @@ def _with_fallbacks(
     if not others:
         return ItemEstimate(key, model, one)
     models = tuple(name for name, _ in others)
-    tops = [price.max for _, price in others]
-    more = None if None in tops else sum(top for top in tops if top is not None)
-    top = None if one.max is None or more is None else one.max + more
+    more, top = _greatest(price for _, price in others), _greatest([one, *(p for _, p in others)])
     added = "more" if more is None else f"up to {more} more"
     reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
     return ItemEstimate(key, model, Price(one.min, top, reason), fallback=models)
+
+
+def _greatest(prices: Iterable[Price]) -> int | None:
+    """Of all together; None if one has no upper bound."""
+    tops = [one.max for one in prices]
+    return None if None in tops else sum(top for top in tops if top is not None)
 
 
 def _names(models: Iterable[str | None]) -> str:

@@ -65,6 +65,7 @@ class Buy:
         intended: The intent is journaled, and an earlier execution may have sent it; otherwise
             it is journaled first.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        rest: As `PurchaseIntended.rest`.
     """
 
     step: str
@@ -76,6 +77,7 @@ class Buy:
     reserve: int
     intended: bool
     alternative: int = 0
+    rest: int | None = None
 
 
 @dataclass(frozen=True)

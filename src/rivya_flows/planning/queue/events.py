@@ -204,6 +204,8 @@ class PurchaseIntended(OfPurchase):
         reserve: Credits reserved in the budget of the run.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
         model: That it buys from; None for a function, and in early journals.
+        rest: The least that all which is left costs, this purchase included: pools must have that
+            much left, and reserve `reserve`. None where a list has not just become known.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
@@ -214,6 +216,7 @@ class PurchaseIntended(OfPurchase):
     at: datetime
     alternative: int = 0
     model: str | None = None
+    rest: int | None = None
 
 
 class PoolRefused(OfPurchase):
@@ -221,9 +224,10 @@ class PoolRefused(OfPurchase):
 
     Attributes:
         pool: Its name.
-        needs: Credits that the purchase would have reserved.
+        needs: Credits that the purchase would have reserved, or the least of all that is left.
         left: Credits that were left in the pool.
         until: End of its period, UTC; None for one that covers all time.
+        rest: It was asked for all that is left.
     """
 
     kind: Literal["pool.refused"] = "pool.refused"
@@ -231,6 +235,7 @@ class PoolRefused(OfPurchase):
     needs: int
     left: int
     until: datetime | None = None
+    rest: bool = False
 
 
 class PurchaseAccepted(OfPurchase):

@@ -97,7 +97,7 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
         state = skip_unstarted(state, step_id, turn.reason)
     was_open = state.steps[step_id].items is None
     state = expand_step(state, step_id)
-    if was_open and state.cap is not None and state.steps[step_id].items is not None:
+    if was_open and state.steps[step_id].items is not None:
         state = replace(state, rest=state.rest or Rest())
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)

@@ -159,8 +159,15 @@ def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) ->
             item, phase=Phase.COMPLETED, outputs=event.outputs, reason=None, code=None, files=()
         )
     if isinstance(event, ItemFailed):
-        files = event.files or item.files
-        return replace(item, phase=Phase.FAILED, code=event.code, reason=event.message, files=files)
+        return replace(
+            item,
+            phase=Phase.FAILED,
+            code=event.code,
+            reason=event.message,
+            files=event.files or item.files,
+            # What was not journaled was not sent, and holds nothing.
+            purchases=tuple(one for one in item.purchases if one.status != "planned"),
+        )
     if event.outputs is None:
         return replace(item, phase=Phase.READY, asked_cache=True)
     served = item.alternative or event.alternative

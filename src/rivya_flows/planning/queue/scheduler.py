@@ -158,12 +158,15 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
 def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Started:
     if _waits_for_price(state, step_id, price):
         return state, []
+    rest: int | None = None
     if state.rest is not None and state.planned(step_id).part == "steps":
         state, verdict = _afford_rest(state, state.rest)
         if verdict == "over":
             return _over_budget(state, step_id, item, 0)
         if verdict == "wait":
             return state, []
+        assert state.rest is not None
+        rest = state.rest.least
     reserve = _reserve(state, price)
     verdict = _afford(state, state.committed + reserve)
     if verdict == "wait":
@@ -176,7 +179,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
     which = item.alternative
-    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False, alternative=which)
+    buy = Buy(step_id, item.key, n, route, key, body, reserve, False, which, rest)
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
     bought = replace(bought, alternative=which)
@@ -259,17 +262,18 @@ def _afford(state: State, committed: int) -> str:
 
 
 def _afford_rest(state: State, rest: Rest) -> tuple[State, str]:
-    """As `_afford`, for all that is left: it is priced once after a list became known."""
-    tally = state.totals.tally
-    if tally.looking:
-        return state, "wait"  # what the cache has costs nothing
-    is_over, least = rest.is_over or not tally.open, rest.least
-    decides = is_over and not rest.is_over
-    if least is None or decides or not _is_over_cap(state, state.committed + least):
+    """As `_afford`, for all that is left: it is priced once after a list became known.
+
+    The first purchase of it asks the pools for all of it, and the next ones wait for that.
+    """
+    if state.totals.tally.looking or state.committed > state.spent:
+        return state, "wait"  # what the cache has costs nothing; a pool has not counted an intent
+    least = rest.least
+    verdict = "buy" if least is None else _afford(state, state.committed + least)
+    if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
         least = least_left(state)
-    if not _is_over_cap(state, state.committed + least):
-        return replace(state, rest=None), "buy"
-    return replace(state, rest=Rest(least, is_over)), "over" if is_over else "wait"
+        verdict = _afford(state, state.committed + least)
+    return replace(state, rest=Rest(least, verdict == "over")), verdict
 
 
 def _is_over_cap(state: State, committed: int) -> bool:
@@ -278,8 +282,8 @@ def _is_over_cap(state: State, committed: int) -> bool:
 
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
     rest = state.rest if state.rest is not None and state.rest.is_over else None
-    over = rest is not None or _is_over_cap(state, state.committed + reserve)
-    limit = None if over else state.pool
+    needed = reserve if rest is None else rest.least or 0
+    limit = None if _is_over_cap(state, state.committed + needed) else state.pool
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause"
     if pauses and (state.refused_cap is None if limit is None else not limit.declined):
@@ -288,9 +292,9 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         left = f"the pool {limit.name} has {_left(state, limit)} left{_until(limit)}"
     else:
         left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
-    needs = f"needs {_credits(reserve)}"
+    needs = f"needs {_credits(needed)}"
     if rest is not None:
-        needs = f"not bought: all that is left needs at least {_credits(rest.least or 0)}"
+        needs = f"not bought: all that is left needs at least {_credits(needed)}"
     item = replace(
         item,
         phase=Phase.FAILED,
@@ -302,7 +306,9 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     return state.with_item(step_id, item), []
 
 
-_POOL_IN_REASON = re.compile(r"needs (?:at least )?\d+ credits?; the pool (\S+) has \d+ left")
+_POOL_IN_REASON = re.compile(
+    r"(?:not bought: all that is left )?needs (?:at least )?\d+ credits?; the pool (\S+) has \d+ left"
+)
 
 
 def refusing_pool(reason: str | None) -> str | None:
@@ -356,23 +362,20 @@ def budget_question(state: State) -> Question | None:
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
-    more = sum(reserve for _, reserve in needs)
-    what = ", ".join(
-        step_id if count == 1 else f"{count} {step_id}"
-        for step_id, count in Counter(step_id for step_id, _ in needs).items()
-    )
-    what += " needs" if len(needs) == 1 else " need"
-    spent = f"{state.spent} of {state.cap} are spent"
-    rest = state.rest
-    if state.refused_cap is None and needs and rest is not None and rest.is_over:
-        least = rest.least or 0
-        cap = state.spent + least
-        text = f"All that is left needs at least {_credits(least)}; {spent}. Raise the budget to {cap}?"
-        return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
-    if state.refused_cap is None and any(
-        _is_over_cap(state, state.spent + reserve) for _, reserve in needs
-    ):
+    if state.rest is not None and state.rest.is_over:
+        what, more, joint = "All that is left needs at least", state.rest.least or 0, ". "
+        is_over = _is_over_cap(state, state.spent + more)
+    else:
+        what = ", ".join(
+            step_id if count == 1 else f"{count} {step_id}"
+            for step_id, count in Counter(step_id for step_id, _ in needs).items()
+        )
+        what += " needs" if len(needs) == 1 else " need"
+        more, joint = sum(reserve for _, reserve in needs), "; "
+        is_over = any(_is_over_cap(state, state.spent + reserve) for _, reserve in needs)
+    if is_over and state.refused_cap is None:
         cap = state.spent + more
+        spent = f"{state.spent} of {state.cap} are spent"
         text = f"{what} {_credits(more)}; {spent}. Raise the budget to {cap}?"
         return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
     limit = state.pool
@@ -380,7 +383,7 @@ def budget_question(state: State) -> Question | None:
         return None
     left = f"The pool {limit.name} has {_credits(_left(state, limit))} left{_until(limit)}"
     raised = f"rivya-flows budgets set {limit.name} --credits N"
-    text = f"{left}; {what} {more}. `{raised}` raises it. Try again?"
+    text = f"{left}{joint}{what} {more}. `{raised}` raises it. Try again?"
     return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
 
 

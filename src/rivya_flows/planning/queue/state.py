@@ -118,7 +118,9 @@ class PoolLimit:
 
 @dataclass(frozen=True)
 class Rest:
-    """All that is left to buy, which must fit the budget as a whole before anything more is bought.
+    """All that is left to buy, which must fit as a whole before anything more is bought.
+
+    Budget and pools count; a pool is asked by the first purchase.
 
     Attributes:
         least: Credits; None before it was priced.
@@ -143,7 +145,7 @@ class State:
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
-        rest: Set once a list became known, until what is left is known to fit the cap.
+        rest: Set once a list became known, until what is left is known to fit the cap and all pools.
         agreed: The cap of a quote, or of a "yes" to the plan; None for any other.
         fork: The run that finished work is taken from; None for none.
         again: Steps for which nothing is taken, from that run or from the cache.

@@ -355,13 +355,16 @@ def test_no_order_of_events_passes_the_cap_by_more_than_one_surprise(
     assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
 
 
-def test_a_list_whose_films_the_budget_cannot_cover_is_not_begun(
-    sandbox: Sandbox, tmp_path: Path
+@pytest.mark.parametrize(("budget", "limit"), [(10, "budget of 10"), (900, "pool all")])
+def test_a_list_whose_films_no_budget_or_pool_covers_is_not_begun(
+    sandbox: Sandbox, tmp_path: Path, budget: int, limit: str
 ) -> None:
-    text = """
+    text = f"""
 version: 1
 name: no-film
-budget: {credits: 10}
+budget: {{credits: {budget}}}
+"""
+    text += """
 steps:
   script:
     uses: chat
@@ -376,6 +379,8 @@ steps:
     with: {model: veo3-1-lite, prompt: push, references: ["${{ item.asset }}"]}
 """
     studio = customer(sandbox, tmp_path / "studio")
+    with studio.context(Bomb()) as context:
+        Pools(context.journal.engine).set(Pool("all", {}, credits=10))
     state = studio.run(text)
     assert state.ended == "failed"
     receipt = studio.receipt("run-1")
@@ -383,4 +388,5 @@ steps:
     stills = receipt["steps"][1]["items"]
     assert {one["code"] for one in stills} == {"over_budget"}
     assert "all that is left needs at least" in stills[0]["reason"]
+    assert f"; the {limit} has " in stills[0]["reason"]
     accounts_agree(studio, sandbox.data, "run-1")
