@@ -414,8 +414,9 @@ _OF_ONE_RUN = (
 OF_THE_WORKER = ("PREFECT_CLIENT_METRICS_ENABLED", "PREFECT_CLIENT_ENABLE_METRICS")
 """Variables that open a port, which a worker has and its flow runs cannot have too.
 
-Read from settings/models/client.py and context.py, which opens the port for each flow run. If there
-are more, all runs of a worker with such a variable crash.
+Read from settings/models/client.py and context.py, which opens the port for each flow run, and from
+runner/_starter_engine.py, which hands on the worker's own variables. If there are more, all runs of a
+worker with such a variable crash.
 """
 
 

@@ -23,6 +23,8 @@ from typing import Any
 from cluster_compose import Service, services
 from cluster_server import PrefectServer
 
+from rivya_flows.app.processes.ports import choose_port
+
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 120
 STOP_SECONDS = 15
@@ -76,10 +78,10 @@ class Cluster:
         # Not below `folder`: PostgreSQL does not run as root, and its user cannot enter that.
         self._databases = Path(tempfile.mkdtemp(prefix="rivya-flows-cluster-"))
         self._ports = {
-            name: free_port()
+            name: choose_port(0, None)
             for name in ("postgres", "journal", "redis", "s3", "server", "receiver", *workers)
         }
-        self._metrics_ports = {name: free_port() for name in workers}
+        self._metrics_ports = {name: choose_port(0, None) for name in workers}
         self._workers = workers
         self._values = {
             "POSTGRES_PASSWORD": "unused",
@@ -393,14 +395,6 @@ def _kill_all(pids: Sequence[int]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(pids)
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _put(value: str, here: Mapping[str, str]) -> str:

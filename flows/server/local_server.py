@@ -20,7 +20,12 @@ from typing import IO
 
 from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
 from rivya_flows.app.processes.ports import free_port
-from rivya_flows.app.processes.supervisor import StartedProcess, last_lines, start_error
+from rivya_flows.app.processes.supervisor import (
+    READY_SECONDS,
+    StartedProcess,
+    last_lines,
+    start_error,
+)
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
@@ -37,7 +42,6 @@ from rivya_flows.flows.server.server_process import (
     start_server,
 )
 
-STARTUP_SECONDS = 90.0
 SEND_SECONDS = 10.0
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.1
@@ -92,7 +96,7 @@ class LocalServer:
         """The server's log."""
         return self.home / "server.log"
 
-    async def ready(self, *, timeout_seconds: float = STARTUP_SECONDS) -> str:
+    async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it.
 
         Raises:

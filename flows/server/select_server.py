@@ -18,7 +18,8 @@ from rivya_flows.environment import set_variables
 if TYPE_CHECKING:  # heavy
     from prefect.client.orchestration import PrefectClient
 
-HEALTH_SECONDS = 10.0
+HEALTH_SECONDS = 60.0
+"""A server of a busy machine may take so long; one that is gone refuses at once."""
 
 
 def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -53,7 +54,7 @@ def restore(replaced: Mapping[str, str | None]) -> None:
 
 
 async def health_problem(client: PrefectClient) -> Exception | None:
-    """Why a server does not serve, or None; a person waits for it, so it has 10 s."""
+    """Why a server does not serve, or None; waits `HEALTH_SECONDS` for its answer."""
     try:
         async with asyncio.timeout(HEALTH_SECONDS):
             return await client.api_healthcheck()

@@ -18,6 +18,7 @@ import anyio
 from prefect.exceptions import InfrastructureNotFound
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_METRICS_ENABLED,
     PREFECT_CLIENT_RETRY_EXTRA_CODES,
     get_current_settings,
     temporary_settings,
@@ -206,12 +207,15 @@ class CampaignWorker(ProcessWorker):
         """Executes a flow run to its end; see the class for where."""
         self.get_flow_run_logger(flow_run).info("executed by the worker %s", self.name)
         for name in OF_THE_WORKER:
-            configuration.env.pop(name, None)
+            configuration.env[name] = None
         entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
         if entrypoint is None or self._deaths.get(flow_run.id, 0) >= DEATHS:
             for name in self._patience:  # without `ask_often` its pauses would grow to hours
-                configuration.env.pop(name, None)
-            return await super().run(flow_run, configuration, task_status)
+                configuration.env[name] = None
+            # A process also gets the variables and settings of this one that `env` does not rule out,
+            # and the settings in any case if its deployment has a command.
+            with temporary_settings({PREFECT_CLIENT_METRICS_ENABLED: False}):
+                return await super().run(flow_run, configuration, task_status)
         environment = shared_environment(configuration.env)
         order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
         for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads

@@ -229,6 +229,11 @@ class APIStatusError(APIError):
         quoted = f" (request {self.request_id})" if self.request_id else ""
         return f"{self.code}: {self.detail} [HTTP {self.status}]{quoted}"
 
+    @property
+    def of_gateway(self) -> bool:
+        """Whether the response had no error envelope, so that the service may not have sent it."""
+        return self.code == f"http_{self.status}"
+
     @classmethod
     def of_status(cls, status: int) -> type[APIStatusError]:
         """The class of a status; `APIStatusError` for one without a class of its own."""

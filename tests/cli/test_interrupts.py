@@ -39,7 +39,7 @@ def test_the_second_one_names_the_command_that_resumes(begin: str, told: list[st
         for word in ("ready", "cancelled"):
             assert process.stdout.readline().strip() == word
             process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == 130
     assert errors.splitlines()[1:] == told
 
@@ -54,5 +54,5 @@ def test_a_cancellation_that_nothing_absorbs_names_it_too() -> None:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "ready"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     assert "resume with: rivya-flows resume run-1" in errors.splitlines()

@@ -58,7 +58,7 @@ def loaded_after(statements: str) -> set[str]:
     """Top-level modules that a new process has loaded after some statements."""
     code = f"{statements}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240
     )
     return set(done.stdout.splitlines()[-1].split())
 
@@ -232,7 +232,7 @@ def test_full_disk_behind_stdout_is_told_on_stderr(options: list[str]) -> None:
 def test_closed_streams_are_as_good_as_none() -> None:
     code = "import os, sys; os.close(0); os.close(1); os.execv(sys.executable, sys.argv[1:])"
     command = [sys.executable, "-c", code, sys.executable, "-m", "rivya_flows.cli.main", "models"]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=240)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -243,7 +243,7 @@ def in_a_process(arguments: list[str], *, stdout: IO[str]) -> subprocess.Complet
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 

@@ -197,10 +197,10 @@ def test_the_server_ends_with_its_client(root: Path, end: str) -> None:
         assert json.loads(server.stdout.readline())["result"]["serverInfo"]["name"] == "rivya-flows"
         if end == "signal":
             server.send_signal(signal.SIGTERM)
-            assert server.wait(60) == 130
+            assert server.wait(240) == 130
         else:
             server.stdin.close()
-            assert server.wait(60) == 0
+            assert server.wait(240) == 0
         assert server.stdout.read() == "", "stdout is for the protocol alone"
 
 

@@ -39,7 +39,7 @@ def in_terminal(code: str, folder: Path, columns: int = 60, **variables: str) ->
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "", **variables}
     command = [sys.executable, "-c", f"from rivya_flows.cli.output import *\n{code}"]
     subprocess.run(
-        command, stdout=theirs, stderr=theirs, cwd=folder, env=environment, check=True, timeout=60
+        command, stdout=theirs, stderr=theirs, cwd=folder, env=environment, check=True, timeout=240
     )
     os.close(theirs)
     with os.fdopen(ours, "rb") as terminal:

@@ -18,7 +18,7 @@ import pytest
 
 import rivya_flows as rf
 from rivya_flows.errors import BudgetError
-from rivya_sandbox.service.admin import add_credits
+from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from, started, stopped
@@ -279,10 +279,11 @@ def test_a_resume_that_cannot_pay_the_rest_collects_paid_results(
 ) -> None:
     stills, _, _ = PICTURES.partition("  hero:")
     spec = written(tmp_path, stills.replace("    with:", "    max_parallel: 1\n    with:"))
-    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 1}]"
+    stall = "faults: [{on: generation, do: stall, times: 1}]"
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         _, told = stopped(started("run", spec), "stills[studio] bought", signal.SIGKILL)
+        set_faults(sandbox.data, "")
         [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
         said = call("resume", run_id, "--budget", 1)
         assert said.code == 3
@@ -361,7 +362,7 @@ def test_output_folder_that_cannot_be_made_stops_before_anything_is_bought(
 def test_stopped_run_goes_on_and_buys_nothing_twice(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 1}]"
+    stall = "faults: [{on: generation, do: stall, times: 1}]"
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         process = started("run", written(tmp_path, ONE))
@@ -372,6 +373,7 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
             assert "still running: picture (1 credit, task_" in told
             assert f"resume with: rivya-flows resume {run_id}" in told
         assert "1 held" in call("receipt", run_id).out
+        set_faults(sandbox.data, "")
         said = call("resume", run_id, "--json")
         assert said.code == 0
         assert said.document["credits"]["spent"] == 1

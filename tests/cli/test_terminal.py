@@ -123,7 +123,7 @@ def test_a_person_confirms_a_purchase_with_y_and_nobody_is_asked_for_json_or_in_
         stderr=theirs,
         text=True,
         env=os.environ | {"CI": ""},
-        timeout=60,
+        timeout=240,
         check=True,
     )
     os.close(theirs)

@@ -114,13 +114,12 @@ def server(studio: Studio) -> Iterator[Server]:
 
 
 def bought_a_film(studio: Studio, flow_run_id: str) -> bool:
-    """Whether the run waits for its film, which takes long enough to be disturbed meanwhile."""
+    """Whether the run waits for its film."""
     events = [entry.event for entry in studio.place.entries(flow_run_id)]
     return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
 
 
-def start_slow(studio: Studio, server: Server, seconds: int = 15) -> str:
-    studio.place.slow_down_the_next_film(seconds)
+def filming(studio: Studio, server: Server) -> str:
     flow_run = server.start("spot/now")
     eventually(lambda: bought_a_film(studio, flow_run), "the film's purchase")
     return flow_run
@@ -224,11 +223,12 @@ def test_neither_the_record_nor_command_lines_nor_logs_contain_a_key(studio: Stu
 
 
 def test_a_flow_run_whose_process_was_killed_is_restarted(studio: Studio, server: Server) -> None:
-    flow_run = start_slow(studio, server)
-    host = server.ask("GET", f"/flow_runs/{flow_run}")["infrastructure_pid"]
-    os.kill(int(host), signal.SIGKILL)
-    eventually(lambda: server.state(flow_run)["type"] == "CRASHED", "the worker's report")
-    eventually(lambda: server.state(flow_run)["type"] != "CRASHED", "its new start")
+    with studio.place.films_held():
+        flow_run = filming(studio, server)
+        host = server.ask("GET", f"/flow_runs/{flow_run}")["infrastructure_pid"]
+        os.kill(int(host), signal.SIGKILL)
+        eventually(lambda: server.state(flow_run)["type"] == "CRASHED", "the worker's report")
+        eventually(lambda: server.state(flow_run)["type"] != "CRASHED", "its new start")
     server.end(flow_run, "COMPLETED")
     assert set(studio.place.bought(flow_run).values()) == {1}
     assert len(studio.place.bought(flow_run)) == 2
@@ -237,10 +237,10 @@ def test_a_flow_run_whose_process_was_killed_is_restarted(studio: Studio, server
 def test_down_ends_everything_and_reschedules_interrupted_runs(
     studio: Studio, server: Server
 ) -> None:
-    # Nobody waits for the film, and a busy machine may take long to run the command.
-    flow_run = start_slow(studio, server, seconds=120)
-    marks = [part.mark for part in read(studio.data).parts]
-    ended = studio.call("down")["ended"]
+    with studio.place.films_held():
+        flow_run = filming(studio, server)
+        marks = [part.mark for part in read(studio.data).parts]
+        ended = studio.call("down")["ended"]
     assert ended == ["watcher", "worker", "receiver", "server", "sandbox"]
     assert not [left for mark in marks for left in marked(mark)]
     assert studio.call("down") == {"ended": []}

@@ -371,13 +371,13 @@ async def test_a_write_that_a_time_limit_left_behind_spoils_no_later_attempt(
 
     def stalled(part: downloads._Part) -> IO[bytes]:
         is_writing.set()
-        disk_is_back.wait(30)
+        disk_is_back.wait(240)
         return opened(part)
 
     monkeypatch.setattr(downloads._Part, "_opened", stalled)
     part = downloads._Part(tmp_path / "film.mp4")
     first = asyncio.create_task(part.add(b"a" * 2**20))
-    await asyncio.to_thread(is_writing.wait, 30)
+    await asyncio.to_thread(is_writing.wait, 240)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     assert part.size_bytes == 0, "nothing to resume"

@@ -13,6 +13,7 @@ import fsspec
 import pytest
 from sqlalchemy import make_url, text
 
+from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.errors import StoreError, StoreUnreachableError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import make_patient, open_engine, reading, writing
@@ -162,12 +163,11 @@ class Gate:
         self._socket_path = socket_path
         self._listener: socket.socket | None = None
         self._open: list[socket.socket] = []
-        self.port = 0
+        self.port = choose_port(0, None)
 
     def start(self) -> None:
-        """Lets through, on the same port as before."""
+        """Lets through."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:

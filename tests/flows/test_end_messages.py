@@ -140,43 +140,51 @@ def heartbeats(server: Server, run: str) -> list[str]:
 def test_every_end_is_told_once_with_its_reason_and_what_to_do(
     server: Server, place: Place, told: queue.Queue[str]
 ) -> None:
-    place.slow_down_the_next_film(seconds=240)
-    stopped = start(server, "film", "stopped")
-    eventually(lambda: place.bought(stopped), "its purchase")
-    ended = {
-        "made": start(server, "poster", "made"),
-        "over budget": start(server, "dear", "over budget"),
-        "no key": start(server, "poster", "no key", {"RIVYA_API_KEY": ""}),
-        "wrong key": start(server, "poster", "wrong key", {"RIVYA_API_KEY": "rvy_wrong"}),
-        "not there": start(
-            server, "poster", "not there", {"RIVYA_FLOWS_SPEC": f"sha256:{'0' * 64}"}
-        ),
-        "hopeless": without_process(
-            server,
-            "hopeless",
-            RUNNING,
-            CRASHED,
-            ("FAILED", "Failed", "crashed 5 times: https://x.example"),
-        ),
-        "came back": without_process(
-            server, "came back", RUNNING, CRASHED, AGAIN, RUNNING, ("COMPLETED", "Completed", "")
-        ),
-        "never begun": without_process(server, "never begun", ("CANCELLED", "Cancelled", "by Ana")),
-    }
-    asks = start(server, "asking", "asks")
-    eventually(lambda: server.state(asks)["name"] == "Suspended", "the question")
-    for run in ended.values():
-        server.end(run, "COMPLETED", "FAILED", "CANCELLED")
-    again = ended["over budget"]
-    server.let_go(again)
-    server.retry(again)
-    eventually(lambda: server.ask("GET", f"/flow_runs/{again}")["run_count"] == 2, "the retry")
-    server.end(again, "FAILED")
-    server.set_state(asks, "CANCELLING")
-    server.end(asks, "CANCELLED")
-    eventually(lambda: len(heartbeats(server, stopped)) > 1, "another heartbeat")
-    server.cancel(stopped)
-    server.end(stopped, "CANCELLED")
+    with place.films_held():
+        stopped = start(server, "film", "stopped")
+        eventually(lambda: place.bought(stopped), "its purchase")
+        ended = {
+            "made": start(server, "poster", "made"),
+            "over budget": start(server, "dear", "over budget"),
+            "no key": start(server, "poster", "no key", {"RIVYA_API_KEY": ""}),
+            "wrong key": start(server, "poster", "wrong key", {"RIVYA_API_KEY": "rvy_wrong"}),
+            "not there": start(
+                server, "poster", "not there", {"RIVYA_FLOWS_SPEC": f"sha256:{'0' * 64}"}
+            ),
+            "hopeless": without_process(
+                server,
+                "hopeless",
+                RUNNING,
+                CRASHED,
+                ("FAILED", "Failed", "crashed 5 times: https://x.example"),
+            ),
+            "came back": without_process(
+                server,
+                "came back",
+                RUNNING,
+                CRASHED,
+                AGAIN,
+                RUNNING,
+                ("COMPLETED", "Completed", ""),
+            ),
+            "never begun": without_process(
+                server, "never begun", ("CANCELLED", "Cancelled", "by Ana")
+            ),
+        }
+        asks = start(server, "asking", "asks")
+        eventually(lambda: server.state(asks)["name"] == "Suspended", "the question")
+        for run in ended.values():
+            server.end(run, "COMPLETED", "FAILED", "CANCELLED")
+        again = ended["over budget"]
+        server.let_go(again)
+        server.retry(again)
+        eventually(lambda: server.ask("GET", f"/flow_runs/{again}")["run_count"] == 2, "the retry")
+        server.end(again, "FAILED")
+        server.set_state(asks, "CANCELLING")
+        server.end(asks, "CANCELLED")
+        eventually(lambda: len(heartbeats(server, stopped)) > 1, "another heartbeat")
+        server.cancel(stopped)
+        server.end(stopped, "CANCELLED")
     eventually(lambda: LAST_HEARTBEAT in heartbeats(server, stopped), "the word after the last one")
     # The server tells what it hears in order.
     last = without_process(server, "the last", RUNNING, ("FAILED", "Failed", "enough"))

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
-from rivya_flows.app.metrics import FRESH_SECONDS, StoreMetrics
+from rivya_flows.app.metrics import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
@@ -129,6 +129,18 @@ def test_each_end_of_a_purchase_is_counted_under_its_own_name() -> None:
     assert totals.credits == {("launch", "s", "z-image"): 7}
 
 
+def test_a_purchase_without_an_answer_is_uncertain_when_its_run_ends() -> None:
+    sent = ((1, intended(A)), (2, PurchaseUnanswered(**A, reason="r")))
+    uncertain = {("launch", "z-image", "uncertain"): 1}
+    assert learned(*sent).jobs == {}
+    assert learned(*sent, (3, RunEnded(status="suspended", at=NOON))).jobs == {}
+    failed = (3, RunEnded(status="failed", at=NOON))
+    assert learned(*sent, failed).jobs == uncertain
+    assert learned(*sent, failed, failed).jobs == uncertain
+    told = (2, PurchaseUncertain(**A, reason="r"))
+    assert learned(*sent, told, failed).jobs == uncertain
+
+
 def test_an_uncertain_purchase_that_was_sent_again_is_paid_all_the_same() -> None:
     totals = learned(
         (1, intended(A)),
@@ -219,6 +231,46 @@ def test_failed_starts_have_bounded_names_and_do_not_fall_when_old_ones_are_dele
         assert started(metrics) == starts
         record_failed_start(journal.engine, FailedStart("run-0", "spec-000", 300, "no key"))
         assert started(metrics) == starts | {"spec-000": 2}
+
+
+def test_a_counter_begins_at_zero_because_increase_does_not_count_what_a_series_begins_with(
+    tmp_path: Path,
+) -> None:
+    now = 0.0
+    credits_, jobs = "rivya_flows_credits_total", "rivya_flows_jobs_total"
+    waits = "rivya_flows_job_seconds_count"
+    with contextlib.closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        metrics = StoreMetrics(journal.engine, clock=lambda: now)
+
+        def bought(run_id: str, name: str) -> None:
+            journal.create(frozen(run_id, name), tmp_path)
+            fence = Leases(journal.engine).acquire(run_id).fence
+            journal.append(run_id, intended(A), fence)
+            journal.append(run_id, PurchaseAccepted(**A, task_id="t", reserved_credits=1), fence)
+            journal.append(run_id, JobEnded(**A, status="succeeded", final_credits=1), fence)
+
+        def told() -> list[float | None]:
+            found = samples(metrics)
+            return [
+                found.get((credits_, "launch", "z-image", "stills")),
+                found.get((jobs, "launch", "z-image", "succeeded")),
+                found.get((waits, "z-image")),
+                found.get(("rivya_flows_failed_starts_total", "dear")),
+            ]
+
+        assert told() == [None] * 4
+        bought("run-1", "launch")
+        record_failed_start(journal.engine, FailedStart("run-9", "dear", 1.0, "no key"))
+        now += FRESH_SECONDS
+        assert told() == [0] * 4
+        now += BEGIN_SECONDS - 1
+        assert told() == [0] * 4
+        bought("run-2", "launch")
+        now += FRESH_SECONDS
+        assert told() == [2, 2, 2, 1]
+        # A receiver that starts later finds series that began long ago.
+        metrics = StoreMetrics(journal.engine, clock=lambda: now)
+        assert told() == [2, 2, 2, 1]
 
 
 def started(metrics: StoreMetrics) -> dict[str, float]:

@@ -135,6 +135,24 @@ def test_probes_ask_where_the_container_listens() -> None:
     assert service["selector"].items() <= labels.items()
 
 
+class Strict(yaml.SafeLoader):
+    """Refuses a key that comes twice in a map, as kubectl and Prometheus do and YAML's loader does not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        assert len(keys) == len(set(keys)), node.start_mark
+        return dict(super().construct_mapping(node, deep))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted((ROOT / "deploy").rglob("*.yaml")), ROOT / "compose.yaml"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_no_key_comes_twice(path: Path) -> None:
+    assert list(yaml.load_all(path.read_text(), Strict))
+
+
 def test_browsers_reach_the_receiver_at_the_address_of_the_settings() -> None:
     ingress = OBJECTS["Ingress rivya-flows-receiver"]["spec"]
     [rule] = ingress["rules"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,178 @@ def test_each_query_is_balanced_and_names_metrics_that_there_are(
         elif letter in closing:
             assert open_.pop() == closing[letter], query
     assert open_ == []
+
+
+QUIET = {
+    'up{job="rivya-flows-receiver", instance="receiver"}': "1x2000",
+    'up{job="rivya-flows-worker", instance="one"}': "1x2000",
+    "rivya_flows_store_runs_unread": "0x2000",
+    "rivya_flows_waker_last_sweep_timestamp_seconds": "0+60x2000",
+    'rivya_flows_worker_slots{instance="one"}': "50x2000",
+    'rivya_flows_worker_slots_used{instance="one"}': "3x2000",
+    'rivya_flows_worker_hosts_lost_total{instance="one"}': "0x2000",
+}
+"""A value each minute, in promtool's notation."""
+FAILED, COMPLETED, UNCERTAIN, SUCCEEDED = (
+    f'rivya_flows_{metric}{{campaign="launch", status="{status}"}}'
+    for metric, status in (
+        ("run_ends_total", "failed"),
+        ("run_ends_total", "completed"),
+        ("jobs_total", "uncertain"),
+        ("jobs_total", "succeeded"),
+    )
+)
+STARTS = 'rivya_flows_failed_starts_total{campaign="launch"}'
+WALLET = 'rivya_flows_wallet_credits{service="https://rivya.ai"}'
+IN_FLIGHT = 'rivya_flows_jobs_in_flight{campaign="launch"}'
+FROM_ZERO = "_x9 0 0"  # as the receiver begins a series
+STORIES: dict[str, tuple[dict[str, str], dict[str, set[str]]]] = {
+    "nothing": ({}, {"20m": set(), "5h": set()}),
+    "receiver away": (
+        {name: "_" for name in QUIET if "worker" not in name}
+        | {'up{job="rivya-flows-receiver", instance="receiver"}': "0x2000"},
+        {"4m": set(), "6m": {"ReceiverDown"}, "16m": {"ReceiverDown", "MetricsMissing"}},
+    ),
+    "waker silent": (
+        {"rivya_flows_waker_last_sweep_timestamp_seconds": "0x2000"},
+        {"45m": set(), "52m": {"SweepLate"}},
+    ),
+    "waker never ran": (
+        {"rivya_flows_waker_last_sweep_timestamp_seconds": "_"},
+        {"55m": set(), "61m": {"NeverSwept"}},
+    ),
+    "first uncertain purchase": (
+        {UNCERTAIN: f"{FROM_ZERO} 1x2000"},
+        {"10m": set(), "13m": {"UncertainPurchase"}, "80m": set()},
+    ),
+    # Prometheus starts, or the receiver was away for hours.
+    "old uncertain purchase": ({UNCERTAIN: "_x99 1x2000"}, {"101m": set(), "4h": set()}),
+    "four failed starts": (
+        {STARTS: f"{FROM_ZERO} 4x2000"},
+        {"35m": {"RunsFailedBeforeStart"}, "50m": set()},
+    ),
+    "three failed starts": ({STARTS: f"{FROM_ZERO} 3x2000"}, {"35m": set()}),
+    "pruned failed starts, receiver restarted": ({STARTS: "9x99 5x2000"}, {"101m": set()}),
+    "three failed runs": (
+        {FAILED: f"{FROM_ZERO} 1 2 3x2000", COMPLETED: "0x2000"},
+        {"20m": {"RunsFail"}, "50m": {"RunsFail"}, "90m": set()},
+    ),
+    "two failed runs": ({FAILED: f"{FROM_ZERO} 1 2x2000"}, {"20m": set(), "65m": set()}),
+    "three of sixty runs": ({FAILED: "0 1 2 3x2000", COMPLETED: "0+1x2000"}, {"58m": set()}),
+    "jobs that do not end": (
+        {IN_FLIGHT: "2x2000", SUCCEEDED: "7x2000"},
+        {"25m": set(), "31m": {"JobsStuck"}},
+    ),
+    "jobs that end": ({IN_FLIGHT: "2x2000", SUCCEEDED: "0+0.2x2000"}, {"90m": set()}),
+    "paid jobs left": (
+        {'rivya_flows_jobs_left_open{campaign="launch", model="m"}': "2x2000"},
+        {"55m": set(), "61m": {"JobsLeftOpen"}},
+    ),
+    "old question": (
+        {'rivya_flows_oldest_question_timestamp_seconds{campaign="launch"}': "0x2000"},
+        {"23h": set(), "1441m": {"QuestionWaits"}},
+    ),
+    "poor wallet": ({WALLET: "99x2000"}, {"10m": set(), "16m": {"WalletLow"}}),
+    "wallet of less than two days": (
+        {WALLET: "150x2000", 'rivya_flows_credits_total{campaign="launch"}': "0+1x2000"},
+        {"8h": set(), "24h": {"WalletLow"}},
+    ),
+    "poor sandbox": ({'rivya_flows_wallet_credits{service="sandbox:1"}': "9x2000"}, {"1h": set()}),
+    "three dead hosts": (
+        {'rivya_flows_worker_hosts_lost_total{instance="one"}': "0 0 1 2 3x2000"},
+        {"20m": {"HostsDie"}, "90m": set()},
+    ),
+    "two dead hosts": (
+        {'rivya_flows_worker_hosts_lost_total{instance="one"}': "0 0 1 2x2000"},
+        {"20m": set()},
+    ),
+    "full worker": (
+        {'rivya_flows_worker_slots_used{instance="one"}': "50x2000"},
+        {"25m": set(), "31m": {"WorkersFull"}},
+    ),
+    "one of two workers away": (
+        {'up{job="rivya-flows-worker", instance="two"}': "0x2000"},
+        {"4m": set(), "6m": {"WorkerDown"}},
+    ),
+    "no worker": (
+        {'up{job="rivya-flows-worker", instance="one"}': "0x2000"},
+        {"4m": set(), "6m": {"WorkerDown", "NoWorker"}},
+    ),
+}
+promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool here")
+
+
+def evaluate(folder: Path, values: dict[str, str], asked: list[dict[str, Any]]) -> None:
+    """Lets promtool compare answers to queries with what they should be."""
+    told = {
+        "rule_files": [str(MONITORING / "alerts.yaml")],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": one, "values": value} for one, value in values.items()],
+                "promql_expr_test": asked,
+            }
+        ],
+    }
+    path = folder / "test.yaml"
+    path.write_text(yaml.safe_dump(told))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@promtool
+@pytest.mark.parametrize("story", STORIES)
+def test_each_alert_fires_for_its_cause_alone_and_ends_with_it(story: str, tmp_path: Path) -> None:
+    change, firing = STORIES[story]
+    asked = [
+        {
+            "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+            "eval_time": at,
+            "exp_samples": [
+                {"labels": f'{{alertname="RivyaFlows{alert}"}}', "value": 1}
+                for alert in sorted(alerts)
+            ],
+        }
+        for at, alerts in firing.items()
+    ]
+    evaluate(tmp_path, QUIET | change, asked)
+
+
+def test_each_alert_has_a_story_in_which_it_fires() -> None:
+    fire = {
+        alert for _, firing in STORIES.values() for alerts in firing.values() for alert in alerts
+    }
+    assert {f"RivyaFlows{alert}" for alert in fire} == {rule["alert"] for rule in RULES}
+
+
+@promtool
+def test_a_panel_of_one_number_shows_zero_where_there_is_nothing_yet(tmp_path: Path) -> None:
+    asked = [
+        {
+            "expr": target["expr"].replace("$campaign", ".*"),
+            "eval_time": "1h",
+            "exp_samples": [{"labels": "{}", "value": 0}],
+        }
+        for panel in DASHBOARD["panels"]
+        for target in panel["targets"]
+        if target["expr"].startswith("sum(") and "worker" not in target["expr"]
+    ]
+    assert asked
+    evaluate(tmp_path, QUIET, asked)
+
+
+@promtool
+@pytest.mark.parametrize("kind", ["rules", "config"])
+def test_prometheus_takes_the_files(kind: str) -> None:
+    path = MONITORING / {"rules": "alerts.yaml", "config": "scrape.yaml"}[kind]
+    lint = ["--syntax-only"] if kind == "config" else ["--lint-fatal"]
+    done = subprocess.run(
+        ["promtool", "check", kind, *lint, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_page_names_each_metric_and_no_other(served: set[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.receiver_stage import METRICS, METRICS_LOGIN, Stage, receiving
+from support.sandbox_calls import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_pruning_goes_on_after_an_error_that_nobody_expected(tmp_path: Path) -> 
         raise RuntimeError("the disk speaks in tongues")
 
     with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path, prune=(prune, 0.01)):
-        assert again.wait(30)
+        assert again.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(

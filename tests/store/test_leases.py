@@ -29,9 +29,17 @@ from support.databases import BACKENDS, fresh_store
 @dataclass
 class Clock:
     now: float = 1000.0
+    looks: int = 0
 
     def __call__(self) -> float:
+        self.looks += 1
         return self.now
+
+    async def looked(self, times: int = 1) -> None:
+        """Waits until who waits for a lease has looked at it so often: a look reads the clock."""
+        before = self.looks
+        while self.looks < before + times:
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     assert not await leases.until_free("run-1")
     dead = leases.acquire("run-1", "elsewhere:1:2")
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await asyncio.sleep(0.1)
+    await clock.looked()
     assert not waiting.done()
     clock.now += SECONDS + 1
     assert not await waiting
@@ -67,10 +75,10 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     assert living.fence > dead.fence
 
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await asyncio.sleep(0.1)
+    await clock.looked()
     clock.now += 1
     leases.renew(living)
-    await asyncio.sleep(0.1)
+    await clock.looked(2)  # one may have been under way
     assert not waiting.done()
     with pytest.raises(StoreError, match="is being driven by process 1 on elsewhere"):
         leases.acquire("run-1")
@@ -79,11 +87,11 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
 
 
 async def test_whoever_waits_hears_of_a_driver_that_ends_before_it_renews_its_lease(
-    leases: Leases,
+    leases: Leases, clock: Clock
 ) -> None:
     living = leases.acquire("run-1", "elsewhere:1:2")
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await asyncio.sleep(0.1)
+    await clock.looked()
     leases.release(living)
     assert await waiting
     assert not await leases.until_free("run-1")

@@ -230,7 +230,7 @@ def test_writers_of_two_processes_reserve_what_a_pool_covers_though_one_is_kille
         killed.kill()
         assert line(other) == "done"
         for process in (killed, other):
-            process.communicate(timeout=60)
+            process.communicate(timeout=240)
         reserved = [one.run_id for one in charges(store.journal.engine, since=None, until=None)]
         by_first = [run_id for run_id in reserved if run_id.startswith("killed")]
         assert (len(reserved), len(by_first)) == (10, FIRST)

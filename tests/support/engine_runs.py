@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.runtime import FastClock
-from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
 from rivya_flows.ledger.receipt import receipt
@@ -209,6 +210,7 @@ class Studio:
         slots: ModelSlots | None = None,
         uploads: SharedUploads | None = None,
         outlasts: bool = False,
+        clock: Callable[[], datetime] = now,
     ) -> State | None:
         """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
@@ -240,6 +242,7 @@ class Studio:
                         conflict_pause_seconds=0.05,
                         slots=HeldSlots(slots),
                         outlasts=outlasts,
+                        clock=clock,
                     )
                     try:
                         return await Engine(run, state).run(wish.resumed(resend_hours))

@@ -74,9 +74,9 @@ async def _cut(send: Send) -> httpx.Response:
     return httpx.Response(answer.status_code, content=answer.content[: len(answer.content) // 2])
 
 
-async def _gateway(send: Send) -> httpx.Response:
+async def _gateway(status: int, send: Send) -> httpx.Response:
     await send()
-    return httpx.Response(504, text="<html>no answer in time</html>")
+    return httpx.Response(status, text="<html>the page of a gateway</html>")
 
 
 async def _answered(status: int, code: str, send: Send) -> httpx.Response:
@@ -88,7 +88,8 @@ BREAKS: dict[str, Callable[[Send], Awaitable[httpx.Response]]] = {
     "lost before": _lost_before,
     "lost after": _lost_after,
     "cut": _cut,
-    "504 after": _gateway,
+    "504 after": partial(_gateway, 504),
+    "403 after": partial(_gateway, 403),
     "503": partial(_answered, 503, "public_api_disabled"),
     "429": partial(_answered, 429, "rate_limited"),
     "conflict": partial(_answered, 409, "idempotency_conflict"),

@@ -36,7 +36,7 @@ PATIENCE = 240  # seconds until a test gives up; a busy machine needs many
 OPEN = {"RUNNING", "PENDING", "SCHEDULED", "CANCELLING"}
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 _PAUSE = 0.1  # seconds
-_SLOW = "{on: generation, model: veo3-1-lite, do: stall, seconds: %d, times: 1}"
+_HELD = "faults: [{on: generation, model: veo3-1-lite, do: stall}]"
 
 T = TypeVar("T")
 
@@ -208,10 +208,14 @@ class Place:
         """The key that the runs buy with."""
         return self.environment["RIVYA_API_KEY"]
 
-    def slow_down_the_next_film(self, seconds: int = 15) -> None:
-        """It takes long enough to be disturbed, also on a busy machine."""
-        admin.set_faults(self.sandbox, "")  # the same fault again would keep its count
-        admin.set_faults(self.sandbox, f"faults: [{_SLOW % seconds}]")
+    @contextmanager
+    def films_held(self) -> Iterator[None]:
+        """No film that is bought inside the block ends before its end: its run can be disturbed."""
+        admin.set_faults(self.sandbox, _HELD)
+        try:
+            yield
+        finally:
+            admin.set_faults(self.sandbox, "")
 
     def entries(self, flow_run_id: str) -> list[Stamped]:
         """The journal of a flow run's run, or of the one that it called; empty while there is none."""

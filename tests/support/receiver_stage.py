@@ -22,11 +22,11 @@ from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.receiver.server import listen, serve, url_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
+from support.sandbox_calls import PATIENCE
 
 SECRET = "whsec_of_a_test"
 METRICS = Metrics(lambda: b"credits 3\n", SecretStr("rivya:p"))
 METRICS_LOGIN = "Basic cml2eWE6cA=="
-_READY_SECONDS = 30
 
 
 @dataclass
@@ -129,8 +129,10 @@ def receiving(
             daemon=True,
         )
         thread.start()
-        closing_all.callback(thread.join, _READY_SECONDS)
+        closing_all.callback(thread.join, PATIENCE)
         closing_all.callback(lambda: [stop() for stop in stops])
-        assert is_ready.wait(_READY_SECONDS)
-        client = closing_all.enter_context(httpx.Client(base_url=url, verify=False, timeout=30))
+        assert is_ready.wait(PATIENCE)
+        client = closing_all.enter_context(
+            httpx.Client(base_url=url, verify=False, timeout=PATIENCE)
+        )
         yield Stage(url, journal, assets, audience, secrets, client)

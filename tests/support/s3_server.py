@@ -14,8 +14,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from rivya_flows.app.processes.ports import choose_port
+
 BUCKET = "campaigns"
-_SECONDS = 60
+_SECONDS = 240  # a busy machine needs many
 _PAUSE = 0.05
 
 
@@ -28,9 +30,7 @@ def s3_server() -> Iterator[dict[str, str]]:
     for package in ("moto", "flask", "s3fs"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"S3: {package} is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = choose_port(0, None)
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdin=subprocess.DEVNULL,

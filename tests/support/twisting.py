@@ -56,7 +56,7 @@ def twisting(base_url: str) -> Iterator[Twisting]:
             """Says nothing."""
 
     with (
-        httpx.Client(base_url=base_url, verify=False, timeout=30) as behind,
+        httpx.Client(base_url=base_url, verify=False, timeout=240) as behind,
         ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server,
     ):
         server.daemon_threads, server.block_on_close = True, False

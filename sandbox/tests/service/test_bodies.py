@@ -12,7 +12,7 @@ import pytest
 
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
-from support.sandbox_calls import calling, code, png, process
+from support.sandbox_calls import PATIENCE, calling, code, png, process
 
 MIB = 2**20
 
@@ -88,9 +88,8 @@ def test_an_endless_json_body_is_refused_early(
 
 def test_a_request_without_a_key_is_refused_before_its_body(sandbox: Sandbox) -> None:
     body = Endless(FORM)
-    answer = httpx.post(
-        f"{sandbox.base_url}/api/v1/files", content=iter(body), headers=FORM_TYPE, verify=False
-    )
+    with httpx.Client(base_url=sandbox.base_url, verify=False, timeout=PATIENCE) as nobody:
+        answer = nobody.post("/api/v1/files", content=iter(body), headers=FORM_TYPE)
     assert (answer.status_code, code(answer)) == (401, "api_key_missing")
     assert body.taken < 32 * MIB
 

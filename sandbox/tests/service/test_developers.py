@@ -13,10 +13,11 @@ from rivya_sandbox.service import admin
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.browser import CHROMIUM, browsing
+from support.sandbox_calls import fetch
 
 
 def page(sandbox: Sandbox) -> httpx.Response:
-    return httpx.get(f"{sandbox.base_url}/developers", verify=False)
+    return fetch(f"{sandbox.base_url}/developers")
 
 
 def test_the_page_loads_nothing_else(sandbox: Sandbox) -> None:
@@ -32,7 +33,7 @@ def test_the_page_loads_nothing_else(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("path", ["/developers", "/api/v1/models", "/api/v1/credits"])
 def test_dns_rebinding_reads_nothing(sandbox: Sandbox, path: str) -> None:
     headers = {"Host": "evil.example", "Authorization": f"Bearer {sandbox.api_key}"}
-    answer = httpx.get(f"{sandbox.base_url}{path}", headers=headers, verify=False)
+    answer = fetch(f"{sandbox.base_url}{path}", **headers)
     assert answer.status_code == 421
     assert set(answer.json()["error"]) == {"code", "message", "requestId"}
 

@@ -11,13 +11,14 @@ import pytest
 from starlette.datastructures import Headers
 
 from rivya_sandbox.service.startup import Sandbox
+from support.sandbox_calls import PATIENCE
 
 
 def test_a_connection_whose_request_has_two_lengths_is_closed_after_it(sandbox: Sandbox) -> None:
     head = b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\n"
     both = head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     where = urlsplit(sandbox.base_url)
-    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
         connection.sendall(both + head + b"\r\n")
         came = b""
         while piece := connection.recv(2**16):
@@ -41,7 +42,7 @@ def test_a_connection_whose_request_has_two_lengths_is_closed_after_it(sandbox: 
 )
 def test_malformed_http_is_refused_in_json(sandbox: Sandbox, request_head: bytes) -> None:
     where = urlsplit(sandbox.base_url)
-    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
         connection.sendall(request_head)
         head, _, body = _all(connection).partition(b"\r\n\r\n")
     status, _, lines = head.decode().partition("\r\n")

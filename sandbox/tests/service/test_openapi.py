@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 from jsonschema import Draft202012Validator
 
 from rivya_sandbox.service import catalogue as models
@@ -15,6 +14,7 @@ from rivya_sandbox.service.openapi import document
 from rivya_sandbox.service.operations import OPERATIONS
 from rivya_sandbox.service.options import FRIENDLY, HOSTILE
 from rivya_sandbox.service.startup import Sandbox
+from support.sandbox_calls import fetch
 
 DOCUMENT = document(models.shipped(), FRIENDLY, "http://127.0.0.1:1")
 
@@ -53,7 +53,7 @@ def inside(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_the_document_needs_no_key(sandbox: Sandbox) -> None:
-    answer = httpx.get(f"{sandbox.base_url}/api/v1/openapi.json", verify=False)
+    answer = fetch(f"{sandbox.base_url}/api/v1/openapi.json")
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json() == document(models.shipped(), FRIENDLY, sandbox.base_url)
 

@@ -11,7 +11,7 @@ import pytest
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.options import Options
 from rivya_sandbox.service.serve import serve
-from support.sandbox_calls import calling, ended, order, process
+from support.sandbox_calls import PATIENCE, calling, ended, order, process
 
 
 def test_each_answer_is_a_line_of_a_log_that_is_complete_at_the_end(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_each_answer_is_a_line_of_a_log_that_is_complete_at_the_end(tmp_path: Pa
         job = ended(client, order(client).json()["id"])
         client.get("/no/such?secret=1")
         child.send_signal(signal.SIGTERM)
-        child.wait(20)
+        child.wait(PATIENCE)
     lines = [line.split(" ") for line in log.read_text().splitlines()]
     assert lines[0][1:] == ["202", "POST", "/api/v1/generations"]
     assert lines[1][1:] == ["200", "GET", f"/api/v1/generations/{job['id']}"]

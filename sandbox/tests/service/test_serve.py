@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.serve import running
-from support.sandbox_calls import calling, ended, order, process
+from support.sandbox_calls import PATIENCE, calling, ended, order, process
 
 
 def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(
     tmp_path: Path,
 ) -> None:
-    # Slow enough to be killed in the middle, fast enough for a test.
-    with process(tmp_path, "--time-scale", "0.1") as (sandbox, child), calling(sandbox) as client:
+    # No job ends before the kill; for the next process it is an hour later.
+    with process(tmp_path, "--time-scale", "100") as (sandbox, child), calling(sandbox) as client:
         tasks = [order(client, key=str(number)).json()["id"] for number in range(5)]
         child.send_signal(signal.SIGKILL)
         child.wait()
     before = admin.ledger(tmp_path)
     assert len(before["generations"]) == 5
     assert {job["final_credits"] for job in before["generations"]} == {0}
-    with running(tmp_path) as sandbox, calling(sandbox) as client:
+    later = running(tmp_path, clock=lambda: time.time() + 3600)
+    with later as sandbox, calling(sandbox) as client:
         assert order(client, key="0").json()["id"] == tasks[0]
         jobs = [ended(client, task_id) for task_id in tasks]
         assert [(job["status"], job["final_credits"]) for job in jobs] == [("succeeded", 1)] * 5
@@ -37,11 +39,12 @@ def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(
 def test_a_signal_ends_it_cleanly_in_the_middle_of_a_job(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    with process(tmp_path, "--credits", "7") as (sandbox, child), calling(sandbox) as client:
+    slow = ("--credits", "7", "--time-scale", "100")
+    with process(tmp_path, *slow) as (sandbox, child), calling(sandbox) as client:
         order(client)
         assert admin.ledger(tmp_path)["balance"] == 6
         child.send_signal(number)
-        assert child.wait(20) == 0
+        assert child.wait(PATIENCE) == 0
     assert [job["status"] for job in admin.ledger(tmp_path)["generations"]] == ["queued"]
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from rivya_sandbox.service import admin
+from rivya_sandbox.service import admin, turns
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
-from support.sandbox_calls import calling, code, credits, customer
+from support.sandbox_calls import PATIENCE, calling, code, credits, customer, until
 
 URL = "/api/v1/chat/completions/stream"
 
@@ -74,19 +75,23 @@ def test_an_error_before_the_first_event_is_an_ordinary_refusal(
 
 
 def test_a_turn_whose_client_disconnects_is_settled_once_and_kept(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"model": MODEL, "message": "Hello"}
-    # Slow enough to leave in the middle.
-    with running(tmp_path, time_scale=0.2) as sandbox, calling(sandbox) as client:
+    has_left, write = threading.Event(), turns._written
+
+    def written(*asked: Any) -> str:
+        assert has_left.wait(PATIENCE)
+        return write(*asked)
+
+    monkeypatch.setattr(turns, "_written", written)
+    with running(tmp_path) as sandbox, calling(sandbox) as client:
         headers = {"Idempotency-Key": "k"}
         with client.stream("POST", URL, json=body, headers=headers) as answer:
             next(answer.iter_lines())
         assert code(client.post(URL, json=body, headers=headers)) == "idempotency_conflict"
-        give_up = time.monotonic() + 20
-        while not client.get("/api/v1/chat/sessions").json()["data"]:
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+        has_left.set()
+        until(lambda: client.get("/api/v1/chat/sessions").json()["data"] or None)
         again = client.post(URL, json=body, headers=headers)
         assert again.headers["Idempotent-Replayed"] == "true"
         assert events(again)[-1][0] == "completed"

@@ -39,6 +39,8 @@ def test_injected_faults_make_generations_fail_stall_or_wait(sandbox: Sandbox) -
         assert (failed["status"], failed["final_credits"]) == ("failed", 0)
         job = client.get(f"/api/v1/generations/{stalled}").json()
         assert job["status"] == "processing"
+        admin.set_faults(sandbox.data, "")
+        assert ended(client, stalled)["status"] == "succeeded"
 
 
 def test_refused_content_ends_a_job_with_its_own_code_and_costs_nothing(sandbox: Sandbox) -> None:

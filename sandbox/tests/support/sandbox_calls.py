@@ -28,7 +28,7 @@ from rivya_sandbox.service.startup import Sandbox
 
 T = TypeVar("T")
 _NUMBERS = itertools.count()
-_PATIENCE = 120  # seconds until a test gives up
+PATIENCE = 240  # seconds until a test gives up; a busy machine needs many
 _PAUSE = 0.005  # seconds
 _COMMAND = [sys.executable, "-m", "rivya_sandbox", "serve", "--json", "--media", "plain"]
 
@@ -39,7 +39,7 @@ def calling(sandbox: Sandbox, api_key: str | None = None) -> Iterator[httpx.Clie
     headers = {"Authorization": f"Bearer {api_key or sandbox.api_key}"}
     # There is no TLS here, and reading the certificates would take most of a test's time.
     with httpx.Client(
-        base_url=sandbox.base_url, headers=headers, timeout=30, verify=False
+        base_url=sandbox.base_url, headers=headers, timeout=PATIENCE, verify=False
     ) as client:
         yield client
 
@@ -78,7 +78,7 @@ def order(client: httpx.Client, *, key: str | None = None, **body: Any) -> httpx
 
 def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
     """Wait until a generation succeeds or fails."""
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         job: dict[str, Any] = client.get(f"/api/v1/generations/{task_id}").json()
         if job["status"] in ("succeeded", "failed"):
@@ -89,7 +89,7 @@ def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 def fetch(url: str, **headers: str) -> httpx.Response:
     """Get a URL without a key."""
-    return httpx.get(url, headers=headers, verify=False)
+    return httpx.get(url, headers=headers, verify=False, timeout=PATIENCE)
 
 
 def code(response: httpx.Response) -> str:
@@ -155,7 +155,7 @@ class Receiver:
     def wait(self, count: int) -> list[Received]:
         """Wait for a number of requests."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.received) >= count, _PATIENCE)
+            assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE)
             return list(self.received)
 
 
@@ -190,7 +190,7 @@ def receiving() -> Iterator[Receiver]:
 
 def until(found: Callable[[], T | None]) -> T:
     """Call `found` until it returns a value."""
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         value = found()
         if value is not None:

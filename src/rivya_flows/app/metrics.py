@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -19,7 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
-from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, LabelValues, Totals
+from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, LabelValues, Totals, Waits
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.store.database import reading
 from rivya_flows.store.failed_starts import failed_start_counts
@@ -32,7 +33,15 @@ READ_SECONDS = 3.0
 FRESH_SECONDS = 5.0
 """Scrapes within this time get the previous numbers."""
 
+BEGIN_SECONDS = 120.0
+"""How long a new series of a counter stays 0, so that a scrape each minute sees it.
+
+Prometheus' `increase()` counts nothing of the value with which a series begins.
+"""
+
 _ROWS = 1_000
+
+_Number = TypeVar("_Number", int, Waits)
 
 
 class StoreMetrics:
@@ -55,6 +64,7 @@ class StoreMetrics:
         self._behind = 0
         self._unreadable = 0
         self._read_at: float | None = None
+        self._begun: dict[str, dict[object, float]] = {}  # counter, its labels, when they came
         self._lock = threading.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self))
@@ -71,6 +81,20 @@ class StoreMetrics:
                 self._read()
                 self._read_at = now
             return generate_latest(self._registry)
+
+    def _from_zero(
+        self, counter: str, numbers: Mapping[Any, _Number], zero: _Number
+    ) -> dict[Any, _Number]:
+        """The numbers, with `zero` for those that are new; what the first look finds is not."""
+        assert self._read_at is not None  # set by `text`
+        since = self._read_at if counter in self._begun else -math.inf
+        begun = self._begun.setdefault(counter, {})
+        return {
+            labels: number
+            if self._read_at - begun.setdefault(labels, since) >= BEGIN_SECONDS
+            else zero
+            for labels, number in numbers.items()
+        }
 
     def _read(self) -> None:
         """Reads new entries, run by run, until the time is up."""
@@ -129,30 +153,38 @@ class _Families(Collector):
         store = self.metrics
         yield _gauge("store_runs_unread", "Runs with entries not counted yet", store._behind)
         yield _gauge("store_entries_unreadable", "Entries of a newer version", store._unreadable)
-        yield from _beside_journals(store._failed_starts, store._swept_at)
+        yield self._counter(
+            "failed_starts",
+            "Flow runs that failed before their run began",
+            ("campaign",),
+            {(name,): number for name, number in store._failed_starts.items()},
+        )
+        if store._swept_at is not None:
+            help_text = "When the waker's last sweep was complete, in Unix seconds"
+            yield _gauge("waker_last_sweep_timestamp_seconds", help_text, store._swept_at)
         # Partial sums would look like credits spent just now.
         if not store._behind:
-            yield from _families(store._totals)
+            yield from self._counters(store._totals)
+            yield from _gauges(store._totals)
+
+    def _counters(self, totals: Totals) -> Iterator[Metric]:
+        for counter, help_text, labels, numbers in (
+            ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
+            ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
+            ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
+            ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
+        ):
+            yield self._counter(counter, help_text, labels, numbers)
+        yield _waits(self.metrics._from_zero("job_seconds", totals.waits, Waits()))
+
+    def _counter(
+        self, name: str, help_text: str, labels: tuple[str, ...], numbers: Mapping[Any, int]
+    ) -> Metric:
+        shown = self.metrics._from_zero(name, numbers, 0)
+        return _filled(CounterMetricFamily, name, help_text, labels, shown)
 
 
-def _beside_journals(failed_starts: Mapping[str, int], swept_at: float | None) -> Iterator[Metric]:
-    """What no journal has."""
-    numbers = {(name,): number for name, number in failed_starts.items()}
-    failed = "Flow runs that failed before their run began"
-    yield _filled(CounterMetricFamily, "failed_starts", failed, ("campaign",), numbers)
-    if swept_at is not None:
-        help_text = "When the waker's last sweep was complete, in Unix seconds"
-        yield _gauge("waker_last_sweep_timestamp_seconds", help_text, swept_at)
-
-
-def _families(totals: Totals) -> Iterator[Metric]:
-    for counter, help_text, labels, numbers in (
-        ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
-        ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
-        ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
-        ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
-    ):
-        yield _filled(CounterMetricFamily, counter, help_text, labels, numbers)
+def _gauges(totals: Totals) -> Iterator[Metric]:
     in_flight = "Jobs that running runs wait for"
     left_open = "Jobs that stopped runs have left; a resume collects them"
     for gauge, help_text, labels, numbers in (
@@ -163,7 +195,6 @@ def _families(totals: Totals) -> Iterator[Metric]:
         yield _filled(GaugeMetricFamily, gauge, help_text, labels, numbers)
     yield from _questions(totals.questions())
     yield from _wallets(totals.balances)
-    yield _waits(totals)
 
 
 def _questions(asked: Mapping[str, Sequence[float]]) -> Iterator[Metric]:
@@ -197,12 +228,12 @@ def _filled(
     return family
 
 
-def _waits(totals: Totals) -> Metric:
+def _waits(by_model: Mapping[str, Waits]) -> Metric:
     waits = HistogramMetricFamily(
         "rivya_flows_job_seconds", "From a job's acceptance to its end", labels=("model",)
     )
     bounds = [*(f"{bound:g}" for bound in WAIT_BUCKETS), "+Inf"]
-    for model, wait in totals.waits.items():
+    for model, wait in by_model.items():
         count, buckets = 0, []
         for bound, more in zip(bounds, wait.counts, strict=True):
             count += more

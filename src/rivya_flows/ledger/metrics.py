@@ -90,6 +90,7 @@ class _Job:
     campaign: str
     model: str
     accepted_at: float | None = None
+    unanswered: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ class Totals:
         elif isinstance(event, RunEnded):
             self._status[run_id] = event.status
             self.ends[self._campaign(run_id), event.status] += 1
+            if event.status != "suspended":
+                self._give_up(run_id)
         elif isinstance(event, CacheAnswered) and event.saved:
             step = self._names.of("step", event.step)
             self.saved[self._campaign(run_id), step] += event.saved
@@ -197,7 +200,8 @@ class Totals:
         job = jobs.get(of)
         if job is None:
             return
-        if isinstance(event, PurchaseUnanswered):
+        job.unanswered = isinstance(event, PurchaseUnanswered)
+        if job.unanswered:
             return
         if isinstance(event, PurchaseAccepted):
             job.accepted_at = at
@@ -212,6 +216,13 @@ class Totals:
             self.credits[job.campaign, step, job.model] += event.final_credits
         if isinstance(event, JobEnded) and job.accepted_at is not None:
             self.waits.setdefault(job.model, Waits()).add(max(0.0, at - job.accepted_at))
+
+    def _give_up(self, run_id: str) -> None:
+        """Counts what a run has sent without an answer when it ends: no entry says that it is uncertain."""
+        for job in self._open.get(run_id, {}).values():
+            if job.unanswered:
+                self.jobs[job.campaign, job.model, "uncertain"] += 1
+                job.unanswered = False
 
     def _campaign(self, run_id: str) -> str:
         return self._campaigns.get(run_id, OTHER)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -24,6 +25,17 @@ def test_the_wanted_port_is_chosen_else_the_last_else_the_usual_else_a_free_one(
     assert choose_port(None, port, other) == port
     assert choose_port(None, None, other) == other
     assert choose_port(0, None, other) != other
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be held for a server")
+def test_a_chosen_port_is_given_to_nobody_by_chance_and_a_server_may_listen_on_it() -> None:
+    port = choose_port(0, None)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    for _ in range(2):  # it starts again
+        with socket.create_server(("127.0.0.1", port)):
+            socket.create_connection(("127.0.0.1", port)).close()
+    assert choose_port(port, None) == port
 
 
 class _Hello(BaseHTTPRequestHandler):

@@ -29,6 +29,9 @@ print(subprocess.Popen(child, start_new_session=True).pid, flush=True)
 time.sleep(60)
 """
 
+# The tests may run twice at once on a machine, and a mark is looked for on all of it.
+OURS = f"of {os.getpid()}"
+
 
 @contextmanager
 def program(text: str, mark: str) -> Iterator[subprocess.Popen[str]]:
@@ -59,12 +62,12 @@ def test_a_process_is_identified_by_its_start_time_and_its_pid() -> None:
 
 
 def test_a_later_process_with_the_same_pid_is_not_ended() -> None:
-    with program(PARENT, "later") as process:
+    with program(PARENT, f"later {OURS}") as process:
         said(process)
         recorded = ProcessIdentity(process.pid, "an earlier birth")
         assert not end(recorded, "the mark of an earlier one", grace_seconds=1)
         assert process.poll() is None
-        for left in marked("later"):
+        for left in marked(f"later {OURS}"):
             os.kill(left.pid, signal.SIGKILL)
 
 
@@ -74,46 +77,46 @@ def test_a_zombie_is_not_alive() -> None:
 
 
 def test_a_process_ends_with_its_children_in_other_groups() -> None:
-    with program(PARENT, "family") as process:
+    with program(PARENT, f"family {OURS}") as process:
         child = known(int(said(process)))
         leader = known(process.pid)
         assert child is not None
         assert leader is not None
         assert os.getpgid(child.pid) != os.getpgid(leader.pid)
-        assert end(leader, "family", grace_seconds=10)
+        assert end(leader, f"family {OURS}", grace_seconds=10)
         assert not lives(child)
         assert not lives(leader)
 
 
 def test_children_of_a_dead_process_are_ended_too() -> None:
-    with program(PARENT, "orphans") as process:
+    with program(PARENT, f"orphans {OURS}") as process:
         child = known(int(said(process)))
         leader = known(process.pid)
         assert child is not None
         assert leader is not None
         process.kill()
         process.wait()
-        assert end(leader, "orphans", grace_seconds=10)
+        assert end(leader, f"orphans {OURS}", grace_seconds=10)
         assert not lives(child)
-        assert not end(leader, "orphans", grace_seconds=10)
+        assert not end(leader, f"orphans {OURS}", grace_seconds=10)
 
 
 def test_a_process_that_ignores_sigterm_is_killed() -> None:
-    with program(STUBBORN, "stubborn") as process:
+    with program(STUBBORN, f"stubborn {OURS}") as process:
         said(process)
         leader = known(process.pid)
         assert leader is not None
-        end(leader, "stubborn", grace_seconds=0.2)
+        end(leader, f"stubborn {OURS}", grace_seconds=0.2)
         assert not lives(leader)
 
 
 def test_a_mark_finds_a_process_and_its_environment() -> None:
-    with program(PARENT, "found") as process:
+    with program(PARENT, f"found {OURS}") as process:
         child = int(said(process))
-        found = {one.pid: given for one, given in environments("found").items()}
+        found = {one.pid: given for one, given in environments(f"found {OURS}").items()}
         assert set(found) == {process.pid, child}
-        assert found[child][MARK] == "found"
-        for left in marked("found"):
+        assert found[child][MARK] == f"found {OURS}"
+        for left in marked(f"found {OURS}"):
             os.kill(left.pid, signal.SIGKILL)
 
 

@@ -272,7 +272,7 @@ async def test_a_loop_that_died_with_waiting_calls_holds_up_nobody() -> None:
     thread.join()
     pending |= asyncio.all_tasks(other)
     other.close()
-    await asyncio.wait_for(limiter.turn(), 30)
+    await asyncio.wait_for(limiter.turn(), 240)
     for one in pending:
         one._log_destroy_pending = False  # type: ignore[attr-defined]  # what the test is about
 

@@ -32,6 +32,7 @@ from rivya_flows.store.tables import LEASES
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
 from support.engine_runs import order, stills
+from support.prefect_workers import eventually
 from support.seeded_data import seeded
 
 
@@ -82,12 +83,17 @@ async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others(
     assert reporter.thread not in (None, threading.current_thread())
 
 
+def renew_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Leases, "held", partialmethod(Leases.held, renewal_seconds=0.05))
+
+
 @pytest.mark.prefect
 async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
     sandbox: Sandbox, tmp_path: Path, prefect_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a machine sleeps, and another process continues the run."""
     buy_from(sandbox, monkeypatch)
+    renew_often(monkeypatch)
     data = seeded(tmp_path / "own", prefect_data)
     data.chmod(0o700)
     settings = read_settings().model_copy(
@@ -106,7 +112,7 @@ async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
             with closing(Journal(settings.store_url)) as journal, writing(journal.engine) as store:
                 store.execute(update(LEASES).values(fence=LEASES.c.fence + 1))
 
-    order(sandbox, "on: generation, do: stall, seconds: 6")  # it outlasts the look at the server
+    order(sandbox, "on: generation, do: stall")
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
     with pytest.raises(LeaseLostError, match="another process drives"):
         await run(
@@ -129,22 +135,21 @@ async def test_a_run_keeps_its_lease_until_its_end_is_announced(
     settings = read_settings().model_copy(
         update={"rivya_flows_data": data, "rivya_flows_server_idle": 0, "prefect_api_url": None}
     )
-    often = partialmethod(Leases.held, renewal_seconds=0.05)
-    monkeypatch.setattr(Leases, "held", often)
-    expiries = list[float]()
+    renew_often(monkeypatch)
+    expiries = set[float]()
 
     async def waiting(*arguments: Any, **options: Any) -> None:
+        def renewed_twice() -> bool:
+            with reading(journal.engine) as store:
+                expiries.add(store.scalar(select(LEASES.c.expires_at)) or 0)
+            return len(expiries) > 2
+
         with closing(Journal(settings.store_url)) as journal:
-            for _ in range(200):
-                with reading(journal.engine) as store:
-                    expiries.append(store.scalar(select(LEASES.c.expires_at)) or 0)
-                if len({*expiries}) > 2:
-                    break
-                await asyncio.sleep(0.05)
+            await asyncio.to_thread(eventually, renewed_twice, "renewals of the lease")
         await announce(*arguments, **options)
 
     monkeypatch.setattr("rivya_flows.flows.execution.execute.announce", waiting)
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
     await run(request, settings, LocalRunner(), out=tmp_path / "runs")
     assert 0 not in expiries
-    assert len({*expiries}) > 2
+    assert len(expiries) > 2

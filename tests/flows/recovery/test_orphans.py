@@ -82,8 +82,7 @@ def working(place: Place) -> Iterator[Place]:
 
 
 def started_filming(server: Server, place: Place) -> str:
-    """A run that has bought its film, which takes long enough to be disturbed meanwhile."""
-    place.slow_down_the_next_film()
+    """A run that has bought its film."""
     run = server.start("launch/studio")
 
     def filming() -> bool:
@@ -151,11 +150,12 @@ async def test_a_task_run_whose_end_is_recorded_late_is_not_shown_as_crashed(
 def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     server: Server, working: Place
 ) -> None:
-    run = started_filming(server, working)
-    # Prefect gives a task run its name when it begins to run, and tells it a moment later.
-    eventually(lambda: "film wait" in open_now(server, run), "the film's wait")
-    kill(working, run)
-    server.end(run, "CRASHED")
+    with working.films_held():
+        run = started_filming(server, working)
+        # Prefect gives a task run its name when it begins to run, and tells it a moment later.
+        eventually(lambda: "film wait" in open_now(server, run), "the film's wait")
+        kill(working, run)
+        server.end(run, "CRASHED")
     task_runs = server.task_runs(run)
     ended = {one["id"]: one["state"] for one in task_runs if one["state_type"] in OVER}
 
@@ -201,9 +201,10 @@ def test_a_run_whose_worker_was_killed_goes_on_at_another_one(server: Server, pl
 def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried(
     server: Server, working: Place
 ) -> None:
-    run = started_filming(server, working)
-    server.cancel(run)
-    server.end(run, "CANCELLED")
+    with working.films_held():
+        run = started_filming(server, working)
+        server.cancel(run)
+        server.end(run, "CANCELLED")
 
     assert working.ends(run) == ["cancelled"]
     assert names_of(server.task_runs(run), OPEN) == []
@@ -221,11 +222,12 @@ def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried
 
 
 def test_a_terminated_run_is_resumed_from_a_terminal(server: Server, working: Place) -> None:
-    run = started_filming(server, working)
-    engine = working.engine_of(run)
-    assert engine is not None
-    os.kill(engine, signal.SIGTERM)
-    server.end(run, "CRASHED")
+    with working.films_held():
+        run = started_filming(server, working)
+        engine = working.engine_of(run)
+        assert engine is not None
+        os.kill(engine, signal.SIGTERM)
+        server.end(run, "CRASHED")
     assert working.ends(run) == ["cancelled"]
     assert names_of(server.task_runs(run), OPEN) == []
 

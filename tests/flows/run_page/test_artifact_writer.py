@@ -77,8 +77,9 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
 
 @pytest.mark.parametrize("changes", [False, True])
 async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
-    server: Server, changes: bool
+    server: Server, monkeypatch: pytest.MonkeyPatch, changes: bool
 ) -> None:
+    monkeypatch.setattr(artifact_writer, "PACE_SECONDS", 3600.0)
     drawn: list[int] = []
 
     @flow
@@ -104,23 +105,28 @@ async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
 async def test_what_was_not_answered_in_time_is_written_again_and_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 3.0)
+    monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 1.0)
     create = ArtifactWriter._create
-    tries: list[int] = []
+    arrived = asyncio.Event()
+    sent: list[asyncio.Task[uuid.UUID]] = []
+
+    def arrive(_: object) -> None:
+        monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 240.0)
+        arrived.set()
 
     async def slow(self: ArtifactWriter, *given: Any) -> uuid.UUID:
-        made = await create(self, *given)
-        tries.append(1)
-        await asyncio.sleep(60)  # it has arrived, and the answer has not
-        return made
+        if not sent:  # it arrives however late, and no answer does
+            sent.append(asyncio.create_task(create(self, *given)))
+            sent[0].add_done_callback(arrive)
+        await asyncio.sleep(600)
+        raise AssertionError
 
     @flow
     async def bare() -> str:
         writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.writer"), again=False)
         monkeypatch.setattr(ArtifactWriter, "_create", slow)
         writer.put("table", lambda: Artifact("markdown", "old", ""))
-        while not tries:
-            await asyncio.sleep(0.01)
+        await arrived.wait()
         writer.put("table", lambda: Artifact("markdown", "new", ""))
         await writer.settle()
         return str(here.id)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-import socket
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,7 +26,7 @@ from prefect.workers.process import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from rivya_flows.app.processes.ports import free_port
+from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
@@ -102,7 +102,7 @@ def host_of(server: Server, run: str) -> int:
 
 
 def filming(server: Server, place: Place, pool: str = POOL) -> str:
-    """A run that has bought its film, which takes long enough to be disturbed meanwhile."""
+    """A run that has bought its film."""
     run = server.start(f"film/{pool}")
     bought_film(place, run)
     return run
@@ -146,12 +146,12 @@ def test_runs_share_a_process_and_each_keeps_its_own_log_tasks_and_end(
 
 
 def test_one_run_is_cancelled_and_its_neighbour_goes_on(server: Server, working: Place) -> None:
-    working.slow_down_the_next_film()
-    run = filming(server, working)
-    beside = server.start("picture/warm")
-    server.cancel(run)
-    server.end(run, "CANCELLED")
-    server.end(beside, "COMPLETED")
+    with working.films_held():
+        run = filming(server, working)
+        beside = server.start("picture/warm")
+        server.cancel(run)
+        server.end(run, "CANCELLED")
+        server.end(beside, "COMPLETED")
     assert host_of(server, run) == host_of(server, beside)
     assert working.ends(run) == ["cancelled"]
     assert left_open(server, run) == []
@@ -169,15 +169,15 @@ def test_one_run_is_cancelled_and_its_neighbour_goes_on(server: Server, working:
 def test_runs_whose_process_is_killed_crash_and_go_on_together(
     server: Server, working: Place
 ) -> None:
-    working.slow_down_the_next_film()
-    runs = [filming(server, working), server.start("film/warm")]
-    bought_film(working, runs[1])
-    shared = {host_of(server, run) for run in runs}
-    assert len(shared) == 1
-    os.kill(shared.pop(), signal.SIGKILL)
-    for run in runs:
-        assert "was ended by SIGKILL" in server.end(run, "CRASHED")["message"]
-        assert "was ended by SIGKILL" in server.logged(run, "crashed: ")
+    with working.films_held():
+        runs = [filming(server, working), server.start("film/warm")]
+        bought_film(working, runs[1])
+        shared = {host_of(server, run) for run in runs}
+        assert len(shared) == 1
+        os.kill(shared.pop(), signal.SIGKILL)
+        for run in runs:
+            assert "was ended by SIGKILL" in server.end(run, "CRASHED")["message"]
+            assert "was ended by SIGKILL" in server.logged(run, "crashed: ")
     for run in runs:
         again(server, run)
         assert left_open(server, run) == []
@@ -216,10 +216,11 @@ async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
 def test_a_run_that_blocks_its_process_is_ended_and_its_worker_goes_on(
     server: Server, working: Place
 ) -> None:
-    run = filming(server, working)
-    host = psutil.Process(host_of(server, run))
-    host.suspend()
-    state = server.end(run, "CRASHED")
+    with working.films_held():
+        run = filming(server, working)
+        host = psutil.Process(host_of(server, run))
+        host.suspend()
+        state = server.end(run, "CRASHED")
     assert "did not respond" in state["message"]
     assert "did not respond" in server.logged(run, "crashed: ")
     assert not host.is_running() or host.status() == psutil.STATUS_ZOMBIE
@@ -231,8 +232,7 @@ def test_a_run_that_blocks_its_process_is_ended_and_its_worker_goes_on(
 def test_a_worker_that_is_killed_takes_its_runs_along_and_the_next_one_continues_them(
     server: Server, place: Place
 ) -> None:
-    place.slow_down_the_next_film()
-    with worker(place, MORTAL) as killed:
+    with place.films_held(), worker(place, MORTAL) as killed:
         run = filming(server, place, MORTAL)
         host = psutil.Process(host_of(server, run))
         killed.kill()
@@ -248,12 +248,12 @@ def test_a_worker_that_is_killed_takes_its_runs_along_and_the_next_one_continues
 def test_a_worker_that_drains_lets_its_runs_end_and_takes_no_new_ones(
     server: Server, place: Place
 ) -> None:
-    place.slow_down_the_next_film()
     draining = {**place.environment, "RIVYA_FLOWS_WORKER_DRAIN_SECONDS": "3600"}
     with worker(replace(place, environment=draining), MORTAL) as stopped:
-        run = filming(server, place, MORTAL)
-        stopped.send_signal(signal.SIGTERM)
-        late = server.start("picture/mortal")
+        with place.films_held():
+            run = filming(server, place, MORTAL)
+            stopped.send_signal(signal.SIGTERM)
+            late = server.start("picture/mortal")
         assert stopped.wait() == 0
     assert server.state(run)["type"] == "COMPLETED"
     assert server.state(late)["type"] == "SCHEDULED"
@@ -293,8 +293,7 @@ async def test_a_draining_worker_stops_at_once_when_it_is_told_again(
 
 
 def test_a_worker_that_is_stopped_reschedules_its_runs(server: Server, place: Place) -> None:
-    place.slow_down_the_next_film()
-    with worker(place, MORTAL) as stopped:
+    with place.films_held(), worker(place, MORTAL) as stopped:
         run = filming(server, place, MORTAL)
         host = psutil.Process(host_of(server, run))
         stopped.send_signal(signal.SIGTERM)
@@ -327,7 +326,7 @@ def test_runs_that_need_another_environment_or_folder_or_command_do_not_share(
 def test_a_worker_serves_how_many_runs_it_takes_and_which_hosts_it_lost(
     server: Server, place: Place
 ) -> None:
-    port = free_port()
+    port = choose_port(0, None)
     metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": str(port)}
 
     def scraped() -> dict[str, float]:
@@ -340,14 +339,14 @@ def test_a_worker_serves_how_many_runs_it_takes_and_which_hosts_it_lost(
             if sample.name.startswith("rivya_flows_") and not sample.name.endswith("_created")
         }
 
-    place.slow_down_the_next_film()
     with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
-        run = filming(server, place, MORTAL)
-        before = {"slots": 50, "slots_used": 1, "hosts_started_total": 1, "hosts_lost_total": 0}
-        assert scraped() == before
-        os.kill(host_of(server, run), signal.SIGKILL)
-        server.end(run, "CRASHED")
-        assert scraped()["hosts_lost_total"] == 1
+        with place.films_held():
+            run = filming(server, place, MORTAL)
+            before = {"slots": 50, "slots_used": 1, "hosts_started_total": 1, "hosts_lost_total": 0}
+            assert scraped() == before
+            os.kill(host_of(server, run), signal.SIGKILL)
+            server.end(run, "CRASHED")
+            assert scraped()["hosts_lost_total"] == 1
         again(server, run)
     assert sorted(place.bought(run).values()) == [1, 1]
 
@@ -365,27 +364,42 @@ def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> N
     assert said["level"] == logging.ERROR
 
 
-def test_runs_do_not_open_the_port_of_their_workers_metrics(server: Server, working: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        metrics = {
-            "PREFECT_CLIENT_METRICS_ENABLED": "true",
-            "PREFECT_CLIENT_METRICS_PORT": str(taken.getsockname()[1]),
-        }
-        server.end(server.start("picture/warm", environment=metrics), "COMPLETED")
+def test_runs_do_not_open_the_port_of_their_workers_metrics(
+    server: Server, place: Place, tmp_path: Path
+) -> None:
+    port = str(choose_port(0, None))
+    metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": port}
+    deployment = server.ask("GET", "/deployments/name/picture/mortal")
+    with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
+        shares = server.start("picture/mortal", environment=metrics)
+        alone = [
+            {"working_dir": str(tmp_path)},
+            {"command": f"{sys.executable} -m prefect.engine"},
+        ]
+        runs = [shares] + [
+            server.ask(
+                "POST",
+                f"/deployments/{deployment['id']}/create_flow_run",
+                {"job_variables": variables, "state": {"type": "SCHEDULED"}},
+            )["id"]
+            for variables in alone
+        ]
+        for run in runs:
+            server.end(run, "COMPLETED")
 
 
 def test_a_run_that_begins_while_the_server_is_silent_holds_up_no_neighbour(
     server: Server, place: Place
 ) -> None:
-    place.slow_down_the_next_film()
     with gate_before(server.api_url) as (gate, address):
         behind = replace(place, environment={**place.environment, "PREFECT_API_URL": address})
         with worker(behind, MORTAL):
-            neighbour = filming(server, place, MORTAL)
-            begins = server.start("picture/mortal")
-            # What asks for the storage of results would wait in the event loop of both.
-            gate.close_at(lambda sent: b"/admin/storage" in sent or b'"RUNNING"' in sent)
-            assert gate.closed.wait(PATIENCE)
+            with place.films_held():
+                neighbour = filming(server, place, MORTAL)
+                begins = server.start("picture/mortal")
+                # What asks for the storage of results would wait in the event loop of both.
+                gate.close_at(lambda sent: b"/admin/storage" in sent or b'"RUNNING"' in sent)
+                assert gate.closed.wait(PATIENCE)
             eventually(lambda: place.ends(neighbour) == ["completed"], "the neighbour's end")
             gate.open()
             for run in (neighbour, begins):
@@ -398,10 +412,13 @@ def test_a_run_that_begins_while_the_server_is_silent_holds_up_no_neighbour(
 def test_a_run_that_is_started_again_while_its_worker_lives_is_executed_once(
     server: Server, place: Place
 ) -> None:
-    place.slow_down_the_next_film()
     with worker(place, MORTAL), worker(place, MORTAL):
-        run = filming(server, place, MORTAL)
-        server.retry(run)  # as an automation does when no heartbeat came through
+        with place.films_held():
+            run = filming(server, place, MORTAL)
+            server.retry(run)  # as an automation does when no heartbeat came through
+            eventually(
+                lambda: server.ask("GET", f"/flow_runs/{run}")["run_count"] == 2, "its new start"
+            )
         server.logged(run, "is completed; nothing is executed again")
         server.end(run, "COMPLETED")
     assert place.ends(run) == ["completed"]

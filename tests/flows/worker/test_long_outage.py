@@ -22,7 +22,7 @@ from prefect.settings import (
 )
 from prefect.states import Cancelling, Running, Suspended
 
-from rivya_flows.app.processes.ports import free_port
+from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.flows import prefect_internals as internals
 from rivya_flows.flows.server.environment import server_environment
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
@@ -69,7 +69,10 @@ async def until(ask: Callable[[], bool]) -> None:
 async def test_after_a_long_outage_of_the_server_a_cancel_and_a_pause_reach_their_runs(
     prefect_server: str, prefect_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, port = seeded(tmp_path / "own", prefect_data, empty=True) / "prefect", free_port()
+    home, port = (
+        seeded(tmp_path / "own", prefect_data, empty=True) / "prefect",
+        choose_port(0, None),
+    )
     begun, goes_on = asyncio.Event(), asyncio.Event()
 
     @task

@@ -39,7 +39,7 @@ NAME = "stills[0]"
         (402, "a_newer_code", "refused", "open"),
         (403, "api_scope_denied", "refused", "open"),
         (400, "insufficient_credits", "refused", "open"),
-        (404, "http_404", "refused", "open"),
+        (404, "http_404", "open", "open"),
         (503, "insufficient_credits", "refused", "open"),
         (408, "http_408", "open", "open"),
         (409, "a_newer_code", "open", "open"),

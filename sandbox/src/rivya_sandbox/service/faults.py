@@ -51,8 +51,8 @@ class Fault(BaseModel):
         prompt: Only those whose prompt or message contains this text, whatever its case and
             spaces; None means any.
         status: HTTP status for ``status``.
-        seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them never
-            ends.
+        seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them lasts
+            until the faults are replaced.
         times: Maximum number of times; None means no limit.
         probability: Probability of each matching event, 0 to 1.
     """
@@ -133,13 +133,17 @@ def parse(text: str, *, source: str) -> Faults:
 
 
 def replace(database: Database, faults: Faults) -> None:
-    """Replace all faults with these; unchanged faults keep their counts."""
+    """Replace all faults with these; unchanged faults keep their counts.
+
+    Generations that were stalled without a time go on.
+    """
     text = faults.model_dump_json()
     with database.transaction() as transaction:
         if server_value(transaction, "faults", "") == text:
             return
         transaction.execute("UPDATE server SET value = ? WHERE name = 'faults'", (text,))
         transaction.execute("DELETE FROM faults")
+        transaction.execute("UPDATE generations SET due_at = starts_at WHERE due_at IS NULL")
         for position, fault in enumerate(faults.faults):
             transaction.execute(
                 "INSERT INTO faults (position, fault, seed) VALUES (?, ?, ?)",

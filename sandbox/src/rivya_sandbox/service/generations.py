@@ -37,7 +37,7 @@ class Job:
         file_ids: Uploads it refers to, in order.
         failure: The error code with which a fault makes it fail, or None.
         starts_at: Unix seconds at which processing starts.
-        due_at: Unix seconds before which it does not end; None if a fault makes it hang.
+        due_at: Unix seconds before which it does not end; None until the faults are replaced.
         reserved_credits: Credits reserved for it.
     """
 

@@ -29,7 +29,7 @@ from rivya_sandbox.service.worker import THREADS, Worker
 from rivya_sandbox.webhooks.sender import WebhookSender
 
 _IDLE = 0.5  # seconds for an idle thread to end
-_READY = 30  # seconds
+_READY = 240  # seconds; a busy machine needs many
 
 
 def serve(options: Options, *, as_json: bool) -> None:

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 THREADS = "rendering"
 """Prefix of the names of rendering threads."""
 _RENDERINGS = 2  # at once
+_LOOK = 0.2  # seconds between looks whether a stall has ended
 _PAUSE = 1.0  # seconds before a job is retried after an error such as a full disk
 
 _REASONS = {
@@ -76,8 +77,9 @@ class Worker:
         job = generations.job(self._database, task_id)
         await self._sleep_until(job.starts_at)
         generations.start(self._database, task_id, now=self._options.clock())
-        if job.due_at is None:
-            return
+        while job.due_at is None:
+            await asyncio.sleep(_LOOK)
+            job = generations.job(self._database, task_id)
         failure, media = None, list[ResultFile]()
         try:
             if job.failure is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import sys
 from urllib.parse import urlsplit
 
 import psutil
@@ -13,6 +14,8 @@ from rivya_flows.errors import UsageError
 
 RECEIVER_PORT = 8710
 """Default port of the receiver: URLs in pages should stay valid."""
+
+_HELD: dict[int, socket.socket] = {}
 
 
 def probe(url: str, *, timeout_seconds: float = 3.0) -> http.client.HTTPResponse | None:
@@ -39,6 +42,20 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
+
+
+def _held(port: int) -> int:
+    """The port, which no program is given by chance while this process lives.
+
+    A server that names it may listen there: what holds the port does not listen, and both set
+    SO_REUSEADDR. Only Linux allows that.
+    """
+    if sys.platform == "linux" and port not in _HELD:
+        _HELD[port] = socket.socket()
+        _HELD[port].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # a server has just begun to listen there
+            _HELD[port].bind(("127.0.0.1", port))
+    return port
 
 
 def is_free(port: int) -> bool:
@@ -69,6 +86,8 @@ def choose_port(
 ) -> int:
     """The wanted port, else the last one, else the usual one, else a free one.
 
+    On Linux it stays free for a server that this process starts.
+
     Args:
         wanted: 0 takes a free port; None has no preference.
         last: The port of the last time, so that addresses in a browser stay valid.
@@ -86,6 +105,7 @@ def choose_port(
                 f"port {fixed} is taken{_holder(fixed)}",
                 f"end that program, or give another {option}, or 0 for a free one",
             )
-        return fixed
+        return _held(fixed)
     candidates = (last, usual if wanted is None else None)
-    return next((port for port in candidates if port and is_free(port)), None) or free_port()
+    chosen = next((port for port in candidates if port and is_free(port)), None)
+    return _held(chosen or free_port())

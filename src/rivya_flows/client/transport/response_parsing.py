@@ -103,7 +103,7 @@ class Nothing(WireModel):
 def may_have_been_carried_out(error: APIError) -> bool:
     """Whether the service may have carried out the request in spite of this error."""
     if isinstance(error, APIStatusError):
-        return error.status == 408 or error.status >= 500
+        return error.of_gateway or error.status == 408 or error.status >= 500
     return not isinstance(error, NotSentError)
 
 

@@ -382,7 +382,7 @@ class Transport:
 
     def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
         error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self.api_key)
-        if error.code == f"http_{error.status}":  # no envelope of the service: a proxy, or a page
+        if error.of_gateway:
             error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
         if error.status == 429 or error.retry_after_seconds is not None:
             self._rate.refused(taken_at, error.retry_after_seconds)

@@ -2,7 +2,8 @@
 
 The service may look at the API key, the scope, the pace, the balance and the request before it looks up
 the idempotency key. So a refusal says nothing about an earlier request of the same purchase: what may
-have been accepted is never closed by one, also where a person decided to send it again.
+have been accepted is never closed by one, also where a person decided to send it again. A response
+without the service's error envelope closes nothing: a gateway may have put it in the place of an acceptance.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ def meaning_of_refusal(
     """
     if code not in _REFUSING and (status in _STILL_OPEN or not 400 <= status < 500):
         return "open"
+    if code.startswith("http_"):  # a gateway, which does not know what the service did
+        return "open"
     if bought.sent == "never":
         return "refused"
-    if code == "insufficient_credits" or status in _OF_ACCOUNT or code.startswith("http_"):
+    if code == "insufficient_credits" or status in _OF_ACCOUNT:
         return "open"
     return "uncertain"

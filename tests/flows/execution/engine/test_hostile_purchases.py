@@ -97,12 +97,13 @@ async def test_a_refusal_after_a_request_without_an_answer_closes_nothing(
 
 
 @EITHER
+@pytest.mark.parametrize("first", ["lost after", "403 after"])
 @pytest.mark.parametrize("code", REFUSALS)
 async def test_a_refusal_at_a_resume_closes_nothing_that_an_earlier_execution_sent(
-    studio: TroubledStudio, shared_sandbox: Sandbox, code: str, text: str
+    studio: TroubledStudio, shared_sandbox: Sandbox, code: str, first: str, text: str
 ) -> None:
     await studio.start(text, "run-1")
-    with broken(studio, then="lost after"):
+    with broken(studio, then=first):
         assert statuses(await executed(studio)) == ["intended"]
     with broken(studio, code):
         receipt = await executed(studio)
