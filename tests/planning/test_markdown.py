@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.planning.markdown import gallery, link, paragraphs, picture, quotation, table, text
+from rivya_flows.planning.markdown import (
+    code,
+    gallery,
+    link,
+    paragraphs,
+    picture,
+    quotation,
+    table,
+    text,
+)
 
 WORDS = st.text(max_size=60) | st.sampled_from(
     ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]
@@ -22,6 +32,16 @@ def test_words_are_text_wherever_they_stand(words: str) -> None:
     assert len(re.findall(r"(?<!\\)\|", table(["a"], [[words]]))) == 6
     assert all(line.startswith(">") for line in quotation(words + "\nx").split("\n"))
     shown.encode()
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\u202e", "\u061c", "\u200b", "\u200d", "\ufeff", "\u3164", "\ufe0f", "\U000e0041", "\x1b", "\ud800"],
+)  # fmt: skip
+def test_what_is_invisible_is_shown_by_its_number(hidden: str) -> None:
+    number = hidden.encode("unicode_escape", "surrogatepass").decode()
+    assert text(f"a{hidden}b") == code(f"a{hidden}b") == f"a\\{number}b"
+    assert text("क्‍ष ❤️\u2028\r\nb\x0b") == "क्‍ष ❤️ b"
 
 
 @given(st.text(max_size=80))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
+
+from rivya_flows.printable import one_line, printable
 
 _MARKS = re.compile(r"[\\`*_\[\]!|~$]")
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
@@ -21,8 +22,8 @@ _ACROSS = 4
 
 
 def text(words: object, longest: int = LONGEST_TEXT) -> str:
-    """Text in one line; no markup, link or HTML comes from it."""
-    flat = " ".join(_printable(str(words)).split())
+    """Text in one line; no markup, link or HTML comes from it, and all of it is seen."""
+    flat = printable(" ".join(str(words).split()))
     short = flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
     # A backslash does not stop an address from becoming a link; a word joiner does.
     inert = _ADDRESS.sub("\u2060", short)
@@ -44,8 +45,8 @@ def paragraphs(words: str, longest: int = 4_000) -> str:
 
 
 def code(words: str) -> str:
-    """Text to be copied, as it is; as `text` where it would end its quotation."""
-    return f"`{words}`" if words.isprintable() and "`" not in words else text(words)
+    """Text to be copied, as it is; as `text` where it would end its quotation or is not all seen."""
+    return f"`{words}`" if words == one_line(words) and "`" not in words else text(words)
 
 
 def link(words: str, address: str) -> str:
@@ -97,18 +98,5 @@ def _row(cells: Iterable[object]) -> str:
     return f"| {' | '.join(one if isinstance(one, Marked) else text(one) for one in cells)} |"
 
 
-def _printable(words: str) -> str:
-    # Half a surrogate pair cannot be sent; direction marks mislead the reader.
-    return "".join(
-        " "
-        if unicodedata.category(letter) in ("Cc", "Cs") or letter in _DIRECTION_MARKS
-        else letter
-        for letter in words
-    )
-
-
 def _address(address: str) -> str:
     return quote(address, safe=_URL_LETTERS)
-
-
-_DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, reject, settings, strategies as st
 from prefect import get_client
 
 from rivya_flows.app.deployed_spending import Start
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import BudgetError
+from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import read_specs
 from rivya_flows.flows.deployment.provisioning import agree_to_others
-from rivya_flows.flows.deployment.schedules import dates_from
+from rivya_flows.flows.deployment.schedules import dates_from, prefect_schedule
 from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
+from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.workflow import Schedule
 from rivya_flows.settings import read_settings
 from rivya_flows.store.agreements import Most
@@ -79,11 +85,18 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
     [
         ({"interval": "10s"}, "2026-11-30 04:00", 8_640, 267_840),
         ({"interval": "7h"}, "2026-11-30 07:00", 4, 107),
+        ({"interval": "1h", "timezone": "Europe/Berlin"}, "2026-11-30 06:00", 25, 745),
+        ({"interval": "24h", "timezone": "Europe/Berlin"}, "2026-12-01 00:00", 1, 31),
         ({"interval": "240h"}, "2026-12-06 00:00", 1, 4),
         ({"cron": "* * * * *"}, "2026-11-30 04:01", 1_440, 44_640),
         ({"cron": "@hourly"}, "2026-11-30 05:00", 24, 744),
         ({"cron": "0 9,18 * * 1"}, "2026-11-30 09:00", 2, 10),
         ({"cron": "0 9 31 * *"}, "2026-12-31 09:00", 1, 1),
+        ({"cron": "34 */20 24-28 1 3"}, "2027-01-06 00:34", 2, 20),
+        ({"cron": "0 9 31 * 1"}, "2026-11-30 09:00", 1, 6),
+        ({"cron": "0 9 l,1-15 * *"}, "2026-11-30 09:00", 1, 16),
+        ({"cron": "0 9 * * 1-5"}, "2026-11-30 09:00", 1, 23),
+        ({"cron": "0 9 * * 1", "timezone": "Africa/Cairo"}, "2026-11-30 09:00", 1, 5),
         ({"cron": "0 9 * 1 *"}, "2027-01-01 09:00", 1, 31),
         ({"cron": "0 9 1 1 *"}, "2027-01-01 09:00", 1, 1),
         ({"cron": "0 9 * * fri#2"}, "2026-12-11 09:00", 1, 1),
@@ -92,6 +105,15 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
          "2026-11-30 05:00", 24, 744),
         ({"rrule": f"RRULE:FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0\nRDATE:20261215T010101,20261215T010102"},
          "2026-11-30 05:00", 26, 746),
+        ({"rrule": f"RRULE:FREQ=YEARLY;INTERVAL=3;BYHOUR={','.join(map(str, range(24)))};BYMINUTE=0;BYSECOND=0;BYMONTH=1;BYMONTHDAY={','.join(map(str, range(1, 32)))}\nRDATE:20270701T000000"},
+         "2027-07-01 00:00", 25, 745),
+        ({"rrule": "DTSTART:20200101T000000\nRRULE:FREQ=WEEKLY;BYHOUR=5,17;BYMINUTE=38,32,53;BYDAY=WE,MO,SU;BYMONTHDAY=5,19,18,25,4,11,2,14;BYMONTH=3,6;COUNT=602", "timezone": "Asia/Kolkata"},
+         "2027-03-14 05:32", 6, 48),
+        ({"rrule": "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO;BYHOUR=9"}, "2026-12-07 09:00", 1, 3),
+        ({"rrule": "FREQ=DAILY;INTERVAL=2;BYHOUR=9;BYMONTH=2"}, "2027-02-01 09:00", 1, 15),
+        ({"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=9;BYSETPOS=-1"}, "2026-11-30 09:00", 1, 1),
+        ({"rrule": "DTSTART:20261201T090000\nRRULE:FREQ=DAILY;COUNT=3"}, "2026-12-01 09:00", 1, 3),
+        ({"rrule": "FREQ=DAILY;BYHOUR=0,9,22;BYMINUTE=30", "timezone": "Africa/Cairo"}, "2026-11-30 09:30", 4, 94),
     ],
 )  # fmt: skip
 async def test_the_most_runs_in_a_day_and_in_a_month(
@@ -101,6 +123,50 @@ async def test_the_most_runs_in_a_day_and_in_a_month(
     assert dates is not None
     assert f"{dates.next:%Y-%m-%d %H:%M}" == following
     assert (dates.a_day, dates.a_month) == (a_day, a_month)
+
+
+_BOUND = {
+    "interval": st.integers(20_000, 400_000),
+    "cron": st.builds(
+        "30 {} {} {} {}".format,
+        st.sampled_from(["9", "0,23", "*/20"]),
+        st.sampled_from(["*", "?", "l", "31", "1-7", "24-28"]),
+        st.sampled_from(["*", "3", "2,10"]),
+        st.sampled_from(["*", "?", "3", "1-5", "sun,mon"]),
+    ),
+    "rrule": st.builds(
+        "DTSTART:2026{}T003000\nRRULE:FREQ={};INTERVAL={}{}{}{}{}".format,
+        st.sampled_from(["0101", "0831"]),
+        st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]),
+        st.integers(1, 3),
+        st.sampled_from(["", ";BYDAY=MO", ";BYDAY=SA,SU,MO", ";BYDAY=1MO,-1FR"]),
+        st.sampled_from(["", ";BYMONTHDAY=-1,31,1", ";BYWEEKNO=1,53", ";BYYEARDAY=1,60,-1"]),
+        st.sampled_from(["", ";BYHOUR=0,22", ";BYHOUR=9;BYSETPOS=-1", ";BYHOUR=0,9;BYSETPOS=1,3"]),
+        st.sampled_from(["", "\nRDATE:20270101T000000,20270101T090000,20281031T233000"]),
+    ),
+}
+
+
+@given(st.sampled_from(sorted(_BOUND)).flatmap(lambda kind: st.fixed_dictionaries({kind: _BOUND[kind]})),
+       st.sampled_from(["UTC", "Europe/Berlin", "Africa/Cairo", "America/Nuuk"]),
+       st.integers(2026, 2032))  # fmt: skip
+@settings(max_examples=50, deadline=None)
+def test_no_day_and_no_month_of_prefect_has_more_runs_than_people_are_told(
+    written: dict[str, Any], zone: str, year: int
+) -> None:
+    schedule = Schedule.model_validate({**written, "timezone": zone})
+    begin = datetime(year, 1, 1, tzinfo=ZoneInfo(zone))
+    try:
+        dates = asyncio.run(dates_from(schedule, begin))
+    except UsageError:  # no date in 50 years
+        reject()
+    end = begin.replace(year=year + 1)
+    found = asyncio.run(dates_of(prefect_schedule(schedule), 1_000, begin, end))
+    a_day = Counter(one.date() for one in found)
+    a_month = Counter((one.year, one.month) for one in found)
+    said = (dates.a_day, dates.a_month) if dates else (0, 0)
+    assert max(a_day.values(), default=0) <= said[0]
+    assert max(a_month.values(), default=0) <= said[1]
 
 
 async def test_a_rule_whose_dates_have_passed_starts_nothing() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time
 
 import pytest
 from hypothesis import given, strategies as st
 from prefect.server.schemas.schedules import CronSchedule
 
-from rivya_flows.language.syntax.cron import NAMES, cron_problem, once_a_day
+from rivya_flows.language.syntax.cron import NAMES, Cron, cron_problem, read_cron
 
 _VALUES = st.one_of(
     st.integers(0, 70).map(str),
@@ -36,18 +36,13 @@ def test_prefect_finds_a_date_for_each_schedule_that_passes(text: str) -> None:
         assert asyncio.run(schedule.get_dates(1, datetime(2026, 1, 1, tzinfo=UTC)))
 
 
-@given(_FIELDS, _FIELDS)
-def test_prefect_starts_a_schedule_at_most_as_often_a_day_as_people_are_told(
-    minutes: str, hours: str
-) -> None:
-    text = f"{minutes} {hours} * * *"
-    if cron_problem(text) is None:
-        begin = datetime(2026, 1, 1, tzinfo=UTC)
-        dates = CronSchedule(cron=text, timezone="UTC").get_dates(
-            1_000, begin, begin + timedelta(hours=24)
-        )
-        within = [one for one in asyncio.run(dates) if one < begin + timedelta(hours=24)]
-        assert len(within) <= once_a_day(text)[1]
+def test_a_cron_is_read_by_its_parts() -> None:
+    noon = [time(12, 30)]
+    assert read_cron("30 12 * * *") == Cron(noon, None, frozenset(range(1, 13)), None, 0)
+    assert read_cron("30 12 l,1-15 feb ?") == Cron(noon, 16, frozenset({2}), None, 0)
+    assert read_cron("30 12 ? 3 fri-7") == Cron(noon, None, frozenset({3}), frozenset({5, 6, 0}), 0)
+    assert read_cron("30 12 * 3 l5,fri#2") == Cron(noon, None, frozenset({3}), None, 2)
+    assert read_cron("@Hourly").times == [time(hour) for hour in range(24)]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import time
 from typing import NamedTuple
 
 _NAMED = {
@@ -28,6 +29,24 @@ class _Field(NamedTuple):
     most: int
     words: tuple[str, ...] = ()
     """Names of its values, from `least` on."""
+
+
+class Cron(NamedTuple):
+    """When a cron schedule has dates.
+
+    Attributes:
+        times: Of each of its days.
+        days: How many days of a month it names; None for any.
+        months: From 1 on.
+        weekdays: Sunday is 0; None for any.
+        nth_weekdays: How many it names such as fri#2, each of which a month has once.
+    """
+
+    times: list[time]
+    days: int | None
+    months: frozenset[int]
+    weekdays: frozenset[int] | None
+    nth_weekdays: int
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -62,22 +81,35 @@ def cron_problem(text: str) -> str | None:
     days, months, weekday = found[2], found[3], fields[4]
     if not found[4] and fields[2] not in ("*", "?"):  # no date meets both in the server's reading
         return f"{shown}: such as fri#2 takes no day beside it; write * for the day"
-    if weekday in ("*", "?") and days and months:
+    if weekday in ("*", "?"):
         longest = max(_LONGEST[month - 1] for month in months)
         if min(days) > longest:
             return f"{shown} has no date: no month of it has {min(days)} days"
     return None
 
 
-def once_a_day(text: str) -> tuple[str, int]:
-    """A cron schedule at noon of the same days, and how many times a day it had before."""
-    minutes, hours, *days = _NAMED.get(text.lower(), text.lower()).split()
-    times = len(_values(_FIELDS[0], minutes)) * len(_values(_FIELDS[1], hours))
-    return " ".join(("0", "12", *days)), times
+def read_cron(text: str) -> Cron:
+    """A cron schedule that passes `cron_problem`, by its parts.
+
+    Raises:
+        ValueError: It does not.
+    """
+    fields = _NAMED.get(text.lower(), text.lower()).split()
+    minutes, hours, days, months, weekdays = (
+        _values(field, written) for field, written in zip(_FIELDS, fields, strict=True)
+    )
+    any_day, any_weekday = (fields[n] in ("*", "?") for n in (2, 4))
+    return Cron(
+        [time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)],
+        None if any_day else len(days),
+        frozenset(months),
+        None if any_weekday or not weekdays else frozenset(one % 7 for one in weekdays),
+        0 if weekdays else len(fields[4].split(",")),
+    )
 
 
 def _values(field: _Field, written: str) -> set[int]:
-    """The values that a field names; empty where it names the last or an nth day.
+    """The values that a field names: 0 for the last day; none for an nth weekday.
 
     Raises:
         ValueError: It cannot be read; the message says why.
@@ -95,9 +127,8 @@ def _values(field: _Field, written: str) -> set[int]:
         return set()
     values: set[int] = set()
     for part in parts:
-        if part != _LAST or field.name != "day":
-            values |= _range(field, part)
-    return set() if _LAST in parts else values
+        values |= {0} if part == _LAST and field.name == "day" else _range(field, part)
+    return values
 
 
 def _is_special(part: str) -> bool:
