@@ -51,7 +51,6 @@ def played(shown: str, more: str = "", **service: float) -> State:
     [
         (WRONG, "steps.stills.by has no "),
         ("steps.stills.items[steps.idea.text | length].asset", "steps.stills.items has 2 items"),
-        ("steps.stills.items | join(' ')", "a map cannot be used in text"),
     ],
 )
 def test_an_output_that_cannot_be_evaluated_fails_the_run(shown: str, why: str) -> None:
