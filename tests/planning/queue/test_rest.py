@@ -12,7 +12,12 @@ import pytest
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
 from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, PurchaseIntended
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    ChatAnswered,
+    ItemFailed,
+    PurchaseIntended,
+)
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.scheduler import refusing_pool
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -159,6 +164,39 @@ def test_a_pool_that_just_covers_a_run_is_asked_for_all_of_it_once() -> None:
     [asked] = [one for one in run.journal if isinstance(one, PurchaseIntended) and one.rest]
     idea = next(one for one in run.journal if isinstance(one, PurchaseIntended))
     assert asked.rest == needed - idea.reserve
+
+
+TWO_LISTS = """
+version: 1
+name: places
+steps:
+  first:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: places, expect: {places: [{name: string, film: boolean}], mood: string}}
+  second: {uses: chat, with: {model: gpt-5-2-chat, message: more, expect: {places: [{name: string, film: boolean}], mood: string}}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.first.json.places }}
+    with: {model: z-image, prompt: "${{ item.name }}"}
+  extras:
+    uses: generate
+    foreach: ${{ steps.second.json.places }}
+    with: {model: nano-banana, prompt: "${{ item.name }}"}
+"""
+
+
+def test_a_list_that_becomes_known_as_a_pool_is_asked_for_another_is_asked_for_too() -> None:
+    needed = played(TWO_LISTS, Scripted(places=places(4))).state.spent
+    seen = 0
+    for seed in range(60):
+        service = Scripted(places=places(4), pool=needed - 1)
+        run = played(TWO_LISTS, service, random.Random(seed))
+        answers = [at for at, one in enumerate(run.journal) if isinstance(one, ChatAnswered)]
+        after = [one for one in run.journal[answers[-1] :] if isinstance(one, PurchaseIntended)]
+        if after and after[0].rest is not None:  # asked for before the second list was known
+            seen += 1
+            assert (run.state.ended, len(after)) == ("failed", 1), seed
+    assert seen
 
 
 def test_over_a_pool_a_run_that_pauses_asks_before_it_buys_what_is_left() -> None:

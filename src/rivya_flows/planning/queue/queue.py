@@ -98,7 +98,9 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
     was_open = state.steps[step_id].items is None
     state = expand_step(state, step_id)
     if was_open and state.steps[step_id].items is not None:
-        state = replace(state, rest=state.rest or Rest())
+        # A purchase may just ask for all that is left without this list.
+        is_over = state.rest is not None and state.rest.is_over
+        state = state if is_over else replace(state, rest=Rest())
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)
     state, closing = _close(state, step_id)
