@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +13,11 @@ import pytest
 
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
-from rivya_flows.planning.queue.actions import Buy
+from rivya_flows.planning.queue.actions import Action, Buy
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     ChatAnswered,
+    Event,
     ItemFailed,
     PurchaseIntended,
 )
@@ -199,6 +202,32 @@ def test_a_list_that_becomes_known_as_a_pool_is_asked_for_another_is_asked_for_t
     assert seen
 
 
+class Slotless(Rehearsal):
+    """An engine without a slot for the purchases of the step `others`, which write no intent."""
+
+    def _carry_out(self, action: Action) -> Generator[Event]:
+        if not isinstance(action, Buy) or action.step != "others":
+            yield from super()._carry_out(action)
+
+
+def test_a_new_list_waits_for_no_purchase_but_the_one_that_asks_the_pools() -> None:
+    others = (
+        "  others: {uses: generate, foreach: [a, b, c], with: {model: nano-banana, prompt: x}}\n"
+    )
+    text = spec(9_999).replace("budget:", "#").replace("steps:\n", f"steps:\n{others}")
+    run = Slotless(frozen(text), Scripted(places=places(3)))
+    run.take_up()
+    run.run()
+    count = {"idea": 1, "music": 1, "stills": 3, "films": 3, "poster": 1}
+    assert Counter(bought(run)) == count
+    planned = run.state.committed - run.state.spent
+    intents = [one for one in run.journal if isinstance(one, PurchaseIntended)]
+    [asked] = [one for one in intents[:2] if one.rest]
+    whole = played(text, Scripted(places=places(3))).state.spent
+    assert planned > 0
+    assert asked.rest == whole - sum(one.reserve for one in intents[: intents.index(asked)])
+
+
 def test_over_a_pool_a_run_that_pauses_asks_before_it_buys_what_is_left() -> None:
     needed = total(4, 0)
     run = played(spec(9_999, exceed="pause"), Scripted(places=places(4), pool=needed - 1))
@@ -258,7 +287,7 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
             "pool": budget if of_pool else None,
         }
         with monkeypatch.context() as unchecked:
-            unchecked.setattr(queue, "Rest", lambda: None)
+            unchecked.setattr(queue, "Rest", lambda **_: None)
             plain = played(text, Scripted(**given), random.Random(seed))
         checked = played(text, Scripted(**given), random.Random(seed))
         if plain.state.ended == "completed":

@@ -99,8 +99,9 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
     state = expand_step(state, step_id)
     if was_open and state.steps[step_id].items is not None:
         # A purchase may just ask for all that is left without this list.
-        is_over = state.rest is not None and state.rest.is_over
-        state = state if is_over else replace(state, rest=Rest())
+        asked = state.rest
+        if asked is None or not asked.is_over:
+            state = replace(state, rest=Rest(asking=asked and asked.asking))
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)
     state, closing = _close(state, step_id)
