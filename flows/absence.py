@@ -28,6 +28,7 @@ from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.planning.queue.events import RunWaits
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
@@ -127,9 +128,10 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
 
 
 def _record(run_id: str, waits: RunWaits) -> None:
-    """Journals it, for `rivya-flows runs`; never raises."""
+    """Journals it, for `rivya-flows runs`, of a run that has begun and not ended; never raises."""
     with suppress(RivyaFlowsError), closing(Journal(read_settings().store_url)) as journal:
-        if journal.run(run_id) is not None:  # it has begun
+        entries = journal.entries(run_id)
+        if entries and replay(entry.event for entry in entries).ended is None:
             append_events(journal, run_id, [waits])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -20,6 +21,7 @@ from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.absence import can_try_later
 from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
@@ -142,7 +144,8 @@ async def _paused(
         with caught_terminations():
             continues = await pause(context, waits, reporter)
     except STOPPED:
-        await end_cancelled(context, reporter)
+        with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
+            await end_cancelled(context, reporter)
         raise
     if continues:
         return await _execute(Execution(context, reporter), workflow, driven=False)

@@ -69,7 +69,8 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
                     raise
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
-            await end_cancelled(context, reporter)
+            with contextlib.suppress(RivyaFlowsError):
+                await end_cancelled(context, reporter)
             raise
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from prefect.client import orchestration as prefect_client
 
+from rivya_flows.app.report import RunReport
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.resources.generations import JobTimeoutError
 from rivya_flows.client.transport import retries
@@ -20,6 +21,8 @@ from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostErro
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.compiler import compile_flow
+from rivya_flows.flows.execution import deployment_run
+from rivya_flows.flows.execution.execute import execute_run
 from rivya_flows.flows.prefect_internals import SharedRuns
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.recovery.cancelled import record_cancellations
@@ -159,6 +162,25 @@ async def test_a_flow_run_whose_server_is_away_too_for_a_moment_is_scheduled_aga
     assert (state["name"], place.ends(run)) == ("AwaitingRetry", [])
     assert "(1 of 12)" in state["message"]
     assert (await executed(server, run))["type"] == "COMPLETED"
+
+
+@pytest.mark.prefect
+async def test_a_run_that_ended_as_its_server_went_away_is_listed_by_its_end(
+    server: Server, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ends_away(*arguments: Any) -> RunReport:
+        await execute_run(*arguments)
+        raise httpx.ConnectError("refused")
+
+    run = server.start("pictures/away", {"product": "Cup"})
+    with monkeypatch.context() as ending:
+        ending.setattr(deployment_run, "execute_run", ends_away)
+        assert (await executed(server, run))["name"] == "AwaitingRetry"
+    assert (await executed(server, run))["type"] == "COMPLETED"
+    assert place.ends(run) == ["completed"]
+    with closing(Journal(read_settings().store_url)) as journal:
+        [listed] = listed_runs(journal.engine, labels={}, limit=1)
+    assert (listed.status, listed.waits) == ("completed", None)
 
 
 @pytest.mark.prefect

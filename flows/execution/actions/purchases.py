@@ -42,10 +42,14 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """
     request = run.current().item(action.step, action.key).request
     paid_model = None if request is None or action.route == "function" else request.model
+    if action.rest is not None:  # first, since purchases of other models wait for that alone
+        yield _intent(run, action)
     await run.slots.before_buying(action, paid_model)
     accepted = False
     try:
-        async with contextlib.aclosing(_buy(run, action)) as events:
+        if not action.intended and action.rest is None:
+            yield _intent(run, action)
+        async with contextlib.aclosing(_send_intended(run, action)) as events:
             async for event in events:
                 yield event
                 accepted = isinstance(event, PurchaseAccepted)
@@ -54,26 +58,28 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             run.slots.over(action)
 
 
-async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Buy, and report the outcome.
+def _intent(run: Run, action: Buy) -> PurchaseIntended:
+    return PurchaseIntended(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        route=action.route,
+        idempotency_key=action.idempotency_key,
+        body=action.body,
+        reserve=action.reserve,
+        at=run.clock(),
+        alternative=action.alternative,
+        model=_model(action),
+        rest=action.rest,
+    )
+
+
+async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Buy what the journal intends, and report the outcome.
 
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
     same key. A request that never left raises too, after the intent was closed at 0.
     """
-    if not action.intended:
-        yield PurchaseIntended(
-            step=action.step,
-            key=action.key,
-            n=action.n,
-            route=action.route,
-            idempotency_key=action.idempotency_key,
-            body=action.body,
-            reserve=action.reserve,
-            at=run.clock(),
-            alternative=action.alternative,
-            model=_model(action),
-            rest=action.rest,
-        )
     of = {"step": action.step, "key": action.key, "n": action.n}
     if action.route == "function":
         async for event in call_paid(run, action):

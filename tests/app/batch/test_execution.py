@@ -20,6 +20,8 @@ from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
 from rivya_flows.planning.queue.events import FileUploaded
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Lease, Leases
 from rivya_flows.store.tables import LEASES
 from rivya_sandbox.service.admin import add_credits, ledger
 from rivya_sandbox.service.database import Database
@@ -312,3 +314,22 @@ async def test_a_batch_whose_lease_is_lost_stops_and_says_so(
     with pytest.raises(LeaseLostError, match="another process drives batch-shop-"):
         await run(studio, ROWS, observer=Thief())
     gc.collect()  # here, and not in the test that happens to come next
+
+
+async def test_a_batch_whose_lease_is_lost_as_it_ends_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_RENEWAL_SECONDS", 0.01)
+    renews, ends = threading.Event(), threading.Event()
+
+    def renew(_: Lease) -> None:
+        renews.set()
+        ends.wait()
+        raise LeaseLostError("another process drives it now")
+
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        leases = Leases(journal.engine)
+        monkeypatch.setattr(leases, "renew", renew)
+        async with execution._leased(leases, "batch-1"):
+            await asyncio.to_thread(renews.wait)
+            ends.set()

@@ -16,6 +16,8 @@ from uuid import UUID
 
 import pytest
 
+from rivya_flows.app.report import RunReporter
+from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
 from rivya_flows.flows.prefect_internals import SharedRuns
 from rivya_flows.flows.questions.suspension import take_answers
@@ -239,9 +241,7 @@ def test_a_failed_run_that_a_person_retries_is_executed_again(
     assert stage.place.ends(run) == ["failed", "completed"]
 
 
-async def test_a_run_that_is_cancelled_before_its_engine_begins_is_announced_once_as_cancelled(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def cancelled_before_its_engine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> str:
     stop = StopRequest()
 
     async def stopped(*arguments: Any) -> State:
@@ -254,7 +254,26 @@ async def test_a_run_that_is_cancelled_before_its_engine_begins_is_announced_onc
         async with SharedRuns() as shared:
             load = partial(flow_for_run, "picture", run, read_settings())
             await shared.execute(UUID(run), load)
+    return run
+
+
+async def test_a_run_that_is_cancelled_before_its_engine_begins_is_announced_once_as_cancelled(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await cancelled_before_its_engine(stage, monkeypatch)
     assert stage.server.state(run)["type"] == "CANCELLED"
     assert stage.place.ends(run) == ["cancelled"]
     [event] = stage.announced(run)
     assert event["event"] == f"{EVENT_PREFIX}cancelled"
+
+
+async def test_a_run_whose_report_cannot_be_written_is_cancelled_all_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(_: RunReporter) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(RunReporter, "write", write)
+    run = await cancelled_before_its_engine(stage, monkeypatch)
+    assert stage.server.state(run)["type"] == "CANCELLED"
+    assert stage.place.ends(run) == ["cancelled"]

@@ -109,6 +109,23 @@ def most_at_once(studio: Studio, run_id: str) -> int:
     return most
 
 
+LIST = """
+version: 1
+name: lists
+steps:
+  idea:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: places, expect: {places: [string], mood: string}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.idea.json.places }}
+    with: {model: z-image, prompt: "${{ item }}"}
+  extras:
+    uses: generate
+    with: {model: nano-banana, prompt: "${{ steps.idea.json.mood }}"}
+"""
+
+
 async def run_with(studio: Studio, text: str, slots: ModelSlots, run_id: str = "run-1") -> int:
     await studio.start(text, run_id)
     state = await studio.execute(run_id, slots=slots)
@@ -218,3 +235,22 @@ async def test_a_job_whose_acceptance_cannot_be_written_gives_its_slot_back(
     assert sorted(item.phase for _, item in state.each()) == ["completed", "failed"]
     assert await studio.execute("run-1", slots=slots) is not None
     assert accounts_agree(studio, sandbox.data, "run-1") == 2
+
+
+async def test_what_asks_for_all_that_is_left_keeps_no_other_model_waiting_for_its_slot(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    slots.count("z-image")  # of another run of this process
+
+    def listen(event: object, _: object) -> None:
+        if isinstance(event, JobEnded) and event.step == "extras":
+            slots.give_back("z-image")
+
+    await studio.start(LIST, "run-1")
+    async with asyncio.timeout(60):
+        state = await studio.execute("run-1", slots=slots, listen=listen)
+    assert state is not None
+    assert state.ended == "completed"
+    assert slots.taken("z-image") == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +13,14 @@ import pytest
 
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
-from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, PurchaseIntended
+from rivya_flows.planning.queue.actions import Action, Buy
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    ChatAnswered,
+    Event,
+    ItemFailed,
+    PurchaseIntended,
+)
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.scheduler import refusing_pool
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -161,6 +169,65 @@ def test_a_pool_that_just_covers_a_run_is_asked_for_all_of_it_once() -> None:
     assert asked.rest == needed - idea.reserve
 
 
+TWO_LISTS = """
+version: 1
+name: places
+steps:
+  first:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: places, expect: {places: [{name: string, film: boolean}], mood: string}}
+  second: {uses: chat, with: {model: gpt-5-2-chat, message: more, expect: {places: [{name: string, film: boolean}], mood: string}}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.first.json.places }}
+    with: {model: z-image, prompt: "${{ item.name }}"}
+  extras:
+    uses: generate
+    foreach: ${{ steps.second.json.places }}
+    with: {model: nano-banana, prompt: "${{ item.name }}"}
+"""
+
+
+def test_a_list_that_becomes_known_as_a_pool_is_asked_for_another_is_asked_for_too() -> None:
+    needed = played(TWO_LISTS, Scripted(places=places(4))).state.spent
+    seen = 0
+    for seed in range(60):
+        service = Scripted(places=places(4), pool=needed - 1)
+        run = played(TWO_LISTS, service, random.Random(seed))
+        answers = [at for at, one in enumerate(run.journal) if isinstance(one, ChatAnswered)]
+        after = [one for one in run.journal[answers[-1] :] if isinstance(one, PurchaseIntended)]
+        if after and after[0].rest is not None:  # asked for before the second list was known
+            seen += 1
+            assert (run.state.ended, len(after)) == ("failed", 1), seed
+    assert seen
+
+
+class Slotless(Rehearsal):
+    """An engine without a slot for the purchases of the step `others`, which write no intent."""
+
+    def _carry_out(self, action: Action) -> Generator[Event]:
+        if not isinstance(action, Buy) or action.step != "others":
+            yield from super()._carry_out(action)
+
+
+def test_a_new_list_waits_for_no_purchase_but_the_one_that_asks_the_pools() -> None:
+    others = (
+        "  others: {uses: generate, foreach: [a, b, c], with: {model: nano-banana, prompt: x}}\n"
+    )
+    text = spec(9_999).replace("budget:", "#").replace("steps:\n", f"steps:\n{others}")
+    run = Slotless(frozen(text), Scripted(places=places(3)))
+    run.take_up()
+    run.run()
+    count = {"idea": 1, "music": 1, "stills": 3, "films": 3, "poster": 1}
+    assert Counter(bought(run)) == count
+    planned = run.state.committed - run.state.spent
+    intents = [one for one in run.journal if isinstance(one, PurchaseIntended)]
+    [asked] = [one for one in intents[:2] if one.rest]
+    whole = played(text, Scripted(places=places(3))).state.spent
+    assert planned > 0
+    assert asked.rest == whole - sum(one.reserve for one in intents[: intents.index(asked)])
+
+
 def test_over_a_pool_a_run_that_pauses_asks_before_it_buys_what_is_left() -> None:
     needed = total(4, 0)
     run = played(spec(9_999, exceed="pause"), Scripted(places=places(4), pool=needed - 1))
@@ -220,7 +287,7 @@ def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
             "pool": budget if of_pool else None,
         }
         with monkeypatch.context() as unchecked:
-            unchecked.setattr(queue, "Rest", lambda: None)
+            unchecked.setattr(queue, "Rest", lambda **_: None)
             plain = played(text, Scripted(**given), random.Random(seed))
         checked = played(text, Scripted(**given), random.Random(seed))
         if plain.state.ended == "completed":

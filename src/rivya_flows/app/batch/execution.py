@@ -319,9 +319,11 @@ async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     task = asyncio.current_task()
     assert task is not None
     async with leases.held(batch_id, _RENEWAL_SECONDS) as lease:
-        lease.lost.add_done_callback(lambda _: task.cancel())
+        over = False
+        lease.lost.add_done_callback(lambda _: over or task.cancel())
         try:
             yield
         finally:
+            over = True
             if lease.lost.done():
                 raise lease.lost.result()

@@ -204,8 +204,9 @@ class PurchaseIntended(OfPurchase):
         reserve: Credits reserved in the budget of the run.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
         model: That it buys from; None for a function, and in early journals.
-        rest: The least that all which is left costs, this purchase included: pools must have that
-            much left, and reserve `reserve`. None where a list has not just become known.
+        rest: What is planned and not intended yet, and the least that all else costs, this purchase
+            included: pools must have that much left, and reserve `reserve`. None where a list has
+            not just become known.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"

@@ -47,8 +47,9 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
         earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
         item = replace(item, phase=Phase.BUYING, purchases=(*earlier, bought))
         state = state.with_item(event.step, item)
-        if event.rest is not None:
-            state = replace(state, rest=None)  # no pool refused it
+        # No pool refused it; and no further list became known meanwhile, which it left out.
+        if event.rest is not None and state.rest is not None and state.rest.least is not None:
+            state = replace(state, rest=None)
         if state.pool is not None and state.spent > state.pool.most:
             return replace(state, pool=None)  # the pool has more again than it had
         return state

@@ -98,7 +98,10 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
     was_open = state.steps[step_id].items is None
     state = expand_step(state, step_id)
     if was_open and state.steps[step_id].items is not None:
-        state = replace(state, rest=state.rest or Rest())
+        # A purchase may just ask for all that is left without this list.
+        asked = state.rest
+        if asked is None or not asked.is_over:
+            state = replace(state, rest=Rest(asking=asked and asked.asking))
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)
     state, closing = _close(state, step_id)

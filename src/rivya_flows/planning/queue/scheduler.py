@@ -158,15 +158,14 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
 def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Started:
     if _waits_for_price(state, step_id, price):
         return state, []
-    rest: int | None = None
-    if state.rest is not None and state.planned(step_id).part == "steps":
-        state, verdict = _afford_rest(state, state.rest)
+    asked = state.rest if state.planned(step_id).part == "steps" else None
+    if asked is not None:
+        asked, verdict = _afford_rest(state, asked)
+        state = replace(state, rest=asked)
         if verdict == "over":
             return _over_budget(state, step_id, item, 0)
         if verdict == "wait":
             return state, []
-        assert state.rest is not None
-        rest = state.rest.least
     reserve = _reserve(state, price)
     verdict = _afford(state, state.committed + reserve)
     if verdict == "wait":
@@ -179,6 +178,11 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
     which = item.alternative
+    rest: int | None = None
+    if asked is not None:
+        state = replace(state, rest=replace(asked, asking=(step_id, item.key)))
+        # Pools have counted what was intended, and not yet what is only planned.
+        rest = state.committed - state.spent + (asked.least or 0)
     buy = Buy(step_id, item.key, n, route, key, body, reserve, False, which, rest)
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
@@ -261,19 +265,20 @@ def _afford(state: State, committed: int) -> str:
     return "wait" if is_open else "over"
 
 
-def _afford_rest(state: State, rest: Rest) -> tuple[State, str]:
+def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
     """As `_afford`, for all that is left: it is priced once after a list became known.
 
     The first purchase of it asks the pools for all of it, and the next ones wait for that.
     """
-    if state.totals.tally.looking or state.committed > state.spent:
-        return state, "wait"  # what the cache has costs nothing; a pool has not counted an intent
+    planned = rest.asking and state.item(*rest.asking).purchases[-1:]
+    if state.totals.tally.looking or (planned and planned[0].status == "planned"):
+        return rest, "wait"  # what the cache has costs nothing
     least = rest.least
     verdict = "buy" if least is None else _afford(state, state.committed + least)
     if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
         least = least_left(state)
         verdict = _afford(state, state.committed + least)
-    return replace(state, rest=Rest(least, verdict == "over")), verdict
+    return Rest(least, verdict == "over"), verdict
 
 
 def _is_over_cap(state: State, committed: int) -> bool:

@@ -125,10 +125,12 @@ class Rest:
     Attributes:
         least: Credits; None before it was priced.
         is_over: It does not fit, and no open purchase can change that.
+        asking: Step and key of the item whose purchase asks the pools; None before one does.
     """
 
     least: int | None = None
     is_over: bool = False
+    asking: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
