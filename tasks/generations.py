@@ -169,6 +169,7 @@ async def _ended(
         age_seconds=max(0.0, age),
         timeout_seconds=timeout_seconds,
         on_end=functools.partial(opened.watched.__setitem__, task_id),
+        on_poll=opened.on_poll,
     )
     if wakes is None:
         return await wait()

@@ -22,7 +22,7 @@ from rivya_flows.app.signing import Signing
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.wire.api_objects import File, Generation
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import APIError, UsageError
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.secret_values import secret_block
@@ -61,6 +61,7 @@ class Session:
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
         shared: Sends a file of this name unless another run has; None sends each.
+        on_poll: Called after each poll of a job, see `Generations.wait`.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
         max_results: Results of one job that are downloaded; a job with more fails.
         max_job_bytes: Size of all results of one job together.
@@ -76,6 +77,7 @@ class Session:
     accepted: dict[str, float] = field(default_factory=dict)
     downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
     shared: Callable[[Hashable, Callable[[], Awaitable[File]]], Awaitable[File]] | None = None
+    on_poll: Callable[[APIError | None], None] | None = None
     signing: Signing | None = None
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES

@@ -22,6 +22,7 @@ from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import combine, log_events, log_rendering, start_line
 from rivya_flows.flows.execution.run_traces import traced
+from rivya_flows.flows.execution.service_outage import ServiceOutage
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.questions.suspension import take_answers
@@ -119,6 +120,12 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
         logger.warning,
         on=context.service.wallet is None,
     )
+
+    def tell(words: str) -> None:
+        logger.warning("%s", words)
+        execution.notify(words)
+
+    outage = ServiceOutage(context.service.base_url, tell)
     async with context.client() as client, listening as wakes:
         await context.recall_durations(client)
         session = Session(
@@ -127,6 +134,7 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
             context.scratch,
             wakes,
             shared=partial(context.uploads.once, run_id),
+            on_poll=outage.polled,
             signing=None if signer is None else Signing(signer, run_id),
             max_results=settings.rivya_flows_max_results,
             max_job_bytes=settings.rivya_flows_max_job_bytes,

@@ -101,7 +101,13 @@ async def execute(
         with observer.progress():
             async with runner.started(context.settings, observer.notify):
                 execution = Execution(
-                    context, reporter, options, ask, observer.listen, observer.rendering
+                    context,
+                    reporter,
+                    options,
+                    ask,
+                    observer.listen,
+                    observer.rendering,
+                    observer.notify,
                 )
                 return await runner.execute(execution)
     except asyncio.CancelledError:

@@ -47,6 +47,7 @@ class Execution:
         ask: Puts questions to a person; None where there is no one.
         listen: Is told each event.
         rendering: Is told how much of an item is rendered.
+        notify: Is told lines for a person.
         outlasts: Ends without an end of the run where the service is away: somebody executes it again.
     """
 
@@ -56,6 +57,7 @@ class Execution:
     ask: Asker | None = None
     listen: Listener = ignore_event
     rendering: Rendering = ignore_rendering
+    notify: Callable[[str], object] = lambda _: None
     outlasts: bool = False
 
 

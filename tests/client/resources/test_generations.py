@@ -18,7 +18,13 @@ from rivya_flows.client.resources.generations import JobStatusError, JobTimeoutE
 from rivya_flows.client.transport.retries import LAG_SECONDS, RetryPolicy
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import Generation
-from rivya_flows.errors import APIConnectionError, APIStatusError, RivyaFlowsError, UsageError
+from rivya_flows.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    RivyaFlowsError,
+    UsageError,
+)
 from support.samples import sample
 
 Look = str | int | Exception
@@ -191,6 +197,19 @@ async def test_wait_survives_broken_connections_and_5xx() -> None:
     job = Job("queued", httpx.ReadError(""), 500, 503, 429, "processing", "succeeded")
     async with job.client() as client:
         assert (await client.generations.wait("task_1")).status == "succeeded"
+
+
+async def test_each_poll_is_told_with_the_error_that_kept_its_news() -> None:
+    job = Job("queued", httpx.ConnectError("refused"), 503, "succeeded")
+    polls: list[APIError | None] = []
+    async with job.client() as client:
+        await client.generations.wait("task_1", on_poll=polls.append)
+    assert [one and str(one) for one in polls] == [
+        None,
+        "GET /api/v1/generations/task_1: no connection: refused (https://rivya.test)",
+        "odd: No. [HTTP 503]",
+        None,
+    ]
 
 
 async def test_wait_gives_up_when_the_service_is_silent_for_too_long() -> None:

@@ -172,6 +172,7 @@ class Generations(Resource[M]):
         timeout_seconds: float | None = None,
         on_change: Callable[[Generation], None] | None = None,
         on_end: Callable[[Watched], None] | None = None,
+        on_poll: Callable[[APIError | None], None] | None = None,
         wake: asyncio.Event | None = None,
         slow: Callable[[], float | None] | None = None,
         **options: Unpack[RequestOptions],
@@ -191,6 +192,7 @@ class Generations(Resource[M]):
             timeout_seconds: None is 15 minutes for an image, an hour for the others.
             on_change: Called with the job at the first poll and at each change of its status.
             on_end: Called with what the wait tells of the job's end.
+            on_poll: Called after each poll, with the error of one without news; None: it was answered.
             wake: Ends the current pause when it is set, as by a webhook; then cleared.
             slow: Called before each pause. Returns the seconds of a longer pause, since `wake` is
                 reliable, or None for the usual one. Not called again once `wake` was set and the
@@ -243,8 +245,12 @@ class Generations(Resource[M]):
             except APIError as exc:
                 if not exc.retryable or clock() - heard > patience:
                     raise
+                if on_poll is not None:
+                    on_poll(exc)
             else:
                 heard, missing = clock(), None
+                if on_poll is not None:
+                    on_poll(None)
                 if generation.status != status and on_change is not None:
                     on_change(generation)
                 status, model = generation.status, model or generation.model
