@@ -28,7 +28,7 @@ class ServiceOutage:
     ) -> None:
         self._address, self._tell, self._clock = address, tell, clock
         self._since: float | None = None
-        self._told = False
+        self._is_reported = False
 
     def polled(self, error: APIError | None) -> None:
         """Notes a poll.
@@ -38,13 +38,13 @@ class ServiceOutage:
         """
         now = self._clock()
         if error is None or isinstance(error, RateLimitError):
-            if self._told:
+            if self._is_reported:
                 self._tell(f"{self._address} answers again")
-            self._since, self._told = None, False
+            self._since, self._is_reported = None, False
             return
         self._since = now if self._since is None else self._since
-        if not self._told and now - self._since >= SILENT_SECONDS:
-            self._told = True
+        if not self._is_reported and now - self._since >= SILENT_SECONDS:
+            self._is_reported = True
             self._tell(
                 f"no news of jobs that were bought: {error}; they go on there, and this run asks again"
             )
