@@ -101,7 +101,7 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
         # A purchase may just ask for all that is left without this list.
         asked = state.rest
         if asked is None or not asked.is_over:
-            state = replace(state, rest=Rest(asking=asked and asked.asking))
+            state = replace(state, rest=Rest(asking=asked.asking if asked else None))
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)
     state, closing = _close(state, step_id)
