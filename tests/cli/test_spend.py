@@ -90,6 +90,7 @@ def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
             "started_at": "2026-11-25T12:02:00+00:00",
             "folder": None,
             "unbegun": None,
+            "waits": None,
         }
     ]
     assert "the newest 1; `--limit` shows more" in call("runs", "--limit", 1).out

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-SECRET = "whsec_0123456789abcdef"
+SECRET = "whsec_fedcba9876543210"
 ENDPOINT = {
     "id": "whend_1",
     "object": "webhook_endpoint",
