@@ -19,7 +19,7 @@ class Audit:
     """The result of a comparison.
 
     Attributes:
-        purchases: Rows of all ledgers.
+        purchases: Rows of all ledgers but those that were refused, or could not be sent.
         spent: Credits of all ledgers.
         taken: Credits that left the wallet.
         duplicates: Purchases that the service sold more than once, or under two names.
@@ -62,7 +62,7 @@ def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> A
                 unexplained[row["task_id"]] = rest
     open_rows = [row for row in rows if row["task_id"] is None and row["status"] != "refused"]
     return Audit(
-        purchases=len(rows),
+        purchases=sum(row["status"] != "refused" for row in rows),
         spent=sum(row["held"] for row in rows),
         taken=sum(net.values()),
         duplicates=tuple(_duplicates(service["generations"])),
