@@ -174,7 +174,7 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     assert server.graph(run)["after"]["film wait"] == {"film wait", "models"}
     assert working.ends(run) == ["completed"]
     check_bought_once(working, run)
-    log = server.logged(run, f"run-{run}: resumed; 13 credits spent or reserved so far")
+    log = server.logged(run, f"run-{run}: resumed; 13 credits spent or held so far")
     assert working.api_key not in log
     assert "Traceback" not in log
 
@@ -210,7 +210,7 @@ def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried
     assert names_of(server.task_runs(run), OPEN) == []
     log = server.logged(run, "nothing is bought twice")
     film = next(row for row in working.receipt(run)["ledger"] if row["step"] == "film")
-    assert "cancelled; 13 credits spent or reserved" in log
+    assert "cancelled; 13 credits spent or held" in log
     assert f"still running: film (10 credits, {film['task_id']})" in log
 
     server.let_go(run)
