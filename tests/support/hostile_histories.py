@@ -44,8 +44,11 @@ REFUSALS = {
 }
 """Answers that refuse a request without a look at its key, with their statuses."""
 
-PROFILE = replace(HOSTILE, stores_refusals=False, url_life_seconds=None)
-"""Other prices and fields. It stores no refusals: a purchase would stay open until its key is forgotten."""
+PROFILE = replace(HOSTILE, stores_refusals=False, url_life_seconds=None, key_life_seconds=24 * 3600)
+"""Other prices and fields. It stores no refusals: a purchase would stay open until its key is forgotten.
+
+It keeps keys for longer than the `resend_hours` of its clients: a trial that is stopped for minutes goes on.
+"""
 
 Send = Callable[[], Awaitable[httpx.Response]]
 
