@@ -15,7 +15,7 @@ from rivya_flows.errors import UsageError
 RECEIVER_PORT = 8710
 """Default port of the receiver: URLs in pages should stay valid."""
 
-_HELD: dict[int, socket.socket] = {}
+_RESERVED: dict[int, socket.socket] = {}
 
 
 def probe(url: str, *, timeout_seconds: float = 3.0) -> http.client.HTTPResponse | None:
@@ -44,17 +44,17 @@ def free_port() -> int:
         return port
 
 
-def _held(port: int) -> int:
+def _reserve(port: int) -> int:
     """The port, which no program is given by chance while this process lives.
 
     A server that names it may listen there: what holds the port does not listen, and both set
     SO_REUSEADDR. Only Linux allows that.
     """
-    if sys.platform == "linux" and port not in _HELD:
-        _HELD[port] = socket.socket()
-        _HELD[port].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux" and port not in _RESERVED:
+        _RESERVED[port] = socket.socket()
+        _RESERVED[port].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # a server has just begun to listen there
-            _HELD[port].bind(("127.0.0.1", port))
+            _RESERVED[port].bind(("127.0.0.1", port))
     return port
 
 
@@ -105,7 +105,7 @@ def choose_port(
                 f"port {fixed} is taken{_holder(fixed)}",
                 f"end that program, or give another {option}, or 0 for a free one",
             )
-        return _held(fixed)
+        return _reserve(fixed)
     candidates = (last, usual if wanted is None else None)
     chosen = next((port for port in candidates if port and is_free(port)), None)
-    return _held(chosen or free_port())
+    return _reserve(chosen or free_port())
