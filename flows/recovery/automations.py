@@ -169,7 +169,7 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
         _automation(
             UNBEGUN,
             "Restarts a run whose worker died before the run began.",
-            # A worker sets Submitting while it starts the process.
+            # A worker of Prefect's own sets Submitting while it starts the process.
             _silence(
                 {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"},
                 timedelta(seconds=PENDING_SECONDS),

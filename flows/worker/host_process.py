@@ -21,7 +21,6 @@ import traceback
 from contextlib import suppress
 from uuid import UUID
 
-from rivya_flows.flows.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.flows.server.outage import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
@@ -36,6 +35,7 @@ from rivya_flows.flows.worker.messages import (
     line,
     parsed,
 )
+from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.settings import read_settings
 
 ALIVE_SECONDS = 5.0

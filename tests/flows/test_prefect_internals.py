@@ -43,6 +43,7 @@ from sqlalchemy.exc import OperationalError
 
 from rivya_flows.flows import prefect_internals as internals
 from rivya_flows.flows.credentials import RivyaCredentials
+from rivya_flows.flows.worker import prefect_internals as of_workers
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from support.prefect_workers import Server, eventually
 
@@ -87,13 +88,14 @@ HIDDEN = re.compile(
 )
 
 
-# --- One module -----------------------------------------------------------------------------------
+# --- Two modules -----------------------------------------------------------------------------------
 
 
 def sources() -> list[Path]:
     folders = (ROOT / "flows", ROOT / "tasks", ROOT / "src" / "rivya_flows")
     found = [one for folder in folders for one in folder.rglob("*.py")]
-    return [one for one in found if one.name != "prefect_internals.py"]
+    ours = {Path(inspect.getfile(one)).resolve() for one in (internals, of_workers)}
+    return [one for one in found if one.resolve() not in ours]
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -122,7 +124,7 @@ def test_no_other_module_uses_what_prefect_does_not_document(path: Path) -> None
 
 
 def test_the_pinned_minor_version_is_the_one_that_was_read() -> None:
-    """Read every docstring of prefect_internals.py against the new version, then raise both."""
+    """Read every docstring of both modules against the new version, then raise both."""
     assert prefect.__version__.startswith(f"{internals.READ_FROM}.")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert any(
@@ -237,20 +239,20 @@ def test_events_of_flow_runs_count_executions() -> None:
 def test_of_the_environment_of_a_flow_run_only_these_variables_belong_to_it_alone() -> None:
     first, second = (_prepared(_deployment(), uuid.uuid4()) for _ in range(2))
     differing = {name for name, value in first.env.items() if second.env.get(name) != value}
-    assert differing == set(internals._OF_ONE_RUN)
-    assert internals.shared_environment(first.env) == internals.shared_environment(second.env)
+    assert differing == set(of_workers._OF_ONE_RUN)
+    assert of_workers.shared_environment(first.env) == of_workers.shared_environment(second.env)
 
 
 def test_a_flow_run_that_needs_nothing_but_an_import_is_known_by_its_entrypoint() -> None:
     plain = _deployment()
-    assert internals.imported_from(_prepared(plain)) == "package.module:name"
+    assert of_workers.imported_from(_prepared(plain)) == "package.module:name"
     pulled = plain.model_copy(update={"pull_steps": [{"prefect.deployments.steps.x": {}}]})
     stored = plain.model_copy(update={"storage_document_id": uuid.uuid4()})
-    assert internals.imported_from(_prepared(pulled)) is None
-    assert internals.imported_from(_prepared(stored)) is None
-    assert internals.imported_from(_prepared(None)) is None
-    assert internals.imported_from(_prepared(plain, command="./run.sh")) is None
-    assert internals.imported_from(_prepared(plain, working_dir=Path("/"))) is None
+    assert of_workers.imported_from(_prepared(pulled)) is None
+    assert of_workers.imported_from(_prepared(stored)) is None
+    assert of_workers.imported_from(_prepared(None)) is None
+    assert of_workers.imported_from(_prepared(plain, command="./run.sh")) is None
+    assert of_workers.imported_from(_prepared(plain, working_dir=Path("/"))) is None
 
 
 def _deployment() -> DeploymentResponse:
@@ -280,7 +282,7 @@ def test_the_metrics_of_a_client_are_switched_on_by_these_variables() -> None:
     client = importlib.import_module("prefect.settings.models.client")
     alias = client.ClientMetricsSettings.model_fields["enabled"].validation_alias
     names = {one.upper() for one in alias.choices if isinstance(one, str)}
-    assert names == set(internals.OF_THE_WORKER)
+    assert names == set(of_workers.OF_THE_WORKER)
     source = inspect.getsource(importlib.import_module("prefect.context"))
     assert "start_client_metrics_server()" in source
 
@@ -300,11 +302,11 @@ async def test_a_call_is_repeated_after_a_short_pause_however_often(
     away = httpx.MockTransport(lambda _: httpx.Response(503))
     async with base.PrefectHttpxAsyncClient(transport=away, raise_on_all_errors=False) as client:
         await client.get("http://server/health")
-        assert max(pauses) > internals.PAUSE_SECONDS  # else the internal is not needed
+        assert max(pauses) > of_workers.PAUSE_SECONDS  # else the internal is not needed
         pauses.clear()
-        internals.ask_often()
+        of_workers.ask_often()
         await client.get("http://server/health")
-    assert (len(pauses), max(pauses)) == (7, internals.PAUSE_SECONDS)
+    assert (len(pauses), max(pauses)) == (7, of_workers.PAUSE_SECONDS)
 
 
 async def test_a_call_that_is_refused_before_one_succeeded_is_repeated_if_we_say_one_did(
@@ -404,7 +406,7 @@ async def _asked_in_the_loop(block_id: uuid.UUID, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(httpx.Client, "send", send)
     parameters = {"credentials": {"$ref": {"block_document_id": str(block_id)}}}
-    async with internals.SharedRuns() as shared:
+    async with of_workers.SharedRuns() as shared:
         run = await shared.client.create_flow_run(made, parameters=parameters)
         assert await shared.execute(run.id, lambda: made)
         state = (await shared.client.read_flow_run(run.id)).state
@@ -423,7 +425,7 @@ async def test_a_flow_run_asks_the_server_for_nothing_in_the_event_loop_of_its_p
     results: Any = importlib.import_module("prefect.results")
     for name in [one for one in vars(results) if one.endswith("_default_result_storage_block_id")]:
         monkeypatch.setattr(results, name, getattr(results, name))  # set back at the end
-    internals.persist_no_results()
+    of_workers.persist_no_results()
     assert await _asked_in_the_loop(block_id, monkeypatch) == []
 
 

@@ -19,11 +19,11 @@ import pytest
 from rivya_flows.app.report import RunReporter
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
-from rivya_flows.flows.prefect_internals import SharedRuns
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
+from rivya_flows.flows.worker.prefect_internals import SharedRuns
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
@@ -82,7 +82,7 @@ EXECUTES = """\
 import asyncio, functools, importlib, inspect, json, os, signal, sys
 from uuid import UUID
 from rivya_flows.flows.execution import execute
-from rivya_flows.flows.prefect_internals import SharedRuns
+from rivya_flows.flows.worker.prefect_internals import SharedRuns
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.settings import read_settings
 

@@ -23,8 +23,9 @@ from prefect.settings import (
 from prefect.states import Cancelling, Running, Suspended
 
 from rivya_flows.app.processes.ports import choose_port
-from rivya_flows.flows import prefect_internals as internals
+from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import server_environment
+from rivya_flows.flows.worker import prefect_internals as internals
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from support.prefect_workers import PATIENCE
 from support.seeded_data import seeded
@@ -124,4 +125,4 @@ async def test_after_a_long_outage_of_the_server_a_cancel_and_a_pause_reach_thei
             state = (await client.read_flow_run(paused)).state
             assert state is not None
             assert state.name == "Suspended"
-            await internals.send_pending(60)
+            await send_pending(60)
