@@ -114,6 +114,12 @@ def missing_characters(text: str) -> str:
     )
 
 
+def named(characters: str) -> str:
+    """Some characters, the first few, as a message names them."""
+    more = f" and {len(characters) - 8} more" if len(characters) > 8 else ""
+    return ", ".join(f"{one!r}" for one in characters[:8]) + more
+
+
 def scripts_in(text: str) -> list[str]:
     """Those of `SCRIPTS` that a text has letters of, the most frequent first; without ""."""
     used = Counter(_BEYOND_LATIN.findall(text))

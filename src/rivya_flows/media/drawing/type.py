@@ -34,6 +34,10 @@ _NO_JOINERS = dict.fromkeys(map(ord, _JOINERS))
 _NO_BREAK_SPACE = "\u00a0"
 _EM = 40  # of measuring, in pixels
 _TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
+_TALL_EXTENT, _EXTENT = (
+    (0.95, 0.35),
+    (0.72, 0.2),
+)  # of a line above and below its baseline, the same
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,12 @@ def drawn(
     *,
     align: Align = "center",
     outline: Outline | None = None,
+    beyond: int | None = None,
 ) -> Image.Image:
     """Lines in one colour, cut to their ink, RGBA; 1 by 1 pixel and transparent where nothing can be drawn.
 
-    The picture is cached: copy it before changing it.
+    The picture is cached: copy it before changing it. With `beyond` its height is that of the lines, whatever
+    their letters are, and so many pixels above and below.
     """
     step = leading(lines, style) * size
     # Room for an outline, and for marks that stand out.
@@ -165,7 +171,13 @@ def drawn(
         (len(lines) - 1) * step + 2 * edge,
         faces,
     )
-    return image.crop(image.getbbox() or (0, 0, 1, 1))
+    box = image.getbbox()
+    if box and beyond is not None:
+        above, below = _TALL_EXTENT if step > _LEADING * size else _EXTENT
+        top = round(edge - above * size) - beyond
+        high = round((len(lines) - 1) * step + (above + below) * size) + 2 * beyond
+        box = box[0], top, box[2], top + high
+    return image.crop(box or (0, 0, 1, 1))
 
 
 def _drawable(one: str, style: Style) -> str:

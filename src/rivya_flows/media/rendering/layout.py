@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageFilter
 
-from rivya_flows.media.drawing.layers import overlay_layer
+from rivya_flows.media.drawing.layers import overlay_layers
 from rivya_flows.media.edit import Layout
 from rivya_flows.media.probe import on_ground, upright
 from rivya_flows.media.rendered import sizes_of
@@ -23,8 +23,8 @@ from rivya_flows.media.rendering.reframe import (
 )
 
 
-def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
-    """File name and picture of each format.
+def laid_out(layout: Layout, tell: Callable[[str], None]) -> Iterator[tuple[str, Image.Image]]:
+    """File name and picture of each format; `tell` is told what lies on an overlay for want of room.
 
     An image keeps its transparency, unless there are bars beside it.
 
@@ -34,8 +34,10 @@ def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
     image = upright(layout.image)
     for name, size in sizes_of(layout, lambda: image.size, ".png").items():
         drawn = _reframed(image, size, layout).convert("RGBA")
-        for overlay in layout.overlays:
-            layer = overlay_layer(overlay, size, layout.look)
+        layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
+        for index, layer in sorted(layers.items()):
+            if not layer.clear:
+                tell(f"overlays[{index}] lies on another in {name}: there is no room for both")
             drawn.alpha_composite(layer.image, (layer.x, layer.y))
         yield name, drawn if image.mode == "RGBA" else drawn.convert("RGB")
 
