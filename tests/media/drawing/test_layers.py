@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from rivya_flows.errors import MediaError
 from rivya_flows.fonts import FAMILIES
@@ -295,3 +295,16 @@ def test_a_logo_of_the_colour_of_the_ground_gets_a_plate(tmp_path: Path) -> None
     mark.save(tmp_path / "logo.png")
     picture = end_card_picture(EndCard(image=tmp_path / "logo.png"), (1080, 1080), BRAND)
     assert WHITE in {colour for _, colour in picture.getcolors(2**24) or ()}
+
+
+@pytest.mark.parametrize("shape", ["rounded_rectangle", "ellipse"])
+def test_a_logo_with_a_plate_of_its_own_gets_no_second_one(shape: str, tmp_path: Path) -> None:
+    mark = Image.new("RGBA", (300, 300))
+    radius = {"radius": 60} if shape == "rounded_rectangle" else {}
+    getattr(ImageDraw.Draw(mark), shape)((0, 0, 299, 299), fill=(27, 58, 107, 255), **radius)
+    ImageDraw.Draw(mark).rectangle((120, 100, 180, 200), fill=(240, 120, 40, 255))
+    mark.save(tmp_path / "logo.png")
+    picture = end_card_picture(EndCard(image=tmp_path / "logo.png"), (1080, 1080), BRAND)
+    colours = {colour for _, colour in picture.getcolors(2**24) or ()}
+    assert WHITE not in colours
+    assert (240, 120, 40) in colours

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from rivya_flows.language.cut_terms import Position
 from rivya_flows.media.drawing.bidi import right_to_left
@@ -42,6 +42,7 @@ _OUTLINE, _SHADOW = Outline(INK, 0.075), 0.16  # in em
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
 _PADDING = (0.55, 0.42)  # of plates, across and along, in em
 _LOGO = (0.18, 0.14)  # greatest width and height of a picture without `width`, of the frame
+_PLATE_FILLS = 0.75  # of its box, where a disc fills 0.79 and letters less than 0.6
 _GAP = 0.03  # between two overlays, of the shorter side
 _NEUTRAL: Colour = (24, 26, 32)
 _ROWS: dict[Position, str] = {
@@ -134,7 +135,7 @@ def caption_layer(
         free = _clear_top((x, y, x + width, y + height), area, taken, gap)
         if free is not None:
             return _at(part, x, free)
-    return replace(_at(part, x, y), clear=False)
+    return replace(_at(part, x, y), clear=not part.image.getbbox())
 
 
 def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box] = ()) -> Layer:
@@ -156,7 +157,8 @@ def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box]
     x, y = _place(part.size, overlay, size)
     box = x, y, x + part.size[0], y + part.size[1]
     free = _clear_top(box, safe_area(size), avoid, round(min(size) * _GAP))
-    return replace(_at(part, x, y if free is None else free), clear=free is not None)
+    clear = free is not None or not part.image.getbbox()
+    return replace(_at(part, x, y if free is None else free), clear=clear)
 
 
 def overlay_layers(
@@ -351,8 +353,7 @@ def _picture(path: Path, width: int, height: int) -> Image.Image:
 def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
     """The logo, on a plate of its own where its colour would not be seen on the ground."""
     colour = mean(logo)
-    opaque = logo.getchannel("A").getextrema()[0] == 255
-    if colour is None or opaque or contrast(colour, ground) >= 1.9:
+    if colour is None or contrast(colour, ground) >= 1.9 or _has_plate(logo, ground):
         return logo
     plate = WHITE if contrast(colour, WHITE) > contrast(colour, INK) else INK
     edge = round(margin)
@@ -361,6 +362,17 @@ def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
     inside.paste(plate, (0, 0), mask)
     inside.alpha_composite(logo, (edge, edge))
     return inside
+
+
+def _has_plate(logo: Image.Image, ground: Colour) -> bool:
+    """Whether it is a mark on a plate of its own, such as a disc, and is seen on the ground by that mark."""
+    alpha = logo.getchannel("A")
+    filled: float = ImageStat.Stat(alpha.crop(alpha.getbbox())).mean[0]
+    if filled <= _PLATE_FILLS * 255:
+        return False
+    red, green, blue = logo.convert("RGB").resize((64, 64), Image.Resampling.BOX).split()
+    colours = zip(red.tobytes(), green.tobytes(), blue.tobytes(), strict=True)
+    return sum(contrast(one, ground) >= 1.9 for one in colours) > 0.01 * 64 * 64
 
 
 def _stacked(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> Image.Image:

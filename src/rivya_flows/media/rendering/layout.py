@@ -12,12 +12,12 @@ from rivya_flows.media.probe import on_ground, upright
 from rivya_flows.media.rendered import sizes_of
 from rivya_flows.media.rendering.reframe import (
     GROUND_BLUR,
-    GROUND_LIGHT,
     GROUND_SCALE,
     Placement,
     Size,
     bars,
     focus_of,
+    ground_light,
     placement,
     window,
 )
@@ -61,7 +61,9 @@ def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image
         return Image.new("RGB", place.size, bars(layout.look))
     tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
     box = window(image.size, place.size)
-    small = on_ground(image, "white").resize(tiny, Image.Resampling.BOX, box=box)
+    opaque = on_ground(image, "white")
+    light = ground_light(opaque.convert("L"))
+    small = opaque.resize(tiny, Image.Resampling.BOX, box=box)
     small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR))
-    small = small.point([round(value * GROUND_LIGHT) for value in range(256)] * 3)
+    small = small.point([round(value * light) for value in range(256)] * 3)
     return small.resize(place.size, Image.Resampling.BICUBIC)
