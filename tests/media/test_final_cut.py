@@ -183,11 +183,11 @@ def test_a_blurred_ground_is_dark_unless_the_picture_has_a_white_one(tmp_path: P
 
 def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
-    wide = {"image": still(tmp_path / "b.png", (96, 32)), "width": 0.9}
+    wide = Overlay(still(tmp_path / "b.png", (96, 32)), width=0.9)
     overlays = (
-        Overlay(**wide, position="top"),
-        Overlay(**wide, position="bottom"),
-        Overlay(**wide, position="bottom-left"),
+        replace(wide, position="top"),
+        replace(wide, position="bottom"),
+        replace(wide, position="bottom-left"),
         Overlay(text="日本", position="center"),
     )
     captions = Captions(cues=(Cue(0, 0.2, "Tea 🔥 日"), Cue(0.2, 0.4, "日")), position="middle")
@@ -203,6 +203,19 @@ def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     assert lay_out(layout, tmp_path).lost == (
         "left out of the picture: no font has '日', '本'",
         "overlays[1] lies on another in film.png: there is no room for both",
+    )
+
+
+def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) -> None:
+    clips = tuple(
+        Clip(still(tmp_path / f"{shown}.png", (32, 32)), seconds)
+        for shown, seconds in enumerate((1, 0.5))
+    )
+    late = Overlay(text="Late", start=9)
+    made = Composition(clips=clips, transition=Transition("fade", 1), overlays=(late,))
+    assert _rendered(made, tmp_path / "out").lost == (
+        "the transition after clip 1 takes 0.25 s of 1 s: a clip is too short for it",
+        "overlays[0] is not seen: it starts after the end of the clips",
     )
 
 

@@ -45,6 +45,7 @@ from rivya_flows.media.rendering.joins import card, picture
 from rivya_flows.media.rendering.layout import laid_out
 from rivya_flows.media.rendering.planes import frame_of_image, stamped
 from rivya_flows.media.rendering.reframe import Size, bars, even
+from rivya_flows.media.rendering.schedule import of_overlay
 from rivya_flows.media.rendering.shots import shot_frames
 from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged, base_clips
 from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
@@ -76,10 +77,10 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
     with _own_folder(folder) as work:
         if _is_plain(composition):
             [name] = film_names(())
-            cues, crowded = tuple[Cue, ...](), list[str]()
+            cues, unlike = tuple[Cue, ...](), list[str]()
             media = {name: compose(work / name, composition, carried(_sources(composition)))}
         else:
-            media, cues, crowded = _cut(composition, work, progress)
+            media, cues, unlike = _cut(composition, work, progress)
         made = [work / name for name in media]
         rendered = Rendered(
             media,
@@ -89,7 +90,7 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
             # A poster or a loop is no place for the tags of a film.
             lost=_lost(
                 [*_texts(composition), *(cue.text for cue in cues)],
-                crowded,
+                unlike,
                 lost_metadata(_sources(composition), [one for one in made if one.suffix == ".mp4"]),
             ),
         )
@@ -214,7 +215,7 @@ def _sources(composition: Composition) -> list[Path]:
 def _cut(
     composition: Composition, work: Path, progress: Callable[[float], None]
 ) -> tuple[dict[str, Probe], tuple[Cue, ...], list[str]]:
-    """The media in `work`, films first, the captions, and what lies on an overlay for want of room."""
+    """The media in `work`, films first, the captions, and what is not as it was asked for."""
     _check_images(composition.overlays, composition.end_card)
     _check_sounds(composition)
     media = [_medium(name, clip) for name, clip in _named_clips(composition)]
@@ -244,7 +245,28 @@ def _cut(
     if composition.gif:
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
-    return {name: probe(work / name) for name in names}, cues, sorted(crowded)
+    lost = [*_shortened(timeline), *_unseen(composition, timeline), *sorted(crowded)]
+    return {name: probe(work / name) for name in names}, cues, lost
+
+
+def _shortened(timeline: Timeline) -> Iterator[str]:
+    """Transitions for which a clip is too short."""
+    if timeline.transition.kind == "cut":
+        return
+    wanted = max(1, round(timeline.transition.seconds * timeline.rate))
+    for index, overlap in enumerate(timeline.overlaps):
+        if overlap < wanted:
+            yield (
+                f"the transition after clip {index + 1} takes {float(overlap / timeline.rate):.2g} s "
+                f"of {timeline.transition.seconds:g} s: a clip is too short for it"
+            )
+
+
+def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
+    for index, overlay in enumerate(composition.overlays):
+        appearance = of_overlay(overlay, timeline)
+        if appearance.end <= appearance.start:
+            yield f"overlays[{index}] is not seen: it starts after the end of the clips"
 
 
 def _named_clips(composition: Composition) -> Iterator[tuple[str, Clip]]:
