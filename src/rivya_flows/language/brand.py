@@ -67,7 +67,7 @@ class BrandEndCard(SpecModel):
     Attributes:
         title: The large line.
         line: The smaller line below it.
-        image: Path of an image beside this file, or a URL; without it, the logo.
+        image: Path of an image, from the folder of this file, or a URL; without it, the logo.
         seconds: How long it stays.
     """
 
@@ -96,7 +96,7 @@ class Brand(SpecModel):
 
     Attributes:
         name: Name of the brand.
-        logo: Path of an image beside this file, or a URL.
+        logo: Path of an image, from the folder of this file, or a URL.
         colours: Up to 8, as `#rgb` or `#rrggbb`; the first is the main one.
         font: Family of drawn text; scripts that it lacks take Noto.
         prompt: Added to each prompt for a picture or a film, up to 500 characters.
