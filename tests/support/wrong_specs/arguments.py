@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
+NO_WORDS = 'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message'
+
 ARGUMENTS = {
     "unknown answer type": (
         "bad-expect",
@@ -226,5 +228,53 @@ TYPES = {
         + "steps:\n  a:\n    uses: notify\n    with:\n      url: ☞${{ inputs.styles }}\n",
         "write `| join(', ')`, or pick one item with [0]",
     ),
+    **{
+        f"words as {key} of {uses}: {written}": (
+            "wrong-type",
+            HEAD
+            + "steps:\n"
+            + SCRIPT
+            + STILL
+            + f"  a:\n    uses: {uses}\n    with: {{{others}{key}: {written}}}\n",
+            "write the URL, or take it from an input" if key == "url" else NO_WORDS,
+        )
+        for uses, others, key, written in (
+            (
+                "generate",
+                "model: nano-banana-2, prompt: a, ",
+                "references",
+                "['${{ steps.still.asset }}', ☞'${{ steps.script.json.visual }}']",
+            ),
+            (
+                "generate",
+                "model: nano-banana-2, prompt: a, ",
+                "references",
+                "☞'${{ steps.script.json.tags[0:2] }}'",
+            ),
+            (
+                "chat",
+                "model: gemini-2-5-flash-chat, message: a, ",
+                "attachments",
+                "☞'${{ steps.script.text | trim }}'",
+            ),
+            ("upload", "", "file", "☞'${{ steps.script.status }}'"),
+            ("compose", "", "video", "☞'${{ steps.still.asset.path }}'"),
+            ("compose", "", "clips", "[{media: ☞'${{ steps.script.text }}'}]"),
+            ("compose", "", "clips", "☞'${{ steps.script.json.tags }}'"),
+            (
+                "compose",
+                "video: 'https://a.b/c.mp4', ",
+                "music",
+                "{audio: ☞'${{ steps.script.json.visual }}'}",
+            ),
+            (
+                "layout",
+                "image: 'https://a.b/c.png', ",
+                "overlays",
+                "[{image: ☞'${{ steps.script.json.visual }}'}]",
+            ),
+            ("notify", "", "url", "☞'${{ steps.script.text }}'"),
+        )
+    },
 }
 """Computed arguments of the wrong type."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rivya_flows.language.brand import TITLE
 from rivya_flows.language.checks.cut_types import check_cut_argument
-from rivya_flows.language.checks.type_check import any_of, check_argument
+from rivya_flows.language.checks.type_check import any_of, check_argument, check_no_words
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, shape_of
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -170,7 +170,9 @@ def _check_given(
             message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
             message += f", but this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
-        elif shape.media and expected.media and shape.media != expected.media:
+        elif "file" in (declared.type, declared.of):
+            check_no_words(name, shape, (*path, name), report)
+        if shape.media and expected.media and shape.media != expected.media:
             message = (
                 f"the input {name!r} takes {an(expected.media)}, but this is {an(shape.media)}"
             )

@@ -202,4 +202,4 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         what = "the list" if name == "the expression" else name
         message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
         raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
-    return gives
+    return value if value.words and gives == TEXT and tree.name != "replace" else gives
