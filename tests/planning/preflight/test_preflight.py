@@ -237,6 +237,12 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="an input of an included spec",
         ),
         pytest.param(
+            f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2, 3]}}, {PICTURE}}}',
+            {"words": ["x"]},
+            "a: the lists of a zip differ in length: a has 1, b has 3",
+            id="lists of different lengths",
+        ),
+        pytest.param(
             PICTURE.removesuffix('"')
             + " ${{ ["
             + ", ".join(["inputs.word | slug"] * 50)

@@ -24,7 +24,12 @@ STEPS = {
     "no with": (
         "missing-key",
         HEAD + "steps:\n  ☞a:\n    uses: pick\n",
-        'add `from: "${{ steps.NAME.items }}"`',
+        'add `with: {from: "${{ steps.NAME.items }}"}`',
+    ),
+    "kind that is a map": (
+        "wrong-type",
+        HEAD + "steps:\n  a:\n    uses: ☞{pick: a}\n",
+        "write one of upload, chat, generate, pick, compose, layout, notify, include",
     ),
     "with without model": (
         "missing-key",

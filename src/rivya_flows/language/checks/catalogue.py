@@ -88,6 +88,8 @@ class RequestChecks:
         asked = self._arguments.get("model")
         listed = [asked] if isinstance(asked, dict | list) else self.written_values(asked)
         for model_id in listed:
+            if isinstance(asked, str) and isinstance(model_id, dict | list):
+                continue  # reported with the references
             if not isinstance(model_id, str):
                 message = f"a model must be an id, not {shown(model_id)}"
                 hint = "write its id, such as z-image"

@@ -42,6 +42,7 @@ _PLAIN = {
     "{": "{ } with one brace and no dollar sign",
 }
 _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
+_ONE_BRACE = re.compile(r"\$\{(?!\{)")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
          "audio", "references", "attachments", "narration", "image", *CUT_PARTS)  # fmt: skip
 """Text arguments that are sent as written."""
@@ -229,8 +230,12 @@ def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> N
         found = _BRACES.search(part)
         # Where there is no brand, the word may be anything.
         branded = scope.get("brand", ANY).title == TITLE
+        one = _ONE_BRACE.search(part)
+        which = "${" if one and "}}" in part[one.end() :] else ""
         if found and found[1] in _PLAIN and (found[2] != "brand" or branded):
-            message = f"{_PLAIN[found[1]]} is plain text and would be sent as is"
+            which = found[1]
+        if which:
+            message = f"{_PLAIN[which]} is plain text and would be sent as is"
             report.add(path, "missing-dollar", message, "write ${{ … }}")
             return
 

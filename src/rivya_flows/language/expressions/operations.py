@@ -101,6 +101,8 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     """How to fix a value of the wrong kind."""
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
+    if fits == ("text",) and shape.kind == "list":
+        return "pick one item with [0], or fan out with `matrix` for each"
     if "text" in fits and shape.kind == "list" and "asset" not in fits:
         return "write `| join(', ')`, or pick one item with [0]"
     if "list" in fits and shape.kind == "map" and shape.fields and "items" in shape.fields:
