@@ -219,7 +219,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}',
             {},
-            "a: 2 items, but max_items is 1; raise it if that is intended",
+            "a: 2 items, but max_items is 1: raise it, or take the first with [0:1] after the list",
             id="too many items",
         ),
         pytest.param(

@@ -45,7 +45,8 @@ def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[s
     members = _listed(evaluated)
     if len(members) > step.max_items:
         raise ExpressionError(
-            f"{len(members)} items, but max_items is {step.max_items}; raise it if that is intended"
+            f"{len(members)} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with [0:{step.max_items}] after the list"
         )
     return [{"item": member} for member in members], [{step.as_: member} for member in members]
 
