@@ -52,6 +52,7 @@ PARTLY = {
     - {"expression with one brace as a model", "expression with one brace as a condition"},
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum",
                    "fallback with a wrong option"},
+    "bad-param": {"asset as a parameter"},
     "chat-cannot": {"judge that sees nothing"},
     "bad-secret": {"label of a secret"},
     "bad-schedule": {"unknown time zone", "cron of a minute that no hour has"},

@@ -10,11 +10,13 @@ from typing import Any
 
 from jinja2 import nodes
 
+from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import written
 from rivya_flows.language.expressions.operations import result_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    BY_SIZE,
     TEXT,
     Scope,
     Shape,
@@ -151,6 +153,8 @@ def _instead(holder: Shape, name: str) -> str | None:
         return f"indexes start at 0: there are [0] to [{holder.length - 1}]"
     if holder.kind == "list":
         return f"it is a list: pick an item first, [0].{name}"
+    if holder.title == BY_SIZE:
+        return f"add `formats: [{name!r}]` to that step" if name in FORMATS else "use .asset"
     if holder.fields is None:
         return f"it is {an(holder.kind)} and has no fields"
     for field, inner in holder.fields.items():

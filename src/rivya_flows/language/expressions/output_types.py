@@ -51,6 +51,10 @@ NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
 
 
+BY_SIZE = "by size"
+"""Title of a map whose one key is a size in pixels, such as ``1024x576``."""
+
+
 def asset(media: str | None = None) -> Shape:
     """A stored media file."""
     texts = dict.fromkeys(("kind", "path", "url", "mime_type", "sha256"), WORDS) | {"url": TEXT}
@@ -181,7 +185,8 @@ def _of_cut(
     names = formats if isinstance(formats, list) else []
     known = bool(names) and all(isinstance(one, str) and one in FORMATS for one in names)
     member = map_of(each)
-    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member)
+    named = BY_SIZE if formats is None else ""
+    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member, title=named)
     given["lost"] = list_of(WORDS)
     if uses == "layout":
         return given, {}
@@ -267,6 +272,8 @@ def field_of(shape: Shape, name: str) -> Shape | None:
         held = shape.length
         return (shape.member or ANY) if held is None or -held <= int(name) < held else None
     if shape.kind in ("map", "asset"):
+        if shape.title == BY_SIZE and not re.fullmatch(r"[0-9]+x[0-9]+", name):
+            return None
         if shape.fields is None:
             return shape.member or ANY
         return shape.fields.get(name)
