@@ -202,8 +202,9 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         report.add((*path, "uses"), "unknown-uses", message, near, instead=sure)
         return _empty(Step)
     written = step.get("with", {})
-    if "with" not in step and (needed := _needed(uses, model)):
-        message = f"'with' is missing: {an(uses)} step needs {needed!r}"
+    if step.get("with") is None and (needed := _needed(uses, model)):
+        lacks = "empty" if "with" in step else "missing"
+        message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
         hint = f"add `with: {{{needed}: {_EXAMPLES.get(needed, '…')}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
         arguments = _empty(model)

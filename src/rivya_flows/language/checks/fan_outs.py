@@ -8,7 +8,7 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.scope import RESERVED, NamesInScope
-from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.templates import bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.step_groups import written_steps
@@ -133,7 +133,9 @@ def _check_list(
             report.add(path, "wrong-type", message, _LIST_HINT)
     else:
         message = f"{what!r} must be a list, not {shown(values)}"
-        report.add(path, "wrong-type", message, _LIST_HINT)
+        bare = isinstance(values, str) and bare_name(values)
+        hint = f'write "${{{{ {values} }}}}"' if bare else _LIST_HINT
+        report.add(path, "wrong-type", message, hint)
 
 
 def _is_expression(text: str) -> bool:
