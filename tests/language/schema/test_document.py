@@ -87,7 +87,7 @@ PARTLY = {
         "narration photo", "music film", "music duck computed", "captions of map",
         "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset", "one item alone",
         "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
-        "list as a mode", "list as a model", "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
+        "asset as a key", "text as a place", "list as a mode", "list as a model", "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
         "fallback to a picture as a prompt", "label of a file",
         *(name for name in WRONG if name.startswith("words as ")),
     },

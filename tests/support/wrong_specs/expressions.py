@@ -40,6 +40,20 @@ EXPRESSIONS = {
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.picture }}\n",
         "there are: status, credits, asset, assets, task_id",
     ),
+    "asset as a key": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ {'a': 1}[☞steps.still.asset] }}\n",
+        "name one of its fields, such as .key",
+    ),
+    "text as a place": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "outputs:\n  a: ${{ inputs.styles[☞inputs.product] }}\n",
+        "a list takes a number in [ ]; .by finds an item by its key",
+    ),
     "literal argument that no filter takes": (
         "bad-expression",
         HEAD

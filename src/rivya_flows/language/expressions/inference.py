@@ -59,7 +59,13 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             shape_of(child, scope)
         if isinstance(tree.arg, nodes.Slice):
             return holder
-        shape_of(tree.arg, scope)
+        key, what = shape_of(tree.arg, scope), written(tree.arg)
+        if key.kind in ("asset", "list", "map") or (holder.kind, key.kind) == ("list", "text"):
+            of = " of a list" if holder.kind == "list" else ""
+            hint = "name one of its fields, such as .key" if key.kind != "text" else None
+            hint = hint or "a list takes a number in [ ]; .by finds an item by its key"
+            message = f"{an(key.kind)} cannot be a key or a place{of}"
+            raise InferenceError("wrong-type", message, hint, what)
         return holder.member or ANY
     return result_of(tree, [shape_of(child, scope) for child in _operands(tree)])
 
