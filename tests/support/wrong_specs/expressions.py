@@ -42,7 +42,7 @@ EXPRESSIONS = {
     ),
     "asset as a key": (
         "wrong-type",
-        HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ {'a': 1}[☞steps.still.asset] }}\n",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: \"${{ {'a': 1}[☞steps.still.asset] }}\"\n",
         "name one of its fields, such as .key",
     ),
     "text as a place": (

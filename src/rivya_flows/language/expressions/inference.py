@@ -62,8 +62,9 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
         key, what = shape_of(tree.arg, scope), written(tree.arg)
         if key.kind in ("asset", "list", "map") or (holder.kind, key.kind) == ("list", "text"):
             of = " of a list" if holder.kind == "list" else ""
-            hint = "name one of its fields, such as .key" if key.kind != "text" else None
-            hint = hint or "a list takes a number in [ ]; .by finds an item by its key"
+            hint = "a list takes a number in [ ]; .by finds an item by its key"
+            if key.kind != "text":
+                hint = "name one of its fields, such as .key"
             message = f"{an(key.kind)} cannot be a key or a place{of}"
             raise InferenceError("wrong-type", message, hint, what)
         return holder.member or ANY
