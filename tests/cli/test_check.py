@@ -106,7 +106,7 @@ def test_missing_file_does_not_keep_others_from_being_checked(call: Terminal) ->
 def test_good_specs_as_json(call: Terminal) -> None:
     said = call("check", "--json", *specs_at(SPECS))
     assert said.code == 0
-    assert said.document == {"ok": True, "problems": []}
+    assert said.document == {"ok": True, "problems": [], "warnings": []}
 
 
 def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> None:
