@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
+from rivya_flows.program import program
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
     """The end of a command's help: command lines, which are not wrapped."""
-    return f"\b\n{title}:\n" + "\n".join(f"  rivya-flows {line}" for line in lines)
+    return f"\b\n{title}:\n" + "\n".join(f"  {program()} {line}" for line in lines)
 
 
 class Group(click.Group):

@@ -11,6 +11,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.output import print_table, show
+from rivya_flows.program import program
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
     from rivya_flows.app.templates import SpecTemplate
@@ -47,7 +48,8 @@ def init(folder: Path, name: str | None, lists: bool) -> None:
         show("another campaign: rivya-flows init --list")
     steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
     spec = f"specs/{chosen.name}.yaml"
-    steps += ["rivya-flows check specs", f"rivya-flows plan {spec}", f"rivya-flows run {spec}"]
+    name = program(elsewhere=bool(steps))
+    steps += [f"{name} check specs", f"{name} plan {spec}", f"{name} run {spec}"]
     show("next:", *(f"  {one}" for one in steps))
     show(f"{folder / 'README.md'} says more")
 
