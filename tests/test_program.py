@@ -26,7 +26,9 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_commands_to_copy_begin_with_the_path_that_was_typed(started: Path) -> None:
-    assert callable_here("hint: `rivya-flows plan` shows it") == f"hint: `'{started}' plan` shows it"
+    assert (
+        callable_here("hint: `rivya-flows plan` shows it") == f"hint: `'{started}' plan` shows it"
+    )
     assert callable_here("next: rivya-flows down") == f"next: '{started}' down"
     for prose in ("install rivya-flows again", "sandbox of rivya-flows and Prefect"):
         assert callable_here(prose) == prose

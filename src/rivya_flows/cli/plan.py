@@ -37,7 +37,7 @@ _PLAIN = ("free", "fixed price of the default request")
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a quote, which `run --plan FILE` runs as it is, once, within 24 hours.",
+    help="Write a quote, which `run --quote FILE` runs as it is, once, within 24 hours.",
 )
 @click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -138,7 +138,7 @@ def _print_quote(out: Path) -> None:
     quote = _quoted(out)
     until = f"{quote['expires_at'][:16].replace('T', ' ')} UTC"
     show(f"quote {out}: at most {credits_of(quote['credits'])}, once, until {until}")
-    show(f"run it with: rivya-flows run --plan {shlex.quote(str(out))}")
+    show(f"run it with: rivya-flows run --quote {shlex.quote(str(out))}")
 
 
 def _brand_lines(found: Estimate) -> list[str]:

@@ -26,7 +26,7 @@ from rivya_flows.ledger.phrases import credits_of, other_runs
 def receipt(run: str, out: Path | None, as_json: bool) -> None:
     """Show the receipt of a run so far.
 
-    RUN is its id, its folder, or `last` for the newest.
+    RUN is its id, its folder, or `last`: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
