@@ -13,7 +13,7 @@ NAME = "rivya-flows"
 COMMAND = r"(?:^|(?<=[:;] )|(?<=  )|(?<=`))"
 """What a command to copy stands behind: where its line begins, a colon, two blanks, a backtick."""
 
-_NAMED = re.compile(rf"{COMMAND}{NAME}(?= )", re.MULTILINE)
+_NAMED = re.compile(rf"{COMMAND}{NAME}(?= [a-z-])", re.MULTILINE)
 
 
 @cache
