@@ -13,6 +13,7 @@ from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import credits_of, price_range
 from rivya_flows.printable import one_line
 
@@ -104,7 +105,7 @@ def _print(found: Estimate) -> None:
             rows.append(
                 [
                     "" if index else step.id,
-                    item.key,
+                    cut(item.key),
                     item.model or step.uses,
                     price_range(item.price.min, item.price.max),
                     "; ".join(filter(None, (_note(item, notes), usually if not index else ""))),

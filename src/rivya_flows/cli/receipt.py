@@ -57,6 +57,7 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
 def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
     from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
+    from rivya_flows.planning.names import short_label
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
     show(f"{document['status']}: {sentence(document)}")
@@ -64,7 +65,7 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     rows = [
         [
             row["at"],
-            f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
+            short_label(row["step"], row["key"]),
             model_of(row),
             row["status"],
             f"{row['held']} held" if row["final"] is None else str(row["final"]),
