@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,11 +15,11 @@ from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import (
     Prepared,
     RunRequest,
+    close_budget,
     new_run_id,
     prepare_here,
     refuse_over,
     soft_limits,
-    verdict,
 )
 from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
@@ -27,7 +27,6 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.language.workflow import WARN_AT
 from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
@@ -97,7 +96,7 @@ async def run(
         await asyncio.to_thread(write_start, context, ready, out)
         run_id = ready.frozen.run_id
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
-        for warning in (*_close_budget(ready.estimate), *soft_limits(ready.estimate)):
+        for warning in (*close_budget(ready.estimate), *soft_limits(ready.estimate)):
             observer.notify(warning)
         steps = ready.estimate.steps
         observer.usual({one.id: one.usual_seconds for one in steps if one.usual_seconds})
@@ -141,12 +140,6 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
             folder.rmdir()
         raise
     return folder
-
-
-def _close_budget(found: Estimate) -> Iterator[str]:
-    """Says that the budget may not suffice where the least of the plan takes most of it."""
-    if found.budget and found.fit == "may_exceed" and found.min >= WARN_AT * found.budget:
-        yield f"warning: {verdict(found)}"
 
 
 def _expected(found: Estimate) -> str:
