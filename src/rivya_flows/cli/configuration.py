@@ -44,7 +44,7 @@ def settings(*, uses_data: bool = True) -> Settings:
         tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")
     if uses_data:
         for name, meant in unknown_names().items():
-            if name not in _TOLD and (meant or name.upper().startswith("RIVYA_FLOW")):
+            if name not in _TOLD and (meant or name.lower().startswith("rivya_flow")):
                 _TOLD.add(name)
                 hint = f"; did you mean {meant}?" if meant else ""
                 tell(f"warning: {name} is no setting, and changes nothing{hint}")
