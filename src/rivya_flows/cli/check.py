@@ -58,11 +58,12 @@ def check(
 
     A warning, such as of a step that nothing uses, is no mistake unless you say --strict.
 
-    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. Sends and spends nothing; --live reads the list of models.
+    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs; a folder without a spec stands
+    for its folder specs. Sends and spends nothing; --live reads the list of models.
     """
     from rivya_flows.app.check import check_file
     from rivya_flows.app.fix import CheckedFile, fix_file
-    from rivya_flows.app.spec_file import specs_at, tests_at
+    from rivya_flows.app.spec_file import project_specs, specs_at, tests_at
     from rivya_flows.cli.check_formats import github_command
     from rivya_flows.cli.service import catalogue_of
 
@@ -71,7 +72,7 @@ def check(
     form = "json" if as_json else form or "text"
     if diff and form != "text":
         raise UsageError("--diff prints a diff and no other format", "remove --format or --diff")
-    specs = specs or (_folder(),)
+    specs = tuple(map(project_specs, specs or (_folder(),)))
     catalogue = catalogue_of(live=live)
     paths = dict.fromkeys(one for path in specs for one in specs_at(path) or [path])
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))

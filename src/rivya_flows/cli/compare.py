@@ -31,7 +31,7 @@ from rivya_flows.private import as_the_user_wants
 def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bool) -> None:
     """Show two runs side by side: what differs, and what each made and cost.
 
-    A and B are their ids or their folders; `last` is the newest run.
+    A and B are their ids or their folders; `last` is the run in which something happened last.
     """
     if opens and page is None:
         raise UsageError("--open: there is no page to open", "add --html FILE")

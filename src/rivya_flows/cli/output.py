@@ -25,6 +25,7 @@ from rivya_flows.cli.tables import Cell, blocks, fit, plain, words_of
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.printable import one_line, printable, printable_json
+from rivya_flows.program import callable_here
 
 if TYPE_CHECKING:  # imported where something is drawn
     from rich.console import Console
@@ -101,11 +102,11 @@ def _echo(line: str, stream: TextIO, **style: Any) -> None:
 
 
 def styled(line: str, stream: TextIO, **style: Any) -> str:
-    """A line as it is printed there: safe, with near paths, in colours, broken for a terminal.
+    """A line as it is printed there: safe, with near paths and commands that run, in colours, broken for a terminal.
 
     `style` is one of click's; without one, the word before the first colon decides.
     """
-    shown = near_paths(one_line(line))
+    shown = callable_here(near_paths(one_line(line)))
     parts = broken(shown, columns_of(stream)) if stream.isatty() else [shown]
     if not has_colours(stream):
         return "\n".join(parts)

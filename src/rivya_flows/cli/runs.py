@@ -83,7 +83,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
     row = run.row
     return {
         "run_id": row.run_id,
-        "name": row.name,
+        "spec": row.name,
         "labels": dict(row.labels),
         "status": run.status,
         "service": row.service,

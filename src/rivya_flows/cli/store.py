@@ -9,6 +9,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
+from rivya_flows.cli.input_options import PLAN_OPTION
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, show, tell
 
@@ -33,7 +34,7 @@ def store() -> None:
 def export(run: str) -> None:
     """Print the journal of a run, one JSON document a line.
 
-    RUN is its id, its folder, or `last` for the newest.
+    RUN is its id, its folder, or `last`: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
@@ -53,9 +54,9 @@ def export(run: str) -> None:
     metavar="DAYS",
     help="Keep what runs of the last DAYS need.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@PLAN_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
+def prune_store(older_than: float, only_plan: bool, as_json: bool) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
     Journals and receipts stay. Runs that have not ended keep all that they need.
@@ -71,11 +72,11 @@ def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
             now=datetime.now(UTC),
             older_than=timedelta(days=older_than),
             data=data,
-            pretend=dry_run,
+            pretend=only_plan,
         )
     if as_json:
         print_json(pruned.as_json())
     else:
         show(
-            f"{len(pruned.runs)} runs ended before; {summary(pruned, media=True, dry_run=dry_run)}"
+            f"{len(pruned.runs)} runs ended before; {summary(pruned, media=True, would=only_plan)}"
         )

@@ -28,6 +28,7 @@ from rivya_flows.media.sheet_graph import graph
 from rivya_flows.media.sheet_origins import Origins
 from rivya_flows.media.sheet_time import timeline
 from rivya_flows.planning.names import is_round, label
+from rivya_flows.program import NAME, callable_here
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
 _MAX_ROW_MEDIA = 6
@@ -214,7 +215,7 @@ def _comparing(receipt: Mapping[str, Any]) -> str:
     runs = [map_in(receipt, "fork").get("run_id"), receipt.get("run_id")]
     if not all(isinstance(one, str) for one in runs):
         return ""
-    return shlex.join(["rivya-flows", "compare", *map(str, runs), "--html", "compare.html"])
+    return callable_here(shlex.join([NAME, "compare", *map(str, runs), "--html", "compare.html"]))
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:

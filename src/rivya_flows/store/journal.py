@@ -177,6 +177,23 @@ class Journal:
             rows = connection.execute(query.order_by(RUNS.c.started_at.desc())).all()
         return tuple(as_run_row(row) for row in rows)
 
+    def last(self) -> RunRow | None:
+        """The run whose newest entry is the newest of all; None if there is no run.
+
+        Of entries of the same moment, that of the run which started later.
+        """
+        newest = (
+            select(EVENTS.c.at)
+            .where(EVENTS.c.run_id == RUNS.c.run_id)
+            .order_by(EVENTS.c.seq.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        query = select(RUNS).order_by(newest.desc(), RUNS.c.started_at.desc()).limit(1)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else as_run_row(row)
+
     def ended_before(self, at: float) -> frozenset[str]:
         """Ids of the runs that have ended, have written nothing since and are owed nothing.
 
