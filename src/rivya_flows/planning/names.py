@@ -7,6 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+BATCH_LABEL = "batch"
+"""The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
