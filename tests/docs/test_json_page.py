@@ -187,6 +187,7 @@ def test_a_run_and_what_the_store_says_of_it(
     assert holds(call("cache", "list", "--json"), "`cache list`")
     holds(call("cache", "prune", "--all", "--plan", "--json"), "`cache prune`")
     holds(call("store", "prune", "--older-than", 0, "--plan", "--json"), "`cache prune`")
+    holds(call("store", "remove", other, "--yes", "--json"), "`store remove`")
     for line in call("store", "export", run).out.splitlines():
         assert differences(json.loads(line), SECTIONS["`store export`"]) == []
     receipt = call("receipt", run, "--json").document

@@ -90,15 +90,21 @@ def unknown_names(
             yield f"no run has the {what} {name!r}" + (f"; {hint}" if hint else "")
 
 
-def _run_in(journal: Journal, folder: Path) -> RunRow | None:
-    """The run of a folder: rows of a batch have folders with names for people."""
+def receipt_run(folder: Path) -> str | None:
+    """The run whose receipt lies in a folder; None without one."""
     with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
-        # Its receipt moves with it.
         file = folder / "receipt.json"
         if file.is_file() and file.stat().st_size <= _MAX_RECEIPT:
             told = json.loads(file.read_text("utf-8"))["run_id"]
-            if isinstance(told, str) and (row := journal.run(told)):
-                return row
+            return told if isinstance(told, str) else None
+    return None
+
+
+def _run_in(journal: Journal, folder: Path) -> RunRow | None:
+    """The run of a folder: rows of a batch have folders with names for people."""
+    # Its receipt moves with it.
+    if (told := receipt_run(folder)) and (row := journal.run(told)):
+        return row
     return journal.run(folder.name) or next(
         (row for row in journal.runs() if row.folder.resolve() == folder), None
     )

@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # heavy, and needed only when the command works
     metavar="DIR",
     help="Write receipt, contact sheet and media to DIR/RUN.",
 )
+@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def receipt(run: str, out: Path | None, as_json: bool) -> None:
+def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None:
     """Show the receipt of a run so far.
 
     RUN is its id, its folder, or `last`: the run in which something happened last.
@@ -57,6 +58,11 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
         print_json(document)
     else:
         _print(document, listed, folder if folder.is_dir() else None)
+    if open_sheet:
+        from rivya_flows.app.sheets import sheet_of
+        from rivya_flows.cli.ending import show_page
+
+        show_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
 
 
 def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> None:

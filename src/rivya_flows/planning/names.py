@@ -12,6 +12,9 @@ from rivya_flows.language.wording import cut
 _LONGEST_KEY = 40
 """Characters of a key in a message."""
 
+BATCH_LABEL = "batch"
+"""The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
