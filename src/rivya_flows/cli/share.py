@@ -28,7 +28,7 @@ from rivya_flows.private import as_the_user_wants
 def share(run: str, file: Path | None, outputs: tuple[str, ...], title: str | None) -> None:
     """Write one HTML file with the finished media of a run, to send to a client.
 
-    RUN is its id, its folder, or `last` for the newest. Films, pictures, sounds and texts of the
+    RUN is its id, its folder, or `last`: the run in which something happened last. Films, pictures, sounds and texts of the
     outputs are inside, whole, up to 18 MB. Prices, ids, prompts, models and inputs are not.
     """
     from rivya_flows.app.sheets import share as write_page
