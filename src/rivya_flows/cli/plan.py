@@ -152,7 +152,7 @@ def _brand_lines(found: Estimate) -> list[str]:
 
 
 def _usually(seconds: float | None) -> str:
-    if seconds is None:
+    if seconds is None or seconds < 1:
         return ""
     return f"usually {round(seconds) if seconds >= 10 else seconds:,g} s"
 
