@@ -35,7 +35,6 @@ from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import HeldLease
-from rivya_flows.tasks.models import list_models
 from rivya_flows.tasks.session import Session, using
 
 
@@ -146,8 +145,6 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
             calls = PrefectCalls(
                 state.plan, earlier, page.show_result, page.show_group, lambda: run.current()
             )
-            # Free, and what the graph begins with: which models there are at this moment.
-            await calls.begin(list_models)
             page.show_plan(state)
             run = Run(
                 run_id=run_id,

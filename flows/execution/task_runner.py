@@ -72,23 +72,15 @@ class PrefectCalls:
         self._begun: set[UUID] = set()
         self._ends: dict[UUID, tuple[float, State[Any]]] = {}
         self._ending: list[asyncio.Task[Any]] = []
-        self._root: State[Any] | None = None
         self._last: dict[str, dict[str, State[Any]]] = {}
-        self._earlier: set[UUID] = set()
         for name, task_run_id in earlier:
             step, _, key = name.rpartition(" ")[0].partition("[")
             self._last.setdefault(step, {})[key.removesuffix("]")] = _known(task_run_id)
-            self._earlier.add(task_run_id)
-
-    async def begin(self, task: Task[..., Any]) -> Any:
-        """Run the first task of the graph."""
-        self._root = await self._called(task, task.name, {}, [])
-        return await _result(self._root)
 
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        """Run the task under a name such as ``stills[neon] submit``, or in the task run of a group."""
+        """Run the task under a name such as ``stills[neon] buy``, or in the task run of a group."""
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()
@@ -96,7 +88,7 @@ class PrefectCalls:
                 self._begun.add(begun)
                 self._last.setdefault(step, {})[items.name] = _known(begun)
             return await group.call(key, task.fn, arguments)
-        upstream = self._rooted(self._upstream(step, key))
+        upstream = self._upstream(step, key)
         state = await self._called(task, f"{label(step, key)} {stage}", arguments, upstream)
         self._last.setdefault(step, {})[key] = state
         if state.is_cancelled():
@@ -168,7 +160,7 @@ class PrefectCalls:
             found = {
                 _id(state): state for key in items.keys for state in self._upstream(items.step, key)
             }
-            upstream, name = self._rooted([*found.values()]), group.name
+            upstream, name = [*found.values()], group.name
             group.begin(lambda function: self._called(task, name, {}, upstream, function))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
@@ -177,12 +169,6 @@ class PrefectCalls:
                 if key != first and self._state().item(items.step, key).phase in TERMINAL:
                     group.leave_out(key)
         return group
-
-    def _rooted(self, upstream: list[State[Any]]) -> list[State[Any]]:
-        """Without other dependencies of this execution, its first task."""
-        if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
-            return [*upstream, self._root]
-        return upstream
 
     def _place(self, step: str, key: str) -> str:
         items = self._range(step, key)
