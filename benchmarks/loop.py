@@ -154,7 +154,7 @@ class _Service:
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        if stage == "submit":
+        if stage == "buy":
             await asyncio.sleep(0.05)
             self.jobs += 1
             return Generation(id=f"task_{self.jobs}", status="queued", reserved_credits=1)

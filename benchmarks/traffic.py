@@ -169,7 +169,7 @@ def measured(items: list[int], runs: int) -> dict[str, Any]:
         command += [f"{name}.yaml" for name in names.values()]
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=sys.stderr)
         # It would sweep in between.
-        waker = _asked(api, "GET", "/deployments/name/rivya-flows-waker/deadlines")["id"]
+        waker = _asked(api, "GET", "/deployments/name/rivya-flows-waker/maintenance")["id"]
         _asked(api, "PATCH", f"/deployments/{waker}", {"paused": True})
         stack.enter_context(worker(folder, environment))
         found = {}

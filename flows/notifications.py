@@ -158,6 +158,9 @@ def notification(
 ) -> AutomationCore:
     """The automation that `apply_notification` makes; its name says the block and the spec."""
     of = f" of {spec}" if spec else ""
+    body = _BODY
+    if block.startswith("discord-webhook/"):  # which refuses more than 2,000 characters
+        body = body.replace("payload.markdown }}", "payload.markdown | truncate(1500, true) }}")
     chosen = [one for one in NEWS if one in ends]
     return AutomationCore(
         name=f"{PREFIX}notify {block}{of}",
@@ -167,7 +170,7 @@ def notification(
             require="any", triggers=[_trigger(one, spec) for one in chosen], within=None
         ),
         actions=[
-            SendNotification(block_document_id=document.id, subject=_SUBJECT, body=_BODY),
+            SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body),
         ],
     )
 

@@ -118,12 +118,17 @@ def docstring_of(workflow: Workflow) -> str:
     return "\n".join([*lines, "", "Args:", *arguments])
 
 
-def with_uploads(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
-    """The schema of the form, with the page that takes a person's file beside each file input."""
+def shown_form(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
+    """The schema as a form shows it well: with the page that takes a person's file beside each file
+    input, and empty fields for what is optional. Prefect's pages show a default of null as `None`.
+    """
     names = parameter_names(workflow)
+    for shown in schema["properties"].values():
+        if shown.get("default", "") is None:
+            del shown["default"]
     for name in _files(workflow) if page else ():
         shown = schema["properties"][names[name]]
-        words = f"{shown.get('description', '')} For a file of your own, open {page}"
+        words = f"{shown.get('description', '')} For a file of your own, upload it at {page}"
         shown["description"] = words.strip()
     return schema
 

@@ -79,7 +79,7 @@ class TaskGroup:
 
     Attributes:
         items: The range.
-        stage: What is called, as in ``stills[1-100 of 300] submit``.
+        stage: What is called, as in ``stills[1-100 of 300] buy``.
         shown: Told the group and the item after each call that has ended; must not block.
         rows: By item, in the order of their calls.
     """

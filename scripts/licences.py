@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reference" / "licences.md"
 LOCKS = ROOT / "locks"
 ORDER = (
+    "install",
     "base",
     "sandbox",
     "postgres",
@@ -119,7 +120,7 @@ INTRODUCTION = """\
 # Licences
 
 rivya-flows is under Apache-2.0. This page lists every package of `locks/`, with the licence of its metadata as an
-SPDX expression, and what brings it: `base` for every installation, extras, or `bench`, the environment of `scripts/bench`. If the metadata have no licence, the source
+SPDX expression, and what brings it: `install`, which `scripts/install` installs with, `base` for every installation, extras, or `bench`, the environment of `scripts/bench`. If the metadata have no licence, the source
 of the licence is given. `scripts/licences` writes this page, and fails if a licence is unknown.
 
 ## Duties when you distribute an image

@@ -86,7 +86,7 @@ class CollectedJob:
     assets: tuple[Asset, ...]
 
 
-@task(name="submit", **PLAIN)
+@task(name="buy", **PLAIN)
 async def submit_generation(
     body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
 ) -> Generation:
@@ -109,7 +109,7 @@ async def submit_generation(
     return job
 
 
-@task(name="wait", **PLAIN)
+@task(name="collect", **PLAIN)
 async def collect_generation(
     task_id: str,
     media: MediaKind,

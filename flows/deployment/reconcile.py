@@ -51,7 +51,7 @@ from rivya_flows.flows.deployment.desired import DesiredDeployment
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
-from rivya_flows.flows.run_form import CREDENTIALS, upload_link, with_uploads
+from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.planning.markdown import paragraphs
 
 _QUEUE = "work queue"
@@ -200,7 +200,7 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
         "work_pool_name": desired.work_pool,
         "parameters": parameters | kept,
         "parameter_openapi_schema": {
-            **with_uploads(schema, workflow, desired.upload_page),
+            **shown_form(schema, workflow, desired.upload_page),
             # So that the server refuses a mistyped name, before a worker does.
             "additionalProperties": False,
         },

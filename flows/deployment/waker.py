@@ -65,13 +65,16 @@ def _wanted(pool: str, job_variables: dict[str, Any]) -> RunnerDeployment:
     return RunnerDeployment.from_entrypoint(
         "rivya_flows.flows.recovery.waker:wake_overdue",
         name=WAKER_DEPLOYMENT,
-        description="Resumes runs whose question nobody answered in time.",
+        description=(
+            "Part of rivya-flows, not a campaign: every 15 minutes it resumes runs whose question"
+            " nobody answered in time, and runs that died. It buys nothing by itself."
+        ),
         schedules=[Interval(SWEEP, anchor_date=_ANCHOR, slug=_SLUG)],
         # One at a time, none dropped: each may have a deadline of its own.
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
         ),
-        tags=[OWNER_TAG],
+        tags=[WAKER_DEPLOYMENT, OWNER_TAG],
         work_pool_name=pool,
         job_variables=job_variables,  # that an operator may have set
     )

@@ -32,7 +32,7 @@ class Calls(Protocol):
 
         Args:
             task: What to call.
-            stage: Follows the item's name in the graph, as in ``stills[neon] submit``.
+            stage: Follows the item's name in the graph, as in ``stills[neon] buy``.
             step: The step.
             key: The item.
             arguments: Plain data.

@@ -88,7 +88,7 @@ class PrefectCalls:
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        """Run the task under a name such as ``stills[neon] submit``, or in the task run of a group."""
+        """Run the task under a name such as ``stills[neon] buy``, or in the task run of a group."""
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()

@@ -52,7 +52,7 @@ from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import Lease
 
 WAKER = "rivya-flows-waker"
-WAKER_DEPLOYMENT = "deadlines"
+WAKER_DEPLOYMENT = "maintenance"
 """`rivya_flows.flows.recovery.waker` deploys it under these names."""
 
 _logger = logging.getLogger("rivya_flows.suspending")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.cli.live import LINE_SECONDS, Progress
+from rivya_flows.cli.tables import fit
 from support.cli_calls import on_screen
 
 TESTS = Path(__file__).parents[1]
@@ -53,6 +54,20 @@ def test_the_table_fits_the_terminal_and_says_all_of_each_step(columns: int) -> 
     assert stills[:5] == ["stills", "completed", "2", "of", "2"]
     [total] = [line.split() for line in table if line.startswith("total")]
     assert total[-2:] == ["of", "200"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_columns_stand_still_whatever_steps_do(columns: int) -> None:
+    heads = set()
+    for words in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 05 s"):
+        rows = [
+            ("film", "running", "0 of 4", words, "1:05", "7"),
+            ("total", "", "", words, "0:07", ""),
+        ]
+        found = fit(rows, Progress.columns, columns, Progress.still)
+        assert found is not None
+        heads.add((found.kept, found.widths))
+    assert len(heads) == 1
 
 
 def test_steps_that_are_done_become_one_line_where_they_are_more_than_the_terminal_is_high() -> (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.cli.output import MOST_DRAWN, located, near, near_paths, print_table
+from rivya_flows.cli.output import MOST_DRAWN, located, near, near_paths, print_table, show
 from rivya_flows.cli.tables import Cell
 
 
@@ -57,6 +57,25 @@ def test_a_path_is_not_broken_where_a_terminal_is_narrow(tmp_path: Path) -> None
     assert shown[:3] == ["sheet  runs/run-1/contact-sheet.html", "receipt", str(far)]
     assert shown[3].startswith("text  a a")
     assert in_terminal(code, tmp_path, columns=200)[0] == "sheet  runs/run-1/contact-sheet.html"
+
+
+def test_paths_and_addresses_are_links_on_a_terminal_and_nowhere_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a spot.mp4").touch()
+    (tmp_path / "runs" / "spot.mp4").touch()
+    line = "made runs/spot.mp4, runs/none.mp4, 4/5 at http://127.0.0.1:4200/v2."
+    here, page = f"file://{tmp_path}/runs/spot.mp4", "http://127.0.0.1:4200/v2"
+    linked = line
+    for target, words in ((here, "runs/spot.mp4"), (page, page)):
+        link = f"\x1b]8;;{target}\x1b\\{words}\x1b]8;;\x1b\\"
+        linked = linked.replace(words, link)
+    for variables in ({}, {"NO_COLOR": "1"}):
+        assert in_terminal(f"show({line!r})", tmp_path, 200, **variables) == [linked]
+    assert in_terminal(f"show({line!r})", tmp_path, 200, TERM="dumb") == [line]
+    show(line)
+    assert capsys.readouterr().out == f"{line}\n"
 
 
 def test_a_path_in_a_pipe_stays_on_the_line_of_its_label(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rivya_flows.cli.progress import StepRow, elapsed, folded, news, rows
+from rivya_flows.cli.progress import StepRow, clock, elapsed, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.item_state import Phase
@@ -190,7 +190,28 @@ def rendering_run(keys: str = "") -> State:
 def test_a_step_that_renders_shows_how_much_is_done() -> None:
     state = rendering_run()
     assert rows(state, {("spot", ""): 0.404})[0].words == "rendering 40 %"
+    assert rows(state, {("spot", ""): 0.99})[0].words == "finishing"
     assert rows(state)[0].words == "at work"
+
+
+def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> None:
+    state = rehearsed(SPEC.replace("mode: human, question: Which one?", "mode: first")).state
+    assert time_left(state, {"stills": 20, "film": 60}, {}) == ""
+    begun = initial_state(rehearsed().journal[0])  # type: ignore[arg-type]  # it is the frozen one
+    human = time_left(begun, {"stills": 20, "film": 60}, {})
+    assert human == "at least 1 min left"  # nobody knows when a person answers
+    begun = initial_state(frozen(SPEC.replace("mode: human, question: Which one?", "mode: first")))
+    assert time_left(begun, {"stills": 20, "film": 100}, {}) == "about 2 min left"
+    assert time_left(begun, {"stills": 20, "film": 100}, {"stills": 15}) == "about 2 min left"
+    assert time_left(begun, {"stills": 20}, {}) == "at least 20 s left"
+    assert time_left(begun, {"stills": 20, "film": 10}, {"stills": 50}) == "at least 10 s left"
+    assert time_left(begun, {}, {}) == ""
+
+
+def test_a_rendering_tells_how_long_the_rest_takes() -> None:
+    state = rendering_run("hi, en")
+    shares = {("spot", "hi"): 0.5, ("spot", "en"): 0.3}
+    assert time_left(state, {}, {"spot": 20.0}, shares) == "about 40 s left"
 
 
 def test_items_that_render_at_once_are_shown_together() -> None:
@@ -215,6 +236,10 @@ def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
     ]  # fmt: skip
     assert [row.step for row in folded(steps, 5)] == ["2 steps", "s1", "s3", "2 steps", "2 steps"]
     assert len(folded(steps, 1)) == 4
+
+
+def test_a_clock_keeps_its_shape() -> None:
+    assert [clock(seconds) for seconds in (7.9, 65, 7_380)] == ["0:07", "1:05", "2:03:00"]
 
 
 def test_a_time_is_short() -> None:

@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -406,7 +407,8 @@ def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
     os.close(theirs)
     try:
         asked = _until(ours, "answer: ")
-        assert "1  studio  runs/run-" in asked  # a terminal shows paths from the current folder
+        # A terminal shows paths from the current folder, as links.
+        assert re.search(r"1  studio  \x1b\]8;;file://[^\x1b]+\x1b\\runs/run-", asked)
         os.write(ours, b"noir\n")
         assert "there is no choice 'noir'; one of: studio, neon" in _until(ours, "answer: ")
         os.write(ours, b"2\n")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,11 +22,25 @@ from support.naive_service import NOON
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))
 
 
-def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
-    due = replace(HERO, deadline=NOON, on_timeout="first")
-    assert question_lines(due, {}) == [
-        "Which one?",
-        "Open until 2026-11-25 12:00 UTC; after that the first one is taken.",
+@pytest.fixture
+def kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("kolkata")
+def test_a_form_says_in_local_time_until_when_it_is_open_and_what_follows() -> None:
+    noon = datetime(2199, 11, 25, 12, tzinfo=UTC)
+    opened, *choices = question_lines(replace(HERO, deadline=noon, on_timeout="first"), {})[1:]
+    assert re.fullmatch(
+        r"Open until 2199-11-25 17:30 IST, in \d+ days; after that the first one is taken\.", opened
+    )
+    past = question_lines(replace(HERO, deadline=NOON), {})[1]
+    assert re.search("2026-11-25 17:30 IST, .+ ago; after", past)
+    assert choices == [
         "  1  studio",
         "  2  neon",
     ]

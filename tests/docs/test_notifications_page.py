@@ -48,6 +48,8 @@ async def switch_off(name: str) -> None:
         await client.pause_automation(one.id)
 
 
+# What the blocks of Discord and Slack send with imports it.
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     sandbox: Sandbox,
     chat: tuple[str, queue.Queue[str]],
@@ -66,12 +68,18 @@ def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "product-launch.yaml").write_text(LAUNCH)
     page, terminal = DOCS.read_text("utf-8"), Terminal(capsys)
-    (command,) = re.findall(r"^\$ rivya-flows (.*)$", page, re.MULTILINE)
+    command, *others = re.findall(r"^\$ rivya-flows (.*)$", page, re.MULTILINE)
     said = terminal(*command.split())
     assert said.code == 2
     assert "the block 'custom-webhook/launches' does not exist" in said.err
-    (written,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(written, {"__name__": "docs"})
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"https://discord.com/api/webhooks/1/{'a' * 68}")
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"https://hooks.slack.com/services/T1/B1/{'a' * 24}")
+    for written in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(written, {"__name__": "docs"})
+    for other in others:
+        made = f"rivya-flows: notify {other.split()[-1]}"
+        assert terminal(*other.split()).out == f"{made}: made\n"
+        assert terminal("automations", "remove", made).code == 0
     name = "rivya-flows: notify custom-webhook/launches of product-launch"
     assert terminal(*command.split()).out == f"{name}: made\n"
     try:

@@ -510,14 +510,14 @@ async def test_a_task_takes_a_name_with_braces_and_another_function(
 
     @flow
     async def calling() -> tuple[str, str]:
-        named = internals.task_named(bare, "stills[{a}] submit", other)
+        named = internals.task_named(bare, "stills[{a}] buy", other)
         return str(flow_run.id), await named()
 
     flow_run_id, result = await calling()
     assert result == "the other"
     with httpx.Client(timeout=120) as client:
         (made,) = Server(prefect_server, client).task_runs(flow_run_id)
-    assert made["name"] == "stills[{a}] submit"
+    assert made["name"] == "stills[{a}] buy"
 
 
 @pytest.mark.prefect

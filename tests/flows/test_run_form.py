@@ -15,9 +15,9 @@ from rivya_flows.flows.run_form import (
     inputs_from,
     parameter_names,
     run_name,
+    shown_form,
     signature_of,
     upload_link,
-    with_uploads,
 )
 from rivya_flows.language.workflow import Input, Workflow
 
@@ -291,19 +291,25 @@ def test_a_description_is_text_for_the_server() -> None:
     )
 
 
-def test_the_form_names_the_page_that_takes_a_file() -> None:
+def test_the_form_names_the_page_that_takes_a_file_and_leaves_empty_what_is_optional() -> None:
     made = workflow(
         **{"class": Input(type="file")},
         more=Input(type="list", of="file"),
         product=Input(type="string"),
     )
     schema: dict[str, Any] = {
-        "properties": {"input_class": {"description": "A."}, "more": {}, "product": {}}
+        "properties": {
+            "input_class": {"description": "A.", "default": None},
+            "more": {},
+            "product": {"default": ""},
+        }
     }
     page = "https://media.example/upload/x"
-    shown = with_uploads(schema, made, page)["properties"]
-    assert shown["input_class"]["description"] == f"A. For a file of your own, open {page}"
+    shown = shown_form(schema, made, page)["properties"]
+    assert shown["input_class"] == {
+        "description": f"A. For a file of your own, upload it at {page}"
+    }
     assert page in shown["more"]["description"]
-    assert shown["product"] == {}
+    assert shown["product"] == {"default": ""}
     assert upload_link(made, page) == f"[Upload a file for the form]({page})"
     assert upload_link(made, None) is None

@@ -29,7 +29,7 @@ async def run(function: Callable[[], Awaitable[Any]]) -> Any:
 
 def group_of(count: int, shown: Callable[[TaskGroup, str], None] = lambda *_: None) -> TaskGroup:
     keys = [str(number) for number in range(count)]
-    group = TaskGroup(ranges_of("stills", keys)["0"], "wait", shown)
+    group = TaskGroup(ranges_of("stills", keys)["0"], "collect", shown)
     group.begin(run)
     return group
 
@@ -104,7 +104,7 @@ async def test_without_a_task_run_the_items_are_called_all_the_same() -> None:
         raise ConnectionError("Prefect is gone")
 
     keys = [str(number) for number in range(MOST_SINGLE + 1)]
-    group = TaskGroup(ranges_of("stills", keys)["0"], "wait", lambda *_: None)
+    group = TaskGroup(ranges_of("stills", keys)["0"], "collect", lambda *_: None)
     group.begin(broken)
     assert await group.begun() is None
     assert await group.call("0", made, {"key": "x"}) == "x"

@@ -82,14 +82,21 @@ def test_what_is_installed_here_is_what_is_locked() -> None:
 def test_nothing_is_installed_without_a_hash() -> None:
     for path in (ROOT / "Dockerfile", ROOT / "scripts" / "install"):
         text = path.read_text("utf-8").replace("\\\n", " ")
-        for line in re.findall(r".*pip install.*", text):
+        for line in re.findall(r".*(?:pip install|uv_install) --(?!python).*", text):
             checked = "--require-hashes" in line and "--only-binary :all:" in line
-            ours = "--no-deps" in line and "--no-build-isolation" in line
+            ours = "--no-build-isolation" in line
             assert checked or ours, line
+        assert all("--no-deps" in line for line in re.findall(r".*pip install.*", text))
 
 
-def test_another_file_under_a_pinned_version_is_not_installed(tmp_path: Path) -> None:
-    """An attack by a registry or mirror that pinned versions do not prevent."""
+@pytest.mark.parametrize(
+    ("lock", "refusal"),
+    [("install", "DO NOT MATCH THE HASHES"), ("base", "Hash mismatch for `h11==0.16.0`")],
+)
+def test_another_file_under_a_pinned_version_is_not_installed(
+    lock: str, refusal: str, tmp_path: Path
+) -> None:
+    """An attack by a registry or mirror that pinned versions do not prevent; pip and uv refuse it."""
     wheel, described = tmp_path / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -103,22 +110,18 @@ def test_another_file_under_a_pinned_version_is_not_installed(tmp_path: Path) ->
     for folder in ("scripts", "locks", ".venv/bin"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "install", tmp_path / "scripts")
-    (tmp_path / "pyproject.toml").write_text(
-        '[project]\nname = "x"\nversion = "1"\ndependencies = ["h11"]\n'
-    )
-    (tmp_path / "constraints.txt").write_text("h11==0.16.0\n")
-    (tmp_path / "locks" / "base.txt").write_text(pin)
-    (tmp_path / "locks" / "build.txt").write_text("")
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+    (tmp_path / ".venv" / "bin" / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    for name in ("install", "build", "base"):
+        (tmp_path / "locks" / f"{name}.txt").write_text(pin if name == lock else "")
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHON": sys.executable,
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_FIND_LINKS": str(wheel.parent),
         "PIP_NO_INDEX": "1",
-        "PIP_TARGET": str(tmp_path / "installed"),
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+        "UV_FIND_LINKS": str(wheel.parent),
+        "UV_OFFLINE": "1",
     }
     done = subprocess.run(
         [tmp_path / "scripts" / "install", ""],
@@ -128,8 +131,9 @@ def test_another_file_under_a_pinned_version_is_not_installed(tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 1
-    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
-    assert not (tmp_path / "installed").exists()
+    assert refusal in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("hint: ")
+    assert not [*tmp_path.glob(".venv/lib/*/site-packages/h11*")]
 
 
 def test_every_foreign_image_has_a_digest() -> None:

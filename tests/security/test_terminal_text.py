@@ -257,6 +257,7 @@ import sys
 from rivya_flows.cli.live import Screen
 class Hostile(Screen):
     columns = ("step", "status", "words")
+    still = {{}}
     def draw(self, most, seconds):
         return [["step", ("running", "cyan"), {0!r}]]
     def sentence(self, seconds):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.planning.queue.events import JobEnded, RunFrozen
+from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunFrozen
 from rivya_flows.store.job_durations import NEWEST_JOBS, NEWEST_RUNS, recent_durations
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -23,10 +23,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def run(journal: Journal, number: int, *jobs: JobEnded, service: str = "here") -> None:
+def run(
+    journal: Journal, number: int, *jobs: JobEnded | ItemCompleted, service: str = "here"
+) -> None:
     frozen = RunFrozen(
         run_id=f"run-{number}",
         spec_text="",
+        plan={"name": "launch"},
         spec_file="",
         inputs={},
         catalogue={},
@@ -67,6 +70,13 @@ def test_durations_come_oldest_first_from_the_newest_runs_of_a_service(journal: 
     assert found[:2] == [("z-image", 1), ("film", 1.5)]
     assert len(found) == 2 * NEWEST_RUNS
     assert ("z-image", 99) not in found
+
+
+def test_free_steps_are_named_by_their_spec(journal: Journal) -> None:
+    made = ItemCompleted(step="spot", key="", outputs={}, work_seconds=22.5)
+    bought = ItemCompleted(step="stills", key="", outputs={})
+    run(journal, 1, made, bought, job(3))
+    assert recent_durations(journal.engine, "here") == [("launch/spot", 22.5), ("z-image", 3)]
 
 
 def test_only_the_newest_jobs_of_a_run_are_read(journal: Journal) -> None:

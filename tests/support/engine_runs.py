@@ -43,7 +43,7 @@ from rivya_sandbox.service.admin import add_credits, create_key, ledger, set_fau
 from rivya_sandbox.service.startup import Sandbox
 
 _NUMBERS = itertools.count()
-PAID = ("submit", "chat")
+PAID = ("buy", "chat")
 
 
 class KilledError(BaseException):

@@ -47,7 +47,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     failed = None
     try:
         done: CollectedJob = await run.calls(
-            collect_generation, "wait", action.step, action.key, arguments
+            collect_generation, "collect", action.step, action.key, arguments
         )
     except JobFailedError as error:
         yield _ended(run, action, error.generation)

@@ -162,7 +162,7 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
         **run.current().spec(action.step).retry.model_dump(),
     }
     task, stage = (
-        (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")
+        (submit_generation, "buy") if action.route == "generation" else (complete_chat, "chat")
     )
     sent: Generation | ChatCompletion = await run.calls(
         task, stage, action.step, action.key, arguments

@@ -4,6 +4,7 @@ and functions.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
@@ -39,8 +40,10 @@ async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Eve
 
 async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
     """Do the step and report its outputs."""
+    began = time.monotonic()
     outputs = await _WORK.get(action.uses, call_free)(run, action)
-    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+    seconds = round(time.monotonic() - began, 3)
+    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs, work_seconds=seconds)
 
 
 async def _upload(run: Run, action: Work) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class Market:
         catalogue: Its models.
         service: Identity of the service; the run belongs to it.
         balance: Credits in the wallet; None if it was not read.
-        usual: Seconds that a job of a model usually takes there, by model, where that is known.
+        usual: Seconds that a job usually takes there, by model, and a free step, as ``SPEC/STEP``,
+            where that is known.
         wallet: Name of the wallet; None: that of the process's key.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
@@ -12,7 +13,7 @@ from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
-from rivya_flows.cli.progress import elapsed, news, rows
+from rivya_flows.cli.progress import clock, elapsed, news, rows
 from rivya_flows.cli.tables import Cell
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
@@ -42,6 +43,7 @@ class BatchProgress(Screen):
     """The observer of a batch: one line for each row that runs, and one for all."""
 
     columns = ("!row", "now", ">?time", ">credits")
+    still: ClassVar = {"row": 8, "now": 52, "time": 7, "credits": 10}
 
     def __init__(self, interrupts: Interrupts) -> None:
         super().__init__()
@@ -90,13 +92,13 @@ class BatchProgress(Screen):
                 (
                     name,
                     _active_steps(state),
-                    elapsed(self._clock() - self._begun[name]),
+                    clock(self._clock() - self._begun[name]),
                     str(state.spent or ""),
                 )
                 for name, state in shown
             ),
             *([(f"{more} more", "running", "", "")] if more else []),
-            ("total", _counts(batch), elapsed(seconds), self._spent(batch)),
+            ("total", _counts(batch), clock(seconds), self._spent(batch)),
         ]
 
     def sentence(self, seconds: float) -> str:

@@ -162,8 +162,7 @@ def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
     for pool in done.pools:
         show(f"work pool {pool}: {would}made")
     for change in done.changes:
-        version = f" ({change.version})" if change.version else ""
-        show(f"{change.name}: {_would(change.done, only_plan)}{version}")
+        show(f"{change.name}: {_would(change.done, only_plan)}")
         if change.job_variables and change.done != "unchanged":
             show(f"  set by its spec: {', '.join(change.job_variables)}")
         for what, of in (("schedule", change.schedules), ("trigger", change.triggers)):

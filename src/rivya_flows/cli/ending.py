@@ -41,10 +41,10 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
     return _exit_code(report)
 
 
-def show_page(path: Path) -> None:
-    """Opens a contact sheet in the browser."""
+def show_page(page: Path | str) -> bool:
+    """Opens a page, by its file or address, in the browser; False if there is none."""
     with as_the_user_wants():
-        webbrowser.open(path.as_uri())
+        return webbrowser.open(page if isinstance(page, str) else page.as_uri())
 
 
 def _exit_code(report: RunReport) -> int:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rivya_flows.cli.line_breaks import broken
 from rivya_flows.cli.output import COLOURS, columns_of, console, draws, print_above, table, tell
-from rivya_flows.cli.progress import News, elapsed, folded, news, rendering, rows
+from rivya_flows.cli.progress import (
+    News,
+    clock,
+    elapsed,
+    folded,
+    news,
+    rendering,
+    rows,
+    time_left,
+)
 from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import label
 
@@ -23,7 +32,6 @@ if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
     from rivya_flows.planning.queue.events import Event
     from rivya_flows.planning.queue.state import State
 
-_ROOMY = 24  # columns for what a step does now
 _COLOURS = {**COLOURS, "waiting": "dim"}
 
 
@@ -31,10 +39,11 @@ class Screen(ABC):
     """A live table on stderr, as high as the terminal at most; lines go above it.
 
     Attributes:
-        columns: As of `tables.fit`.
+        columns, still: As of `tables.fit`.
     """
 
     columns: ClassVar[tuple[str, ...]]
+    still: ClassVar[Mapping[str, int]]
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._live: Live | None = None
@@ -115,7 +124,7 @@ class Screen(ABC):
         seconds, most = self._clock() - self._began, max(1, height - 3)
         while True:
             shown = self.draw(most, seconds)
-            drawn = table(shown, self.columns, width, roomy=_ROOMY) if shown else None
+            drawn = table(shown, self.columns, width, self.still) if shown else None
             if drawn is None:
                 return "\n".join(broken(self.sentence(seconds), width)[: height - 1])
             over = len(out.render_lines(drawn)) - (height - 1)
@@ -136,6 +145,7 @@ class Progress(Screen):
     """
 
     columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
+    still: ClassVar = {"status": 9, "items": 6, "now": 36, "time": 7, "credits": 10}
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -146,7 +156,7 @@ class Progress(Screen):
         self._times: dict[str, tuple[float, float | None]] = {}
 
     def expect(self, usual: Mapping[str, float]) -> None:
-        """Shows the seconds that a job of a step usually takes, beside what runs."""
+        """Shows the seconds that a job of a step usually takes, and what follows for all of them."""
         self._usual = usual
 
     def listen(self, event: Event, state: State) -> None:
@@ -181,7 +191,7 @@ class Progress(Screen):
                 )
                 for row in folded(rows(state, dict(self._shares)), most)
             ),
-            ("total", "", "", "", elapsed(seconds), f"{state.spent}{cap}"),
+            ("total", "", "", self._left(state), clock(seconds), f"{state.spent}{cap}"),
         ]
 
     def sentence(self, seconds: float) -> str:
@@ -202,7 +212,12 @@ class Progress(Screen):
         if (times := self._times.get(step)) is None:
             return ""
         began, ended = times
-        return elapsed((self._clock() if ended is None else ended) - began)
+        return clock((self._clock() if ended is None else ended) - began)
+
+    def _left(self, state: State) -> str:
+        now = self._clock()
+        at_work = {step: now - began for step, (began, end) in self._times.items() if end is None}
+        return time_left(state, self._usual, at_work, dict(self._shares))
 
     def _note_times(self, state: State) -> None:
         """Notes when steps begin and end; what an earlier execution has done has no time."""

@@ -1,4 +1,4 @@
-"""Options that are moments: `30d`, `2026-11-01`."""
+"""Moments: options such as `30d` and `2026-11-01`, and deadlines for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import click
+
+from rivya_flows.cli.progress import roughly
 
 _AGO = re.compile(r"(\d{1,6})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -36,3 +38,10 @@ def moment(text: str, *, ends: bool = False) -> datetime:
 def end_moment(text: str) -> datetime:
     """The same as the end of a time."""
     return moment(text, ends=True)
+
+
+def until(at: datetime) -> str:
+    """A moment in the zone of this machine, and how far it is: ``2026-12-02 06:45 IST, in 23 h``."""
+    seconds = (at - datetime.now(UTC)).total_seconds()
+    far = f"in {roughly(seconds)}" if seconds > 0 else f"{roughly(-seconds)} ago"
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}, {far}"

@@ -14,8 +14,9 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
@@ -108,6 +109,8 @@ def styled(line: str, stream: TextIO, **style: Any) -> str:
     """
     shown = callable_here(near_paths(one_line(line)))
     parts = broken(shown, columns_of(stream)) if stream.isatty() else [shown]
+    if draws(stream):
+        parts = [_NAMED.sub(_linked, part) for part in parts]
     if not has_colours(stream):
         return "\n".join(parts)
     if style:
@@ -117,6 +120,23 @@ def styled(line: str, stream: TextIO, **style: Any) -> str:
     if colon and word in COLOURS:
         parts[0] = click.style(head + colon, fg=COLOURS[word], bold=word == "error" or None) + rest
     return "\n".join(parts)
+
+
+_NAMED = re.compile(r"https?://[^\s'\"`<>]*[\w/]|(?<![^\s(])[^\s'\"`:=]*/[^\s'\"`:=]*\w/?")
+"""An address, or what may be the path of a file."""
+
+
+def _linked(found: re.Match[str]) -> str:
+    """An address or a path as a link (OSC 8), which does not change its words."""
+    words = target = found[0]
+    if not words.startswith("http"):
+        try:
+            if not (path := Path(words).absolute()).exists():
+                return words
+        except OSError:  # the folder is gone, or no system has such a name
+            return words
+        target = path.as_uri()
+    return f"\x1b]8;;{target}\x1b\\{words}\x1b]8;;\x1b\\"
 
 
 def tell_problem(problem: Diagnostic) -> None:
@@ -294,12 +314,15 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
 
 
 def table(
-    rows: Sequence[Sequence[Cell]], columns: Sequence[str], width: int, *, roomy: int | None = None
+    rows: Sequence[Sequence[Cell]],
+    columns: Sequence[str],
+    width: int,
+    still: Mapping[str, int] = MappingProxyType({}),
 ) -> Table | None:
     """A table without borders, as `tables.fit` has it; None if it does not fit."""
     from rich.table import Table
 
-    fitting = fit(rows, columns, width, roomy=roomy)
+    fitting = fit(rows, columns, width, still)
     if fitting is None:
         return None
     drawn = Table(box=None, pad_edge=False, padding=(0, fitting.gap, 0, 0), header_style="bold")

@@ -174,7 +174,7 @@ def _left_out(found: Estimate) -> list[str]:
 
 
 def _usually(seconds: float | None) -> str:
-    if seconds is None:
+    if seconds is None or seconds < 1:
         return ""
     return f"usually {round(seconds) if seconds >= 10 else seconds:,g} s"
 

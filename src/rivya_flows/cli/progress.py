@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from rivya_flows.ledger.phrases import budget_warning, credits_of
 from rivya_flows.planning.names import listed, short_label
+from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
@@ -21,7 +23,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
-from rivya_flows.planning.queue.state import State, changed_items, step_status
+from rivya_flows.planning.queue.state import State, StepState, changed_items, step_status
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
@@ -159,9 +161,12 @@ _WORDS = {
 }
 
 
+_LAST = 0.99  # the greatest share that a renderer tells
+
+
 def rendering(share: float) -> str:
-    """How much is rendered, for people."""
-    return f"rendering {100 * share:.0f} %"
+    """How much is rendered, for people; what follows the last frame has no measure."""
+    return f"rendering {100 * share:.0f} %" if share < _LAST else "finishing"
 
 
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
@@ -213,6 +218,80 @@ def folded(steps: Sequence[StepRow], most: int) -> tuple[StepRow, ...]:
             credits = sum(row.credits for row in gone)
             shown.insert(at, StepRow(f"{len(gone)} steps", status, "", "", credits))
     return tuple(shown)
+
+
+_QUICK = {"chat", "upload", "pick", "notify"}
+"""Steps that count for nothing where nobody knows how long they take."""
+
+_BEGUN = 0.05  # of the frames, from where on they tell how long the rest takes
+_FRAMES = 0.85  # of the time of a rendering; the rest is its end, which has no measure
+
+
+def time_left(
+    state: State,
+    usual: Mapping[str, float],
+    at_work: Mapping[str, float],
+    shares: Mapping[tuple[str, str], float] = _NOTHING,
+) -> str:
+    """When a run will end: ``about 2 min left``; ``at least`` where that of a step is not known.
+
+    Args:
+        state: The run.
+        usual: Seconds that a job of a step usually takes, by step, where known.
+        at_work: Seconds since the steps began that have not ended, by step.
+        shares: As of `rows`.
+
+    Returns:
+        Nothing if nothing is known, and once no step is left.
+    """
+    rendered: dict[str, float] = {}
+    for (step_id, key), share in shares.items():
+        if state.item(step_id, key).phase is Phase.RUNNING:
+            rendered[step_id] = rendered.get(step_id, 0.0) + share
+    ends, is_known = {"": 0.0}, True
+    for step_id in state.plan.parts["steps"]:
+        planned, current = state.planned(step_id), state.steps[step_id]
+        many, seconds = len(current.items or (0,)), usual.get(step_id)
+        worked, share = at_work.get(step_id, 0.0), rendered.get(step_id, 0.0)
+        share = (share and share + current.tally.ended) / max(many, 1)
+        rest: float | None = 0.0
+        if current.settled or planned.skipped or planned.round_of:
+            pass
+        elif share > _BEGUN:
+            rest = worked / (_FRAMES * share) - worked
+        elif seconds is not None:
+            whole = seconds * math.ceil(many / (planned.step.max_parallel or many))
+            rest = max(whole - worked, 0.1 * whole) if worked < 2 * whole else None
+        elif planned.step.uses not in _QUICK or _may_ask(planned, current):
+            rest = None
+        is_known = is_known and rest is not None
+        ends[step_id] = max(ends.get(one, 0.0) for one in ("", *planned.upstream)) + (rest or 0.0)
+    left = max(ends.values())
+    return f"{'about' if is_known else 'at least'} {roughly(left)} left" if left else ""
+
+
+def _may_ask(planned: PlannedStep, step: StepState) -> bool:
+    """Whether a step may wait for a person or a judge."""
+    written = getattr(planned.step.with_, "mode", "first")
+    known = (one.request.arguments.get("mode") for one in step.items or () if one.request)
+    return next(known, written) not in ("first", "best")
+
+
+def roughly(seconds: float) -> str:
+    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
+    if seconds < 55:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
+    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
+        if (many := round(seconds / worth)) <= most:
+            return f"{many} {unit}"
+    return f"{round(seconds / 86_400)} days"
+
+
+def clock(seconds: float) -> str:
+    """A time that always has the same shape: ``0:07``, ``1:05``, ``2:03:00``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def elapsed(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli.completion import runs
+from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.ledger.phrases import credits_of, other_runs
 
@@ -90,7 +91,7 @@ def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> 
         for row in document["ledger"]
     ]
     print_table(["?bought", "!for", "model", "!status", ">credits", "?task"], rows)
-    for lines in (choices(document), films(document)):
+    for lines in (choices(document, until), films(document)):
         if lines:
             show("", *lines)
     show("")

@@ -12,7 +12,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.input_options import FILTER_OPTION
-from rivya_flows.cli.moments import moment
+from rivya_flows.cli.moments import moment, until
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
 from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import BATCH_LABEL
@@ -88,7 +88,7 @@ def runs(
         if run.unbegun is not None:
             next_step = f"it never began: {run.unbegun}; then Retry, in its menu in Prefect"
         elif run.waits is not None:
-            at = f"{run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
+            at = until(run.waits.until)
             next_step = f"{run.waits.reason}; tries again at {at}, or now: {next_step}"
         show(f"{run.row.run_id} {run.status}: {next_step}")
     if (more := len(unfinished) - _RESUMED) > 0:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rivya_flows.cli.line_breaks import width_of
 from rivya_flows.printable import one_line
+
+_WORD = 10  # columns that hold each word of what a step does now
+_NARROW = 24  # columns below which what wraps is not pressed by a column that can be left out
 
 Cell = str | tuple[str, str]
 """Words, or words and a style of rich such as ``green``."""
@@ -28,7 +32,10 @@ class Fit:
 
 
 def fit(
-    rows: Sequence[Sequence[Cell]], columns: Sequence[str], width: int, *, roomy: int | None = None
+    rows: Sequence[Sequence[Cell]],
+    columns: Sequence[str],
+    width: int,
+    still: Mapping[str, int] = MappingProxyType({}),
 ) -> Fit | None:
     """How a table fits so many columns of a terminal; None if words had to be broken.
 
@@ -39,12 +46,15 @@ def fit(
         rows: One line of text in each cell.
         columns: Their names.
         width: Of the terminal.
-        roomy: What a column that wraps counts when others are left out: the shape of a table that
-            is drawn again and again stays. None: as wide as its words.
+        still: Widths by column, for a table that is drawn again and again and must stand still: of one
+            that wraps, as far as there is room; of another, at least.
     """
-    sizes = [_sizes(name, (row[at] for row in rows)) for at, name in enumerate(columns)]
+    sizes = [
+        _sizes(name, (row[at] for row in rows), still.get(name.lstrip(">!?")))
+        for at, name in enumerate(columns)
+    ]
     wished = [
-        wide if roomy is None or _stays_whole(name) else roomy
+        min(wide, _NARROW) if still and not _stays_whole(name) else wide
         for name, (_, wide) in zip(columns, sizes, strict=True)
     ]
     kept = list(range(len(columns)))
@@ -65,13 +75,15 @@ def _stays_whole(column: str) -> bool:
     return bool({">", "!"} & {*column[:2]})
 
 
-def _sizes(column: str, cells: Iterable[Cell]) -> tuple[int, int]:
+def _sizes(column: str, cells: Iterable[Cell], still: int | None) -> tuple[int, int]:
     """The least width of a column, and the one it would like."""
     texts = [column.lstrip(">!?"), *(one_line(words_of(cell)) for cell in cells)]
     widest = max(map(width_of, texts))
     if _stays_whole(column):
+        widest = max(widest, still or 0)
         return widest, widest
-    return max((width_of(word) for text in texts for word in text.split()), default=0), widest
+    longest = max((width_of(word) for text in texts for word in text.split()), default=0)
+    return (longest, widest) if still is None else (max(longest, _WORD), max(longest, still))
 
 
 def _shrunk(least: Sequence[int], widths: Sequence[int], room: int) -> tuple[int, ...]:

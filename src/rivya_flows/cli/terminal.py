@@ -12,6 +12,7 @@ from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
+from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, near, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
@@ -126,7 +127,7 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     lines = [title(question)]
     if again := round_note(question.round, ()):
         lines.append(again)
-    if limit := deadline_note(question):
+    if limit := deadline_note(question, until):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         lines.append(

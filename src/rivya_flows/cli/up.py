@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox even if a key is set.")
 @YES_OPTION
 @click.option("--foreground", is_flag=True, help="Run in the foreground; stop everything on exit.")
+@click.option("--open", "opens", is_flag=True, help="Open Prefect's pages when all is ready.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when all is ready.")
 def up(
     named: tuple[Path, ...],
@@ -69,6 +70,7 @@ def up(
     sandbox: bool,
     yes: bool,
     foreground: bool,
+    opens: bool,
     as_json: bool,
 ) -> int:
     """Start Prefect with a worker, and the sandbox if there is no key; leave them running.
@@ -81,6 +83,7 @@ def up(
     from rivya_flows.app.up.start import bring_up
     from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.ending import show_page
     from rivya_flows.cli.terminal import confirmer
     from rivya_flows.environment import set_default
 
@@ -108,10 +111,12 @@ def up(
     prefect = BackgroundServer(found.data)
     with _terminable():
         status = bring_up(options, prefect, tell)
+        link = prefect.link()
+        opened = opens and show_page(link)
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, prefect.link(), has_specs=bool(options.specs))
+            _show(status, link, opened=opened, has_specs=bool(options.specs))
         if not foreground:
             return 0
         try:
@@ -144,7 +149,7 @@ def down(force: bool, as_json: bool) -> None:
     if as_json:
         print_json({"ended": ended})
     else:
-        show(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+        show("everything has ended" if ended else "nothing was running")
 
 
 def _spec_paths(
@@ -167,33 +172,31 @@ def _spec_paths(
     return tuple(paths)
 
 
-def _show(status: UpStatus, link: str, *, has_specs: bool) -> None:
+def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None:
     """Show what runs, where, and what to do next."""
-    for name in (one for one in status.parts if one not in status.started):
-        words = "runs already"
+    same = [name for name in status.parts if name not in status.started]
+    if same:
+        tell(f"runs already: {', '.join(same)}")
+    for name in same:
         if count := status.parts[name].restarts:
-            words += f", restarted {'once' if count == 1 else f'{count} times'} after it died"
+            tell(f"{name}: died and was restarted, {'once' if count == 1 else f'{count} times'}")
         if name in status.differing:
-            words += " with other settings; `rivya-flows down` first to change them"
-        tell(f"{name}: {words}")
-    show(f"Prefect    {link}")
-    for name in ("sandbox", "receiver"):
-        if url := status.url(name):
-            show(f"{name.capitalize():<10} {url}")
-    if status.deployments:
-        show(f"Deployed   {', '.join(status.deployments)}")
-        show("", "Start a campaign in the UI (Deployments, Run), or with:")
-        show(f"  rivya-flows prefect deployment run {status.deployments[0]}")
-    elif not has_specs:
-        show(
-            "",
-            "No specs here: write one with `rivya-flows init`",
-            "Then run `rivya-flows up` again.",
-        )
+            tell(f"{name}: has other settings; `rivya-flows down` first to change them")
+    if opened:
+        show(f"Prefect    {status.url('server')}/v2, in your browser")
     else:
-        show("", "No deployments: a spec needs a `deploy:` entry, such as")
-        show("  deploy: [{name: by-hand}]", "Then run `rivya-flows up` again.")
-    show("Stop everything with: rivya-flows down")
+        show(f"Prefect    {link}", "           opens once; `rivya-flows up` prints another link")
+    if url := status.url("sandbox"):
+        show(f"Sandbox    {url} (pretend credits)")
+    if status.deployments:
+        first, *_ = status.deployments
+        show(f"Deployed   {', '.join(status.deployments)}")
+        show(f"Start      rivya-flows prefect deployment run {first}, or Run on its page")
+    elif has_specs:
+        show("Deployed   nothing: a spec needs `deploy: [{name: by-hand}]`; then run `up` again")
+    else:
+        show("Deployed   nothing: write a spec with `rivya-flows init`, then run `up` again")
+    show("Stop       rivya-flows down")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of, pool_left
@@ -164,8 +165,13 @@ def films(receipt: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def choices(receipt: Mapping[str, Any]) -> list[str]:
-    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
+def choices(receipt: Mapping[str, Any], shown: Callable[[datetime], str] = utc_minute) -> list[str]:
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name.
+
+    Args:
+        receipt: Of a run.
+        shown: Words of a deadline.
+    """
     lines = []
     for name, choice in chosen(receipt):
         question = one_line(choice["question"] or "")
@@ -174,9 +180,9 @@ def choices(receipt: Mapping[str, Any]) -> list[str]:
             at, then = moment_of(choice["deadline"]), choice["then"]
             if at and then:
                 after = deadline_words(then, choice["count"])
-                lines.append(f"  open until {utc_minute(at)}; after that {after}")
+                lines.append(f"  open until {shown(at)}; after that {after}")
             elif at:
-                lines.append(f"  nobody answered by {utc_minute(at)}; an answer still counts")
+                lines.append(f"  nobody answered by {shown(at)}; an answer still counts")
         else:
             asked = f" ({question})" if question else ""
             lines.append(one_line(f"{name}: {decision(choice)}{asked}"))

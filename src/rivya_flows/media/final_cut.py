@@ -96,7 +96,6 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
         )
         for path in made:
             path.replace(folder / path.name)
-    progress(1.0)
     return rendered
 
 
@@ -380,7 +379,7 @@ class _Progress:
             raise _Stopped
         with self._lock:
             self._done += 1
-            self._tell(0.98 * self._done / self._total)
+            self._tell(self._done / self._total)
 
     def stop(self) -> None:
         self._stopped = True

@@ -79,7 +79,7 @@ ALL_REFUSED = (
     'faults: [{on: "POST /api/v1/generations", model: nano-banana, do: status, status: 422}]'
 )
 ONE_FAILS = "faults: [{on: generation, model: nano-banana, do: fail, times: 1}]"
-NAME = re.compile(r"models|\w+(\[.+\])? (submit|wait|chat|upload|pick|compose)")
+NAME = re.compile(r"models|\w+(\[.+\])? (buy|collect|chat|upload|pick|compose)")
 
 
 @pytest.fixture
@@ -123,18 +123,18 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
     stills = {
         f"stills[{style}] {stage}": {before}
         for style in styles
-        for stage, before in (("submit", "script chat"), ("wait", f"stills[{style}] submit"))
+        for stage, before in (("buy", "script chat"), ("collect", f"stills[{style}] buy"))
     }
     assert await graph_of(server, "product_launch") == stills | {
         "models": set(),
         "script chat": {"models"},
-        "hero pick": {f"stills[{style}] wait" for style in styles},
+        "hero pick": {f"stills[{style}] collect" for style in styles},
         "film upload": {"hero pick"},
-        "film submit": {"film upload"},
-        "film wait": {"film submit"},
-        "voice submit": {"script chat"},
-        "voice wait": {"voice submit"},
-        "spot compose": {"film wait", "hero pick", "script chat", "voice wait"},
+        "film buy": {"film upload"},
+        "film collect": {"film buy"},
+        "voice buy": {"script chat"},
+        "voice collect": {"voice buy"},
+        "spot compose": {"film collect", "hero pick", "script chat", "voice collect"},
     }
 
 
@@ -143,9 +143,9 @@ async def test_a_judge_is_a_chat_of_its_pick(server: Server, tmp_path: Path) -> 
     (tmp_path / "specs" / "judged.yaml").write_text(JUDGED)
     assert await graph_of(server, "judged") == {
         "models": set(),
-        "still submit": {"models"},
-        "still wait": {"still submit"},
-        "hero upload": {"still wait"},
+        "still buy": {"models"},
+        "still collect": {"still buy"},
+        "hero upload": {"still collect"},
         "hero chat": {"hero upload"},
         "hero pick": {"hero chat"},
     }
@@ -158,10 +158,10 @@ async def test_items_follow_their_own_items_and_failed_ones_are_followed_too(
     (tmp_path / "specs" / "series.yaml").write_text(SERIES)
     admin.set_faults(sandbox.data, ONE_FAILS)
     after = await graph_of(server, "series")
-    assert after["variants[{neon}] submit"] == {"stills[{neon}] wait"}
-    assert after["variants[oak] submit"] == {"stills[oak] wait"}
-    assert after["best pick"] == {"variants[{neon}] wait", "variants[oak] wait"}
-    assert after["farewell submit"] == {"best pick"}
+    assert after["variants[{neon}] buy"] == {"stills[{neon}] collect"}
+    assert after["variants[oak] buy"] == {"stills[oak] collect"}
+    assert after["best pick"] == {"variants[{neon}] collect", "variants[oak] collect"}
+    assert after["farewell buy"] == {"best pick"}
 
 
 async def test_many_items_share_task_runs_that_say_what_became_of_each(
@@ -178,29 +178,29 @@ async def test_many_items_share_task_runs_that_say_what_became_of_each(
     ends = {one["name"]: one["state"] for one in server.task_runs(flow_run)}
     assert {name: end["type"] for name, end in ends.items()} == {
         "models": "COMPLETED",
-        f"stills{group} submit": "COMPLETED",
-        f"stills{group} wait": "COMPLETED",
-        f"variants{group} submit": "COMPLETED",
-        f"variants{group} wait": "FAILED",
+        f"stills{group} buy": "COMPLETED",
+        f"stills{group} collect": "COMPLETED",
+        f"variants{group} buy": "COMPLETED",
+        f"variants{group} collect": "FAILED",
         "best pick": "COMPLETED",
     }
-    failed = ends[f"variants{group} wait"]["message"]
+    failed = ends[f"variants{group} collect"]["message"]
     assert re.match(rf"1 of {items} failed; variants\[\d+\]: ", failed)
     assert server.graph(flow_run)["after"] == {
         "models": set(),
-        f"stills{group} submit": {"models"},
-        f"stills{group} wait": {f"stills{group} submit"},
-        f"variants{group} submit": {f"stills{group} wait"},
-        f"variants{group} wait": {f"variants{group} submit"},
-        "best pick": {f"variants{group} wait"},
+        f"stills{group} buy": {"models"},
+        f"stills{group} collect": {f"stills{group} buy"},
+        f"variants{group} buy": {f"stills{group} collect"},
+        f"variants{group} collect": {f"variants{group} buy"},
+        "best pick": {f"variants{group} collect"},
     }
     found = server.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [flow_run]}}})
     shown = {one["key"]: one for one in found}
-    page = shown[f"many-variants-1-{items}-wait"]
+    page = shown[f"many-variants-1-{items}-collect"]
     assert page["description"].endswith(f": {items - 1} done, 1 failed")
     assert page["data"].count("![") == items - 1
     assert [n for n in range(items) if f"| variants\\[{n}\\] |" not in page["data"]] == []
-    jobs = shown[f"many-stills-1-{items}-submit"]
+    jobs = shown[f"many-stills-1-{items}-buy"]
     assert jobs["data"].count("task\\_") == items
 
 
@@ -223,18 +223,18 @@ async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
     await executed_again(server, flow_run)
     group = f"[1-{MOST_SINGLE + 1} of {MOST_SINGLE + 1}]"
     states = [(one["name"], one["state_type"]) for one in server.task_runs(flow_run)]
-    assert states.count((f"stills{group} wait", "COMPLETED")) == 1
-    submits = [state for name, state in states if name == f"variants{group} submit"]
+    assert states.count((f"stills{group} collect", "COMPLETED")) == 1
+    submits = [state for name, state in states if name == f"variants{group} buy"]
     assert submits == ["FAILED", "COMPLETED"]
     found = server.ask("GET", f"/flow_runs/{flow_run}/graph-v2")
     names = {node_id: node["label"] for node_id, node in found["nodes"]}
     before = [
         {names[parent["id"]] for parent in node["parents"]}
         for _, node in found["nodes"]
-        if node["label"] == f"variants{group} submit"
+        if node["label"] == f"variants{group} buy"
     ]
     # And after the first task of its own execution.
-    assert before == [{f"stills{group} wait"}, {f"variants{group} submit", "models"}]
+    assert before == [{f"stills{group} collect"}, {f"variants{group} buy", "models"}]
 
 
 async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_first(
@@ -248,13 +248,13 @@ async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_firs
     flow_run = str(state.state_details.flow_run_id)
     await executed_again(server, flow_run)
     ends = sorted((one["end_time"], one["name"]) for one in server.task_runs(flow_run))
-    assert ends[-1][1] == "encore wait", ends
+    assert ends[-1][1] == "encore collect", ends
 
 
 async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution() -> None:
     text = MANY.replace("style: [", f"style: [{', '.join(map(str, range(100, 100 + GROUP)))}, ")
     state = replay([frozen(text)])
-    groups = [f"stills[1-{GROUP} of 151] wait", f"stills[{GROUP + 1}-151 of 151] wait"]
+    groups = [f"stills[1-{GROUP} of 151] collect", f"stills[{GROUP + 1}-151 of 151] collect"]
     earlier = [(name, uuid.uuid4()) for name in groups]
     calls = PrefectCalls(state.plan, earlier, state=lambda: state)
     for key, (_, group) in (("100", earlier[0]), ("7", earlier[1])):
@@ -268,7 +268,7 @@ async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_r
     monkeypatch.setattr(task_runner, "HEARD_SECONDS", 0.0)
     states = list[str]()
 
-    @task(name="still submit")
+    @task(name="still buy")
     async def work() -> None:
         """Ends well."""
 

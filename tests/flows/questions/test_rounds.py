@@ -126,8 +126,8 @@ def test_a_person_rejects_all_with_a_note_and_picks_two_of_the_next_round(
     assert (choice["notes"], choice["picked"]) == (["warmer light"], ["neon", "dusk"])
     assert choice["by"]["name"] == "Ben"
     after = server.graph(run)["after"]
-    assert {"hero.stills.2[neon] wait", "hero.stills.2[dusk] wait"} <= after["hero pick"]
-    assert "stills[neon] wait" in after["hero.stills.2[neon] submit"]
+    assert {"hero.stills.2[neon] collect", "hero.stills.2[dusk] collect"} <= after["hero pick"]
+    assert "stills[neon] collect" in after["hero.stills.2[neon] buy"]
     log = server.logged(run, "hero: neon, dusk, by Ben in Prefect's form")
     assert "hero: none of these (warmer light), by Ana in Prefect's form" in log
 

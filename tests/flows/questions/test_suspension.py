@@ -169,7 +169,7 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         # Also in the graph, where what goes on follows what was there before the question.
         after = server.graph(run)["after"]
         assert after["film upload"] == {"hero pick"}
-        assert {"stills[neon] wait", "stills[studio] wait"} < after["hero pick"]
+        assert {"stills[neon] collect", "stills[studio] collect"} < after["hero pick"]
 
         # The button of people who press buttons: nothing is asked again, nothing is bought.
         server.let_go(run)
@@ -277,7 +277,7 @@ def test_a_retry_after_the_deadline_failed_a_pick_opens_the_question_again(
     assert "hero" in server.end(run, "FAILED")["message"]
     picks = [one for one in server.task_runs(run) if one["name"] == "hero pick"]
     assert [(one["state_type"], one["state"]["message"]) for one in picks] == [("FAILED", reason)]
-    assert server.graph(run)["after"]["hero pick"] >= {"stills[neon] wait"}
+    assert server.graph(run)["after"]["hero pick"] >= {"stills[neon] collect"}
     server.logged(run, f"hero failed: {reason}")
 
     server.let_go(run)

@@ -153,7 +153,7 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     with working.films_held():
         run = started_filming(server, working)
         # Prefect gives a task run its name when it begins to run, and tells it a moment later.
-        eventually(lambda: "film wait" in open_now(server, run), "the film's wait")
+        eventually(lambda: "film collect" in open_now(server, run), "the film's wait")
         kill(working, run)
         server.end(run, "CRASHED")
     task_runs = server.task_runs(run)
@@ -167,11 +167,11 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     task_runs = server.task_runs(run)
     assert names_of(task_runs, OPEN) == []
     assert ended.items() <= {one["id"]: one["state"] for one in task_runs}.items()
-    assert "film wait" in names_of(task_runs, {"CRASHED"})
-    assert "film wait" in names_of(task_runs, {"COMPLETED"})
-    assert sum(one["name"].endswith((" submit", " chat")) for one in task_runs) == len(PAID)
+    assert "film collect" in names_of(task_runs, {"CRASHED"})
+    assert "film collect" in names_of(task_runs, {"COMPLETED"})
+    assert sum(one["name"].endswith((" buy", " chat")) for one in task_runs) == len(PAID)
     # What goes on follows what was there before, and belongs to the new beginning.
-    assert server.graph(run)["after"]["film wait"] == {"film wait", "models"}
+    assert server.graph(run)["after"]["film collect"] == {"film collect"}
     assert working.ends(run) == ["completed"]
     check_bought_once(working, run)
     log = server.logged(run, f"run-{run}: resumed; 13 credits spent or held so far")

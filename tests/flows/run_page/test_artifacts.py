@@ -97,11 +97,11 @@ async def test_each_thing_that_was_made_hangs_on_its_node(server: Server) -> Non
         "spot-plan": ("markdown", None),
         "spot-progress": ("progress", None),
         "spot-script": ("markdown", "script chat"),
-        "spot-stills-neon": ("image", "stills[neon] wait"),
-        hindi: ("image", "stills[9:16 | नीऑन] wait"),
+        "spot-stills-neon": ("image", "stills[neon] collect"),
+        hindi: ("image", "stills[9:16 | नीऑन] collect"),
         "spot-hero": ("image", "hero pick"),
         "spot-film-reference": ("image", "film upload"),
-        "spot-film": ("markdown", "film wait"),
+        "spot-film": ("markdown", "film collect"),
         "spot-ledger": ("markdown", None),
         "spot-outputs": ("markdown", None),
     }
@@ -231,7 +231,7 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
 def test_a_page_without_a_flow_run_shows_nothing() -> None:
     page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
     page.show_outputs({})
-    page.show_result(None, "wait", "a", "", {})
+    page.show_result(None, "collect", "a", "", {})
 
 
 class Collecting:
@@ -299,7 +299,7 @@ def test_each_picked_medium_hangs_on_the_node_of_its_pick_under_its_key() -> Non
     writer = Collecting()
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
     page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
-    page.show_result(uuid.uuid4(), "wait", "stills", "", [neon, noir])
+    page.show_result(uuid.uuid4(), "collect", "stills", "", [neon, noir])
     page.show_result(uuid.uuid4(), "pick", "hero", "", outputs)
     shown = {key: told for key, told in writer.drawn.items() if "hero" in key}
     assert shown == {

@@ -71,7 +71,8 @@ class StepEstimate:
 
     Attributes:
         skipped: Why it will not run, or None.
-        usual_seconds: What one job of its slowest model usually takes; None if that is not known.
+        usual_seconds: What one job of its slowest model, or its free work, usually takes; None if that
+            is not known.
         brand_prompt: What the brand adds to its prompts; None if nothing.
     """
 
@@ -232,13 +233,14 @@ def estimate(
 ) -> Estimate:
     """The prices of a rehearsed state.
 
-    `usual` has the seconds that a job of a model usually takes. A balance of None was not read.
+    `usual` is that of `Market`. A balance of None was not read.
     `pools` are those that match the labels of the run.
     """
     budget = state.plan.workflow.budget
     unsure = set[str]()
     made = films(state)
-    priced = (_timed(_step_estimate(state, one, unsure), usual) for one in state.plan.order)
+    name = state.plan.workflow.name
+    priced = (_timed(_step_estimate(state, one, unsure), name, usual) for one in state.plan.order)
     steps = tuple(
         replace(
             one,
@@ -248,7 +250,7 @@ def estimate(
     )
     prices = [item.price for one in steps for item in one.items]
     return Estimate(
-        name=state.plan.workflow.name,
+        name=name,
         steps=steps,
         min=sum(one.min for one in prices),
         max=_greatest(prices),
@@ -273,9 +275,9 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
-    models = {item.model for item in step.items if item.model and not item.cached}
-    known = [usual[model] for model in models if model in usual]
+def _timed(step: StepEstimate, spec: str, usual: Mapping[str, float]) -> StepEstimate:
+    names = {item.model or f"{spec}/{step.id}" for item in step.items if not item.cached}
+    known = [usual[name] for name in names if name in usual]
     return replace(step, usual_seconds=round(max(known), 1)) if known else step
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, text
@@ -49,12 +50,12 @@ def title(question: Question) -> str:
     return writable(f"{question.text} ({question.key})" if asks_often else question.text)
 
 
-def deadline_note(question: Question) -> str:
-    """The deadline and what happens at it, as a sentence; "" without one."""
+def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_minute) -> str:
+    """The deadline, `shown` so, and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
     then = deadline_words(at_deadline(question), question.count)
-    return f"Open until {utc_minute(question.deadline)}; after that {then}."
+    return f"Open until {shown(question.deadline)}; after that {then}."
 
 
 def how_to_answer(question: Question, *, form: bool = False) -> str:

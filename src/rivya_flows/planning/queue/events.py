@@ -314,10 +314,15 @@ class ChatAnswered(OfPurchase):
 
 
 class ItemCompleted(OfItem):
-    """An item has its outputs: the fields that expressions may use, as JSON."""
+    """An item has its outputs: the fields that expressions may use, as JSON.
+
+    Attributes:
+        work_seconds: How long a free step worked on it; None of what was bought, and in early journals.
+    """
 
     kind: Literal["item.completed"] = "item.completed"
     outputs: dict[str, Any]
+    work_seconds: float | None = None
 
 
 class BroughtFile(Entry):

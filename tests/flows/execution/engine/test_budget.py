@@ -196,7 +196,7 @@ class Silent(DirectCalls):
 
     async def __call__(self, task: Any, stage: str, step: str, key: str, arguments: Any) -> Any:
         answer = await super().__call__(task, stage, step, key, arguments)
-        return answer.model_copy(update={"reserved_credits": 0}) if stage == "submit" else answer
+        return answer.model_copy(update={"reserved_credits": 0}) if stage == "buy" else answer
 
 
 def test_a_service_that_sets_nothing_aside_does_not_open_the_cap(

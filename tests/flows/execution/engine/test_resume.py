@@ -99,7 +99,7 @@ def test_a_wait_knows_whether_its_job_was_bought_before_this_execution(studio: S
             key: str,
             arguments: Mapping[str, Any],
         ) -> Any:
-            told.extend([arguments["earlier_seconds"] is not None] if stage == "wait" else [])
+            told.extend([arguments["earlier_seconds"] is not None] if stage == "collect" else [])
             return await super().__call__(task, stage, step, key, arguments)
 
     accepted: list[Event] = []
