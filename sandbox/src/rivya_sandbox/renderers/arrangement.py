@@ -5,7 +5,7 @@ from __future__ import annotations
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.titling import stands_beside, titled_height
 
-_BESIDE = frozenset(("table", "gradient", "view", "poster", "studio"))
+_BESIDE = frozenset(("table", "gradient", "view", "poster", "print", "studio"))
 _UNTITLED = 0.10
 
 

@@ -31,6 +31,7 @@ from rivya_sandbox.renderers.field import (
     length,
     mask_of,
     resize,
+    seeded,
     smooth,
     softened_shape,
 )
@@ -49,11 +50,13 @@ class Stage:
         ground: Height of the ground under the thing, as a share of the height from the top;
             None when it floats.
         mirror: Strength of the reflection in the ground, 0 to 1.
+        place: What was drawn: a place of `vocabulary.PLACE_OF_NAME`, or None for a plain ground.
     """
 
     light: Field
     ground: float | None
     mirror: float = 0.0
+    place: str | None = None
 
 
 def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
@@ -61,7 +64,8 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     x, y = grid(width, height)
     aspect = width / height
     floor = 0.70
-    paper = idea.palette[(2, 3, 1, 3)[int(rng.integers(4))]]
+    kept = seeded("paper", idea.subject, idea.title)  # one paper for all pictures of a product
+    paper = idea.palette[(2, 3, 1, 3)[int(kept.integers(4))]]
     if brightness(paper) < 0.14:
         paper = shifted(paper, 0.15)
     if idea.subject and idea.subject[1] in _SHINING and idea.ground is None:
@@ -80,6 +84,8 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     ground = linear(gradient(stops, near))
     light[high:] = mix(light[high:], ground, smooth(floor - 0.04, floor + 0.06, y[high:]))
     kind = int(rng.integers(4))
+    if kind == 1 and idea.ground is not None:
+        kind = 0  # a disc would be another colour than the one asked for
     if kind == 0:
         _set_arch(light, aspect, floor, paper, spot, centre)
     elif kind == 1:
@@ -91,7 +97,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     stand = floor + 0.15
     if rng.random() < 0.75:
         return _podium(light, idea, stand, centre)
-    return Stage(light, stand, 0.22)
+    return Stage(light, stand, 0.22, "studio")
 
 
 def _box(light: Field, x: float, top: float, bottom: float, centre: float) -> tuple[slice, slice]:
@@ -216,7 +222,7 @@ def _podium(light: Field, idea: Idea, stand: float, centre: float) -> Stage:
     sheen = (0.86 + 0.14 * smooth(radius, -radius, x))[..., None]
     top_light = np.broadcast_to(linear(shifted(colour, 0.04)) * sheen, part.shape)
     light[rows] = mix(part, top_light, disc)
-    return Stage(light, (top + radius * tilt * 0.30) / height, 0.0)
+    return Stage(light, (top + radius * tilt * 0.30) / height, 0.0, "studio")
 
 
 def soft_gradient(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
