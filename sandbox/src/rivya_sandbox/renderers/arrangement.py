@@ -27,3 +27,8 @@ def below_title(idea: Idea, size: tuple[int, int]) -> float:
 def middle(idea: Idea, size: tuple[int, int]) -> float:
     """The horizontal centre of the subject."""
     return 0.72 if title_beside(idea, size) else 0.5
+
+
+def table_edge(width: int, height: int) -> float:
+    """The far edge of a table from the top; higher in a story, whose lower fifth has the title."""
+    return 0.74 if width > 0.7 * height else 0.62

@@ -168,7 +168,9 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         near = layer / 3
         trunks = _trunks(width, height, layer, rng)
         leaves = resize(clouds(rng, width // 3, height // 3, 7 + 3 * layer, 5), width, height)
-        canopy = smooth(0.1, 0.5, leaves + (0.12 - y) * 3.0 + 0.1 * layer) * np.float32(0.92)
+        canopy = smooth(0.1, 0.5, leaves + (0.12 - y) * 3.0 + 0.1 * layer) * np.float32(
+            0.3 if snowy else 0.92
+        )
         line = 0.80 + 0.05 * layer - 0.025 * ridge(rng, width, 5, 6)
         ground = smooth(-0.002, 0.004, y - line[None, :])
         if layer > 1:
@@ -181,7 +183,11 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
             light = mix(light, white, np.maximum(ground, canopy * smooth(0.2, 0.9, leaves)) * 0.85)
     angle = np.arctan2(y + 0.15, (x - sun) * aspect)
     beams = between(noise(rng, 512, 2, 60)[0], angle / np.float32(math.pi))
-    shine = smooth(0.3, 1.6, beams) * np.exp(-length(x - sun, y) * 1.3) * np.float32(0.55)
+    shine = (
+        smooth(0.3, 1.6, beams)
+        * np.exp(-length(x - sun, y) * 1.3)
+        * np.float32(0.2 if snowy else 0.55)
+    )
     light += tinted(shine, linear(palette[4]))
     return light
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers.arrangement import below_title, middle, title_beside
+from rivya_sandbox.renderers.arrangement import (
+    below_title,
+    middle,
+    table_edge,
+    title_beside,
+)
 from rivya_sandbox.renderers.colour import (
     brightness,
     gradient,
@@ -63,7 +68,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     """A seamless paper roll with one of four kinds of light on it, often with a podium."""
     x, y = grid(width, height)
     aspect = width / height
-    floor = 0.70
+    floor = table_edge(width, height) - 0.04
     kept = seeded("paper", idea.subject, idea.title)  # one paper for all pictures of a product
     paper = idea.palette[(2, 3, 1, 3)[int(kept.integers(4))]]
     if brightness(paper) < 0.14:
@@ -73,7 +78,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
         paper = with_lightness(paper, min(0.46, float(oklab(paper)[0])), 0.9)
     centre = middle(idea, (width, height))
     lamp = centre - 0.2 + 0.4 * rng.random()
-    spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - 0.36) ** 2) / 0.22)
+    spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - floor + 0.34) ** 2) / 0.22)
     # The wall reaches down to the row `low`, the floor up to `high`, with both between them.
     low, high = math.ceil(height * (floor + 0.06)), int(height * (floor - 0.04))
     stops = [shifted(paper, -0.20, 1.05), paper, shifted(paper, 0.14, 0.85)]

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from rivya_sandbox.renderers import landscape, mountains, outdoors
+from rivya_sandbox.renderers.arrangement import table_edge
 from rivya_sandbox.renderers.colour import (
     gradient,
     grey,
@@ -43,7 +44,6 @@ from rivya_sandbox.renderers.vocabulary import INDOORS, WITHOUT_GROUND
 
 View = Callable[[int, int, Idea, np.random.Generator], Field]
 
-_TABLE = 0.74  # height of the table's far edge, from the top
 _PAVED = frozenset(("city", "street", "market", "kitchen", "bathroom", "gym", "shop"))
 
 
@@ -73,27 +73,28 @@ _WOOD = (rgb("2a170c"), rgb("6b4020"), rgb("a06a38"), rgb("cf9a5c"))
 
 def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A table top in front of a place that is out of focus, as a lens would show it."""
+    edge_at = table_edge(width, height)
     # What will be blurred needs no more than half the pixels each way.
     small = max(64, width // 2), max(64, height // 2)
     behind = _lens_blur(_place(*small, idea, rng), min(small) * 0.008)
     sandy = idea.place in ("beach", "desert") and "table" not in idea.looks
     texture = (_sand if sandy else _wood if _is_wooden(idea) else _stone)(width, idea, rng)
-    first = int(height * (_TABLE - 0.03))  # the row from which on the table may be seen
-    top = _in_perspective(texture, width, height, first)
+    first = int(height * (edge_at - 0.03))  # the row from which on the table may be seen
+    top = _in_perspective(texture, width, height, edge_at, first)
     y = grid(width, height)[1][first:]
-    whole = math.ceil(height * (_TABLE + 0.005))  # from here on nothing else is seen
+    whole = math.ceil(height * (edge_at + 0.005))  # from here on nothing else is seen
     light = np.zeros((height, width, 3), np.float32)
     light[:whole] = np.clip(resize(behind, width, height, rows=slice(0, whole)), 0, None)
     mirrored = blur(behind[::-1], min(behind.shape[:2]) * 0.04)
-    mirrored = np.roll(mirrored, round(len(behind) * (2 * _TABLE - 1)), axis=0)
+    mirrored = np.roll(mirrored, round(len(behind) * (2 * edge_at - 1)), axis=0)
     mirrored = resize(mirrored, width, height, "linear", slice(first, None))
-    near = np.clip((y - _TABLE) / (1 - _TABLE), 0, 1)
+    near = np.clip((y - edge_at) / (1 - edge_at), 0, 1)
     top = scaled(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)
     top += mirrored * (0.22 * (1 - near))[..., None]
     top = mix(blur(top, min(width, height) * 0.006), top, smooth(0.05, 0.35, near))
-    edge = smooth(_TABLE - 0.004, _TABLE + 0.004, y)
+    edge = smooth(edge_at - 0.004, edge_at + 0.004, y)
     light[first:] = mix(light[first:], top, edge)
-    return Stage(light, _TABLE + 0.125, 0.20, idea.place)
+    return Stage(light, edge_at + 0.125, 0.20, idea.place)
 
 
 def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
@@ -106,7 +107,8 @@ def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     if idea.subject and idea.subject[1] in _VEHICLES and place in ("mountains", "desert", "forest"):
         landscape.lay_road(light, idea)
     mirror = 0.35 if place in ("sea", "lake") else 0.0
-    ground = None if place in WITHOUT_GROUND else _GROUNDS.get(place or "", 0.90)
+    low = 0.90 if width > 0.7 * height else 0.78
+    ground = None if place in WITHOUT_GROUND else min(low, _GROUNDS.get(place or "", low))
     return Stage(light, ground, mirror, place)
 
 
@@ -159,10 +161,10 @@ def _lens_blur(light: Field, radius: float) -> Field:
     return mix(bright, blurred_small(light, radius), 0.4)
 
 
-def _in_perspective(texture: Field, width: int, height: int, first: int) -> Field:
+def _in_perspective(texture: Field, width: int, height: int, edge: float, first: int) -> Field:
     """A flat texture as it lies on the table, from the row `first` of the picture on."""
     rows, columns = texture.shape[:2]
-    y = (np.arange(first, height) / height - _TABLE) / (1 - _TABLE)
+    y = (np.arange(first, height) / height - edge) / (1 - edge)
     away = 1 / (0.45 + np.clip(y, 0, 1))
     row = np.clip((2.3 - away) / 1.65 * (rows - 1), 0, rows - 1).astype(int)
     x = np.arange(width) / width - 0.5
