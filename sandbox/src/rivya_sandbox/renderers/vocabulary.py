@@ -42,7 +42,7 @@ _PLACE_NAMES = {
 }
 _PLACE_HINTS = {
     "mountains": "hiking trek snow winter camping adventure outdoor landscape",
-    "sea": "wave waves boat ship surf surfing lighthouse tropical holiday vacation houseboat लहरें लहरों",
+    "sea": "wave waves boat sailboat yacht ship surf surfing lighthouse tropical holiday vacation houseboat लहरें लहरों",
     "city": "urban traffic building buildings",
     "forest": "trees fox deer wild nature leaf eco organic",
     "garden": "plants potted flowerbed",
