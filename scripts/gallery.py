@@ -48,18 +48,27 @@ class Example:
     note: str = ""
 
 
-# Ten prompts with four pictures each: four seeds, or one seed in four styles or shapes.
+# Ten prompts with four pictures each: four seeds, or four seeds in four places or styles.
 STILLS = (
     ("Hero shot of 'Aurora' perfume bottle, amber and gold", ("", "", "", "")),
-    ("A steaming cup of masala chai, 'मसाला चाय'", ("", "", "", "")),
+    (
+        "A cup of masala chai",
+        ("by the sea at night", "in a snowy forest", "in a kitchen", "on a street, evening"),
+    ),
     ("Skin cream jar on silk, 'Rosée'", ("", "", "", "")),
-    ("Running shoes 'Velocity', neon", ("", "", "", "")),
+    ("Running shoes 'Velocity'", ("on a beach", "in the mountains", "on a rainy street", "neon")),
     ("दिवाली पर दीये और मिठाइयाँ, 'शुभ दीपावली'", ("", "", "", "")),
-    ("Mountain lake at sunrise", ("", "", "", "")),
-    ("Desk lamp 'Lumen', oak and brass, quiet evening", ("", "", "", "")),
+    ("Mountain lake", ("at sunrise", "in the rain", "at night", "in snow")),
+    (
+        "Desk lamp, oak and brass",
+        ("in an office", "in a bedroom, evening", "in a library", "on a balcony, sunset"),
+    ),
     ("Travel poster of a sailboat, 'Goa'", ("", "", "", "")),
-    ("A fox in the snow", ("", "watercolor", "pencil", "pixel art")),
-    ("A rocket", ("enamel pin", "comic strip, speech bubbles", "flat illustration", "noir")),
+    ("A fox in the snow", ("", ", watercolor", ", pencil", ", pixel art")),
+    (
+        "A rocket",
+        (", enamel pin", ", comic strip, speech bubbles", ", flat illustration", ", noir"),
+    ),
 )
 FILMS = (
     Example("veo3-1-lite", "Aurora desk lamp on a table, slow push-in", {"aspectRatio": "16:9"},
@@ -96,7 +105,7 @@ def stills() -> Image.Image:
         top = _MARGIN + index // 2 * (side + head)
         _say(page, prompt, (left, top + 8))
         for seed, style in enumerate(styles):
-            asked = f"{prompt}, {style}" if style else prompt
+            asked = f"{prompt} {style}".strip()
             (result,) = render(
                 RenderRequest("z-image", "image", asked, {"aspect_ratio": "1:1"}, seed=seed)
             )

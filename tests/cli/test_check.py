@@ -29,7 +29,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
 def test_good_spec_is_ok_with_the_date_of_the_catalogue(call: Terminal) -> None:
     said = call("check", SPECS / "product-launch.yaml")
     assert said.code == 0
-    assert said.out.startswith(f"{SPECS / 'product-launch.yaml'}: ok (6 steps, catalogue of 20")
+    assert said.out.startswith(f"{SPECS / 'product-launch.yaml'}: ok (7 steps, catalogue of 20")
     assert said.out.endswith(", shipped)\n")
 
 

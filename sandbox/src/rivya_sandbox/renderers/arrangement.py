@@ -5,7 +5,7 @@ from __future__ import annotations
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.titling import stands_beside, titled_height
 
-_BESIDE = frozenset(("table", "gradient", "view", "poster", "studio"))
+_BESIDE = frozenset(("table", "gradient", "view", "poster", "print", "studio"))
 _UNTITLED = 0.10
 
 
@@ -27,3 +27,8 @@ def below_title(idea: Idea, size: tuple[int, int]) -> float:
 def middle(idea: Idea, size: tuple[int, int]) -> float:
     """The horizontal centre of the subject."""
     return 0.72 if title_beside(idea, size) else 0.5
+
+
+def table_edge(width: int, height: int) -> float:
+    """The far edge of a table from the top; higher in a story, whose lower fifth has the title."""
+    return 0.74 if width > 0.7 * height else 0.62

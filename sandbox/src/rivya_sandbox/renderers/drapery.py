@@ -25,7 +25,7 @@ def silk(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     nz = 1 / np.sqrt(nx * nx + ny * ny + 1)
     nx, ny = nx * nz, ny * nz
 
-    colour = idea.palette[(3, 5, 2, 3)[idea.seed % 4]] if idea.cloth is None else idea.cloth
+    colour = idea.palette[3] if idea.cloth is None else idea.cloth
     if brightness(colour) < 0.3:
         colour = shifted(colour, 0.18)
     lamp = np.clip(-0.55 * nx - 0.62 * ny + 0.56 * nz, 0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise, starmap
+from unicodedata import normalize
 
 from rivya_sandbox.renderers.colour import rgb
 from rivya_sandbox.renderers.drawings import SCREEN
@@ -19,7 +20,20 @@ from rivya_sandbox.renderers.things import (
     glyph_of,
     named_glyph,
 )
-from rivya_sandbox.renderers.vocabulary import AT_HOME, EMPTY_WORDS, LOOKS, PLACES
+from rivya_sandbox.renderers.vocabulary import (
+    AMBIGUOUS,
+    AT,
+    AT_AFTER,
+    AT_HOME,
+    EMPTY_WORDS,
+    INDOORS,
+    LOOKS,
+    OF_PLACES,
+    PLACE_OF_HINT,
+    PLACE_OF_NAME,
+    TOWNS,
+    WITHOUT_GROUND,
+)
 
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
 # A quotation mark after a digit is an inch; an apostrophe within a word does not end a quotation.
@@ -64,14 +78,19 @@ _OFFER = re.compile(r"\bflat[\s-]*(?=\d|rs\b|₹|lay\b)")  # a reduction, or see
 _GROUND = re.compile(r"\b([a-z]+)[ -](?:colou?red )?(?:background|backdrop|backgrounds)\b")
 _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
 _NO_SUBJECTS = EMPTY_WORDS.union(
-    PASSING_WORDS, COLOURS, *PLACES.values(), *LOOKS.values(), *WORDS_OF_PALETTES.values()
+    PASSING_WORDS,
+    COLOURS,
+    PLACE_OF_NAME,
+    PLACE_OF_HINT,
+    *LOOKS.values(),
+    *WORDS_OF_PALETTES.values(),
 )
 # A flower, and no colour ("rose gold") and nothing that the sun did.
 _ROSE = re.compile(
     r"\b(an?|the|one|single|red|white|pink|yellow)\s+rose\b"
     r"(?=\s*(?:$|[,.;:!]|(?:in|on|with|at|and|from|under|beside|for)\b))"
 )
-_LAYOUTS = ("studio", "table", "gradient", "poster")
+_CLAUSE = re.compile(r"[,.;:!?|()\n।—]+")
 
 
 @dataclass(frozen=True)
@@ -88,9 +107,9 @@ class Idea:
         cloth: Display colour of the silk that the prompt names ("on red silk"), or None.
         metal: True when the prompt names a metal.
         subject: ``("turned", kind)``, ``("glyph", character)`` or None.
-        place: A key of `vocabulary.PLACES`, or None.
+        place: Of `vocabulary.PLACE_OF_NAME`, or None.
         looks: Keys of `vocabulary.LOOKS` that the prompt names.
-        layout: ``studio table gradient poster neon silk view``.
+        layout: ``studio table gradient poster print neon silk view``.
     """
 
     seed: int
@@ -124,10 +143,12 @@ class Idea:
 
 
 def imagine(prompt: str, seed: int) -> Idea:
-    """The picture that a prompt describes; the seed chooses what the prompt leaves open.
+    """The picture that a prompt describes.
 
-    Neighbouring seeds differ in palette and layout, so that variants differ visibly.
+    Its kind follows from the prompt alone, so that pictures of one campaign belong together; the
+    seed turns the colours a little.
     """
+    prompt = normalize("NFC", prompt)
     text = _joined(prompt.lower())
     # Quoted words are lettered and do not describe the picture.
     unquoted = _QUOTED.sub(" ", text)
@@ -138,8 +159,15 @@ def imagine(prompt: str, seed: int) -> Idea:
     looks = frozenset(look for look, names in LOOKS.items() if names.intersection(described))
     if "neon" in looks:
         looks -= {"noir"}  # "neon noir" is dark, but not without colour
-    subject = _subject(described) or _subject(tuple(_WORD.findall(text)))
-    place = _place(described)
+    where = _place(_OFFER.sub(" ", unquoted))
+    subject = _subject(tuple(word for word in described if word != where.word)) or _subject(
+        tuple(word for word in _WORD.findall(text) if word != where.word)
+    )
+    layout = _layout(looks, subject, where, plain=ground is not None)
+    if layout in ("neon", "studio", "gradient", "poster", "silk"):
+        where = _NOWHERE
+    place = where.place
+    title = _title(prompt)
     cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
     colours = [
         word
@@ -153,17 +181,26 @@ def imagine(prompt: str, seed: int) -> Idea:
     return Idea(
         seed=seed,
         words=words,
-        title=_title(prompt),
+        title=title,
         ground=ground,
-        palette=palette_for(prompt, words, looks, seed, ground),
+        palette=palette_for((subject, title), _moods(words, place), looks, seed, ground),
         colours=tuple(COLOURS[word] for word in colours)[:2] or _of_content(subject, words),
         cloth=COLOURS[cloths[0]] if cloths else None,
         metal=bool(known & METALS),
         subject=subject,
         place=place,
         looks=looks,
-        layout=_layout(looks, subject, place, seed, plain=ground is not None),
+        layout=layout,
     )
+
+
+def _moods(words: tuple[str, ...], place: str | None) -> tuple[str, ...]:
+    """The words that may colour a picture: outside, place and time have colours of their own."""
+    if place is None or place in INDOORS:
+        return words
+    scenic = PLACE_OF_NAME.keys() | PLACE_OF_HINT.keys() | LOOKS["dusk"] | LOOKS["dawn"]
+    scenic |= LOOKS["night"] | LOOKS["snow"] | LOOKS["rain"]
+    return tuple(word for word in words if word not in scenic)
 
 
 def _of_content(subject: tuple[str, str] | None, words: tuple[str, ...]) -> tuple[Field, ...]:
@@ -214,9 +251,8 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
     for word in (*(word for word in words if word not in PASSING_WORDS), *words):
         kind = TURNED_OF_WORD.get(word) or TURNED_OF_WORD.get(word.removesuffix("s"))
         # An oil lamp or a festival lamp is a diya, not a desk lamp.
-        if (kind == "lamp" and PLACES["bokeh"] & known) or (
-            kind in ("lamp", "dropper") and oil_lamp
-        ):
+        festive = any(PLACE_OF_HINT.get(one) == "bokeh" for one in known)
+        if (kind == "lamp" and festive) or (kind in ("lamp", "dropper") and oil_lamp):
             return "glyph", "🪔"
         if kind:
             return "turned", kind
@@ -236,39 +272,74 @@ def _headed(before: str, word: str) -> str | None:
     return word if named else None
 
 
-def _place(words: tuple[str, ...]) -> str | None:
-    scores = {place: sum(word in names for word in words) for place, names in PLACES.items()}
-    best = max(scores, key=lambda place: scores[place])
-    return best if scores[best] else None
+@dataclass(frozen=True)
+class _Where:
+    """A place, the word for it, and whether the prompt says that this is where the picture is."""
+
+    place: str | None
+    word: str | None = None
+    named: bool = False
+
+
+_NOWHERE = _Where(None)
+
+
+def _place(text: str) -> _Where:
+    """The place that a prompt names, the first of the clearest; else the one that its words suggest.
+
+    "In a café" is clearer than "street style"; "kitchen knife" only suggests a place.
+    """
+    found: list[tuple[float, str]] = []
+    hints: list[str] = []
+    for clause in _CLAUSE.split(text):
+        words = _WORD.findall(clause)
+        for index, word in enumerate(words):
+            if word in PLACE_OF_HINT:
+                hints.append(PLACE_OF_HINT[word])
+            if word not in PLACE_OF_NAME:
+                continue
+            after = words[index + 1] if index + 1 < len(words) else ""
+            if after in PLACE_OF_NAME and word not in TOWNS:
+                continue  # a city street
+            thing = after in TURNED_OF_WORD or (after not in OF_PLACES and bool(glyph_of(after)))
+            at = bool(AT.intersection(words[max(0, index - 4) : index])) or after in AT_AFTER
+            if at and not thing:
+                found.append((1.5 if word in TOWNS else 3, word))
+            elif word in AMBIGUOUS:
+                continue
+            elif not thing and (not after or after in OF_PLACES):
+                found.append((1.5 if word in TOWNS else 2, word))
+            else:
+                hints.insert(0, PLACE_OF_NAME[word])
+    if found:
+        clearest = max(score for score, _ in found)
+        word = next(word for score, word in found if score == clearest)
+        return _Where(PLACE_OF_NAME[word], word, named=True)
+    counts = {place: hints.count(place) for place in hints}
+    return _Where(max(counts, key=lambda place: counts[place])) if counts else _NOWHERE
 
 
 def _layout(
-    looks: frozenset[str],
-    subject: tuple[str, str] | None,
-    place: str | None,
-    seed: int,
-    *,
-    plain: bool,
+    looks: frozenset[str], subject: tuple[str, str] | None, where: _Where, *, plain: bool
 ) -> str:
-    if "neon" in looks:
-        return "neon"
+    at_home = subject is None or subject[1] in AT_HOME.get(where.place or "", ())
+    somewhere = where.place not in (None, "studio") and (where.named or at_home)
+    if "enamel" in looks:
+        return "gradient"
     if plain and subject is not None:  # on a background of one colour
         return "studio"
-    if "enamel" in looks:
-        return ("gradient", "silk", "poster", "gradient")[seed % 4]
+    if somewhere and looks & {"poster", "comic"}:
+        return "print"
+    if somewhere:
+        return "view" if at_home or where.place in WITHOUT_GROUND else "table"
+    if "neon" in looks:
+        return "neon"
     if subject is not None and "silk" in looks:
         return "silk"
-    if subject is not None and "comic" in looks:
+    if subject is not None and looks & {"poster", "comic"}:
         return "poster"  # flat grounds; soft ones would break into blotches of colour
-    for look, layout in (("studio", "studio"), ("poster", "poster"), ("gradient", "gradient")):
-        if look in looks and subject is not None:
-            return layout
-    at_home = subject is None or subject[1] in AT_HOME.get(place or "", ())
-    if subject is not None and seed % 4 == 3:
-        # A place that the prompt names is mostly shown, and sometimes left to the words.
-        return "poster"
-    if place == "space" or (place is not None and at_home):
-        return "view"
-    if looks & {"street", "table"} or (place is not None and seed % 3):
-        return "table"
-    return _LAYOUTS[seed % len(_LAYOUTS)]
+    if "gradient" in looks and "studio" not in looks:
+        return "gradient"
+    return (
+        "table" if where.place and not looks & {"studio"} and where.place != "studio" else "studio"
+    )

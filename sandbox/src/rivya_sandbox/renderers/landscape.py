@@ -26,6 +26,7 @@ from rivya_sandbox.renderers.field import (
 )
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.palettes import PALETTES
+from rivya_sandbox.renderers.scenery import Scenery
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,21 @@ def sky(width: int, height: int, idea: Idea, rng: np.random.Generator, horizon: 
     white = tinted(0.86 + 0.25 * glow[rows], linear(shifted(palette[4], -0.02, 0.6)))
     light[rows] = mix(light[rows], white, cover)
     if night:
-        light += _stars(width, int(height * horizon), height, 420, rng)[..., None]
+        light += _stars(width, int(height * horizon), height, 220, rng)[..., None]
     return Sky(light, sun_x)
 
 
 def _stars(width: int, lowest: int, height: int, count: int, rng: np.random.Generator) -> Field:
     points = np.zeros((height, width), np.float32)
+    count = max(8, int(count * min(1.0, width * height / 300_000)))
     rows = (rng.random(count) * max(1, lowest)).astype(int)
     columns = (rng.random(count) * width).astype(int)
-    points[rows, columns] = rng.random(count) ** 2 * 2.2
+    points[rows, columns] = rng.random(count) ** 3 * 1.6
     return points + blur(points, 1.5) * 3
 
 
 def sea(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
-    """A calm sea with the light's path on it, islands, and a beach by day."""
+    """A sea with waves and the light's path on it, islands, a lighthouse and sails."""
     horizon = 0.50 + 0.06 * rng.random()
     above = sky(width, height, idea, rng, horizon)
     palette, night = idea.palette, "night" in idea.looks
@@ -108,19 +110,50 @@ def sea(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     path = np.exp(-(((x - above.sun_x) * aspect / (0.05 + 0.24 * far)) ** 2))
     glints = smooth(0.25, 0.85, waves * 0.8 + chop * 0.35 + 0.28 * (1 - far)) * path
     water += tinted(glints, linear(palette[4]) * np.float32(0.55 if night else 1.1))
-    return mix(light, water, smooth(horizon - 0.0012, horizon + 0.0012, y))
-
-
-# Lightness, colourfulness and hue of the leaves: summer, autumn, mist, early spring.
-_SEASONS = ((0.0, 1.0, 0.0), (0.03, 1.15, -0.95), (0.09, 0.45, 0.5), (0.05, 1.1, -0.35))
+    crests = smooth(0.35, 0.75, waves * 0.9 + chop * 0.5) * smooth(0.0, 0.2, far)
+    water += tinted(crests, linear(palette[4]) * np.float32(0.10 if night else 0.28))
+    light = mix(light, water, smooth(horizon - 0.0012, horizon + 0.0012, y))
+    scene = Scenery(width, height, rng)
+    sail, stone = (rgb("8d98b8"), rgb("6d7484")) if night else (rgb("fbf7ee"), rgb("f0ece2"))
+    for at, size in ((0.78 + 0.1 * rng.random(), 0.15), (0.30 * rng.random() + 0.05, 0.08)):
+        scene.thing("⛵", at, horizon + 0.012 + size * 0.25, size, sail)
+    at, foot = 0.14, horizon + 0.03
+    scene.shape(
+        [(at - 0.10, foot), (at - 0.04, foot - 0.05), (at + 0.07, foot - 0.04), (at + 0.14, foot)],
+        palette[0],
+    )
+    scene.shape(
+        [
+            (at - 0.026, foot - 0.04),
+            (at - 0.016, foot - 0.24),
+            (at + 0.016, foot - 0.24),
+            (at + 0.026, foot - 0.04),
+        ],
+        stone,
+    )
+    for stripe in (0.09, 0.17):
+        scene.box(
+            at - 0.021,
+            foot - stripe - 0.03,
+            at + 0.021,
+            foot - stripe,
+            rgb("8a3038" if night else "c8402f"),
+        )
+    scene.box(at - 0.018, foot - 0.275, at + 0.018, foot - 0.24, rgb("ffe2a0"))
+    scene.shape(
+        [(at - 0.022, foot - 0.275), (at, foot - 0.31), (at + 0.022, foot - 0.275)], palette[0]
+    )
+    scene.lamp(at, foot - 0.258, 0.10)
+    return scene.over(light, 1.0 if night else 0.3)
 
 
 def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     """Trunks in four depths with sunbeams between."""
     # Leaves are green whatever the product's colours are; night, snow and season take that away.
-    lighter, chroma, hue = _SEASONS[idea.seed % len(_SEASONS)]
-    if "snow" in idea.looks:
-        lighter, chroma = lighter + 0.10, chroma * 0.35
+    lighter, chroma, hue = (0.03, 1.15, -0.95) if "autumn" in idea.looks else (0.0, 1.0, 0.0)
+    snowy = "snow" in idea.looks
+    if idea.looks & {"snow", "fog", "rain"}:
+        lighter, chroma = lighter + (0.12 if snowy else 0.05), chroma * (0.25 if snowy else 0.55)
     palette = (
         idea.palette
         if "night" in idea.looks
@@ -135,17 +168,49 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         near = layer / 3
         trunks = _trunks(width, height, layer, rng)
         leaves = resize(clouds(rng, width // 3, height // 3, 7 + 3 * layer, 5), width, height)
-        canopy = smooth(0.1, 0.5, leaves + (0.22 - y) * 3.0 + 0.1 * layer) * np.float32(0.92)
+        canopy = smooth(0.1, 0.5, leaves + (0.12 - y) * 3.0 + 0.1 * layer) * np.float32(
+            0.3 if snowy else 0.92
+        )
         line = 0.80 + 0.05 * layer - 0.025 * ridge(rng, width, 5, 6)
         ground = smooth(-0.002, 0.004, y - line[None, :])
+        if layer > 1:
+            trunks = np.maximum(trunks, _firs(width, height, layer, rng))
         where = np.maximum(np.maximum(trunks, canopy), ground) * np.float32(0.55 + 0.42 * near)
         tone = mix(linear(palette[2]), linear(palette[0]) * np.float32(0.8), 0.15 + 0.8 * near)
         light = mix(light, tone, where)
+        if snowy:
+            white = linear(palette[4]) * np.float32(0.55 + 0.15 * near)
+            light = mix(light, white, np.maximum(ground, canopy * smooth(0.2, 0.9, leaves)) * 0.85)
     angle = np.arctan2(y + 0.15, (x - sun) * aspect)
     beams = between(noise(rng, 512, 2, 60)[0], angle / np.float32(math.pi))
-    shine = smooth(0.3, 1.6, beams) * np.exp(-length(x - sun, y) * 1.3) * np.float32(0.55)
+    shine = (
+        smooth(0.3, 1.6, beams)
+        * np.exp(-length(x - sun, y) * 1.3)
+        * np.float32(0.2 if snowy else 0.55)
+    )
     light += tinted(shine, linear(palette[4]))
     return light
+
+
+def _firs(width: int, height: int, layer: int, rng: np.random.Generator) -> Field:
+    """Conifers at both sides, as a mask."""
+    mask = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(mask)
+    short = min(width, height)
+    for side in (0, 0, 1, 1):
+        x = (side * 0.72 + 0.28 * rng.random()) * width
+        foot, tall = (0.78 + 0.05 * layer) * height, (0.40 + 0.16 * rng.random()) * short
+        for step in range(6):
+            top, wide = foot - tall * (1 - step / 7), tall * (0.05 + 0.035 * step)
+            draw.polygon(
+                [
+                    (x, top - tall * 0.06),
+                    (x - wide, top + tall * 0.15),
+                    (x + wide, top + tall * 0.15),
+                ],
+                255,
+            )
+    return mask_of(mask.filter(ImageFilter.GaussianBlur(0.8)))
 
 
 def _trunks(width: int, height: int, layer: int, rng: np.random.Generator) -> Field:

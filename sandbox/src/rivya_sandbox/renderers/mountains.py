@@ -22,11 +22,9 @@ from rivya_sandbox.renderers.field import (
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.landscape import sky
 
-_LAKE = frozenset(("lake", "lakes", "झील"))
-
 
 def mountains(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
-    """Five ranges in haze, with firs on the nearest."""
+    """Five ranges in haze, with firs on the nearest, and at a lake still water before them."""
     above = sky(width, height, idea, rng, 0.62)
     light = above.light
     night, snow = "night" in idea.looks, "snow" in idea.looks
@@ -54,7 +52,7 @@ def mountains(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
         if rock is not None:
             slope = mix(slope, *_snow(line, rock, rows, above.sun_x, idea, height))
         light[rows] = mix(light[rows], slope, where)
-    if _LAKE & set(idea.words):
+    if idea.place == "lake":
         light = _lake(light, idea)
     light = mix(light, dark * np.float32(0.55), _firs(width, height, rng))
     mist = resize(clouds(rng, width // 4, height // 8, 3, 4), width, height)

@@ -1,4 +1,4 @@
-"""Flat poster grounds: rays, arches, a mosaic, waves."""
+"""Flat poster grounds: rays, arches, a mosaic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from rivya_sandbox.renderers.arrangement import below_title, middle, title_beside
 from rivya_sandbox.renderers.colour import brightness, linear, shifted, to_bytes
-from rivya_sandbox.renderers.field import Field
+from rivya_sandbox.renderers.field import Field, seeded
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.studio import Stage
 
@@ -18,15 +18,16 @@ _GROUND = 0.86
 
 
 def poster(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
-    """One of four flat compositions in the picture's palette, with room for a title on top."""
-    light = rng.random() < 0.6 or "comic" in idea.looks  # ink needs light paper
+    """One of three flat compositions in the picture's palette, with room for a title on top."""
+    kept = seeded("poster", idea.subject, idea.title)  # one ground for all pictures of a product
+    light = kept.random() < 0.6 or "comic" in idea.looks  # ink needs light paper
     paper = idea.palette[4] if light else idea.palette[1]
     if idea.ground is not None:
         paper = idea.ground
     sheet = Image.new("RGB", (width * _SCALE, height * _SCALE), to_bytes(paper))
     draw = ImageDraw.Draw(sheet)
-    drawers = (_rays, _arches, _mosaic, _waves)
-    drawers[int(rng.integers(4))](draw, sheet.size, idea, paper, rng)
+    drawers = (_rays, _arches, _mosaic)
+    drawers[int(kept.integers(3))](draw, sheet.size, idea, paper, rng)
     reduced = sheet.resize((width, height), Image.Resampling.BOX)
     return Stage(linear(np.asarray(reduced, np.float32) / np.float32(255)), _GROUND)
 
@@ -110,28 +111,3 @@ def _mosaic(
                 draw.polygon([(x, y), (x + cell, y), (x, y + cell)], fill=ink)
     x = size[0] * middle(idea, size)
     _disc(draw, x, size[1] * 0.58, _round_under_title(size, idea, 0.37), paper)
-
-
-def _waves(
-    draw: ImageDraw.ImageDraw,
-    size: tuple[int, int],
-    idea: Idea,
-    paper: Field,
-    rng: np.random.Generator,
-) -> None:
-    sun = idea.palette[6] if brightness(paper) > 0.5 else idea.palette[4]
-    highest = 0.66 if title_beside(idea, size) else 0.50
-    _disc(draw, size[0] * middle(idea, size), size[1] * 0.50, min(size) * 0.27, sun)
-    for index, colour in enumerate((3, 6, 2, 1, 5, 0)):
-        level = size[1] * (highest + 0.19 * (1 - highest) * index)
-        crest = [
-            (
-                x,
-                level
-                + math.sin(x / size[0] * 6.3 * (1 + 0.1 * index) + index * 0.9) * size[1] * 0.04,
-            )
-            for x in range(0, size[0] + 40, 40)
-        ]
-        draw.polygon(
-            [*crest, (size[0], size[1]), (0, size[1])], fill=to_bytes(idea.palette[colour])
-        )

@@ -27,9 +27,10 @@ from rivya_sandbox.renderers.profiles import PROFILES
 from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.sculpture import sculpture
 from rivya_sandbox.renderers.studio import Stage, soft_gradient, wall_and_floor
-from rivya_sandbox.renderers.surroundings import table, view
+from rivya_sandbox.renderers.surroundings import printed, table, view
 from rivya_sandbox.renderers.titling import Where, set_title
 from rivya_sandbox.renderers.turned import turned
+from rivya_sandbox.renderers.vocabulary import INDOORS
 from rivya_sandbox.renderers.wording import drawn_prompt, watermark
 
 Builder = Callable[[int, int, Idea, np.random.Generator], Stage]
@@ -39,6 +40,7 @@ _STAGES: dict[str, Builder] = {
     "table": table,
     "gradient": soft_gradient,
     "poster": poster,
+    "print": printed,
     "neon": neon_room,
     "silk": silk,
     "view": view,
@@ -66,7 +68,7 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
     a colour may differ.
     """
     idea = imagine(prompt, seed)
-    rng = seeded("still", prompt, seed, size)
+    rng = seeded("still", prompt, seed)
     picture = as_strip(idea, size, rng, _pictured) if idea.in_panels else _pictured(idea, size, rng)
     if idea.title:
         neon = idea.palette[3] if idea.layout == "neon" else None
@@ -79,22 +81,27 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
 
 def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """The picture of an idea in its look, without letters."""
-    stage = _STAGES[idea.layout](*size, idea, rng)
+    stage = staged(idea, size, rng)
     light = stage.light
-    if idea.layout != "view" or idea.subject is not None:
+    if idea.layout not in ("view", "print") or idea.subject is not None:
         thing = _thing(idea, stage, size, rng)
         tint = idea.palette[3] if idea.layout in ("table", "neon", "view") else None
-        flat = idea.layout == "poster"
+        flat = idea.layout in ("poster", "print")
         titled = idea.title is not None and not title_beside(idea, size)
         centre = middle(idea, size), (below_title(idea, size) + 0.96) / 2 if titled else 0.535
         light = placed(stage, thing, centre, ambient=tint, flat=flat)
-    outdoors = idea.layout in ("table", "view", "neon")
+    outdoors = idea.layout in ("table", "view", "print", "neon") and stage.place not in INDOORS
     if "rain" in idea.looks and outdoors:
         light = rained_on(light, rng)
     if "snow" in idea.looks and outdoors:
         light = snowed_on(light, rng)
-    display = developed(light, rng, flat=idea.layout == "poster")
+    display = developed(light, rng, flat=idea.layout in ("poster", "print"))
     return picture_of(with_look(display, idea.looks, rng))
+
+
+def staged(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Stage:
+    """What is behind and under the subject of an idea."""
+    return _STAGES[idea.layout](*size, idea, rng)
 
 
 def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Generator) -> Solid:
@@ -103,7 +110,7 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
     above = below_title(idea, size)
     # Around a subject on silk some cloth must show.
     room = (stage.ground or (0.80 if idea.layout == "silk" else 0.88)) - above
-    spread = 0.95 + 0.05 * rng.random()
+    spread = 0.90 + 0.10 * rng.random()
     beside = title_beside(idea, size)
     length = min(height * room * 0.93, width * (0.44 if beside else 0.88)) * spread
     if idea.subject is None:

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers.arrangement import below_title, middle, title_beside
+from rivya_sandbox.renderers.arrangement import (
+    below_title,
+    middle,
+    table_edge,
+    title_beside,
+)
 from rivya_sandbox.renderers.colour import (
     brightness,
     gradient,
@@ -31,6 +36,7 @@ from rivya_sandbox.renderers.field import (
     length,
     mask_of,
     resize,
+    seeded,
     smooth,
     softened_shape,
 )
@@ -49,19 +55,22 @@ class Stage:
         ground: Height of the ground under the thing, as a share of the height from the top;
             None when it floats.
         mirror: Strength of the reflection in the ground, 0 to 1.
+        place: What was drawn: a place of `vocabulary.PLACE_OF_NAME`, or None for a plain ground.
     """
 
     light: Field
     ground: float | None
     mirror: float = 0.0
+    place: str | None = None
 
 
 def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A seamless paper roll with one of four kinds of light on it, often with a podium."""
     x, y = grid(width, height)
     aspect = width / height
-    floor = 0.70
-    paper = idea.palette[(2, 3, 1, 3)[int(rng.integers(4))]]
+    floor = table_edge(width, height) - 0.04
+    kept = seeded("paper", idea.subject, idea.title)  # one paper for all pictures of a product
+    paper = idea.palette[(2, 3, 1, 3)[int(kept.integers(4))]]
     if brightness(paper) < 0.14:
         paper = shifted(paper, 0.15)
     if idea.subject and idea.subject[1] in _SHINING and idea.ground is None:
@@ -69,7 +78,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
         paper = with_lightness(paper, min(0.46, float(oklab(paper)[0])), 0.9)
     centre = middle(idea, (width, height))
     lamp = centre - 0.2 + 0.4 * rng.random()
-    spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - 0.36) ** 2) / 0.22)
+    spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - floor + 0.34) ** 2) / 0.22)
     # The wall reaches down to the row `low`, the floor up to `high`, with both between them.
     low, high = math.ceil(height * (floor + 0.06)), int(height * (floor - 0.04))
     stops = [shifted(paper, -0.20, 1.05), paper, shifted(paper, 0.14, 0.85)]
@@ -80,6 +89,8 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     ground = linear(gradient(stops, near))
     light[high:] = mix(light[high:], ground, smooth(floor - 0.04, floor + 0.06, y[high:]))
     kind = int(rng.integers(4))
+    if kind == 1 and idea.ground is not None:
+        kind = 0  # a disc would be another colour than the one asked for
     if kind == 0:
         _set_arch(light, aspect, floor, paper, spot, centre)
     elif kind == 1:
@@ -91,7 +102,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     stand = floor + 0.15
     if rng.random() < 0.75:
         return _podium(light, idea, stand, centre)
-    return Stage(light, stand, 0.22)
+    return Stage(light, stand, 0.22, "studio")
 
 
 def _box(light: Field, x: float, top: float, bottom: float, centre: float) -> tuple[slice, slice]:
@@ -216,7 +227,7 @@ def _podium(light: Field, idea: Idea, stand: float, centre: float) -> Stage:
     sheen = (0.86 + 0.14 * smooth(radius, -radius, x))[..., None]
     top_light = np.broadcast_to(linear(shifted(colour, 0.04)) * sheen, part.shape)
     light[rows] = mix(part, top_light, disc)
-    return Stage(light, (top + radius * tilt * 0.30) / height, 0.0)
+    return Stage(light, (top + radius * tilt * 0.30) / height, 0.0, "studio")
 
 
 def soft_gradient(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:

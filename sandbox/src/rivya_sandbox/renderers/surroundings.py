@@ -1,14 +1,16 @@
-"""Nearby places, out of focus behind a table: rooms, streets, lights."""
+"""A place behind a table, as the picture itself, or as a print of it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers import landscape, mountains
+from rivya_sandbox.renderers import landscape, mountains, outdoors
+from rivya_sandbox.renderers.arrangement import table_edge
 from rivya_sandbox.renderers.colour import (
     gradient,
     grey,
@@ -19,6 +21,7 @@ from rivya_sandbox.renderers.colour import (
     shifted,
     tinted,
     to_bytes,
+    tone_map,
     with_lightness,
 )
 from rivya_sandbox.renderers.field import (
@@ -27,95 +30,129 @@ from rivya_sandbox.renderers.field import (
     blurred_small,
     clouds,
     grid,
-    length,
     mask_of,
     noise,
     resize,
     smooth,
 )
 from rivya_sandbox.renderers.idea import Idea
+from rivya_sandbox.renderers.interiors import ROOMS
+from rivya_sandbox.renderers.looks import picture_of
+from rivya_sandbox.renderers.palettes import PALETTES
 from rivya_sandbox.renderers.studio import Stage
+from rivya_sandbox.renderers.vocabulary import INDOORS, WITHOUT_GROUND
 
 View = Callable[[int, int, Idea, np.random.Generator], Field]
 
-_TABLE = 0.74  # height of the table's far edge, from the top
-# A light, soft request gets no dark background.
-_AIRY = frozenset(
-    [
-        "pastel",
-        "soft",
-        "airy",
-        "bright",
-        "fresh",
-        "clean",
-        "minimal",
-        "minimalist",
-        "light",
-        "spa",
-        "daylight",
-    ]
-)
+_PAVED = frozenset(("city", "street", "market", "kitchen", "bathroom", "gym", "shop"))
+
+
+def _steps(codes: str) -> tuple[Field, ...]:
+    return tuple(map(rgb, codes.split()))
+
+
+# From dark to light.
+_TIMES = {
+    "night": _steps("060a1a 121d44 2a4076 6d8cc0 dfe8fb"),
+    "rain": _steps("1b242c 3c4a56 6f7f8c aab6bf e3e9ec"),
+    "dusk": _steps("1e1338 6a2f63 d1583f f59a5a ffdc9a"),
+    "dawn": _steps("2b3560 7a6a9e d99aa3 f8cfae fff2df"),
+    "snow": _steps("24323f 54707f 8fa9b8 c9d8e2 f6fafc"),
+    "fog": _steps("2c363c 5d6b73 93a1a7 c3ccd0 eef1f2"),
+}
+_DAY = _steps("12314a 2f74b0 6fb0dc b5daee f6fbff")
+_DAYS = {
+    "mountains": PALETTES["arctic"][:5],
+    "desert": _steps("3b1c14 8a4a2a d99a5a f2c98b fdf0d2"),
+    "space": PALETTES["royal"][:5],
+    "bokeh": PALETTES["hearth"][:5],
+}
 _VEHICLES = frozenset("🚗🚙🏍🛵🚲🛺🚚")
 _WOOD = (rgb("2a170c"), rgb("6b4020"), rgb("a06a38"), rgb("cf9a5c"))
 
 
 def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A table top in front of a place that is out of focus, as a lens would show it."""
-    place = idea.place
-    if "street" in idea.looks:
-        place = "city"
-    # Alternatives for the same words, so that variants differ.
-    if place == "room":
-        place = ("room", "bokeh", "city")[idea.seed % 4 % 3]
-    elif place == "bokeh" and idea.seed % 4 == 2:
-        place = "room"
-    if place is None:
-        places = ("room", "bokeh", "mountains", "sea", "forest")
-        if _AIRY & set(idea.words):
-            places = ("room", "room", "mountains", "sea", "sea")
-        place = places[int(rng.integers(5))]
+    edge_at = table_edge(width, height)
     # What will be blurred needs no more than half the pixels each way.
     small = max(64, width // 2), max(64, height // 2)
-    # Roofs before a bright sky would still be steps where lights are discs already.
-    softness = 0.024 if place == "city" else 0.012
-    behind = _lens_blur(VIEWS[place](*small, idea, rng), max(small) * softness)
-    texture = _wood(width, idea, rng) if _is_wooden(idea, rng) else _stone(width, idea, rng)
-    first = int(height * (_TABLE - 0.03))  # the row from which on the table may be seen
-    top = _in_perspective(texture, width, height, first)
+    behind = _lens_blur(_place(*small, idea, rng), min(small) * 0.008)
+    sandy = idea.place in ("beach", "desert") and "table" not in idea.looks
+    texture = (_sand if sandy else _wood if _is_wooden(idea) else _stone)(width, idea, rng)
+    first = int(height * (edge_at - 0.03))  # the row from which on the table may be seen
+    top = _in_perspective(texture, width, height, edge_at, first)
     y = grid(width, height)[1][first:]
-    whole = math.ceil(height * (_TABLE + 0.005))  # from here on nothing else is seen
+    whole = math.ceil(height * (edge_at + 0.005))  # from here on nothing else is seen
     light = np.zeros((height, width, 3), np.float32)
     light[:whole] = np.clip(resize(behind, width, height, rows=slice(0, whole)), 0, None)
     mirrored = blur(behind[::-1], min(behind.shape[:2]) * 0.04)
-    mirrored = np.roll(mirrored, round(len(behind) * (2 * _TABLE - 1)), axis=0)
+    mirrored = np.roll(mirrored, round(len(behind) * (2 * edge_at - 1)), axis=0)
     mirrored = resize(mirrored, width, height, "linear", slice(first, None))
-    near = np.clip((y - _TABLE) / (1 - _TABLE), 0, 1)
+    near = np.clip((y - edge_at) / (1 - edge_at), 0, 1)
     top = scaled(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)
     top += mirrored * (0.22 * (1 - near))[..., None]
     top = mix(blur(top, min(width, height) * 0.006), top, smooth(0.05, 0.35, near))
-    edge = smooth(_TABLE - 0.004, _TABLE + 0.004, y)
+    edge = smooth(edge_at - 0.004, edge_at + 0.004, y)
     light[first:] = mix(light[first:], top, edge)
-    return Stage(light, _TABLE + 0.125, 0.20)
+    return Stage(light, edge_at + 0.125, 0.20, idea.place)
 
 
 def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A place as the picture itself, in focus, with room for a thing in the foreground."""
-    place = idea.place or "mountains"
-    light = VIEWS[place](width, height, idea, rng)
-    if place == "room" or (idea.subject and place in ("city", "forest")):
+    place = idea.place
+    light = _place(width, height, idea, rng)
+    if idea.subject and place in ("city", "forest", *INDOORS):
         soft = resize(_lens_blur(light, min(width, height) * 0.008), width, height)
         light = np.clip(soft, 0, None)  # a cubic enlargement may undershoot
     if idea.subject and idea.subject[1] in _VEHICLES and place in ("mountains", "desert", "forest"):
         landscape.lay_road(light, idea)
-    return Stage(light, _GROUNDS.get(place, 0.90), 0.35 if place == "sea" else 0.0)
+    mirror = 0.35 if place in ("sea", "lake") else 0.0
+    low = 0.90 if width > 0.7 * height else 0.78
+    ground = None if place in WITHOUT_GROUND else min(low, _GROUNDS.get(place or "", low))
+    return Stage(light, ground, mirror, place)
 
 
-def _is_wooden(idea: Idea, rng: np.random.Generator) -> bool:
+def printed(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
+    """A place in a few flat colours, as on a poster or in a comic."""
+    stage = view(width, height, idea, rng)
+    display = picture_of(tone_map(stage.light))
+    short = min(width, height)
+    calm = display.resize((width // 2, height // 2), Image.Resampling.BOX)
+    calm = calm.filter(ImageFilter.MedianFilter(5 if short > 400 else 3))
+    few = calm.quantize(12, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+    few = few.filter(ImageFilter.ModeFilter(5)).resize((width, height), Image.Resampling.BICUBIC)
+    flat = linear(np.asarray(few, np.float32) / np.float32(255))
+    return replace(stage, light=flat * np.float32(0.82), mirror=0.0)
+
+
+def _place(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
+    """The place of the idea at its time of day and in its weather; linear light."""
+    place = idea.place or "room"
+    if place in ROOMS:
+        return ROOMS[place](width, height, idea, rng)
+    scenery = replace(idea, palette=_daylight(idea))
+    light = VIEWS[place](width, height, scenery, rng)
+    if "fog" in idea.looks:
+        y = grid(width, height)[1]
+        haze = smooth(0.15, 0.55, y) * smooth(1.1, 0.6, y) * np.float32(0.55)
+        light = mix(light, linear(scenery.palette[3]), haze)
+    return light
+
+
+def _daylight(idea: Idea) -> tuple[Field, ...]:
+    """The palette of a place outside: five steps by time of day and weather, and own accents."""
+    if idea.looks & {"neon", "noir"}:
+        return idea.palette
+    time = next((name for name in _TIMES if name in idea.looks), idea.place or "")
+    return *_TIMES.get(time, _DAYS.get(time, _DAY)), *idea.palette[5:]
+
+
+def _is_wooden(idea: Idea) -> bool:
     words = set(idea.words)
     if words & {"marble", "stone", "concrete", "metal", "steel", "glass"}:
         return False
     wooden = words & {"wood", "wooden", "oak", "walnut", "pine", "rustic", "table", "desk", "warm"}
-    return bool(wooden) or rng.random() < 0.5
+    return bool(wooden) or idea.place not in _PAVED
 
 
 def _lens_blur(light: Field, radius: float) -> Field:
@@ -124,10 +161,10 @@ def _lens_blur(light: Field, radius: float) -> Field:
     return mix(bright, blurred_small(light, radius), 0.4)
 
 
-def _in_perspective(texture: Field, width: int, height: int, first: int) -> Field:
+def _in_perspective(texture: Field, width: int, height: int, edge: float, first: int) -> Field:
     """A flat texture as it lies on the table, from the row `first` of the picture on."""
     rows, columns = texture.shape[:2]
-    y = (np.arange(first, height) / height - _TABLE) / (1 - _TABLE)
+    y = (np.arange(first, height) / height - edge) / (1 - edge)
     away = 1 / (0.45 + np.clip(y, 0, 1))
     row = np.clip((2.3 - away) / 1.65 * (rows - 1), 0, rows - 1).astype(int)
     x = np.arange(width) / width - 0.5
@@ -150,6 +187,17 @@ def _wood(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     return lit.astype(np.float32)
 
 
+def _sand(width: int, idea: Idea, rng: np.random.Generator) -> Field:
+    size = max(width, 640)
+    ripple = np.sin(
+        np.arange(256)[:, None] / 6 + 3 * resize(noise(rng, size // 4, 64, 5), size, 256)
+    )
+    grain = rng.standard_normal((256, size)).astype(np.float32)
+    dusky = idea.looks & {"night", "dusk", "rain"}
+    base = rgb("8a7a66" if "night" in idea.looks else "cfa87c" if dusky else "e3c593")
+    return tinted((0.92 + 0.06 * ripple + 0.03 * grain).astype(np.float32), linear(base))
+
+
 def _stone(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     size = max(width, 640)
     base = with_lightness(idea.palette[3], 0.80, 0.35)
@@ -159,70 +207,11 @@ def _stone(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     return tinted(tone, linear(base))
 
 
-def room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
-    """A living room: a wall, a window, a shelf, a picture, a plant."""
-    palette = idea.palette
-    evening = (
-        bool({"evening", "night", "dusk", "शाम", "रात"} & set(idea.words)) or "night" in idea.looks
-    )
-    wall = with_lightness(palette[2], 0.40 if evening else 0.74, 0.55)
-    picture = Image.new("RGB", (width, height), to_bytes(wall))
-    draw = ImageDraw.Draw(picture)
-    left = rng.random() < 0.5
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return ((x if left else 1 - x) * width, y * height)
-
-    def box(x0: float, y0: float, x1: float, y1: float, colour: Field) -> None:
-        (ax, ay), (bx, by) = at(x0, y0), at(x1, y1)
-        draw.rectangle((min(ax, bx), ay, max(ax, bx), by), fill=to_bytes(colour))
-
-    frame = with_lightness(palette[1], 0.30 if evening else 0.9, 0.4)
-    pane = rgb("5c7fb0") if evening else rgb("fffaf0")
-    box(0.04, 0.08, 0.40, 0.60, frame)
-    for column in range(2):
-        for row in range(2):
-            x, y = 0.055 + column * 0.17, 0.095 + row * 0.245
-            box(x, y, x + 0.155, y + 0.225, pane)
-    box(0.62, 0.14, 0.86, 0.40, frame)
-    box(0.635, 0.155, 0.845, 0.385, palette[4])
-    box(0.68, 0.20, 0.80, 0.34, palette[5])
-    box(0.55, 0.545, 1.0, 0.565, frame)
-    for index in range(7):
-        x = 0.60 + 0.045 * index
-        tall = 0.05 + 0.05 * rng.random()
-        colours = (palette[1], palette[5], palette[6], palette[3], palette[0])
-        box(x, 0.545 - tall, x + 0.035, 0.545, colours[int(rng.integers(5))])
-    leaf = rgb("4d7a45") if not evening else rgb("2d4a30")
-    for index in range(9):
-        centre = at(0.46 + 0.05 * rng.standard_normal(), 0.50 + 0.07 * rng.standard_normal())
-        reach = width * (0.03 + 0.02 * rng.random())
-        draw.ellipse(
-            (
-                centre[0] - reach,
-                centre[1] - reach * 1.7,
-                centre[0] + reach,
-                centre[1] + reach * 1.7,
-            ),
-            fill=to_bytes(shifted(leaf, 0.02 * index - 0.08)),
-        )
-    light = linear(np.asarray(picture, np.float32) / np.float32(255))
-    across, down = grid(width, height)
-    fall: Field = np.exp((-across if left else across - 1) * 2.2) * smooth(1.0, 0.3, down)
-    light = light * 0.55 if evening else scaled(light, 0.62 + 0.75 * fall)
-    if evening:
-        for _ in range(5):
-            spot = rng.random(), 0.2 + 0.45 * rng.random(), 0.006 + 0.01 * rng.random()
-            away = length((across - spot[0]) * width / height, down - spot[1])
-            light += tinted(smooth(spot[2] * 1.3, spot[2], away) * 1.6, linear(rgb("ffc77a")))
-    return light
-
-
 def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     """A street between buildings, with lit windows and the lights of traffic."""
     palette = idea.palette
     night = "night" in idea.looks
-    dim = night or rng.random() < 0.6
+    dim = night or bool(idea.looks & {"dusk", "rain", "neon"})
     y = grid(width, height)[1]
     dusk = (palette[1], palette[2], palette[3], palette[4])
     day = (shifted(palette[3], 0.1, 0.7), shifted(palette[4], 0.02), palette[4], palette[3])
@@ -305,14 +294,22 @@ def _discs(
     return linear(soft) * np.float32(1.3)
 
 
-_GROUNDS: dict[str, float | None] = {"sea": 0.74, "space": None}
+_GROUNDS = {"sea": 0.74, "lake": 0.78}
 VIEWS: dict[str, View] = {
     "mountains": mountains.mountains,
+    "lake": mountains.mountains,
     "sea": landscape.sea,
+    "beach": outdoors.beach,
+    "underwater": outdoors.underwater,
     "forest": landscape.forest,
+    "garden": outdoors.garden,
+    "meadow": outdoors.meadow,
     "desert": landscape.desert,
+    "sky": outdoors.open_sky,
     "space": landscape.space,
-    "room": room,
     "city": city,
+    "street": outdoors.street,
+    "market": outdoors.market,
+    "balcony": outdoors.balcony,
     "bokeh": lights,
 }

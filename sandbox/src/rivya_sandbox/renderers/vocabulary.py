@@ -2,31 +2,104 @@
 
 from __future__ import annotations
 
-_PLACES = {
-    "mountains": "mountain mountains alps himalaya himalayas peak valley hill hills hiking trek "
-    "snow winter camping adventure outdoor landscape glacier पहाड़",
-    "sea": "sea ocean beach island coast wave waves lake boat ship surf surfing lighthouse "
-    "tropical holiday vacation goa backwaters lagoon river houseboat समुद्र",
-    "city": "city street streets urban skyline downtown tokyo mumbai delhi york building traffic "
-    "rooftop शहर",
-    "forest": "forest jungle woods balcony terrace garden park potted plants fox deer wild nature garden leaf eco organic monsoon जंगल",
-    "desert": "desert dune dunes sahara canyon camel rajasthan",
-    "space": "space galaxy planet rocket astronaut stars cosmic universe nebula moon alien",
+from unicodedata import normalize
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_PLACE_NAMES = {
+    "mountains": "mountain mountains alps himalaya himalayas peak peaks valley hill hills hillside glacier "
+    "volcano पहाड़ पहाड़ों पहाड़ी पर्वत हिमालय घाटी",
+    "lake": "lake lakes river riverbank pond lagoon backwaters झील नदी तालाब",
+    "sea": "sea seaside ocean coast harbour harbor island pier समुद्र सागर समंदर",
+    "beach": "beach beaches shore seashore goa तट बीच",
+    "underwater": "underwater reef",
+    "city": "city cities skyline downtown metropolis rooftop tokyo mumbai delhi york london paris शहर नगर छत",
+    "street": "street streets alley alleyway lane sidewalk pavement road highway crosswalk सड़क सड़कों गली गलियों "
+    "रास्ते",
+    "market": "market bazaar bazar marketplace fair stall बाज़ार मेले मेला",
+    "forest": "forest forests jungle woods woodland rainforest जंगल वन",
+    "garden": "garden gardens park backyard courtyard orchard greenhouse lawn बगीचा बगीचे बाग बाग़ पार्क आँगन आंगन",
+    "meadow": "meadow meadows field fields farm farmland countryside village pasture prairie गाँव गांव खेत खेतों मैदान",
+    "balcony": "balcony terrace veranda porch बालकनी छज्जे छज्जा बरामदे बरामदा",
+    "desert": "desert dune dunes sahara canyon rajasthan रेगिस्तान मरुस्थल",
+    "sky": "sky skies clouds आसमान आकाश",
+    "space": "space galaxy cosmos nebula planet orbit अंतरिक्ष",
+    "room": "room livingroom lounge home house interior hotel घर कमरा कमरे बैठक",
+    "bedroom": "bedroom bedside शयनकक्ष",
+    "kitchen": "kitchen kitchens रसोई रसोईघर किचन",
+    "bathroom": "bathroom bath spa shower गुसलखाने स्नानघर बाथरूम",
+    "cafe": "cafe café cafes cafés coffeehouse coffeeshop teahouse restaurant bistro bar diner bakery कैफ़े कैफे "
+    "रेस्तरां दुकान ढाबे ढाबा",
+    "office": "office offices workplace workspace coworking boardroom दफ़्तर दफ्तर ऑफ़िस ऑफिस कार्यालय",
+    "shop": "shop store supermarket boutique showroom दुकानों",
+    "library": "library bookshop bookstore study classroom school पुस्तकालय स्कूल",
+    "gym": "gym जिम",
+    "bokeh": "fairylights",
+    "studio": "studio स्टूडियो",
+}
+_PLACE_HINTS = {
+    "mountains": "hiking trek snow winter camping adventure outdoor landscape",
+    "sea": "wave waves boat sailboat yacht ship surf surfing lighthouse tropical holiday vacation houseboat लहरें लहरों",
+    "city": "urban traffic building buildings",
+    "forest": "trees fox deer wild nature leaf eco organic",
+    "garden": "plants potted flowerbed",
+    "balcony": "monsoon",
+    "desert": "camel",
+    "space": "rocket astronaut stars cosmic universe moon alien",
     "bokeh": "festival party diwali deepavali christmas celebration lights romantic wedding "
     "jewellery jewelry ramadan eid lantern lanterns ईद रमज़ान दिवाली दीपावली त्योहार उत्सव",
-    "room": "room home interior evening cosy cozy quiet table desk bedroom kitchen cafe window "
-    "morning reading sofa घर कमरा शाम",
+    "room": "evening cosy cozy quiet table desk window morning reading sofa शाम मेज़ मेज",
+    "cafe": "barista espresso",
+    "kitchen": "cooking",
 }
-PLACES = {place: frozenset(words.split()) for place, words in _PLACES.items()}
+# Words that say where something is: before the place, in Hindi after it.
+AT = _set(
+    "in on at by near beside inside outside along through across under over above behind against "
+    "before amid among overlooking into"
+)
+AT_AFTER = _set("में पर के की किनारे से")
+# Names of places that are other words too: places only where something is at them.
+AMBIGUOUS = _set(
+    "space sky skies clouds field fields peak home house interior bar bath shower spa fair "
+    "stall study school road lane fall orbit hotel बीच दुकान मैदान छत वन"
+)
+TOWNS = _set("tokyo mumbai delhi york london paris goa rajasthan")
+# Words after a place that do not make it a mere description of a thing ("street style").
+OF_PLACES = _set(
+    "style scene landscape background backdrop view setting counter table desk interior wall window floor light "
+    "lights atmosphere top at in on by with"
+)
+INDOORS = _set("room bedroom kitchen bathroom cafe office shop library gym studio")
+
+WITHOUT_GROUND = _set("sky space underwater")  # nothing stands there
+
+
+def _by_word(words_of: dict[str, str]) -> dict[str, str]:
+    return {
+        normalize("NFC", word): place for place, words in words_of.items() for word in words.split()
+    }
+
+
+PLACE_OF_NAME = _by_word(_PLACE_NAMES)
+PLACE_OF_HINT = _by_word(_PLACE_HINTS)
 
 # Subjects shown in their place, not on a table.
 AT_HOME = {
     "sea": frozenset("⛵🚢🐳🐟🐢🏄🐧"),
+    "lake": frozenset("⛵🐟🦆"),
+    "beach": frozenset("🌴🐢🏄⛵"),
+    "underwater": frozenset("🐟🐳🐢"),
     "space": frozenset("🚀"),
     "desert": frozenset("🐫🚙🌵"),
     "forest": frozenset("🦊🐘🦁🐯🐼🐻🐰🦉🐵⛺🌳🚙"),
+    "garden": frozenset("🌳🐰🦋🌻🌹🌷🌸"),
+    "meadow": frozenset("🐴🐰🦊🌳🏠🌻🚗🚙🚲"),
     "mountains": frozenset("⛺🚙🐴🏠🚗🏍🛕🐧🐻🦊"),
     "city": frozenset("🚗🚙🛵🏍🚲🛺"),
+    "street": frozenset("🚗🚙🛵🏍🚲🛺🐱🐶"),
 }
 
 _LOOKS = {
@@ -44,14 +117,17 @@ _LOOKS = {
     "flat": "flat vector illustration illustrated cartoon sticker icon infographic",
     "enamel": "enamel enamelpin lapelpin",
     "retro": "retro vintage film 70s polaroid",
-    "night": "night midnight dark moon रात",
-    "snow": "snow snowy winter christmas",
-    "rain": "rain rainy monsoon बारिश",
+    "night": "night midnight nighttime moon moonlight moonlit रात चाँदनी",
+    "dusk": "sunset dusk evening twilight sundown शाम सूर्यास्त",
+    "dawn": "dawn sunrise morning सुबह भोर सूर्योदय",
+    "snow": "snow snowy snowfall winter christmas बर्फ बर्फ़ बर्फीले बर्फीली बर्फ़ीले",
+    "rain": "rain rainy raining monsoon storm stormy drizzle बारिश वर्षा बरसात मानसून",
+    "fog": "fog foggy mist misty haze hazy कोहरा कोहरे धुंध",
+    "autumn": "autumn autumnal पतझड़",
     "silk": "silk silky satin velvet draped fabric रेशम रेशमी",
-    "street": "street streets urban",
     "table": "table desk wooden marble counter kitchen shelf मेज़",
 }
-LOOKS = {look: frozenset(words.split()) for look, words in _LOOKS.items()}
+LOOKS = {look: frozenset(normalize("NFC", words).split()) for look, words in _LOOKS.items()}
 
 # Prompt words that name neither a subject nor a product.
 EMPTY_WORDS = frozenset(
