@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.fonts import FAMILIES, SCRIPTS, Face, face_for, missing_characters, noto, path_of
+from rivya_flows.media.drawing.type import Style, drawn
 
 FOLDER = path_of("characters.json").parent
 FILES = sorted(FOLDER.glob("*.ttf"))
@@ -17,7 +18,14 @@ def test_every_family_has_its_licence_beside_it() -> None:
     texts = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*-OFL.txt")}
     assert all("SIL OPEN FONT LICENSE Version 1.1" in text for text in texts.values())
     licences = {name.removesuffix("-OFL.txt") for name in texts}
-    assert licences == {"BebasNeue", "Noto", "PlayfairDisplay", "Poppins", "SpaceGrotesk"}
+    assert licences == {
+        "BebasNeue",
+        "FlowsFigures",
+        "Noto",
+        "PlayfairDisplay",
+        "Poppins",
+        "SpaceGrotesk",
+    }
     assert all(path.name.startswith(tuple(licences)) for path in FILES)
 
 
@@ -51,6 +59,15 @@ def test_noto_draws_what_a_family_lacks(characters: str, family: str, file: str)
     assert face.file == file
 
 
+def test_playfair_sets_lining_figures() -> None:
+    for strong in (True, False):
+        faces = {face_for(char, "playfair", strong=strong) for char in "0123456789,"}
+        assert {face.file for face in faces if face} == {"FlowsFigures[wght].ttf"}
+    style, white = Style("playfair"), (255, 255, 255)
+    heights = {drawn((figure,), style, 100, white).height for figure in "0123456789"}
+    assert max(heights) < 1.15 * min(heights)
+
+
 def test_missing_characters_come_once_and_in_order() -> None:
     assert missing_characters("Tea 茶 और 🔥 茶\n\u200d") == "茶🔥"
     assert missing_characters("Aurora नमस्ते مرحبا வணக்கம் Привет ₹499 – “ok”…") == ""
@@ -58,6 +75,7 @@ def test_missing_characters_come_once_and_in_order() -> None:
 
 def _face(path: Path) -> Face:
     faces = [face for pair in FAMILIES.values() for face in pair] + [noto(name) for name in SCRIPTS]
+    faces += [found for found in [face_for("0", "playfair")] if found]
     # A weight that the sandbox alone uses is not among them.
     return next((face for face in faces if face.file == path.name), FAMILIES["poppins"][0])
 

@@ -13,6 +13,7 @@ from rivya_flows.language.dump import dump
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.load import check, load
 from rivya_flows.language.named_files import named_files
+from rivya_flows.language.named_texts import check_brand
 
 BRAND = """\
 name: Aurora
@@ -138,8 +139,8 @@ IN_THE_FILE = {
     "long prompt": ("wrong-value", "warm", "☞" + "a" * 500, "shorten it to 500"),
     "empty prompt": ("wrong-value", "warm evening light", '☞" "', "remove the key"),
     "expression": ("wrong-value", "name: Aurora", "name: ☞${{ inputs.x }}", "write the text"),
-    "no logo there": ("bad-file", "logo: logo.png", "logo: ☞nothing.png", "a path in the folder"),
-    "logo outside": ("bad-file", "logo: logo.png", "logo: ☞../logo.png", "a path in the folder"),
+    "no logo there": ("bad-file", "logo: logo.png", "logo: ☞nothing.png", "from the folder of"),
+    "logo outside": ("bad-file", "logo: logo.png", "logo: ☞../../a.png", "inside that of the spec"),
     "logo of another kind": ("bad-file", "logo: logo.png", "logo: ☞logo.mp4", ""),
     "id as logo": ("bad-file", "logo: logo.png", "logo: ☞file_abc", ""),
     "seconds": ("out-of-range", "seconds: 3", "seconds: ☞90", "write at most 60"),
@@ -202,6 +203,21 @@ def test_a_wrong_use_of_a_brand_is_told_at_its_place(
         assert [p.line for p in found] == [line]
     else:
         assert [(p.line, p.column) for p in found] == [(line, column)]
+
+
+def test_a_brand_shares_the_media_of_its_specs(folder: Path) -> None:
+    text = BRAND.replace("logo: logo.png", "logo: ../logo.png")
+    (folder / "look" / "brand.yaml").write_text(text)
+    workflow, found = check(SPEC, file="a.yaml", catalogue=shipped(), folder=folder)
+    assert found == ()
+    assert workflow is not None
+    assert set(named_files(workflow)) == {"logo.png", "look/card.png"}
+    # Alone it does not say which folder it belongs to.
+    assert check_brand(text, "brand.yaml", folder / "look") == ()
+    (folder / "logo.png").unlink()
+    (folder / "logo.png").symlink_to(__file__)
+    [refused] = problems(SPEC, folder)
+    assert "outside the folder of the spec" in refused.message
 
 
 def test_what_a_brand_does_not_say_is_named_with_the_fix(folder: Path) -> None:

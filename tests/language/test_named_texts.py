@@ -74,7 +74,6 @@ def test_a_wrong_path_of_subtitles_is_told_at_its_place(
         ("", "texts/subs.srt: no subtitles: expected SRT or WebVTT", "mend the file"),
         (SRT.replace("-->", "->", 1), "texts/subs.srt: line 1: expected times", "mend the file"),
         (SRT.replace("00:00:02,000", "00:00:00,100"), "line 2: ends before it begins", "check the times"),
-        (SRT.replace("Aurora", "字"), "caption 2: no font has '字'", "remove it"),
     ],
 )  # fmt: skip
 def test_a_wrong_subtitle_file_is_told_with_its_line_at_the_path(

@@ -168,6 +168,57 @@ def test_another_shape_is_cropped_or_gets_bars(
     assert _pixel(seen, 100, 100) == pytest.approx((0, 0, 255), abs=12)
 
 
+def test_a_blurred_ground_is_dark_unless_the_picture_has_a_white_one(tmp_path: Path) -> None:
+    for colour, side in (("#e0ede6", (224, 237, 230)), ("#808080", (64, 64, 64))):
+        image = still(tmp_path / f"{colour[1:]}.png", (200, 100), colour)
+        composition = Composition(clips=(Clip(image, 0.1),), formats=("1:1",), reframe="blur")
+        _rendered(composition, tmp_path / colour)
+        seen = _image(tmp_path / colour / "1x1.mp4", 1)
+        assert _pixel(seen, 540, 60) == pytest.approx(side, abs=6)
+        layout = Layout(image, formats=("1:1",), reframe="blur")
+        lay_out(layout, tmp_path / colour)
+        with Image.open(tmp_path / colour / "1x1.png") as card:
+            assert _pixel(card, 540, 60) == pytest.approx(side, abs=6)
+
+
+def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
+    image = still(tmp_path / "a.png", (96, 64))
+    wide = Overlay(still(tmp_path / "b.png", (96, 32)), width=0.9)
+    overlays = (
+        replace(wide, position="top"),
+        replace(wide, position="bottom"),
+        replace(wide, position="bottom-left"),
+        Overlay(text="日本", position="center"),
+    )
+    captions = Captions(cues=(Cue(0, 0.2, "Tea 🔥 日"), Cue(0.2, 0.4, "日")), position="middle")
+    composition = Composition(clips=(Clip(image, 0.5),), captions=captions, overlays=overlays)
+    found = _rendered(composition, tmp_path / "out")
+    assert found.lost == (
+        "left out of the picture: no font has '日', '本', '🔥'",
+        "1 caption lies on an overlay in film.mp4: there is no room for both",
+        "overlays[1] lies on another in film.mp4: there is no room for both",
+    )
+    assert [cue.text for cue in found.cues] == ["Tea 🔥 日", "日"]
+    layout = Layout(image, overlays=overlays)
+    assert lay_out(layout, tmp_path).lost == (
+        "left out of the picture: no font has '日', '本'",
+        "overlays[1] lies on another in film.png: there is no room for both",
+    )
+
+
+def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) -> None:
+    clips = tuple(
+        Clip(still(tmp_path / f"{shown}.png", (32, 32)), seconds)
+        for shown, seconds in enumerate((1, 0.5))
+    )
+    late = Overlay(text="Late", start=9)
+    made = Composition(clips=clips, transition=Transition("fade", 1), overlays=(late,))
+    assert _rendered(made, tmp_path / "out").lost == (
+        "the transition after clip 1 takes 0.25 s of 1 s: a clip is too short for it",
+        "overlays[0] is not seen: it starts after the end of the clips",
+    )
+
+
 def test_a_film_of_another_pace_keeps_its_length(tmp_path: Path) -> None:
     clips = (Clip(film(tmp_path / "a.mp4", rate=12)), Clip(film(tmp_path / "b.mp4", rate=30)))
     found = _rendered(Composition(clips=clips), tmp_path / "out")

@@ -123,11 +123,26 @@ def _show(
         if not file.diagnostics and not diff:
             of = f"{_size(file.checked)}, catalogue of {catalogue.date}, {catalogue.source}"
             show(f"{file.path}: ok ({of})")
+            tell(*_warnings(file))
     problems = [problem for file in files for problem in file.diagnostics]
     if problems:
         tell_styled(f"error: {counted(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
+
+
+def _warnings(file: CheckedFile) -> list[str]:
+    """A line for each step that draws what no font has."""
+    from rivya_flows.fonts import named
+    from rivya_flows.language.checks.fonts import left_out
+    from rivya_flows.language.workflow import Workflow
+
+    if not isinstance(file.checked, Workflow):
+        return []
+    return [
+        f"warning: {file.path}: {step}: no font has {named(missing)}: left out of the picture"
+        for step, missing in left_out(file.checked)
+    ]
 
 
 def _fixes(file: CheckedFile) -> list[str]:

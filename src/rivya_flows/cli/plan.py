@@ -13,7 +13,8 @@ from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.ledger.phrases import credits_of, price_range
+from rivya_flows.fonts import named
+from rivya_flows.ledger.phrases import credits_of, film_length, price_range
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -114,13 +115,13 @@ def _print(found: Estimate) -> None:
     show("")
     for number, note in enumerate(notes, start=1):
         show(f"[{number}] {note}")
-    for line in _brand_lines(found):
+    for line in (*_brand_lines(found), *_film_lines(found)):
         show(line)
     show(f"{found.name}: {total_of(found)}{_beside(found)}", bold=True)
     for pool in found.pools:
         show(pool_left(pool))
     show(verdict(found), fg=_COLOURS[found.fit])
-    tell(*soft_limits(found))
+    tell(*soft_limits(found), *_left_out(found))
 
 
 _COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
@@ -149,6 +150,26 @@ def _brand_lines(found: Estimate) -> list[str]:
             steps.setdefault(step.brand_prompt, []).append(step.id)
     return [f"the brand adds {one_line(words)!r} to the prompts of {', '.join(named)}"
             for words, named in steps.items()]  # fmt: skip
+
+
+def _film_lines(found: Estimate) -> list[str]:
+    """How long the films of each step will be."""
+    return [
+        f"{step.id}: {'the film lasts' if len(made) == 1 else f'{len(made)} films, each of'} {film_length(made)}"
+        for step in found.steps
+        if step.uses == "compose" and (made := [item.film for item in step.items if item.film])
+    ]
+
+
+def _left_out(found: Estimate) -> list[str]:
+    """A warning for each step that draws what no font has."""
+    films = {step.id: [item.film for item in step.items if item.film] for step in found.steps}
+    missing = {name: "".join(one.left_out for one in made) for name, made in films.items()}
+    return [
+        f"warning: {name}: no font has {named(''.join(dict.fromkeys(chars)))}: left out of the picture"
+        for name, chars in missing.items()
+        if chars
+    ]
 
 
 def _usually(seconds: float | None) -> str:

@@ -1,6 +1,9 @@
 """The fonts that text is drawn with, and which characters they have.
 
-The files are unmodified releases under the SIL Open Font License 1.1, each with its licence beside it.
+The files are unmodified releases under the SIL Open Font License 1.1, each with its licence beside it. One is
+not: ``FlowsFigures`` has the lining figures of Playfair Display, whose own are old-style and which resvg cannot
+ask for. It was made by mapping the digits to their ``.lf`` glyphs, ``pyftsubset --text=0123456789.,:/%+-–``, and a
+new name.
 ``fonttools ttLib.woff2 compress FILE.ttf`` made those of pages (``.woff2``), which hold the same font.
 """
 
@@ -70,6 +73,9 @@ FAMILIES: dict[str, tuple[Face, Face]] = {
 }
 """The strong and the light face of each family that a brand may name."""
 
+_FIGURES = {"playfair": ("FlowsFigures[wght].ttf", "Flows Figures")}
+"""Fonts of figures by the family whose own do not stand at one height."""
+
 SCRIPTS = (
     "", "Arabic", "Armenian", "Bengali", "Devanagari", "Ethiopic", "Georgian", "Gujarati", "Gurmukhi",
     "Hebrew", "Kannada", "Khmer", "Lao", "Malayalam", "Myanmar", "Oriya", "Sinhala", "Tamil", "Telugu",
@@ -101,8 +107,9 @@ def face_for(characters: str, family: str, *, strong: bool = True) -> Face | Non
         strong: For titles and captions; otherwise for the lines beneath.
     """
     face = FAMILIES[family][0 if strong else 1]
+    figures = (Face(*one, face.weight) for name, one in _FIGURES.items() if name == family)
     others = (noto(script, strong=strong) for script in SCRIPTS)
-    return next((face for face in (face, *others) if face.has(characters)), None)
+    return next((face for face in (*figures, face, *others) if face.has(characters)), None)
 
 
 def missing_characters(text: str) -> str:
@@ -112,6 +119,12 @@ def missing_characters(text: str) -> str:
         for char in dict.fromkeys(text)
         if not invisible(char) and not any(ord(char) in _characters(file) for file in _ranges())
     )
+
+
+def named(characters: str) -> str:
+    """Some characters, the first few, as a message names them."""
+    more = f" and {len(characters) - 8} more" if len(characters) > 8 else ""
+    return ", ".join(f"{one!r}" for one in characters[:8]) + more
 
 
 def scripts_in(text: str) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
@@ -39,7 +39,7 @@ def _colour(written: str) -> str:
     return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
 
 
-def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
+def _up_to(most: int) -> Callable[[str], str]:
     def fitting(text: str) -> str:
         if "${{" in text:
             raise ValueError("expressions are not evaluated in a brand; write the text itself")
@@ -47,9 +47,6 @@ def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
             raise ValueError(f"the text has {len(text):,} characters; shorten it to {most:,}")
         if not text.strip():
             raise ValueError("the text is empty; write it, or remove the key")
-        if drawn and (missing := missing_characters(text)):
-            named = ", ".join(map(repr, missing[:8]))
-            raise ValueError(f"no font has {named}; remove it, or draw the text in an image")
         return text
 
     return fitting
@@ -61,7 +58,7 @@ Colour = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_COLOUR}$"}),
 ]
 _Source = Annotated[str, AfterValidator(_up_to(2_000))]
-_Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT, drawn=True))]
+_Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT))]
 
 
 class BrandEndCard(SpecModel):
@@ -70,7 +67,7 @@ class BrandEndCard(SpecModel):
     Attributes:
         title: The large line.
         line: The smaller line below it.
-        image: Path of an image beside this file, or a URL; without it, the logo.
+        image: Path of an image, from the folder of this file, or a URL; without it, the logo.
         seconds: How long it stays.
     """
 
@@ -99,7 +96,7 @@ class Brand(SpecModel):
 
     Attributes:
         name: Name of the brand.
-        logo: Path of an image beside this file, or a URL.
+        logo: Path of an image, from the folder of this file, or a URL.
         colours: Up to 8, as `#rgb` or `#rrggbb`; the first is the main one.
         font: Family of drawn text; scripts that it lacks take Noto.
         prompt: Added to each prompt for a picture or a film, up to 500 characters.
@@ -123,7 +120,7 @@ class Brand(SpecModel):
         return {keys: written for keys, written in named.items() if written is not None}
 
     def moved_to(self, folder: PurePosixPath) -> Brand:
-        """The brand with the paths of its images inside that folder."""
+        """The brand with the paths of its images, which count from that folder, from the one above it."""
         card = self.end_card
         if card is not None and card.image is not None:
             card = card.model_copy(update={"image": _inside(folder, card.image)})
@@ -136,7 +133,7 @@ class Brand(SpecModel):
 
 
 def _inside(folder: PurePosixPath, written: str) -> str:
-    return written if is_url(written) else str(folder / written)
+    return written if is_url(written) else normpath(folder / written)
 
 
 def with_words(prompt: str, words: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
@@ -78,12 +76,6 @@ class DrawnText(Computable):
             raise ValueError("the text is empty; write it, or remove the key")
         if len(text) > self.limit:
             raise ValueError(self._too_long(f"{len(text):,}"))
-        missing = missing_characters(text)
-        if info.context:  # a model may write emoji, which are left out of the picture
-            missing = "".join(one for one in missing if unicodedata.category(one)[0] != "S")
-        if missing:
-            named = ", ".join(f"{one!r}" for one in missing[:8])
-            raise ValueError(f"no font has {named}; remove it, or draw the text in an image")
         return text
 
     def _too_long(self, count: str) -> str:

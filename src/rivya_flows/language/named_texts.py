@@ -56,7 +56,7 @@ def read_brand(
         return ReadBrand()
     if isinstance(written, Brand):
         folder = place.path.parent
-        _check_media(written, _beside(folder, sources), ("brand",), report)
+        _check_media(written, _beside(folder, sources), sources.folder, ("brand",), report)
         return ReadBrand(written.moved_to(folder))
     path = path_beside(written, ("brand",), place, _BRAND, report)
     if path is None:
@@ -69,7 +69,7 @@ def read_brand(
     inner = DiagnosticCollector(str(PurePath(file).parent / written), text)
     brand = _brand_in(text, inner)
     if brand is not None:
-        _check_media(brand, _beside(path.parent, sources), (), inner)
+        _check_media(brand, _beside(path.parent, sources), sources.folder, (), inner)
         brand = brand.moved_to(path.parent)
     wrong = inner.diagnostics
     return ReadBrand(None if wrong else brand, {str(path): text}, wrong)
@@ -84,7 +84,8 @@ def is_brand_file(root: Tree) -> bool:
 def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
     """What is wrong with a brand file; None if the text is none.
 
-    `folder` is its own; None: the images that it names are not looked for.
+    `folder` is its own; None: the images that it names are not looked for. Neither are those outside of
+    it: which folder bounds them depends on the spec.
     """
     text = text.removeprefix("\ufeff")
     root, _ = source.read(text)
@@ -92,7 +93,7 @@ def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnost
         return None
     report = DiagnosticCollector(file, text)
     if (brand := _brand_in(text, report)) is not None:
-        _check_media(brand, folder, (), report)
+        _check_media(brand, folder, None, (), report)
     return report.diagnostics
 
 
@@ -114,18 +115,28 @@ def _beside(folder: PurePosixPath, sources: IncludeSources) -> FilePath | None:
 
 
 def _check_media(
-    brand: Brand, root: FilePath | None, at: Path, report: DiagnosticCollector
+    brand: Brand,
+    root: FilePath | None,
+    bound: FilePath | None,
+    at: Path,
+    report: DiagnosticCollector,
 ) -> None:
-    """Reports images of a brand that are not there; paths only where the folder is at hand."""
+    """Reports images of a brand that are not there; paths only where the folder is at hand.
+
+    `bound` is the folder of the spec that has the brand; None: of a brand file alone.
+    """
     for keys, written in brand.media.items():
-        if root is None and not media_references.is_url(written):
+        climbs = bound is None and ".." in PurePosixPath(written).parts
+        if (root is None or climbs) and not media_references.is_url(written):
             continue
         try:
-            found = media_references.resolve(written, kind="image", root=root, inside=True)
+            found = media_references.resolve(
+                written, kind="image", root=root, inside=True, bound=bound
+            )
             if "file_id" in found:
                 raise ValueError(f"{written!r:.60} is the id of an upload")
         except ValueError as error:
-            hint = "write a path in the folder of this file, or a URL"
+            hint = "write a path from the folder of this file, inside that of the spec, or a URL"
             report.add((*at, *keys), "bad-file", str(error), hint)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.planning.preflight.films import Film
     from rivya_flows.planning.pricing.estimate import Estimate
     from rivya_flows.planning.queue.events import PoolTotal
     from rivya_flows.planning.queue.item_state import ItemState, Purchase
@@ -28,6 +29,21 @@ def price_range(least: int, most: int | None) -> str:
     if most is None:
         return f"from {least}"
     return str(least) if least == most else f"{least}–{most}"
+
+
+def film_length(films: Sequence[Film]) -> str:
+    """``6.2 s``, ``6 to 8 s``, ``at least 6 s``, or as long as the narration, of one film or several."""
+    least, tops = min(one.least for one in films), [one.most for one in films]
+    most = None if None in tops else max(one for one in tops if one is not None)
+    about = "about " if any(one.about for one in films) else ""
+    if most is None:
+        seconds = f"at least {about}{least:g} s" if least else "a time known in the run"
+    else:
+        seconds = f"{about}{least:g} s" if least == most else f"{about}{least:g} to {most:g} s"
+    narrated = any(one.narrated for one in films)
+    return (
+        f"as long as the narration, {seconds}" if narrated and (most is None or about) else seconds
+    )
 
 
 def price_of(least: int, most: int | None) -> str:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.graphemes import graphemes
+from rivya_flows.media.line_breaks import GLUE, joined, pieces, words_of
 
 MAX_LINE, MAX_LINES = 42, 2
 """Characters in a line and lines in a caption, as subtitlers cut them."""
@@ -57,13 +58,13 @@ def cut_text(text: str, language: str | None = None) -> tuple[str, ...]:
     known = _SETS.get((language or "").split("-")[0].lower())
     conjunctions = known or _SETS["en"] | _SETS["hi"]
     captions: list[list[str]] = []
-    for sentence in _sentences(_split_long(text.split())):
+    for sentence in _sentences(_split_long(words_of(text))):
         for words in _cut(sentence, conjunctions):
             if captions and _ends(captions[-1]) and _length(captions[-1] + words) <= MAX_LINE:
                 captions[-1] += words
             else:
                 captions.append(words)
-    return tuple("\n".join(map(" ".join, _lines(words, conjunctions) or ())) for words in captions)
+    return tuple("\n".join(map(joined, _lines(words, conjunctions) or ())) for words in captions)
 
 
 def timed(
@@ -129,11 +130,12 @@ def vtt(cues: Iterable[Cue]) -> str:
 
 
 def _length(words: Sequence[str]) -> int:
-    return sum(map(_count, words)) + len(words) - 1
+    return sum(map(_count, words)) + sum(not word.startswith(GLUE) for word in words[1:])
 
 
 @lru_cache(maxsize=4096)
 def _count(word: str) -> int:
+    word = word.removeprefix(GLUE)
     return max(len(graphemes(word)), -(-len(word) // _MEAN_CODES))
 
 
@@ -143,12 +145,8 @@ def _ends(words: Sequence[str]) -> bool:
 
 def _split_long(words: Iterable[str]) -> Iterable[str]:
     for word in words:
-        parts = [one[:_MOST_CODES] for one in graphemes(word)]
-        most = MAX_LINE
-        if sum(map(len, parts)) > _MEAN_CODES * MAX_LINE:
-            most = _MEAN_CODES * MAX_LINE // _MOST_CODES
-        for at in range(0, len(parts), most):
-            yield "".join(parts[at : at + most])
+        short = "".join(one[:_MOST_CODES] for one in graphemes(word))
+        yield from pieces(short, MAX_LINE, _count)
 
 
 def _sentences(words: Iterable[str]) -> Iterable[list[str]]:
@@ -166,6 +164,8 @@ def _break_cost(before: str, after: str, conjunctions: frozenset[str]) -> float:
     """How much a break between two words disturbs reading, 0 to 1."""
     if _SENTENCE_END.search(before) or _PHRASE_END.search(before):
         return 0.0
+    if after.startswith(GLUE):
+        return 0.9
     before, after = before.lower(), after.strip(",.;:!?।").lower()
     if before in _SETS["leaning forward"] | conjunctions or after in _SETS["leaning back"]:
         return 1.0

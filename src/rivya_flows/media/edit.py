@@ -192,7 +192,8 @@ class Rendered:
         cues: Of the captions, in order.
         estimated: Whether the cues were timed by the pauses of the narration.
         loudness: None for a silent film and a layout.
-        lost: Metadata of the sources that no result carries: sentences without a full stop.
+        lost: What is not as it was asked for, and metadata of the sources that no result carries:
+            sentences without a full stop.
     """
 
     media: dict[str, Probe]

@@ -8,11 +8,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
 
 import av
@@ -20,38 +19,33 @@ from av.video.frame import VideoFrame
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
+from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_PIXELS
 from rivya_flows.media.captions import cut_text, timed
 from rivya_flows.media.compose import compose
-from rivya_flows.media.drawing.layers import (
-    Box,
-    Layer,
-    caption_layer,
-    end_card_picture,
-    overlay_layer,
-)
+from rivya_flows.media.drawing.layers import end_card_picture
 from rivya_flows.media.edit import (
     Clip,
     Composition,
     EndCard,
     Layout,
-    Look,
     Overlay,
     Rendered,
 )
 from rivya_flows.media.encoding import audio_stream, blocks, unwritable
-from rivya_flows.media.metadata import carried, lost_metadata, png_info
+from rivya_flows.media.metadata import MAX_LOST, carried, lost_metadata, png_info
 from rivya_flows.media.picture import film, still_size
 from rivya_flows.media.probe import probe
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names, sizes_of
+from rivya_flows.media.rendering.drawn import Drawn
 from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
 from rivya_flows.media.rendering.film_writer import FilmWriter
 from rivya_flows.media.rendering.joins import card, picture
 from rivya_flows.media.rendering.layout import laid_out
-from rivya_flows.media.rendering.planes import Stamp, frame_of_image, stamp, stamped
+from rivya_flows.media.rendering.planes import frame_of_image, stamped
 from rivya_flows.media.rendering.reframe import Size, bars, even
-from rivya_flows.media.rendering.schedule import Appearance, StampSchedule, of_cues, of_overlay
+from rivya_flows.media.rendering.schedule import of_overlay
 from rivya_flows.media.rendering.shots import shot_frames
 from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged, base_clips
 from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
@@ -82,10 +76,11 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
     """
     with _own_folder(folder) as work:
         if _is_plain(composition):
-            [name], cues = film_names(()), tuple[Cue, ...]()
+            [name] = film_names(())
+            cues, unlike = tuple[Cue, ...](), list[str]()
             media = {name: compose(work / name, composition, carried(_sources(composition)))}
         else:
-            media, cues = _cut(composition, work, progress)
+            media, cues, unlike = _cut(composition, work, progress)
         made = [work / name for name in media]
         rendered = Rendered(
             media,
@@ -93,8 +88,10 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
             estimated=bool(cues) and not (composition.captions and composition.captions.cues),
             loudness=measured(made[0]) if media[made[0].name].has_audio else None,
             # A poster or a loop is no place for the tags of a film.
-            lost=lost_metadata(
-                _sources(composition), [one for one in made if one.suffix == ".mp4"]
+            lost=_lost(
+                [*_texts(composition), *(cue.text for cue in cues)],
+                unlike,
+                lost_metadata(_sources(composition), [one for one in made if one.suffix == ".mp4"]),
             ),
         )
         for path in made:
@@ -118,14 +115,28 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
         media = {}
         sources = [layout.image, *_images(layout.overlays)]
         info = png_info(carried(sources))
-        for name, image in laid_out(layout):
+        crowded: list[str] = []
+        for name, image in laid_out(layout, crowded.append):
             image.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
-        lost = lost_metadata(sources, made)
+        lost = _lost(_texts(layout), crowded, lost_metadata(sources, made))
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)
+
+
+def _texts(work: Composition | Layout) -> Iterator[str]:
+    """What is drawn, but for captions."""
+    yield from (one.text for one in work.overlays if one.text)
+    if isinstance(work, Composition) and work.end_card is not None:
+        yield from filter(None, (work.end_card.title, work.end_card.line))
+
+
+def _lost(texts: Iterable[str], crowded: Sequence[str], metadata: Sequence[str]) -> tuple[str, ...]:
+    if missing := missing_characters("".join(texts)):
+        crowded = [f"left out of the picture: no font has {named(missing)}", *crowded]
+    return (*crowded, *metadata)[:MAX_LOST]
 
 
 def _is_plain(composition: Composition) -> bool:
@@ -203,8 +214,8 @@ def _sources(composition: Composition) -> list[Path]:
 
 def _cut(
     composition: Composition, work: Path, progress: Callable[[float], None]
-) -> tuple[dict[str, Probe], tuple[Cue, ...]]:
-    """The media in `work`, films first, and the captions."""
+) -> tuple[dict[str, Probe], tuple[Cue, ...], list[str]]:
+    """The media in `work`, films first, the captions, and what is not as it was asked for."""
     _check_images(composition.overlays, composition.end_card)
     _check_sounds(composition)
     media = [_medium(name, clip) for name, clip in _named_clips(composition)]
@@ -224,8 +235,7 @@ def _cut(
         job = _Job(composition, timeline, cues, sound, tags, work, frames)
         films = [pool.submit(job.film, name, sizes[name], name == first) for name in order]
         try:
-            for done in as_completed(films):
-                done.result()
+            crowded = [one for done in as_completed(films) for one in done.result()]
         except BaseException:
             frames.stop()
             raise
@@ -235,7 +245,28 @@ def _cut(
     if composition.gif:
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
-    return {name: probe(work / name) for name in names}, cues
+    lost = [*_shortened(timeline), *_unseen(composition, timeline), *sorted(crowded)]
+    return {name: probe(work / name) for name in names}, cues, lost
+
+
+def _shortened(timeline: Timeline) -> Iterator[str]:
+    """Transitions for which a clip is too short."""
+    if timeline.transition.kind == "cut":
+        return
+    wanted = max(1, round(timeline.transition.seconds * timeline.rate))
+    for index, overlap in enumerate(timeline.overlaps):
+        if overlap < wanted:
+            yield (
+                f"the transition after clip {index + 1} takes {float(overlap / timeline.rate):.2g} s "
+                f"of {timeline.transition.seconds:g} s: a clip is too short for it"
+            )
+
+
+def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
+    for index, overlay in enumerate(composition.overlays):
+        appearance = of_overlay(overlay, timeline)
+        if appearance.end <= appearance.start:
+            yield f"overlays[{index}] is not seen: it starts after the end of the clips"
 
 
 def _named_clips(composition: Composition) -> Iterator[tuple[str, Clip]]:
@@ -372,8 +403,13 @@ class _Job:
         """Whether there are films without captions; without any, they would be the same."""
         return self.composition.clean and bool(self.cues)
 
-    def film(self, name: str, size: Size, first: bool) -> None:
-        """Write the film of one format, the one without captions, and of the first the poster."""
+    def film(self, name: str, size: Size, first: bool) -> tuple[str, ...]:
+        """Write the film of one format, the one without captions, and of the first the poster.
+
+        Returns:
+            What lies on an overlay for want of room.
+        """
+        drawn = Drawn(self.composition, self.cues, self.timeline, size)
         rate = self.timeline.rate
         names = [name, *([clean_name(name)] if self.clean else [])]
         with ExitStack() as stack:
@@ -381,35 +417,25 @@ class _Job:
                 stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound, self.tags))
                 for name in names
             ]
-            for frames in self._frames(size, first and self.composition.poster):
+            for frames in self._frames(size, drawn, first and self.composition.poster):
                 for writer, frame in zip(writers, frames, strict=False):
                     writer.write(frame)
                 self.progress.count()
+        return tuple(drawn.crowded(name))
 
-    def _frames(self, size: Size, poster: bool) -> Iterator[tuple[VideoFrame, VideoFrame]]:
+    def _frames(
+        self, size: Size, drawn: Drawn, poster: bool
+    ) -> Iterator[tuple[VideoFrame, VideoFrame]]:
         """Each frame with captions and without."""
         made, timeline = self.composition, self.timeline
-        appearances = [of_overlay(one, timeline) for one in made.overlays]
-        overlays = StampSchedule(
-            [
-                (appearance, partial(self._overlay, overlay, size))
-                for appearance, overlay in zip(appearances, made.overlays, strict=True)
-            ]
-        )
-        captions = StampSchedule(
-            [
-                (appearance, partial(self._caption, cue, size, appearance))
-                for appearance, cue in zip(of_cues(self.cues, timeline), self.cues, strict=True)
-            ]
-        )
-        shown = poster_frame(timeline, appearances) if poster else None
+        shown = poster_frame(timeline, drawn.appearances) if poster else None
         full = plain = None
         frames = picture(
             timeline,
             lambda shot: shot_frames(shot, timeline.rate, size, made.reframe, bars(made.look)),
         )
         for index, frame in enumerate(frames):
-            lower, upper = list(overlays.stamps(index)), list(captions.stamps(index))
+            lower, upper = list(drawn.overlays.stamps(index)), list(drawn.captions.stamps(index))
             full = plain = stamped(frame, [*lower, *upper])
             if upper and (self.clean or index == shown):
                 plain = stamped(frame, lower)
@@ -419,27 +445,3 @@ class _Job:
         if made.end_card is not None and full is not None and plain is not None:
             end = frame_of_image(end_card_picture(made.end_card, size, made.look))
             yield from zip(card(timeline, end, full), card(timeline, end, plain), strict=True)
-
-    def _overlay(self, overlay: Overlay, size: Size) -> Stamp | None:
-        return _stamp(overlay_layer(overlay, size, self.composition.look), size)
-
-    def _caption(self, cue: Cue, size: Size, on: Appearance) -> Stamp | None:
-        """A caption, clear of the lower third that is on the film with it."""
-        made, avoid = self.composition, None
-        assert made.captions is not None
-        for overlay in made.overlays:
-            other = of_overlay(overlay, self.timeline)
-            together = max(on.start, other.start) < min(on.end, other.end)
-            if overlay.position == "lower-third" and together:
-                avoid = _box_of(overlay, size, made.look)
-        return _stamp(caption_layer(cue.text, size, made.captions, made.look, avoid), size)
-
-
-@lru_cache(maxsize=256)
-def _box_of(overlay: Overlay, size: Size, look: Look) -> Box:
-    """What it covers; kept, as each of 2,000 captions asks for it."""
-    return overlay_layer(overlay, size, look).box
-
-
-def _stamp(layer: Layer, size: Size) -> Stamp | None:
-    return stamp(layer.image, layer.x, layer.y, size)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.checks.fonts import left_out
 from rivya_flows.language.final_cut import CUT_PARTS
+from rivya_flows.language.load import check
 from rivya_flows.language.workflow import ComposeWith, LayoutWith, SpecModel
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
@@ -182,3 +186,26 @@ def test_check_and_the_schema_accept_the_same_literal_arguments(
         assert refused == []
     elif not refused:
         assert [p for p in found if not any(told in p.message for told in BEYOND_A_SCHEMA)] == []
+
+
+def test_characters_that_no_font_has_are_no_mistake_and_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nTea 茶\n")
+    spec = """\
+version: 1
+name: a
+brand: {end_card: {title: Aurora 光}}
+inputs: {x: {type: text, default: y}}
+steps:
+  film: {uses: generate, with: {model: veo3-1-lite, prompt: a lamp}}
+  told: {uses: compose, with: {clips: ["${{ steps.film.asset }}"], captions: {file: a.srt}, end_card: true}}
+  text:
+    uses: compose
+    with:
+      clips: ["${{ steps.film.asset }}"]
+      overlays: [{text: "Sale 🔥 ${{ inputs.x | default('日') }}"}]
+  plain: {uses: compose, with: {clips: ["${{ steps.film.asset }}"], overlays: [{text: Sale}]}}
+"""
+    workflow, found = check(spec, file="a.yaml", catalogue=shipped(), folder=tmp_path)
+    assert found == ()
+    assert workflow is not None
+    assert dict(left_out(workflow)) == {"told": "茶光", "text": "🔥"}

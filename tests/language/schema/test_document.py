@@ -66,7 +66,7 @@ PARTLY = {
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
-        "captions glyph", "captions language", "overlay emoji", "empty label",
+        "captions language", "empty label",
     },
     "missing-key": {"end card nothing"},  # a brand may have it
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from rivya_flows.errors import MediaError
+from rivya_flows.fonts import FAMILIES
 from rivya_flows.language.cut_terms import FORMATS, CaptionPosition, Position
 from rivya_flows.media.drawing.colours import INK, WHITE, colour_of, contrast
 from rivya_flows.media.drawing.layers import (
@@ -16,7 +19,9 @@ from rivya_flows.media.drawing.layers import (
     Layer,
     caption_layer,
     end_card_picture,
+    obstacles,
     overlay_layer,
+    overlay_layers,
     safe_area,
 )
 from rivya_flows.media.edit import (
@@ -47,6 +52,11 @@ def inside(box: Box, area: Box) -> bool:
     return all(
         (box[0] >= area[0] - 2, box[1] >= area[1] - 2, box[2] <= area[2] + 2, box[3] <= area[3] + 2)
     )
+
+
+def meet(one: Box, other: Box) -> bool:
+    across = max(one[0], other[0]) < min(one[2], other[2])
+    return across and max(one[1], other[1]) < min(one[3], other[3])
 
 
 @pytest.fixture
@@ -97,14 +107,66 @@ def test_the_letters_stand_out_from_what_is_around_them(style: str, ground: str)
 def test_a_caption_keeps_clear_of_a_lower_third() -> None:
     size = (1080, 1920)
     lower = overlay_layer(Overlay(text="Aurora\nThe kettle", position="lower-third"), size, BRAND)
-    caption = caption_layer(TEXTS["english"], size, Captions(), Look(), lower.box)
+    caption = caption_layer(TEXTS["english"], size, Captions(), Look(), [lower.box])
     assert solid(caption)[3] < lower.y
-    top = caption_layer("Aurora", size, Captions(position="top"), Look(), (0, 0, 1080, 300))
+    top = caption_layer("Aurora", size, Captions(position="top"), Look(), [(0, 0, 1080, 300)])
     assert solid(top)[1] > 300
-    other = caption_layer("Aurora", size, Captions(), Look(), (0, 0, 1080, 300))
-    assert other == caption_layer("Aurora", size, Captions(), Look(), None)
-    both = caption_layer("Aurora", size, Captions(), Look(), (0, 1300, 500, 1400), lower.box)
+    other = caption_layer("Aurora", size, Captions(), Look(), [(0, 0, 1080, 300)])
+    assert other == caption_layer("Aurora", size, Captions(), Look())
+    both = caption_layer("Aurora", size, Captions(), Look(), [(0, 1300, 500, 1400), lower.box])
     assert solid(both)[3] < 1300
+
+
+@pytest.mark.parametrize("size", [*FORMATS.values()], ids=str)
+@pytest.mark.parametrize("where", get_args(CaptionPosition))
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_caption_covers_no_overlay_and_stays_in_the_safe_area(
+    text: str, where: CaptionPosition, size: tuple[int, int], tmp_path: Path
+) -> None:
+    Image.new("RGB", (300, 100), "red").save(tmp_path / "logo.png")
+    for position in get_args(Position):
+        for overlay in (Overlay(text="€ 640", position=position),
+                        Overlay(image=tmp_path / "logo.png", position=position)):  # fmt: skip
+            box = overlay_layer(overlay, size, BRAND).box
+            caption = caption_layer(text, size, Captions(position=where), Look(), [box])
+            assert caption.clear
+            assert inside(caption.box, safe_area(size))
+            assert not meet(caption.box, box)
+
+
+def test_a_caption_without_room_says_so_and_stays_where_it_was_asked_for() -> None:
+    full = [(0, 0, 1080, 1080)]
+    caption = caption_layer("Aurora", (1080, 1080), Captions(), Look(), full)
+    assert not caption.clear
+    assert caption.box == caption_layer("Aurora", (1080, 1080), Captions(), Look()).box
+    assert obstacles(full, (1080, 1080)) == []
+
+
+@pytest.mark.parametrize("size", [*FORMATS.values()], ids=str)
+@pytest.mark.parametrize("row", ["top", "bottom"])
+def test_overlays_of_one_row_do_not_cover_each_other(
+    row: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    Image.new("RGB", (300, 100), "red").save(tmp_path / "logo.png")
+    text = "Now open every day of the week, from eight to eight"
+    positions = [one for one in get_args(Position) if row in one]
+    overlays = [
+        *(Overlay(text=text, position=one) for one in positions[1:]),
+        Overlay(image=tmp_path / "logo.png", position=positions[0]),
+    ]
+    layers = dict(overlay_layers(overlays, size, BRAND, lambda *_: True))
+    boxes = [layers[index].box for index in range(len(overlays))]
+    assert all(inside(box, safe_area(size)) for box in boxes)
+    assert not any(meet(one, other) for one, other in combinations(boxes, 2))
+    apart = dict(overlay_layers(overlays, size, BRAND, lambda *_: False))
+    for overlay, layer in zip(overlays, (apart[index] for index in range(len(apart))), strict=True):
+        assert layer.box == overlay_layer(overlay, size, BRAND).box
+
+
+def test_overlays_of_one_position_lie_on_each_other() -> None:
+    overlays = [Overlay(text="Aurora", position="center"), Overlay(text="Sale", position="center")]
+    layers = dict(overlay_layers(overlays, (1080, 1080), BRAND, lambda *_: True))
+    assert meet(layers[0].box, layers[1].box)
 
 
 @settings(deadline=None, max_examples=25)
@@ -180,6 +242,19 @@ def test_a_lower_third_stands_at_the_left_below(text: str, size: tuple[int, int]
     assert layer.image.getpixel((2, layer.image.height // 2))[:3] == colour_of("#f2a541")  # type: ignore[index]
 
 
+@pytest.mark.parametrize("font", FAMILIES)
+@pytest.mark.parametrize(
+    "titles", [["Terrace", "Kitchen", "Study", "Éclair"], ["रसोई", "कमरा", "छत"], ["ห้อง", "ครัว"]]
+)
+def test_lower_thirds_are_as_high_whatever_their_letters_are(titles: list[str], font: str) -> None:
+    for below in ("", "\nAiry", "\ngym"):
+        overlays = [Overlay(text=one + below, position="lower-third") for one in titles]
+        heights = {
+            overlay_layer(one, (1080, 1080), Look((), font)).image.height for one in overlays
+        }
+        assert len(heights) == 1
+
+
 def test_a_lower_third_of_right_to_left_text_stands_at_the_right() -> None:
     layer = overlay_layer(Overlay(text="غلاية أورورا", position="lower-third"), (1080, 1080), BRAND)
     assert layer.box[2] == safe_area((1080, 1080))[2]
@@ -220,3 +295,16 @@ def test_a_logo_of_the_colour_of_the_ground_gets_a_plate(tmp_path: Path) -> None
     mark.save(tmp_path / "logo.png")
     picture = end_card_picture(EndCard(image=tmp_path / "logo.png"), (1080, 1080), BRAND)
     assert WHITE in {colour for _, colour in picture.getcolors(2**24) or ()}
+
+
+@pytest.mark.parametrize("shape", ["rounded_rectangle", "ellipse"])
+def test_a_logo_with_a_plate_of_its_own_gets_no_second_one(shape: str, tmp_path: Path) -> None:
+    mark = Image.new("RGBA", (300, 300))
+    radius = {"radius": 60} if shape == "rounded_rectangle" else {}
+    getattr(ImageDraw.Draw(mark), shape)((0, 0, 299, 299), fill=(27, 58, 107, 255), **radius)
+    ImageDraw.Draw(mark).rectangle((120, 100, 180, 200), fill=(240, 120, 40, 255))
+    mark.save(tmp_path / "logo.png")
+    picture = end_card_picture(EndCard(image=tmp_path / "logo.png"), (1080, 1080), BRAND)
+    colours = {colour for _, colour in picture.getcolors(2**24) or ()}
+    assert WHITE not in colours
+    assert (240, 120, 40) in colours

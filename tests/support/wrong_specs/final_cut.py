@@ -289,11 +289,6 @@ FINAL_CUT = {
         compose("narration: a.mp3, captions: {text: ☞''}"),
         "write it, or remove the key",
     ),
-    "captions glyph": (
-        "wrong-value",
-        compose("narration: a.mp3, captions: {text: ☞漢字}"),
-        "remove it, or draw the text in an image",
-    ),
     "captions position": (
         "wrong-choice",
         compose("narration: a.mp3, captions: {text: Hi, position: ☞left}"),
@@ -388,11 +383,6 @@ FINAL_CUT = {
         "wrong-value",
         compose("overlays: [{text: ☞" + "a" * 201 + "}]"),
         "shorten it to at most 200",
-    ),
-    "overlay emoji": (
-        "wrong-value",
-        compose("overlays: [{text: ☞Hi 🙂}]"),
-        "remove it, or draw the text in an image",
     ),
     "overlay late": (
         "wrong-value",

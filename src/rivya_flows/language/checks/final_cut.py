@@ -7,7 +7,7 @@ from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_terms import STILL_SECONDS
-from rivya_flows.language.expressions.values import is_number
+from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import is_later
 from rivya_flows.language.final_cut import MAX_TRANSITION
 from rivya_flows.language.syntax.media_references import kind_of
@@ -145,20 +145,29 @@ def _twice(key: str, given: Arguments) -> Iterator[Diagnostic]:
 
 
 def _lengths(given: Arguments) -> Iterator[Diagnostic]:
-    """Clips too short for their transitions, and overlays that would never be seen."""
+    """Clips of which nothing is left."""
     clips = given.get("clips")
-    if not isinstance(clips, list | tuple) or not clips:
+    if not isinstance(clips, list | tuple):
         return
-    overlap = _overlap(given.get("transition"))
+    for index, clip in enumerate(clips):
+        length = shown_seconds(clip)
+        if length is not None and length <= 0:
+            message = "the clip starts after the end of its video"
+            yield _wrong(_at(clips, index, "start"), message, "write an earlier second")
+
+
+def length_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Clips too short for their transitions, and overlays that would never be seen.
+
+    No reason to fail once media are bought: a transition then takes half of a clip at most.
+    """
+    clips, overlap = given.get("clips"), overlap_seconds(given.get("transition"))
+    if not isinstance(clips, list | tuple) or not clips or overlap is None:
+        return
     lengths = [shown_seconds(one) for one in clips]
     for index, length in enumerate(lengths):
         joins = (index > 0) + (index < len(clips) - 1)
-        if length is None:
-            continue
-        if length <= 0:
-            message = "the clip starts after the end of its video"
-            yield _wrong(_at(clips, index, "start"), message, "write an earlier second")
-        elif overlap is not None and joins and length < joins * overlap:
+        if length is not None and 0 < length < joins * overlap:
             taken = f"{joins * overlap:g} s of transitions"
             message = (
                 f"clip {index + 1} is shown for {length:g} s, which is shorter than its {taken}"
@@ -166,7 +175,7 @@ def _lengths(given: Arguments) -> Iterator[Diagnostic]:
             hint = "show it longer, or make the transition shorter"
             yield _wrong(_at(clips, index, "seconds"), message, hint)
     known = [length for length in lengths if length is not None]
-    if overlap is None or len(known) < len(lengths) or {"narration", "audio"} & given.keys():
+    if len(known) < len(lengths) or {"narration", "audio"} & given.keys():
         return
     end = sum(known) - overlap * (len(known) - 1)
     for index, overlay in _maps(given.get("overlays")):
@@ -176,13 +185,24 @@ def _lengths(given: Arguments) -> Iterator[Diagnostic]:
             yield _wrong(("overlays", index, "start"), message, "write an earlier second")
 
 
+def drawn_texts(given: Arguments) -> Iterator[str]:
+    """The texts that are drawn, as far as they are known."""
+    captions, card = given.get("captions"), given.get("end_card")
+    found = [one.get("text") for _, one in _maps(given.get("overlays"))]
+    if isinstance(captions, Mapping):
+        found += [captions.get("text"), *(one["text"] for one in captions.get("cues") or ())]
+    if isinstance(card, Mapping):
+        found += [card.get("title"), card.get("line")]
+    yield from (as_text(one) for one in found if isinstance(one, str) or is_number(one))
+
+
 def _at(clips: Sequence[Any], index: int, key: str) -> Path:
     clip = clips[index]
     has = isinstance(clip, Mapping) and clip.get(key) is not None
     return ("clips", index, key) if has else ("clips", index)
 
 
-def _overlap(transition: Any) -> float | None:
+def overlap_seconds(transition: Any) -> float | None:
     """Seconds for which two clips overlap; None if not known."""
     if transition is None:
         return 0.0

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rivya_flows.catalogue.catalogue import certain
-from rivya_flows.language.checks.final_cut import cut_problems
+from rivya_flows.language.checks.final_cut import cut_problems, length_problems
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
@@ -160,6 +160,8 @@ def _check_cut(
     uses: str, arguments: dict[str, Any], path: Path, report: DiagnosticCollector
 ) -> None:
     report.add_inside(path, cut_problems(uses, arguments))
+    if uses == "compose":
+        report.add_inside(path, length_problems(arguments))
 
 
 def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:

@@ -45,14 +45,17 @@ def written_path(value: Any) -> str | None:
     return value if named else None
 
 
-def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) -> dict[str, str]:
+def resolve(
+    value: Any, *, kind: str | None, root: Path | None, inside: bool, bound: Path | None = None
+) -> dict[str, str]:
     """The file as ``{"path": absolute}``, ``{"url": …}`` or ``{"file_id": …}``.
 
     Args:
         value: A path, a URL or a file id as text, or a map with one of those keys.
         kind: The required kind of media; None: any.
         root: The folder of relative paths; None: paths are not allowed.
-        inside: The path may not leave `root`.
+        inside: The path may not leave `bound`.
+        bound: A folder that holds `root`; None: `root` itself.
 
     Raises:
         ValueError: It is none of these, does not exist, or is of another kind.
@@ -75,18 +78,18 @@ def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) ->
         return {"file_id": value}
     if "://" in value:
         raise ValueError(f"{value!r:.60} is not an http(s) URL")
-    return {"path": str(_path(value, kind, root, inside))}
+    return {"path": str(_path(value, kind, root, (bound or root) if inside else None))}
 
 
-def _path(text: str, kind: str | None, root: Path | None, inside: bool) -> Path:
+def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) -> Path:
     if root is None:
         raise ValueError(
             f"a path such as {text!r:.60} is not allowed here; give a URL or a file id"
         )
     try:
         base = root.expanduser().resolve()
-        path = base.joinpath(Path(text).expanduser() if not inside else text).resolve()
-        if inside and not path.is_relative_to(base):
+        path = base.joinpath(Path(text).expanduser() if bound is None else text).resolve()
+        if bound is not None and not path.is_relative_to(bound.expanduser().resolve()):
             raise ValueError(f"{text!r:.60} is outside the folder of the spec")
         if not path.is_file():
             raise ValueError(f"there is no file {text!r:.200}")

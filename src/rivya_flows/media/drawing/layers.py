@@ -5,11 +5,14 @@ Sizes of type are shares of the shorter side of the frame. Everything stays insi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
+from rivya_flows.language.cut_terms import Position
 from rivya_flows.media.drawing.bidi import right_to_left
 from rivya_flows.media.drawing.colours import (
     INK,
@@ -39,7 +42,13 @@ _OUTLINE, _SHADOW = Outline(INK, 0.075), 0.16  # in em
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
 _PADDING = (0.55, 0.42)  # of plates, across and along, in em
 _LOGO = (0.18, 0.14)  # greatest width and height of a picture without `width`, of the frame
+_PLATE_FILLS = 0.75  # of its box, where a disc fills 0.79 and letters less than 0.6
+_GAP = 0.03  # between two overlays, of the shorter side
 _NEUTRAL: Colour = (24, 26, 32)
+_ROWS: dict[Position, str] = {
+    position: next((row for row in ("top", "bottom") if row in position), "middle")
+    for position in get_args(Position)
+} | {"lower-third": "bottom"}
 
 
 @dataclass(frozen=True)
@@ -62,16 +71,15 @@ class Layer:
     Attributes:
         image: Mode RGBA; shared, so copy it before changing it.
         x, y: Of its left upper corner, in pixels.
+        box: What it covers without its shadow.
+        clear: Whether it covers nothing that it should keep clear of.
     """
 
     image: Image.Image
     x: int
     y: int
-
-    @property
-    def box(self) -> Box:
-        """What it covers."""
-        return self.x, self.y, self.x + self.image.width, self.y + self.image.height
+    box: Box
+    clear: bool = True
 
 
 def safe_area(size: Size) -> Box:
@@ -84,7 +92,7 @@ def safe_area(size: Size) -> Box:
 
 
 def caption_layer(
-    text: str, size: Size, captions: Captions, look: Look, *avoid: Box | None
+    text: str, size: Size, captions: Captions, look: Look, avoid: Sequence[Box] = ()
 ) -> Layer:
     """A caption: white with a dark outline, or on a dark plate.
 
@@ -96,7 +104,7 @@ def caption_layer(
         captions: Gives position and style.
         look: Gives the font.
         avoid: What to keep clear of, such as the box of a lower third: a caption at its height moves
-            above it, or below it if it is at the top.
+            to the nearest place in the safe area that is free, beside it if there is none else.
 
     Raises:
         MediaError: The text is too long to be drawn.
@@ -119,19 +127,23 @@ def caption_layer(
         "middle": (size[1] - height) // 2,
         "bottom": area[3] - height,
     }[captions.position]
-    gap, top = round(em * 0.7), captions.position == "top"
-    # From the edge inwards, so that one pass clears all of them.
-    for _, upper, _, lower in sorted(filter(None, avoid), key=lambda box: box[1], reverse=not top):
-        if upper < y + height and y < lower:
-            y = lower + gap if top else upper - gap - height
-    return _at(part, (size[0] - width) // 2, max(0, min(y, size[1] - height)))
+    x, y = (size[0] - width) // 2, max(0, min(y, size[1] - height))
+    gap = round(em * 0.7)
+    # At one height whatever its width, so that captions do not jump beside a logo in a corner.
+    rows = [(0, upper, size[0], lower) for _, upper, _, lower in avoid]
+    for taken in (rows, avoid):
+        free = _clear_top((x, y, x + width, y + height), area, taken, gap)
+        if free is not None:
+            return _at(part, x, free)
+    return replace(_at(part, x, y), clear=not part.image.getbbox())
 
 
-def overlay_layer(overlay: Overlay, size: Size, look: Look) -> Layer:
+def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box] = ()) -> Layer:
     """A picture, whole and with its transparency, or a text over the film.
 
     A text in a corner stands on a plate in the main colour of the brand, if there is one; elsewhere it
-    is white with a dark outline. A lower third is a plate with an accent, its first line strong.
+    is white with a dark outline. A lower third is a plate with an accent, its first line strong. It moves
+    up or down from what it should `avoid`, where there is room in the safe area.
 
     Raises:
         MediaError: The picture is missing, broken or not an image; the text is too long.
@@ -142,7 +154,42 @@ def overlay_layer(overlay: Overlay, size: Size, look: Look) -> Layer:
         part = _lower_third(overlay.text or "", size, look, overlay.width)
     else:
         part = _text(overlay, size, look)
-    return _placed(part, overlay, size)
+    x, y = _place(part.size, overlay, size)
+    box = x, y, x + part.size[0], y + part.size[1]
+    free = _clear_top(box, safe_area(size), avoid, round(min(size) * _GAP))
+    clear = free is not None or not part.image.getbbox()
+    return replace(_at(part, x, y if free is None else free), clear=clear)
+
+
+def overlay_layers(
+    overlays: Sequence[Overlay], size: Size, look: Look, together: Callable[[int, int], bool]
+) -> Iterator[tuple[int, Layer]]:
+    """The index and layer of each overlay; those in the middle of a row last, which give way to corners.
+
+    Overlays with one position lie on each other. Those of one row (the top, the bottom and the
+    lower third, the middle) do not, where they are `together`, by their indexes, at one time.
+    """
+    placed: dict[int, Box] = {}
+    middle = [one.position in ("top", "center", "bottom") for one in overlays]
+    for index in sorted(range(len(overlays)), key=middle.__getitem__):
+        position = overlays[index].position
+        avoid = [
+            box
+            for other, box in placed.items()
+            if overlays[other].position != position
+            and _ROWS[overlays[other].position] == _ROWS[position]
+            and together(index, other)
+        ]
+        layer = overlay_layer(overlays[index], size, look, avoid)
+        if layer.image.getbbox():
+            placed[index] = layer.box
+        yield index, layer
+
+
+def obstacles(boxes: Iterable[Box], size: Size) -> list[Box]:
+    """Those of the boxes that a caption keeps clear of: what fills half of the frame is a ground."""
+    most = size[0] * size[1] / 2
+    return [one for one in boxes if 0 < (one[2] - one[0]) * (one[3] - one[1]) < most]
 
 
 def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
@@ -191,24 +238,27 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None) -> _Par
     align: Align = "right" if rtl else "left"
     height = (area[3] - area[1]) * 0.4
     lines, em = fitted(title, strong, (limit, height), (0.06 * short, _LEAST * short), most=2)
-    blocks = [drawn(lines, strong, em, ink, align=align)]
+    # Letters reach into the space around the lines, which is as high whatever they are: plates of one
+    # film do not differ.
+    space = round(em * _PADDING[1])
+    blocks = [drawn(lines, strong, em, ink, align=align, beyond=space)]
     if below:
         size_below = (min(0.6 * em, 0.04 * short), 0.026 * short)
         lines, small = fitted(clean(below, light), light, (limit, height), size_below, most=2)
-        blocks.append(drawn(lines, light, small, ink, align=align))
-    gap, bar = round(em * 0.42), max(3, round(em * 0.17))
+        blocks.append(drawn(lines, light, small, ink, align=align, beyond=space))
+    step, bar = round(em * 0.25) - 2 * space, max(3, round(em * 0.17))
     inside = Image.new(
         "RGBA",
         (
             max(one.width for one in blocks) + bar,
-            sum(one.height for one in blocks) + gap * (len(blocks) - 1),
+            max(1, sum(one.height for one in blocks) + step * (len(blocks) - 1)),
         ),
     )
     y = 0
     for one in blocks:
-        inside.alpha_composite(one, (inside.width - bar - one.width if rtl else bar, y))
-        y += one.height + gap
-    plate = _on_plate(inside, em, main, 1.0, radius=0.14).image
+        inside.alpha_composite(one, (inside.width - bar - one.width if rtl else bar, max(0, y)))
+        y += one.height + step
+    plate = _on_plate(inside, em, main, 1.0, radius=0.14, padding=(_PADDING[0], 0)).image
     # The bar is as high as the plate, at the side where reading begins.
     strip = Image.new("L", plate.size, 0)
     strip.paste(
@@ -251,9 +301,10 @@ def _bounds(overlay: Overlay, size: Size) -> Size:
     )
 
 
-def _placed(part: _Part, overlay: Overlay, size: Size) -> Layer:
+def _place(part: Size, overlay: Overlay, size: Size) -> tuple[int, int]:
+    """The left upper corner of an overlay of that size."""
     area, position = safe_area(size), overlay.position
-    width, height = part.size
+    width, height = part
     x, y = (size[0] - width) // 2, (area[1] + area[3] - height) // 2
     rtl = position == "lower-third" and right_to_left(overlay.text or "")
     if "right" in position or rtl:
@@ -264,16 +315,33 @@ def _placed(part: _Part, overlay: Overlay, size: Size) -> Layer:
         y = area[1]
     elif "bottom" in position or position == "lower-third":
         y = area[3] - height
-    return _at(part, x, y)
+    return x, y
+
+
+def _clear_top(box: Box, area: Box, taken: Sequence[Box], gap: int) -> int | None:
+    """The top nearest to that of the box at which it covers nothing; None if the area has no room."""
+    left, top, right, bottom = box
+    height = bottom - top
+    beside = [one for one in taken if one[0] < right and left < one[2]]
+
+    def is_free(y: int) -> bool:
+        return all(y + height <= one[1] or one[3] <= y for one in beside)
+
+    if is_free(top):
+        return top
+    tops = [y for one in beside for y in (one[1] - gap - height, one[3] + gap)]
+    inside = (y for y in tops if area[1] <= y <= area[3] - height and is_free(y))
+    return min(inside, key=lambda y: abs(y - top), default=None)
 
 
 def _at(part: _Part, x: int, y: int) -> Layer:
     """The part on the frame; x and y are of its corner without the shadow, which may be cut there."""
+    box = x, y, x + part.size[0], y + part.size[1]
     x, y = x - part.edge, y - part.edge
     image = (
         part.image.crop((max(0, -x), max(0, -y), *part.image.size)) if min(x, y) < 0 else part.image
     )
-    return Layer(image, max(0, x), max(0, y))
+    return Layer(image, max(0, x), max(0, y), box)
 
 
 def _picture(path: Path, width: int, height: int) -> Image.Image:
@@ -285,8 +353,7 @@ def _picture(path: Path, width: int, height: int) -> Image.Image:
 def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
     """The logo, on a plate of its own where its colour would not be seen on the ground."""
     colour = mean(logo)
-    opaque = logo.getchannel("A").getextrema()[0] == 255
-    if colour is None or opaque or contrast(colour, ground) >= 1.9:
+    if colour is None or contrast(colour, ground) >= 1.9 or _has_plate(logo, ground):
         return logo
     plate = WHITE if contrast(colour, WHITE) > contrast(colour, INK) else INK
     edge = round(margin)
@@ -295,6 +362,17 @@ def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
     inside.paste(plate, (0, 0), mask)
     inside.alpha_composite(logo, (edge, edge))
     return inside
+
+
+def _has_plate(logo: Image.Image, ground: Colour) -> bool:
+    """Whether it is a mark on a plate of its own, such as a disc, and is seen on the ground by that mark."""
+    alpha = logo.getchannel("A")
+    filled: float = ImageStat.Stat(alpha.crop(alpha.getbbox())).mean[0]
+    if filled <= _PLATE_FILLS * 255:
+        return False
+    red, green, blue = logo.convert("RGB").resize((64, 64), Image.Resampling.BOX).split()
+    colours = zip(red.tobytes(), green.tobytes(), blue.tobytes(), strict=True)
+    return sum(contrast(one, ground) >= 1.9 for one in colours) > 0.01 * 64 * 64
 
 
 def _stacked(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> Image.Image:
@@ -343,12 +421,18 @@ def _shadowed(image: Image.Image, blur: float, colour: Colour, strength: float) 
 
 
 def _on_plate(
-    inside: Image.Image, em: float, colour: Colour, opacity: float, *, radius: float
+    inside: Image.Image,
+    em: float,
+    colour: Colour,
+    opacity: float,
+    *,
+    radius: float,
+    padding: tuple[float, float] = _PADDING,
 ) -> _Part:
-    """A picture on a plate with rounded corners; `radius` in em."""
+    """A picture on a plate with rounded corners; `radius` and `padding` in em."""
     if not inside.getbbox():  # no plate without a text
         return _Part(inside)
-    across, along = (round(em * padding) for padding in _PADDING)
+    across, along = (round(em * one) for one in padding)
     size = inside.width + 2 * across, inside.height + 2 * along
     layer = Image.new("RGBA", size, (*colour, 0))
     layer.putalpha(_rounded(size, em * radius).point(lambda value: round(value * opacity)))

@@ -25,6 +25,7 @@ from rivya_flows.media.bounds import MAX_DRAWN_CHARACTERS, beyond
 from rivya_flows.media.drawing.bidi import levels, visual_order
 from rivya_flows.media.drawing.colours import Colour
 from rivya_flows.media.graphemes import graphemes
+from rivya_flows.media.line_breaks import GLUE, is_unspaced, joined, pieces, words_of
 
 Align = Literal["left", "center", "right"]
 
@@ -34,6 +35,10 @@ _NO_JOINERS = dict.fromkeys(map(ord, _JOINERS))
 _NO_BREAK_SPACE = "\u00a0"
 _EM = 40  # of measuring, in pixels
 _TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
+_TALL_EXTENT, _EXTENT = (
+    (0.95, 0.35),
+    (0.72, 0.2),
+)  # of a line above and below its baseline, the same
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def fitted(
     size = min(greatest, box[0] / max(widest, 0.01))
     if len(given) <= most and size >= (0.88 * greatest if len(given) > 1 else greatest):
         return given, size
-    words = text.split()
+    words = words_of(text)
     for step in range(100):
         size = greatest * 0.96**step
         inside = size < least
@@ -135,10 +140,12 @@ def drawn(
     *,
     align: Align = "center",
     outline: Outline | None = None,
+    beyond: int | None = None,
 ) -> Image.Image:
     """Lines in one colour, cut to their ink, RGBA; 1 by 1 pixel and transparent where nothing can be drawn.
 
-    The picture is cached: copy it before changing it.
+    The picture is cached: copy it before changing it. With `beyond` its height is that of the lines, whatever
+    their letters are, and so many pixels above and below.
     """
     step = leading(lines, style) * size
     # Room for an outline, and for marks that stand out.
@@ -165,7 +172,13 @@ def drawn(
         (len(lines) - 1) * step + 2 * edge,
         faces,
     )
-    return image.crop(image.getbbox() or (0, 0, 1, 1))
+    box = image.getbbox()
+    if box and beyond is not None:
+        above, below = _TALL_EXTENT if step > _LEADING * size else _EXTENT
+        top = round(edge - above * size) - beyond
+        high = round((len(lines) - 1) * step + (above + below) * size) + 2 * beyond
+        box = box[0], top, box[2], top + high
+    return image.crop(box or (0, 0, 1, 1))
 
 
 def _drawable(one: str, style: Style) -> str:
@@ -278,11 +291,14 @@ def _broken(
     space = width("n n", Style("noto")) - width("nn", Style("noto"))
     parts: list[tuple[str, float]] = []
     for word in words:
-        wide = width(word, style)
+        wide = width(word.removeprefix(GLUE), style)
         if wide <= limit:
             parts.append((word, wide))
-        elif inside:
-            parts += _pieces(word, style, limit)
+        elif inside or is_unspaced(word):
+            for one in pieces(
+                word, len(graphemes(word)) * limit / wide, lambda part: len(graphemes(part))
+            ):
+                parts.append((one, min(limit, width(one.removeprefix(GLUE), style))))
         else:
             return None
     count = len(_greedy(parts, space, limit))
@@ -305,36 +321,35 @@ def _parted(
     found: list[tuple[float, int]] = []
     for at in range(1, len(parts)):
         ends = parts[at - 1][0].endswith((".", "!", "?", "।"))
-        sides = [sum(wide + space for _, wide in part) for part in (parts[:at], parts[at:])]
+        sides = [
+            sum(wide + _space(word, space) for word, wide in part)
+            for part in (parts[:at], parts[at:])
+        ]
         if ends and max(sides) - space <= limit and 2 * min(sides) >= max(sides):
             found.append((max(sides), at))
     if not found:
         return None
     at = min(found)[1]
-    first, second = (" ".join(word for word, _ in part) for part in (parts[:at], parts[at:]))
-    return first, second
+    return joined(word for word, _ in parts[:at]), joined(word for word, _ in parts[at:])
 
 
 def _greedy(parts: Sequence[tuple[str, float]], space: float, limit: float) -> list[str]:
-    lines: list[str] = []
+    lines: list[list[str]] = []
     filled = 0.0
     for word, wide in parts:
-        if lines and filled + space + wide <= limit + 1e-6:
-            lines[-1] += f" {word}"
-            filled += space + wide
+        more = _space(word, space) + wide
+        if lines and filled + more <= limit + 1e-6:
+            lines[-1].append(word)
+            filled += more
         else:
-            lines.append(word)
+            lines.append([word])
             filled = wide
-    return lines
+    return [*map(joined, lines)]
 
 
-def _pieces(word: str, style: Style, limit: float) -> list[tuple[str, float]]:
-    """A word that is too wide, in parts that are not."""
-    characters = graphemes(word)
-    count = 1 + int(width(word, style) / limit)
-    at = -(-len(characters) // count)
-    pieces = ["".join(characters[i : i + at]) for i in range(0, len(characters), at)]
-    return [(piece, min(limit, width(piece, style))) for piece in pieces]
+def _space(word: str, space: float) -> float:
+    """Before a word, in em."""
+    return 0.0 if word.startswith(GLUE) else space
 
 
 def _code(colour: Colour) -> str:

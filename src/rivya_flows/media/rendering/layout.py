@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageFilter
 
-from rivya_flows.media.drawing.layers import overlay_layer
+from rivya_flows.media.drawing.layers import overlay_layers
 from rivya_flows.media.edit import Layout
 from rivya_flows.media.probe import on_ground, upright
 from rivya_flows.media.rendered import sizes_of
 from rivya_flows.media.rendering.reframe import (
     GROUND_BLUR,
-    GROUND_LIGHT,
     GROUND_SCALE,
     Placement,
     Size,
     bars,
     focus_of,
+    ground_light,
     placement,
     window,
 )
 
 
-def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
-    """File name and picture of each format.
+def laid_out(layout: Layout, tell: Callable[[str], None]) -> Iterator[tuple[str, Image.Image]]:
+    """File name and picture of each format; `tell` is told what lies on an overlay for want of room.
 
     An image keeps its transparency, unless there are bars beside it.
 
@@ -34,8 +34,10 @@ def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
     image = upright(layout.image)
     for name, size in sizes_of(layout, lambda: image.size, ".png").items():
         drawn = _reframed(image, size, layout).convert("RGBA")
-        for overlay in layout.overlays:
-            layer = overlay_layer(overlay, size, layout.look)
+        layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
+        for index, layer in sorted(layers.items()):
+            if not layer.clear:
+                tell(f"overlays[{index}] lies on another in {name}: there is no room for both")
             drawn.alpha_composite(layer.image, (layer.x, layer.y))
         yield name, drawn if image.mode == "RGBA" else drawn.convert("RGB")
 
@@ -59,7 +61,9 @@ def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image
         return Image.new("RGB", place.size, bars(layout.look))
     tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
     box = window(image.size, place.size)
-    small = on_ground(image, "white").resize(tiny, Image.Resampling.BOX, box=box)
+    opaque = on_ground(image, "white")
+    light = ground_light(opaque.convert("L"))
+    small = opaque.resize(tiny, Image.Resampling.BOX, box=box)
     small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR))
-    small = small.point([round(value * GROUND_LIGHT) for value in range(256)] * 3)
+    small = small.point([round(value * light) for value in range(256)] * 3)
     return small.resize(place.size, Image.Resampling.BICUBIC)

@@ -17,9 +17,14 @@ ZOOM = 1.12
 TRAVEL = 0.16
 """How far the camera pans, as a share of the width of the picture."""
 
-GROUND_SCALE, GROUND_BLUR, GROUND_LIGHT = 12, 4.0, 0.5
-"""The blurred copy behind a picture: how much smaller it is made, blurred by how many pixels then, and
-how much of its light it keeps."""
+GROUND_SCALE, GROUND_BLUR = 12, 4.0
+"""The blurred copy behind a picture: how much smaller it is made, and blurred by how many pixels then."""
+
+_DIM = 0.5  # the light that such a copy keeps
+_BRIGHT = (
+    0.7,
+    0.85,
+)  # of white: edges of a picture whose copy keeps more of its light, and all of it
 
 _NEARLY = 0.02  # a picture of nearly the shape of the frame gets no bars
 _MAP = 64  # pixels of the small picture in which the focus is looked for
@@ -144,6 +149,22 @@ def _middle(weights: list[float], share: float) -> float:
         return 0.5
     inside = range(start, start + part)
     return sum(weights[at] * (at + 0.5) for at in inside) / held[start] / side
+
+
+def ground_light(luma: Image.Image) -> float:
+    """How much of its light the blurred copy behind a picture keeps, 0.5 to 1.
+
+    The copy sets off the picture by being darker. One on a white ground would be cut out of it, so a bright
+    ground stays as bright.
+
+    Args:
+        luma: The picture, greyscale.
+    """
+    small = luma.resize((8, 8), Image.Resampling.BOX).tobytes()
+    edge = [value for at, value in enumerate(small) if at % 8 in (0, 7) or at // 8 in (0, 7)]
+    dark, bright = _BRIGHT
+    share = (sum(edge) / len(edge) / 255 - dark) / (bright - dark)
+    return _DIM + (1 - _DIM) * min(1.0, max(0.0, share))
 
 
 def bars(look: Look) -> str:

@@ -29,6 +29,10 @@ class Appearance:
     fade_in: int = 0
     fade_out: int = 0
 
+    def meets(self, other: Appearance) -> bool:
+        """Whether both are on one frame."""
+        return max(self.start, other.start) < min(self.end, other.end)
+
     def share(self, frame: int) -> float:
         """How opaque it is on a frame, from 0 to 1."""
         if not self.start <= frame < self.end:

@@ -30,6 +30,7 @@ from rivya_flows.planning.preflight.fan_out_validation import (
     missing_computed_members,
     missing_members,
 )
+from rivya_flows.planning.preflight.films import films
 from rivya_flows.planning.preflight.request_validation import request_problems
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
@@ -71,6 +72,15 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             absent = []
             for reason in reasons:
                 yield step_id, item.key, reason
+    yield from _wrong_films(state)
+
+
+def _wrong_films(state: State) -> Iterator[tuple[str, str, str]]:
+    """Films whose clips are too short, by the lengths that their media are asked to have."""
+    certain = {step_id: planned for step_id, planned, _ in _certain(state)}
+    for (step_id, key), film in films(state).items():
+        if step_id in certain and certain[step_id].step.if_ is None:
+            yield from ((step_id, key, reason) for reason in film.wrong)
 
 
 def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:

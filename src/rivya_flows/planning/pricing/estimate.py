@@ -14,6 +14,7 @@ from rivya_flows.language.workflow import ChatWith, GenerateWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, items_step
+from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.judge_prices import judge_price
 from rivya_flows.planning.pricing.written_prices import written_prices
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
@@ -50,6 +51,7 @@ class ItemEstimate:
         price: With all that it may fall back to in `max`.
         saved: What a cache hit saves.
         taken_from: The forked run that it is taken from; None for none.
+        film: What is known of the film or still that it makes; None for other steps.
         fallback: Models that may step in, in order; None for one that is not known yet.
     """
 
@@ -60,6 +62,7 @@ class ItemEstimate:
     saved: int = 0
     fallback: tuple[str | None, ...] = ()
     taken_from: str | None = None
+    film: Film | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ class Estimate:
                             "cached": item.cached,
                             "taken_from": item.taken_from,
                             "fallback": list(item.fallback),
+                            "film": item.film and item.film.as_json(),
                         }
                         for item in one.items
                     ],
@@ -233,7 +237,15 @@ def estimate(
     """
     budget = state.plan.workflow.budget
     unsure = set[str]()
-    steps = tuple(_timed(_step_estimate(state, one, unsure), usual) for one in state.plan.order)
+    made = films(state)
+    priced = (_timed(_step_estimate(state, one, unsure), usual) for one in state.plan.order)
+    steps = tuple(
+        replace(
+            one,
+            items=tuple(replace(item, film=made.get((one.id, item.key))) for item in one.items),
+        )
+        for one in priced
+    )
     prices = [item.price for one in steps for item in one.items]
     return Estimate(
         name=state.plan.workflow.name,
