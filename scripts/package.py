@@ -82,7 +82,7 @@ NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["up"], {}),
     ("sandbox", ["sandbox", "serve"], {}),
     ("postgres", ["receipt", "run_1"], {"RIVYA_FLOWS_STORE": "postgresql://u:p@127.0.0.1/d"}),
-    ("s3", ["cache", "ls"], {"RIVYA_FLOWS_ASSETS": "s3://bucket/assets"}),
+    ("s3", ["cache", "list"], {"RIVYA_FLOWS_ASSETS": "s3://bucket/assets"}),
     ("mcp", ["mcp"], {}),
     ("redis", ["up", "--redis", "redis://127.0.0.1:1/0"], {}),
 )

@@ -12,7 +12,7 @@ from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.callbacks import Revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
-from rivya_flows.settings import read_secret
+from rivya_flows.settings import RUN_HERE, read_secret
 
 T = TypeVar("T")
 
@@ -88,13 +88,13 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
         raise UsageError(
             f"PREFECT_API_URL: {_shown(PREFECT_API_URL)} answers with HTTP"
             f" {error.response.status_code} when asked for {what}",
-            "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or set a secret as a variable",
+            f"{RUN_HERE}; or check PREFECT_API_AUTH_STRING or PREFECT_API_KEY",
         ) from error
     except Exception as error:  # what Prefect's HTTP client raises if nothing answers
         raise UsageError(
             f"PREFECT_API_URL: no Prefect server answers at {_shown(PREFECT_API_URL)} when asked"
             f" for {what}",
-            "start that server, or set a secret as a variable",
+            f"{RUN_HERE}; or start that server",
         ) from error
 
 

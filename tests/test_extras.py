@@ -109,7 +109,7 @@ def test_without_the_sandbox_one_line_says_what_to_install(
     ("extra", "module", "variable", "value", "command"),
     [
         ("postgres", "psycopg", "RIVYA_FLOWS_STORE", "postgresql://u:p@h/d", ["receipt", "run_1"]),
-        ("s3", "s3fs", "RIVYA_FLOWS_ASSETS", "s3://bucket/assets", ["cache", "ls"]),
+        ("s3", "s3fs", "RIVYA_FLOWS_ASSETS", "s3://bucket/assets", ["cache", "list"]),
     ],
 )
 def test_a_store_without_its_client_names_the_extra(

@@ -310,7 +310,7 @@ async def _refuse_lacking(
     for name, deployments in of_pool.items():
         try:
             pool = await client.read_work_pool(name)
-        except ObjectNotFound:  # the default one, in a dry run
+        except ObjectNotFound:  # the default one, with `--plan`
             continue
         for one in deployments:
             there = existing[one.name].deployment if one.name in existing else None

@@ -65,7 +65,7 @@ class Change:
     Attributes:
         name: As ``flow/deployment``.
         done: `made`, `changed`, `unchanged` or `removed`.
-        id: None for one that a dry run would make.
+        id: None for one that `--plan` would make.
         version: Of its spec; None for a removed one.
         job_variables: Names of those that its spec set, such as ``memory_limit``.
         schedules: What was done to each schedule of ours, by slug.
@@ -114,7 +114,7 @@ async def reconcile(
     Args:
         client: Of the server.
         desired: What the spec asks for.
-        flow_id: Of its flow; None in a dry run if there is none yet.
+        flow_id: Of its flow; None with `--plan` if there is none yet.
         existing: The deployment of that name; None if there is none.
         options: How to apply changes.
     """

@@ -27,6 +27,7 @@ from rivya_flows.flows.server.select_server import (
     pointed_at,
 )
 from rivya_flows.private import private_folder
+from rivya_flows.settings import RUN_HERE
 
 if TYPE_CHECKING:
     from rivya_flows.app.report import RunReport
@@ -77,7 +78,7 @@ class LocalRunner:
         except TimeoutError as error:
             raise UsageError(
                 f"no Prefect server answers at {shown_url(settings.prefect_api_url)}",
-                "start it, correct PREFECT_API_URL, or set RIVYA_API_KEY, which it was asked for",
+                f"{RUN_HERE}; or start it; or set RIVYA_API_KEY, which it was asked for",
             ) from error
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
@@ -218,13 +219,11 @@ async def _answering(api_url: str) -> None:
     if answer is not None:
         raise UsageError(
             f"the Prefect server at {shown_url(api_url)} answers with HTTP {answer.status_code}",
-            f"{password_hint(answer.status_code)}; or unset PREFECT_API_URL (or set PREFECT_PROFILE=ephemeral)"
-            " to use the server of `rivya-flows up`",
+            f"{password_hint(answer.status_code)}; or {RUN_HERE}",
         ) from problem
     raise UsageError(
         f"PREFECT_API_URL: no Prefect server answers at {shown_url(api_url)}",
-        "start that server, or unset PREFECT_API_URL (or set PREFECT_PROFILE=ephemeral) to start one for the"
-        " run",
+        f"{RUN_HERE}; or start that server",
     ) from problem
 
 

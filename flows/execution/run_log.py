@@ -8,7 +8,7 @@ from typing import Any
 
 from rivya_flows.app.runner import Listener, Rendering
 from rivya_flows.ledger.phrases import budget_warning, credits_of, open_jobs
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import short_label
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
@@ -70,7 +70,7 @@ def log_rendering(logger: Logger, then: Rendering) -> Rendering:
         quarter = int(4 * share)
         if quarter > logged.get((step, key), 0):
             logged[step, key] = quarter
-            logger.info("%s: rendering %d %%", label(step, key), 25 * quarter)
+            logger.info("%s: rendering %d %%", short_label(step, key), 25 * quarter)
         then(step, key, share)
 
     return listen
@@ -102,7 +102,7 @@ def cancelled_lines(state: State) -> Iterator[str]:
 
 
 def _name(event: Any) -> str:
-    return label(event.step, event.key)
+    return short_label(event.step, event.key)
 
 
 def _is_known(event: Event, state: State) -> bool:

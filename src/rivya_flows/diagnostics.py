@@ -30,7 +30,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake. Diagnostics sort by their place.
+    """One mistake, or a warning where the code is of `LINTS`. Diagnostics sort by their place.
 
     Attributes:
         code: Stable name, such as ``unknown-key``; `docs/reference/errors.md` explains all.
@@ -75,7 +75,8 @@ class Diagnostic:
     def lines(self) -> tuple[str, ...]:
         """The mistake at its place, its line of the file with a caret, and the hint."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        lines = [f"{place}: {self.message} [{self.code}]"]
+        level = "warning: " if self.code in LINTS else ""
+        lines = [f"{place}: {level}{self.message} [{self.code}]"]
         if self.source and self.line:
             caret = " " * _width(one_line(self.source[: self.column - 1])) + "^"
             lines += [f"  {self.source}", f"  {caret}"]
@@ -98,20 +99,24 @@ CODES = (
     "bad-expression", "bad-file", "bad-include", "bad-input", "bad-name", "bad-option",
     "bad-param", "bad-rehearsal", "bad-schedule", "bad-secret", "broken-step", "chat-cannot",
     "complex-key", "cycle", "duplicate-key", "duplicate-name", "empty-list",
-    "expression-not-allowed", "many-documents", "merge-key", "missing-dollar", "missing-input",
+    "expression-not-allowed", "many-documents", "merge-key", "missing-characters", "missing-dollar", "missing-input",
     "missing-key", "missing-param", "missing-prompt", "model-unavailable", "needless-key",
-    "no-rows", "not-a-spec", "not-csv", "not-inputs", "not-text", "number", "operator-only",
+    "no-outputs", "no-rows", "not-a-spec", "not-csv", "not-inputs", "not-text", "number", "operator-only",
     "out-of-range", "out-of-scope", "prompt-too-long", "references-refused", "repeated-column",
     "reserved-secret", "tab", "tag", "too-deep", "too-large", "too-many-problems",
     "too-many-references", "too-many-rows", "two-loops", "unequal-lists", "unknown-alias",
     "unknown-code", "unknown-field", "unknown-input", "unknown-key", "unknown-model",
     "unknown-name", "unknown-output", "unknown-param", "unknown-step", "unknown-uses",
     "unknown-variable", "unnamed-step", "unquoted-expression", "unreadable",
+    "unused-input", "unused-step",
     "useless-condition", "wrong-candidates", "wrong-cells", "wrong-choice", "wrong-default",
     "wrong-fallback", "wrong-input", "wrong-route", "wrong-type", "wrong-value",
     "wrong-version", "yaml-syntax",
 )  # fmt: skip
 """Every code; `docs/reference/errors.md` explains them, and a test compares both with the source."""
+
+LINTS = ("missing-characters", "no-outputs", "unused-input", "unused-step")
+"""Codes of warnings: such a spec runs, and does less than it seems to."""
 
 REFUSALS = ("over_budget", "usage", "media")
 """Codes of errors that refuse a run before its first purchase, beside those of diagnostics."""

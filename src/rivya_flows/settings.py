@@ -5,6 +5,7 @@ The environment is the user's own; the current folder, and its ``.env``, may be 
 
 from __future__ import annotations
 
+import difflib
 import io
 import shlex
 import tomllib
@@ -27,6 +28,9 @@ from rivya_flows.errors import UsageError
 ENV_FILE_VARIABLE = "RIVYA_FLOWS_ENV_FILE"
 """Path of the ``.env`` file with the secrets of specs, for the processes of `up`, which run in
 another folder."""
+
+_ALIKE = 0.85
+"""How similar a name must be to that of a setting to mean it, from 0 to 1."""
 
 MAX_ENV_FILE_BYTES = 64 << 10
 MAX_TOML_BYTES = 1 << 20
@@ -56,6 +60,9 @@ code runs."""
 NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
 """Refused and not ignored: with another journal, finished work would be bought again."""
 
+RUN_HERE = "unset PREFECT_API_URL to run here (of a Prefect profile: set PREFECT_PROFILE=ephemeral)"
+"""What to do about a Prefect server that does not answer, where it is not wanted."""
+
 _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
 """Variables of ``compose.yaml`` that are not settings of Prefect."""
 
@@ -65,6 +72,16 @@ and where in them its settings are.
 
 Source: ``prefect/settings/sources.py`` of Prefect 3.9.
 """
+
+_BETWEEN_PROCESSES = frozenset(
+    {
+        ENV_FILE_VARIABLE.lower(),
+        "rivya_flows_mark",
+        "rivya_flows_collection",
+        "rivya_flows_job_variables",
+    }
+)
+"""Variables that rivya-flows sets for processes that it starts."""
 
 REQUESTS_PER_SECOND = 100.0
 """The most requests per second to one service."""
@@ -302,6 +319,25 @@ def ignored_of_folder() -> tuple[str, ...]:
     """
     known = Settings.model_fields.keys() - OF_THE_FOLDER - {"prefect_api_url"}
     return tuple(name for name in _read(Path(".env")) if name.lower() in known)
+
+
+def unknown_names() -> dict[str, str | None]:
+    """Variables that are called like settings and are none, each with the setting that it may mean.
+
+    Of the environment and of ``.env``: all that begin with ``RIVYA``.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    known = {name.upper() for name in Settings.model_fields.keys() | _BETWEEN_PROCESSES}
+    given = {**_read(Path(".env")), **{k: v for k, v in environment.variables().items() if v}}
+    unknown = sorted(
+        name for name in given if name.upper().startswith("RIVYA") and name.upper() not in known
+    )
+    return {
+        name: next(iter(difflib.get_close_matches(name.upper(), known, 1, _ALIKE)), None)
+        for name in unknown
+    }
 
 
 def refuse_prefect_files(settings: Settings) -> None:

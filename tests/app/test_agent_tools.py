@@ -255,7 +255,7 @@ async def test_a_text_is_a_spec_whose_paths_lie_in_the_root(
     assert [*tools.root.glob("**/*launch*")] == [tools.root / "specs" / "launch.yaml"]
 
 
-async def test_a_path_that_is_made_during_a_run_reads_no_file(
+async def test_a_path_that_an_expression_gives_reads_no_file(
     tools: AgentTools, studio: Studio, tmp_path: Path
 ) -> None:
     spec = f"""
@@ -268,10 +268,8 @@ steps:
     uses: upload
     with: {{file: "${{{{ inputs.path }}}}"}}
 """
-    run = await began(tools, await quoted(tools, spec=spec))
-    await studio.execute(run)
-    found = structured(await status(tools, run))
-    assert (found["state"], found["credits"]["spent"]) == ("failed", 0)
+    with pytest.raises(SpecError, match="'file' takes assets, URLs and ids of uploads, not"):
+        await quoted(tools, spec=spec)
     assert not [*(studio.folder / "assets").glob("**/*")]
 
 

@@ -1,4 +1,4 @@
-"""What `cache ls` shows and `cache prune` takes away, and what it never does."""
+"""What `cache list` shows and `cache prune` takes away, and what it never does."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from rivya_flows.app.prepare import (
     Market,
     Prepared,
     RunRequest,
+    close_budget,
     prepare,
     prepare_here,
     refuse_over,
@@ -326,7 +327,10 @@ def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
         "may exceed the budget of 9: no upper bound for voice"
         " (metered by length: the base price is the least); the purchase that passes it is the last"
     )
+    assert list(close_budget(found)) == [f"warning: {verdict(found)}"]
+    assert not list(close_budget(replace(found, min=3)))
     known = replace(found, max=9)
+    assert not list(close_budget(known))
     assert (known.fit, known.unbounded[0][0]) == ("fits", "voice")
     assert verdict(known) == "fits the budget, the pool beta and the pool wide"
     assert found.as_json()["pools"][1] == {

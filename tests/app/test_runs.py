@@ -11,7 +11,9 @@ import pytest
 
 from rivya_flows.app.runs import find_run, open_journal, unknown_names
 from rivya_flows.errors import UsageError
+from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.settings import read_settings
+from rivya_flows.store.leases import Leases
 from support.naive_service import NOON, frozen
 
 SPEC = """
@@ -53,19 +55,19 @@ def test_a_run_is_found_by_a_folder_that_is_not_called_after_it(tmp_path: Path) 
             find_run(journal, str(moved))
 
 
-def test_last_is_the_newest_run_where_a_run_is_only_looked_at(tmp_path: Path) -> None:
+def test_last_is_the_run_in_which_something_happened_last(tmp_path: Path) -> None:
     with open_journal(read_settings()) as journal:
         with pytest.raises(UsageError, match="no run 'last'"):
-            find_run(journal, "last", only_read=True)
+            find_run(journal, "last")
         for hour in (2, 3, 1):
             at = NOON + timedelta(hours=hour)
             named = {"run_id": f"run-{hour}", "started_at": at}
             start = frozen(SPEC).model_copy(update=named)
             journal.create(start, tmp_path / start.run_id)
-        assert find_run(journal, "last", only_read=True).run_id == "run-3"
-        # A resume acts on its run, and a store may be shared.
-        with pytest.raises(UsageError, match="no run 'last'"):
-            find_run(journal, "last")
+        assert find_run(journal, "last").run_id == "run-1"  # written last, though begun first
+        lease = Leases(journal.engine).acquire("run-2")
+        journal.append("run-2", RunEnded(status="cancelled", at=NOON), lease.fence)
+        assert find_run(journal, "last").run_id == "run-2"
 
 
 def test_an_unknown_run_is_an_error_that_names_the_newest(tmp_path: Path) -> None:

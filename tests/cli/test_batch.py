@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,7 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
     assert first.code == 3
     assert ": 3 rows, 5 credits, balance 100, budget 3\n" in first.err
     assert "1 over the budget; 3 of 3 budget credits spent\n" in first.out
+    assert re.search(r"^Sofa +completed +1 +0 +batch-shop-\w+-sofa-\w+$", first.out, re.MULTILINE)
     assert sum(bought(service).values()) == 3
     second = call(*order, "--json")
     assert second.code == 0
@@ -84,6 +86,10 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
     again = call(*order)
     assert again.code == 0
     assert "every row is already completed" in again.err
+    listed = call("runs").out
+    assert "(3 runs)" in listed
+    assert "3 completed" in listed
+    assert len(call("runs", "--label", f"batch={second.document['batch_id']}").out.split("\n")) == 5
     text = Path(second.document["summary"]).read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["product"], row["status"], row["x-who"]) for row in rows] == [
@@ -142,7 +148,7 @@ def test_stopped_batch_goes_on_and_buys_nothing_twice(
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         process = started(*order, "--parallel", 2)
-        out, told = stopped(process, "row 1: stills[back] bought", number)
+        out, told = stopped(process, "Lamp: stills[back] bought", number)
         if number is not signal.SIGKILL:
             assert process.returncode == 130
             assert "cancelled" in out

@@ -17,7 +17,7 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
     def advice(*reasons: str) -> list[str]:
         codes = frozenset({"over_budget"})
         rows = tuple(
-            RowState(f"run-{n}", n, 1, 1, status="over_budget", codes=codes, reason=reason)
+            RowState(f"run-{n}", f"row {n}", 1, 1, status="over_budget", codes=codes, reason=reason)
             for n, reason in enumerate(reasons, 1)
         )
         wallet, path = WalletChange(9, 9, 0), Path()
@@ -37,13 +37,15 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
     task = asyncio.current_task()
     assert task is not None
     progress = BatchProgress(Interrupts(task))
-    old = RowState("run-0", 0, 0, 0, status="completed", spent=9)
-    waiting = RowState("run-1", 1, 1, 1)
-    done = RowState("run-1", 1, 1, 1, status="completed", spent=1)
-    refused = RowState("run-2", 2, 5, 5, status="over_budget", reason="needs at least 5 credits")
+    old = RowState("run-0", "Sofa", 0, 0, status="completed", spent=9)
+    waiting = RowState("run-1", "Lamp", 1, 1)
+    done = RowState("run-1", "Lamp", 1, 1, status="completed", spent=1)
+    refused = RowState(
+        "run-2", "NL-7 Desk", 5, 5, status="over_budget", reason="needs at least 5 credits"
+    )
     for row in (waiting, done):
         progress.changed(Batch((old, row, refused), 4))
         progress.changed(Batch((old, row, refused), 4))
     assert capsys.readouterr().err == (
-        "row 2 over the budget: needs at least 5 credits\nrow 1 completed (1 credit)\n"
+        "NL-7 Desk over the budget: needs at least 5 credits\nLamp completed (1 credit)\n"
     )

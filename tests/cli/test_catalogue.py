@@ -69,6 +69,16 @@ def test_model_is_shown_with_parameters_and_price(call: Terminal) -> None:
     assert "aspectRatio" in [param["key"] for param in shown["params"]]
 
 
+def test_models_are_listed_by_kind_and_by_a_part_of_their_ids(call: Terminal) -> None:
+    found = call("models", "veo3", "--kind", "video", "--json").document["models"]
+    assert {one["id"] for one in found} == {"veo3-1-lite", "veo3-1-fast"}
+    (row,) = [
+        one for one in call("models", "kling").out.splitlines() if one.startswith("kling-3-0")
+    ]
+    assert "text-to-video, image-to-video" in row
+    assert "\n0 models" in call("models", "veo3", "--kind", "chat").out
+
+
 def test_unknown_model_is_told_with_the_one_meant(call: Terminal) -> None:
     said = call("models", "zimage")
     assert said.code == 2

@@ -106,13 +106,18 @@ def test_missing_file_does_not_keep_others_from_being_checked(call: Terminal) ->
 def test_good_specs_as_json(call: Terminal) -> None:
     said = call("check", "--json", *specs_at(SPECS))
     assert said.code == 0
-    assert said.document == {"ok": True, "problems": []}
+    assert said.document == {"ok": True, "problems": [], "warnings": []}
 
 
 def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> None:
     said = call("check", tmp_path)
     assert said.code == 2
     assert said.err.startswith(f"{tmp_path}: the folder has no spec (a file that ends in .yaml)")
+    assert "hint: the folder has no spec" in call("plan", tmp_path).err
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "one.yaml").write_text(WRONG.replace("z-imge", "z-image"))
+    assert "specs/one.yaml: ok" in call("check", tmp_path).out
+    assert "name one of its specs: specs/one.yaml" in call("plan", tmp_path).err
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (1 << 20) + b"y"])

@@ -137,3 +137,35 @@ def test_json_is_a_format_and_excludes_the_others(call: Terminal, tmp_path: Path
     assert said.code == 2
     assert "exclude each other" in said.document["error"]["message"]
     assert call("check", "--diff", "--format=json", "w.yaml").document["error"]["code"] == "usage"
+
+
+UNUSED = """version: 1
+name: unused
+inputs: {product: {type: string, default: lamp}}
+steps: {picture: {uses: generate, with: {model: z-image, prompt: a lamp}}}
+outputs: {picture: "${{ steps.picture.asset }}"}
+"""
+
+
+def test_a_warning_is_said_in_each_format_and_no_mistake_unless_strict(
+    call: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "unused.yaml").write_text(UNUSED)
+    said = call("check", "unused.yaml")
+    assert (said.code, said.out.splitlines()) == (0, [said.out.strip()])
+    assert said.out.startswith("unused.yaml: ok (1 step")
+    line = "unused.yaml:3:10: warning: nothing reads the input 'product' [unused-input]"
+    assert said.err.splitlines()[0] == line
+    document = call("check", "unused.yaml", "--json").document
+    assert (document["ok"], [one["code"] for one in document["warnings"]]) == (
+        True,
+        ["unused-input"],
+    )
+    github = call("check", "unused.yaml", "--format", "github").out.splitlines()
+    assert github[1].startswith("::warning file=unused.yaml,line=3,col=10,title=unused-input::")
+    [run] = call("check", "unused.yaml", "--format", "sarif").document["runs"]
+    assert [one["level"] for one in run["results"]] == ["warning"]
+    strict = call("check", "unused.yaml", "--strict")
+    assert (strict.code, strict.err.splitlines()[0]) == (2, line)
+    document = call("check", "unused.yaml", "--strict", "--json").document
+    assert (document["ok"], len(document["problems"]), document["warnings"]) == (False, 1, [])

@@ -134,7 +134,7 @@ def test_prune_removes_planned_runs_whose_deployment_is_gone_and_no_others(
 
     gone = str(uuid.uuid4())
     late, foreign, ours = planned(gone, tags), planned(gone, tags[1:]), planned(kept["id"], tags)
-    assert call("deploy", path, "--prune", "--dry-run").code == 0
+    assert call("deploy", path, "--prune", "--plan").code == 0
     ids = {"flow_runs": {"id": {"any_": [late, foreign, ours]}}}
     assert server.ask("POST", "/flow_runs/count", ids) == 3
     assert call("deploy", path, "--prune").code == 0
@@ -233,7 +233,7 @@ def test_what_an_entry_no_longer_has_is_switched_off_and_pruned_when_asked(
     text = text.partition("    triggers:")[0]
     path = put(tmp_path, mine, text.replace("    schedules:\n\n", ""))
 
-    said = call("deploy", path, "--dry-run", "--json")
+    said = call("deploy", path, "--plan", "--json")
     assert said.document["deployments"][0]["schedules"] == {"schedule-1": "switched off"}
     assert len(automations(server, deployment(server, f"{mine}/on-brief")["id"])) == 1
 
@@ -266,9 +266,11 @@ def test_a_deployment_that_is_not_ours_is_neither_changed_nor_pruned(
     assert deployment(server, f"{mine}/somebodys")["tags"] == []
 
 
-def test_a_dry_run_changes_nothing(call: Terminal, server: Server, tmp_path: Path) -> None:
+def test_the_plan_of_a_deployment_changes_nothing(
+    call: Terminal, server: Server, tmp_path: Path
+) -> None:
     mine = name()
-    said = call("deploy", put(tmp_path, mine), "--dry-run")
+    said = call("deploy", put(tmp_path, mine), "--plan")
     assert said.code == 0, said.err
     assert f"{mine}/weekly: would be made" in said.out
     assert names(server, mine) == []
@@ -300,11 +302,11 @@ def test_specs_without_an_entry_are_no_success(
 ) -> None:
     path = tmp_path / "bare.yaml"
     path.write_text(SPEC.partition("deploy:\n")[0].replace("NAME", name()))
-    said = call("deploy", path, "--dry-run")
+    said = call("deploy", path, "--plan")
     assert said.code == 2
     assert "nothing to deploy: no `deploy:` entry" in said.err
     assert "deploy:\n- name: by-hand\n" in said.err
-    assert call("deploy", path, "--dry-run", "--prune").code == 0
+    assert call("deploy", path, "--plan", "--prune").code == 0
 
 
 def test_a_store_that_workers_cannot_share_is_refused(

@@ -58,7 +58,7 @@ def test_a_machine_with_nothing_running_has_no_problem(terminal: Terminal) -> No
         "public url",
         "prefect server",
     }
-    assert statuses["prefect server"] == "warning"
+    assert set(statuses.values()) == {"ok"}
     assert not [one for one in said.document["checks"] if one["message"].endswith((";", " "))]
     assert "rivya-flows up" in terminal("doctor").out
 
@@ -83,6 +83,22 @@ def test_every_warning_and_problem_has_a_hint(
         "prefect server",
     }
     assert all(one["hint"] for one in wrong)
+
+
+def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("RIVYA_FLOWS_WEBHOKS=1\n")
+    assert found(terminal, "settings")["hint"] == "did you mean RIVYA_FLOWS_WEBHOOKS?"
+    told = (
+        "RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing; did you mean RIVYA_FLOWS_WEBHOOKS?"
+    )
+    assert f"warning: {told}\n" in terminal("runs").err
+    Path(".env").write_text("RIVYA_HOOK_SECRET=1\nRIVYA_FLOWS_JOB_VARIABLES=1\n")
+    check = found(terminal, "settings")
+    assert (check["status"], check["message"].partition(":")[0]) == ("warning", "RIVYA_HOOK_SECRET")
+    assert terminal("runs").err == ""
 
 
 def test_a_value_that_prefect_refuses_is_named_and_not_shown(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.report import write_report
-from rivya_flows.cli.ending import commands, end, resume_options
+from rivya_flows.cli.ending import commands, end
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.ledger.summary import sentence
+from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.store.assets import AssetStore

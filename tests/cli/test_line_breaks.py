@@ -53,6 +53,8 @@ def test_what_is_between_backticks_is_one_word() -> None:
 def test_a_command_at_the_end_gets_its_own_line() -> None:
     line = "compare with: rivya-flows compare run-1 run-2"
     assert broken(line, 44) == ["compare with:", "    rivya-flows compare run-1 run-2"]
+    for path in (".venv/bin/rivya-flows", "'/my env/bin/rivya-flows'"):
+        assert broken(f"compare with: {path} run-1", 36) == ["compare with:", f"    {path} run-1"]
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 120])

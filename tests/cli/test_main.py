@@ -191,7 +191,7 @@ def test_wrong_call_says_where_help_is(call: Terminal) -> None:
     assert said.code == 2
     assert said.out == ""
     assert said.err.startswith("error: no such option '--bugdet'")
-    assert said.err.endswith("\nhint: see `rivya-flows run --help`\n")
+    assert call("run", "a.yaml", "--xyz").err.endswith("\nhint: see `rivya-flows run --help`\n")
 
 
 def test_wrong_call_with_json_is_one_document(call: Terminal) -> None:
@@ -249,14 +249,57 @@ def in_a_process(arguments: list[str], *, stdout: IO[str]) -> subprocess.Complet
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [(("chek",), "check"), (("cache", "lst"), "ls"), (("sandbox", "srve"), "serve")],
+    [(("chek",), "check"), (("cache", "lst"), "list"), (("sandbox", "srve"), "serve")],
 )
 def test_a_mistyped_command_is_told_what_was_meant(
     call: Terminal, typed: tuple[str, ...], meant: str
 ) -> None:
     said = call(*typed)
     assert said.code == 2
-    assert f"Did you mean {meant!r}?" in said.err
+    assert f"did you mean {meant!r}?" in said.err.lower()
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("clean", "`rivya-flows store prune`: Delete media"),
+        ("ls", "`rivya-flows runs`: List runs"),
+        ("cache ls", "`rivya-flows cache list`: List the results"),
+        ("cache rm", "`rivya-flows cache prune`: Delete results"),
+        ("price", "`rivya-flows plan`: Show the steps"),
+        ("stop", "`rivya-flows down`: Stop what"),
+        ("login", "set RIVYA_API_KEY"),
+        ("cancel", "Ctrl-C cancels a run"),
+        ("xyzzy", "see `rivya-flows --help`"),
+        ("run a.yaml --dry-run", "write --plan"),
+        ("store prune --dry-run", "write --plan"),
+        ("plan a.yaml --dry-run", "`--plan` is for what buys or changes something"),
+        ("check --watch", "see `rivya-flows check --help`"),
+        ("run --verbose a.yaml", "write it before the command"),
+        ("run a.yaml --bugdet 3", "did you mean '--budget'?"),
+    ],
+)
+def test_a_hint_goes_by_what_is_wanted_not_by_letters(
+    call: Terminal, typed: str, hint: str
+) -> None:
+    said = call(*typed.split())
+    assert said.code == 2
+    assert said.err.splitlines()[1].startswith(f"hint: {hint}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("runs --limit ten", "--limit: 'ten' is not a whole number"),
+        ("runs --limit 0", "--limit: 0 is not from 1 to 100000"),
+        ("run a.yaml --budget -1", "--budget: -1 is less than 0"),
+        ("runs a b", "too many arguments: a b"),
+        ("run a.yaml --budget", "--budget needs a value"),
+        ("store prune --older-than week", "--older-than: 'week' is not a number"),
+    ],
+)
+def test_a_wrong_value_is_told_in_plain_words(call: Terminal, typed: str, words: str) -> None:
+    assert call(*typed.split()).err.startswith(f"error: {words}\n")
 
 
 def test_the_list_of_commands_cuts_no_sentence() -> None:

@@ -41,8 +41,11 @@ def service(served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return served
 
 
-def test_plan_prices_each_item_and_spends_nothing(call: Terminal, service: Sandbox) -> None:
-    said = call("plan", SPECS / "own-photo.yaml", "-i", "styles=[noir, comic]", "--json")
+@pytest.mark.parametrize("command", [("plan",), ("run", "--plan")])
+def test_plan_prices_each_item_and_spends_nothing(
+    call: Terminal, service: Sandbox, command: tuple[str, ...]
+) -> None:
+    said = call(*command, SPECS / "own-photo.yaml", "-i", "styles=[noir, comic]", "--json")
     assert said.code == 0
     assert said.document["credits"] == {"min": 10, "max": 10}
     assert (said.document["balance"], said.document["budget"]) == (15, 30)
@@ -196,7 +199,7 @@ def test_plan_out_writes_a_quote_and_says_how_to_run_it(call: Terminal, tmp_path
     until = written["expires_at"][:16].replace("T", " ")
     assert told == [
         f"quote a quote.json: at most 1 credit, once, until {until} UTC",
-        "run it with: rivya-flows run --plan 'a quote.json'",
+        "run it with: rivya-flows run --quote 'a quote.json'",
     ]
     document = call("plan", spec, "--out", out, "--json").document
     again = json.loads(out.read_text())
@@ -225,9 +228,9 @@ def test_a_quote_that_does_not_hold_is_not_run_and_says_what_differs(
     spec.write_text(text)
     assert call("plan", spec, "-i", "prompt=A lamp", "--out", out).code == 0
     spec.write_text(text.replace("A paper boat", "A paper\x1b[2J boat"))
-    said = call("run", "--plan", out, "--out", tmp_path / "runs", "--json")
+    said = call("run", "--quote", out, "--out", tmp_path / "runs", "--json")
     assert (said.code, said.document["error"]["code"]) == (3, "quote")
-    said = call("run", "--plan", out, "--out", tmp_path / "runs")
+    said = call("run", "--quote", out, "--out", tmp_path / "runs")
     first, second, *diff = said.err.splitlines()[1:]
     assert first == "error: quote.json: the quote does not hold: 1 difference"
     assert second == "  spec.yaml: its text has changed"
@@ -239,9 +242,9 @@ def test_a_quote_that_does_not_hold_is_not_run_and_says_what_differs(
 
 def test_run_takes_a_quote_or_a_spec_with_options(call: Terminal, tmp_path: Path) -> None:
     spec = SPECS / "first-picture.yaml"
-    said = call("run", spec, "--plan", tmp_path / "q.json", "-i", "prompt=x", "--budget", 0)
+    said = call("run", spec, "--quote", tmp_path / "q.json", "-i", "prompt=x", "--budget", 0)
     assert said.code == 2
-    words = "--plan cannot be used with SPEC, -i, --budget: the quote says all that is run"
+    words = "--quote cannot be used with SPEC, -i, --budget: the quote says all that is run"
     assert words in said.err
     assert "missing argument 'SPEC'" in call("run").err
-    assert call("run", "--plan", tmp_path / "q.json").code == 2
+    assert call("run", "--quote", tmp_path / "q.json").code == 2

@@ -38,6 +38,11 @@ def test_the_runs_that_took_credits_are_named(
     )
 
 
+def test_credits_that_may_come_back_are_no_spent_ones() -> None:
+    credits = {"before": 100, "after": None, "spent": 11, "saved": 0, "unexplained": 0}
+    assert wallet(credits, held=10) == "1 spent, 10 held, 0 saved of 100"
+
+
 def test_early_journals_name_the_ids_alone() -> None:
     asked = ServiceAsked.model_validate({"jobs": {}, "others": 4, "other_runs": ["run-a", "run-b"]})
     runs = [one.model_dump() for one in asked.other_runs]

@@ -152,12 +152,12 @@ def test_a_quote_is_run_once_for_at_most_its_credits(
 ) -> None:
     quote = tmp_path / "quote.json"
     assert call("plan", written(tmp_path, ONE), "--out", quote).code == 0
-    done = call("run", "--plan", quote, "--json")
+    done = call("run", "--quote", quote, "--json")
     assert (done.code, done.document["status"]) == (0, "completed")
     run_id = done.document["run_id"]
     assert f"run {run_id}: one, 1 credit, balance 100, budget 1" in done.err
     assert "warning" not in done.err
-    again = call("run", "--plan", quote)
+    again = call("run", "--quote", quote)
     assert again.code == 3
     assert f"error: the quote was used by {run_id}; nothing was bought" in again.err
     assert bought(service) == {"z-image": 1}

@@ -130,7 +130,7 @@ def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path
         (["faults", "list", "--data", "nowhere"], "nowhere: no sandbox"),
         (["faults", "clear", "--data", "nowhere"], "nowhere: no sandbox"),
         (["faults", "set", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
-        (["credits", "add", "0"], "invalid value for 'N'"),
+        (["credits", "add", "0"], "N: 0 is less than 1"),
         (["serve", "--faults", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],
 )

@@ -68,7 +68,7 @@ def test_the_secrets_of_an_endpoint_are_never_printed(
     said.append(terminal(*ENDPOINTS, "show", endpoint, "--json"))
     assert said[-1].document["name"] == "Theirs"
     assert said[-1].document["event_types"] == ["generation.failed"]
-    said.append(terminal(*ENDPOINTS, "delete", endpoint))
+    said.append(terminal(*ENDPOINTS, "remove", endpoint))
     assert [one.code for one in said] == [0] * len(said), [one.err for one in said]
     assert kept() == []
     assert not any(secret in one.out + one.err for one in said for secret in (first, second))

@@ -14,9 +14,9 @@ import pytest
 from rivya_flows.app.batch.rows import read_rows
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.diagnostics import CODES, Diagnostic
+from rivya_flows.diagnostics import CODES, LINTS, Diagnostic
 from rivya_flows.errors import SpecError
-from rivya_flows.language.load import check, load
+from rivya_flows.language.load import check, lint, load
 from support.cli_calls import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -147,8 +147,12 @@ def test_the_example_of_the_guide_gives_its_code(
         else:
             spec = text if said == "whole" else completed(text)
             (tmp_path / "example.yaml").write_text(spec, "utf-8")
-            problems = check(spec, file="example.yaml", catalogue=catalogue, folder=tmp_path)[1]
+            workflow, problems = check(
+                spec, file="example.yaml", catalogue=catalogue, folder=tmp_path
+            )
             told |= _but_the_rest(problems)
+            if code in LINTS and workflow is not None:
+                told |= {one.code for one in lint(spec, file="example.yaml", workflow=workflow)}
     assert told == {code}
 
 

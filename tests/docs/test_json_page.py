@@ -108,12 +108,13 @@ def test_cases_of_a_test(call: Terminal) -> None:
 
 def test_models_and_this_machine(call: Terminal) -> None:
     holds(call("models", "--json"), "`models`")
+    holds(call("init", "--list", "--json"), "`init`")
     one = call("models", "elevenlabs-turbo-2-5", "--json").document
     one["models"] = [one.pop("model")]
     assert differences(one, SECTIONS["`models`"]) == []
     holds(call("doctor", "--json"), "`doctor`")
     holds(call("down", "--json"), "`down`")
-    assert holds(call("cache", "ls", "--json"), "`cache ls`") == []
+    assert holds(call("cache", "list", "--json"), "`cache list`") == []
 
 
 def test_pools(call: Terminal, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +163,7 @@ def test_deployments_and_automations(call: Terminal, monkeypatch: pytest.MonkeyP
     name = f"spec-{uuid.uuid4().hex[:8]}"  # of no other test on this server
     entry = 'deploy: [{name: weekly, schedules: [{cron: "0 9 * * 1"}], inputs: {product: lamp}}]\n'
     Path("spot.yaml").write_text(SPEC.replace("name: spot", f"name: {name}") + entry)
-    holds(call("deploy", "spot.yaml", "--dry-run", "--json"), "`deploy`")
+    holds(call("deploy", "spot.yaml", "--plan", "--json"), "`deploy`")
     assert holds(call("deploy", "spot.yaml", "--json"), "`deploy`")["deployments"]
     assert holds(call("automations", "apply", "--json"), "`automations apply`")
     assert holds(call("automations", "list", "--json"), "`automations list`")
@@ -183,9 +184,10 @@ def test_a_run_and_what_the_store_says_of_it(
     assert len(holds(call("runs", "--json"), "`runs`")) == 2
     assert holds(call("spend", "--by", "client,model", "--json"), "`spend`")["rows"]
     holds(call("compare", run, other, "--json"), "`compare`")
-    assert holds(call("cache", "ls", "--json"), "`cache ls`")
-    holds(call("cache", "prune", "--all", "--dry-run", "--json"), "`cache prune`")
-    holds(call("store", "prune", "--older-than", 0, "--dry-run", "--json"), "`cache prune`")
+    assert holds(call("cache", "list", "--json"), "`cache list`")
+    holds(call("cache", "prune", "--all", "--plan", "--json"), "`cache prune`")
+    holds(call("store", "prune", "--older-than", 0, "--plan", "--json"), "`cache prune`")
+    holds(call("store", "remove", other, "--yes", "--json"), "`store remove`")
     for line in call("store", "export", run).out.splitlines():
         assert differences(json.loads(line), SECTIONS["`store export`"]) == []
     receipt = call("receipt", run, "--json").document

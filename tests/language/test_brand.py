@@ -145,7 +145,7 @@ IN_THE_FILE = {
     "id as logo": ("bad-file", "logo: logo.png", "logo: ☞file_abc", ""),
     "seconds": ("out-of-range", "seconds: 3", "seconds: ☞90", "write at most 60"),
     "position": ("wrong-choice", "position: top", "position: ☞left", "bottom, middle, top"),
-    "language": ("wrong-value", "language: hi", "language: ☞hindi!", "write one such as hi"),
+    "language": ("wrong-value", "language: hi", "language: ☞hindi!", "write its code, such as hi"),
     "card": ("wrong-type", "captions: {", "captions: ☞yes\nx-c: {", "position: bottom"),
     "list": ("bad-brand", "name: Aurora", "☞- Aurora", "start with `name: Aurora`"),
     "syntax": ("yaml-syntax", "name: Aurora", 'name: ☞"Aurora', ""),

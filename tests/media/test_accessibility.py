@@ -94,7 +94,12 @@ def batch(store: Store) -> str:
         "outputs": {"still": picture, "copy": "Warm light. " * 60},
     }
     rows = [
-        SheetRow(1, "Acme", "completed", 1, None, store.folder / "001", made),
+        SheetRow(
+            *(1, "NL-7 Acme", "completed", 1, None, store.folder / "nl-7-acme", made),
+            title="Acme",
+            mark="NL-7",
+            facts=[("price", "€ 89"), ("detail", "brass")],
+        ),
         SheetRow(2, "Nord", "over_budget", 0, "needs 2 credits", None, {}),
     ]
     credits = {"spent": 1, "saved": 0, "budget": 9, "before": 10, "after": 9}

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.media.sheet_axis import Axis, Stretch, length, merged, within, without
+from rivya_flows.media.sheet_time import Axis, Stretch, length, merged, within, without
 
 MOMENTS = st.floats(0, 10**7, allow_nan=False)
 STRETCHES = st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda one: (min(one), max(one))), max_size=12)

@@ -124,7 +124,7 @@ def test_a_schedule_multiplies_no_budget_without_a_cap_over_time(
         ):
             assert words in said.err
     assert not (tmp_path / "data" / "up.json").exists()
-    said = call("deploy", specs, "--dry-run")
+    said = call("deploy", specs, "--plan")
     assert (said.code, price in said.err) == (0, True)
     assert not deployed()
 

@@ -56,7 +56,7 @@ class Observer:
     def changed(self, batch: Batch) -> None:
         """Follows nothing."""
 
-    def row_event(self, number: int, event: Event, state: State) -> None:
+    def row_event(self, name: str, event: Event, state: State) -> None:
         """Follows nothing."""
 
     def absorb_cancel(self) -> None:

@@ -64,9 +64,10 @@ done
 """
 # Pages are read side by side, and a reader has these ports for himself.
 _OWN_PORTS = """#!/bin/sh
-[ "${{1-}}" = up ] || exec '{command}' "$@"
+PATH='{folder}':"$PATH"
+[ "${{1-}}" = up ] || exec rivya-flows "$@"
 shift
-exec '{command}' up --port 0 --receiver-port 0 "$@"
+exec rivya-flows up --port 0 --receiver-port 0 "$@"
 """
 
 
@@ -298,7 +299,7 @@ def _pattern(line: str) -> str:
 def _environment(home: Path, commands: Path) -> dict[str, str]:
     command = Path(sys.executable).parent / "rivya-flows"
     own = commands / "rivya-flows"
-    own.write_text(_OWN_PORTS.format(command=command))
+    own.write_text(_OWN_PORTS.format(folder=command.parent))
     own.chmod(0o755)
     dropped = ("RIVYA_", "PREFECT_", "XDG_", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped) and k != "CI"}

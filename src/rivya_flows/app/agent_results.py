@@ -128,6 +128,7 @@ class AgentCheck(_Result):
     name: str | None = Field(description="Of the spec; null if it is wrong.")
     steps: int = Field(description="How many; 0 if it is wrong.")
     problems: list[Problem] = Field(description="In the order of the text.")
+    warnings: list[Problem] = Field(description="What is no mistake, and does nothing.")
 
 
 class SpecInput(_Result):

@@ -67,6 +67,7 @@ from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import open_journal
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.errors import BudgetError, UsageError
+from rivya_flows.language.load import lint
 from rivya_flows.ledger.phrases import credits_of, price_of, total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import Quote
@@ -143,13 +144,15 @@ class AgentTools:
         if spec.name != AS_TEXT:
             spec = replace(spec, name=str(Path(spec.name).relative_to(self.root)))
         workflow, found = check_spec(spec, known_catalogue(self.settings))
+        warnings = lint(spec.text, file=spec.name, workflow=workflow) if workflow else ()
         result = AgentCheck(
             ok=workflow is not None and not found,
             name=workflow and workflow.name,
             steps=0 if workflow is None else len(workflow.all_steps),
             problems=problems_of(found),
+            warnings=problems_of(warnings),
         )
-        lines = [line for one in found[:MAX_ITEMS] for line in one.lines]
+        lines = [line for one in (*found, *warnings)[:MAX_ITEMS] for line in one.lines]
         return Reply(result, lines or [f"{spec.name}: ok"])
 
     async def plan(self, given: PlanArguments) -> Reply[Planned]:

@@ -116,7 +116,7 @@ class CacheEntry:
     whole: bool
 
     def as_json(self) -> dict[str, Any]:
-        """The entry in ``cache ls --json``."""
+        """The entry in ``cache list --json``."""
         return {**vars(self), "media": list(self.media)}
 
 

@@ -85,6 +85,12 @@ def check_text(
     return check_spec(spec, catalogue) if brand is None else (None, brand)
 
 
+def lint_file(path: Path, workflow: Workflow) -> tuple[Diagnostic, ...]:
+    """Warnings about the file of a workflow."""
+    spec = read_spec(path)
+    return load.lint(spec.text, file=spec.name, workflow=workflow)
+
+
 def unreadable(path: Path, error: UsageError) -> Diagnostic:
     """The diagnostic of a file that cannot be read."""
     # The diagnostic names the path already.

@@ -186,7 +186,7 @@ async def agree_to_uncapped(
     if not lost:
         return
     names = ", ".join(dict.fromkeys(one.deployment for one in lost))
-    tell(f"Nobody was asked about {names} when deployed, since this pool caps what they buy.")
+    tell(f"When {names} was deployed, nobody was asked, because this pool caps what it buys.")
     if confirm is None or not await confirm(_question([one.most for one in lost])):
         raise BudgetError(
             f"not confirmed: {names} may buy without a cap over time; the pool is as it was",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.check import SpecWithTests, check_file, check_text, unreadable
+from rivya_flows.app.check import SpecWithTests, check_file, check_text, lint_file, unreadable
 from rivya_flows.app.spec_file import is_tests, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, UsageError
@@ -41,6 +41,13 @@ class CheckedFile:
     fixed: tuple[Diagnostic, ...] = ()
     before: str = ""
     after: str = ""
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is no mistake, and does nothing; of a spec without mistakes."""
+        if not isinstance(self.checked, Workflow) or self.diagnostics:
+            return ()
+        return lint_file(self.path, self.checked)
 
     @property
     def diff(self) -> Iterator[str]:

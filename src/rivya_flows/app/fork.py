@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rivya_flows.app.inputs import InputValues
 from rivya_flows.app.prepare import InputReader, RunRequest
-from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
@@ -39,7 +39,12 @@ class ForkOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[RunRequest, bool]:
+def fork_request(
+    name: str,
+    options: ForkOptions,
+    settings: Settings,
+    notify: Callable[[str], object] = lambda _: None,
+) -> tuple[RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
     It has the spec of the run as it was frozen, and its inputs, labels and cache mode with changes.
@@ -48,6 +53,7 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
         name: Names the run, see `find_run`; it may still be executed, or wait.
         options: The changes.
         settings: Those of the store.
+        notify: Says which run `last` is.
 
     Raises:
         UsageError: There is no such run or step.
@@ -56,6 +62,8 @@ def fork_request(name: str, options: ForkOptions, settings: Settings) -> tuple[R
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
+        for line in which(name, row):
+            notify(line)
         events = [entry.event for entry in journal.entries(row.run_id)]
     frozen, state = events[0], replay(events)
     assert isinstance(frozen, RunFrozen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -27,7 +27,7 @@ from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.ledger.phrases import credits_of, pool_left, price_of, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
@@ -333,6 +333,12 @@ def verdict(found: Estimate) -> str:
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []
     return f"fits {_joined(fits)}" if fits else "no limit is known"
+
+
+def close_budget(found: Estimate) -> Iterator[str]:
+    """Says that the budget may not suffice where the least of the plan takes most of it."""
+    if found.budget and found.fit == "may_exceed" and found.min >= WARN_AT * found.budget:
+        yield f"warning: {verdict(found)}"
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -277,9 +277,9 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
             asset = recorded_asset(one, cards)
             if asset is None or asset.sha256 in named:
                 continue
-            own = keys.get(asset.sha256, "") if several else ""
-            key, words = rendered.get(asset.sha256, (own, ()))
-            stem = _stem(name, words, used, key)
+            key, words = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
+            # One alone is told by the name of its output.
+            stem = _stem(name, words, used, key) if several else name
             named[asset.sha256] = folder / file_name(stem, asset.mime_type)
     for step_id, item in items:
         used, words_of = Counter(), rendered_as(item)
@@ -332,11 +332,14 @@ def _make_media_folder(media: Path) -> None:
 
 
 def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
-    """Gives each medium a name of its own: equal names get a piece of the hash."""
+    """Gives each medium a name of its own: equal names get a number."""
     used: set[Path] = set()
     result = {}
     for digest, path in copies.items():
-        distinct = path if path not in used else path.with_stem(f"{path.stem}-{digest[:8]}")
+        distinct, number = path, 1
+        while distinct in used:
+            number += 1
+            distinct = path.with_stem(f"{path.stem}-{number}")
         used.add(distinct)
         result[digest] = distinct
     return result

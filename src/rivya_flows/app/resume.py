@@ -17,7 +17,7 @@ from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
-from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.provenance import is_sandbox
@@ -74,7 +74,7 @@ async def resume(
     """Resumes a run and executes it to its end; buys nothing twice.
 
     Args:
-        name: Id or folder of the run. A run of the sandbox is resumed in the sandbox.
+        name: Id or folder of the run, or ``last``. A run of the sandbox is resumed in the sandbox.
         options: What is asked of it.
         settings: Those of the store and the service of the run. A run with a wallet of its own takes
             key and address from its block in Prefect.
@@ -89,6 +89,8 @@ async def resume(
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name)
+    for line in which(name, row):
+        observer.notify(line)
     sandbox, told = is_sandbox(row.service), observer.notify
     wallet = None if row.wallet is None else await runner.wallet(settings, row.wallet)
     chosen = settings if sandbox or wallet else await runner.with_key(settings)
@@ -111,7 +113,9 @@ async def _resume(
     if state.ended == "completed" and not (
         answers or _has_more(reporter.receipt(), state, options)
     ):
-        observer.notify(f"{run_id} is already completed; rewriting its report")
+        useless = "" if options.budget is None else ", so --budget changes nothing"
+        observer.notify(f"{run_id} is already completed{useless}; rewriting its report")
+        observer.notify("`rivya-flows runs` names the runs that have not completed")
         return await asyncio.to_thread(reporter.write)
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)

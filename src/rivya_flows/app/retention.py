@@ -1,19 +1,28 @@
-"""What a store need not keep of runs that ended long ago."""
+"""What a store need not keep: of runs that ended long ago, and of a run that its user removes."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.local_sandbox import forget_results
+from rivya_flows.app.runs import find_run, receipt_run
+from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.charges import spent_by
 from rivya_flows.store.failed_starts import forget_failed_starts
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
+from rivya_flows.store.run_list import listed_runs
 
 LOOKED_UP_SECONDS = 5.0
 """A run that found a result just before it was deleted names its media within this time."""
@@ -70,3 +79,105 @@ def prune_store(
         sandbox_bytes=forget_results(data / "sandbox", limit, pretend=pretend),
     )
     return without_media(pruned, assets, named, limit, pretend=pretend)
+
+
+@dataclass(frozen=True)
+class RemovedRun:
+    """A run that is or would be removed.
+
+    Attributes:
+        name, status: Of its spec, and as `runs` lists it.
+        spent: Credits, which stay counted.
+        folder: That goes with it; None if there is none on this machine.
+        media: SHA-256 of the media of the store that nothing else needs.
+        results: Cached results that it bought; an equal request is bought again.
+        freed_bytes: On the disks of folder and store.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    spent: int
+    folder: Path | None
+    media: tuple[str, ...] = ()
+    results: int = 0
+    freed_bytes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of ``store remove --json``."""
+        folder = None if self.folder is None else str(self.folder)
+        return {**vars(self), "folder": folder, "media": list(self.media)}
+
+
+def removable(journal: Journal, name: str) -> RemovedRun:
+    """What would be removed of a run, without its media.
+
+    Args:
+        journal: Of the store.
+        name: Names the run, see `find_run`; its whole id or its folder.
+
+    Raises:
+        UsageError: There is no such run, it has not ended, or it is owed something.
+        StoreError: The store cannot be read.
+    """
+    row = find_run(journal, name)
+    [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
+    if listed.status in ("running", "waiting"):
+        at = "is running" if listed.status == "running" else "waits and tries again by itself"
+        raise UsageError(f"{row.run_id} {at}; nothing was removed", "cancel it first")
+    if spent_by(journal.engine, row.run_id).get(row.run_id, (0, 0))[1]:
+        raise UsageError(
+            f"{row.run_id} has {credits_of(listed.open)} of purchases that are not settled",
+            f"first collect what was paid: rivya-flows resume {row.run_id}",
+        )
+    # Others may have written the path into a shared store: only the receipt tells whose folder it is.
+    folder = row.folder if receipt_run(row.folder) == row.run_id else None
+    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, folder)
+
+
+def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:
+    """Removes a run with its folder, its cached results and the media that nothing else names.
+
+    What it spent stays in reports and pools.
+
+    Args:
+        journal: Of the store.
+        assets: The media.
+        found: From `removable`.
+
+    Raises:
+        StoreError: Another process drives the run, or something cannot be deleted; earlier
+            deletions stay.
+    """
+    named = journal.mentioned_hashes(of=found.run_id)
+    leases = Leases(journal.engine)
+    lease, now = leases.acquire(found.run_id), datetime.now(UTC)
+    try:
+        results = journal.remove(lease)
+    except StoreError:
+        leases.release(lease)
+        raise
+    if results:
+        time.sleep(LOOKED_UP_SECONDS)
+    named -= named_media(CacheIndex(journal.engine), journal, ())
+    going = [one for one in assets.listing() if one.sha256 in named]
+    local = [path for one in going if (path := assets.shared_path(one.sha256))]
+    files = [one for one in (found.folder.rglob("*") if found.folder else ()) if one.is_file()]
+    freed = _disk_bytes([*local, *files])
+    media = [one for one in going if assets.remove(one.sha256, unchanged_since=now)]
+    if not local:
+        freed += sum(one.size_bytes for one in media)
+    if found.folder:
+        shutil.rmtree(found.folder, ignore_errors=True)
+    hashes = tuple(one.sha256 for one in media)
+    return replace(found, media=hashes, results=results, freed_bytes=freed)
+
+
+def _disk_bytes(paths: Iterable[Path]) -> int:
+    """What deleting these paths frees: a file that has another path somewhere else frees nothing."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for path in paths:
+        about = path.lstat()
+        places = found.setdefault((about.st_dev, about.st_ino), [about.st_size, about.st_nlink])
+        places[1] -= 1
+    return sum(size for size, left in found.values() if left <= 0)

@@ -15,6 +15,7 @@ from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import (
     Prepared,
     RunRequest,
+    close_budget,
     new_run_id,
     prepare_here,
     refuse_over,
@@ -95,7 +96,7 @@ async def run(
         await asyncio.to_thread(write_start, context, ready, out)
         run_id = ready.frozen.run_id
         observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
-        for warning in soft_limits(ready.estimate):
+        for warning in (*close_budget(ready.estimate), *soft_limits(ready.estimate)):
             observer.notify(warning)
         steps = ready.estimate.steps
         observer.usual({one.id: one.usual_seconds for one in steps if one.usual_seconds})

@@ -29,7 +29,7 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
 
 
 LAST = "last"
-"""Names the newest run where a run is only looked at."""
+"""Names the run in which something happened last: it began, did something, was answered or ended."""
 
 _MAX_RECEIPT = 128 << 20
 """Bytes; a larger receipt in a named folder is not read."""
@@ -43,9 +43,8 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
 
     Args:
         journal: The store.
-        name: Its id, or the path of its folder, also after the folder was moved.
-        only_read: The run is only looked at, so the beginning of one id will do, and `last` is the
-            newest.
+        name: Its id, the path of its folder, also after the folder was moved, or `LAST`.
+        only_read: The run is only looked at, so the beginning of one id will do.
 
     Raises:
         UsageError: It is not in the store.
@@ -54,8 +53,8 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
     if row is not None:
         return row
-    if only_read and name == LAST and (newest := journal.runs()[:1]):
-        return newest[0]
+    if name == LAST and (newest := journal.last()):
+        return newest
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:
         return begun[0]
@@ -69,6 +68,12 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     else:
         hint = "it has no runs yet; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
     raise UsageError(f"there is no run {name!r} in the store", hint)
+
+
+def which(name: str, row: RunRow) -> Iterator[str]:
+    """Says which run is `LAST`, before anything is bought for it; nothing of another name."""
+    if name == LAST:
+        yield f"{LAST} is {row.run_id}, a run of {row.name} begun {row.started_at[:16].replace('T', ' ')} UTC"
 
 
 def unknown_names(
@@ -85,15 +90,21 @@ def unknown_names(
             yield f"no run has the {what} {name!r}" + (f"; {hint}" if hint else "")
 
 
-def _run_in(journal: Journal, folder: Path) -> RunRow | None:
-    """The run of a folder: rows of a batch have folders with names for people."""
+def receipt_run(folder: Path) -> str | None:
+    """The run whose receipt lies in a folder; None without one."""
     with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
-        # Its receipt moves with it.
         file = folder / "receipt.json"
         if file.is_file() and file.stat().st_size <= _MAX_RECEIPT:
             told = json.loads(file.read_text("utf-8"))["run_id"]
-            if isinstance(told, str) and (row := journal.run(told)):
-                return row
+            return told if isinstance(told, str) else None
+    return None
+
+
+def _run_in(journal: Journal, folder: Path) -> RunRow | None:
+    """The run of a folder: rows of a batch have folders with names for people."""
+    # Its receipt moves with it.
+    if (told := receipt_run(folder)) and (row := journal.run(told)):
+        return row
     return journal.run(folder.name) or next(
         (row for row in journal.runs() if row.folder.resolve() == folder), None
     )

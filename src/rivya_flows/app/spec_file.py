@@ -55,6 +55,12 @@ def specs_at(path: Path) -> list[Path]:
     return sorted(one for one in path.glob("*.yaml") if not (is_tests(one) or one.is_fifo()))
 
 
+def project_specs(path: Path) -> Path:
+    """The folder `specs` in a folder that has no spec of its own; any other path as it is."""
+    inside = path / "specs"
+    return inside if path.is_dir() and not specs_at(path) and inside.is_dir() else path
+
+
 def is_tests(path: Path) -> bool:
     """Whether a path names a file of tests."""
     return path.name.endswith(TEST_SUFFIX)
@@ -67,6 +73,9 @@ def tests_at(path: Path) -> list[Path]:
     own = path if is_tests(path) else path.with_suffix(TEST_SUFFIX)
     return [own] if own.is_file() else []
 
+
+_NAMED = 3
+"""Specs of a folder that a hint names."""
 
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
@@ -104,9 +113,15 @@ def read_file(path: Path, newline: str | None = None) -> SpecFile:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
     except IsADirectoryError as error:
-        raise UsageError(f"{path}: is a folder", f"name its specs: {path / '*.yaml'}") from error
+        raise UsageError(f"{path}: is a folder", _specs_in(path)) from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", _meant(path)) from error
+
+
+def _specs_in(folder: Path) -> str:
+    found = [str(one) for one in specs_at(project_specs(folder))]
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"name one of its specs: {', '.join(found[:_NAMED])}{more}" if found else NO_SPEC
 
 
 def _meant(path: Path) -> str:

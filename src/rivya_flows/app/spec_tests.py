@@ -23,7 +23,7 @@ from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run, open_context
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
-from rivya_flows.app.spec_file import TEST_SUFFIX, tests_at
+from rivya_flows.app.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.assets import assets_in
 from rivya_flows.client.transport.addresses import RefusedAddressError
 from rivya_flows.client.transport.runtime import FastClock
@@ -114,7 +114,7 @@ def named_tests(paths: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        own = tests_at(path)
+        own = tests_at(project_specs(path))
         if not path.exists():
             raise UsageError(f"{path}: there is no such file or folder", "check the path")
         if not own:

@@ -142,6 +142,11 @@ def _voices(options: tuple[str, ...]) -> tuple[Voice, ...]:
     )
 
 
+def voice_name(value: str) -> str:
+    """The name of a voice by its id; another value as it is."""
+    return next((one["name"] for one in _known_voices() if one["id"] == value), value)
+
+
 def _references(wire: Mapping[str, Any]) -> ReferenceRule | None:
     """The reference rule; from `file_kinds` if the service has no rule."""
     rule = wire.get("reference_media")

@@ -55,7 +55,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
     "--key",
     "keys",
     metavar="COL[,COL]",
-    help="Columns whose cells name a row's folder; default: the first two short texts that differ.",
+    help="Columns that name a row; default: notes such as a SKU, and short texts, that tell rows apart.",
 )
 @CACHE_OPTION
 @LABEL_OPTION

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
-from rivya_flows.cli.ending import commands, raise_pools, resume_options, show_page
+from rivya_flows.cli.ending import commands, raise_pools, show_page
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
@@ -16,6 +16,7 @@ from rivya_flows.cli.progress import elapsed, news, rows
 from rivya_flows.cli.tables import Cell
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
+from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.planning.queue.state import State
@@ -46,18 +47,18 @@ class BatchProgress(Screen):
         super().__init__()
         self._interrupts = interrupts
         self._batch: Batch | None = None
-        self._states: dict[int, State] = {}
-        self._begun: dict[int, float] = {}
+        self._states: dict[str, State] = {}
+        self._begun: dict[str, float] = {}
         self.absorb_cancel = interrupts.calm
         interrupts.say = self.say
 
-    def row_event(self, number: int, event: Event, state: State) -> None:
+    def row_event(self, name: str, event: Event, state: State) -> None:
         """Shows an event; without a terminal, as lines."""
         self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
         if not self.alive:
-            self.tell_news(news(self._states.get(number), event, state), f"row {number}: ")
-        self._begun.setdefault(number, self._clock())
-        self._states[number] = state
+            self.tell_news(news(self._states.get(name), event, state), f"{name}: ")
+        self._begun.setdefault(name, self._clock())
+        self._states[name] = state
 
     def changed(self, batch: Batch) -> None:
         """Shows how rows ended since the last call; a table counts those that completed."""
@@ -66,7 +67,7 @@ class BatchProgress(Screen):
             # Ahead of the first call, only rows of earlier executions were completed.
             known = old.status if before or row.status == "completed" else "waiting"
             if row.status not in ("running", known):
-                self._states.pop(row.number, None)
+                self._states.pop(row.name, None)
                 if row.status != "waiting" and not (self.alive and row.status == "completed"):
                     self.say(_ended(row))
         if batch.stopped and not (before and before.stopped):
@@ -78,21 +79,21 @@ class BatchProgress(Screen):
         if (batch := self._batch) is None:
             return ()
         running = [
-            (row.number, state)
+            (row.name, state)
             for row in batch.rows
-            if row.status == "running" and (state := self._states.get(row.number))
+            if row.status == "running" and (state := self._states.get(row.name))
         ]
         shown = running if len(running) <= most else running[: most - 1]
         more = len(running) - len(shown)
         return [
             *(
                 (
-                    f"row {number}",
+                    name,
                     _active_steps(state),
-                    elapsed(self._clock() - self._begun[number]),
+                    elapsed(self._clock() - self._begun[name]),
                     str(state.spent or ""),
                 )
-                for number, state in shown
+                for name, state in shown
             ),
             *([(f"{more} more", "running", "", "")] if more else []),
             ("total", _counts(batch), elapsed(seconds), self._spent(batch)),
@@ -105,9 +106,9 @@ class BatchProgress(Screen):
         return f"{_counts(batch)}, {elapsed(seconds)}, {self._spent(batch)} credits"
 
     def _spent(self, batch: Batch) -> str:
-        states = {number: state.spent for number, state in dict(self._states).items()}
+        states = {name: state.spent for name, state in dict(self._states).items()}
         spent = batch.removed + sum(
-            states.get(row.number, row.spent) if row.status == "running" else row.spent
+            states.get(row.name, row.spent) if row.status == "running" else row.spent
             for row in batch.rows
         )
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
@@ -138,16 +139,16 @@ def _print_rows(result: BatchResult) -> None:
     shown = rows[:_MAX_ROWS]
     show("")
     if shown:
-        names = ("credits", "saved", "run_id")
+        facts = ("credits", "saved", "run_id")
         cells = [
-            [str(one["row"]), _WORDS[one["status"]], *(str(one[name]) for name in names)]
+            [one["name"], _WORDS[one["status"]], *(str(one[fact]) for fact in facts)]
             for one in shown
         ]
-        print_table([">row", "status", ">credits", ">saved", "run"], cells)
+        print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
     for one in shown:
         if one["reason"]:
-            show(f"row {one['row']} {_WORDS[one['status']]}: {one['reason']}")
+            show(f"{one['name']} {_WORDS[one['status']]}: {one['reason']}")
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
     batch = result.batch
@@ -212,10 +213,10 @@ def _counts(batch: Batch) -> str:
 
 
 def _ended(row: RowState) -> str:
-    """``row 3 completed (2 credits)``, or why it did not."""
+    """``NL-110 Vinter teapot completed (2 credits)``, or why it did not."""
     if row.status == "completed":
-        return f"row {row.number} completed ({credits_of(row.spent)})"
-    return f"row {row.number} {_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
+        return f"{row.name} completed ({credits_of(row.spent)})"
+    return f"{row.name} {_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
 
 
 def _active_steps(state: State) -> str:

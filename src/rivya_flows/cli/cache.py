@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli.groups import Group
+from rivya_flows.cli.input_options import PLAN_OPTION
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, print_table, show, size_of
 from rivya_flows.errors import UsageError
@@ -31,9 +32,9 @@ def cache() -> None:
     """List or delete the results that `cache: spec` uses."""
 
 
-@cache.command()
+@cache.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def ls(as_json: bool) -> None:
+def list_results(as_json: bool) -> None:
     """List the results, newest first, with what each saves."""
     from rivya_flows.app.cache import listing
 
@@ -56,10 +57,10 @@ def ls(as_json: bool) -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Delete all results.")
 @click.option("--media", is_flag=True, help="Delete media that no run and no result uses.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@PLAN_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prune_cache(
-    older_than: float | None, everything: bool, media: bool, dry_run: bool, as_json: bool
+    older_than: float | None, everything: bool, media: bool, only_plan: bool, as_json: bool
 ) -> None:
     """Delete results from the cache; equal requests are then bought again.
 
@@ -82,12 +83,12 @@ def prune_cache(
             now=datetime.now(UTC),
             older_than=None if everything else timedelta(days=days),
             media=media,
-            pretend=dry_run,
+            pretend=only_plan,
         )
     if as_json:
         print_json(pruned.as_json())
     else:
-        show(summary(pruned, media=media, dry_run=dry_run))
+        show(summary(pruned, media=media, would=only_plan))
 
 
 @contextmanager
@@ -128,18 +129,18 @@ def _row(entry: CacheEntry) -> list[str]:
     ]
 
 
-def summary(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
+def summary(pruned: Pruned, *, media: bool, would: bool) -> str:
     """What was deleted, or would be."""
-    would = "would be " if dry_run else ""
-    words = f"{_counted(pruned.entries)} {would}deleted"
+    deleted = "would be deleted" if would else "deleted"
+    words = f"{_counted(pruned.entries)} {deleted}"
     if media:
         files = len(pruned.media)
         named = "1 medium" if files == 1 else f"{files} media"
-        words += f", {named} {would}deleted ({size_of(pruned.size_bytes)})"
+        words += f", {named} {deleted} ({size_of(pruned.size_bytes)})"
     if pruned.folders:
-        words += f", {len(pruned.folders)} old run folders {would}deleted"
+        words += f", {len(pruned.folders)} old run folders {deleted}"
     if pruned.sandbox_bytes:
-        words += f", results of the sandbox {would}deleted ({size_of(pruned.sandbox_bytes)})"
+        words += f", results of the sandbox {deleted} ({size_of(pruned.sandbox_bytes)})"
     if pruned.linked_bytes:
         words += f"; {size_of(pruned.linked_bytes)} of it stay in folders of runs"
     return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +19,33 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @click.command()
 @click.argument("model_id", metavar="[ID]", required=False, shell_complete=completion.models)
+@click.option(
+    "--kind",
+    type=click.Choice(["image", "video", "audio", "chat"]),
+    help="List only the models that make this.",
+)
 @click.option("--live", is_flag=True, help="Ask the service, also without a key.")
 @click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def models(model_id: str | None, live: bool, sandbox: bool, as_json: bool) -> None:
+def models(
+    model_id: str | None, kind: str | None, live: bool, sandbox: bool, as_json: bool
+) -> None:
     """List the models, or show one with its parameters and price.
 
-    With a key, it asks the service; without one, it shows the catalogue of this package.
+    ID may be a part of ids, such as veo, which lists those that have it. With a key, it asks the
+    service; without one, it shows the catalogue of this package.
     """
     from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.service import catalogue_of
 
     live = live or sandbox or settings().rivya_api_key is not None
     catalogue = catalogue_of(live=live, sandbox=sandbox)
-    if model_id is None:
-        _print_all(catalogue, as_json)
-        return
+    model_id = model_id or ""
     model = catalogue.get(model_id)
+    found = [one for one in catalogue.models.values() if model_id.lower() in one.id]
+    if model is None and found:
+        _print_all(catalogue, [one for one in found if kind in (None, one.category)], as_json)
+        return
     if model is None:
         near = catalogue.closest(model_id)
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
@@ -69,16 +80,22 @@ def _document(model: Model) -> dict[str, Any]:
     return {**asdict(model), "price": asdict(price(model, {}))}
 
 
-def _print_all(catalogue: Catalogue, as_json: bool) -> None:
+def _print_all(catalogue: Catalogue, found: Sequence[Model], as_json: bool) -> None:
     if as_json:
-        listed = [_document(model) for model in catalogue.models.values()]
-        print_json({**_of(catalogue), "models": listed})
+        print_json({**_of(catalogue), "models": [_document(model) for model in found]})
         return
     rows = [
-        [model.id, model.category, _price(model), _references(model.references), model.api_status]
-        for model in catalogue.models.values()
+        [
+            model.id,
+            model.category,
+            _price(model),
+            ", ".join(model.supported_modes),
+            _references(model.references),
+            "" if model.api_status == "available" else model.api_status,
+        ]
+        for model in found
     ]
-    print_table(["model", "kind", ">credits", "references", "status"], rows)
+    print_table(["!model", "kind", ">credits", "does", "?references", ""], rows)
     show("", f"{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option("--live", is_flag=True, help="Check against the models of the service as it is now.")
 @click.option("--fix", is_flag=True, help="Fix what is certain, and report what is left.")
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
+@click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
 @click.option(
     "--format",
     "form",
@@ -44,15 +46,25 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def check(
-    specs: tuple[Path, ...], live: bool, fix: bool, diff: bool, form: str | None, as_json: bool
+    specs: tuple[Path, ...],
+    live: bool,
+    fix: bool,
+    diff: bool,
+    strict: bool,
+    form: str | None,
+    as_json: bool,
 ) -> int:
     """Find every mistake in specs and their tests; of a folder, in all of its *.yaml files.
 
-    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. Sends and spends nothing; --live reads the list of models.
+    A warning, such as of a step that nothing uses, is no mistake unless you say --strict.
+
+    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs; a folder without a spec stands
+    for its folder specs. Sends and spends nothing; --live reads the list of models.
     """
     from rivya_flows.app.check import check_file
     from rivya_flows.app.fix import CheckedFile, fix_file
-    from rivya_flows.app.spec_file import specs_at, tests_at
+    from rivya_flows.app.spec_file import project_specs, specs_at, tests_at
+    from rivya_flows.cli.check_formats import github_command
     from rivya_flows.cli.service import catalogue_of
 
     if as_json and form not in (None, "json"):
@@ -60,7 +72,7 @@ def check(
     form = "json" if as_json else form or "text"
     if diff and form != "text":
         raise UsageError("--diff prints a diff and no other format", "remove --format or --diff")
-    specs = specs or (_folder(),)
+    specs = tuple(map(project_specs, specs or (_folder(),)))
     catalogue = catalogue_of(live=live)
     paths = dict.fromkeys(one for path in specs for one in specs_at(path) or [path])
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))
@@ -70,10 +82,14 @@ def check(
         else CheckedFile(path, *check_file(path, catalogue))
         for path in paths
     ]
+    if strict:
+        files = [replace(one, diagnostics=(*one.diagnostics, *one.warnings)) for one in files]
     problems = tuple(problem for file in files for problem in file.diagnostics)
+    warnings = () if strict else tuple(one for file in files for one in file.warnings)
     wrong = bool(problems) or (diff and any(file.fixed for file in files))
     if form == "json":
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}
+        document["warnings"] = [one.as_json() for one in warnings]
         if fix:
             fixed = [(one, one.fix) for file in files for one in file.fixed]
             document["fixed"] = [one.as_json() | {"wrote": of and of.words} for one, of in fixed]
@@ -83,9 +99,13 @@ def check(
 
         for file in files:
             tell(*_fixes(file))
-        print_json(sarif(problems))
+        print_json(sarif(problems, warnings))
     else:
         _show(files, catalogue, form, diff, fixing=fix or diff)
+        for one in warnings if form == "github" else ():
+            show_verbatim([github_command(one, "warning")])
+        for one in warnings if form == "text" and not diff else ():
+            tell_problem(one)
     return WRONG if wrong else 0
 
 
@@ -123,26 +143,11 @@ def _show(
         if not file.diagnostics and not diff:
             of = f"{_size(file.checked)}, catalogue of {catalogue.date}, {catalogue.source}"
             show(f"{file.path}: ok ({of})")
-            tell(*_warnings(file))
     problems = [problem for file in files for problem in file.diagnostics]
     if problems:
         tell_styled(f"error: {counted(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
-
-
-def _warnings(file: CheckedFile) -> list[str]:
-    """A line for each step that draws what no font has."""
-    from rivya_flows.fonts import named
-    from rivya_flows.language.checks.fonts import left_out
-    from rivya_flows.language.workflow import Workflow
-
-    if not isinstance(file.checked, Workflow):
-        return []
-    return [
-        f"warning: {file.path}: {step}: no font has {named(missing)}: left out of the picture"
-        for step, missing in left_out(file.checked)
-    ]
 
 
 def _fixes(file: CheckedFile) -> list[str]:

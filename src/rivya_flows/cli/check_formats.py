@@ -9,18 +9,20 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.printable import one_line
 from rivya_flows.version import __version__
 
+Level = Literal["error", "warning"]
+
 _CODES = Path(__file__).with_name("error_codes.json")
 """What docs/reference/errors.md says of each code: its meaning and its fix. `scripts/reference` writes it."""
 
 
-def github_command(problem: Diagnostic) -> str:
+def github_command(problem: Diagnostic, level: Level = "error") -> str:
     """A mistake as a workflow command, which GitHub shows at its line."""
     place = {"file": _from_here(problem.file)}
     if problem.line:
@@ -31,16 +33,18 @@ def github_command(problem: Diagnostic) -> str:
         for key, value in place.items()
     )
     words = [problem.message, *([f"hint: {problem.hint}"] if problem.hint else [])]
-    return f"::error {properties}::{_in_data(chr(10).join(words))}"
+    return f"::{level} {properties}::{_in_data(chr(10).join(words))}"
 
 
 def _in_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def sarif(problems: Sequence[Diagnostic]) -> dict[str, Any]:
+def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -> dict[str, Any]:
     """The mistakes as one SARIF 2.1.0 log; paths are relative to the current folder."""
-    codes = list(dict.fromkeys(problem.code for problem in problems))
+    found: list[tuple[Diagnostic, Level]] = [(one, "error") for one in problems]
+    found += [(one, "warning") for one in warnings]
+    codes = list(dict.fromkeys(problem.code for problem, _ in found))
     driver = {
         "name": "rivya-flows",
         "version": __version__,
@@ -49,7 +53,7 @@ def sarif(problems: Sequence[Diagnostic]) -> dict[str, Any]:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(problem, codes.index(problem.code)) for problem in problems],
+        "results": [_result(one, codes.index(one.code), level) for one, level in found],
     }
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return {"$schema": schema, "version": "2.1.0", "runs": [run]}
@@ -64,14 +68,14 @@ def _rules(codes: Sequence[str]) -> list[dict[str, Any]]:
     return rules
 
 
-def _result(problem: Diagnostic, index: int) -> dict[str, Any]:
+def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
     words = problem.message + (f" ({problem.hint})" if problem.hint else "")
     where = {"artifactLocation": _location(problem.file)}
     place = where | ({"region": _region(problem.line, problem.column)} if problem.line else {})
     result = {
         "ruleId": problem.code,
         "ruleIndex": index,
-        "level": "error",
+        "level": level,
         "message": {"text": one_line(words)},
         "locations": [{"physicalLocation": place}],
     }

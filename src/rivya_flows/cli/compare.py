@@ -31,7 +31,7 @@ from rivya_flows.private import as_the_user_wants
 def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bool) -> None:
     """Show two runs side by side: what differs, and what each made and cost.
 
-    A and B are their ids or their folders; `last` is the newest run.
+    A and B are their ids or their folders; `last` is the run in which something happened last.
     """
     if opens and page is None:
         raise UsageError("--open: there is no page to open", "add --html FILE")
@@ -53,22 +53,22 @@ def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bo
 
 def _print(found: Mapping[str, Any]) -> None:
     runs = found["runs"]
-    facts = ("name", "status", "spent", "saved", "seconds")
+    facts = ("title", "name", "status", "spent", "saved", "seconds")
     rows = [[name, *(_told(run[name]) for run in runs)] for name in facts]
     labels = [", ".join(f"{k}={v}" for k, v in run["labels"].items()) for run in runs]
     if any(labels):
         rows.append(["labels", *(one or "–" for one in labels)])
     print_table(["", *(run["run_id"] for run in runs)], rows)
-    show("")
-    show_verbatim(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"])
     differing = [
-        [f"{kind} {one['name']}", *map(_told, one["values"])]
-        for kind in ("input", "label")
-        for one in found[f"{kind}s"]
+        [f"{words} {one['name']}", *map(_told, one["values"])]
+        for kind, words in (("picks", "picked for"), ("inputs", "input"), ("labels", "label"))
+        for one in found[kind]
     ]
-    show("" if differing else "inputs and labels: equal")
+    show("", *([] if differing else ["picks, inputs and labels: equal"]))
     if differing:
-        print_table(["", "A", "B"], differing)
+        print_table(["differs", "A", "B"], differing)
+        show("")
+    show_verbatim(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"])
     show("")
     columns = ["step", "!A", "!B", ">credits A", ">B", "?>seconds A", "?>B", "!results"]
     print_table(columns, list(_steps(found["steps"])))

@@ -13,10 +13,11 @@ from rivya_flows.settings import (
     prefect_profile,
     read_settings,
     refuse_prefect_files,
+    unknown_names,
 )
 
 _TOLD: set[str] = set()
-"""Profiles that a command of this process has named."""
+"""Profiles and variables that a command of this process has named."""
 
 
 def settings(*, uses_data: bool = True) -> Settings:
@@ -42,6 +43,11 @@ def settings(*, uses_data: bool = True) -> Settings:
     for name in ignored_of_folder():
         tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")
     if uses_data:
+        for name, meant in unknown_names().items():
+            if name not in _TOLD and (meant or name.lower().startswith("rivya_flow")):
+                _TOLD.add(name)
+                hint = f"; did you mean {meant}?" if meant else ""
+                tell(f"warning: {name} is no setting, and changes nothing{hint}")
         secure_data(found.data)
     return found if found.prefect_api_url else _of_profile(found)
 

@@ -14,7 +14,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.input_options import YES_OPTION
+from rivya_flows.cli.input_options import PLAN_OPTION, YES_OPTION
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.settings import Settings
 
 
-@click.command(epilog=examples("deploy specs", "deploy specs --prune --dry-run"))
+@click.command(epilog=examples("deploy specs", "deploy specs --prune --plan"))
 @click.argument(
     "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     help="Remove schedules, triggers and deployments that the given specs no longer have, and "
     "deployments of specs that were deleted from a given folder.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@PLAN_OPTION
 @click.option(
     "--work-pool",
     metavar="NAME",
@@ -62,7 +62,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 def deploy(
     specs: tuple[Path, ...],
     prune: bool,
-    dry_run: bool,
+    only_plan: bool,
     work_pool: str | None,
     collection: str | None,
     single_machine: bool,
@@ -86,7 +86,7 @@ def deploy(
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
         order = DeployOptions(
-            specs, work_pool, collection, prune, dry_run, single_machine, variables
+            specs, work_pool, collection, prune, only_plan, single_machine, variables
         )
         confirm = confirmer(yes=yes, as_json=as_json)
         done = asyncio.run(deployed(order, chosen, tell, confirm))
@@ -104,9 +104,9 @@ def deploy(
     if done.moved_waker:
         tell(done.moved_waker)
     if as_json:
-        print_json({"dry_run": dry_run, **_document(done)})
+        print_json({"plan": only_plan, **_document(done)})
     else:
-        _tell(done, prune=prune, dry_run=dry_run)
+        _tell(done, prune=prune, only_plan=only_plan)
 
 
 def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -157,25 +157,25 @@ def _document(done: Deployed) -> dict[str, Any]:
     }
 
 
-def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
-    would = "would be " if dry_run else ""
+def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
+    would = "would be " if only_plan else ""
     for pool in done.pools:
         show(f"work pool {pool}: {would}made")
     for change in done.changes:
         version = f" ({change.version})" if change.version else ""
-        show(f"{change.name}: {_would(change.done, dry_run)}{version}")
+        show(f"{change.name}: {_would(change.done, only_plan)}{version}")
         if change.job_variables and change.done != "unchanged":
             show(f"  set by its spec: {', '.join(change.job_variables)}")
         for what, of in (("schedule", change.schedules), ("trigger", change.triggers)):
             for name, became in of.items():
                 if became != "unchanged" and change.done != "made":
                     named = name.rpartition(": ")[2] if what == "trigger" else name
-                    show(f"  {named}: {_would(became, dry_run)}")
+                    show(f"  {named}: {_would(became, only_plan)}")
     # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"
         tell(f"{name}: kept, although no given spec has it; {why}")
 
 
-def _would(done: str, dry_run: bool) -> str:
-    return f"would be {done}" if dry_run and done != "unchanged" else done
+def _would(done: str, only_plan: bool) -> str:
+    return f"would be {done}" if only_plan and done != "unchanged" else done

@@ -56,27 +56,22 @@ async def _with_key(settings: Settings) -> Settings:
 
 def _prefect_checks(settings: Settings) -> list[Check]:
     """Check the server that commands would use; starts none."""
-    from rivya_flows.app.doctor.checks import warning
+    from rivya_flows.app.doctor.checks import ok
     from rivya_flows.flows.execution.local_runner import running_server
     from rivya_flows.flows.server.select_server import pointed_at
     from rivya_flows.flows.server.server_process import is_idle
 
     server = running_server(settings)
     if server is None:
-        found = "none runs; `run` starts one for itself"
+        found = (
+            "none runs; `run` starts one for itself, `rivya-flows up` one with schedules and the UI"
+        )
         if is_idle(settings.data / "prefect"):
             found = (
                 "the server of the last run waits for the next one, at most"
                 f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
             )
-        return [
-            warning(
-                "prefect server",
-                found,
-                "for deployments, schedules and the UI: `rivya-flows up`, or the variable"
-                " PREFECT_API_URL, or a profile of Prefect",
-            )
-        ]
+        return [ok("prefect server", found)]
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
         from rivya_flows.flows.deployment.server_checks import server_checks
 

@@ -16,6 +16,7 @@ from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
+from rivya_flows.planning.continuing import continuation
 from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
@@ -24,7 +25,6 @@ from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.private import as_the_user_wants
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
-_FEW = 3  # failed jobs of a step that are named one by one
 _NO_CREDITS = {"over_budget", "insufficient_credits"}
 
 
@@ -105,19 +105,8 @@ def _advice(report: RunReport) -> Iterator[str]:
     items = [item for step in report.receipt["steps"] for item in step["items"]]
     yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
     if report.status != "suspended":
-        if _lacks_only_outputs(report.receipt):
-            spec = shlex.quote(report.receipt["spec"]["file"])
-            again = f"rivya-flows run {spec} --cache spec"
-            yield f"mend the output in {spec}, then take what was paid from the cache: {again}"
-            return
-        options = resume_options(report.receipt)
-        yield f"resume with: rivya-flows resume {report.run_id}{options}"
-
-
-def _lacks_only_outputs(receipt: Mapping[str, Any]) -> bool:
-    """Whether a resume would end as this execution did: all steps are done, and an output is wrong."""
-    steps = any(step["status"] in ("failed", "cancelled") for step in receipt["steps"])
-    return bool(receipt.get("failed_outputs")) and not steps
+        following = continuation(report.receipt)
+        yield f"{following.advice}: {following.command}"
 
 
 def _next_step(report: RunReport) -> Iterator[str]:
@@ -153,27 +142,3 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
             none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")
             lines.append(f"rivya-flows resume {run_id} --answer {shlex.quote(none)}")
     return tuple(lines)
-
-
-def resume_options(receipt: Mapping[str, Any]) -> str:
-    """The options that a resume needs to get further than this execution.
-
-    A cancelled run gets further without its failed jobs: whether to buy those again is asked at its end.
-    """
-    words = ""
-    cancelled = receipt.get("status") == "cancelled"
-    for step in receipt.get("steps", ()):
-        codes = [item["code"] for item in step["items"]]
-        of_step = codes.count("job_failed") > _FEW and "job_status_unknown" not in codes
-        if of_step and not cancelled:
-            words += f" --regenerate {step['id']}"
-        for item in step["items"]:
-            name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
-            if item["code"] in ("job_failed", "job_status_unknown", "unexpected_answer"):
-                words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
-            elif item["code"] == "uncertain":
-                words += f" --resubmit {shlex.quote(name)}"
-            elif item["code"] == "over_budget" and "--budget" not in words:
-                # Another budget of the run changes nothing of a pool.
-                words += "" if refusing_pool(item["reason"]) else " --budget N"
-    return words

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
+from rivya_flows.cli.guesses import of_option
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
@@ -21,6 +22,16 @@ from rivya_flows.errors import (
 
 FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
 _TYPED = re.compile(r": '(.{1,60})' is not one of ")
+_PLAIN = (
+    (r"^Invalid value for '(.+?)(?: / .+?)?': ", r"\1: "),
+    (r"is not a valid integer(?: range)?\.$", "is not a whole number"),
+    (r"is not a valid float(?: range)?\.$", "is not a number"),
+    (r"is not in the range x>=(\S+)\.$", r"is less than \1"),
+    (r"is not in the range (\S+?)<=x<=(\S+)\.$", r"is not from \1 to \2"),
+    (r"^Got unexpected extra arguments? \((.*)\)$", r"too many arguments: \1"),
+    (r"^Option '(.+)' requires an argument\.$", r"\1 needs a value"),
+)
+"""Messages of click, and what people read instead."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +111,17 @@ def _call(error: click.ClickException) -> Failure:
     context = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return Failure(WRONG, "usage", "no command was given", usage=error.format_message())
-    message = error.format_message().strip()
-    message = message[:1].lower() + message[1:].removesuffix(".")
     hint = f"see `{context.command_path} --help`" if context else None
+    if isinstance(error, click.NoSuchOption):
+        options = context.command.params if context else ()
+        known = [name for one in options for name in (*one.opts, *one.secondary_opts)]
+        hint = of_option(error.option_name, known) or hint
+    message = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
+    for pattern, words in _PLAIN:
+        message = re.sub(pattern, words, message.strip())
+    message = message.removesuffix(".")
+    if not isinstance(error, click.BadParameter) or isinstance(error, click.MissingParameter):
+        message = message[:1].lower() + message[1:]
     kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
     if isinstance(kind, click.Choice) and (typed := _TYPED.search(message)):
         near = nearest(typed[1], map(str, kind.choices))

@@ -8,7 +8,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.input_options import RUN_ARGUMENT, YES_OPTION, with_inputs
+from rivya_flows.cli.input_options import PLAN_OPTION, RUN_ARGUMENT, YES_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import show_plan
@@ -34,7 +34,7 @@ from rivya_flows.cli.run import begun, who
     help="Count the run under this, beside the labels of RUN; it wins.",
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
-@click.option("--plan", "only_plan", is_flag=True, help="Only show the price, as `plan` does.")
+@PLAN_OPTION
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -62,8 +62,8 @@ def fork(
 ) -> int:
     """Run a run again with changes, and buy only what they change.
 
-    RUN is its id, its folder, or `last` for the newest. What it has finished of equal requests, and
-    what was picked there, is taken from it for nothing.
+    RUN is its id, its folder, or `last`: the run in which something happened last. What it has
+    finished of equal requests, and what was picked there, is taken from it for nothing.
     """
     runner, chosen = begun(begins=not only_plan)
     from rivya_flows.app.fork import ForkOptions, fork_request
@@ -74,7 +74,7 @@ def fork(
     from rivya_flows.planning.labels import read_labels
 
     options = ForkOptions(read_inputs(assignments, file), step, budget, read_labels(labels))
-    request, of_sandbox = fork_request(named, options, chosen)
+    request, of_sandbox = fork_request(named, options, chosen, tell)
     there = sandbox or of_sandbox
     if only_plan:
         found = run_interruptibly(

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from rivya_flows.catalogue.catalogue import nearest
+from rivya_flows.cli.guesses import of_command
+from rivya_flows.errors import UsageError
+from rivya_flows.program import program
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
     """The end of a command's help: command lines, which are not wrapped."""
-    return f"\b\n{title}:\n" + "\n".join(f"  rivya-flows {line}" for line in lines)
+    return f"\b\n{title}:\n" + "\n".join(f"  {program()} {line}" for line in lines)
 
 
 class Group(click.Group):
@@ -38,8 +40,7 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not (ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name)):
-            # Click suggests only commands that are loaded already.
-            near = nearest(name, self.list_commands(ctx))
-            meant = f" Did you mean {near!r}?" if near else ""
-            ctx.fail(f"No such command {name!r:.60}.{meant}")
+            # Click suggests only commands that are loaded already, and by their letters.
+            hint = of_command(self, ctx, name) or f"see `{ctx.command_path} --help`"
+            raise UsageError(f"no such command {name!r:.60}", hint)
         return super().resolve_command(ctx, args)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rivya_flows.cli import completion
-from rivya_flows.cli.output import print_table, show
+from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.errors import UsageError
+from rivya_flows.program import program
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
     from rivya_flows.app.templates import SpecTemplate
@@ -26,7 +28,8 @@ if TYPE_CHECKING:  # heavy, and needed only when the command works
     help="The campaign to start from. [default: first-picture]",
 )
 @click.option("--list", "lists", is_flag=True, help="List the templates with their prices.")
-def init(folder: Path, name: str | None, lists: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the list as one JSON document.")
+def init(folder: Path, name: str | None, lists: bool, as_json: bool) -> None:
     """Write a campaign into DIR: its spec, tests, files and README.
 
     DIR is the current folder by default. Existing files are not changed.
@@ -34,6 +37,11 @@ def init(folder: Path, name: str | None, lists: bool) -> None:
     from rivya_flows.app.templates import DEFAULT, template, templates, write_template
     from rivya_flows.cli.schema import write_schema
 
+    if as_json and not lists:
+        raise UsageError("--json is the form of a list", "add --list")
+    if as_json:
+        print_json([_document(one) for one in templates()])
+        return
     if lists:
         print_table(["template", ">credits", "what it makes"], [_row(one) for one in templates()])
         return
@@ -47,9 +55,15 @@ def init(folder: Path, name: str | None, lists: bool) -> None:
         show("another campaign: rivya-flows init --list")
     steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
     spec = f"specs/{chosen.name}.yaml"
-    steps += ["rivya-flows check specs", f"rivya-flows plan {spec}", f"rivya-flows run {spec}"]
+    name = program(elsewhere=bool(steps))
+    steps += [f"{name} check specs", f"{name} plan {spec}", f"{name} run {spec}"]
     show("next:", *(f"  {one}" for one in steps))
     show(f"{folder / 'README.md'} says more")
+
+
+def _document(one: SpecTemplate) -> dict[str, Any]:
+    prices = {"min": one.min, "max": one.max}
+    return {"template": one.name, "title": one.workflow.title or "", "credits": prices}
 
 
 def _row(one: SpecTemplate) -> list[str]:

@@ -21,6 +21,13 @@ YES_OPTION = click.option(
     "-y", "--yes", is_flag=True, help="Buy from a real wallet without a cap and without asking."
 )
 
+PLAN_OPTION = click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    help="Only show what it would do and cost; buy and change nothing.",
+)
+
 LABEL_OPTION = click.option(
     "--label",
     "labels",

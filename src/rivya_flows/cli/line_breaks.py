@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 _INDENT = "    "
-_COMMAND = re.compile(r"(?:^|(?<=[:;] )|(?<=  ))rivya-flows .*")
-"""A command to copy: the rest of its line."""
+_COMMAND = re.compile(r"(?:^|(?<=[:;] )|(?<=  ))(?:'[^']*bin/|[^\s'`]*bin/)?rivya-flows'? .*")
+"""A command to copy, by its name or path: the rest of its line."""
 
 _ARGUMENT = re.compile(r"""#.*|(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")
 """One word of a command for a shell, or its comment."""

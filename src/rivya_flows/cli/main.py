@@ -46,6 +46,8 @@ GROUPS = {
     "Look at runs": {
         "runs": "runs",
         "receipt": "receipt",
+        "open": "open",
+        "share": "share",
         "compare": "compare",
         "verify": "verify",
     },

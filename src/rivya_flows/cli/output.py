@@ -22,9 +22,10 @@ import click
 
 from rivya_flows.cli.line_breaks import broken, excerpt, width_of
 from rivya_flows.cli.tables import Cell, blocks, fit, plain, words_of
-from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.printable import one_line, printable, printable_json
+from rivya_flows.program import callable_here
 
 if TYPE_CHECKING:  # imported where something is drawn
     from rich.console import Console
@@ -101,11 +102,11 @@ def _echo(line: str, stream: TextIO, **style: Any) -> None:
 
 
 def styled(line: str, stream: TextIO, **style: Any) -> str:
-    """A line as it is printed there: safe, with near paths, in colours, broken for a terminal.
+    """A line as it is printed there: safe, with near paths and commands that run, in colours, broken for a terminal.
 
     `style` is one of click's; without one, the word before the first colon decides.
     """
-    shown = near_paths(one_line(line))
+    shown = callable_here(near_paths(one_line(line)))
     parts = broken(shown, columns_of(stream)) if stream.isatty() else [shown]
     if not has_colours(stream):
         return "\n".join(parts)
@@ -122,10 +123,10 @@ def tell_problem(problem: Diagnostic) -> None:
     """Prints a mistake of a spec on stderr, in colour on a terminal that has it."""
     place, *rest = problem.lines
     hint = rest.pop() if problem.hint else None
-    code = f"[{problem.code}]"
+    code, colour = f"[{problem.code}]", "yellow" if problem.code in LINTS else "red"
     if has_colours(sys.stderr) and place.endswith(code):
         *lines, last = styled(place, sys.stderr).split("\n")
-        ending = click.style(last.removesuffix(code), bold=True) + click.style(code, fg="red")
+        ending = click.style(last.removesuffix(code), bold=True) + click.style(code, fg=colour)
         bold = (click.style(line, bold=True) for line in lines)
         click.echo("\n".join([*bold, ending]), err=True, color=True)
     else:
@@ -136,7 +137,9 @@ def tell_problem(problem: Diagnostic) -> None:
             source, column = excerpt(source, len(caret) - 1, columns_of(sys.stderr))
             caret = " " * column + "^"
         click.echo(source, err=True)
-        click.echo(click.style(caret, fg="red", bold=True), err=True, color=has_colours(sys.stderr))
+        click.echo(
+            click.style(caret, fg=colour, bold=True), err=True, color=has_colours(sys.stderr)
+        )
     if hint:
         tell_styled(hint, fg="cyan")
 

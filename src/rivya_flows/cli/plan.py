@@ -14,6 +14,7 @@ from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUM
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.fonts import named
+from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import credits_of, film_length, price_range
 from rivya_flows.printable import one_line
 
@@ -38,7 +39,7 @@ _PLAIN = ("free", "fixed price of the default request")
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a quote, which `run --plan FILE` runs as it is, once, within 24 hours.",
+    help="Write a quote, which `run --quote FILE` runs as it is, once, within 24 hours.",
 )
 @click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -105,7 +106,7 @@ def _print(found: Estimate) -> None:
             rows.append(
                 [
                     "" if index else step.id,
-                    item.key,
+                    cut(item.key),
                     item.model or step.uses,
                     price_range(item.price.min, item.price.max),
                     "; ".join(filter(None, (_note(item, notes), usually if not index else ""))),
@@ -139,7 +140,7 @@ def _print_quote(out: Path) -> None:
     quote = _quoted(out)
     until = f"{quote['expires_at'][:16].replace('T', ' ')} UTC"
     show(f"quote {out}: at most {credits_of(quote['credits'])}, once, until {until}")
-    show(f"run it with: rivya-flows run --plan {shlex.quote(str(out))}")
+    show(f"run it with: rivya-flows run --quote {shlex.quote(str(out))}")
 
 
 def _brand_lines(found: Estimate) -> list[str]:

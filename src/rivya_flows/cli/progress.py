@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rivya_flows.ledger.phrases import budget_warning, credits_of
-from rivya_flows.planning.names import label, listed
+from rivya_flows.planning.names import listed, short_label
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
@@ -55,7 +55,7 @@ def _done_before(state: State) -> Iterator[News]:
     for step_id, items in groupby(state.each(), key=lambda one: one[0]):
         keys = [item.key for _, item in items if item.phase is Phase.COMPLETED]
         many = len(keys) > _MOST_NAMED
-        done += [f"{len(keys)} {step_id}"] if many else [label(step_id, key) for key in keys]
+        done += [f"{len(keys)} {step_id}"] if many else [short_label(step_id, key) for key in keys]
     if done:
         yield News(f"done before: {', '.join(done)}")
 
@@ -63,7 +63,7 @@ def _done_before(state: State) -> Iterator[News]:
 def _line(event: Event, state: State) -> News | None:
     if isinstance(event, PurchaseAccepted):
         price = credits_of(event.reserved_credits)
-        return News(f"{label(event.step, event.key)} bought ({price}, {event.task_id})")
+        return News(f"{short_label(event.step, event.key)} bought ({price}, {event.task_id})")
     if isinstance(event, ChatAnswered):
         return _judged_or_asked_again(event, state)
     if instead := bought_instead(event, state):
@@ -72,7 +72,7 @@ def _line(event: Event, state: State) -> News | None:
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:
             return None
-        name, reason = label(event.step, event.key), event.error or "no reason given"
+        name, reason = short_label(event.step, event.key), event.error or "no reason given"
         return News(f"{name}: the job failed ({reason}); buying another", stays=True)
     if isinstance(event, FileUploaded):
         return News(f"uploaded {event.media}" + (f" for {event.model}" if event.model else ""))
@@ -82,7 +82,7 @@ def _line(event: Event, state: State) -> News | None:
 
 
 def _judged_or_asked_again(event: ChatAnswered, state: State) -> News | None:
-    item, name = state.item(event.step, event.key), label(event.step, event.key)
+    item, name = state.item(event.step, event.key), short_label(event.step, event.key)
     if item.phase in TERMINAL:
         return None
     if is_judged(item) and not item.judge_turns:
@@ -104,7 +104,7 @@ def _changes(
             continue
         if item.phase is Phase.SKIPPED and state.planned(step_id).round_of:
             continue  # a round that nobody asked for
-        name = label(step_id, item.key)
+        name = short_label(step_id, item.key)
         if item.phase is not Phase.COMPLETED:
             failed = item.phase is Phase.FAILED
             yield News(f"{name} {item.phase.value}: {item.reason}", stays=failed)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.ledger.phrases import credits_of, other_runs
+
+if TYPE_CHECKING:  # heavy, and needed only when the command works
+    from rivya_flows.store.run_list import ListedRun
 
 
 @click.command()
@@ -22,20 +25,23 @@ from rivya_flows.ledger.phrases import credits_of, other_runs
     metavar="DIR",
     help="Write receipt, contact sheet and media to DIR/RUN.",
 )
+@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def receipt(run: str, out: Path | None, as_json: bool) -> None:
+def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None:
     """Show the receipt of a run so far.
 
-    RUN is its id, its folder, or `last` for the newest.
+    RUN is its id, its folder, or `last`: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
     from rivya_flows.ledger.receipt import receipt as receipt_of
+    from rivya_flows.store.run_list import listed_runs
 
     chosen = settings()
     with open_journal(chosen) as journal:
         row = find_run(journal, run, only_read=True)
         entries = journal.entries(row.run_id)
+        (listed,) = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
     folder = row.folder
     if out is not None:
         from rivya_flows.app.execution import run_folder
@@ -51,20 +57,31 @@ def receipt(run: str, out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        _print(document, folder if folder.is_dir() else None)
+        _print(document, listed, folder if folder.is_dir() else None)
+    if open_sheet:
+        from rivya_flows.app.sheets import sheet_of
+        from rivya_flows.cli.ending import show_page
+
+        show_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
 
 
-def _print(document: Mapping[str, Any], folder: Path | None) -> None:
+def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
     from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
+    from rivya_flows.planning.names import short_label
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
-    show(f"{document['status']}: {sentence(document)}")
+    waits = (
+        f"; {run.waits.reason}; tries again at {run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
+        if run.waits
+        else ""
+    )
+    show(f"{run.status}: {sentence(document)}{waits}")
     show(*filter(None, [account_line(document)]), "")
     rows = [
         [
             row["at"],
-            f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
+            short_label(row["step"], row["key"]),
             model_of(row),
             row["status"],
             f"{row['held']} held" if row["final"] is None else str(row["final"]),
@@ -77,19 +94,24 @@ def _print(document: Mapping[str, Any], folder: Path | None) -> None:
         if lines:
             show("", *lines)
     show("")
-    show(f"credits {wallet(document['credits'])}", bold=True)
+    held = sum(row["held"] for row in document["ledger"] if row["final"] is None)
+    show(f"credits {wallet(document['credits'], held)}", bold=True)
     show(*pools(document))
     for line in troubles(document):
         show(line)
     show(*located("folder ", folder or "–; --out DIR writes one"))
 
 
-def wallet(credits: Mapping[str, Any]) -> str:
-    """``1000 → 974: 26 spent, 3 saved``, and what the run does not explain."""
+def wallet(credits: Mapping[str, Any], held: int = 0) -> str:
+    """``1000 → 974: 26 spent, 3 saved``, and what the run does not explain.
+
+    `held` of what it spent may still come back: of purchases that are not settled.
+    """
     before, after = credits["before"], credits["after"]
     # The balance after is read at the end only: not for a run that was cancelled, or waits.
     moved = f"{before} → {after}: " if None not in (before, after) else ""
-    words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
+    open_ = f"{held} held, " if held else ""
+    words = f"{moved}{credits['spent'] - held} spent, {open_}{credits['saved']} saved"
     if before is not None and after is None:
         words += f" of {before}"
     if others := credits.get("others"):

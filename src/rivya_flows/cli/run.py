@@ -14,11 +14,14 @@ from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import (
     CACHE_OPTION,
     LABEL_OPTION,
+    PLAN_OPTION,
     RUN_ARGUMENT,
     YES_OPTION,
     with_inputs,
 )
 from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.output import tell
+from rivya_flows.cli.plan import show_plan
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -33,14 +36,14 @@ BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, yo
     epilog=examples(
         "run specs/first-picture.yaml",
         "run specs/product-launch.yaml -i pick=human --budget 40",
-        "run --plan launch.quote",
+        "run --quote launch.quote",
     )
 )
 @click.argument("spec", type=Path, required=False, shell_complete=completion.specs)
 @with_inputs
+@PLAN_OPTION
 @click.option(
-    "--plan",
-    "quote",
+    "--quote",
     type=Path,
     metavar="QUOTE",
     shell_complete=completion.files,
@@ -65,6 +68,7 @@ def run(
     spec: Path | None,
     assignments: tuple[str, ...],
     file: Path | None,
+    only_plan: bool,
     quote: Path | None,
     out: Path,
     budget: int | None,
@@ -91,14 +95,15 @@ def run(
         "--budget": budget,
         "--cache": cache,
         "--label": labels,
+        "--plan": only_plan or None,
     }
     if quote is not None:
         _refuse_beside_quote(given)
-    runner, chosen = begun(begins=named.exists())
+    runner, chosen = begun(begins=named.exists() and not only_plan)
     from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.quotes import QuoteFile, read_quote
-    from rivya_flows.app.run import run as run_spec
+    from rivya_flows.app.run import plan, run as run_spec
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
@@ -115,6 +120,11 @@ def run(
             cache,
             labels=read_labels(labels),
         )
+        if only_plan:
+            found = run_interruptibly(
+                lambda _: plan(request, chosen, runner, sandbox=sandbox, notify=tell)
+            )
+            return show_plan(found, as_json=as_json)
     confirm = confirmer(yes=yes, as_json=as_json)
     report = run_interruptibly(
         lambda interrupts: run_spec(
@@ -131,7 +141,7 @@ def run(
 
 @click.command(
     epilog=examples(
-        "resume RUN", "resume RUN --answer hero=street", "resume RUN --regenerate film --budget 60"
+        "resume last", "resume RUN --answer hero=street", "resume RUN --regenerate film --budget 60"
     )
 )
 @RUN_ARGUMENT
@@ -176,7 +186,8 @@ def resume(
 ) -> int:
     """Resume a run that failed, was cancelled, killed or suspended.
 
-    RUN is its id or its folder. Nothing is bought twice.
+    RUN is its id, its folder, or `last`: the run in which something happened last. Nothing is
+    bought twice.
     """
     runner, chosen = begun()
     from rivya_flows.app.resume import ResumeOptions, resume as resume_run
@@ -202,7 +213,7 @@ def _refuse_beside_quote(given: Mapping[str, object]) -> None:
     named = [name for name, value in given.items() if value not in (None, ())]
     if named:
         raise UsageError(
-            f"--plan cannot be used with {', '.join(named)}: the quote says all that is run",
+            f"--quote cannot be used with {', '.join(named)}: the quote says all that is run",
             "leave them out, or make a new quote with `plan --out`",
         )
 

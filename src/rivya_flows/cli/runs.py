@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from rivya_flows.cli.input_options import FILTER_OPTION
 from rivya_flows.cli.moments import moment
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
 from rivya_flows.cli.tables import Cell
+from rivya_flows.planning.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.run_list import ListedRun
@@ -47,27 +50,40 @@ def runs(
     from rivya_flows.store.run_list import listed_runs
 
     wanted = read_labels(labels)
+    grouped = not as_json and BATCH_LABEL not in wanted
     with open_journal(settings()) as journal:
-        found = listed_runs(
-            journal.engine, labels=wanted, name=spec, status=status, since=since, limit=limit + 1
-        )
+        most = limit + 1
+        while True:
+            found = listed_runs(
+                journal.engine, labels=wanted, name=spec, status=status, since=since, limit=most
+            )
+            lines = _lines(found, grouped=grouped)
+            if len(lines) > limit or len(found) < most:
+                break
+            most *= 4
         unknown = () if found else tuple(unknown_names(journal, wanted, spec))
-    listed = found[:limit]
     if as_json:
-        print_json([_document(run) for run in listed])
+        print_json([_document(run) for run in found[:limit]])
         return
+    listed = lines[:limit]
     if not listed:
         show("no runs" + (" that match" if labels or spec or status or since else ""))
         tell(*unknown)
         return
     columns = ["!run", "spec", "?labels", "!status", ">credits", "?>open", "?service", "?started", "?folder"]  # fmt: skip
-    print_table(columns, [_row(run) for run in listed])
-    if len(found) > limit:
+    print_table(columns, [_row(runs) for runs in listed])
+    if len(lines) > limit:
         show("", f"the newest {limit}; `--limit` shows more")
-    unfinished = [run for run in listed if run.status not in ("completed", "running")]
+    unfinished = [
+        runs for runs in listed if any(run.status not in ("completed", "running") for run in runs)
+    ]
     if unfinished:
         show("")
-    for run in unfinished[:_RESUMED]:
+    for run, *others in unfinished[:_RESUMED]:
+        if others:
+            batch = run.row.labels[BATCH_LABEL]
+            show(f"{batch} {_status((run, *others))[0]}: rivya-flows runs --label batch={batch}")
+            continue
         next_step = f"rivya-flows resume {run.row.run_id}"
         if run.unbegun is not None:
             next_step = f"it never began: {run.unbegun}; then Retry, in its menu in Prefect"
@@ -83,7 +99,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
     row = run.row
     return {
         "run_id": row.run_id,
-        "name": row.name,
+        "spec": row.name,
         "labels": dict(row.labels),
         "status": run.status,
         "service": row.service,
@@ -101,18 +117,39 @@ def _has_folder(run: ListedRun) -> bool:
     return run.unbegun is None and run.row.folder.is_dir()
 
 
-def _row(run: ListedRun) -> list[Cell]:
+def _lines(found: Sequence[ListedRun], *, grouped: bool) -> list[list[ListedRun]]:
+    """The runs of each line: those of a batch together, where the newest of them stands."""
+    lines: dict[str, list[ListedRun]] = {}
+    for run in found:
+        batch = run.row.labels.get(BATCH_LABEL) if grouped else None
+        lines.setdefault(f"batch {batch}" if batch else run.row.run_id, []).append(run)
+    return [*lines.values()]
+
+
+def _row(runs: Sequence[ListedRun]) -> list[Cell]:
     from rivya_flows.ledger.provenance import is_sandbox
 
-    row = run.row
+    run, row, many = runs[0], runs[0].row, len(runs) > 1
+    labels = [one for one in row.labels.items() if not (many and one[0] == BATCH_LABEL)]
+    folder = row.folder.parent if many else row.folder
     return [
-        row.run_id,
+        f"{row.labels[BATCH_LABEL]} ({len(runs)} runs)" if many else row.run_id,
         row.name,
-        " ".join(f"{name}={value}" for name, value in row.labels.items()),
-        (run.status, COLOURS.get(run.status, "")),
-        str(run.spent),
-        str(run.open or ""),
+        " ".join(f"{name}={value}" for name, value in labels),
+        _status(runs),
+        str(sum(one.spent for one in runs)),
+        str(sum(one.open for one in runs) or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         row.started_at[:16].replace("T", " "),
-        near(row.folder) if _has_folder(run) else "",
+        near(folder) if _has_folder(run) else "",
     ]
+
+
+def _status(runs: Sequence[ListedRun]) -> tuple[str, str]:
+    """The status of a run, or how many of a batch have each, in the colour of the least good."""
+    numbers = Counter(run.status for run in runs)
+    worst = next(
+        (one for one in reversed(_STATUSES) if one in numbers and one != "completed"), "completed"
+    )
+    words = [f"{numbers[one]} {one}" if len(runs) > 1 else one for one in _STATUSES if numbers[one]]
+    return ", ".join(words), COLOURS.get(worst, "")

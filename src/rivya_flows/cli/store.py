@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
+from rivya_flows.cli.input_options import PLAN_OPTION
 from rivya_flows.cli.numbers import AtLeastZero
-from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.cli.output import near, print_json, show, size_of, tell
+from rivya_flows.ledger.phrases import credits_of
 
 _LONGEST = 36_500
 """Days; no run is that old."""
@@ -33,7 +36,7 @@ def store() -> None:
 def export(run: str) -> None:
     """Print the journal of a run, one JSON document a line.
 
-    RUN is its id, its folder, or `last` for the newest.
+    RUN is its id, its folder, or `last`: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
@@ -53,9 +56,9 @@ def export(run: str) -> None:
     metavar="DAYS",
     help="Keep what runs of the last DAYS need.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@PLAN_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
+def prune_store(older_than: float, only_plan: bool, as_json: bool) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
     Journals and receipts stay. Runs that have not ended keep all that they need.
@@ -71,11 +74,52 @@ def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
             now=datetime.now(UTC),
             older_than=timedelta(days=older_than),
             data=data,
-            pretend=dry_run,
+            pretend=only_plan,
         )
     if as_json:
         print_json(pruned.as_json())
     else:
         show(
-            f"{len(pruned.runs)} runs ended before; {summary(pruned, media=True, dry_run=dry_run)}"
+            f"{len(pruned.runs)} runs ended before; {summary(pruned, media=True, would=only_plan)}"
         )
+
+
+@store.command()
+@click.argument("run", shell_complete=completion.runs)
+@click.option("-y", "--yes", is_flag=True, help="Remove without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def remove(run: str, yes: bool, as_json: bool) -> None:
+    """Delete one run: its journal, its folder, and the media that nothing else needs.
+
+    RUN is its id or its folder. What it spent stays in `spend` and in the pools. A run that is
+    running, or has paid for what it has not collected, is refused.
+    """
+    from rivya_flows.app.retention import removable, remove_run
+    from rivya_flows.cli.cache import opened_store
+    from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.errors import UsageError
+
+    with opened_store() as (journal, assets, _):
+        found = removable(journal, run)
+        folder = f" with its folder {near(found.folder)}" if found.folder else ""
+        words = f"This deletes {found.run_id} ({found.name}, {found.status}){folder}."
+        confirm = confirmer(yes=yes, as_json=as_json)
+        if confirm is None:
+            raise UsageError(f"{words} Nobody was asked", "give --yes to delete it")
+
+        async def asked() -> bool:
+            return await confirm(words)
+
+        if not asyncio.run(asked()):
+            tell("nothing was removed")
+            return
+        removed = remove_run(journal, assets, found)
+    if as_json:
+        print_json(removed.as_json())
+        return
+    results = f", {removed.results} cached results" if removed.results else ""
+    show(
+        f"removed {removed.run_id}: {len(removed.media)} media{results};"
+        f" {size_of(removed.freed_bytes)} freed. Its {credits_of(removed.spent)} stay in `spend`"
+        " and in the pools."
+    )

@@ -192,7 +192,7 @@ async def update(
 
 @command()
 @ENDPOINT
-async def delete(call: Call, endpoint_id: str) -> None:
+async def remove(call: Call, endpoint_id: str) -> None:
     """Remove an endpoint, and its secrets from the store."""
     from rivya_flows.store.secrets import forget_signing_secrets
 

@@ -25,7 +25,7 @@ from rivya_flows.language.other_words import (
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.durations import DurationError
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
-from rivya_flows.language.wording import cut, shown
+from rivya_flows.language.wording import an, cut, shown
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -83,6 +83,7 @@ _EXAMPLES = {
     "media": '"${{ steps.NAME.asset }}"',
     "audio": '"${{ steps.NAME.asset }}"',
     "image": '"${{ steps.NAME.asset }}"',
+    "clips": '["${{ steps.NAME.asset }}"]',
     "spec": "parts/intro.yaml",
     "type": "string",
     "criteria": "[the product is whole]",
@@ -189,6 +190,11 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
         return _empty(Step)
     model = step_functions.with_model(uses)
+    if not isinstance(uses, str):
+        hint = f"write one of {', '.join(step_functions.names())}"
+        message = f"'uses' must be a kind of step, not {shown(uses)}"
+        report.add((*path, "uses"), "wrong-type", message, hint)
+        return _empty(Step)
     if model is None:
         message = f"unknown kind of step {shown(uses)}"
         known = step_functions.names()
@@ -196,7 +202,14 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         report.add((*path, "uses"), "unknown-uses", message, near, instead=sure)
         return _empty(Step)
     written = step.get("with", {})
-    arguments = _part(model, written, (*path, "with"), report)
+    if step.get("with") is None and (needed := _needed(uses, model)):
+        lacks = "empty" if "with" in step else "missing"
+        message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
+        hint = f"add `with: {{{needed}: {_EXAMPLES.get(needed, '…')}}}`"
+        report.add((*path, "with"), "missing-key", message, hint)
+        arguments = _empty(model)
+    else:
+        arguments = _part(model, written, (*path, "with"), report)
     for argument, field in model.model_fields.items() if isinstance(written, dict) else ():
         key = field.alias or argument
         if field.is_required() and key in written and written[key] is None:
@@ -211,6 +224,12 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     # The workflow reports a name of the wrong form: it knows what kind of name it is.
     built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
     return built.model_copy(update={"id": name})
+
+
+def _needed(uses: str, model: type[BaseModel]) -> str | None:
+    """An argument without which a kind of step is wrong; None if all may be left out."""
+    required = (field.alias or n for n, field in model.model_fields.items() if field.is_required())
+    return next(required, "clips" if uses == "compose" else None)
 
 
 def _map_of(
@@ -228,6 +247,9 @@ def _map_of(
 def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
     if "version" not in data:
         report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
+    elif not isinstance(data["version"], str | int | float) or data["version"] is True:
+        message = f"'version' must be 1, not {shown(data['version'])}"
+        report.add(("version",), "wrong-version", message, "write `version: 1`")
     else:
         message = f"this spec is for version {shown(data['version'])} of the language"
         sure = 1 if data["version"] in ("1", "1.0", 1.0) and data["version"] is not True else None
@@ -366,5 +388,9 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
         hint = list_hint(value) or hint
         if place[-1] == "fallback" and isinstance(value, str):
             hint = f"write [{{model: {cut(value)}}}]"
+    if value is None and isinstance(place[-1], str) and kind in ("string_type", "int_type"):
+        hint = f"write {wanted} after `{place[-1]}:`"
+        report.add(place, "missing-key", f"{name} is empty", hint, key=True)
+        return
     message = f"{name} must be {wanted}, not {shown(value)}"
     report.add(place, "wrong-type", message, hint, instead=surely(kind, str(place[-1]), value))

@@ -62,7 +62,13 @@ class DiagnosticCollector:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All mistakes in the order of the text."""
-        found = sorted(self._found.values())
+        # What else is wrong with a text that should be an expression does not matter.
+        plain = {place[:2] for place in self._found if place[2] == "missing-dollar"}
+        found = sorted(
+            one
+            for place, one in self._found.items()
+            if one.code == "missing-dollar" or place[:2] not in plain
+        )
         if self._dropped:
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
             end = found[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from rivya_flows.catalogue.language_codes import is_language
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
@@ -45,8 +45,6 @@ MAX_CARD_TEXT = 120
 MAX_TRANSITION = 5
 MAX_SECONDS = 3_600
 """Of the film, as a place or a length in it."""
-
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,8 @@ class DrawnText(Computable):
 
 
 def _language(text: str) -> str:
-    if not _LANGUAGE.fullmatch(text):
-        raise ValueError(f"{text!r:.40} is not a language code; write one such as hi or en-GB")
+    if not is_language(text):
+        raise ValueError(f"{text!r:.40} is no language; write its code, such as hi or en-GB")
     return text
 
 

@@ -13,6 +13,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_groups import PARTS, Part, written_steps
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
@@ -143,6 +144,8 @@ def find_includes(
             if key in step:
                 message = f"{key!r} has no effect on an included spec"
                 hint = "set it on the steps of that spec"
+                if key in LOOPS:
+                    hint = "an include runs once: write one step for each, or fan out inside it"
                 report.add((part, step_id, key), "needless-key", message, hint, key=True)
         arguments = step.get("with")
         written = arguments.get("spec") if isinstance(arguments, dict) else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.build_models import build
 from rivya_flows.language.checks.catalogue import check_requests
@@ -17,6 +17,7 @@ from rivya_flows.language.checks.deploy_block import check_deployments
 from rivya_flows.language.checks.fallbacks import check_fallbacks
 from rivya_flows.language.checks.fan_outs import check_loops
 from rivya_flows.language.checks.input_declarations import check_declarations
+from rivya_flows.language.checks.lints import warn
 from rivya_flows.language.checks.picks import check_picks
 from rivya_flows.language.checks.references import check_references
 from rivya_flows.language.checks.step_arguments import check_arguments
@@ -106,6 +107,16 @@ def check(
     return checked.workflow, checked.diagnostics
 
 
+def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
+    """Warnings about the text of a workflow: see `LINTS` of `diagnostics`."""
+    report = DiagnosticCollector(file, text.removeprefix("\ufeff"))
+    root, _ = source.read(text.removeprefix("\ufeff"))
+    if isinstance(root, Mapping):
+        report.root = tree = normalized(root, report)
+        warn(plain(tree), workflow, report)
+    return tuple(one for one in report.diagnostics if one.code in LINTS)
+
+
 def _check_one(
     text: str,
     file: str,
@@ -145,7 +156,7 @@ def _check_one(
     check_references(data, names, report, wanted)
     if sources.texts is None:
         # A run or a deployment that an earlier version accepted goes on.
-        check_conditions(data, report)
+        check_conditions(data, names, report)
     check_order(data, report)
     check_requests(data, names, catalogue, folder, report)
     check_fallbacks(data, names, catalogue, folder, report)

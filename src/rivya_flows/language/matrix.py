@@ -72,6 +72,12 @@ def _few(numbers: Sequence[int]) -> str:
     return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
+def unequal(sizes: Mapping[str, int]) -> str:
+    """What to say of the lists of a `zip` that differ in length."""
+    told = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
+    return f"the lists of a zip differ in length: {told}"
+
+
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """One map of axis to value for each item, in the order written.
 

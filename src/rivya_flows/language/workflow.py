@@ -87,7 +87,8 @@ class Budget(SpecModel):
 
     Attributes:
         credits: The cap, in credits.
-        warn_at: Share of the cap at which a warning is shown, 0 to 1.
+        warn_at: Share of the cap at which a warning is shown, 0 to 1; with the default only if the
+            plan may cost more than the cap.
         on_exceed: `fail` ends the step before the purchase; `pause` asks.
     """
 

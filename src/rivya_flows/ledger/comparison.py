@@ -10,10 +10,11 @@ from typing import Any
 
 from rivya_flows.assets import as_asset
 from rivya_flows.ledger.receipt import receipt
+from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.queue.events import RunFrozen, Stamped
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
-_RUN = ("run_id", "name", "status", "service", "started_at", "ended_at", "fork")
+_RUN = ("run_id", "name", "title", "status", "service", "started_at", "ended_at", "fork")
 
 
 def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
     return {
         "runs": [_run(one, own) for one, own in zip(made, labels, strict=True)],
         "spec": {"equal": texts[0] == texts[1], "diff": _diff(made, texts)},
+        "picks": _differing([_picks(one["steps"]) for one in made]),
         "inputs": _differing([one["inputs"] for one in made]),
         "labels": _differing(labels),
         "models": _models([one["ledger"] for one in made]),
@@ -64,6 +66,16 @@ def _diff(made: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[str]:
 def _differing(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     pairs = {name: [_plain(one.get(name)) for one in maps] for name in _names(maps)}
     return [{"name": name, "values": pair} for name, pair in pairs.items() if pair[0] != pair[1]]
+
+
+def _picks(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The keys that each pick chose, in words."""
+    items = [(step["id"], item) for step in steps for item in step["items"]]
+    return {
+        label(step_id, item["key"]): listed(item["choice"]["picked"])
+        for step_id, item in items
+        if item.get("choice") and item["choice"]["picked"]
+    }
 
 
 def _models(ledgers: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

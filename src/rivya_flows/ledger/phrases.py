@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
     from rivya_flows.planning.preflight.films import Film
@@ -141,4 +141,4 @@ def uncollected(state: State) -> tuple[str, ...]:
 
 def _purchase(step_id: str, item: ItemState, bought: Purchase) -> str:
     job = bought.task_id or "unanswered"
-    return f"{label(step_id, item.key)} ({credits_of(bought.held)}, {job})"
+    return f"{short_label(step_id, item.key)} ({credits_of(bought.held)}, {job})"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of, pool_left
-from rivya_flows.planning.names import is_round, label
+from rivya_flows.planning.names import is_round, label, short_label
 from rivya_flows.planning.questions.choice_phrases import (
     answering_command,
     are_numbered,
@@ -105,7 +105,7 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
             listed.add((step["id"], item["key"]))
             if is_round(step["id"]) and item["status"] == "skipped":
                 continue
-            name = label(step["id"], item["key"])
+            name = short_label(step["id"], item["key"])
             lines.append(f"{name} {item['status']}: {item['reason']}")
     failed = receipt.get("failed_outputs", {}).items()
     lines += [f"output {name} failed: {reason}" for name, reason in failed]

@@ -1,8 +1,9 @@
-"""The page of two runs: one HTML file without scripts and links, with their results side by side."""
+"""The page of two runs: one HTML file without links, with their results side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from rivya_flows.assets import assets_in
@@ -10,8 +11,12 @@ from rivya_flows.media.contact_sheet import rendered
 from rivya_flows.media.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
 
-_SMALL_BYTES = 2**20
-"""A sound or film of at most this size is in the page itself, as far as there is room."""
+_MAX_BYTES = 36_000_000
+"""Of all media in the page."""
+
+_WHOLE_BYTES, _SMALL_BYTES = 12_000_000, 2**20
+"""A film or sound of at most this size is in the page itself, of an output and of a step, as far as
+there is room."""
 
 _OF_ITEM = dict.fromkeys(("status", "reason", "model", "credits", "taken_from", "picked"))
 """What only an item of a step has, and no output."""
@@ -29,37 +34,51 @@ def comparison_page(
     """
     embedders = [Embedder.of(one, asset_path) for one in receipts]
     for embedder, one in zip(embedders, receipts, strict=True):
-        embedder.small_bytes = _SMALL_BYTES
-        embedder.left //= len(embedders)
+        embedder.small_bytes = _WHOLE_BYTES
+        embedder.left = _MAX_BYTES // len(embedders)
         embedder.draw(asset.sha256 for asset in assets_in(one.get("outputs")))
     sides = [_Shown(one) for one in embedders]
     outputs = [_output(one, sides) for one in maps_in(comparison, "outputs")]
+    outputs.sort(key=lambda one: (one["same"], not any(map(_has_films, one["duos"]))))
+    for embedder in embedders:
+        embedder.small_bytes = _SMALL_BYTES
     steps = [_step(one, sides) for one in maps_in(comparison, "steps")]
+    runs = maps_in(comparison, "runs")
+    titles = [str(one.get("title") or one.get("name") or one.get("run_id")) for one in runs]
     view = {
+        "titles": [*dict.fromkeys(titles)],
         "runs": [
             {**one, "started": moment_text(one.get("started_at")), "labels": _pairs(one, "labels")}
-            for one in maps_in(comparison, "runs")
+            for one in runs
         ],
         "spec": map_in(comparison, "spec"),
         "differences": [
             (kind, one["name"], [text_of(value) for value in one["values"]])
-            for kind in ("inputs", "labels")
+            for kind in ("picks", "inputs", "labels")
             for one in maps_in(comparison, kind)
         ],
         "models": maps_in(comparison, "models"),
         "outputs": outputs,
         "steps": [one for one in steps if one["items"]],
     }
-    return rendered("comparison.html", view)
+    inside = sum(_MAX_BYTES // len(embedders) - one.left for one in embedders) * 4 // 3
+    return rendered("comparison.html", view, beside_media=inside)
 
 
 def _output(output: Mapping[str, Any], sides: Sequence[_Shown]) -> dict[str, Any]:
-    runs = []
-    for value, shown in zip(output["values"], sides, strict=True):
-        media = shown.media(value)
-        text = "" if media else text_of(value) or "nothing"
-        runs.append({**_OF_ITEM, "media": media, "text": text})
-    return {**output, "runs": runs}
+    """An output, with what each run has of it: its media in pairs, or a text."""
+    media = [shown.media(value) for value, shown in zip(output["values"], sides, strict=True)]
+    texts = [
+        "" if found else text_of(value) or "not made"
+        for value, found in zip(output["values"], media, strict=True)
+    ]
+    duos = [*zip_longest(*media)]
+    words: list[dict[str, Any]] = [{**_OF_ITEM, "media": [], "text": one} for one in texts]
+    return {**output, "duos": duos, "runs": words if any(texts) else []}
+
+
+def _has_films(duo: Sequence[Mapping[str, Any] | None]) -> bool:
+    return all(one is not None and one["kind"] == "video" for one in duo)
 
 
 def _step(step: Mapping[str, Any], sides: Sequence[_Shown]) -> dict[str, Any]:

@@ -18,12 +18,10 @@ for (const button of document.querySelectorAll(".switch")) {
     }
   });
 }
-// Deadlines in the reader's time too.
-for (const time of document.querySelectorAll(".terms time")) {
-  const moment = new Date(time.dateTime);
-  if (!moment.getTimezoneOffset()) continue;
-  const local = moment.toLocaleString([], {weekday: "short", hour: "2-digit", minute: "2-digit", day: "numeric", month: "short", timeZoneName: "short"});
-  time.append(` (${local})`);
+// Times are the reader's; without a script, UTC.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  time.title = time.textContent;
+  time.textContent = new Date(time.dateTime).toLocaleString("en-GB", {weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short"});
 }
 // What is chosen becomes the command.
 const quoted = text => /^[\w@%+=:,.\/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;

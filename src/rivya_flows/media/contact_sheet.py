@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import shlex
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 import jinja2
 
 from rivya_flows.assets import assets_in
+from rivya_flows.catalogue.snapshot import voice_name
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
-from rivya_flows.media.page_fonts import with_fonts
+from rivya_flows.media.page_fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.media.receipt_values import (
     duration_text,
     map_in,
@@ -27,7 +29,9 @@ from rivya_flows.media.sheet_choices import command_of, decision_of, questions_o
 from rivya_flows.media.sheet_graph import graph
 from rivya_flows.media.sheet_origins import Origins
 from rivya_flows.media.sheet_time import timeline
+from rivya_flows.planning.continuing import continuation, plain_reason
 from rivya_flows.planning.names import is_round, label
+from rivya_flows.program import NAME, callable_here
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
 _MAX_ROW_MEDIA = 6
@@ -78,6 +82,7 @@ def contact_sheet(
         "run_id": receipt.get("run_id"),
         "status_word": str(receipt.get("status") or "unknown"),
         "started": moment_text(receipt.get("started_at")),
+        "started_at": receipt.get("started_at"),
         "took": duration_text(receipt.get("started_at"), receipt.get("ended_at")),
         "service": receipt.get("service"),
         "wallet": receipt.get("wallet"),
@@ -86,6 +91,7 @@ def contact_sheet(
         "inputs": [(name, text_of(value)) for name, value in map_in(receipt, "inputs").items()],
         "questions": questions,
         "command": command_of(receipt, questions),
+        "ended": None if questions else _ended(receipt),
         "outputs": shown,
         "steps": steps,
         "timeline": (time := timeline(receipt, told)),
@@ -112,12 +118,15 @@ class SheetRow:
 
     Attributes:
         number: From 1.
-        name: What its key columns say.
+        name: What it is called, unique in the batch.
         status: As in ``batch --json``.
         credits: Spent.
         reason: Why it did not complete; None if it did.
         folder: Of its run; None without one.
         receipt: Of its run; empty without one.
+        title: Of its card; "" for its name.
+        mark: What stands above that, such as a SKU; "" for nothing.
+        facts: Its other short cells: the column, and what it says.
     """
 
     number: int
@@ -127,6 +136,9 @@ class SheetRow:
     reason: str | None
     folder: Path | None
     receipt: Mapping[str, Any]
+    title: str = ""
+    mark: str = ""
+    facts: Sequence[tuple[str, str]] = ()
 
 
 def batch_sheet(
@@ -176,7 +188,7 @@ def _words(status: Any) -> str:
 
 
 def _row(row: SheetRow, embedder: Embedder) -> dict[str, Any]:
-    media: list[tuple[str, SheetMedium]] = []
+    media: list[tuple[str, SheetMedium]] = []  # the first one is the card's
     texts: list[tuple[str, str]] = []
     more = 0
     for name, value in map_in(row.receipt, "outputs").items():
@@ -188,19 +200,25 @@ def _row(row: SheetRow, embedder: Embedder) -> dict[str, Any]:
         if not assets and (text := text_of(value)):
             short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
             texts.append((name, short))
-    pages = (("Contact sheet", "contact-sheet.html"), ("Receipt", "receipt.json"))
-    links = [(name, embedder.link_to(row.folder / file)) for name, file in pages if row.folder]
     return {
         "number": row.number,
         "name": row.name,
+        "mark": row.mark,
+        "title": row.title or row.name,
+        "price": next((text for name, text in row.facts if _is_price(name, text)), ""),
+        "facts": [one for one in row.facts if not _is_price(*one)],
         "status": _words(row.status),
         "credits": row.credits,
         "reason": row.reason,
-        "links": links,
+        "link": embedder.link_to(row.folder / "contact-sheet.html") if row.folder else "",
         "media": media,
         "texts": texts,
         "more": more,
     }
+
+
+def _is_price(name: str, text: str) -> bool:
+    return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
 
 
 def _is_shown(step: Mapping[str, Any]) -> bool:
@@ -209,12 +227,30 @@ def _is_shown(step: Mapping[str, Any]) -> bool:
     return bought or not is_round(str(step.get("id")))
 
 
+def _ended(receipt: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How a run that failed or was cancelled goes on, and what it keeps; None for others."""
+    if receipt.get("status") not in ("failed", "cancelled"):
+        return None
+    kept = []
+    for step in maps_in(receipt, "steps"):
+        items = maps_in(step, "items")
+        done = sum(one.get("status") in ("completed", "cached") for one in items)
+        if done:
+            kept.append(
+                f"{step.get('id')} ({done} of {len(items)})"
+                if len(items) > 1
+                else str(step.get("id"))
+            )
+    spent = map_in(receipt, "credits").get("spent")
+    return {"next": continuation(receipt), "kept": kept, "spent": spent}
+
+
 def _comparing(receipt: Mapping[str, Any]) -> str:
     """The command that compares a fork with its run; "" of other runs."""
     runs = [map_in(receipt, "fork").get("run_id"), receipt.get("run_id")]
     if not all(isinstance(one, str) for one in runs):
         return ""
-    return shlex.join(["rivya-flows", "compare", *map(str, runs), "--html", "compare.html"])
+    return callable_here(shlex.join([NAME, "compare", *map(str, runs), "--html", "compare.html"]))
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
@@ -255,12 +291,15 @@ def _item(step: Mapping[str, Any], item: Mapping[str, Any], embedder: Embedder) 
         "key": str(item.get("key") or ""),
         "status": str(item.get("status") or "unknown"),
         "reason": item.get("reason"),
+        "plain": plain_reason(item) if item.get("status") in ("failed", "uncertain") else "",
         "credits": item.get("credits"),
         "taken_from": item.get("taken_from"),
         "model": item.get("model"),
         "alternative": item.get("alternative"),
         "prompt": item.get("prompt"),
-        "params": [(name, text_of(value)) for name, value in map_in(item, "params").items()],
+        "params": [
+            (name, voice_name(text_of(value))) for name, value in map_in(item, "params").items()
+        ],
         "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],
         "rendering": rendering,
         "assets": item.get("assets"),
@@ -295,9 +334,9 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return bars
 
 
-def rendered(name: str, view: Mapping[str, Any]) -> str:
-    """A page of this package, with the fonts of its scripts."""
-    return with_fonts(_template(name).render(view))
+def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
+    """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
+    return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
 
 
 @functools.cache

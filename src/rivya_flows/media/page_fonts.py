@@ -13,15 +13,17 @@ PLACE = "/* fonts */"
 """Where they go in the style of a page; before all text, which could contain the same."""
 
 
-def with_fonts(page: str) -> str:
+def with_fonts(page: str, most: int = MAX_PAGE_BYTES) -> str:
     """The page with a font for each script beyond Latin that is in it.
 
     All are weights of one family ``Scripts`` and take only characters of their scripts. Chinese,
     Japanese and Korean have none: theirs are larger than a page may be.
+
+    Args:
+        page: Its text.
+        most: Bytes that it may have with them.
     """
-    room = MAX_PAGE_BYTES - len(
-        page.encode(errors="surrogatepass")
-    )  # a receipt may have broken text
+    room = most - len(page.encode(errors="surrogatepass"))  # a receipt may have broken text
     rules = []
     for script in scripts_in(page):
         rule = _rule(script)

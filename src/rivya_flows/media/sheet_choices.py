@@ -21,6 +21,7 @@ from rivya_flows.planning.questions.choice_phrases import (
 )
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.printable import one_line
+from rivya_flows.program import callable_here
 
 
 def waiting_hashes(receipt: Mapping[str, Any]) -> list[str]:
@@ -43,8 +44,8 @@ def command_of(receipt: Mapping[str, Any], questions: list[dict[str, Any]]) -> d
     run_id = receipt.get("run_id")
     answers = {one["name"]: one["placeholder"] for one in questions}
     return {
-        "begin": answering_command(run_id, {}),
-        "whole": answering_command(run_id, answers),
+        "begin": callable_here(answering_command(run_id, {})),
+        "whole": callable_here(answering_command(run_id, answers)),
     }
 
 

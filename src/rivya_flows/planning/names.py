@@ -7,6 +7,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from rivya_flows.language.wording import cut
+
+_LONGEST_KEY = 40
+"""Characters of a key in a message."""
+
+BATCH_LABEL = "batch"
+"""The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
@@ -35,6 +43,11 @@ def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
 def label(step: str, key: str) -> str:
     """``step[key]``, or the step alone where it does not fan out."""
     return f"{step}[{key}]" if key else step
+
+
+def short_label(step: str, key: str) -> str:
+    """As `label`, for messages: a long key, such as a whole prompt, is cut."""
+    return label(step, cut(key, _LONGEST_KEY))
 
 
 def round_name(pick: str, step: str, number: int) -> str:

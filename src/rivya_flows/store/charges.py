@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, case, func, select
 
 from rivya_flows.store.database import reading
 from rivya_flows.store.tables import CHARGES, RUNS
@@ -37,6 +37,22 @@ class Charge:
     at: float
     credits: int
     settled: bool
+
+
+def spent_by(engine: Engine, beginning: str) -> dict[str, tuple[int, int]]:
+    """Credits of each run whose id begins so, removed ones with them: spent, and of these unsettled.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    unsettled = case((CHARGES.c.settled.is_(False), CHARGES.c.credits), else_=0)
+    query = (
+        select(CHARGES.c.run_id, func.sum(CHARGES.c.credits), func.sum(unsettled))
+        .where(CHARGES.c.run_id.startswith(beginning, autoescape=True))
+        .group_by(CHARGES.c.run_id)
+    )
+    with reading(engine) as connection:
+        return {name: (int(spent), int(left)) for name, spent, left in connection.execute(query)}
 
 
 def charges(engine: Engine, *, since: float | None, until: float | None) -> Iterator[Charge]:

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Engine, bindparam, case, func, insert, select
+from sqlalchemy import Engine, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.errors import QuoteError, StoreError
+from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
-from rivya_flows.store.database import open_engine, reading
+from rivya_flows.store.database import open_engine, reading, writing
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
-from rivya_flows.store.tables import EVENTS, LEASES, RUNS
+from rivya_flows.store.leases import Lease
+from rivya_flows.store.tables import EVENTS, LEASES, RESULTS, RUNS
 
 _RUNS_AT_ONCE = 500
 _DIGITS = bytes(ord("x" if chr(one) in "0123456789abcdef" else " ") for one in range(256))
@@ -30,6 +31,10 @@ _ENTRIES = (
     .where(EVENTS.c.run_id == ONE_RUN, EVENTS.c.seq > bindparam("after"))
     .order_by(EVENTS.c.seq)
 )
+
+
+IS_THERE = RUNS.c.removed_at.is_(None)
+"""Of a run that was not removed."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,44 @@ class Journal:
         except IntegrityError as error:
             if frozen.quote is not None:
                 self.refuse_used(frozen.quote)
+            self._refuse_removed(frozen.run_id)
             raise StoreError(f"run {frozen.run_id} already exists") from error
+
+    def _refuse_removed(self, run_id: str) -> None:
+        with reading(self.engine) as connection:
+            removed = select(RUNS.c.run_id).where(RUNS.c.run_id == run_id, ~IS_THERE)
+            if connection.scalar(removed) is not None:
+                raise StoreError(
+                    f"run {run_id} was removed, and what it spent is still counted under its name",
+                    "a row of a batch is another run once its inputs or the spec change",
+                )
+
+    def remove(self, lease: Lease) -> int:
+        """Deletes the entries of a run, and the cached results that it bought.
+
+        Its row and its charges stay, so that reports and pools count what it spent, no quote is used
+        twice, and no other run takes its id. It is not found any more.
+
+        Args:
+            lease: Of the run, which is gone then.
+
+        Returns:
+            How many cached results were deleted.
+
+        Raises:
+            LeaseLostError: Another process drives the run.
+            StoreError: The store cannot be written.
+        """
+        run_id = lease.run_id
+        with writing(self.engine) as connection:
+            own = delete(LEASES).where(LEASES.c.run_id == run_id, LEASES.c.fence == lease.fence)
+            if not connection.execute(own).rowcount:
+                raise LeaseLostError(f"another process drives {run_id} now", "nothing was removed")
+            connection.execute(delete(EVENTS).where(EVENTS.c.run_id == run_id))
+            results = connection.execute(delete(RESULTS).where(RESULTS.c.run_id == run_id))
+            removed = update(RUNS).where(RUNS.c.run_id == run_id)
+            connection.execute(removed.values(removed_at=time.time(), folder=""))
+            return int(results.rowcount)
 
     def refuse_used(self, quote: str) -> None:
         """Refuses a quote that a run of this store has used.
@@ -161,21 +203,41 @@ class Journal:
     def run(self, run_id: str) -> RunRow | None:
         """The row of a run, or None."""
         with reading(self.engine) as connection:
-            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
+            named = select(RUNS).where(RUNS.c.run_id == run_id, IS_THERE)
+            row = connection.execute(named).first()
         return None if row is None else as_run_row(row)
 
     def ids(self, beginning: str) -> tuple[str, ...]:
         """The ids of all runs that begin so, in the order of their start."""
-        query = select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(beginning, autoescape=True))
+        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
+        query = select(RUNS.c.run_id).where(begun, IS_THERE)
         with reading(self.engine) as connection:
             return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
 
     def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
         """All runs whose ids begin so, newest first."""
-        query = select(RUNS).where(RUNS.c.run_id.startswith(beginning, autoescape=True))
+        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
+        query = select(RUNS).where(begun, IS_THERE)
         with reading(self.engine) as connection:
             rows = connection.execute(query.order_by(RUNS.c.started_at.desc())).all()
         return tuple(as_run_row(row) for row in rows)
+
+    def last(self) -> RunRow | None:
+        """The run whose newest entry is the newest of all; None if there is no run.
+
+        Of entries of the same moment, that of the run which started later.
+        """
+        newest = (
+            select(EVENTS.c.at)
+            .where(EVENTS.c.run_id == RUNS.c.run_id)
+            .order_by(EVENTS.c.seq.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        query = select(RUNS).order_by(newest.desc(), RUNS.c.started_at.desc()).limit(1)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else as_run_row(row)
 
     def ended_before(self, at: float) -> frozenset[str]:
         """Ids of the runs that have ended, have written nothing since and are owed nothing.
@@ -215,15 +277,18 @@ class Journal:
             if isinstance(event, RunEnded) and event.status != "suspended"
         )
 
-    def mentioned_hashes(self, without: frozenset[str] = frozenset()) -> frozenset[str]:
+    def mentioned_hashes(
+        self, without: frozenset[str] = frozenset(), of: str | None = None
+    ) -> frozenset[str]:
         """Every string in the journals that looks like a SHA-256.
 
         Args:
             without: Ids of runs whose journals are not read.
+            of: The only run whose journal is read; None reads those of all.
         """
         found: set[str] = set()
         with reading(self.engine) as connection:
-            every = connection.scalars(select(RUNS.c.run_id)).all()
+            every = [of] if of else connection.scalars(select(RUNS.c.run_id)).all()
             for some in _pieces([one for one in every if one not in without]):
                 query = select(EVENTS.c.body).where(EVENTS.c.run_id.in_(some))
                 for body in connection.execution_options(yield_per=500).scalars(query):

@@ -117,6 +117,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "CREATE TABLE sweeps (at FLOAT NOT NULL PRIMARY KEY)",
     ),
     ("ALTER TABLE agreements ADD COLUMN labels TEXT",),
+    ("ALTER TABLE runs ADD COLUMN removed_at FLOAT",),
 )
 """What migrates version n to n + 1: statements, and functions where SQL does not suffice; append
 entries, never change one.

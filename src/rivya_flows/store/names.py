@@ -23,7 +23,7 @@ SELECT runs.run_id, runs.name, runs.labels, leases.expires_at, (
     SELECT body FROM events WHERE events.run_id = runs.run_id
     AND kind IN ('run.resumed', 'run.waits', 'run.ended') ORDER BY seq DESC LIMIT 1
 ) FROM runs LEFT JOIN leases ON leases.run_id = runs.run_id
-WHERE substr(runs.run_id, 1, length(:start)) = :start
+WHERE substr(runs.run_id, 1, length(:start)) = :start AND runs.removed_at IS NULL
 ORDER BY runs.started_at DESC, runs.run_id DESC LIMIT :most
 """
 

@@ -16,7 +16,7 @@ from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import RunEnded, RunWaits
 from rivya_flows.store.database import reading
 from rivya_flows.store.failed_starts import FailedStart, unbegun_runs
-from rivya_flows.store.journal import RunRow, as_run_row
+from rivya_flows.store.journal import IS_THERE, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
 from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RUNS
 
@@ -75,7 +75,8 @@ def listed_runs(
     Raises:
         StoreError: The store cannot be read.
     """
-    wanted: list[ColumnElement[bool]] = [
+    wanted: list[ColumnElement[bool]] = [IS_THERE]
+    wanted += [
         RUNS.c.labels.contains(json.dumps({label: value})[1:-1], autoescape=True)
         for label, value in labels.items()
     ]

@@ -38,6 +38,8 @@ RUNS = Table(
     Column("quote", String(64)),
     # Name of its credentials; null: the key of the process.
     Column("wallet", Text),
+    # Unix seconds; of a removed run, this row and its charges are left.
+    Column("removed_at", Float),
 )
 
 EVENTS = Table(

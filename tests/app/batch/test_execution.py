@@ -95,6 +95,20 @@ def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox)
     assert sum(bought(sandbox).values()) == COST + 2
 
 
+def test_a_row_whose_run_was_removed_is_not_bought_again_and_still_counts(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    table = "product\nLamp\nDesk\n"
+    first = asyncio.run(run(studio, table, budget=9))
+    with studio.context(Bomb()) as context:
+        lease = Leases(context.journal.engine).acquire(first.batch.rows[0].run_id)
+        context.journal.remove(lease)
+    again = asyncio.run(run(studio, table, budget=9))
+    assert statuses(again) == ["failed", "completed"]
+    assert "was removed" in str(again.rows[0]["reason"])
+    assert again.batch.spent == first.batch.spent == sum(bought(sandbox).values())
+
+
 def test_folders_stay_wherever_their_rows_move_and_a_changed_row_gets_its_own(
     studio: Studio,
 ) -> None:
@@ -105,12 +119,11 @@ def test_folders_stay_wherever_their_rows_move_and_a_changed_row_gets_its_own(
         assert all(row and (row.folder / "receipt.json").is_file() for row in rows)
         return [row.folder.name for row in rows if row]
 
-    assert folders("product\nLamp\nDesk\n") == ["001-lamp", "002-desk"]
+    assert folders("product\nLamp\nDesk\n") == ["lamp", "desk"]
     moved = folders("product,views\nDesk,\nLamp,[front]\nLamp,\nDesk,[front]\n")
-    assert moved[0] == "002-desk"
-    assert moved[1:] == ["002-lamp", "001-lamp", "004-desk"]
+    assert moved == ["desk", "lamp-row-2", "lamp", "desk-row-4"]
     changed = folders("product,views\nLamp,[back]\n")
-    assert changed[0].startswith("001-lamp-")
+    assert changed[0].startswith("lamp-")
 
 
 RESTYLED = """
@@ -149,7 +162,7 @@ def test_rows_that_name_the_same_file_upload_it_once_and_each_knows_it(
     with closing(Database(sandbox.data)) as database:
         # One for the step, and one for the model, whose limits are its own.
         assert len(database.rows("SELECT id FROM files")) == 2
-    assert [dict(row.labels) for row in rows if row] == [{"client": f"Lamp {n}"} for n in range(5)]
+    assert [row.labels["client"] for row in rows if row] == [f"Lamp {n}" for n in range(5)]
 
 
 def test_the_budget_also_counts_rows_that_were_changed_or_removed(
@@ -198,8 +211,12 @@ def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path)
 
 def batch(count: int, *, parallel: int = 1) -> Batch:
     """A batch of rows that cost 10 credits each."""
-    rows = tuple(RowState(f"run-{n}", n, 10, 10) for n in range(1, count + 1))
+    rows = tuple(RowState(f"run-{n}", f"row {n}", 10, 10) for n in range(1, count + 1))
     return Batch(rows, None, parallel)
+
+
+def number_of(row: RowState) -> int:
+    return int(row.name.removeprefix("row "))
 
 
 def done(spent: int) -> RowResult:
@@ -220,12 +237,12 @@ class Service:
         self.most = max(self.most, self.now)
         try:
             await asyncio.sleep(0)
-            told = self.behave(start.number)
+            told = self.behave(number_of(start))
             if isinstance(told, Exception):
                 raise told
             self.ended[start.run_id] = told
         except asyncio.CancelledError:
-            self.cancelled.append(start.number)
+            self.cancelled.append(number_of(start))
             raise
         finally:
             self.now -= 1
@@ -277,12 +294,12 @@ async def test_something_unforeseen_ends_the_batch_after_its_rows() -> None:
 
 async def test_a_cancel_ends_every_running_row_first() -> None:
     async def forever(start: RowState) -> None:
-        begun.append(start.number)
+        begun.append(number_of(start))
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
-            ended.append(start.number)
+            ended.append(number_of(start))
 
     begun: list[int] = []
     ended: list[int] = []

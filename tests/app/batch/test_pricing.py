@@ -55,7 +55,7 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
 
 
 def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> PricedBatch:
-    rows = [RowState(f"run-{n}", n, *price) for n, price in enumerate(prices, 1)]
+    rows = [RowState(f"run-{n}", f"row {n}", *price) for n, price in enumerate(prices, 1)]
     return PricedBatch(Batch(tuple(rows), budget), {})
 
 
@@ -94,7 +94,7 @@ def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
 def test_a_budget_that_covers_no_row_is_refused_before_anything(
     studio: Studio, sandbox: Sandbox
 ) -> None:
-    with pytest.raises(BudgetError, match="row 1 needs at least 2 credits; 1 of 1 budget") as told:
+    with pytest.raises(BudgetError, match="Lamp needs at least 2 credits; 1 of 1 budget") as told:
         asyncio.run(run(studio, "product\nLamp\nDesk\n", budget=1))
     assert "nothing was bought" in str(told.value.hint)
     assert bought(sandbox) == {}
@@ -120,6 +120,6 @@ def test_each_row_is_counted_in_the_pools_of_its_own_labels(
     ]
     assert sum(bought(sandbox).values()) == 5
     with pytest.raises(
-        BudgetError, match="row 4 needs at least 1 credit; the pool lamps has 0 left"
+        BudgetError, match=r"Lamp \(row 4\) needs at least 1 credit; the pool lamps has 0 left"
     ):
         asyncio.run(run(studio, table, spec=spec))

@@ -184,7 +184,7 @@ def test_of_a_header_without_an_end_so_many_mistakes_are_told_as_of_any_file(
 
 def folder(workflow: Workflow, text: str, **given: object) -> list[str]:
     rows = read(workflow, text, **given)
-    return [row_folder(Path("/none"), row, len(rows), frozenset()).name for row in rows]
+    return [row_folder(Path("/none"), row, frozenset()).name for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -192,23 +192,23 @@ def folder(workflow: Workflow, text: str, **given: object) -> list[str]:
     [
         pytest.param(
             "count,product,language\n3,Aurora Lamp,hi\n4,दीपक,en\n",
-            ["001-aurora-lamp-hi", "002-दीपक-en"],
-            id="the first two short texts",
+            ["aurora-lamp", "दीपक"],
+            id="the first short text that tells them apart",
         ),
         pytest.param(
             "language,product,count\nhi,Lamp,1\nhi,Desk,2\n",
-            ["001-lamp", "002-desk"],
-            id="those that differ",
+            ["lamp", "desk"],
+            id="one that differs",
         ),
         pytest.param(
             f"product,language\n{'long ' * 9},en\n../../etc,hi\n",
-            ["001-en", "002-hi"],
+            ["en", "hi"],
             id="short ones",
         ),
-        pytest.param('product\n../..\n "/" \n', ["001", "002"], id="what is a path is no name"),
-        pytest.param("product\nLamp\n", ["001-lamp"], id="a single row"),
+        pytest.param('product\n../..\n "/" \n', ["row-1", "row-2"], id="what is a path is no name"),
+        pytest.param("product\nLamp\n", ["lamp"], id="a single row"),
         pytest.param(
-            "product\nLamp\nLamp\nDesk\n", ["001-lamp", "002-lamp", "003-desk"], id="equal"
+            "product\nLamp\nLamp\nDesk\n", ["lamp-row-1", "lamp-row-2", "desk"], id="equal"
         ),
     ],
 )
@@ -222,7 +222,21 @@ def test_tables_of_files_are_named_after_them(workflow: Workflow, tmp_path: Path
     for name in ("front.png", "Back side.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     text = f"photo\n{tmp_path}/front.png\n{tmp_path}/Back side.png\n"
-    assert folder(workflow, text, product="Lamp") == ["001-front", "002-back-side"]
+    assert folder(workflow, text, product="Lamp") == ["front", "back-side"]
+
+
+def test_a_note_that_tells_all_rows_apart_comes_first_in_their_names(workflow: Workflow) -> None:
+    lamp, desk = read(workflow, "product,x-who,x-sku\nLamp,Asha,L 7\nDesk,,D 1\n")
+    assert [lamp.name, desk.name] == ["L 7 Lamp", "D 1 Desk"]
+    assert dict(lamp.keys) == {"x-sku": "L 7", "product": "Lamp"}
+
+
+def test_a_run_is_named_after_the_inputs_of_its_row_alone(workflow: Workflow) -> None:
+    """Other rows, notes and key columns may change without another purchase."""
+    (alone,) = read(workflow, "product\nAurora Lamp\n")
+    first, _ = read(workflow, "x-sku,product\nL 7,Aurora Lamp\nD 1,Desk\n")
+    assert first.run_id == alone.run_id
+    assert alone.run_id.startswith("batch-1-aurora-lamp-")
 
 
 def test_key_columns_can_be_chosen_also_of_notes(workflow: Workflow) -> None:
@@ -247,9 +261,9 @@ def test_a_folder_that_another_run_has_is_not_used_again(
 ) -> None:
     batch = tmp_path / "batch-1"
     (row,) = read(workflow, "product\nLamp\n")
-    own = f"001-lamp-{row.run_id.removeprefix('batch-1-')}"
-    assert row_folder(batch, row, 1, {batch / "001-lamp"}).name == own
-    (batch / "001-lamp").mkdir(parents=True)
-    assert row_folder(batch, row, 1, frozenset()).name == "001-lamp"
-    (batch / "001-lamp" / "receipt.json").touch()
-    assert row_folder(batch, row, 1, frozenset()).name == own
+    own = f"lamp-{row.run_id.removeprefix('batch-1-lamp-')}"
+    assert row_folder(batch, row, {batch / "lamp"}).name == own
+    (batch / "lamp").mkdir(parents=True)
+    assert row_folder(batch, row, frozenset()).name == "lamp"
+    (batch / "lamp" / "receipt.json").touch()
+    assert row_folder(batch, row, frozenset()).name == own

@@ -19,7 +19,7 @@ from rivya_flows.app.batch.scheduler import (
 
 
 def row(number: int, least: int = 10, most: int | None = 10, **changed: object) -> RowState:
-    made = RowState(f"run-{number}", number, least, most)
+    made = RowState(f"run-{number}", f"row {number}", least, most)
     return RowState(**{**vars(made), **changed})
 
 
@@ -28,7 +28,7 @@ def batch(*rows: RowState, budget: int | None = None, parallel: int = 1) -> Batc
 
 
 def caps(starts: tuple[RowState, ...]) -> dict[int, int | None]:
-    return {start.number: start.cap for start in starts}
+    return {int(start.name.split()[1]): start.cap for start in starts}
 
 
 def done(spent: int, *codes: str, status: str = "completed") -> RowResult:

@@ -42,10 +42,10 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     assert Path(first["output: stills"]).is_file()
     assert len(second["output: stills"].split("\n")) == 2
     assert third["output: stills"] == ""
-    assert Path(first["folder"]).name == "001-1-1"
+    assert Path(first["folder"]).name == "1-1"
     assert third["folder"] == ""
     page = result.sheet_path.read_text(encoding="utf-8")
-    assert 'href="001-1-1/contact-sheet.html"' in page
+    assert 'href="1-1/contact-sheet.html"' in page
     assert page.count('<img src="data:image/') == 3
     assert "2 of 3 rows completed" in page
     assert third["reason"] == "needs at least 2 credits; 1 of 4 budget credits left"

@@ -28,6 +28,8 @@ WRONG = {
     "an enum": ("☞inputs.tone == 'colt'", "", "did you mean 'cold'? there are: warm, cold"),
     "another type": ("☞inputs.n == '1'", "", "there are: 1, 2"),
     "an axis": ("☞matrix.style == 'neo'", MATRIX, "did you mean 'neon'? there are: neon, studio, flat"),
+    "a text and a number": ("☞steps.still.credits == '0'", "", "write the number without quotes"),
+    "a picture and a text": ("'' != ☞steps.still.asset", "", "compare it with a value of its type"),
     "a zip": ("☞zip.a == 'c'", "    zip: {a: [d, e]}\n", "there are: d, e"),
 }  # fmt: skip
 
@@ -53,6 +55,11 @@ def test_a_value_that_never_occurs_is_told_at_its_name(
         ("inputs.tone > 'a'", ""),
         ("matrix.style == 'flat' and matrix.size == 2", MATRIX),
         ("matrix.style == 'x'", '    matrix: {style: [a, "${{ inputs.tone }}"]}\n'),
+        (
+            "matrix.size ~ '' == 'big' or matrix.size == 'big'",
+            "    matrix: {size: [1], include: [{size: big}]}\n",
+        ),
+        ("inputs.n == true or steps.still.credits == 1.5", ""),
         ("matrix.style == 'x'", '    matrix: {style: [a], include: "${{ [{}] }}"}\n'),
         ("matrix.style[inputs.n] == 'x'", "    matrix: {style: [[neon, studio]]}\n"),
     ],

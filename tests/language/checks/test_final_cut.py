@@ -11,9 +11,8 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.checks.fonts import left_out
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.load import check
+from rivya_flows.language.load import check, lint
 from rivya_flows.language.workflow import ComposeWith, LayoutWith, SpecModel
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
@@ -208,4 +207,8 @@ steps:
     workflow, found = check(spec, file="a.yaml", catalogue=shipped(), folder=tmp_path)
     assert found == ()
     assert workflow is not None
-    assert dict(left_out(workflow)) == {"told": "茶光", "text": "🔥"}
+    warned = [one for one in lint(spec, file="a.yaml", workflow=workflow) if one.line in (7, 8)]
+    assert [(one.code, one.message) for one in warned if one.code == "missing-characters"] == [
+        ("missing-characters", "no font has '茶', '光': left out of the picture"),
+        ("missing-characters", "no font has '🔥': left out of the picture"),
+    ]

@@ -118,7 +118,7 @@ def test_null_is_handled_by_conditions_and_default(written: str, worth: Any) -> 
         ("${{ inputs.styles }} in text", "a list cannot be used in text"),
         ("${{ steps.stills.items[0].asset }} in text", "an asset cannot be used in text"),
         ("${{ steps.script.json }} in text", "a map cannot be used in text"),
-        ("${{ steps.script.json.missing }}", "has no 'missing'"),
+        ("${{ steps.script.json.missing }}", "steps.script.json has no 'missing'; it has: visual"),
         ("${{ inputs.styles[9] }}", "has 2 items"),
         ("${{ inputs.styles.asset }}", "is a list and has no 'asset'"),
         ("${{ nobody }}", "'nobody' is not defined here"),

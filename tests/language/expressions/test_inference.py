@@ -125,7 +125,7 @@ def test_operand_of_the_wrong_kind_is_reported_at_its_place(marked: str, hint: s
     "expression",
     ["'a' ~ 5", "['a', 2, true] | join", "[inputs.n, steps.still.asset.url] | join('-')", "inputs.n + 1.5", "inputs.name + 'x'", "(inputs.name | int) * 2",
      "steps.still.assets + [steps.still.asset]", "steps.still.asset.width > inputs.n",
-     "inputs.name in ['a', 'b']", "(steps.still.assets | first).url", "'5' == inputs.n",
+     "inputs.name in ['a', 'b']", "(steps.still.assets | first).url", "5 == inputs.n",
      "(inputs.name or 'x') | upper", "steps.still.status if inputs.n > 2 else 'none'"],
 )  # fmt: skip
 def test_operands_that_fit_are_left_alone(expression: str) -> None:

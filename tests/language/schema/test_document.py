@@ -36,7 +36,7 @@ BEYOND = {
     "unknown-input", "unknown-step", "unknown-field", "unknown-name", "unknown-variable",
     "unnamed-step", "out-of-scope", "duplicate-name", "cycle",
     # the inside of expressions, and what they are worth
-    "bad-expression", "not-text", "missing-dollar",
+    "bad-expression", "not-text",
     # values that belong together
     "unequal-lists", "missing-input", "wrong-input", "reserved-secret", "wrong-fallback",
     "useless-condition",
@@ -48,8 +48,11 @@ PARTLY = {
         "pattern that cannot be read", "pattern that could take for ever",
         "broken pattern of an input that a deployment gives",
     },
+    "missing-dollar": {name for name, (code, *_) in WRONG.items() if code == "missing-dollar"}
+    - {"expression with one brace as a model", "expression with one brace as a condition"},
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum",
                    "fallback with a wrong option"},
+    "bad-param": {"asset as a parameter"},
     "chat-cannot": {"judge that sees nothing"},
     "bad-secret": {"label of a secret"},
     "bad-schedule": {"unknown time zone", "cron of a minute that no hour has"},
@@ -66,7 +69,7 @@ PARTLY = {
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
-        "captions language", "empty label",
+        "captions language", "captions language that is none", "empty label",
     },
     "missing-key": {"end card nothing"},  # a brand may have it
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start",
@@ -84,8 +87,9 @@ PARTLY = {
         "narration photo", "music film", "music duck computed", "captions of map",
         "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset", "one item alone",
         "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
-        "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
+        "asset as a key", "text as a place", "list as a mode", "list as a model", "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
         "fallback to a picture as a prompt", "label of a file",
+        *(name for name in WRONG if name.startswith("words as ")),
     },
 }  # fmt: skip
 """Mistakes that it cannot know though it knows others of their code."""

@@ -9,6 +9,8 @@ from rivya_flows.language.syntax.source import read
 from rivya_flows.language.syntax.tree import lines_of
 
 WRONG = {
+    'unclosed quote in flow': ('inputs: {a: {type: string, default: ☞"x},\n  b: {type: string, default: "y"}}\n', 'yaml-syntax', 'the quoted text that starts here ends on line 2', 'end it with " where it should end'),
+    'one brace': ("model: ${ {'a'☞: 'b'}[inputs.x] }}\n", 'yaml-syntax', 'unexpected colon: a key is not possible here', 'write an expression with two braces, in quotes: "${{ … }}"'),
     'tab indent': ('steps:\n☞\tstill:\n\t\tuses: x\n', 'tab', 'YAML does not allow tabs as indentation', 'use spaces'),
     'tab after dash': ('inputs:\n  a:\n    type: enum\n    values:\n      -☞\tx\nsteps: {}\n', 'tab', 'YAML does not allow tabs as indentation', 'use spaces'),
     'colon in text': ('title: Launch☞: the lamp\nsteps: {}\n', 'yaml-syntax', 'unexpected colon: a key is not possible here', 'quote text that contains `: `'),

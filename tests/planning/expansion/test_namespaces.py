@@ -342,6 +342,12 @@ def test_wrong_include_has_one_problem_at_its_place(code: str, marked: str) -> N
     )
 
 
+def test_a_loop_of_an_include_is_told_what_to_write_instead() -> None:
+    text = WRONG["loop"][1].replace("☞", "")
+    _, [found] = check(text, file="spec.yaml", catalogue=shipped(), includes=TEXTS)
+    assert found.hint == "an include runs once: write one step for each, or fan out inside it"
+
+
 def problems_with(**texts: str) -> list[tuple[str, int, str]]:
     includes = {f"{name}.yaml": text for name, text in texts.items()}
     _, found = check(texts["a"], file="specs/a.yaml", catalogue=shipped(), includes=includes)

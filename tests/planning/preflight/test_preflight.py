@@ -219,7 +219,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}',
             {},
-            "a: 2 items, but max_items is 1; raise it if that is intended",
+            "a: 2 items, but max_items is 1: raise it, or take the first with [0:1] after the list",
             id="too many items",
         ),
         pytest.param(
@@ -235,6 +235,12 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             {"word": "too long"},
             "a: the input 'shape' of a: 8 characters is more than 5",
             id="an input of an included spec",
+        ),
+        pytest.param(
+            f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2, 3]}}, {PICTURE}}}',
+            {"words": ["x"]},
+            "a: the lists of a zip differ in length: a has 1, b has 3",
+            id="lists of different lengths",
         ),
         pytest.param(
             PICTURE.removesuffix('"')

@@ -133,7 +133,8 @@ def still_of(when: str = "", prompt: str = "A lamp", more: str = "") -> ItemEsti
             "A lamp",
             0,
             36,
-            "up to 3 items, known during the run; with fallbacks: seedream-5-lite, nano-banana",
+            "up to 3 items, known during the run; it fails with more;"
+            " with fallbacks: seedream-5-lite, nano-banana",
         ),
     ],
     ids=["evaluated", "by the spec alone", "under a condition", "a fan-out of the run"],

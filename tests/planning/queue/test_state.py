@@ -45,12 +45,11 @@ def warns_at(plan: dict[str, Any], quote: str | None = None) -> float | None:
     return initial_state(started).warns_at
 
 
-def test_a_budget_warns_also_where_it_is_just_the_price_and_one_that_was_agreed_to_does_not() -> (
-    None
-):
-    price = {"min": 20, "max": 20}
+def test_a_budget_warns_where_the_plan_may_cost_more_and_nobody_agreed_to_it() -> None:
+    price = {"min": 20, "max": 21}
     assert warns_at({"credits": price, "budget": 20}) == 16
-    assert warns_at({}) == 16  # of an early journal
+    assert warns_at({"credits": {"min": 20, "max": None}, "budget": 20}) == 16
+    assert warns_at({"credits": {"min": 20, "max": 20}, "budget": 20}) is None
     assert warns_at({"credits": price, "budget": None}) is None
     assert warns_at({"credits": price, "budget": 20}, quote="q") is None
 

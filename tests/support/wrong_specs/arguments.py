@@ -4,11 +4,58 @@ from __future__ import annotations
 
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
+ANSWERS = "write string, integer, number or boolean, [string], [{name: string}], or {name: string}"
+CHOICES = "write string, and name the choices in the message"
+NO_WORDS = 'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message'
+
 ARGUMENTS = {
     "unknown answer type": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("visual: string", "visual: ☞text"),
-        "there are: string, integer, number, boolean",
+        "write string",
+    ),
+    **{
+        f"answer type {written}": (
+            "bad-expect",
+            HEAD + "steps:\n" + SCRIPT.replace("visual: string", f"visual: {written}"),
+            hint,
+        )
+        for written, hint in (
+            ("☞5", ANSWERS),
+            ("☞enum", CHOICES),
+            ("☞[hot, cold]", CHOICES),
+            ("☞[]", "write [string], or [{name: string}]"),
+            ("☞array", "write [string]"),
+            ("☞string?", "write string: every field is required"),
+        )
+    },
+    "expression with one brace as a model": (
+        "missing-dollar",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL.replace("z-image", "☞\"${ {'lamp': 'z-image'}[inputs.product] }}\""),
+        "write ${{ … }}",
+    ),
+    "expression with one brace as a condition": (
+        "missing-dollar",
+        HEAD + INPUTS + "steps:\n" + STILL + "    if: ☞${ inputs.product == 'lamp' }}\n",
+        "write ${{ … }}",
+    ),
+    "condition that is no name": (
+        "bad-condition",
+        HEAD + INPUTS + "steps:\n" + STILL + "    if: ☞jp\n",
+        "write \"${{ inputs.NAME == 'value' }}\"",
+    ),
+    "condition that names an input alone": (
+        "bad-condition",
+        HEAD + INPUTS + "steps:\n" + STILL + "    if: ☞product == 'lamp'\n",
+        "write \"${{ inputs.product == 'value' }}\"",
+    ),
+    "condition without braces": (
+        "bad-condition",
+        HEAD + INPUTS + "steps:\n" + STILL + "    if: ☞inputs.product == 'lamp'\n",
+        "write \"${{ inputs.product == 'lamp' }}\"",
     ),
     "reasoning effort": (
         "wrong-choice",
@@ -23,7 +70,7 @@ ARGUMENTS = {
     "composition without arguments": (
         "missing-key",
         HEAD + "steps:\n" + STILL + "  ☞b:\n    uses: compose\n",
-        'write `video: "${{ steps.NAME.asset }}"`',
+        'add `with: {clips: ["${{ steps.NAME.asset }}"]}`',
     ),
     "composition of no video": (
         "missing-key",
@@ -224,7 +271,71 @@ TYPES = {
         HEAD
         + INPUTS
         + "steps:\n  a:\n    uses: notify\n    with:\n      url: ☞${{ inputs.styles }}\n",
-        "write `| join(', ')`, or pick one item with [0]",
+        "pick one item with [0], or fan out with `matrix` for each",
     ),
+    "list as a mode": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILLS
+        + "  a:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: ☞'${{ inputs.styles }}'}\n",
+        "pick one item with [0], or fan out with `matrix` for each",
+    ),
+    "list as a model": (
+        "wrong-type",
+        HEAD + INPUTS + "steps:\n" + STILL.replace("z-image", "☞'${{ inputs.styles }}'"),
+        "pick one item with [0], or fan out with `matrix` for each",
+    ),
+    **{
+        f"words as {key} of {uses} {number}": (
+            "wrong-type",
+            HEAD
+            + "steps:\n"
+            + SCRIPT
+            + STILL
+            + f"  a:\n    uses: {uses}\n    with: {{{others}{key}: {written}}}\n",
+            "write the URL, or take it from an input" if key == "url" else NO_WORDS,
+        )
+        for number, (uses, others, key, written) in enumerate(
+            (
+                (
+                    "generate",
+                    "model: nano-banana-2, prompt: a, ",
+                    "references",
+                    "['${{ steps.still.asset }}', ☞'${{ steps.script.json.visual }}']",
+                ),
+                (
+                    "generate",
+                    "model: nano-banana-2, prompt: a, ",
+                    "references",
+                    "☞'${{ steps.script.json.tags[0:2] }}'",
+                ),
+                (
+                    "chat",
+                    "model: gemini-2-5-flash-chat, message: a, ",
+                    "attachments",
+                    "☞'${{ steps.script.text | trim }}'",
+                ),
+                ("upload", "", "file", "☞'${{ steps.script.status }}'"),
+                ("compose", "", "video", "☞'${{ steps.still.asset.path }}'"),
+                ("compose", "", "clips", "[{media: ☞'${{ steps.script.text }}'}]"),
+                ("compose", "", "clips", "☞'${{ steps.script.json.tags }}'"),
+                (
+                    "compose",
+                    "video: 'https://a.b/c.mp4', ",
+                    "music",
+                    "{audio: ☞'${{ steps.script.json.visual }}'}",
+                ),
+                (
+                    "layout",
+                    "image: 'https://a.b/c.png', ",
+                    "overlays",
+                    "[{image: ☞'${{ steps.script.json.visual }}'}]",
+                ),
+                ("notify", "", "url", "☞'${{ steps.script.text }}'"),
+            )
+        )
+    },
 }
 """Computed arguments of the wrong type."""

@@ -24,6 +24,16 @@ DOCUMENT = {
         "version: ☞true\nname: test\nsteps:\n" + STILL,
         "write `version: 1`",
     ),
+    "version that is a list": (
+        "wrong-version",
+        "version: ☞[1]\nname: test\nsteps:\n" + STILL,
+        "write `version: 1`",
+    ),
+    "name that is empty": (
+        "missing-key",
+        "version: 1\n☞name:\nsteps:\n" + STILL,
+        "write text after `name:`",
+    ),
     "no name": ("missing-key", "☞version: 1\nsteps:\n" + STILL, "add `name: my-campaign`"),
     "name with a space": (
         "bad-name",

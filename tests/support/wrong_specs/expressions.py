@@ -40,6 +40,36 @@ EXPRESSIONS = {
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.picture }}\n",
         "there are: status, credits, asset, assets, task_id",
     ),
+    "asset as a key": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: \"${{ {'a': 1}[☞steps.still.asset] }}\"\n",
+        "name one of its fields, such as .key",
+    ),
+    "text as a place": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "outputs:\n  a: ${{ inputs.styles[☞inputs.product] }}\n",
+        "a list takes a number in [ ]; .by finds an item by its key",
+    ),
+    "literal argument that no filter takes": (
+        "bad-expression",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "outputs: {a: '☞${{ inputs.product | truncate(0) }}'}\n",
+        "write other arguments of `truncate(length, end)`",
+    ),
+    "key of a film without formats": (
+        "unknown-field",
+        HEAD
+        + "steps:\n  film:\n    uses: compose\n    with: {video: 'https://a.b/c.mp4'}\n"
+        + "outputs:\n  a: ${{ ☞steps.film.by['9:16'].asset }}\n",
+        "add `formats: ['9:16']` to that step",
+    ),
     "unknown field of an asset": (
         "unknown-field",
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.asset.size }}\n",

@@ -302,7 +302,12 @@ FINAL_CUT = {
     "captions language": (
         "wrong-value",
         compose("narration: a.mp3, captions: {text: Hi, language: ☞english}"),
-        "write one such as hi or en-GB",
+        "write its code, such as hi or en-GB",
+    ),
+    "captions language that is none": (
+        "wrong-value",
+        compose("narration: a.mp3, captions: {text: Hi, language: ☞xx}"),
+        "write its code, such as hi or en-GB",
     ),
     "captions key": (
         "unknown-key",

@@ -280,7 +280,7 @@ PICKS = {
     "type in a list of maps": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: [{a: ☞text}]"),
-        "there are: string, integer, number, boolean",
+        "write string",
     ),
 }
 """Picks that are not valid."""

@@ -5,6 +5,15 @@ from __future__ import annotations
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
 REQUESTS = {
+    "asset as a parameter": (
+        "bad-param",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: generate\n"
+        + "    with: {model: z-image, prompt: a, params: {aspect_ratio: ☞'${{ steps.still.asset }}'}}\n",
+        "pick one item with [0], or name one of its fields",
+    ),
     "model that holds what stands below it": (
         "unknown-model",
         HEAD

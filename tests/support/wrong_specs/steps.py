@@ -24,7 +24,23 @@ STEPS = {
     "no with": (
         "missing-key",
         HEAD + "steps:\n  ☞a:\n    uses: pick\n",
-        'add `from: "${{ steps.NAME.items }}"`',
+        'add `with: {from: "${{ steps.NAME.items }}"}`',
+    ),
+    "empty with": (
+        "missing-key",
+        HEAD + "steps:\n  a:\n    uses: pick\n    with:☞\n",
+        'add `with: {from: "${{ steps.NAME.items }}"}`',
+    ),
+    "list that is a name without braces": (
+        "wrong-type",
+        HEAD + "steps:\n  a:\n    uses: generate\n    foreach: ☞inputs.names\n"
+        "    with: {model: z-image, prompt: a lamp}\n",
+        'write "${{ inputs.names }}"',
+    ),
+    "kind that is a map": (
+        "wrong-type",
+        HEAD + "steps:\n  a:\n    uses: ☞{pick: a}\n",
+        "write one of upload, chat, generate, pick, compose, layout, notify, include",
     ),
     "with without model": (
         "missing-key",

@@ -38,6 +38,8 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution, Runner
 from rivya_flows.app.spec_file import load_spec
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
+from rivya_flows.language.workflow import MAX_LABELS
+from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
@@ -62,7 +64,7 @@ class BatchObserver(Protocol):
     def changed(self, batch: Batch) -> None:
         """Is told the batch after every change, and once before the first row."""
 
-    def row_event(self, number: int, event: Event, state: State) -> None:
+    def row_event(self, name: str, event: Event, state: State) -> None:
         """Is told each event of a row's run, with the state after it."""
 
     def absorb_cancel(self) -> None:
@@ -115,6 +117,10 @@ async def run_batch_in(
     workflow = load_spec(request.spec, catalogue)
     batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
     given = request.inputs(workflow)
+    names = {**workflow.labels, **request.labels}
+    if BATCH_LABEL not in names and len(names) < MAX_LABELS:
+        labels = {**request.labels, BATCH_LABEL: batch_id}
+        options = replace(options, request=replace(request, labels=labels))
     rows = read_rows(
         options.table,
         file=file,
@@ -134,7 +140,7 @@ async def run_batch_in(
             priced = replace(priced, batch=batch)
         folder = run_folder(options.out, batch_id)
         folders = {
-            row.run_id: row_folder(folder, row, len(rows), priced.taken)
+            row.run_id: row_folder(folder, row, priced.taken)
             for row in rows
             if row.run_id in priced.fresh
         }
@@ -275,7 +281,7 @@ def _row_runner(
 
             def listen(event: Event, state: State) -> None:
                 begun.close()
-                observer.row_event(start.number, event, state)
+                observer.row_event(start.name, event, state)
 
             frozen = priced.fresh.get(run_id)
             if frozen is not None and await in_thread(partial(journal.run, run_id)) is None:
@@ -294,7 +300,7 @@ def _row_runner(
                 warning = warning_after_end(error, entries)
                 if warning is None:
                     raise
-                observer.say(f"row {start.number}: {warning}")
+                observer.say(f"{start.name}: {warning}")
 
     return run_row
 

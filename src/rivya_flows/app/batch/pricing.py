@@ -20,6 +20,7 @@ from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools, PoolState
 
@@ -92,7 +93,7 @@ class PricedBatch:
         refused = [row for row in after.rows if row.status == "over_budget"]
         if refused and not starts:
             raise BudgetError(
-                f"no row can run: row {refused[0].number} {refused[0].reason}",
+                f"no row can run: {refused[0].name} {refused[0].reason}",
                 "raise what is too low: --budget, the budget of the spec, or the pool"
                 " (`rivya-flows budgets set`); nothing was bought",
             )
@@ -199,15 +200,15 @@ def price_rows(
             frozen, price = prepared.frozen, prepared.estimate
             fresh[row.run_id] = frozen
             labels[row.run_id] = frozen.labels
-            states.append(RowState(row.run_id, row.number, price.min, price.max, frozen.budget))
+            states.append(RowState(row.run_id, row.name, price.min, price.max, frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
     runs = context.journal.runs(f"{batch_id}-")
     removed = 0
     if options.budget is not None:
-        known = {row.run_id for row in states}
-        gone = [run.run_id for run in runs if run.run_id not in known]
-        removed = sum(row_result(context.journal, run_id).spent for run_id in gone)
+        known = {row.run_id for row in states} - fresh.keys()
+        spent = spent_by(context.journal.engine, f"{batch_id}-")
+        removed = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     pools = Pools(context.journal.engine).states(context.service.identity)
     labels |= {run.run_id: run.labels for run in runs}
     states = [replace(row, pools=frozenset(_covering(pools, labels[row.run_id]))) for row in states]
@@ -260,8 +261,8 @@ def _started_row(context: RunContext, row: BatchRow) -> RowState:
     state = replay(entry.event for entry in entries)
     spent = row_result(context.journal, row.run_id).spent
     if state.ended == "completed":
-        done = RowState(row.run_id, row.number, 0, 0, status="completed", spent=spent)
+        done = RowState(row.run_id, row.name, 0, 0, status="completed", spent=spent)
         return replace(done, before=spent)
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
-    made = RowState(row.run_id, row.number, left.min, left.max, first.budget, spent=spent)
+    made = RowState(row.run_id, row.name, left.min, left.max, first.budget, spent=spent)
     return replace(made, recap=state.cap != first.budget, before=spent)

@@ -18,6 +18,7 @@ from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.names import digest
+from rivya_flows.printable import one_line
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
@@ -26,8 +27,9 @@ NOTE = "x-"
 
 _MAX_BYTES = 64 * 2**20
 _MAX_KEYS = 2
-_MAX_KEY = 40  # characters of a cell that names a row, and of all of them in a folder's name
-_LEAST_DIGITS = 3  # so that a table may grow and the folders keep their order
+_MAX_KEY = 40  # characters of a cell that names a row
+_MAX_NAME, _MAX_FOLDER, _MAX_WORDS = 80, 60, 30  # of a row, in a folder's name, and in a run id
+_TEXTS = ("string", "text", "enum", "date")  # types of inputs
 _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
 
 
@@ -38,10 +40,12 @@ class BatchRow:
     Attributes:
         number: From 1, without the header and blank lines.
         line: Where it begins in the file, from 1.
-        run_id: Of its run; depends on the row's content, not on its place in the file.
+        run_id: Of its run; depends on the row's inputs, not on its notes, its place in the file or
+            the other rows.
         values: Values of its inputs by name.
         notes: Its ``x-`` columns.
-        keys: What names it for people: the text of its key columns, by column.
+        keys: What tells it from the others for people: the text of its key columns, by column.
+        name: These in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
     """
 
     number: int
@@ -50,6 +54,7 @@ class BatchRow:
     values: Mapping[str, Any]
     notes: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
 def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> str:
@@ -58,21 +63,21 @@ def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> 
     return f"batch-{workflow.name[:40]}-{mark}"
 
 
-def row_folder(batch: Path, row: BatchRow, of: int, taken: Container[Path]) -> Path:
-    """The folder of a new run: ``003-acme-lisbon``, its number and what its key columns say.
+def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
+    """The folder of a new run: ``nl-110-vinter-teapot``, what names the row.
 
     Args:
         batch: Folder of the batch.
         row: The row.
-        of: Rows of the table.
         taken: Folders of other runs; as one that holds something else, they are not used again.
     """
-    number = f"{row.number:0{max(_LEAST_DIGITS, len(str(of)))}}"
-    words = "-".join(filter(None, map(slug, row.keys.values())))[:_MAX_KEY].strip("-")
-    path = batch / "-".join(filter(None, [number, words]))
+    words = slug(row.name)
+    if len(words) > _MAX_FOLDER:
+        words = words[:_MAX_FOLDER].rpartition("-")[0] or words[:_MAX_FOLDER]
+    path = batch / (words or f"row-{row.number}")
     if path in taken or (path.is_dir() and any(path.iterdir())):
-        # The row that stood here was changed since.
-        path = path.with_name(f"{path.name}-{row.run_id.removeprefix(f'{batch.name}-')}")
+        # Another row has this name, or the one that stood here was changed since.
+        path = path.with_name(f"{path.name}-{row.run_id.rpartition('-')[2]}")
     return path
 
 
@@ -114,7 +119,8 @@ def read_rows(
         workflow: Of the spec.
         batch_id: First part of the run ids.
         given: Values for all rows; a cell overrides them.
-        keys: Columns that name a row; none: the first two short texts that differ between rows.
+        keys: Columns that name a row; none: the first note that tells all rows apart, such as a
+            SKU, and the first short texts that do.
 
     Raises:
         UsageError: There is no such key column.
@@ -165,32 +171,50 @@ class _RowReader:
             mark = digest(identity)[:10]
             seen[mark] += 1
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
-            run_id = f"{batch_id}-{mark}{repeat}"
+            run_id = "-".join(filter(None, [batch_id, self._words(identity), mark + repeat]))
             rows.append(BatchRow(len(rows) + 1, line, run_id, values, notes))
             written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")
-        named = keys or self._key_columns(written)
+        told = [{name: self._told(name, text) for name, text in row.items()} for row in written]
+        named = keys or self._key_columns(told)
+        of_rows = [{name: row.get(name, "") for name in named} for row in told]
+        names = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
+        many = Counter(names)
         return tuple(
-            replace(row, keys={name: self._told(name, cells.get(name, "")) for name in named})
-            for row, cells in zip(rows, written, strict=True)
+            replace(row, keys=own, name=_name(name, row.number, alone=many[name] == 1))
+            for row, own, name in zip(rows, of_rows, names, strict=True)
         )
 
-    def _key_columns(self, written: Sequence[Mapping[str, str]]) -> list[str]:
-        """The first short texts that differ between rows; of tables without any, the files."""
-        for types in (("string", "text", "enum", "date"), ("file",)):
+    def _words(self, identity: Mapping[str, Any]) -> str:
+        """The first short text of a row's inputs, for its run id."""
+        texts = (
+            one
+            for name, one in identity.items()
+            if self._inputs[name].type in ("string", "text") and len(one) <= _MAX_KEY
+        )
+        return slug(next(texts, ""))[:_MAX_WORDS].strip("-")
+
+    def _key_columns(self, rows: Sequence[Mapping[str, str]]) -> list[str]:
+        """A note that tells all rows apart, and the first short texts that do, or the files."""
+        notes = [name for name in (rows[0] if rows else ()) if name.startswith(NOTE)]
+        found = [name for name in notes if self._differs(rows, name) and _tells(rows, name)][:1]
+        for types in (_TEXTS, ("file",)):
             columns = [
                 name
-                for name in (written[0] if written else ())
+                for name in (rows[0] if rows else ())
                 if (declared := self._inputs.get(name))
                 and declared.type in types
-                and self._differs([self._told(name, row.get(name, "")) for row in written])
+                and self._differs(rows, name)
             ]
             if columns:
-                return columns[:_MAX_KEYS]
-        return []
+                alone = next((name for name in columns if _tells(rows, name)), None)
+                first = columns[: _MAX_KEYS - len(found)]
+                return [*found, *([alone] if alone in first[:1] else first)]
+        return found
 
-    def _differs(self, cells: Sequence[str]) -> bool:
+    def _differs(self, rows: Sequence[Mapping[str, str]], name: str) -> bool:
+        cells = [row.get(name, "") for row in rows]
         several = len(cells) == 1 or len(set(cells)) > 1
         return any(cells) and several and max(map(len, cells)) <= _MAX_KEY
 
@@ -279,6 +303,19 @@ class _RowReader:
                 code, message, hint, file=self._file, line=line, column=column, source=source
             )
         )
+
+
+def _name(text: str, number: int, *, alone: bool) -> str:
+    short = text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
+    if not short:
+        return f"row {number}"
+    return short if alone and short == text else f"{short} (row {number})"
+
+
+def _tells(rows: Sequence[Mapping[str, str]], name: str) -> bool:
+    """Whether each row has another text in this column."""
+    cells = {row.get(name, "") for row in rows}
+    return "" not in cells and len(cells) == len(rows)
 
 
 def _columns(text: str, delimiter: str) -> list[int]:

@@ -50,7 +50,7 @@ class RowState:
     """The state of a row.
 
     Attributes:
-        number: Of the row, from 1.
+        name: Of the row, for people; see `BatchRow`.
         least, most: Credits still to buy; `most` is None where the price has no upper bound.
         spec_cap: The cap that the spec sets for every run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
@@ -64,7 +64,7 @@ class RowState:
     """
 
     run_id: str
-    number: int
+    name: str
     least: int
     most: int | None
     spec_cap: int | None = None
@@ -185,7 +185,7 @@ def settle(batch: Batch, run_id: str, result: RowResult) -> Batch:
         batch = replace(batch, open_price=max(batch.open_price or 0, result.spent))
     if stopping := sorted(result.codes & _STOPPING):
         reason = result.reason or stopping[0]
-        batch = replace(batch, stopped=f"row {row.number} failed with {stopping[0]}: {reason}")
+        batch = replace(batch, stopped=f"{row.name} failed with {stopping[0]}: {reason}")
     elif "over_budget" in result.codes and row.cap is not None:
         changed = replace(changed, status="waiting", tried_cap=row.cap, tried_status=result.status)
     return batch.with_row(changed)

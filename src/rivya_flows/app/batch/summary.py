@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.batch.rows import BatchRow
+from rivya_flows.app.batch.rows import NOTE, BatchRow
 from rivya_flows.app.batch.scheduler import Batch, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, known_run
@@ -27,6 +27,7 @@ from rivya_flows.printable import spreadsheet_text
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}
+_MAX_FACT = 60  # characters of a cell on the card of its row
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ def row_documents(
         documents.append(
             {
                 "row": row.number,
+                "name": row.name,
                 "run_id": row.run_id,
                 "status": "not_started" if waiting else state.status,
                 "credits": state.spent,
@@ -187,6 +189,13 @@ def row_documents(
 
 def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str:
     """The contact sheet of all rows."""
+    rows = [*rows]
+    of_all = [{**row.values, **row.notes} for row in rows]
+    same = {
+        name: value
+        for name, value in (of_all[0] if len(rows) > 1 else {}).items()
+        if all(one.get(name) == value for one in of_all)
+    }
     media: dict[str, Path] = {}
     shown: list[SheetRow] = []
     for row, document in zip(rows, result.rows, strict=True):
@@ -195,15 +204,20 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
             # A receipt may have been changed: what lies elsewhere is not embedded.
             if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
                 media.setdefault(asset.sha256, asset.path)
+        notes = [text for name, text in row.keys.items() if name in row.notes]
+        words = [text for name, text in row.keys.items() if name not in row.notes]
         shown.append(
             SheetRow(
                 row.number,
-                " · ".join(filter(None, row.keys.values())),
+                row.name,
                 document["status"],
                 document["credits"],
                 document["reason"],
                 folder,
                 result.receipts.get(row.run_id, {}),
+                title=" · ".join(filter(None, words)),
+                mark=" · ".join(filter(None, notes)) if any(words) else "",
+                facts=[*_facts(row, same)],
             )
         )
     return batch_sheet(
@@ -213,6 +227,14 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
         asset_path=media.__getitem__,
         beside=result.sheet_path.parent,
     )
+
+
+def _facts(row: BatchRow, same: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The short cells of a row that do not name it and differ from those of other rows."""
+    for name, value in {**row.values, **row.notes}.items():
+        text = str(value) if isinstance(value, str | int | float) else ""
+        if text.strip() and len(text) <= _MAX_FACT and name not in row.keys and name not in same:
+            yield name.removeprefix(NOTE), text
 
 
 def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:

@@ -22,7 +22,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, unknown_names
 
 NEEDED = {
     "prefect": "3.8",
@@ -210,13 +210,24 @@ HARMFUL = (
 
 
 def environment(variables: Mapping[str, str]) -> Iterator[Check]:
-    """Variables that break something."""
+    """Variables that break something, or are called like a setting and are none."""
     found = [one for one in HARMFUL if one.harms(variables.get(one.name, ""))]
     for one in found:
         name = f"{one.name}={variables[one.name]}"
         yield warning("settings", f"{name}: {one.effect}", one.hint)
-    if not found:
-        yield ok("settings", "no harmful variable is set")
+    unknown = unknown_names()
+    for name, meant in unknown.items():
+        words = f"{name}: no setting is called that, so it changes nothing"
+        if meant:
+            yield problem("settings", words, f"did you mean {meant}?")
+        else:
+            yield warning(
+                "settings",
+                words,
+                "unset it; a secret of yours needs a name that does not begin with RIVYA",
+            )
+    if not (found or unknown):
+        yield ok("settings", "no harmful variable is set, and no unknown one")
 
 
 def _version(package: str) -> str | None:

@@ -23,7 +23,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.final_cut import wrong_kind
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import is_bare
+from rivya_flows.language.expressions.inference import is_bare, known_shape
 from rivya_flows.language.expressions.output_types import Shape, field_of
 from rivya_flows.language.expressions.resolve import Reference, as_reference, is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
@@ -33,7 +33,7 @@ from rivya_flows.language.final_cut import CUT_STEPS, CutMedium, media_in
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import an, shown
 
 _MAX_VALUES = 50
 
@@ -88,6 +88,8 @@ class RequestChecks:
         asked = self._arguments.get("model")
         listed = [asked] if isinstance(asked, dict | list) else self.written_values(asked)
         for model_id in listed:
+            if isinstance(asked, str) and isinstance(model_id, dict | list):
+                continue  # reported with the references
             if not isinstance(model_id, str):
                 message = f"a model must be an id, not {shown(model_id)}"
                 hint = "write its id, such as z-image"
@@ -134,6 +136,12 @@ class RequestChecks:
         computed = [key for key, value in params.items() if is_computed(value)]
         yield from coerce_params(model, params, unknown=computed)[1]
         for key in computed:
+            param, shape = model.param(key), known_shape(params[key], self._scope)
+            if param and param.type in _SINGLE and shape.kind in ("asset", "list", "map"):
+                message = f"{key!r} must be a single value, but this is {an(shape.kind)}"
+                hint = "pick one item with [0], or name one of its fields"
+                yield Diagnostic("bad-param", message, hint, path=("params", key))
+                continue
             # One value of several may be wrong in the same way.
             found = {
                 one.message: one
@@ -285,6 +293,8 @@ class RequestChecks:
 
 _FILES: Mapping[str, str] = {"upload": "file", "chat": "attachments", "generate": "references"}
 _KINDS = ("image", "video", "audio")
+_SINGLE = ("select", "number", "text")
+"""Types of parameters whose values are single ones."""
 
 
 def _parsed(value: Any) -> Template | None:

@@ -8,6 +8,9 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.evaluation import written
+from rivya_flows.language.expressions.inference import shape_of
+from rivya_flows.language.expressions.output_types import Kind, Scope
 from rivya_flows.language.expressions.resolve import (
     Reference,
     as_reference,
@@ -16,9 +19,11 @@ from rivya_flows.language.expressions.resolve import (
     references,
     tree_references,
 )
+from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.step_groups import Part, written_steps
+from rivya_flows.language.wording import an
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
@@ -33,18 +38,23 @@ _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 """Whether an operator holds where its two sides agree."""
 
 
-def check_conditions(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
+def check_conditions(
+    data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector
+) -> None:
     """Reports comparisons with values that never occur, and conditions that never hold.
 
-    Only what is certain: statuses of steps, values of enum inputs, and literal axes.
+    Only what is certain: statuses of steps, values of enum inputs, literal axes, and types.
     """
     parts: dict[str, Part] = {step_id: part for part, step_id, _ in written_steps(data)}
     for part, step_id, step in written_steps(data):
         if report.dropped:
             return
         for key in _EVALUATED:
-            _check_values(step.get(key), (part, step_id, key), data, step, parts, report)
+            place = (part, step_id, key)
+            _check_values(step.get(key), place, data, step, parts, names.inside(step_id), report)
         _check_status(step, part, step_id, parts, report)
+    outputs = data.get("outputs")
+    _check_values(outputs, ("outputs",), data, {}, parts, names.everywhere(), report)
 
 
 def _check_values(
@@ -53,11 +63,12 @@ def _check_values(
     data: Mapping[str, Any],
     step: Mapping[str, Any],
     parts: Mapping[str, Part],
+    scope: Scope,
     report: DiagnosticCollector,
 ) -> None:
     if isinstance(value, dict | list):
         for name, one in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_values(one, (*path, name), data, step, parts, report)
+            _check_values(one, (*path, name), data, step, parts, scope, report)
         return
     try:
         found = tuple(expressions_in(value))
@@ -65,13 +76,46 @@ def _check_values(
         return  # reported with the references
     for expression in found:
         for tree in (expression.tree, *expression.tree.find_all(nodes.Compare)):
-            compared = _compared(tree) if isinstance(tree, nodes.Compare) else ()
-            for reference, operator, constants in compared:
+            if not isinstance(tree, nodes.Compare):
+                continue
+            errors = list(_unequal_types(tree, scope))
+            for reference, operator, constants in _compared(tree):
                 possible = _possible(reference, data, step, parts)
-                for one in constants:
-                    if possible and one is not None and one not in possible and not report.full:
-                        error = _never(reference, operator, one, possible)
-                        report.expression(path, error, expression)
+                wrong = [
+                    one for one in constants if one is not None and one not in (possible or ())
+                ]
+                if possible and wrong:
+                    errors = [_never(reference, operator, one, possible) for one in wrong]
+            for error in errors:
+                report.expression(path, error, expression)
+
+
+def _unequal_types(tree: nodes.Compare, scope: Scope) -> Iterator[InferenceError]:
+    """Comparisons of values that are never equal, since they are of different types."""
+    left: nodes.Node = tree.expr
+    for operand in tree.ops:
+        right = operand.expr
+        if operand.op in ("eq", "ne"):
+            try:
+                kinds = [shape_of(one, scope).kind for one in (left, right)]
+            except ExpressionError:
+                return  # reported with the references
+            alike = {_ALIKE.get(kind, kind) for kind in kinds}
+            if len(alike) == 2 and "any" not in alike:
+                ends = "never holds" if operand.op == "eq" else "always holds"
+                message = f"{an(kinds[0])} is never equal to {an(kinds[1])}, so this {ends}"
+                hint = "compare it with a value of its type"
+                if alike == {"number", "text"}:
+                    hint = "write the number without quotes, or `| int` after the text"
+                about = next(
+                    (one for one in (left, right) if not isinstance(one, nodes.Const)), left
+                )
+                yield InferenceError("useless-condition", message, hint, written(about))
+        left = right
+
+
+_ALIKE: Mapping[Kind, Kind] = {"boolean": "number", "asset": "map"}
+"""Kinds whose values may be equal to those of another kind."""
 
 
 def _never(reference: Reference, operator: str, value: Any, possible: tuple[Any, ...]) -> Any:

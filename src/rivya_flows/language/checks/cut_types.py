@@ -7,7 +7,7 @@ from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.final_cut import medium_kind, unused_start, wrong_kind
-from rivya_flows.language.checks.type_check import any_of
+from rivya_flows.language.checks.type_check import any_of, check_no_words
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -47,11 +47,13 @@ def check_cut_argument(
             hint = repair(fits, inner) or f"give {an(fits[0])}"
             report.add((*path, *place), "wrong-type", message, hint)
     for medium in media_in({key: value}):
+        name = next(step for step in reversed(medium.path) if isinstance(step, str))
         if isinstance(medium.value, str) and is_later(medium.value):
             inner = known_shape(medium.value, scope)
+            if medium.path[0] in CUT_PARTS:
+                check_no_words(name, inner, (*path[:-1], *medium.path), report)
             report.add_inside(path[:-1], _wrong_media(medium.path, inner, medium.kinds))
         elif _is_no_file(medium.value):
-            name = next(step for step in reversed(medium.path) if isinstance(step, str))
             message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             report.add((*path[:-1], *medium.path), "wrong-type", message, hint)
@@ -59,6 +61,7 @@ def check_cut_argument(
         if isinstance(value, str):
             if shape.kind == "list" and shape.member is not None:
                 _check_clip(shape.member, path, report)
+                check_no_words(key, shape, path, report)
             report.add_inside(path[:-1], _wrong_media((key,), shape, MEDIA_KINDS[(key,)]))
         for index, clip in enumerate(value if isinstance(value, list) else ()):
             if isinstance(clip, dict) and _is_image(clip.get("media"), scope):

@@ -8,9 +8,9 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.scope import RESERVED, NamesInScope
-from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.templates import bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL
+from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
@@ -107,11 +107,8 @@ def _check_zip(
         if isinstance(values, list):
             sizes[axis] = len(values)
     if len(set(sizes.values())) > 1:
-        sizes_text = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
         hint = "make the lists equally long, or use `matrix` for every combination"
-        report.add(
-            path, "unequal-lists", f"the lists of a zip differ in length: {sizes_text}", hint
-        )
+        report.add(path, "unequal-lists", unequal(sizes), hint)
 
 
 def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
@@ -136,7 +133,9 @@ def _check_list(
             report.add(path, "wrong-type", message, _LIST_HINT)
     else:
         message = f"{what!r} must be a list, not {shown(values)}"
-        report.add(path, "wrong-type", message, _LIST_HINT)
+        bare = isinstance(values, str) and bare_name(values)
+        hint = f'write "${{{{ {values} }}}}"' if bare else _LIST_HINT
+        report.add(path, "wrong-type", message, hint)
 
 
 def _is_expression(text: str) -> bool:

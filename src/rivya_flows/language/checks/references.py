@@ -9,7 +9,7 @@ from typing import Any
 
 from rivya_flows.language.brand import TITLE
 from rivya_flows.language.checks.cut_types import check_cut_argument
-from rivya_flows.language.checks.type_check import any_of, check_argument
+from rivya_flows.language.checks.type_check import any_of, check_argument, check_no_words
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, shape_of
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -42,6 +42,7 @@ _PLAIN = {
     "{": "{ } with one brace and no dollar sign",
 }
 _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
+_ONE_BRACE = re.compile(r"\$\{(?!\{)")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
          "audio", "references", "attachments", "narration", "image", *CUT_PARTS)  # fmt: skip
 """Text arguments that are sent as written."""
@@ -170,7 +171,9 @@ def _check_given(
             message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
             message += f", but this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
-        elif shape.media and expected.media and shape.media != expected.media:
+        elif "file" in (declared.type, declared.of):
+            check_no_words(name, shape, (*path, name), report)
+        if shape.media and expected.media and shape.media != expected.media:
             message = (
                 f"the input {name!r} takes {an(expected.media)}, but this is {an(shape.media)}"
             )
@@ -227,8 +230,12 @@ def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> N
         found = _BRACES.search(part)
         # Where there is no brand, the word may be anything.
         branded = scope.get("brand", ANY).title == TITLE
+        one = _ONE_BRACE.search(part)
+        which = "${" if one and "}}" in part[one.end() :] else ""
         if found and found[1] in _PLAIN and (found[2] != "brand" or branded):
-            message = f"{_PLAIN[found[1]]} is plain text and would be sent as is"
+            which = found[1]
+        if which:
+            message = f"{_PLAIN[which]} is plain text and would be sent as is"
             report.add(path, "missing-dollar", message, "write ${{ … }}")
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,8 @@ from urllib.parse import urlsplit
 from rivya_flows.catalogue.catalogue import certain
 from rivya_flows.language.checks.final_cut import cut_problems, length_problems
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.resolve import references
+from rivya_flows.language.expressions.templates import NAMESPACES, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.other_words import own_word
@@ -32,7 +34,17 @@ MODES = ("human", "first", "best", "judge")
 """Who chooses in a `pick`."""
 
 ANSWER_TYPES = ("string", "integer", "number", "boolean")
-_FORM = "write a name with string, integer, number or boolean, [string], [{name: string}], or a map"
+_FORM = "write string, integer, number or boolean, [string], [{name: string}], or {name: string}"
+_OTHER_TYPES = {
+    **dict.fromkeys(("array", "list", "[]", "[string]", "string[]", "strings"), "write [string]"),
+    **dict.fromkeys(("object", "map", "dict", "json"), "write {name: string}"),
+    **dict.fromkeys(
+        ("enum", "choice", "select"), "write string, and name the choices in the message"
+    ),
+    **dict.fromkeys(("date", "time", "url", "text", "str", "any"), "write string"),
+    **dict.fromkeys(("float", "double", "decimal"), "write number"),
+}
+"""What to write instead of the types of other languages."""
 
 _UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 IDLE = {
@@ -49,12 +61,12 @@ def check_arguments(data: Mapping[str, Any], report: DiagnosticCollector) -> Non
     """Reports conditions and arguments that are not valid."""
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
-        _check_condition(step.get("if"), (*path, "if"), report)
+        _check_condition(step, data.get("inputs"), (*path, "if"), report)
         _check_idle(step, path, report)
         for index, one in enumerate(_members(step.get("fallback"))):
             if isinstance(one, dict):
                 _check_generate(one, (*path, "fallback", index), report)
-        arguments = step.get("with", {})
+        arguments = step.get("with")
         check = _CHECKS.get(str(step.get("uses")))
         if check and isinstance(arguments, dict):
             check(arguments, (*path, "with"), report)
@@ -75,7 +87,10 @@ def _check_idle(step: Mapping[str, Any], path: Path, report: DiagnosticCollector
             report.add((*path, key), "needless-key", message, hint, key=True)
 
 
-def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> None:
+def _check_condition(
+    step: Mapping[str, Any], inputs: Any, path: Path, report: DiagnosticCollector
+) -> None:
+    value = step.get("if")
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, str):
@@ -84,9 +99,21 @@ def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> Non
                 return
         except ExpressionError:
             return  # reported with the expressions
-    shown = value if isinstance(value, str) and len(value) < 60 else "inputs.NAME == 'value'"
-    hint = f'write "${{{{ {shown} }}}}"' if "${{" not in str(value) else "write one expression"
+    hint = "write one expression" if "${{" in str(value) else _condition_hint(value, step, inputs)
     report.add(path, "bad-condition", "a condition must be one expression, true or false", hint)
+
+
+def _condition_hint(value: Any, step: Mapping[str, Any], inputs: Any) -> str:
+    """The value in braces, if that is an expression of known names; else an example."""
+    named: set[str] = set()
+    if isinstance(value, str) and len(value) < 60 and '"' not in value:
+        with suppress(ExpressionError):
+            named = {one.namespace for one in references(f"${{{{ {value} }}}}")}
+            if named and named <= {*NAMESPACES, step.get("as")}:
+                return f'write "${{{{ {value} }}}}"'
+    known = inputs if isinstance(inputs, dict) else {}
+    name = next((one for one in sorted(named) if one in known), "NAME")
+    return f"write \"${{{{ inputs.{name} == 'value' }}}}\""
 
 
 def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -119,7 +146,11 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
         elif isinstance(part, list):
             if len(part) != 1 or not isinstance(part[0], str | dict):
                 hint = "write [string], or [{name: string}]"
-                report.add(place, "bad-expect", "a list has exactly one item type", hint)
+                if part and not any(isinstance(one, dict) or one in ANSWER_TYPES for one in part):
+                    hint = "write string, and name the choices in the message"
+                what = shown(part[0]) if len(part) == 1 else f"{len(part)} things"
+                message = f"[ ] takes the type of its items, not {what if part else 'nothing'}"
+                report.add(place, "bad-expect", message, hint)
             elif isinstance(part[0], dict):
                 _check_expect(part[0], (*place, 0), report)
             else:
@@ -129,11 +160,15 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
 
 
 def _check_answer_type(written: Any, path: Path, report: DiagnosticCollector) -> None:
-    if not isinstance(written, str) or written not in ANSWER_TYPES:
-        hint = meant(written, ANSWER_TYPES) if isinstance(written, str) else _FORM
-        sure = certain(written, ANSWER_TYPES) if isinstance(written, str) else None
-        message = f"unknown answer type {shown(written)}"
-        report.add(path, "bad-expect", message, hint, instead=sure)
+    if not isinstance(written, str):
+        message = f"a field of an answer has a type, not {shown(written)}"
+        report.add(path, "bad-expect", message, _FORM)
+    elif written not in ANSWER_TYPES:
+        hint = _OTHER_TYPES.get(written.lower()) or meant(written, ANSWER_TYPES)
+        if written.endswith("?"):
+            hint = f"write {written[:-1]}: every field is required"
+        sure = certain(written, ANSWER_TYPES)
+        report.add(path, "bad-expect", f"unknown answer type {shown(written)}", hint, instead=sure)
 
 
 def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
-from rivya_flows.language.expressions.output_types import Kind, Scope, Shape
+from rivya_flows.language.expressions.output_types import Kind, Scope, Shape, list_of
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.tree import Path
@@ -53,6 +53,15 @@ _TAKEN: Mapping[Kind, tuple[Kind, ...]] = {
 FILE_LISTS = ("references", "images", "audio", "attachments")
 """Arguments that take a list of files."""
 
+_ADDRESSES = {
+    "url": ("a URL or the name of a secret", "write the URL, or take it from an input"),
+}
+_FILES = (
+    "an asset, a URL or the id of an upload",
+    'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message',
+)
+"""What arguments take that take no words, and how it is written."""
+
 
 def check_argument(
     uses: str,
@@ -64,16 +73,35 @@ def check_argument(
     report: DiagnosticCollector,
 ) -> None:
     """Reports an argument, of a known shape, that its kind of step does not take."""
-    _check_fit(uses, key, value, shape, path, report)
-    if function := function_of(uses):
-        _check_taken(key, function.shapes[key], shape, path, report)
     members = _members(value, shape, scope)
+    _check_fit(uses, key, value, shape, members, path, report)
+    if function := function_of(uses):
+        _check_taken(key, function.shapes[key], shape, members, path, report)
     if uses == "pick" and key == "from":
         _check_candidates(members, path, report)
 
 
+def check_no_words(key: str, shape: Shape, path: Path, report: DiagnosticCollector) -> None:
+    """Reports a text that is no address, where a file or a URL is wanted."""
+    held = shape.member if shape.kind == "list" and shape.member is not None else shape
+    if held.words:
+        takes, hint = _ADDRESSES.get(key, _FILES)
+        of = "each of these texts" if held is not shape else "this text"
+        report.add(path, "wrong-type", f"{key!r} takes {takes}, and {of} is none of them", hint)
+
+
+_Members = list[tuple[int | None, Shape]]
+"""Shapes of the items of a list, with their indexes if it is a literal."""
+
+
 def _check_fit(
-    uses: str, key: str, value: Any, shape: Shape, path: Path, report: DiagnosticCollector
+    uses: str,
+    key: str,
+    value: Any,
+    shape: Shape,
+    members: _Members,
+    path: Path,
+    report: DiagnosticCollector,
 ) -> None:
     fits = FITS.get((uses, key))
     if not isinstance(value, str) and fits in (TEXTS, ("text",), ("map",)):
@@ -88,22 +116,31 @@ def _check_fit(
         elif isinstance(value, list):
             hint = "remove the [ ] around it"
         report.add(path, "wrong-type", message, hint)
-    elif fits and key in FILE_LISTS:
-        _check_file_list(key, shape, path, report)
+    elif fits and key in FILE_LISTS and shape.kind == "list":
+        _check_file_list(key, members, path, report)
+    elif fits and ("asset" in fits or key in _ADDRESSES):
+        check_no_words(key, shape, path, report)
 
 
-def _check_file_list(key: str, shape: Shape, path: Path, report: DiagnosticCollector) -> None:
-    member = shape.member if shape.kind == "list" else None
-    if member is not None and member.kind not in ("any", "asset", "text"):
-        message = f"{key!r} takes a list of assets, but this is a list of {member.kind} values"
-        hint = "use .assets, or .asset of each"
-        if member.kind == "list":
-            hint = "remove the outer [ ]; `+` joins lists inside one expression"
-        report.add(path, "wrong-type", message, hint)
+def _check_file_list(key: str, members: _Members, path: Path, report: DiagnosticCollector) -> None:
+    for index, member in members:
+        place = path if index is None else (*path, index)
+        if member.kind not in ("any", "asset", "text"):
+            message = f"{key!r} takes a list of assets, but this is a list of {member.kind} values"
+            hint = "use .assets, or .asset of each"
+            if member.kind == "list":
+                hint = "remove the outer [ ]; `+` joins lists inside one expression"
+            report.add(place, "wrong-type", message, hint)
+        check_no_words(key, list_of(member) if index is None else member, place, report)
 
 
 def _check_taken(
-    key: str, wanted: Shape, shape: Shape, path: Path, report: DiagnosticCollector
+    key: str,
+    wanted: Shape,
+    shape: Shape,
+    members: _Members,
+    path: Path,
+    report: DiagnosticCollector,
 ) -> None:
     """Reports a computed value that an argument of a function does not take."""
     fits = _TAKEN.get(wanted.kind, ())
@@ -113,15 +150,14 @@ def _check_taken(
         message = f"{key!r} takes {an(wanted.kind)}, but this is {an(shape.kind)}"
         hint = repair((wanted.kind,), shape) or f"give {an(wanted.kind)}"
         report.add(path, "wrong-type", message, hint)
+    elif wanted.kind == "asset":
+        check_no_words(key, shape, path, report)
     elif wanted.member is not None and wanted.member.kind == "asset":
-        _check_file_list(key, shape, path, report)
+        _check_file_list(key, members, path, report)
 
 
 _PICKED = {"asset", "text", "json"}
 """What a candidate has at least one of."""
-
-_Members = list[tuple[int | None, Shape]]
-"""Shapes of the items of a list, with their indexes if it is a literal."""
 
 
 def _members(value: Any, shape: Shape, scope: Scope) -> _Members:

@@ -29,7 +29,7 @@ from rivya_flows.language.expressions.values import (
     memory_of,
     type_name,
 )
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, cut
 
 MAX_WORK = 16 * MAX_BYTES
 """Of one text with expressions: their parts, and the characters that these read or copy."""
@@ -209,7 +209,7 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
         known = ", ".join(map(str, islice(holder, 20))) or "nothing"
-        raise MissingError(f"{written(tree)} has no {key!r:.60}", f"it has: {known:.1000}")
+        raise MissingError(f"{written(tree)} has no {key!r:.60}; it has: {cut(known, 300)}")
     if isinstance(holder, list | str) and isinstance(key, int):
         try:
             return holder[_index(key)]

@@ -10,11 +10,13 @@ from typing import Any
 
 from jinja2 import nodes
 
+from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import written
 from rivya_flows.language.expressions.operations import result_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    BY_SIZE,
     TEXT,
     Scope,
     Shape,
@@ -57,7 +59,14 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             shape_of(child, scope)
         if isinstance(tree.arg, nodes.Slice):
             return holder
-        shape_of(tree.arg, scope)
+        key, what = shape_of(tree.arg, scope), written(tree.arg)
+        if key.kind in ("asset", "list", "map") or (holder.kind, key.kind) == ("list", "text"):
+            of = " of a list" if holder.kind == "list" else ""
+            hint = "a list takes a number in [ ]; .by finds an item by its key"
+            if key.kind != "text":
+                hint = "name one of its fields, such as .key"
+            message = f"{an(key.kind)} cannot be a key or a place{of}"
+            raise InferenceError("wrong-type", message, hint, what)
         return holder.member or ANY
     return result_of(tree, [shape_of(child, scope) for child in _operands(tree)])
 
@@ -151,6 +160,8 @@ def _instead(holder: Shape, name: str) -> str | None:
         return f"indexes start at 0: there are [0] to [{holder.length - 1}]"
     if holder.kind == "list":
         return f"it is a list: pick an item first, [0].{name}"
+    if holder.title == BY_SIZE:
+        return f"add `formats: [{name!r}]` to that step" if name in FORMATS else "use .asset"
     if holder.fields is None:
         return f"it is {an(holder.kind)} and has no fields"
     for field, inner in holder.fields.items():

@@ -6,10 +6,12 @@ The rules are those of `evaluation` and `filters`; a test compares them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jinja2 import nodes
 
 from rivya_flows.language.expressions.evaluation import written
+from rivya_flows.language.expressions.filters import FILTERS, usage
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
@@ -21,7 +23,7 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
     of_data,
 )
-from rivya_flows.language.expressions.values import InferenceError
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.wording import an
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -101,6 +103,8 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     """How to fix a value of the wrong kind."""
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
+    if fits == ("text",) and shape.kind == "list":
+        return "pick one item with [0], or fan out with `matrix` for each"
     if "text" in fits and shape.kind == "list" and "asset" not in fits:
         return "write `| join(', ')`, or pick one item with [0]"
     if "list" in fits and shape.kind == "map" and shape.fields and "items" in shape.fields:
@@ -202,4 +206,22 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         what = "the list" if name == "the expression" else name
         message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
         raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
-    return gives
+    _check_arguments(tree, fits)
+    return value if value.words and gives == TEXT and tree.name != "replace" else gives
+
+
+def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:
+    """Tries a filter with its literal arguments: `truncate(0)` fits no text."""
+    given = [*tree.args, *(pair.value for pair in tree.kwargs)]
+    if not given or not all(isinstance(one, nodes.Const) for one in given):
+        return
+    value: Any = {"list": ["1"], "number": 1}.get((fits or ("text",))[0], "1")
+    try:
+        FILTERS[tree.name](
+            value,
+            *(one.value for one in tree.args if isinstance(one, nodes.Const)),
+            **{str(one.key): one.value.as_const() for one in tree.kwargs},
+        )
+    except ExpressionError as error:
+        hint = error.hint or f"write other arguments of `{usage(tree.name)}`"
+        raise InferenceError("bad-expression", error.message, hint) from error

@@ -28,6 +28,7 @@ class Shape:
         media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
         lacks: Missing fields that one might expect, with the fix.
         title: What to call it in a message.
+        words: Of a text: it is prose or a name, and never a URL or the id of an upload.
     """
 
     kind: Kind = "any"
@@ -37,6 +38,7 @@ class Shape:
     media: str | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
+    words: bool = False
 
 
 Scope = Mapping[str, Shape]
@@ -44,13 +46,18 @@ Scope = Mapping[str, Shape]
 
 ANY = Shape()
 TEXT = Shape("text")
+WORDS = Shape("text", words=True)
 NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
 
 
+BY_SIZE = "by size"
+"""Title of a map whose one key is a size in pixels, such as ``1024x576``."""
+
+
 def asset(media: str | None = None) -> Shape:
     """A stored media file."""
-    texts = dict.fromkeys(("kind", "path", "url", "mime_type", "sha256"), TEXT)
+    texts = dict.fromkeys(("kind", "path", "url", "mime_type", "sha256"), WORDS) | {"url": TEXT}
     numbers = dict.fromkeys(("width", "height", "duration_seconds"), NUMBER)
     return Shape("asset", {**texts, **numbers}, media=media)
 
@@ -109,20 +116,22 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             return joined([of_data(v) for v in values]) if isinstance(values, list) else ANY
         case "file":
             kind = declared.get("kind")
-            fields = dict.fromkeys(("path", "url", "file_id"), TEXT)
+            fields = {"path": WORDS, "url": TEXT, "file_id": TEXT}
             return Shape("asset", fields, media=kind if isinstance(kind, str) else None)
         case _:
             return ANY
 
 
 def of_expect(expect: Any) -> Shape:
-    """The shape of a chat answer that `expect` describes."""
+    """The shape of a chat answer that `expect` describes; a text is words, but for `photo_url`."""
     if isinstance(expect, dict):
-        return map_of({name: of_expect(part) for name, part in expect.items()})
+        made = {name: of_expect(part) for name, part in expect.items()}
+        return map_of({name: TEXT if one == WORDS and name.endswith("url") else one
+                       for name, one in made.items()})  # fmt: skip
     if isinstance(expect, list):
         return list_of(of_expect(expect[0]) if expect else ANY)
     known: dict[Any, Shape] = {
-        "string": TEXT,
+        "string": WORDS,
         "integer": NUMBER,
         "number": NUMBER,
         "boolean": BOOLEAN,
@@ -132,19 +141,19 @@ def of_expect(expect: Any) -> Shape:
 
 def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked: Shape) -> Shape:
     """The output fields of one item of a step; `picked` is the shape of what a `pick` picks from."""
-    fields: dict[str, Shape] = {"status": TEXT, "credits": NUMBER}
+    fields: dict[str, Shape] = {"status": WORDS, "credits": NUMBER}
     lacks: dict[str, str] = {}
     match uses:
         case "upload":
             fields |= {"asset": asset(media), "id": TEXT, "url": TEXT}
         case "chat":
-            fields |= {"text": TEXT, "session_id": TEXT, "usage": ANY}
+            fields |= {"text": WORDS, "session_id": WORDS, "usage": ANY}
             if arguments.get("expect") is not None:
                 fields["json"] = of_expect(arguments["expect"])
             else:
                 lacks["json"] = "add `expect: {name: string}` to that step, or use .text"
         case "generate":
-            fields |= {"asset": asset(media), "assets": list_of(asset(media)), "task_id": TEXT}
+            fields |= {"asset": asset(media), "assets": list_of(asset(media)), "task_id": WORDS}
         case "pick":
             known = picked.fields if picked.kind == "map" else None
             if known is None or "asset" in known:
@@ -152,7 +161,7 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
                 fields |= {"asset": chosen, "assets": list_of(chosen)}
             else:
                 lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
-            fields |= {"key": TEXT, "item": picked, "items": list_of(picked)}
+            fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
         case "compose" | "layout":
             made, lacking = _of_cut(uses, arguments, asset(media))
             fields |= made
@@ -176,13 +185,14 @@ def _of_cut(
     names = formats if isinstance(formats, list) else []
     known = bool(names) and all(isinstance(one, str) and one in FORMATS for one in names)
     member = map_of(each)
-    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member)
-    given["lost"] = list_of(TEXT)
+    named = BY_SIZE if formats is None else ""
+    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member, title=named)
+    given["lost"] = list_of(WORDS)
     if uses == "layout":
         return given, {}
-    cue = map_of({"start": NUMBER, "end": NUMBER, "text": TEXT})
+    cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
     given |= {
-        "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": TEXT}),
+        "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
         "poster": asset("image"),
         "gif": asset("image"),
         "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
@@ -203,12 +213,12 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)
     lacks = {name: f"write outputs.{name}" for name in outputs or ()}
-    return map_of({"outputs": given, "status": TEXT, "credits": NUMBER}, lacks)
+    return map_of({"outputs": given, "status": WORDS, "credits": NUMBER}, lacks)
 
 
 def of_function(given: Shape) -> Shape:
     """The output fields of one item of a function, from the shape of its model."""
-    return map_of({**(given.fields or {}), "status": TEXT, "credits": NUMBER})
+    return map_of({**(given.fields or {}), "status": WORDS, "credits": NUMBER})
 
 
 def of_fan_out(
@@ -223,14 +233,14 @@ def of_fan_out(
     """
     if single.fields is None:
         return ANY
-    given = {"key": TEXT, **single.fields} if axes is None else None
+    given = {"key": WORDS, **single.fields} if axes is None else None
     if axes is not None and axes.fields is not None:
-        given = {**axes.fields, "key": TEXT, **single.fields}
+        given = {**axes.fields, "key": WORDS, **single.fields}
     item = Shape("map", given, lacks=single.lacks)
     fields = {
         "items": Shape("list", member=item, length=None if keys is None else len(keys)),
         "by": Shape("map", member=item) if keys is None else _by(keys, item),
-        "status": TEXT,
+        "status": WORDS,
         "credits": NUMBER,
     }
     made = single.fields.get("asset")
@@ -262,6 +272,8 @@ def field_of(shape: Shape, name: str) -> Shape | None:
         held = shape.length
         return (shape.member or ANY) if held is None or -held <= int(name) < held else None
     if shape.kind in ("map", "asset"):
+        if shape.title == BY_SIZE and not re.fullmatch(r"[0-9]+x[0-9]+", name):
+            return None
         if shape.fields is None:
             return shape.member or ANY
         return shape.fields.get(name)

@@ -167,7 +167,7 @@ class NamesInScope:
             return Shape("map")
         for rule in added if isinstance(added, list) else []:
             for key, value in rule.items() if isinstance(rule, dict) else ():
-                axes.setdefault(key, of_data(value))
+                axes[key] = joined([axes.get(key, of_data(value)), of_data(value)])
         return map_of(axes)
 
     def _member(self, values: Any) -> Shape:

@@ -26,6 +26,11 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
+def is_uploaded(text: str) -> bool:
+    """Whether the text is the id of an upload."""
+    return _FILE_ID.match(text) is not None
+
+
 def kind_of(text: str) -> str | None:
     """The kind of media by the extension of a path or URL; None if unknown."""
     name = text.split("?", 1)[0].split("#", 1)[0] if is_url(text) else text
@@ -74,7 +79,7 @@ def resolve(
     if is_url(value):
         check_kind(value, kind, required=False)
         return {"url": value}
-    if _FILE_ID.match(value):
+    if is_uploaded(value):
         return {"file_id": value}
     if "://" in value:
         raise ValueError(f"{value!r:.60} is not an http(s) URL")

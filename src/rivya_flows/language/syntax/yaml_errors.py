@@ -177,21 +177,35 @@ def _after_value(at: _ParserError) -> Diagnostic | None:
     """Text after a closing quote or bracket."""
     if at.letter in ("}", "]"):
         return at.wrong(f"this {at.letter} has no opening bracket", "remove it")
+    if found := _quote_over_lines(at):
+        return found
     last = at.last
-    if isinstance(last, yaml.ScalarToken) and last.style in ("'", '"'):
-        begin = _mark(last.start_mark)
-        if begin and last.end_mark and last.end_mark.line == at.mark.line:
-            if begin.line < at.mark.line:
-                message = f"the quoted text that starts here ends on line {at.mark.line + 1}"
-                return at.wrong(message, f"end it with {last.style} where it should end", begin)
-            inside = "''" if last.style == "'" else '\\"'
-            hint = f"write a quote inside the text as {inside}, or quote the whole text"
-            return at.wrong("text continues after the closing quote", hint)
+    if (
+        isinstance(last, yaml.ScalarToken)
+        and last.style in ("'", '"')
+        and last.end_mark
+        and last.end_mark.line == at.mark.line
+    ):
+        inside = "''" if last.style == "'" else '\\"'
+        hint = f"write a quote inside the text as {inside}, or quote the whole text"
+        return at.wrong("text continues after the closing quote", hint)
     if isinstance(last, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken) and (
         last.end_mark and last.end_mark.line == at.mark.line
     ):
         return at.wrong("text continues after the closing bracket", "quote the whole text")
     return None
+
+
+def _quote_over_lines(at: _ParserError) -> Diagnostic | None:
+    """Text after a quoted text of several lines: most likely its closing quote is missing."""
+    last = at.last
+    if not isinstance(last, yaml.ScalarToken) or last.style not in ("'", '"'):
+        return None
+    begin, end = _mark(last.start_mark), _mark(last.end_mark)
+    if begin is None or end is None or not begin.line < end.line == at.mark.line:
+        return None
+    message = f"the quoted text that starts here ends on line {end.line + 1}"
+    return at.wrong(message, f"end it with {last.style} where it should end", begin)
 
 
 def _expected_key(at: _ParserError) -> Diagnostic | None:
@@ -201,6 +215,8 @@ def _expected_key(at: _ParserError) -> Diagnostic | None:
 
 
 def _open_bracket(at: _ParserError) -> Diagnostic | None:
+    if found := _quote_over_lines(at):
+        return found
     closer = at.problem[-3:]
     opener, end = _OPENERS.get(closer, "{"), closer.strip("'")
     if at.letter in ("}", "]"):
@@ -223,6 +239,8 @@ def _colon(at: _ParserError) -> Diagnostic | None:
         message = "the indentation makes this line part of the text above it"
         return at.wrong(message, _NEIGHBOURS, mark)
     hint = "quote text that contains `: `"
+    if re.search(r"\$\{(?!\{)", at.line[: at.mark.column]):
+        hint = 'write an expression with two braces, in quotes: "${{ … }}"'
     if _TYPOGRAPHIC.search(at.line):
         hint += ": \" or '; “ and ” are ordinary letters"
     return at.wrong("unexpected colon: a key is not possible here", hint)

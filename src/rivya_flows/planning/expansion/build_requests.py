@@ -149,7 +149,7 @@ def _order(
         if arguments["file"] is None:
             raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
         arguments["file"] = named_file(arguments["file"], files)
-        medium_of(arguments["file"], "image", files)  # raises on other values
+        medium_of(arguments["file"], "image", files, "file")  # raises on other values
     if step.uses in CUT_STEPS:
         arguments, request_hash = cut_request(step.uses, arguments, files)
         return ItemRequest(step.uses, arguments, request_hash=request_hash)
@@ -191,7 +191,7 @@ def _generation(
         own = house.noted(model, as_text(prompt))
         prompt = with_words(own, words)
         added = len(prompt) - len(own)
-    uploads = media_of(arguments.get("references"), "image", files)
+    uploads = media_of(arguments.get("references"), "image", files, "references")
     refuse(troubles, check_prompt(model, prompt, added), check_media(model, uploads))
     arguments = {**arguments, "params": params, "prompt": prompt}
     identity = [service, model.id, prompt, params, [m.source for m in uploads]]
@@ -242,7 +242,7 @@ def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]
 
 def attached(value: Any, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
     """The attachments of a chat."""
-    media = media_of(value, "image", files)
+    media = media_of(value, "image", files, "attachments")
     for kind in sorted({medium.media for medium in media} - {"image"}):
         raise ItemRequestError(f"a chat takes images as attachments, not {kind}")
     return media

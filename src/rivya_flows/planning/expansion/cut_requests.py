@@ -65,7 +65,7 @@ def cut_request(
         if captions["file"] is None or captions["cues"]:
             del captions["file"]
     made = with_media(made, lambda one: _composed(one, files))
-    media = [medium_of(one.value, one.kinds[0], files) for one in media_in(made)]
+    media = [medium_of(one.value, one.kinds[0], files, _place(one.path)) for one in media_in(made)]
     sources = iter(media)
     hashed = with_media(made, lambda _: next(sources).source)
     return made, content_hash([uses, RENDERER_VERSION, hashed], media)
@@ -119,7 +119,7 @@ def _composed(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
             raise ItemRequestError(f"{name!r}: {error}") from error
         found = medium_kind(value.get("url"))
     else:
-        medium_of(value, medium.kinds[0], files)
+        medium_of(value, medium.kinds[0], files, name)
         found = medium_kind(value)
     if found is not None and found not in medium.kinds:
         # An extension such as .mp4 may be of a video or of audio.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, evaluate
-from rivya_flows.language.matrix import combinations, item_keys
+from rivya_flows.language.matrix import combinations, item_keys, unequal
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.plan import PlannedItem
 
@@ -36,16 +36,17 @@ def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[s
         combos = list(combinations(evaluated))
         return combos, [{"matrix": combo} for combo in combos]
     if step.zip_ is not None:
-        lengths = {len(_listed(values)) for values in evaluated.values()}
-        if len(lengths) > 1:
-            raise ExpressionError("the lists of `zip` differ in length")
+        sizes = {axis: len(_listed(values)) for axis, values in evaluated.items()}
+        if len(set(sizes.values())) > 1:
+            raise ExpressionError(unequal(sizes))
         columns = zip(*evaluated.values(), strict=True)
         zipped = [dict(zip(evaluated, column, strict=True)) for column in columns]
         return zipped, [{"zip": row} for row in zipped]
     members = _listed(evaluated)
     if len(members) > step.max_items:
         raise ExpressionError(
-            f"{len(members)} items, but max_items is {step.max_items}; raise it if that is intended"
+            f"{len(members)} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with [0:{step.max_items}] after the list"
         )
     return [{"item": member} for member in members], [{step.as_: member} for member in members]
 

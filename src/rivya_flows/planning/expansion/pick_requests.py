@@ -64,7 +64,7 @@ def check_seen(model: Model, candidate: Candidate) -> tuple[Diagnostic, ...]:
     """
     if not candidate.get("asset"):
         return ()
-    medium = medium_of(candidate["asset"], "image", {})
+    medium = medium_of(candidate["asset"], "image", {}, "from")
     if medium.media != "image":
         raise ItemRequestError(
             f"a judge sees pictures and reads texts; candidate {candidate['key']!r:.60} is"
@@ -97,7 +97,7 @@ def with_chats(
     message = judge_message(request.arguments, seen, model.max_prompt_length)
     return replace(
         request,
-        uploads=media_of([one.get("asset") for one in seen], "image", {}),
+        uploads=media_of([one.get("asset") for one in seen], "image", {}, "from"),
         price=price(model, {}, message),
         priced_by=priced_by(model, {}, message),
     )
@@ -144,6 +144,6 @@ def _candidates(written: Any) -> Any:
         if asset := one.get("asset"):
             if not isinstance(asset, Mapping):
                 raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")
-            medium_of(asset, "image", {})  # raises on other values
+            medium_of(asset, "image", {}, "from")  # raises on other values
     keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
     return [{**one, "key": OwnKey(key.text)} for one, key in zip(written, keys, strict=True)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.assets import Asset, as_asset
+from rivya_flows.language.syntax.media_references import is_uploaded, is_url
 from rivya_flows.language.wording import shown
 from rivya_flows.planning.names import digest
 
@@ -37,20 +38,22 @@ class Medium:
         return self.asset is not None or "://" not in self.source
 
 
-def media_of(value: Any, kind: str, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
-    """The media in a list or in a single value, without nulls."""
+def media_of(
+    value: Any, kind: str, files: Mapping[str, Asset], argument: str
+) -> tuple[Medium, ...]:
+    """The media in a list or in a single value of an argument, without nulls."""
     listed = value if isinstance(value, list) else [value]
-    return tuple(medium_of(one, kind, files) for one in listed if one is not None)
+    return tuple(medium_of(one, kind, files, argument) for one in listed if one is not None)
 
 
-def medium_of(value: Any, kind: str, files: Mapping[str, Asset]) -> Medium:
+def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) -> Medium:
     """The medium that an asset, a text or a map describes; of this kind, if it says none.
 
     Raises:
         ItemRequestError: It describes none.
     """
     value = named_file(value, files)
-    if isinstance(value, str):
+    if isinstance(value, str) and (is_url(value) or is_uploaded(value)):
         return Medium(value, kind)
     if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
         kind = value.get("kind") or kind
@@ -61,7 +64,9 @@ def medium_of(value: Any, kind: str, files: Mapping[str, Asset]) -> Medium:
             if isinstance(source, str) and source:
                 mime_type = value.get("mime_type")
                 return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
-    raise ItemRequestError(f"not an image, film or sound: {shown(value)}")
+    raise ItemRequestError(
+        f"{argument!r} takes assets, URLs and ids of uploads, not {shown(value)}"
+    )
 
 
 def named_file(value: Any, files: Mapping[str, Asset]) -> Any:

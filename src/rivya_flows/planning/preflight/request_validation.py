@@ -54,6 +54,8 @@ def request_problems(
         yield from _judge(state, planned, arguments, known.get("mode"))
     elif step.uses in CUT_STEPS:
         yield from cut_mistakes(step.uses, arguments, files)
+    elif step.uses == "upload":
+        media_of(members(arguments.get("file")), "image", files, "file")  # raises on others
     elif function := function_of(step.uses):
         yield from filter(None, (function.error_in(name, one) for name, one in known.items()))
 
@@ -73,7 +75,8 @@ def _generation(
         later = [key for key, value in params.items() if has_later(value)]
         yield from coerce_params(model, params, unknown=later)[1]
     # More files will follow; a problem with these stays one.
-    yield from check_media(model, media_of(members(arguments.get("references")), "image", files))
+    media = media_of(members(arguments.get("references")), "image", files, "references")
+    yield from check_media(model, media)
 
 
 def _chat(

@@ -385,7 +385,10 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
         if planned.conditional or state.planned(name).conditional:
             least = 0
     many = f"{most} items" if least >= most else f"up to {most} items"
-    found = _perhaps(one, f"{many}, known during the run", times=most)
+    why = f"{many}, known during the run"
+    if most == planned.step.max_items and "max_items" in planned.step.model_fields_set:
+        why += "; it fails with more"
+    found = _perhaps(one, why, times=most)
     return replace(found, price=replace(found.price, min=one.price.min * min(least, most)))
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import short_label
 from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseRefused
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.state import State
@@ -100,7 +100,9 @@ def bought_instead(event: Event, state: State) -> str | None:
     how = "refused the request" if isinstance(event, PurchaseRefused) else "failed"
     why = f" ({closed.error:.300})" if closed.error else ""
     again = " with other arguments" if now == before else ""
-    return f"{label(event.step, event.key)}: {before} {how}{why}; falling back to {now}{again}"
+    return (
+        f"{short_label(event.step, event.key)}: {before} {how}{why}; falling back to {now}{again}"
+    )
 
 
 def _beyond(step: Step, item: ItemState, number: int) -> int:

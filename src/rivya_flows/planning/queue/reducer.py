@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.language.load import load
+from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
@@ -62,16 +63,23 @@ def initial_state(frozen: RunFrozen) -> State:
         steps=Table(steps),
         totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
-        agreed=frozen.budget if _is_agreed(frozen) else None,
+        agreed=frozen.budget if _suffices(frozen, workflow) else None,
         cache=frozen.cache,
         fork=fork,
         again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
     )
 
 
-def _is_agreed(frozen: RunFrozen) -> bool:
-    """Whether the cap is the price that somebody agreed to: the plan was made without it."""
-    return frozen.quote is not None or frozen.plan.get("budget", 0) is None
+def _suffices(frozen: RunFrozen, workflow: Workflow) -> bool:
+    """Whether the cap is the price that somebody agreed to, or covers all that the plan may cost.
+
+    A plan for an agreed price was made without a cap. Of a share of its own a spec is always told.
+    """
+    if frozen.quote is not None or frozen.plan.get("budget", 0) is None:
+        return True
+    most = frozen.plan.get("credits", {}).get("max")
+    own = workflow.budget is not None and workflow.budget.warn_at != WARN_AT
+    return most is not None and frozen.budget is not None and most <= frozen.budget and not own
 
 
 def _planned_items(planned: PlannedStep, before: Mapping[str, StepState]) -> Items | None:

@@ -148,7 +148,7 @@ class State:
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
         rest: Set once a list became known, until what is left is known to fit the cap and all pools.
-        agreed: The cap of a quote, or of a "yes" to the plan; None for any other.
+        agreed: The cap of a quote, of a "yes" to the plan, or that covers the plan; None for any other.
         fork: The run that finished work is taken from; None for none.
         again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
@@ -282,7 +282,7 @@ class State:
         """Credits spent at which the run warns that its budget runs out; None without a cap.
 
         The cap may come from the command line or a batch, without a `budget` in the spec. One that was
-        agreed to as the price of the plan is no reason to warn.
+        agreed to as the price of the plan, or covers it, is no reason to warn.
         """
         budget = self.plan.workflow.budget
         if not self.cap or self.cap == self.agreed:

@@ -1,0 +1,25 @@
+"""`open`: the contact sheet of a run in the browser."""
+
+from __future__ import annotations
+
+import click
+
+from rivya_flows.cli.completion import runs
+from rivya_flows.cli.output import near, show
+
+
+@click.command()
+@click.argument("run", default="last", shell_complete=runs)
+def open(run: str) -> None:  # noqa: A001  # a command is found under its name
+    """Open the contact sheet of a run, and print its path.
+
+    RUN is its id, its folder, the id of a batch, or `last` for the newest, which is the default. A
+    sheet that is missing is made.
+    """
+    from rivya_flows.app.sheets import sheet_of
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.ending import show_page
+
+    page = sheet_of(settings(), run)
+    show(near(page))
+    show_page(page)

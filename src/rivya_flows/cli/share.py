@@ -1,0 +1,39 @@
+"""`share`: the finished media of a run as one file to send."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rivya_flows.cli.completion import runs
+from rivya_flows.cli.groups import examples
+from rivya_flows.cli.output import near, show, size_of
+from rivya_flows.private import as_the_user_wants
+
+
+@click.command(epilog=examples("share last", "share last --output spot --out comet-kettle.html"))
+@click.argument("run", shell_complete=runs)
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write or replace this file; default: a new one here, named after the spec.",
+)
+@click.option(
+    "--output", "outputs", metavar="NAME", multiple=True, help="Only this output; may be repeated."
+)
+@click.option("--title", metavar="TEXT", help="Title of the page; default: that of the spec.")
+def share(run: str, file: Path | None, outputs: tuple[str, ...], title: str | None) -> None:
+    """Write one HTML file with the finished media of a run, to send to a client.
+
+    RUN is its id, its folder, or `last` for the newest. Films, pictures, sounds and texts of the
+    outputs are inside, whole, up to 18 MB. Prices, ids, prompts, models and inputs are not.
+    """
+    from rivya_flows.app.sheets import share as write_page
+    from rivya_flows.cli.configuration import settings
+
+    with as_the_user_wants():
+        page = write_page(settings(), run, file, only=outputs, title=title)
+    show(f"{near(page)}  {size_of(page.stat().st_size)}")

@@ -1,0 +1,116 @@
+"""The page of a run for a client: one HTML file with its finished media, and nothing of how it was made."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.assets import Asset, as_asset, assets_in, rendered_as
+from rivya_flows.media.alt_text import FORMAT_WORDS, alt_text
+from rivya_flows.media.contact_sheet import rendered
+from rivya_flows.media.embedding import AssetPath
+from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
+from rivya_flows.mime_types import suffix_of
+
+MAX_SHARED_BYTES = 18_000_000
+"""Of all media in one page: as base64 they are a third larger, and many mailboxes take 25 MB."""
+
+
+@dataclass(frozen=True)
+class SharedOutput:
+    """An output of a run in the page.
+
+    Attributes:
+        name: Of the output.
+        media: Each with its name, and its file.
+        text: Of an output without media; else "".
+    """
+
+    name: str
+    media: tuple[tuple[str, Asset, Path], ...]
+    text: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its media."""
+        return sum(path.stat().st_size for _, _, path in self.media)
+
+
+def shared_outputs(
+    receipt: Mapping[str, Any], asset_path: AssetPath, only: Sequence[str] = ()
+) -> list[SharedOutput]:
+    """The finished outputs of a run; a medium that several have is in the first of them.
+
+    Args:
+        receipt: From `ledger.receipt`.
+        asset_path: Path of the asset with a SHA-256; may raise `StoreError`.
+        only: Names of the outputs; none means all.
+    """
+    names, seen = _names(receipt), set[str]()
+    found: list[SharedOutput] = []
+    for name, value in map_in(receipt, "outputs").items():
+        if only and name not in only:
+            continue
+        media = []
+        for asset in assets_in(value):
+            if asset.sha256 not in seen:
+                seen.add(asset.sha256)
+                media.append((names.get(asset.sha256, ""), asset, asset_path(asset.sha256)))
+        if len(media) == 1 and as_asset(value):
+            media = [("", asset, path) for _, asset, path in media]  # the output's name says it
+        text = "" if any(assets_in(value)) else text_of(value)
+        if media or text:
+            found.append(SharedOutput(name, tuple(media), text))
+    return found
+
+
+def share_page(receipt: Mapping[str, Any], outputs: Sequence[SharedOutput]) -> str:
+    """The page: title, date, films, pictures, sounds and texts, whole and inside it.
+
+    It has no price, wallet, id, prompt, model, input or link. The files are as they were made: their
+    metadata and content credentials are in them.
+
+    Args:
+        receipt: From `ledger.receipt`.
+        outputs: From `shared_outputs`.
+    """
+    view = {
+        "title": str(receipt.get("title") or receipt.get("name") or ""),
+        "date": moment_text(receipt.get("ended_at") or receipt.get("started_at")).split(",")[0],
+        "rehearsal": receipt.get("sandbox") is True,
+        "outputs": [
+            {"name": one.name, "media": [*_media(one)], "text": one.text} for one in outputs
+        ],
+    }
+    inside = sum(one.size_bytes for one in outputs) * 4 // 3
+    return rendered("share.html", view, beside_media=inside)
+
+
+def _media(output: SharedOutput) -> Iterator[dict[str, Any]]:
+    for name, asset, path in output.media:
+        data = base64.b64encode(path.read_bytes()).decode()
+        file = "-".join(filter(None, [output.name, name.replace(":", "x").replace(" ", "-")]))
+        yield {
+            "kind": asset.kind,
+            "source": f"data:{asset.mime_type or f'{asset.kind}/*'};base64,{data}",
+            "name": name,
+            "file": f"{file}{suffix_of(asset.mime_type)}",
+            "alt": alt_text(asset.kind, name=" ".join(filter(None, [output.name, name]))),
+            "ratio": f"{asset.width} / {asset.height}" if asset.width and asset.height else "",
+        }
+
+
+def _names(receipt: Mapping[str, Any]) -> dict[str, str]:
+    """What people call a medium beside others: its format, or the key of its item, by hash."""
+    found: dict[str, str] = {}
+    for step in maps_in(receipt, "steps"):
+        for item in maps_in(step, "items"):
+            formats = rendered_as(item)
+            for asset in assets_in(item.get("assets")):
+                words = [FORMAT_WORDS.get(one, one) for one in formats.get(asset.sha256, ())]
+                parts = [str(item.get("key") or ""), *words]
+                found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
+    return found

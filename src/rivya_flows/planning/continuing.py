@@ -1,0 +1,142 @@
+"""What continues a run that failed or was cancelled, by its receipt, of which any part may be missing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.scheduler import refusing_pool
+
+_FEW = 3  # failed jobs of a step that are named one by one
+
+_REFUSED = {
+    "validation_failed",
+    "not_found",
+    "chat_model_not_supported",
+    "chat_attachment_not_supported",
+    "webhook_url_rejected",
+}
+"""Codes of a request that the service refuses again as it stands."""
+
+_WORDS = {
+    "validation_failed": "the service refused the request as wrong",
+    "not_found": "the service did not find something that the request names",
+    "chat_model_not_supported": "the service does not offer this model for chat",
+    "chat_attachment_not_supported": "the service does not take this attachment",
+    "webhook_url_rejected": "the service does not deliver to this address",
+    "insufficient_credits": "the wallet had too few credits",
+    "over_budget": "the budget did not cover it",
+    "job_failed": "the service took the job, and the job failed",
+    "job_status_unknown": "the service ended the job with a status that is not known",
+    "unexpected_answer": "the model did not answer in the form that the step expects",
+    "uncertain": "no answer arrived, so it is not known whether the service took the request",
+    "unanswered": "nobody answered in time",
+    "connection": "the service could not be reached",
+    "rate_limited": "the service had too many requests",
+    "public_api_disabled": "the service is switched off at the moment",
+    "internal_error": "the service had an error of its own",
+    "api_scope_denied": "the key may not do this",
+    "media": "a file could not be used",
+}
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The next command for a run that did not complete.
+
+    Attributes:
+        advice: What it does, or what to do before it, as the beginning of a sentence.
+        command: Whole, quoted for a shell.
+    """
+
+    advice: str
+    command: str
+
+
+def continuation(receipt: Mapping[str, Any]) -> Continuation:
+    """The command that continues a run that failed or was cancelled."""
+    run_id, spec = str(receipt.get("run_id")), receipt.get("spec")
+    file = str(spec.get("file") or "SPEC") if isinstance(spec, Mapping) else "SPEC"
+    again = f"rivya-flows run {shlex.quote(file)} --cache spec"
+    if _lacks_only_outputs(receipt):
+        return Continuation(
+            f"mend the output in {file}, then take what was paid from the cache", again
+        )
+    codes = {
+        item.get("code")
+        for _, items in _steps(receipt)
+        for item in items
+        if item.get("status") == "failed"
+    }
+    if codes and codes <= _REFUSED:
+        return Continuation(
+            f"the same request is refused again: mend {file}, then take what was paid from the cache",
+            f"{again}{_inputs(receipt)}",
+        )
+    command = f"rivya-flows resume {shlex.quote(run_id)}{resume_options(receipt)}"
+    return Continuation("resume with", command)
+
+
+def _inputs(receipt: Mapping[str, Any]) -> str:
+    """The options that give the same inputs, so that finished work is found in the cache."""
+    given, words = receipt.get("inputs"), ""
+    for name, value in given.items() if isinstance(given, Mapping) else ():
+        if value is not None and not isinstance(value, Mapping):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            words += f" -i {shlex.quote(f'{name}={text}')}"
+    return words
+
+
+def _lacks_only_outputs(receipt: Mapping[str, Any]) -> bool:
+    """Whether a resume would end as this execution did: all steps are done, and an output is wrong."""
+    steps = receipt.get("steps")
+    ended = any(
+        isinstance(one, Mapping) and one.get("status") in ("failed", "cancelled")
+        for one in (steps if isinstance(steps, list | tuple) else ())
+    )
+    return bool(receipt.get("failed_outputs")) and not ended
+
+
+def _steps(receipt: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """Each step with its items."""
+    steps = receipt.get("steps")
+    for step in steps if isinstance(steps, list | tuple) else ():
+        items = step.get("items") if isinstance(step, Mapping) else None
+        if isinstance(items, list | tuple):
+            yield str(step.get("id")), [one for one in items if isinstance(one, Mapping)]
+
+
+def plain_reason(item: Mapping[str, Any]) -> str:
+    """Why an item failed, without codes; "" where only its reason tells."""
+    code = str(item.get("code") or "")
+    if code.startswith("api_key_"):
+        return "the service did not accept the key"
+    return _WORDS.get(code, "")
+
+
+def resume_options(receipt: Mapping[str, Any]) -> str:
+    """The options that a resume needs to get further than this execution.
+
+    A cancelled run gets further without its failed jobs: whether to buy those again is asked at its end.
+    """
+    words = ""
+    cancelled = receipt.get("status") == "cancelled"
+    for step_id, items in _steps(receipt):
+        codes = [item.get("code") for item in items]
+        of_step = codes.count("job_failed") > _FEW and "job_status_unknown" not in codes
+        if of_step and not cancelled:
+            words += f" --regenerate {step_id}"
+        for item in items:
+            name, code = label(step_id, str(item.get("key") or "")), item.get("code")
+            if code in ("job_failed", "job_status_unknown", "unexpected_answer"):
+                words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
+            elif code == "uncertain":
+                words += f" --resubmit {shlex.quote(name)}"
+            elif code == "over_budget" and "--budget" not in words:
+                # Another budget of the run changes nothing of a pool.
+                words += "" if refusing_pool(str(item.get("reason") or "")) else " --budget N"
+    return words

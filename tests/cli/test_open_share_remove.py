@@ -1,0 +1,162 @@
+"""`open`, `share` and `store remove`, on runs that a studio has made."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app import retention, sheets
+from rivya_flows.settings import read_settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
+from support.engine_runs import customer, order
+
+SPEC = """
+version: 1
+name: lamps
+title: Lamps for the evening
+inputs: {look: {type: string, default: very secret brief}}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}}
+  talk: {uses: chat, with: {model: gemini-2-5-flash-chat, message: Say it}}
+outputs: {still: "${{ steps.still.asset }}", line: "${{ steps.talk.text }}"}
+"""
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that the browser was given."""
+    addresses: list[str] = []
+    monkeypatch.setattr("webbrowser.open", addresses.append)
+    return addresses
+
+
+@pytest.fixture(autouse=True)
+def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`run-1` is in the store of the commands, and its service is theirs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(retention, "LOOKED_UP_SECONDS", 0)
+    buy_from(shared_sandbox, monkeypatch)
+    execute(shared_sandbox, "run-1")
+
+
+def execute(sandbox: Sandbox, run_id: str, spec: str = SPEC) -> None:
+    studio = customer(sandbox, read_settings().data)
+    studio = replace(studio, service=replace(studio.service, identity=sandbox.base_url))
+    asyncio.run(studio.start(spec, run_id))
+    asyncio.run(studio.execute(run_id))
+
+
+def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
+    call: Terminal, opened: list[str]
+) -> None:
+    said = call("open")
+    page = Path(said.out.strip())
+    assert page.name == "contact-sheet.html"
+    assert "Lamps for the evening" in page.read_text()
+    assert opened == [page.absolute().as_uri()]
+    assert call("receipt", "run-1", "--open").code == 0
+    assert opened == [page.absolute().as_uri()] * 2
+    assert call("open", "run-9").code == 2
+
+
+def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: Terminal) -> None:
+    assert call("share", "last").out.startswith("lamps.html  ")
+    page = Path("lamps.html").read_text()
+    assert len(re.findall('<img src="data:image/', page)) == 1
+    assert "Lamps for the evening" in page
+    for secret in (
+        "run-1",
+        "secret",
+        "z-image",
+        "credit",
+        "wallet",
+        "gemini",
+        "127.0.0.1",
+        "task_",
+    ):
+        assert secret not in re.sub("base64,[A-Za-z0-9+/=]+", "", page), secret
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert call("share", "run-1").out.startswith("lamps-2.html  ")
+    only = call("share", "run-1", "--output", "line", "--out", "line.html", "--title", "A line")
+    assert only.code == 0
+    assert '<h1 dir="auto">A line</h1>' in Path("line.html").read_text()
+    assert "<img" not in Path("line.html").read_text()
+
+
+def test_what_cannot_be_shared_is_refused_and_nothing_is_written(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = call("share", "run-1", "--output", "stil")
+    assert (said.code, "did you mean 'still'?" in said.err) == (2, True)
+    monkeypatch.setattr(sheets, "MAX_SHARED_BYTES", 10)
+    said = call("share", "run-1")
+    assert said.code == 2
+    assert "choose with --output NAME: still 0.0 MB" in said.err
+    assert not [*Path().glob("*.html")]
+
+
+def test_a_removed_run_is_gone_with_its_media_and_what_it_spent_stays(call: Terminal) -> None:
+    assert call("budgets", "set", "all", "--credits", 9, "--period", "total").code == 0
+    spent = call("spend", "--by", "run", "--json").document["total"]["credits"]
+    assert spent
+    [medium] = (call("receipt", "run-1", "--json").document["outputs"]["still"],)
+    refused = call("store", "remove", "run-1")
+    assert (refused.code, "give --yes" in refused.err) == (2, True)
+    found = call("store", "remove", "run-1", "--yes", "--json").document
+    assert (found["media"], found["spent"]) == ([medium["sha256"]], spent)
+    assert found["freed_bytes"] > 0
+    assert not Path(medium["path"]).exists()
+    assert call("runs", "--json").document == []
+    assert "there is no run 'run-1'" in call("receipt", "run-1").err
+    assert call("spend", "--by", "run", "--json").document["total"]["credits"] == spent
+    [pool] = call("budgets", "list", "--json").document
+    assert pool["spent"] == spent
+
+
+def test_media_of_other_runs_stay_when_a_run_is_removed(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    execute(shared_sandbox, "run-2", SPEC.replace("version: 1", "version: 1\ncache: spec"))
+    media = {
+        run: call("receipt", run, "--json").document["outputs"]["still"]
+        for run in ("run-1", "run-2")
+    }
+    assert media["run-1"]["sha256"] == media["run-2"]["sha256"]
+    assert call("store", "remove", "run-1", "-y", "--json").document["media"] == []
+    assert Path(media["run-2"]["path"]).is_file()
+
+
+def test_a_folder_goes_only_if_its_receipt_is_that_of_the_run(call: Terminal) -> None:
+    call("receipt", "run-1", "--out", "kept")
+    with_receipt = Path("kept/run-1")
+    assert (with_receipt / "receipt.json").is_file()
+    assert call("store", "remove", with_receipt, "-y", "--json").document["folder"] is None
+    assert with_receipt.is_dir()
+
+
+def test_a_run_that_runs_or_is_owed_something_is_not_removed(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    order(shared_sandbox, 'on: "POST /api/v1/generations", do: drop_after_commit')
+    execute(shared_sandbox, "run-2")
+    order(shared_sandbox)
+    said = call("store", "remove", "run-2", "-y")
+    assert (said.code, "rivya-flows resume run-2" in said.err) == (2, True)
+    journal = Journal(read_settings().store_url)
+    lease = Leases(journal.engine).acquire("run-1", "elsewhere:1:1")
+    assert call("store", "remove", "run-1", "-y").code == 2
+    Leases(journal.engine).release(lease)
+    journal.close()
+    assert call("receipt", "run-1").code == 0

@@ -1,0 +1,47 @@
+"""What continues a run that did not complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_flows.planning.continuing import continuation, plain_reason
+
+
+def ended(*codes: str, **facts: Any) -> dict[str, Any]:
+    items = [{"key": "", "status": "failed", "code": code} for code in codes]
+    spec = {"file": "specs/my spec.yaml"}
+    steps = [{"id": "film", "status": "failed", "items": items}]
+    return {"run_id": "run-1", "status": "failed", "spec": spec, "steps": steps} | facts
+
+
+def test_what_may_go_otherwise_is_resumed_with_its_options() -> None:
+    found = continuation(ended("job_failed"))
+    assert found.command == "rivya-flows resume run-1 --regenerate film"
+    assert continuation(ended("connection")).command == "rivya-flows resume run-1"
+
+
+def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inputs() -> None:
+    inputs = {"product": "Comet's", "styles": ["ink", "neon"], "photo": None, "n": 2}
+    found = continuation(ended("not_found", inputs=inputs))
+    assert "mend specs/my spec.yaml" in found.advice
+    assert found.command == (
+        "rivya-flows run 'specs/my spec.yaml' --cache spec"
+        """ -i 'product=Comet'"'"'s' -i 'styles=["ink", "neon"]' -i n=2"""
+    )
+    both = continuation(ended("not_found", "job_failed"))
+    assert both.command.startswith("rivya-flows resume")
+
+
+@pytest.mark.parametrize("steps", [None, 3, [4], [{"items": 5}], [{"items": [6]}]])
+def test_a_receipt_of_any_shape_has_a_command(steps: Any) -> None:
+    assert continuation({"run_id": "a b", "steps": steps}).command == "rivya-flows resume 'a b'"
+
+
+def test_a_failure_is_told_in_plain_words() -> None:
+    assert plain_reason({"code": "not_found"}) == (
+        "the service did not find something that the request names"
+    )
+    assert plain_reason({"code": "api_key_revoked"}) == "the service did not accept the key"
+    assert plain_reason({"code": "something_new"}) == plain_reason({}) == ""
