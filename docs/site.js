@@ -1,6 +1,16 @@
 // What the theme's script makes is mended for keyboards and screen readers: boxes that scroll
 // take the focus; the buttons of a code block and a part of the contents are no landmark.
+// Of a terminal the commands are copied, of a change the new lines.
+const copied = {
+  console: text => [...text.matchAll(/^\$ ((?:.*\\\n)*.*)$/gm)].map(found => found[1]).join("\n"),
+  diff: text => text.replace(/^-.*\n?/gm, "").replace(/^[+ ]/gm, ""),
+};
 const mend = () => {
+  for (const [kind, part] of Object.entries(copied)) {
+    for (const block of document.querySelectorAll(`.language-${kind}:not([data-copy])`)) {
+      block.dataset.copy = part(block.querySelector("code").textContent);
+    }
+  }
   for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
     box.tabIndex = 0;
   }

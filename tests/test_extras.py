@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from rivya_flows.extras import EXTRAS
+from rivya_flows import extras
+from rivya_flows.extras import EXTRAS, install
 from support.cli_calls import Terminal
 
 ROOT = Path(__file__).parents[1]
@@ -36,24 +38,43 @@ def terminal(
 
 
 def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    """The name of a package, as of `psycopg[binary]>=3.2`."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~ ]", name)[0]).lower()
 
 
 def test_the_modules_of_each_extra_are_those_of_its_packages() -> None:
     owners = importlib.metadata.packages_distributions()
     declared: dict[str, list[str]] = dict(PYPROJECT["project"]["optional-dependencies"])
     base = {*PYPROJECT["project"]["dependencies"], "rivya-flows"}
-    names = {re.split(r"[\[<>=~ ]", line)[0] for line in base}
+    names = set(map(normal, base))
     declared["sandbox"] += [
-        line
-        for line in SANDBOX["project"]["dependencies"]
-        if re.split(r"[\[<>=~ ]", line)[0] not in names
+        line for line in SANDBOX["project"]["dependencies"] if normal(line) not in names
     ]
     assert set(EXTRAS) == set(declared) - {"dev"}
     for name, extra in EXTRAS.items():
-        wanted = {normal(re.split(r"[\[<>=~ ]", line)[0]) for line in declared[name]}
+        wanted = set(map(normal, declared[name]))
         found = {normal(owner) for module in extra.modules for owner in owners.get(module, [])}
         assert found == wanted, name
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_is_installed_from_the_checkout_or_by_packages_that_somebody_owns(
+    extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "_ROOT", ROOT)
+    monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))
+    assert install(extra) == f"{ROOT}/scripts/install {extra}"
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    editable = install(extra)
+    monkeypatch.setattr(extras, "_ROOT", tmp_path)
+    wheel = install(extra)
+    if extra == "sandbox":
+        assert editable == f"pip install {ROOT}/sandbox"
+        assert wheel.startswith("pip install ./rivya_sandbox-")
+    else:
+        declared = PYPROJECT["project"]["optional-dependencies"][extra]
+        assert list(map(normal, shlex.split(wheel)[2:])) == list(map(normal, declared))
+        assert editable == wheel
 
 
 @pytest.mark.parametrize(
@@ -80,7 +101,7 @@ def test_without_the_sandbox_one_line_says_what_to_install(
         "error: the local sandbox needs the extra 'sandbox', which is not installed:"
         f" no module {module}"
     )
-    assert hint.startswith("hint: pip install 'rivya-flows[sandbox]'")
+    assert hint.startswith(f"hint: {install('sandbox')}")
     assert not (tmp_path / "data" / "sandbox").exists()
 
 
@@ -107,7 +128,7 @@ def test_a_store_without_its_client_names_the_extra(
     [error, hint] = said.err.strip().splitlines()
     assert error.startswith(f"error: {variable} on ")
     assert f"needs the extra {extra!r}, which is not installed: no module {module}" in error
-    assert hint == f"hint: pip install 'rivya-flows[{extra}]'"
+    assert hint == f"hint: {install(extra)}"
 
 
 def test_messages_on_redis_without_its_client_name_the_extra(
@@ -118,7 +139,7 @@ def test_messages_on_redis_without_its_client_name_the_extra(
     assert said.code == 2
     assert said.err.strip().splitlines() == [
         "error: --redis needs the extra 'redis', which is not installed: no module prefect_redis",
-        "hint: pip install 'rivya-flows[redis]'",
+        f"hint: {install('redis')}",
     ]
 
 
@@ -131,5 +152,5 @@ def test_up_without_the_sandbox_starts_nothing(
     finally:
         terminal("down")
     assert said.code == 2
-    assert said.err.strip().splitlines()[-1].startswith("hint: pip install 'rivya-flows[sandbox]'")
+    assert said.err.strip().splitlines()[-1].startswith(f"hint: {install('sandbox')}")
     assert not list((tmp_path / "data").rglob("*.log"))

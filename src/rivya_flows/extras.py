@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from rivya_flows.errors import UsageError
+
+_ROOT = Path(__file__).resolve().parents[2]
+"""The repository, if this is an editable installation."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,22 @@ def missing(extra: str) -> tuple[str, ...]:
 
 
 def install(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install 'rivya-flows[{extra}]'"
+    """The command that installs an extra.
+
+    It names neither rivya-flows nor rivya-sandbox: no registry has them, so anybody may take the names.
+    """
+    script = _ROOT / "scripts" / "install"
+    if Path(sys.prefix) == _ROOT / ".venv" and script.exists():
+        return f"{shlex.quote(str(script))} {extra}"
+    if extra == "sandbox":
+        version = importlib.metadata.version("rivya-flows")
+        folder, wheel = _ROOT / "sandbox", f"./rivya_sandbox-{version}-py3-none-any.whl"
+        packages = [str(folder) if (folder / "pyproject.toml").exists() else wheel]
+    else:
+        required = importlib.metadata.requires("rivya-flows") or []
+        wanted = re.compile(rf"(.*?) *; *extra == ['\"]{extra}['\"]")
+        packages = [found[1] for line in required if (found := wanted.fullmatch(line))]
+    return f"pip install {shlex.join(packages)}"
 
 
 def need(extra: str, what: str, otherwise: str = "") -> None:

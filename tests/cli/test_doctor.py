@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from rivya_flows.app.doctor.machine import HARMFUL
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.extras import install
 from rivya_flows.flows.execution import local_runner
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
@@ -234,7 +235,7 @@ def test_an_extra_that_the_settings_need_is_a_problem(
     check = found(terminal, "extras")
     assert check["status"] == "problem"
     assert "no module numpy" in check["message"]
-    assert check["hint"] == "pip install 'rivya-flows[sandbox]'"
+    assert check["hint"] == install("sandbox")
 
 
 @pytest.mark.prefect

@@ -24,6 +24,7 @@ from PIL import Image
 from rivya_flows.app.agent_tools import AgentTools
 from rivya_flows.cli.configuration import settings
 from rivya_flows.cli.mcp import server_of
+from rivya_flows.extras import install
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
@@ -211,4 +212,4 @@ def test_without_its_extra_one_line_says_what_to_install(
     said = Terminal(capsys)("mcp")
     assert said.code == 2
     assert "needs the extra 'mcp', which is not installed" in said.err
-    assert "hint: pip install 'rivya-flows[mcp]'" in said.err
+    assert f"hint: {install('mcp')}" in said.err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.extras import install
 from support.cli_calls import Terminal
 from support.composed_media import signed_card, still
 
@@ -72,7 +73,7 @@ def test_without_the_extra_the_error_names_the_command(
     assert said.code == 2
     assert said.err.splitlines() == [
         "error: `verify` needs the extra 'c2pa', which is not installed: no module c2pa",
-        "hint: pip install 'rivya-flows[c2pa]'",
+        f"hint: {install('c2pa')}",
     ]
 
 

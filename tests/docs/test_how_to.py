@@ -23,7 +23,7 @@ TASKS = {
     "reference-photo": "Use your own photo",
     "pick": "Pick by eye",
     "judge": "Let a judge choose",
-    "budget": "Cap what a run may spend",
+    "budget": "Set a budget",
     "quote": "Buy exactly what was quoted",
     "schedule": "Run on a schedule",
     "batch": "Run a table of products",
@@ -35,6 +35,8 @@ TASKS = {
     "brand": "Keep to a brand",
     "languages": "Make it in several languages",
     "testing": "Test a spec",
+    "fork": "Change one thing and pay only for that",
+    "formats": "Make a vertical video",
 }
 STARTS_ALL = {"schedule", "webhooks"}
 """Guides that call `up`. The others use a sandbox and the Prefect server of the tests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -29,6 +30,63 @@ LOOKED_AT = [
 # As a person would drag it: what a page holds beside its window.
 _SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 _PHONE = {"height": 844, "deviceScaleFactor": 1, "mobile": False}
+_SEARCH = "[...document.body.children].find(one => one.shadowRoot)?.shadowRoot"
+_FOUND = f"[...({_SEARCH}).querySelectorAll('a')].map(one => new URL(one.href).pathname.slice(1))"
+# Types until there are results of these words, which mark their links: what is typed before the index is there may be lost.
+_TYPED = """
+(search, words) => {
+  const input = search.querySelector("input");
+  if (input.value !== words || search.querySelector("[role=status]").innerText.startsWith("Loading")) {
+    input.value = words;
+    input.dispatchEvent(new Event("input", {bubbles: true}));
+  }
+  const first = search.querySelector("a");
+  return first && new URL(first.href).searchParams.get("h") === words;
+}
+"""
+# What people type, and a page that must be among the first three that they see. The first is a guide.
+SOUGHT = {
+    "vertical video": "how-to/formats",
+    "portrait": "how-to/formats",
+    "instagram": "how-to/formats",
+    "tiktok": "how-to/formats",
+    "discord": "how-to/chat",
+    "slack": "how-to/chat",
+    "approval": "how-to/pick",
+    "autocomplete": "reference/commands",
+    "clean up old runs": "how-to/clean-up",
+    "delete": "how-to/clean-up",
+    "budget": "how-to/budget",
+    "set a budget": "how-to/budget",
+    "notification": "how-to/notifications",
+    "email": "how-to/notifications",
+    "subtitle": "how-to/captions",
+    "schedule": "how-to/schedule",
+    "cron": "how-to/schedule",
+    "which model": "how-to/models",
+    "share": "how-to/share",
+    "client": "how-to/share",
+    "compare": "how-to/fork",
+    "change one thing": "how-to/fork",
+    "logo": "how-to/brand",
+    "translate": "how-to/languages",
+    "csv": "how-to/batch",
+    "retry": "how-to/resume",
+    "cancel": "how-to/resume",
+    "api key": "tutorial/first-credit",
+    "github": "how-to/ci",
+    "kubernetes": "how-to/work-pools",
+    "price": "how-to/quote",
+    "photo": "how-to/reference-photo",
+    "plugin": "how-to/own-step",
+    "claude": "how-to/mcp",
+    "backup": "how-to/operations",
+    "quickstart": "tutorial/first-clip",
+    "dry run": "how-to/testing",
+    "prefect ui": "how-to/up",
+    "receipt": "reference/receipt",
+}
+_NO_GUIDE = ("autocomplete", "receipt")
 _ELSEWHERE = (
     "performance.getEntriesByType('resource').map(one => one.name)"
     ".filter(one => !one.startsWith(location.origin) && !one.startsWith('data:'))"
@@ -115,6 +173,45 @@ def test_axe_finds_nothing_and_nothing_is_fetched(
     browser.show_at(f"{address}/{page}", width=1440, dark=dark)
     assert browser.axe_violations() == []
     assert browser.value(_ELSEWHERE) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_search_knows_the_words_of_its_readers_and_guides_come_first(
+    tab: tuple[Tab, str],
+) -> None:
+    browser, address = tab
+    browser.show_at(f"{address}/index.html", width=1440)
+    browser.click(".md-search__button")
+    browser.until(f"!!({_SEARCH})?.querySelector('input')", "the search")
+    lost = {}
+    for words, page in SOUGHT.items():
+        browser.until(f"({_TYPED})({_SEARCH}, {json.dumps(words)})", words)
+        first = [one.removesuffix(".html") for one in browser.value(_FOUND)[:3]]
+        guided = words in _NO_GUIDE or first[0].startswith(("how-to/", "tutorial/"))
+        if page not in first or not guided:
+            lost[words] = first
+    assert lost == {}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_what_is_copied_can_be_pasted(tab: tuple[Tab, str]) -> None:
+    browser, address = tab
+    permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    browser.do("Browser.grantPermissions", origin=address, permissions=permissions)
+    copied = {}
+    for page, kind in (("how-to/budget", "console"), ("tutorial/first-clip", "diff")):
+        browser.show_at(f"{address}/{page}.html", width=1440)
+        button = f".language-{kind} [data-md-type=copy]"
+        browser.wait_for(button)
+        browser.do("Page.bringToFront")
+        browser.click(button)
+        browser.wait_for_text("Copied to clipboard")
+        copied[kind] = browser.value("navigator.clipboard.readText()")
+    assert copied == {
+        "console": """rivya-flows run stills.yaml || echo "exit code: $?"
+rivya-flows run stills.yaml --budget 4""",
+        "diff": "    default: Morning light, steam, copper and white tiles",
+    }
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

@@ -54,10 +54,14 @@ def test_a_scheduled_run_whose_poster_is_picked_in_the_browser(tmp_path: Path) -
         for block in pages.blocks_of(DOCS / "tutorial" / "scheduled-run.md"):
             if block.text == "rivya-flows runs\n":
                 eventually(lambda: "suspended" in _statuses(reader), "a run of the schedule")
-            elif block.text.startswith("rivya-flows receipt"):
+            elif block.text.startswith("rivya-flows runs --status"):
                 _pick(reader, link, tmp_path / "profile")
             # Nobody waits for an even minute here.
-            reader.do(replace(block, text=block.text.replace('"*/2 *', '"* *')))
+            text = block.text.replace('"*/2 *', '"* *')
+            if " RUN " in text:
+                [run, *_] = re.findall(r"run-\S+", reader.shown)
+                text = text.replace("RUN", run)
+            reader.do(replace(block, text=text))
             link = link or "".join(re.findall(r"http\S+/open#\S+", reader.shown))
 
 

@@ -31,7 +31,7 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
     """
     for name in ("docs", "scripts/site-theme"):
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("zensical.toml", "scripts/docs"):
+    for name in ("zensical.toml", "scripts/docs", "scripts/site_search.py"):
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     return subprocess.run(["scripts/docs"], cwd=folder, capture_output=True, text=True, check=False)

@@ -77,7 +77,7 @@ def say(text: str, language: str, pitch: float, speed: float, rate: int) -> Soun
     if not installed():
         raise ValueError(
             f"language {language[:20]!r}: the sandbox speaks English and Hindi, in Latin letters "
-            "and Devanagari; for other languages: pip install 'rivya-flows[voices]'"
+            "and Devanagari; for other languages: pip install espeakng-loader"
         )
     code = language.lower().replace("_", "-")
     middle = 0.84 if pitch < 0.9 else 1.02
