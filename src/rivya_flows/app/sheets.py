@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,7 +59,7 @@ def share(
     *,
     only: Sequence[str] = (),
     title: str | None = None,
-) -> Path:
+) -> tuple[Path, list[str]]:
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
     Args:
@@ -70,7 +70,7 @@ def share(
         title: Of the page; None takes that of the spec.
 
     Returns:
-        The file, absolute.
+        The file, absolute; and the names of the outputs that the run has not made.
 
     Raises:
         UsageError: There is no such run or output, nothing is finished, or the media are too large.
@@ -93,16 +93,16 @@ def share(
             raise UsageError(f"{row.run_id} ({status}) has nothing finished to share", hint)
         sizes = {one.name: one.size_bytes for one in found}
         if sum(sizes.values()) > MAX_SHARED_BYTES:
-            listed = ", ".join(f"{one} {_megabytes(size)}" for one, size in sizes.items() if size)
             raise UsageError(
-                f"the media of {row.run_id} are {_megabytes(sum(sizes.values()))}; a page that can be"
-                f" mailed holds {_megabytes(MAX_SHARED_BYTES)}",
-                f"choose with --output NAME: {listed}; or send the files of {row.folder}",
+                f"the media of {row.run_id} are {_megabytes(sum(sizes.values()))}; a page holds"
+                f" {_megabytes(MAX_SHARED_BYTES)}",
+                f"choose with --output NAME: {_listed(sizes)}; or send the files of {row.folder}",
             )
         page = share_page(document if title is None else {**document, "title": title}, found)
     target = (file or _free(Path(f"{document['name']}.html"))).expanduser().absolute()
     write_whole(target, page)
-    return target
+    missing = [one for one, value in outputs.items() if value is None and (one in only or not only)]
+    return target, missing
 
 
 def _free(path: Path) -> Path:
@@ -112,6 +112,10 @@ def _free(path: Path) -> Path:
         number += 1
         taken = path.with_stem(f"{path.stem}-{number}")
     return taken
+
+
+def _listed(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{one} {_megabytes(size)}" for one, size in sizes.items() if size)
 
 
 def _megabytes(size: int) -> str:

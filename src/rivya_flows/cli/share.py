@@ -8,8 +8,11 @@ import click
 
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.groups import examples
-from rivya_flows.cli.output import near, show, size_of
+from rivya_flows.cli.output import near, show, size_of, tell
 from rivya_flows.private import as_the_user_wants
+
+_MAILED_BYTES = 25_000_000
+"""What many mailboxes take."""
 
 
 @click.command(epilog=examples("share last", "share last --output spot --out comet-kettle.html"))
@@ -28,12 +31,20 @@ from rivya_flows.private import as_the_user_wants
 def share(run: str, file: Path | None, outputs: tuple[str, ...], title: str | None) -> None:
     """Write one HTML file with the finished media of a run, to send to a client.
 
-    RUN is its id, its folder, or `last`: the run in which something happened last. Films, pictures, sounds and texts of the
-    outputs are inside, whole, up to 18 MB. Prices, ids, prompts, models and inputs are not.
+    RUN is its id, its folder, or `last`: the run in which something happened last. Films,
+    pictures, sounds and texts of the outputs are inside, whole, up to 100 MB. Prices, ids,
+    prompts, models and inputs are not.
     """
     from rivya_flows.app.sheets import share as write_page
     from rivya_flows.cli.configuration import settings
 
     with as_the_user_wants():
-        page = write_page(settings(), run, file, only=outputs, title=title)
-    show(f"{near(page)}  {size_of(page.stat().st_size)}")
+        page, missing = write_page(settings(), run, file, only=outputs, title=title)
+    size = page.stat().st_size
+    show(f"{near(page)}  {size_of(size)}")
+    if missing:
+        tell(f"warning: not made, so not in the page: {', '.join(missing)}")
+    if size > _MAILED_BYTES:
+        tell(
+            "note: many mailboxes refuse more than 25 MB; put it on a drive, or choose with --output"
+        )

@@ -15,8 +15,8 @@ from rivya_flows.media.embedding import AssetPath
 from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
 from rivya_flows.mime_types import suffix_of
 
-MAX_SHARED_BYTES = 18_000_000
-"""Of all media in one page: as base64 they are a third larger, and many mailboxes take 25 MB."""
+MAX_SHARED_BYTES = 100_000_000
+"""Of all media in one page: as base64 they are a third larger, and browsers hold the page in memory."""
 
 
 @dataclass(frozen=True)
