@@ -227,7 +227,8 @@ def test_tests_are_named_by_spec_folder_or_file(folder: Path) -> None:
     results(folder, "  - name: one\n")
     tests = folder / "stills.test.yaml"
     assert named_tests([folder, folder / "stills.yaml", tests]) == [tests]
+    assert named_tests([folder.parent]) == [tests]
     (folder / "other.yaml").write_text(SPEC)
-    for path in (folder / "other.yaml", folder / "missing", folder.parent):
+    for path in (folder / "other.yaml", folder / "missing"):
         with pytest.raises(UsageError):
             named_tests([path])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rivya_flows.cli.progress import StepRow, clock, elapsed, folded, news, rows, time_left
+from rivya_flows.cli.moments import clock, elapsed
+from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.item_state import Phase

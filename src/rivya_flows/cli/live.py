@@ -11,11 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rivya_flows.cli.line_breaks import broken
+from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import COLOURS, columns_of, console, draws, print_above, table, tell
 from rivya_flows.cli.progress import (
     News,
-    clock,
-    elapsed,
     folded,
     news,
     rendering,

@@ -1,13 +1,12 @@
-"""Moments: options such as `30d` and `2026-11-01`, and deadlines for people."""
+"""Moments and times: options such as `30d` and `2026-11-01`, and what people read."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
 import click
-
-from rivya_flows.cli.progress import roughly
 
 _AGO = re.compile(r"(\d{1,6})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -45,3 +44,30 @@ def until(at: datetime) -> str:
     seconds = (at - datetime.now(UTC)).total_seconds()
     far = f"in {roughly(seconds)}" if seconds > 0 else f"{roughly(-seconds)} ago"
     return f"{at.astimezone():%Y-%m-%d %H:%M %Z}, {far}"
+
+
+def roughly(seconds: float) -> str:
+    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
+    if seconds < 55:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
+    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
+        if (many := round(seconds / worth)) <= most:
+            return f"{many} {unit}"
+    return f"{round(seconds / 86_400)} days"
+
+
+def clock(seconds: float) -> str:
+    """A time that always has the same shape: ``0:07``, ``1:05``, ``2:03:00``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def elapsed(seconds: float) -> str:
+    """A time for people: ``7 s``, ``1 min 05 s``, ``2 h 03 min``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from rivya_flows.cli.moments import roughly
 from rivya_flows.ledger.phrases import budget_warning, credits_of
 from rivya_flows.planning.names import listed, short_label
 from rivya_flows.planning.plan import PlannedStep
@@ -275,30 +276,3 @@ def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     written = getattr(planned.step.with_, "mode", "first")
     known = (one.request.arguments.get("mode") for one in step.items or () if one.request)
     return next(known, written) not in ("first", "best")
-
-
-def roughly(seconds: float) -> str:
-    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
-    if seconds < 55:
-        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
-    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
-        if (many := round(seconds / worth)) <= most:
-            return f"{many} {unit}"
-    return f"{round(seconds / 86_400)} days"
-
-
-def clock(seconds: float) -> str:
-    """A time that always has the same shape: ``0:07``, ``1:05``, ``2:03:00``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def elapsed(seconds: float) -> str:
-    """A time for people: ``7 s``, ``1 min 05 s``, ``2 h 03 min``."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"

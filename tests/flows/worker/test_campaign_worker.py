@@ -74,7 +74,7 @@ deploy:
   - {name: warm, work_pool: warm}
   - {name: mortal, work_pool: mortal}
 """
-TASK_RUNS = {"still buy", "still collect", "film upload", "film buy", "film collect"}
+TASK_RUNS = {"models", "still buy", "still collect", "film upload", "film buy", "film collect"}
 SECRET = "not-for-any-log-4711"
 
 
