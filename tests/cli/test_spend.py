@@ -81,7 +81,7 @@ def test_runs_are_selected_and_printed_as_json(call: Terminal) -> None:
     assert call("runs", "--label", "client=globex", "--status", "failed", "--json").document == [
         {
             "run_id": "run-2",
-            "name": "small",
+            "spec": "small",
             "labels": {"client": "globex"},
             "status": "failed",
             "service": REAL,
