@@ -142,7 +142,7 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
             "hero pick",
             "script chat",
             "voice collect",
-        },  # fmt: skip
+        },
     }
 
 
