@@ -38,7 +38,12 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that the browser was given."""
     addresses: list[str] = []
-    monkeypatch.setattr("webbrowser.open", addresses.append)
+
+    def browse(address: str) -> bool:
+        addresses.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browse)
     return addresses
 
 
@@ -69,6 +74,15 @@ def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
     assert call("receipt", "run-1", "--open").code == 0
     assert opened == [page.absolute().as_uri()] * 2
     assert call("open", "run-9").code == 2
+
+
+def test_a_page_that_no_browser_shows_is_named(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    said = call("open")
+    assert said.code == 0
+    assert said.err == f"no browser could be opened: {said.out}"
 
 
 def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: Terminal) -> None:

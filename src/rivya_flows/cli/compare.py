@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -47,8 +46,9 @@ def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bo
     if page is not None:
         tell(*located("page ", page.absolute(), stderr=True))
         if opens:
-            with as_the_user_wants():
-                webbrowser.open(page.absolute().as_uri())
+            from rivya_flows.cli.ending import show_page
+
+            show_page(page.absolute())
 
 
 def _print(found: Mapping[str, Any]) -> None:
