@@ -50,7 +50,12 @@ _ROOM = 4 * 2**30  # bytes that must be free there
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that the browser was given."""
     addresses: list[str] = []
-    monkeypatch.setattr("webbrowser.open", addresses.append)
+
+    def browse(address: str) -> bool:
+        addresses.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browse)
     return addresses
 
 

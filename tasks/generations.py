@@ -161,6 +161,8 @@ async def _ended(
     wakes, age = opened.wakes, earlier_seconds
     if age is None:
         age = time.monotonic() - opened.accepted.pop(task_id, time.monotonic())
+    # A time in which nobody waited, and a sandbox was down perhaps, is none that such a job usually takes.
+    on_end = functools.partial(opened.watched.__setitem__, task_id)
     wait = functools.partial(
         opened.client.generations.wait,
         task_id,
@@ -168,7 +170,7 @@ async def _ended(
         model=model,
         age_seconds=max(0.0, age),
         timeout_seconds=timeout_seconds,
-        on_end=functools.partial(opened.watched.__setitem__, task_id),
+        on_end=on_end if earlier_seconds is None else None,
         on_poll=opened.on_poll,
     )
     if wakes is None:

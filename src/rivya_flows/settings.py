@@ -77,11 +77,12 @@ _BETWEEN_PROCESSES = frozenset(
     {
         ENV_FILE_VARIABLE.lower(),
         "rivya_flows_mark",
+        "rivya_flows_spec",  # also a setting, of a worker's process
         "rivya_flows_collection",
         "rivya_flows_job_variables",
     }
 )
-"""Variables that rivya-flows sets for processes that it starts."""
+"""Variables that rivya-flows sets for processes that it starts; nobody writes one into ``.env``."""
 
 REQUESTS_PER_SECOND = 100.0
 """The most requests per second to one service."""
@@ -317,7 +318,7 @@ def ignored_of_folder() -> tuple[str, ...]:
     Raises:
         UsageError: The file cannot be read.
     """
-    known = Settings.model_fields.keys() - OF_THE_FOLDER - {"prefect_api_url"}
+    known = Settings.model_fields.keys() - OF_THE_FOLDER - _BETWEEN_PROCESSES - {"prefect_api_url"}
     return tuple(name for name in _read(Path(".env")) if name.lower() in known)
 
 
@@ -329,14 +330,13 @@ def unknown_names() -> dict[str, str | None]:
     Raises:
         UsageError: The file cannot be read.
     """
-    known = {name.upper() for name in Settings.model_fields.keys() | _BETWEEN_PROCESSES}
-    given = {**_read(Path(".env")), **{k: v for k, v in environment.variables().items() if v}}
-    unknown = sorted(
-        name for name in given if name.upper().startswith("RIVYA") and name.upper() not in known
-    )
+    known = {name.upper() for name in Settings.model_fields.keys() - _BETWEEN_PROCESSES}
+    own = {name for name, value in environment.variables().items() if value}
+    own = {name for name in own if name.lower() not in _BETWEEN_PROCESSES}
     return {
         name: next(iter(difflib.get_close_matches(name.upper(), known, 1, _ALIKE)), None)
-        for name in unknown
+        for name in sorted(own | _read(Path(".env")).keys())
+        if name.upper().startswith("RIVYA") and name.upper() not in known
     }
 
 

@@ -95,7 +95,14 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
         "RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing; did you mean RIVYA_FLOWS_WEBHOOKS?"
     )
     assert f"warning: {told}\n" in terminal("runs").err
-    Path(".env").write_text("RIVYA_HOOK_SECRET=1\nRIVYA_FLOWS_JOB_VARIABLES=1\n")
+    Path(".env").write_text(
+        "RIVYA_FLOWS_SPEC=a.yaml\n"
+    )  # what `deploy` sets for a worker's process
+    told = "RIVYA_FLOWS_SPEC is no setting, and changes nothing; did you mean RIVYA_FLOWS_SPECS?"
+    assert terminal("runs").err == f"warning: {told}\n"
+    Path(".env").write_text("RIVYA_HOOK_SECRET=1\n")
+    monkeypatch.setenv("RIVYA_FLOWS_JOB_VARIABLES", "1")
+    monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:1")
     check = found(terminal, "settings")
     assert (check["status"], check["message"].partition(":")[0]) == ("warning", "RIVYA_HOOK_SECRET")
     assert terminal("runs").err == ""

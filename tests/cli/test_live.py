@@ -56,6 +56,13 @@ def test_the_table_fits_the_terminal_and_says_all_of_each_step(columns: int) -> 
     assert total[-2:] == ["of", "200"]
 
 
+def test_a_terminal_that_reports_no_size_has_80_columns() -> None:
+    table = screen(columns=0, rows=0)
+    assert table == screen(columns=80, rows=25)
+    assert "completed" in "".join(table)
+    assert "…" not in "".join(table)
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_columns_stand_still_whatever_steps_do(columns: int) -> None:
     heads = set()

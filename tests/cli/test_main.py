@@ -249,7 +249,12 @@ def in_a_process(arguments: list[str], *, stdout: IO[str]) -> subprocess.Complet
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [(("chek",), "check"), (("cache", "lst"), "list"), (("sandbox", "srve"), "serve")],
+    [
+        (("chek",), "check"),
+        (("rnu",), "run"),
+        (("cache", "lst"), "list"),
+        (("sandbox", "srve"), "serve"),
+    ],
 )
 def test_a_mistyped_command_is_told_what_was_meant(
     call: Terminal, typed: tuple[str, ...], meant: str
@@ -295,7 +300,10 @@ def test_a_hint_goes_by_what_is_wanted_not_by_letters(
         ("run a.yaml --budget -1", "--budget: -1 is less than 0"),
         ("runs a b", "too many arguments: a b"),
         ("run a.yaml --budget", "--budget needs a value"),
-        ("store prune --older-than week", "--older-than: 'week' is not a number"),
+        (
+            "store prune --older-than week",
+            "--older-than: 'week' is not an age; write 30d, 12h, 4w or a number of days",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_in_plain_words(call: Terminal, typed: str, words: str) -> None:

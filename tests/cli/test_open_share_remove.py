@@ -66,6 +66,15 @@ def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
     assert call("open", "run-9").code == 2
 
 
+def test_a_page_that_no_browser_shows_is_named(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    said = call("open")
+    assert said.code == 0
+    assert said.err == f"no browser could be opened: {said.out}"
+
+
 def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: Terminal) -> None:
     assert call("share", "last").out.startswith("lamps-oak-lamp.html  ")
     page = Path("lamps-oak-lamp.html").read_text()

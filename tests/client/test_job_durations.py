@@ -44,9 +44,10 @@ def test_dates_that_cannot_be_true_are_not_believed(
     assert watched(job, 2, 6, 10, woken=True) == Watched(2, 10, None), "a webhook told it"
 
 
-def test_a_job_that_ended_before_anybody_waited_for_it_says_nothing_about_its_duration() -> None:
+def test_a_job_that_nobody_waited_for_most_of_its_time_says_nothing_about_its_duration() -> None:
     job = ended(NOON, "2026-01-01T12:02:35Z")  # dated when it was asked for, not at its end
     assert watched(job, 1, None, 156, woken=False, age=155) == Watched(1, None, None)
+    assert watched(job, 2, 152, 156, woken=False, age=150) == Watched(2, None, None)
 
 
 def test_the_newest_jobs_of_a_model_count() -> None:

@@ -12,7 +12,7 @@ import click
 
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.input_options import PLAN_OPTION
-from rivya_flows.cli.numbers import AtLeastZero
+from rivya_flows.cli.moments import LONGEST, age
 from rivya_flows.cli.output import print_json, print_table, show, size_of
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
@@ -22,9 +22,6 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.assets import AssetStore
     from rivya_flows.store.cache_index import CacheIndex
     from rivya_flows.store.journal import Journal
-
-_LONGEST = 36_500
-"""Days; no result is that old."""
 
 
 @click.group(cls=Group)
@@ -52,15 +49,13 @@ def list_results(as_json: bool) -> None:
 
 
 @cache.command("prune")
-@click.option(
-    "--older-than", type=AtLeastZero(_LONGEST), metavar="DAYS", help="Delete older results."
-)
+@click.option("--older-than", type=age, metavar="AGE", help="Delete older results: 30d, 12h, 4w.")
 @click.option("--all", "everything", is_flag=True, help="Delete all results.")
 @click.option("--media", is_flag=True, help="Delete media that no run and no result uses.")
 @PLAN_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prune_cache(
-    older_than: float | None, everything: bool, media: bool, only_plan: bool, as_json: bool
+    older_than: timedelta | None, everything: bool, media: bool, only_plan: bool, as_json: bool
 ) -> None:
     """Delete results from the cache; equal requests are then bought again.
 
@@ -70,18 +65,19 @@ def prune_cache(
         raise UsageError("--older-than and --all contradict each other", "give one of them")
     if older_than is None and not everything and not media:
         raise UsageError(
-            "nothing selected to prune", "give --older-than DAYS, --all, or --media alone"
+            "nothing selected to prune", "give --older-than AGE, --all, or --media alone"
         )
     from rivya_flows.app.cache import prune
 
-    days = _LONGEST if older_than is None else older_than
+    if older_than is None and not everything:
+        older_than = LONGEST
     with _opened() as (results, assets, journal):
         pruned = prune(
             results,
             assets,
             journal,
             now=datetime.now(UTC),
-            older_than=None if everything else timedelta(days=days),
+            older_than=older_than,
             media=media,
             pretend=only_plan,
         )

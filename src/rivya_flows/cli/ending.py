@@ -42,9 +42,12 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
 
 
 def show_page(page: Path | str) -> bool:
-    """Opens a page, by its file or address, in the browser; False if there is none."""
+    """Opens a page, by its file or address, in the browser; says so and gives False if there is none."""
     with as_the_user_wants():
-        return webbrowser.open(page if isinstance(page, str) else page.as_uri())
+        opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
+    if not opened:
+        tell(*located("no browser could be opened: ", page, stderr=True))
+    return opened
 
 
 def _exit_code(report: RunReport) -> int:

@@ -25,7 +25,6 @@ _TYPED = re.compile(r": '(.{1,60})' is not one of ")
 _PLAIN = (
     (r"^Invalid value for '(.+?)(?: / .+?)?': ", r"\1: "),
     (r"is not a valid integer(?: range)?\.$", "is not a whole number"),
-    (r"is not a valid float(?: range)?\.$", "is not a number"),
     (r"is not in the range x>=(\S+)\.$", r"is less than \1"),
     (r"is not in the range (\S+?)<=x<=(\S+)\.$", r"is not from \1 to \2"),
     (r"^Got unexpected extra arguments? \((.*)\)$", r"too many arguments: \1"),

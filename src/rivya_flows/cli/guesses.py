@@ -67,8 +67,14 @@ def of_command(group: click.Group, ctx: click.Context, name: str) -> str | None:
     for meant, words in _COMMANDS.items():
         if name in words and (command := _found(group, ctx, meant)):
             return f"`{ctx.command_path} {meant}`: {command.get_short_help_str(limit=1_000)}"
-    near = nearest(name, group.list_commands(ctx), alike=_ALIKE)
+    near = _alike(name, group.list_commands(ctx))
     return f"did you mean {near!r}?" if near else None
+
+
+def _alike(name: str, known: Sequence[str]) -> str | None:
+    """The one that looks like a name, or has the same letters: of `rnu` and `run` few are in order."""
+    near = nearest(name, known, alike=_ALIKE)
+    return near or next((one for one in known if sorted(one) == sorted(name)), None)
 
 
 def _found(group: click.Group, ctx: click.Context, path: str) -> click.Command | None:
@@ -88,5 +94,5 @@ def of_option(name: str, known: Sequence[str]) -> str | None:
         return _PLAN
     if name == "--verbose":
         return "write it before the command: `rivya-flows --verbose …`"
-    near = nearest(name.lstrip("-"), [one.lstrip("-") for one in known], alike=_ALIKE)
+    near = _alike(name.lstrip("-"), [one.lstrip("-") for one in known])
     return f"did you mean '--{near}'?" if near and name.startswith("--") else None

@@ -10,6 +10,7 @@ import click
 
 _AGO = re.compile(r"(\d{1,6})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_AGE = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)([hdw]?)")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 
@@ -37,6 +38,23 @@ def moment(text: str, *, ends: bool = False) -> datetime:
 def end_moment(text: str) -> datetime:
     """The same as the end of a time."""
     return moment(text, ends=True)
+
+
+LONGEST = timedelta(days=36_500)
+"""Nothing is that old."""
+
+
+def age(text: str) -> timedelta:
+    """How old something is, `LONGEST` at most: ``30d``, ``12h``, ``4w``, or a number of days.
+
+    Raises:
+        click.BadParameter: It is none of them.
+    """
+    written = _AGE.fullmatch(text)
+    if written is None:
+        words = f"{text!r:.60} is not an age; write 30d, 12h, 4w or a number of days."
+        raise click.BadParameter(words)
+    return min(LONGEST, timedelta(**{_UNITS[written[2] or "d"]: float(written[1])}))
 
 
 def until(at: datetime) -> str:

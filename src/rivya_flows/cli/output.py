@@ -37,6 +37,9 @@ if TYPE_CHECKING:  # imported where something is drawn
 WIDE = 200
 """Columns of a table that is printed into a file or a pipe."""
 
+_UNSIZED = 80
+"""Columns of a terminal that reports none, as rich has it too."""
+
 
 def tolerate_narrow_terminals() -> None:
     """Prints escapes for characters that the terminal cannot encode."""
@@ -223,7 +226,7 @@ def columns_of(stream: TextIO) -> int:
     if (wanted := variables().get("COLUMNS", "")).isdecimal() and int(wanted):
         return int(wanted)
     try:
-        return os.get_terminal_size(stream.fileno()).columns or WIDE
+        return os.get_terminal_size(stream.fileno()).columns or _UNSIZED
     except (OSError, ValueError):
         return WIDE
 

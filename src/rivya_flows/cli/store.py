@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.input_options import PLAN_OPTION
-from rivya_flows.cli.numbers import AtLeastZero
+from rivya_flows.cli.moments import age
 from rivya_flows.cli.output import near, print_json, show, size_of, tell
 from rivya_flows.ledger.phrases import credits_of
-
-_LONGEST = 36_500
-"""Days; no run is that old."""
-
-
-class _Days(AtLeastZero):
-    """A number of days, with or without a ``d`` behind it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return super().convert(str(value).removesuffix("d"), param, ctx)
 
 
 @click.group(cls=Group)
@@ -51,14 +40,14 @@ def export(run: str) -> None:
 @store.command("prune")
 @click.option(
     "--older-than",
-    type=_Days(_LONGEST),
+    type=age,
     required=True,
-    metavar="DAYS",
-    help="Keep what runs of the last DAYS need.",
+    metavar="AGE",
+    help="Keep what younger runs need: 30d, 12h, 4w.",
 )
 @PLAN_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def prune_store(older_than: float, only_plan: bool, as_json: bool) -> None:
+def prune_store(older_than: timedelta, only_plan: bool, as_json: bool) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
     Journals and receipts stay. Runs that have not ended keep all that they need.
@@ -72,7 +61,7 @@ def prune_store(older_than: float, only_plan: bool, as_json: bool) -> None:
             journal,
             assets,
             now=datetime.now(UTC),
-            older_than=timedelta(days=older_than),
+            older_than=older_than,
             data=data,
             pretend=only_plan,
         )

@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option(
     "--receiver-port",
     type=click.IntRange(0, 65535),
-    help="Port of the receiver; 0: any free one; default: the last one, else 8710.",
+    help="Port of the receiver; 0: any free one; default: the last one, else 8710, else any free one.",
 )
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox even if a key is set.")
 @YES_OPTION

@@ -136,7 +136,7 @@ def watched(
         woken: A webhook told its end.
         age: Seconds from its acceptance until somebody waited for it.
     """
-    if before is None and age > elapsed / 2:
+    if age > elapsed / 2:
         # Such as days before a resume: the service may have dated a later change of the job.
         return Watched(looks, None, None)
     dated = _dated(job)

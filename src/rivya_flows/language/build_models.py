@@ -11,6 +11,7 @@ from rivya_flows.catalogue.catalogue import certain
 from rivya_flows.language import step_functions
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.other_words import (
@@ -332,7 +333,11 @@ def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
     message = f"{shown(name)} is not a valid name for {what or _named(place)}"
     where = place[:-1] if key else place
     most = 32 if place[0] == "labels" else 64
-    report.add(where, "bad-name", message, f"at most {most} characters: {allowed}", key=key)
+    hint = f"at most {most} characters: {allowed}"
+    near = slug(str(name)[:most]).lstrip("-0123456789")
+    if near and near.isascii():
+        hint = f"write {near if '-' in allowed else near.replace('-', '_')}; {hint}"
+    report.add(where, "bad-name", message, hint, key=key)
 
 
 def _named(place: Path) -> str:
@@ -371,7 +376,7 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             *CUT_PARTS,
         ):
             hint = _MAPS.get(str(place[-1]), hint)
-            if "with" in place:
+            if "with" in place or place == ("budget",):
                 hint = map_hint(str(place[-1]), value) or hint
         elif place[0] == "inputs":
             hint = "write {type: string}"

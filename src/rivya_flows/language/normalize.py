@@ -120,7 +120,8 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     each(step, "fallback", fallback, (*path, "fallback"))
     if model is None:
         return step
-    inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
+    hints = {"generate": _may_be_params, **dict.fromkeys(CUT_STEPS, _may_be_of_a_part)}.get(kind)
+    inside(step, "with", keys_of(model), path, report, hints)
     _inner_parts(step, kind, path, report)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     merged = _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
@@ -148,6 +149,18 @@ def _may_be_params(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
     own = f"there are: {', '.join(keys)}; parameters of the model belong in `params:`"
     unknown = [key for key in arguments.pairs if key not in keys][:_MAX_HINTS]
     return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, keys)}
+
+
+def _may_be_of_a_part(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
+    """Hints for the keys of a film that belong into a part of it, such as the title of an end card."""
+    hints = {}
+    for key in arguments.pairs:
+        parts = [part for part, model in CUT_PARTS.items() if key in keys_of(model)]
+        if parts and key not in keys and not nearest(key, keys):
+            hints[key] = f"write it inside {' or '.join(map('`{}`'.format, parts))}"
+    if "title" in hints:
+        hints["title"] += ", or `overlays: [{text: …}]` to show it over the pictures"
+    return hints
 
 
 def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
@@ -231,13 +244,12 @@ def inside(
     known: tuple[str, ...],
     path: Path,
     report: DiagnosticCollector,
-    *,
-    own_params: bool = False,
+    hints: Callable[[Mapping, tuple[str, ...]], dict[str, str]] | None = None,
 ) -> None:
-    """Keeps the known keys of the map at `key`; `own_params`: others may be the model's own."""
+    """Keeps the known keys of the map at `key`; `hints` gives what to do with others."""
     if isinstance(held := top.get(key), Mapping):
-        hints = _may_be_params(held, known) if own_params else None
-        _put(top, key, _known(held, known, (*path, key), report, hints))
+        found = hints(held, known) if hints else None
+        _put(top, key, _known(held, known, (*path, key), report, found))
 
 
 def _merged(under: Mapping, over: Mapping) -> Mapping:

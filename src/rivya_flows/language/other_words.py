@@ -155,9 +155,12 @@ def is_share(key: str) -> bool:
 
 
 def map_hint(key: str, value: Any) -> str | None:
-    """How a part of a film that must be a map is written with what stands in its place."""
+    """How a part of a film, or a budget, that must be a map is written with what stands in its place."""
     if value is False:
         return "remove it: without it there is none"
+    if key == "budget":
+        credits = surely("int_type", "credits", str(value))
+        return None if credits is None else f"write `budget: {{credits: {credits}}}`"
     inner = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}.get(
         key
     )

@@ -3,12 +3,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rivya_flows.app.processes import process_tree, registry
-from rivya_flows.app.processes.registry import ManagedProcess
+from rivya_flows.app.processes.ports import free_port
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
+from rivya_flows.app.up import start
 from rivya_flows.app.up.options import UpOptions
 from rivya_flows.app.up.start import bring_up
 from rivya_flows.errors import UsageError
@@ -37,6 +41,52 @@ def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path
             bring_up(options, BackgroundServer(tmp_path), told.append, run_wait_seconds=0.3)
     assert told == ["waiting until the Prefect server of a run ends"]
     assert registry.read(tmp_path).parts == ()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["last", "usual"])
+def test_the_receiver_leaves_a_port_that_another_program_has_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(start, "RECEIVER_PORT", free_port() if known else port)
+        told = told_of_the_receiver(tmp_path, last=port if known else None)
+    assert told[0].startswith(f"receiver: port {port} is taken by ")
+    assert ("older pages" in told[0]) is known
+    assert "uses its own Prefect server" in told[-1]
+
+
+@pytest.mark.parametrize("why", ["named", "a proxy forwards to it", "it restarts"])
+def test_the_receiver_stays_at_a_port_whose_address_others_have(tmp_path: Path, why: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        public = "https://media.example" if why == "a proxy forwards to it" else None
+        told = told_of_the_receiver(
+            tmp_path,
+            last=port,
+            public_url=public,
+            receiver_port=port if why == "named" else None,
+            restarts=why == "it restarts",
+        )
+    assert len(told) == 1
+    assert told[0].startswith(f"port {port} is taken by ")
+    assert not (tmp_path / "logs").exists()
+
+
+def told_of_the_receiver(
+    data: Path, *, last: int | None, public_url: str | None = None, **options: Any
+) -> list[str]:
+    """What `up` says, then its error, where it does not start since a run has the server."""
+    settings = Settings(rivya_flows_data=data, rivya_flows_public_url=public_url)
+    wanted = UpOptions(settings, {}, sandbox=False, specs=(), port=0, **options)
+    wanted.prefect_home.mkdir()
+    registry.write(data, LeftRunning(ports={"receiver": last} if last else {}))
+    told: list[str] = []
+    with (wanted.prefect_home / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError) as refused:
+            bring_up(wanted, BackgroundServer(data), told.append, run_wait_seconds=0)
+    return [*told, refused.value.message]
 
 
 def test_a_wrong_spec_is_reported_before_anything_starts(

@@ -38,13 +38,13 @@ DOCUMENT = {
     "name with a space": (
         "bad-name",
         "version: 1\nname: ☞My film\nsteps:\n" + STILL,
-        "at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
+        "write my-film; at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
     ),
     "name as number": ("wrong-type", "version: 1\nname: ☞5\nsteps:\n" + STILL, "put it in quotes"),
     "label with a capital": (
         "bad-name",
         HEAD + "labels: {☞Client: acme}\nsteps:\n" + STILL,
-        "at most 32 characters: lowercase letters, digits and _ or -, starting with a letter",
+        "write client; at most 32 characters: lowercase letters, digits and _ or -, starting with a letter",
     ),
     "label as number": (
         "wrong-type",
@@ -133,8 +133,13 @@ DOCUMENT = {
     ),
     "budget as a number": (
         "wrong-type",
-        HEAD + "budget: ☞60\nsteps:\n" + STILL,
-        "write `budget: {credits: 60}`",
+        HEAD + "budget: ☞30\nsteps:\n" + STILL,
+        "write `budget: {credits: 30}`",
+    ),
+    "budget as words": (
+        "wrong-type",
+        HEAD + "budget: ☞30 credits\nsteps:\n" + STILL,
+        "write `budget: {credits: 30}`",
     ),
     "unknown argument": (
         "unknown-key",

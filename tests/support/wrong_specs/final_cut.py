@@ -57,6 +57,16 @@ FINAL_CUT = {
         clips("☞{seconds: 2}"),
         'add `media: "${{ steps.NAME.asset }}"`',
     ),
+    "title of no part": (
+        "unknown-key",
+        compose("☞title: Hello"),
+        "write it inside `end_card`, or `overlays: [{text: …}]` to show it over the pictures",
+    ),
+    "seconds of no part": (
+        "unknown-key",
+        compose("☞seconds: 3"),
+        "write it inside `clips` or `transition` or `overlays` or `end_card`",
+    ),
     "clip with an unknown key": (
         "unknown-key",
         clips("{media: a.mp4, ☞second: 2}"),

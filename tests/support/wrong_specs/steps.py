@@ -49,8 +49,8 @@ STEPS = {
     ),
     "step name with capital": (
         "bad-name",
-        HEAD + "steps:\n" + STILL.replace("still", "☞Still", 1),
-        "at most 64 characters: lowercase letters, digits and _, starting with a letter",
+        HEAD + "steps:\n" + STILL.replace("still", "☞Hero still", 1),
+        "write hero_still; at most 64 characters: lowercase letters, digits and _, starting with a letter",
     ),
     "invalid duration": (
         "wrong-value",
@@ -115,7 +115,7 @@ STEPS = {
     "group with a slash": (
         "bad-name",
         HEAD + "concurrency: {group: ☞a/b}\nsteps:\n" + STILL,
-        "at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
+        "write a-b; at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
     ),
     "budget as text": (
         "wrong-type",
@@ -283,7 +283,7 @@ ENDINGS = {
     "bad name in finally": (
         "bad-name",
         HEAD + "steps:\n" + STILL + "finally:\n" + STILL.replace("still", "☞Last"),
-        "at most 64 characters: lowercase letters, digits and _, starting with a letter",
+        "write last; at most 64 characters: lowercase letters, digits and _, starting with a letter",
     ),
     "step that refers to a later part": (
         "out-of-scope",

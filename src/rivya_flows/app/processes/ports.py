@@ -65,7 +65,7 @@ def is_free(port: int) -> bool:
     return False
 
 
-def _holder(port: int) -> str:
+def holder(port: int) -> str:
     """Who listens on a port, as far as the system tells this user."""
     with contextlib.suppress(psutil.Error, OSError):
         for one in psutil.net_connections("tcp"):
@@ -102,7 +102,7 @@ def choose_port(
     if fixed:
         if not is_free(fixed):
             raise UsageError(
-                f"port {fixed} is taken{_holder(fixed)}",
+                f"port {fixed} is taken{holder(fixed)}",
                 f"end that program, or give another {option}, or 0 for a free one",
             )
         return _reserve(fixed)

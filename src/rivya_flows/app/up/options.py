@@ -32,7 +32,7 @@ class UpOptions:
         sandbox: Runs buy from the local sandbox.
         specs: Files and folders of files to deploy.
         port: Of the Prefect server; None: the last one, else 4200, else a free one; 0: a free one.
-        receiver_port: Of the receiver; None: the last one, else 8710; 0: a free one.
+        receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
@@ -64,7 +64,9 @@ class UpOptions:
         A spec that is wrong by now keeps nothing from starting, and addresses stay valid.
         """
         settings = self.settings.model_copy(update={"rivya_flows_specs": self.spec_folder})
-        return replace(self, settings=settings, specs=(), port=None, restarts=True)
+        return replace(
+            self, settings=settings, specs=(), port=None, receiver_port=None, restarts=True
+        )
 
     @property
     def rehearses(self) -> bool:
@@ -89,7 +91,7 @@ class UpOptions:
 
 def watcher_options(options: UpOptions) -> str:
     """What the watcher cannot read in its environment, as JSON."""
-    names = ("sandbox", "postgres", "redis", "receiver_port")
+    names = ("sandbox", "postgres", "redis")
     return json.dumps({name: getattr(options, name) for name in names})
 
 

@@ -9,13 +9,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rivya_flows.app.local_sandbox import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.app.processes import process_tree, registry
 from rivya_flows.app.processes.part_log import former
-from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port
+from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
     READY_SECONDS,
@@ -98,7 +99,7 @@ class _Starter:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
         if self._find("receiver")[0] is None:
-            self._receiver_port()  # refused before anything ends or starts
+            _ = self._receiver_port  # refused before anything ends or starts
         options.prefect_home.mkdir(parents=True, exist_ok=True)
         server, sandbox = self._server(), self._sandbox()
         prefect.load()  # while they start
@@ -188,7 +189,8 @@ class _Starter:
         found, mark = self._find("receiver")
         environment = working_environment(options, mark, client, public_url="", webhooks=False)
         if found is not None:
-            self._keep(found, environment)
+            same_port = options.receiver_port in (None, 0, urlsplit(found.url).port)
+            self._keep(found, environment, same=same_port)
             return None
         if options.sandbox:
             # A sandbox that somebody else started may refuse to send to this machine.
@@ -196,17 +198,30 @@ class _Starter:
         else:
             url = options.settings.rivya_flows_public_url or ""
             registers = url.startswith("https://")
-        port = self._receiver_port()
+        port = self._receiver_port
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
         command = self._prefect.followed("rivya_flows.cli.main", *listen, *register)
         return self._start("receiver", command, environment, mark, port, registers=registers)
 
+    @cached_property
     def _receiver_port(self) -> int:
-        """The last or the usual port: old pages and the service know it."""
-        wanted, last = self._options.receiver_port, self._last_port("receiver")
-        option = "--receiver-port"
-        return choose_port(wanted, last, RECEIVER_PORT, option=option, moves=False)
+        """The port that is asked for; else the last or the usual one, or another if nobody minds.
+
+        A proxy forwards to the old one, a worker that runs already names it, and a restart deploys no
+        forms with the new one.
+        """
+        options, last = self._options, self._last_port("receiver")
+        others = ("server", "worker")
+        is_named = options.restarts or all(self._find(name)[0] is not None for name in others)
+        moves = not (is_named or options.settings.rivya_flows_public_url)
+        port = choose_port(
+            options.receiver_port, last, RECEIVER_PORT, option="--receiver-port", moves=moves
+        )
+        if options.receiver_port is None and port != (wanted := last or RECEIVER_PORT):
+            old = "; addresses on older pages are no longer valid" if last else ""
+            self._tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
+        return port
 
     def _await_receiver(self, started: StartedProcess) -> None:
         try:

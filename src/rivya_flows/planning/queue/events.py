@@ -284,7 +284,7 @@ class JobEnded(OfPurchase):
 
     Attributes:
         model: Of the job; None in early journals, as all that follow.
-        seconds: From its acceptance to its end; None if nobody knows.
+        seconds: From its acceptance to its end; None if nobody knows, or if an earlier execution bought it.
         looks: How often this execution asked for its state.
         late_seconds: From its end until that was known; None if the service did not date it.
     """
