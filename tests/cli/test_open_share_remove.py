@@ -95,6 +95,18 @@ def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: T
     assert "<img" not in Path("line.html").read_text()
 
 
+def test_a_page_replaces_only_a_page_and_says_so(call: Terminal) -> None:
+    Path("spec.yaml").write_text("version: 1")
+    said = call("share", "run-1", "--out", "spec.yaml")
+    assert (said.code, "spec.yaml exists and is no page" in said.err) == (2, True)
+    assert Path("spec.yaml").read_text() == "version: 1"
+    said = call("share", "run-1", "--out", "new/page.html")
+    assert (said.code, "there is no folder new" in said.err) == (2, True)
+    assert not Path("new").exists()
+    assert "replaced" not in call("share", "run-1", "--out", "page.html").err
+    assert "replaced page.html" in call("share", "run-1", "--out", "page.html").err
+
+
 def test_what_cannot_be_shared_is_refused_and_nothing_is_written(
     call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

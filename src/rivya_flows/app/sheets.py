@@ -65,7 +65,7 @@ def share(
     Args:
         settings: Those of the store.
         name: Names the run, see `find_run`.
-        file: Is written, or replaced; None is a new file in the current folder, named after the spec.
+        file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named after the spec.
         only: Names of outputs; none sends all.
         title: Of the page; None takes that of the spec.
 
@@ -73,9 +73,14 @@ def share(
         The file, absolute; and the names of the outputs that the run has not made.
 
     Raises:
-        UsageError: There is no such run or output, nothing is finished, or the media are too large.
+        UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
+            finished, or the media are too large.
         StoreError: The store cannot be read, or the file cannot be written.
     """
+    if file and file.exists() and file.suffix.lower() != ".html":
+        raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")
+    if file and not file.parent.is_dir():
+        raise UsageError(f"there is no folder {file.parent}", "make it, or give --out another")
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
         document = receipt(journal.entries(row.run_id))
@@ -99,7 +104,7 @@ def share(
                 f"choose with --output NAME: {_listed(sizes)}; or send the files of {row.folder}",
             )
         page = share_page(document if title is None else {**document, "title": title}, found)
-    target = (file or _free(Path(f"{document['name']}.html"))).expanduser().absolute()
+    target = (file or _free(Path(f"{document['name']}.html"))).absolute()
     write_whole(target, page)
     missing = [one for one, value in outputs.items() if value is None and (one in only or not only)]
     return target, missing
