@@ -13,7 +13,7 @@ from typing import Any
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.local_sandbox import forget_results
 from rivya_flows.app.runs import find_run, receipt_run
-from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
@@ -132,7 +132,10 @@ def removable(journal: Journal, name: str) -> RemovedRun:
     [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
     if listed.status in ("running", "waiting"):
         at = "is running" if listed.status == "running" else "waits and tries again by itself"
-        raise UsageError(f"{row.run_id} {at}; nothing was removed", "end it with Ctrl-C where it runs, or cancel it in Prefect")
+        raise UsageError(
+            f"{row.run_id} {at}; nothing was removed",
+            "end it with Ctrl-C where it runs, or cancel it in Prefect",
+        )
     if spent_by(journal.engine, row.run_id).get(row.run_id, (0, 0))[1]:
         raise UsageError(
             f"{row.run_id} has {credits_of(listed.open)} of purchases that are not settled",

@@ -61,7 +61,9 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         spent, _ = spent_by(journal.engine, name).get(name, (0, 0))
         raise UsageError(
             f"{name} was removed; its {credits_of(spent)} {'is' if spent == 1 else 'are'} in `spend`",
-            "" if gone.folder == Path() else f"delete the rest of it: rivya-flows store remove {name}",
+            ""
+            if gone.folder == Path()
+            else f"delete the rest of it: rivya-flows store remove {name}",
         )
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:

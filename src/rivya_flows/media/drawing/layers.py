@@ -95,7 +95,12 @@ def safe_area(size: Size) -> Box:
 
 
 def caption_layer(
-    text: str, size: Size, captions: Captions, look: Look, avoid: Sequence[Box] = ()
+    text: str,
+    size: Size,
+    captions: Captions,
+    look: Look,
+    avoid: Sequence[Box] = (),
+    ever: Sequence[Box] = (),
 ) -> Layer:
     """A caption: white with a dark outline, or on a dark plate.
 
@@ -108,6 +113,7 @@ def caption_layer(
         look: Gives the font.
         avoid: What to keep clear of, such as the box of a lower third: a caption at its height moves
             to the nearest place in the safe area that is free, beside it if there is none else.
+        ever: What other captions of the film keep clear of, and this one too where there is room.
 
     Raises:
         MediaError: The text is too long to be drawn.
@@ -133,8 +139,8 @@ def caption_layer(
     x, y = (size[0] - width) // 2, max(0, min(y, size[1] - height))
     gap = round(em * 0.7)
     # At one height whatever its width, so that captions do not jump beside a logo in a corner.
-    rows = [(0, upper, size[0], lower) for _, upper, _, lower in avoid]
-    for taken in (rows, avoid):
+    rows = [(0, upper, size[0], lower) for _, upper, _, lower in (*avoid, *ever)]
+    for taken in (rows, rows[: len(avoid)], avoid):
         free = _clear_top((x, y, x + width, y + height), area, taken, gap)
         if free is not None:
             return _at(part, x, free)
@@ -334,7 +340,8 @@ def _clear_top(box: Box, area: Box, taken: Sequence[Box], gap: int) -> int | Non
         return top
     tops = [y for one in beside for y in (one[1] - gap - height, one[3] + gap)]
     inside = (y for y in tops if area[1] <= y <= area[3] - height and is_free(y))
-    return min(inside, key=lambda y: abs(y - top), default=None)
+    # Rather above: what is in the middle would go to either side by a pixel.
+    return min(inside, key=lambda y: abs(y - top) - gap * (y < top), default=None)
 
 
 def _at(part: _Part, x: int, y: int) -> Layer:
