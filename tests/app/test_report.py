@@ -299,6 +299,10 @@ def test_half_a_character_is_written_as_its_escape(tmp_path: Path) -> None:
     assert files(tmp_path) == {"receipt.json"}
 
 
+def test_a_price_in_a_file_name_leaves_one_dash() -> None:
+    assert file_name("cards-€ 1.234,56-4x5", "image/png") == "cards-1.234-56-4x5.png"
+
+
 def test_long_names_of_any_script_fit_a_file_system(tmp_path: Path) -> None:
     name = file_name("stills-" + "नमस्ते" * 40, "image/png")
     assert name.endswith(".png")

@@ -140,6 +140,18 @@ def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_els
     assert len(opened) == 5
 
 
+def test_a_page_replaces_only_a_page_and_says_so(call: Terminal) -> None:
+    Path("spec.yaml").write_text("version: 1")
+    said = call("share", "run-1", "--out", "spec.yaml")
+    assert (said.code, "spec.yaml exists and is no page" in said.err) == (2, True)
+    assert Path("spec.yaml").read_text() == "version: 1"
+    said = call("share", "run-1", "--out", "new/page.html")
+    assert (said.code, "there is no folder new" in said.err) == (2, True)
+    assert not Path("new").exists()
+    assert "replaced" not in call("share", "run-1", "--out", "page.html").err
+    assert "replaced page.html" in call("share", "run-1", "--out", "page.html").err
+
+
 def test_what_cannot_be_shared_is_refused_and_nothing_is_written(
     call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +176,8 @@ def test_a_removed_run_is_gone_with_its_media_and_what_it_spent_stays(call: Term
     assert found["freed_bytes"] > 0
     assert not Path(medium["path"]).exists()
     assert call("runs", "--json").document == []
-    assert "there is no run 'run-1'" in call("receipt", "run-1").err
+    said = call("receipt", "run-1").err
+    assert f"run-1 was removed; its {spent} credits are in `spend`" in said
     assert call("spend", "--by", "run", "--json").document["total"]["credits"] == spent
     [pool] = call("budgets", "list", "--json").document
     assert pool["spent"] == spent
@@ -181,6 +194,36 @@ def test_media_of_other_runs_stay_when_a_run_is_removed(
     assert media["run-1"]["sha256"] == media["run-2"]["sha256"]
     assert call("store", "remove", "run-1", "-y", "--json").document["media"] == []
     assert Path(media["run-2"]["path"]).is_file()
+
+
+@pytest.mark.parametrize("by", ["id", "folder"])
+@pytest.mark.parametrize("dies_in", ["named_media", "_delete_folder"])
+def test_a_removal_that_was_killed_is_finished_by_a_second_one(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, dies_in: str, by: str
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt  # the nearest to a kill that a process survives
+
+    spent = call("spend", "--json").document["total"]["credits"]
+    receipt = call("receipt", "run-1", "--json").document
+    journal = Journal(read_settings().store_url)
+    row = journal.run("run-1")
+    journal.close()
+    assert row
+    row.folder.mkdir(parents=True, exist_ok=True)
+    (row.folder / "receipt.json").write_text('{"run_id": "run-1"}')
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, dies_in, die)
+        assert call("store", "remove", "run-1", "-y").code == 130
+    assert row.folder.exists()
+    assert call("runs", "--json").document == []
+    assert "rivya-flows store remove run-1" in call("receipt", "run-1").err
+    named = row.folder if by == "folder" else "run-1"
+    found = call("store", "remove", named, "-y", "--json").document
+    assert (found["status"], found["spent"]) == ("removed in part", spent)
+    assert not Path(receipt["outputs"]["still"]["path"]).exists()
+    assert not row.folder.exists()
+    assert "was removed; its" in call("store", "remove", "run-1", "-y").err
 
 
 def test_a_folder_goes_only_if_its_receipt_is_that_of_the_run(call: Terminal) -> None:

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from rivya_flows.fonts import FAMILIES, SCRIPTS, Face, face_for, missing_characters, noto, path_of
 from rivya_flows.media.drawing.type import Style, drawn
@@ -51,6 +52,8 @@ def test_the_table_of_characters_is_what_the_font_says(path: Path) -> None:
         ("ش", "poppins", "NotoSansArabic[wght].ttf"),
         ("Ж", "poppins", "NotoSans[wght].ttf"),
         ("₹", "poppins", "Poppins-SemiBold.ttf"),
+        ("5", "poppins", "Poppins-SemiBold.ttf"),
+        ("५", "poppins", "NotoSansDevanagari[wght].ttf"),
     ],
 )
 def test_noto_draws_what_a_family_lacks(characters: str, family: str, file: str) -> None:
@@ -66,6 +69,18 @@ def test_playfair_sets_lining_figures() -> None:
     style, white = Style("playfair"), (255, 255, 255)
     heights = {drawn((figure,), style, 100, white).height for figure in "0123456789"}
     assert max(heights) < 1.15 * min(heights)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_figures_of_a_script_are_not_drawn_as_those_of_another(family: str) -> None:
+    style, white = Style(family), (255, 255, 255)
+
+    def picture(figure: str) -> Image.Image:
+        return drawn((figure,), style, 40, white).resize((32, 32))
+
+    for zero in "٠۰०০੦૦୦௦౦೦൦๐໐០၀":
+        shapes = ImageChops.difference(picture(chr(ord(zero) + 5)), picture("5"))
+        assert ImageStat.Stat(shapes.getchannel("A")).mean[0] > 50, zero
 
 
 def test_missing_characters_come_once_and_in_order() -> None:

@@ -52,6 +52,18 @@ def test_captions_without_spaces_are_whole_and_break_between_syllables(text: str
     assert all(is_sound(*two) for two in pairwise(lines))
 
 
+@pytest.mark.parametrize("amount", ["€ 3.456,70", "₹ 9,870", "3.456,70 €", "$ -5", "50 %"])
+def test_no_line_ends_between_a_sign_and_its_number(amount: str) -> None:
+    style, text = Style("noto"), f"Only {amount} until Monday, 5€ 3 of them"
+    for wide in range(150, 600, 30):
+        lines, _ = fitted(clean(text, style), style, (wide, 900), (50, 30), 9)
+        assert " ".join(lines) == text
+        assert amount in "|".join(lines)
+    for before in range(1, 50):
+        captions = cut_text("a " * before + f"{amount} until the end of the week")
+        assert amount in "|".join(captions).replace("\n", "|")
+
+
 def test_thai_lines_break_between_words() -> None:
     text = "ขอขอบคุณลูกค้าทุกท่านที่ไว้วางใจเราเสมอมา"
     lines, size = fitted(text, Style("noto"), (520, 300), (50, 30), 2)

@@ -125,7 +125,7 @@ def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:
 
 def file_name(stem: str, mime_type: str | None) -> str:
     """A name for people, such as ``stills-neon.png``; safe as one part of a path."""
-    plain = re.sub(r"[^\w.-]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
+    plain = re.sub(r"[^\w.]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
     # File systems count bytes; Devanagari takes three for a letter.
     short = plain.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
     return short + suffix_of(mime_type)

@@ -13,16 +13,19 @@ from typing import Any
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.local_sandbox import forget_results
 from rivya_flows.app.runs import find_run, receipt_run
-from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.failed_starts import forget_failed_starts
-from rivya_flows.store.journal import Journal
+from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
 from rivya_flows.store.run_list import listed_runs
+
+_HALF = "removed in part"
+"""The status of a run whose removal was interrupted."""
 
 LOOKED_UP_SECONDS = 5.0
 """A run that found a result just before it was deleted names its media within this time."""
@@ -114,31 +117,37 @@ def removable(journal: Journal, name: str) -> RemovedRun:
 
     Args:
         journal: Of the store.
-        name: Names the run, see `find_run`; its whole id or its folder.
+        name: Names the run, see `find_run`; its whole id or its folder. A run whose removal was
+            interrupted is found too.
 
     Raises:
         UsageError: There is no such run, it has not ended, or it is owed something.
         StoreError: The store cannot be read.
     """
+    half = journal.removed(receipt_run(Path(name)) or name)
+    if half and half.folder != Path():
+        spent, _ = spent_by(journal.engine, half.run_id).get(half.run_id, (0, 0))
+        return RemovedRun(half.run_id, half.name, _HALF, spent, _own_folder(half))
     row = find_run(journal, name)
     [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
     if listed.status in ("running", "waiting"):
         at = "is running" if listed.status == "running" else "waits and tries again by itself"
-        raise UsageError(f"{row.run_id} {at}; nothing was removed", "cancel it first")
+        raise UsageError(
+            f"{row.run_id} {at}; nothing was removed",
+            "end it with Ctrl-C where it runs, or cancel it in Prefect",
+        )
     if spent_by(journal.engine, row.run_id).get(row.run_id, (0, 0))[1]:
         raise UsageError(
             f"{row.run_id} has {credits_of(listed.open)} of purchases that are not settled",
             f"first collect what was paid: rivya-flows resume {row.run_id}",
         )
-    # Others may have written the path into a shared store: only the receipt tells whose folder it is.
-    folder = row.folder if receipt_run(row.folder) == row.run_id else None
-    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, folder)
+    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, _own_folder(row))
 
 
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:
     """Removes a run with its folder, its cached results and the media that nothing else names.
 
-    What it spent stays in reports and pools.
+    What it spent stays in reports and pools. A removal that is interrupted can be done again.
 
     Args:
         journal: Of the store.
@@ -149,28 +158,43 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
         StoreError: Another process drives the run, or something cannot be deleted; earlier
             deletions stay.
     """
-    named = journal.mentioned_hashes(of=found.run_id)
     leases = Leases(journal.engine)
     lease, now = leases.acquire(found.run_id), datetime.now(UTC)
     try:
-        results = journal.remove(lease)
-    except StoreError:
+        results = journal.hide(lease)
+        if results or found.status == _HALF:
+            time.sleep(LOOKED_UP_SECONDS)
+        named = journal.mentioned_hashes(of=found.run_id)
+        named -= named_media(CacheIndex(journal.engine), journal, (), frozenset({found.run_id}))
+        going = [one for one in assets.listing() if one.sha256 in named]
+        local = [path for one in going if (path := assets.shared_path(one.sha256))]
+        files = [one for one in (found.folder.rglob("*") if found.folder else ()) if one.is_file()]
+        freed = _disk_bytes([*local, *files])
+        media = [one for one in going if assets.remove(one.sha256, unchanged_since=now)]
+        if not local:
+            freed += sum(one.size_bytes for one in media)
+        if found.folder:
+            _delete_folder(found.folder)
+        journal.remove(lease)
+    finally:
         leases.release(lease)
-        raise
-    if results:
-        time.sleep(LOOKED_UP_SECONDS)
-    named -= named_media(CacheIndex(journal.engine), journal, ())
-    going = [one for one in assets.listing() if one.sha256 in named]
-    local = [path for one in going if (path := assets.shared_path(one.sha256))]
-    files = [one for one in (found.folder.rglob("*") if found.folder else ()) if one.is_file()]
-    freed = _disk_bytes([*local, *files])
-    media = [one for one in going if assets.remove(one.sha256, unchanged_since=now)]
-    if not local:
-        freed += sum(one.size_bytes for one in media)
-    if found.folder:
-        shutil.rmtree(found.folder, ignore_errors=True)
     hashes = tuple(one.sha256 for one in media)
     return replace(found, media=hashes, results=results, freed_bytes=freed)
+
+
+def _own_folder(row: RunRow) -> Path | None:
+    """Others may have written the path into a shared store: only the receipt tells whose folder it is."""
+    return row.folder if receipt_run(row.folder) == row.run_id else None
+
+
+def _delete_folder(folder: Path) -> None:
+    """Deletes the receipt last: without it, a second removal would not know whose folder it is."""
+    for one in folder.iterdir():
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one, ignore_errors=True)
+        elif one.name != "receipt.json":
+            one.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _disk_bytes(paths: Iterable[Path]) -> int:

@@ -10,7 +10,9 @@ from pathlib import Path
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.settings import Settings
+from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal, RunRow
 
 
@@ -55,6 +57,14 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         return row
     if name == LAST and (newest := journal.last()):
         return newest
+    if gone := journal.removed(name):
+        spent, _ = spent_by(journal.engine, name).get(name, (0, 0))
+        raise UsageError(
+            f"{name} was removed; its {credits_of(spent)} {'is' if spent == 1 else 'are'} in `spend`",
+            ""
+            if gone.folder == Path()
+            else f"delete the rest of it: rivya-flows store remove {name}",
+        )
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:
         return begun[0]

@@ -78,7 +78,8 @@ def share(
     Args:
         settings: Those of the store.
         name: Names the run, see `find_run`.
-        file: Is written, or replaced; None is a new file in the current folder, named after spec and product.
+        file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
+            after spec and product.
         only: Names of outputs; none sends all.
         title: Of the page; None takes that of the spec, and says below it what the run is about.
 
@@ -86,9 +87,14 @@ def share(
         The file, absolute; and what it lacks: why, by the name of the output.
 
     Raises:
-        UsageError: There is no such run or output, nothing is finished, or the media are too large.
+        UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
+            finished, or the media are too large.
         StoreError: The store cannot be read, or the file cannot be written.
     """
+    if file and file.exists() and file.suffix.lower() != ".html":
+        raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")
+    if file and not file.parent.is_dir():
+        raise UsageError(f"there is no folder {file.parent}", "make it, or give --out another")
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
         entries = journal.entries(row.run_id)
@@ -125,7 +131,7 @@ def share(
             titled |= {"title": title, "subject": ""}
         page = share_page(titled, found)
     named = slug(f"{document['name']} {subject}")[:_MAX_NAME].strip("-")
-    target = (file or _free(Path(f"{named}.html"))).expanduser().absolute()
+    target = (file or _free(Path(f"{named}.html"))).absolute()
     write_whole(target, page)
     return target, lacks
 

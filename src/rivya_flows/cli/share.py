@@ -22,7 +22,7 @@ _MAILED_BYTES = 25_000_000
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write or replace this file; default: a new one here, named after spec and product.",
+    help="Write this file, or replace a page; default: a new one here, named after spec and product.",
 )
 @click.option(
     "--output", "outputs", metavar="NAME", multiple=True, help="Only this output; may be repeated."
@@ -42,10 +42,13 @@ def share(run: str, file: Path | None, outputs: tuple[str, ...], title: str | No
     from rivya_flows.app.sheets import share as write_page
     from rivya_flows.cli.configuration import settings
 
+    replaced = file is not None and file.exists()
     with as_the_user_wants():
         page, lacks = write_page(settings(), run, file, only=outputs, title=title)
     size = page.stat().st_size
     show(f"{near(page)}  {size_of(size)}")
+    if replaced:
+        tell(f"replaced {near(page)}")
     if lacks:
         told = ", ".join(f"{name} ({why})" for name, why in lacks.items())
         tell(f"warning: not in the page: {told}")

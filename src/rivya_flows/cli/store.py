@@ -109,6 +109,6 @@ def remove(run: str, yes: bool, as_json: bool) -> None:
     results = f", {removed.results} cached results" if removed.results else ""
     show(
         f"removed {removed.run_id}: {len(removed.media)} media{results};"
-        f" {size_of(removed.freed_bytes)} freed. Its {credits_of(removed.spent)} stay in `spend`"
-        " and in the pools."
+        f" {size_of(removed.freed_bytes)} freed. Its {credits_of(removed.spent)}"
+        f" {'stays' if removed.spent == 1 else 'stay'} in `spend` and in the pools."
     )

@@ -76,6 +76,9 @@ FAMILIES: dict[str, tuple[Face, Face]] = {
 _FIGURES = {"playfair": ("FlowsFigures[wght].ttf", "Flows Figures")}
 """Fonts of figures by the family whose own do not stand at one height."""
 
+_WESTERN = {"poppins": frozenset("०१२३४५६७८९")}
+"""Figures that a family draws in the shapes of 0 to 9: they would not be those of the text."""
+
 SCRIPTS = (
     "", "Arabic", "Armenian", "Bengali", "Devanagari", "Ethiopic", "Georgian", "Gujarati", "Gurmukhi",
     "Hebrew", "Kannada", "Khmer", "Lao", "Malayalam", "Myanmar", "Oriya", "Sinhala", "Tamil", "Telugu",
@@ -108,8 +111,9 @@ def face_for(characters: str, family: str, *, strong: bool = True) -> Face | Non
     """
     face = FAMILIES[family][0 if strong else 1]
     figures = (Face(*one, face.weight) for name, one in _FIGURES.items() if name == family)
+    own = () if _WESTERN.get(family, frozenset()).intersection(characters) else (*figures, face)
     others = (noto(script, strong=strong) for script in SCRIPTS)
-    return next((face for face in (*figures, face, *others) if face.has(characters)), None)
+    return next((face for face in (*own, *others) if face.has(characters)), None)
 
 
 def missing_characters(text: str) -> str:

@@ -188,7 +188,7 @@ class ComposeWith(SpecModel):
         end_card: A card after the last clip.
         formats: One film for each; left out, one film in the size of the first clip.
         reframe: How media fill a frame of another shape: `crop` cuts edges off, `pad` adds bars,
-            `blur` fills with a blurred copy.
+            `blur` fills with a blurred copy of their edges.
         extras: What else to make: a `poster`, a short `gif`, the captions as an `srt` file, and
             each film `clean`, without captions.
         loudness: Loudness of the result, in LUFS.
@@ -223,7 +223,7 @@ class LayoutWith(SpecModel):
             effect.
         formats: One picture for each; left out, one picture in the size of the image.
         reframe: How the image fills a frame of another shape: `crop` cuts edges off, `pad` adds
-            bars, `blur` fills with a blurred copy.
+            bars, `blur` fills with a blurred copy of its edges.
     """
 
     image: Value

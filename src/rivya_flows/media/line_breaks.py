@@ -35,8 +35,12 @@ _FINAL = re.compile(
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text; those that follow without a space begin with `GLUE`."""
-    return [word for part in text.split() for word in _with_glue(_words(part))]
+    """The words of a text; those that follow without a space begin with `GLUE`.
+
+    A number and its sign, as in ``€ 640`` and ``50 %``, are one word.
+    """
+    parts = _joined_if(text.split(), _are_amount, " ")
+    return [word for part in parts for word in _with_glue(_words(part))]
 
 
 def joined(words: Iterable[str]) -> str:
@@ -88,15 +92,31 @@ def _merged(parts: Iterable[str]) -> list[str]:
     return _joined_if(found, lambda before, part: _LAO_FINAL.fullmatch(part) is not None)
 
 
-def _joined_if(parts: Iterable[str], belong: Callable[[str, str], bool]) -> list[str]:
+def _joined_if(
+    parts: Iterable[str], belong: Callable[[str, str], bool], between: str = ""
+) -> list[str]:
     found: list[str] = []
     for part in parts:
         fits = found and len(found[-1]) + len(part) <= _MOST_MERGED
         if fits and belong(found[-1], part):
-            found[-1] += part
+            found[-1] += between + part
         else:
             found.append(part)
     return found
+
+
+def _are_amount(before: str, after: str) -> bool:
+    if _is_sign(before[-1]):
+        sign, digit = before, after.lstrip("+-−")[:1]
+    elif _is_sign(after[0]):
+        sign, digit = after, before[-1]
+    else:
+        return False
+    return digit.isdigit() and not any(map(str.isdigit, sign))
+
+
+def _is_sign(char: str) -> bool:
+    return char in "%‰" or unicodedata.category(char) == "Sc"
 
 
 def _leans_back(part: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Engine, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
@@ -110,22 +110,17 @@ class Journal:
             raise StoreError(f"run {frozen.run_id} already exists") from error
 
     def _refuse_removed(self, run_id: str) -> None:
-        with reading(self.engine) as connection:
-            removed = select(RUNS.c.run_id).where(RUNS.c.run_id == run_id, ~IS_THERE)
-            if connection.scalar(removed) is not None:
-                raise StoreError(
-                    f"run {run_id} was removed, and what it spent is still counted under its name",
-                    "a row of a batch is another run once its inputs or the spec change",
-                )
+        if self.removed(run_id):
+            raise StoreError(
+                f"run {run_id} was removed, and what it spent is still counted under its name",
+                "a row of a batch is another run once its inputs or the spec change",
+            )
 
-    def remove(self, lease: Lease) -> int:
-        """Deletes the entries of a run, and the cached results that it bought.
+    def hide(self, lease: Lease) -> int:
+        """Hides a run from all but `removed`, and deletes the cached results that it bought.
 
         Its row and its charges stay, so that reports and pools count what it spent, no quote is used
-        twice, and no other run takes its id. It is not found any more.
-
-        Args:
-            lease: Of the run, which is gone then.
+        twice, and no other run takes its id. Its entries stay until `remove`: they name its media.
 
         Returns:
             How many cached results were deleted.
@@ -134,16 +129,33 @@ class Journal:
             LeaseLostError: Another process drives the run.
             StoreError: The store cannot be written.
         """
+        with writing(self.engine) as connection:
+            _refuse_lost(connection, lease)
+            removed = update(RUNS).where(RUNS.c.run_id == lease.run_id)
+            connection.execute(removed.values(removed_at=time.time()))
+            bought = delete(RESULTS).where(RESULTS.c.run_id == lease.run_id)
+            return int(connection.execute(bought).rowcount)
+
+    def remove(self, lease: Lease) -> None:
+        """Deletes the entries of a run that is hidden, the path of its folder and the lease.
+
+        Raises:
+            LeaseLostError: Another process removes the run.
+            StoreError: The store cannot be written.
+        """
         run_id = lease.run_id
         with writing(self.engine) as connection:
-            own = delete(LEASES).where(LEASES.c.run_id == run_id, LEASES.c.fence == lease.fence)
-            if not connection.execute(own).rowcount:
-                raise LeaseLostError(f"another process drives {run_id} now", "nothing was removed")
+            _refuse_lost(connection, lease)
             connection.execute(delete(EVENTS).where(EVENTS.c.run_id == run_id))
-            results = connection.execute(delete(RESULTS).where(RESULTS.c.run_id == run_id))
+            connection.execute(delete(LEASES).where(LEASES.c.run_id == run_id))
             removed = update(RUNS).where(RUNS.c.run_id == run_id)
             connection.execute(removed.values(removed_at=time.time(), folder=""))
-            return int(results.rowcount)
+
+    def removed(self, run_id: str) -> RunRow | None:
+        """The row of a removed run, whose folder is ``Path()`` once its files are deleted; or None."""
+        with reading(self.engine) as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, ~IS_THERE)).first()
+        return None if row is None else as_run_row(row)
 
     def refuse_used(self, quote: str) -> None:
         """Refuses a quote that a run of this store has used.
@@ -234,7 +246,8 @@ class Journal:
             .limit(1)
             .scalar_subquery()
         )
-        query = select(RUNS).order_by(newest.desc(), RUNS.c.started_at.desc()).limit(1)
+        query = select(RUNS).where(IS_THERE)
+        query = query.order_by(newest.desc(), RUNS.c.started_at.desc()).limit(1)
         with reading(self.engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else as_run_row(row)
@@ -306,6 +319,12 @@ def _hashes(body: str) -> Iterator[str]:
         if end - begin == len(_HASH):
             yield text[begin:end].decode()
         begin = marks.find(_HASH, end)
+
+
+def _refuse_lost(connection: Connection, lease: Lease) -> None:
+    own = select(LEASES.c.fence).where(LEASES.c.run_id == lease.run_id).with_for_update()
+    if connection.scalar(own) != lease.fence:
+        raise LeaseLostError(f"another process drives {lease.run_id} now", "nothing was removed")
 
 
 def _pieces(run_ids: list[str]) -> Iterator[list[str]]:

@@ -59,6 +59,16 @@ def meet(one: Box, other: Box) -> bool:
     return across and max(one[1], other[1]) < min(one[3], other[3])
 
 
+def test_a_logo_of_which_a_part_has_the_colour_of_the_ground_gets_a_plate(tmp_path: Path) -> None:
+    mark = Image.new("RGBA", (300, 220))
+    ImageDraw.Draw(mark).ellipse((60, 0, 239, 179), fill=(255, 200, 0, 255))
+    ImageDraw.Draw(mark).rectangle((0, 190, 299, 219), fill=(27, 58, 107, 255))
+    mark.save(tmp_path / "logo.png")
+    picture = end_card_picture(EndCard(image=tmp_path / "logo.png"), (1080, 1080), BRAND)
+    # Neither the light disc nor the dark bar is lost on this grey.
+    assert (124, 128, 134) in {colour for _, colour in picture.getcolors(2**24) or ()}
+
+
 @pytest.fixture
 def logo(tmp_path: Path) -> Path:
     image = Image.new("RGBA", (300, 100))

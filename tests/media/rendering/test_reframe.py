@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from rivya_flows.language.cut_terms import Motion
-from rivya_flows.media.rendering.reframe import ZOOM, focus_of, placement, window
+from rivya_flows.media.rendering.reframe import ZOOM, edges_over, focus_of, placement, window
 
 
 def test_crop_fills_the_frame() -> None:
@@ -21,6 +21,15 @@ def test_the_whole_picture_is_in_the_middle_of_bars(reframe: str) -> None:
     place = placement((1920, 1080), (1080, 1920), reframe, "none")  # type: ignore[arg-type]  # parametrize widens it
     assert place.region == (1080, 608)
     assert place.corner == (0, 656)
+
+
+@pytest.mark.parametrize(("picture", "frame"), [((90, 120), (90, 90)), ((120, 90), (90, 160))])
+def test_a_bright_thing_in_the_middle_is_no_spot_in_the_bars(
+    picture: tuple[int, int], frame: tuple[int, int]
+) -> None:
+    image = Image.new("L", picture, 80)
+    ImageDraw.Draw(image).ellipse((12, 12, picture[0] - 13, picture[1] - 13), fill=255)
+    assert edges_over(image, frame).getextrema() == (80, 80)
 
 
 def test_a_picture_of_nearly_the_shape_of_the_frame_gets_no_bars() -> None:

@@ -5,6 +5,7 @@ Sizes of type are shares of the shorter side of the frame. Everything stays insi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,8 +44,10 @@ _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is be
 _PADDING = (0.55, 0.42)  # of plates, across and along, in em
 _LOGO = (0.18, 0.14)  # greatest width and height of a picture without `width`, of the frame
 _PLATE_FILLS = 0.75  # of its box, where a disc fills 0.79 and letters less than 0.6
+_SEEN, _LOST = 1.9, 0.1  # contrast of a logo; the share of its outline that may have less
 _GAP = 0.03  # between two overlays, of the shorter side
 _NEUTRAL: Colour = (24, 26, 32)
+_GREY: Colour = (124, 128, 134)
 _ROWS: dict[Position, str] = {
     position: next((row for row in ("top", "bottom") if row in position), "middle")
     for position in get_args(Position)
@@ -92,7 +95,12 @@ def safe_area(size: Size) -> Box:
 
 
 def caption_layer(
-    text: str, size: Size, captions: Captions, look: Look, avoid: Sequence[Box] = ()
+    text: str,
+    size: Size,
+    captions: Captions,
+    look: Look,
+    avoid: Sequence[Box] = (),
+    ever: Sequence[Box] = (),
 ) -> Layer:
     """A caption: white with a dark outline, or on a dark plate.
 
@@ -105,6 +113,7 @@ def caption_layer(
         look: Gives the font.
         avoid: What to keep clear of, such as the box of a lower third: a caption at its height moves
             to the nearest place in the safe area that is free, beside it if there is none else.
+        ever: What other captions of the film keep clear of, and this one too where there is room.
 
     Raises:
         MediaError: The text is too long to be drawn.
@@ -130,8 +139,8 @@ def caption_layer(
     x, y = (size[0] - width) // 2, max(0, min(y, size[1] - height))
     gap = round(em * 0.7)
     # At one height whatever its width, so that captions do not jump beside a logo in a corner.
-    rows = [(0, upper, size[0], lower) for _, upper, _, lower in avoid]
-    for taken in (rows, avoid):
+    rows = [(0, upper, size[0], lower) for _, upper, _, lower in (*avoid, *ever)]
+    for taken in (rows, rows[: len(avoid)], avoid):
         free = _clear_top((x, y, x + width, y + height), area, taken, gap)
         if free is not None:
             return _at(part, x, free)
@@ -331,7 +340,8 @@ def _clear_top(box: Box, area: Box, taken: Sequence[Box], gap: int) -> int | Non
         return top
     tops = [y for one in beside for y in (one[1] - gap - height, one[3] + gap)]
     inside = (y for y in tops if area[1] <= y <= area[3] - height and is_free(y))
-    return min(inside, key=lambda y: abs(y - top), default=None)
+    # Rather above: what is in the middle would go to either side by a pixel.
+    return min(inside, key=lambda y: abs(y - top) - gap * (y < top), default=None)
 
 
 def _at(part: _Part, x: int, y: int) -> Layer:
@@ -351,17 +361,41 @@ def _picture(path: Path, width: int, height: int) -> Image.Image:
 
 
 def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
-    """The logo, on a plate of its own where its colour would not be seen on the ground."""
-    colour = mean(logo)
-    if colour is None or contrast(colour, ground) >= 1.9 or _has_plate(logo, ground):
+    """The logo, on a plate where part of its outline would not be seen on the ground."""
+    colour, rim = mean(logo), _rim(logo)
+    lost = _lost(rim, ground)
+    if colour is None or lost <= _LOST or (lost >= 1 - _LOST and _has_plate(logo, ground)):
         return logo
-    plate = WHITE if contrast(colour, WHITE) > contrast(colour, INK) else INK
+    # The grey is for a logo with both light and dark parts.
+    plate = min(
+        (WHITE, INK, _GREY),
+        key=lambda one: (max(_LOST, _lost(rim, one)), -contrast(colour, one)),
+    )
     edge = round(margin)
     inside = Image.new("RGBA", (logo.width + 2 * edge, logo.height + 2 * edge))
     mask = _rounded(inside.size, edge * 0.7)
     inside.paste(plate, (0, 0), mask)
     inside.alpha_composite(logo, (edge, edge))
     return inside
+
+
+def _rim(logo: Image.Image) -> Counter[Colour]:
+    """The colours along the outline of a logo, rounded, by the number of their pixels."""
+    mask = ImageOps.expand(logo.getchannel("A").point(lambda value: 255 * (value >= 128)), 1)
+    rim = ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(3)))
+    red, green, blue = (
+        ImageOps.expand(band.point(lambda value: value & 0xF0 | 8), 1).tobytes()
+        for band in logo.convert("RGB").split()
+    )
+    return Counter(
+        (r, g, b) for r, g, b, on in zip(red, green, blue, rim.tobytes(), strict=True) if on
+    )
+
+
+def _lost(colours: Counter[Colour], ground: Colour) -> float:
+    """The share of the colours that are not seen on a ground."""
+    lost = sum(count for one, count in colours.items() if contrast(one, ground) < _SEEN)
+    return lost / max(1, colours.total())
 
 
 def _has_plate(logo: Image.Image, ground: Colour) -> bool:
@@ -372,7 +406,7 @@ def _has_plate(logo: Image.Image, ground: Colour) -> bool:
         return False
     red, green, blue = logo.convert("RGB").resize((64, 64), Image.Resampling.BOX).split()
     colours = zip(red.tobytes(), green.tobytes(), blue.tobytes(), strict=True)
-    return sum(contrast(one, ground) >= 1.9 for one in colours) > 0.01 * 64 * 64
+    return _lost(Counter(colours), ground) < 0.99
 
 
 def _stacked(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> Image.Image:

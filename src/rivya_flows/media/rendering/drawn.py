@@ -44,11 +44,12 @@ class Drawn:
         self.overlays = StampSchedule(
             [(on, partial(self._overlay, index)) for index, on in enumerate(self.appearances)]
         )
+        shown = of_cues(cues, timeline)
+        # In the middle, overlays would part captions into some above and some below them.
+        middle = made.captions is not None and made.captions.position == "middle"
+        self._ever = self._obstacles(shown if middle else [])
         self.captions = StampSchedule(
-            [
-                (on, partial(self._caption, cue, on))
-                for on, cue in zip(of_cues(cues, timeline), cues, strict=True)
-            ]
+            [(on, partial(self._caption, cue, on)) for on, cue in zip(shown, cues, strict=True)]
         )
 
     def crowded(self, where: str) -> Iterator[str]:
@@ -59,6 +60,15 @@ class Drawn:
             count = "1 caption lies" if self._covering == 1 else f"{self._covering} captions lie"
             yield f"{count} on an overlay in {where}: there is no room for both"
 
+    def _obstacles(self, shown: Sequence[Appearance]) -> list[Box]:
+        """What captions keep clear of that are on the film then."""
+        met = (
+            box
+            for index, box in self._boxes.items()
+            if any(on.meets(self.appearances[index]) for on in shown)
+        )
+        return obstacles(met, self._size)
+
     def _together(self, one: int, other: int) -> bool:
         return self.appearances[one].meets(self.appearances[other])
 
@@ -67,10 +77,9 @@ class Drawn:
         return stamp(layer.image, *self._corners[index], self._size)
 
     def _caption(self, cue: Cue, on: Appearance) -> Stamp | None:
-        """A caption, clear of the overlays that are on the film with it."""
-        assert self._made.captions is not None
-        shown = (box for index, box in self._boxes.items() if on.meets(self.appearances[index]))
-        avoid = obstacles(shown, self._size)
-        layer = caption_layer(cue.text, self._size, self._made.captions, self._made.look, avoid)
+        """A caption, clear of the overlays that are on the film with it; in the middle of all, if it can."""
+        made, avoid = self._made, self._obstacles([on])
+        assert made.captions is not None
+        layer = caption_layer(cue.text, self._size, made.captions, made.look, avoid, self._ever)
         self._covering += not layer.clear
         return stamp(layer.image, layer.x, layer.y, self._size)

@@ -16,6 +16,7 @@ from rivya_flows.media.rendering.reframe import (
     Placement,
     Size,
     bars,
+    edges_over,
     focus_of,
     ground_light,
     placement,
@@ -72,10 +73,8 @@ def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image
     if layout.reframe == "pad":
         return Image.new("RGB", place.size, bars(layout.look))
     tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
-    box = window(image.size, place.size)
     opaque = on_ground(image, "white")
     light = ground_light(opaque.convert("L"))
-    small = opaque.resize(tiny, Image.Resampling.BOX, box=box)
-    small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR))
+    small = edges_over(opaque, tiny).filter(ImageFilter.GaussianBlur(GROUND_BLUR))
     small = small.point([round(value * light) for value in range(256)] * 3)
     return small.resize(place.size, Image.Resampling.BICUBIC)

@@ -20,6 +20,7 @@ TRAVEL = 0.16
 GROUND_SCALE, GROUND_BLUR = 12, 4.0
 """The blurred copy behind a picture: how much smaller it is made, and blurred by how many pixels then."""
 
+_EDGE = 0.1  # of a picture, at each side with a bar: over half of the frame
 _DIM = 0.5  # the light that such a copy keeps
 _BRIGHT = (
     0.7,
@@ -149,6 +150,22 @@ def _middle(weights: list[float], share: float) -> float:
         return 0.5
     inside = range(start, start + part)
     return sum(weights[at] * (at + 0.5) for at in inside) / held[start] / side
+
+
+def edges_over(picture: Image.Image, size: Size) -> Image.Image:
+    """A picture's two edges beside the bars, each stretched over half of a frame.
+
+    What is further inside, such as a bright thing in the middle, would be a spot of light in the bars.
+    """
+    sides = picture.size[0] * size[1] < picture.size[1] * size[0]
+    made = Image.new(picture.mode, size)
+    for first, last, at in ((0.0, _EDGE, 0), (1 - _EDGE, 1.0, 1)):
+        shares = (first, 0, last, 1) if sides else (0, first, 1, last)
+        left, top, right, bottom = (a * b for a, b in zip(shares, picture.size * 2, strict=True))
+        half = (-(-size[0] // 2), size[1]) if sides else (size[0], -(-size[1] // 2))
+        part = picture.resize(half, Image.Resampling.BOX, box=(left, top, right, bottom))
+        made.paste(part, (at * (size[0] - half[0]), at * (size[1] - half[1])))
+    return made
 
 
 def ground_light(luma: Image.Image) -> float:

@@ -25,6 +25,7 @@ from rivya_flows.media.rendering.reframe import (
     GROUND_SCALE,
     Placement,
     Size,
+    edges_over,
     focus_of,
     ground_light,
     placement,
@@ -149,14 +150,12 @@ def _seen(planes: Planes, place: Placement, share: float) -> Planes:
 
 
 def _blurred(planes: Planes, size: Size) -> Planes:
-    """A blurred copy that fills a frame, dark unless the picture has a bright ground."""
+    """A blurred copy of the edges that fills a frame, dark unless the picture has a bright ground."""
     found, light = [], ground_light(planes[0])
     for plane, half, zero in zip(planes, (1, 2, 2), (_BLACK, 128, 128), strict=True):
         full = (size[0] // half, size[1] // half)
         tiny = (max(1, full[0] // GROUND_SCALE), max(1, full[1] // GROUND_SCALE))
-        box = window(plane.size, full)
-        small = plane.resize(tiny, Image.Resampling.BOX, box=box)
-        small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR / half))
+        small = edges_over(plane, tiny).filter(ImageFilter.GaussianBlur(GROUND_BLUR / half))
         small = small.point([round(zero + (v - zero) * light) for v in range(256)])
         found.append(small.resize(full, Image.Resampling.BILINEAR))
     return found[0], found[1], found[2]
