@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.local_sandbox import forget_results
 from rivya_flows.app.runs import find_run, receipt_run
-from rivya_flows.errors import StoreError, UsageError
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.charges import spent_by
@@ -88,6 +90,7 @@ class RemovedRun:
     Attributes:
         name, status: Of its spec, and as `runs` lists it.
         spent: Credits, which stay counted.
+        batch: The id of the batch whose row it is; None if it is no row.
         folder: That goes with it; None if there is none on this machine.
         media: SHA-256 of the media of the store that nothing else needs.
         results: Cached results that it bought; an equal request is bought again.
@@ -98,6 +101,7 @@ class RemovedRun:
     name: str
     status: str
     spent: int
+    batch: str | None
     folder: Path | None
     media: tuple[str, ...] = ()
     results: int = 0
@@ -132,7 +136,9 @@ def removable(journal: Journal, name: str) -> RemovedRun:
         )
     # Others may have written the path into a shared store: only the receipt tells whose folder it is.
     folder = row.folder if receipt_run(row.folder) == row.run_id else None
-    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, folder)
+    batch = row.labels.get(BATCH_LABEL)
+    of = batch if batch and row.run_id.startswith(f"{batch}-") else None
+    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, of, folder)
 
 
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:
@@ -146,17 +152,17 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
         found: From `removable`.
 
     Raises:
-        StoreError: Another process drives the run, or something cannot be deleted; earlier
-            deletions stay.
+        StoreError: Another process drives the run or its batch, or something cannot be deleted;
+            earlier deletions stay.
     """
     named = journal.mentioned_hashes(of=found.run_id)
-    leases = Leases(journal.engine)
-    lease, now = leases.acquire(found.run_id), datetime.now(UTC)
-    try:
+    leases, now = Leases(journal.engine), datetime.now(UTC)
+    with ExitStack() as held:
+        if found.batch:  # which reads its rows' runs once, and writes their sheet at its end
+            held.callback(leases.release, leases.acquire(found.batch))
+        lease = leases.acquire(found.run_id)
+        held.callback(leases.release, lease)  # gone with the run
         results = journal.remove(lease)
-    except StoreError:
-        leases.release(lease)
-        raise
     if results:
         time.sleep(LOOKED_UP_SECONDS)
     named -= named_media(CacheIndex(journal.engine), journal, ())

@@ -115,7 +115,7 @@ class Journal:
             if connection.scalar(removed) is not None:
                 raise StoreError(
                     f"run {run_id} was removed, and what it spent is still counted under its name",
-                    "a row of a batch is another run once its inputs or the spec change",
+                    "begin another run; a batch does so for its row when it is rerun",
                 )
 
     def remove(self, lease: Lease) -> int:
@@ -214,6 +214,12 @@ class Journal:
         with reading(self.engine) as connection:
             return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
 
+    def removed(self, beginning: str) -> frozenset[str]:
+        """The ids of all removed runs that begin so."""
+        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
+        with reading(self.engine) as connection:
+            return frozenset(connection.scalars(select(RUNS.c.run_id).where(begun, ~IS_THERE)))
+
     def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
         """All runs whose ids begin so, newest first."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
@@ -234,7 +240,8 @@ class Journal:
             .limit(1)
             .scalar_subquery()
         )
-        query = select(RUNS).order_by(newest.desc(), RUNS.c.started_at.desc()).limit(1)
+        order = (newest.desc(), RUNS.c.started_at.desc())
+        query = select(RUNS).where(IS_THERE).order_by(*order).limit(1)
         with reading(self.engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else as_run_row(row)
