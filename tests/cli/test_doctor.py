@@ -98,6 +98,7 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     monkeypatch.setenv("RIVYA_FLOW_BUDGET", "9")
     told = "warning: RIVYA_FLOW_BUDGET is no setting, and changes nothing\n"
     assert told in terminal("runs").err
+    monkeypatch.delenv("RIVYA_FLOW_BUDGET")
     Path(".env").write_text("RIVYA_HOOK_SECRET=1\nRIVYA_FLOWS_JOB_VARIABLES=1\n")
     check = found(terminal, "settings")
     assert (check["status"], check["message"].partition(":")[0]) == ("warning", "RIVYA_HOOK_SECRET")
