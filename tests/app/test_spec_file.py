@@ -169,6 +169,20 @@ def test_tests_of_a_spec_are_no_spec_of_its_folder(tmp_path: Path) -> None:
     assert specs_at(tmp_path / "spot.test.yaml") == [tmp_path / "spot.test.yaml"]
 
 
+def test_a_project_has_its_specs_in_their_folder_and_no_hidden_file_is_one(tmp_path: Path) -> None:
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    for name in ("compose.yaml", ".pre-commit-config.yaml"):
+        (tmp_path / name).write_text("")
+    assert specs_at(tmp_path) == [tmp_path / "compose.yaml"]
+    assert spec_file.project_specs(tmp_path) == tmp_path, "it has no other spec"
+    (specs / "spot.yaml").write_text("")
+    assert spec_file.project_specs(tmp_path) == specs
+    (specs / "specs").mkdir()
+    (specs / "specs" / "part.yaml").write_text("")
+    assert spec_file.project_specs(specs) == specs
+
+
 def test_a_pipe_is_no_spec_of_its_folder_since_its_reader_waits_for_ever(tmp_path: Path) -> None:
     for name in ("pipe.yaml", "pipe.test.yaml"):
         os.mkfifo(tmp_path / name)

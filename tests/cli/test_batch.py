@@ -171,6 +171,24 @@ def test_wallet_that_does_not_cover_the_rows_stops_before_anything_is_made(
         assert not (tmp_path / "runs").exists()
 
 
+def test_a_plan_prices_each_row_and_writes_nothing(
+    call: Terminal, service: Sandbox, tmp_path: Path, order: tuple[object, ...]
+) -> None:
+    said = call(*order, "--plan", "--budget", 3)
+    assert said.code == 0
+    assert re.search(r"^Sofa +1 +batch-shop-\w+-sofa-\w+$", said.out, re.MULTILINE)
+    assert ": 3 rows, 5 credits, balance 100, budget 3; nothing was bought\n" in said.out
+    assert "about 2 of 3 rows will run" in said.err
+    planned = call(*order, "--plan", "--json").document
+    assert planned["credits"] == {"min": 5, "max": 5, "spent": 0, "budget": None, "balance": 100}
+    assert [row["credits"]["max"] for row in planned["rows"]] == [2, 2, 1]
+    refused = call(*order, "--plan", "--budget", 0)
+    assert (refused.code, "error: no row can run" in refused.err) == (3, True)
+    assert not (tmp_path / "runs").exists()
+    assert call("runs", "--json").document == []
+    assert not bought(service)
+
+
 @pytest.mark.prefect
 @pytest.mark.usefixtures("service")
 def test_second_process_on_the_same_batch_is_refused(

@@ -76,7 +76,10 @@ def test_models_are_listed_by_kind_and_by_a_part_of_their_ids(call: Terminal) ->
         one for one in call("models", "kling").out.splitlines() if one.startswith("kling-3-0")
     ]
     assert "text-to-video, image-to-video" in row
-    assert "\n0 models" in call("models", "veo3", "--kind", "chat").out
+    said = call("models", "veo3", "--kind", "chat")
+    assert said.code == 2
+    assert "no model of --kind chat has 'veo3' in its id" in said.err
+    assert "those that have make video" in said.err
 
 
 def test_unknown_model_is_told_with_the_one_meant(call: Terminal) -> None:

@@ -117,6 +117,9 @@ def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> 
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "one.yaml").write_text(WRONG.replace("z-imge", "z-image"))
     assert "specs/one.yaml: ok" in call("check", tmp_path).out
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    assert call("check", tmp_path).code == 0, "a file of another tool is no spec of the project"
+    assert call("check", tmp_path / "compose.yaml").code == 2
     assert "name one of its specs: specs/one.yaml" in call("plan", tmp_path).err
 
 

@@ -95,6 +95,10 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
         "RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing; did you mean RIVYA_FLOWS_WEBHOOKS?"
     )
     assert f"warning: {told}\n" in terminal("runs").err
+    monkeypatch.setenv("RIVYA_FLOW_BUDGET", "9")
+    told = "warning: RIVYA_FLOW_BUDGET is no setting, and changes nothing\n"
+    assert told in terminal("runs").err
+    monkeypatch.delenv("RIVYA_FLOW_BUDGET")
     Path(".env").write_text(
         "RIVYA_FLOWS_SPEC=a.yaml\n"
     )  # what `deploy` sets for a worker's process

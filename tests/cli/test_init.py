@@ -32,6 +32,12 @@ def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
 
 
+def test_a_template_with_rows_is_begun_as_a_batch(call: Terminal, tmp_path: Path) -> None:
+    said = call("init", tmp_path / "new", "--template", "catalogue-batch")
+    spec = "specs/catalogue-batch"
+    assert f"rivya-flows batch {spec}.yaml --rows {spec}.csv\n" in said.out
+
+
 @pytest.mark.parametrize("name", template_names())
 def test_a_template_alone_in_a_folder_is_right_and_passes_its_tests(
     call: Terminal, tmp_path: Path, name: str

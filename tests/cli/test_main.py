@@ -273,6 +273,13 @@ def test_a_mistyped_command_is_told_what_was_meant(
         ("cache rm", "`rivya-flows cache prune`: Delete results"),
         ("price", "`rivya-flows plan`: Show the steps"),
         ("stop", "`rivya-flows down`: Stop what"),
+        ("show", "`rivya-flows open`: Open the contact sheet"),
+        ("watch", "`rivya-flows open`: Open the contact sheet"),
+        ("export", "`rivya-flows store export`: Print the journal"),
+        (
+            "batch a.yaml a.csv",
+            "for example: rivya-flows batch specs/social-set.yaml --rows rows.csv",
+        ),
         ("login", "set RIVYA_API_KEY"),
         ("cancel", "Ctrl-C cancels a run"),
         ("xyzzy", "see `rivya-flows --help`"),

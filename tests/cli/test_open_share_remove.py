@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -248,3 +250,52 @@ def test_a_run_that_runs_or_is_owed_something_is_not_removed(
     Leases(journal.engine).release(lease)
     journal.close()
     assert call("receipt", "run-1").code == 0
+
+
+def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    refused = call("store", "remove", "last", "--yes")
+    assert (refused.code, "give the id of the run" in refused.err) == (2, True)
+    assert "This deletes run-1 (lamps, completed)" in call("store", "remove", "last").err
+    of_batch = SPEC.replace("version: 1", "version: 1\nlabels: {batch: batch-lamps-1}")
+    execute(shared_sandbox, "batch-lamps-1-desk", of_batch)
+    asked = call("store", "remove", "batch-lamps-1-desk")
+    assert "a row of batch-lamps-1, which makes it anew, and buys it, when it is rerun" in asked.err
+    gone = call("store", "remove", "batch-lamps-1-desk", "-y", "--json").document
+    assert gone["batch"] == "batch-lamps-1"
+    assert call("store", "remove", "run-1", "-y", "--json").document["batch"] is None
+    assert call("receipt", "last").code == 2, "a removed run is not the last one"
+
+
+def test_a_batch_is_opened_by_its_folder_and_elsewhere_its_runs_are_named(
+    call: Terminal, opened: list[str], shared_sandbox: Sandbox
+) -> None:
+    of_batch = SPEC.replace("version: 1", "version: 1\nlabels: {batch: batch-lamps-1}")
+    for row in ("desk", "wall"):
+        execute(shared_sandbox, f"batch-lamps-1-{row}", of_batch)
+    for command in (("share",), ("store", "remove")):
+        said = call(*command, "batch-lamps-1")
+        assert said.code == 2
+        assert "batch-lamps-1 is a batch of 2 runs" in said.err
+        assert "rivya-flows runs --label batch=batch-lamps-1" in said.err
+    Path("runs/batch-lamps-1").mkdir(parents=True)
+    by_id, by_folder = call("open", "batch-lamps-1"), call("open", "runs/batch-lamps-1")
+    assert by_id.out == by_folder.out != ""
+    assert len(opened) == 2
+
+
+def test_a_list_of_runs_says_in_which_zone_they_began(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime.fromisoformat(call("runs", "--json").document[0]["started_at"])
+    assert began.utcoffset() == timedelta(0)
+    monkeypatch.setenv("TZ", "IST-5:30")
+    time.tzset()
+    try:
+        listed = call("runs").out
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert "started (IST)" in listed
+    assert f"{began + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M}" in listed

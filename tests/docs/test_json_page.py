@@ -195,4 +195,5 @@ def test_a_run_and_what_the_store_says_of_it(
     assert differences(payload, SECTIONS["Event of a run's end"]) == []
     Path("rows.csv").write_text("product,x-who\nsofa,Asha\n")
     batch = ("batch", "spot.yaml", "--rows", "rows.csv", "--json")
+    assert holds(call(*batch, "--plan"), "`batch --plan`")["rows"]
     assert holds(call(*batch), "`batch`")["rows"]

@@ -45,3 +45,13 @@ def test_a_failure_is_told_in_plain_words() -> None:
     )
     assert plain_reason({"code": "api_key_revoked"}) == "the service did not accept the key"
     assert plain_reason({"code": "something_new"}) == plain_reason({}) == ""
+
+
+@pytest.mark.parametrize("facts", [{}, {"failed_outputs": ["spot"], "steps": []}])
+def test_where_nothing_was_paid_there_is_nothing_to_take_from_the_cache(
+    facts: dict[str, Any],
+) -> None:
+    for spent, saved, words in ((0, 0, "then run it again"), (0, 2, "take what was paid")):
+        found = continuation(ended("not_found", credits={"spent": spent, "saved": saved}, **facts))
+        assert words in found.advice
+        assert ("--cache spec" in found.command) == bool(saved)

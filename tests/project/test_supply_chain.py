@@ -132,6 +132,7 @@ def test_another_file_under_a_pinned_version_is_not_installed(
     )
     assert done.returncode == 1
     assert refusal in done.stderr
+    assert re.search(r"^Installing about 1 packages into .venv, \d+ MB without", done.stderr, re.M)
     assert done.stderr.splitlines()[-1].startswith("hint: ")
     assert not [*tmp_path.glob(".venv/lib/*/site-packages/h11*")]
 

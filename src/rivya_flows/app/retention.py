@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from rivya_flows.app.local_sandbox import forget_results
 from rivya_flows.app.runs import find_run, receipt_run
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.charges import spent_by
@@ -91,6 +93,7 @@ class RemovedRun:
     Attributes:
         name, status: Of its spec, and as `runs` lists it.
         spent: Credits, which stay counted.
+        batch: The id of the batch whose row it is; None if it is no row.
         folder: That goes with it; None if there is none on this machine.
         media: SHA-256 of the media of the store that nothing else needs.
         results: Cached results that it bought; an equal request is bought again.
@@ -101,6 +104,7 @@ class RemovedRun:
     name: str
     status: str
     spent: int
+    batch: str | None
     folder: Path | None
     media: tuple[str, ...] = ()
     results: int = 0
@@ -124,10 +128,11 @@ def removable(journal: Journal, name: str) -> RemovedRun:
         UsageError: There is no such run, it has not ended, or it is owed something.
         StoreError: The store cannot be read.
     """
-    half = journal.removed(receipt_run(Path(name)) or name)
+    half = journal.removed_run(receipt_run(Path(name)) or name)
     if half and half.folder != Path():
         spent, _ = spent_by(journal.engine, half.run_id).get(half.run_id, (0, 0))
-        return RemovedRun(half.run_id, half.name, _HALF, spent, _own_folder(half))
+        batch, folder = _batch_of(half), _own_folder(half)
+        return RemovedRun(half.run_id, half.name, _HALF, spent, batch, folder)
     row = find_run(journal, name)
     [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
     if listed.status in ("running", "waiting"):
@@ -141,7 +146,8 @@ def removable(journal: Journal, name: str) -> RemovedRun:
             f"{row.run_id} has {credits_of(listed.open)} of purchases that are not settled",
             f"first collect what was paid: rivya-flows resume {row.run_id}",
         )
-    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, _own_folder(row))
+    batch, folder = _batch_of(row), _own_folder(row)
+    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, batch, folder)
 
 
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:
@@ -155,12 +161,15 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
         found: From `removable`.
 
     Raises:
-        StoreError: Another process drives the run, or something cannot be deleted; earlier
-            deletions stay.
+        StoreError: Another process drives the run or its batch, or something cannot be deleted;
+            earlier deletions stay.
     """
-    leases = Leases(journal.engine)
-    lease, now = leases.acquire(found.run_id), datetime.now(UTC)
-    try:
+    leases, now = Leases(journal.engine), datetime.now(UTC)
+    with ExitStack() as held:
+        if found.batch:  # which reads its rows' runs once, and writes their sheet at its end
+            held.callback(leases.release, leases.acquire(found.batch))
+        lease = leases.acquire(found.run_id)
+        held.callback(leases.release, lease)
         results = journal.hide(lease)
         if results or found.status == _HALF:
             time.sleep(LOOKED_UP_SECONDS)
@@ -176,10 +185,13 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
         if found.folder:
             _delete_folder(found.folder)
         journal.remove(lease)
-    finally:
-        leases.release(lease)
     hashes = tuple(one.sha256 for one in media)
     return replace(found, media=hashes, results=results, freed_bytes=freed)
+
+
+def _batch_of(row: RunRow) -> str | None:
+    batch = row.labels.get(BATCH_LABEL)
+    return batch if batch and row.run_id.startswith(f"{batch}-") else None
 
 
 def _own_folder(row: RunRow) -> Path | None:

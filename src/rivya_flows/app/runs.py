@@ -11,6 +11,7 @@ from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal, RunRow
@@ -57,7 +58,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         return row
     if name == LAST and (newest := journal.last()):
         return newest
-    if gone := journal.removed(name):
+    if gone := journal.removed_run(name):
         spent, _ = spent_by(journal.engine, name).get(name, (0, 0))
         raise UsageError(
             f"{name} was removed; its {credits_of(spent)} {'is' if spent == 1 else 'are'} in `spend`",
@@ -68,6 +69,12 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:
         return begun[0]
+    if rows := batch_runs(journal, name):
+        batch = rows[0].labels[BATCH_LABEL]
+        raise UsageError(
+            f"{batch} is a batch of {len(rows)} runs, and no run",
+            f"name one of them: `rivya-flows runs --label {BATCH_LABEL}={batch}` lists them",
+        )
     known = [row.run_id for row in begun or journal.runs()]
     near = known[0] if len(begun) == 1 else nearest(name, known[:_MOST_ALIKE], alike=0.9)
     if len(begun) > 1:
@@ -78,6 +85,13 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     else:
         hint = "it has no runs yet; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
     raise UsageError(f"there is no run {name!r} in the store", hint)
+
+
+def batch_runs(journal: Journal, name: str) -> tuple[RunRow, ...]:
+    """The runs of a batch that its id or its folder names, newest first; none if it names no batch."""
+    batch = Path(name).resolve().name if Path(name).is_dir() else name
+    rows = journal.runs(f"{batch}-")
+    return tuple(row for row in rows if row.labels.get(BATCH_LABEL) == batch)
 
 
 def which(name: str, row: RunRow) -> Iterator[str]:

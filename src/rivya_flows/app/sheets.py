@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import media_of, write_report, write_whole
-from rivya_flows.app.runs import LAST, find_run, open_journal
+from rivya_flows.app.runs import LAST, batch_runs, find_run, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
@@ -33,7 +33,7 @@ def sheet_of(settings: Settings, name: str) -> Path:
 
     Args:
         settings: Those of the store.
-        name: Names the run, see `find_run`, or is the id of a batch; `last` is the newest run, or the
+        name: Names the run, see `find_run`, or the batch, by its id or its folder; `last` is the newest run, or the
             batch that it belongs to.
 
     Raises:
@@ -41,9 +41,8 @@ def sheet_of(settings: Settings, name: str) -> Path:
         StoreError: The store cannot be read, or the sheet cannot be written.
     """
     with open_journal(settings) as journal:
-        rows = journal.runs(f"{name}-") if not journal.run(name) else ()
-        of_batch = next((one for one in rows if one.labels.get(BATCH_LABEL) == name), None)
-        row = of_batch or find_run(journal, name, only_read=True)
+        of_batch = batch_runs(journal, name)
+        row = of_batch[0] if of_batch else find_run(journal, name, only_read=True)
         if of_batch or (name == LAST and BATCH_LABEL in row.labels):
             together = row.folder.parent / _SHEET
             if together.is_file():

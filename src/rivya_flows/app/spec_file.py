@@ -48,17 +48,22 @@ TEST_SUFFIX = ".test.yaml"
 def specs_at(path: Path) -> list[Path]:
     """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself.
 
-    A pipe is none: who reads it waits for ever.
+    A hidden file is none: it belongs to another tool. Nor is a pipe: who reads it waits for ever.
     """
     if not path.is_dir():
         return [path]
-    return sorted(one for one in path.glob("*.yaml") if not (is_tests(one) or one.is_fifo()))
+    return sorted(one for one in path.glob("[!.]*.yaml") if not (is_tests(one) or one.is_fifo()))
 
 
 def project_specs(path: Path) -> Path:
-    """The folder `specs` in a folder that has no spec of its own; any other path as it is."""
+    """The folder `specs` of a project, whose other YAML files are not specs; other paths as they are.
+
+    One without specs stands for its folder only if that has none either.
+    """
     inside = path / "specs"
-    return inside if path.is_dir() and not specs_at(path) and inside.is_dir() else path
+    named = path.resolve().name == inside.name
+    found = inside.is_dir() and not named and (specs_at(inside) or not specs_at(path))
+    return inside if found else path
 
 
 def is_tests(path: Path) -> bool:

@@ -50,6 +50,12 @@ class SpecTemplate:
         return sorted({*beside, *(one for one in named if (FOLDER / one).is_file())})
 
     @property
+    def command(self) -> str:
+        """That makes what it is for, from the folder of its project, without the program."""
+        spec, rows = f"specs/{self.name}.yaml", f"{self.name}.csv"
+        return f"batch {spec} --rows specs/{rows}" if (FOLDER / rows).is_file() else f"run {spec}"
+
+    @property
     def price(self) -> str:
         """Such as ``20–22``."""
         return price_range(self.min, self.max)
@@ -133,9 +139,8 @@ def readme(chosen: SpecTemplate) -> str:
         (f"rivya-flows plan {spec}", "show each purchase with its price; buys nothing"),
         (run, "make it, with a receipt and a contact sheet"),
     ]
-    if (FOLDER / f"{chosen.name}.csv").is_file():
-        rows = f"rivya-flows batch {spec} --rows specs/{chosen.name}.csv"
-        commands.append((rows, "make it for each row of the file"))
+    if chosen.command.startswith("batch"):
+        commands.append((f"rivya-flows {chosen.command}", "make it for each row of the file"))
     commands.append(
         (
             "rivya-flows up",

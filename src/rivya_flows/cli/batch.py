@@ -12,6 +12,7 @@ from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import (
     CACHE_OPTION,
     LABEL_OPTION,
+    PLAN_OPTION,
     SPEC_ARGUMENT,
     YES_OPTION,
     with_inputs,
@@ -22,7 +23,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
 @click.command(
     epilog=examples(
         "batch specs/social-set.yaml --rows rows.csv --budget 100",
-        "batch specs/social-set.yaml --rows rows.csv --parallel 8",
+        "batch specs/social-set.yaml --rows rows.csv --plan",
     )
 )
 @SPEC_ARGUMENT
@@ -59,6 +60,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
 )
 @CACHE_OPTION
 @LABEL_OPTION
+@PLAN_OPTION
 @YES_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -74,6 +76,7 @@ def batch(
     keys: str | None,
     cache: Literal["off", "run", "spec"] | None,
     labels: tuple[str, ...],
+    only_plan: bool,
     yes: bool,
     sandbox: bool,
     as_json: bool,
@@ -87,14 +90,17 @@ def batch(
     from rivya_flows.cli.run import begun
 
     # Each row that is priced leaves garbage, before everything is imported.
-    runner, chosen = begun(begins=spec.exists() and table.exists(), collects_later=False)
+    begins = spec.exists() and table.exists() and not only_plan
+    runner, chosen = begun(begins=begins, collects_later=False)
     from rivya_flows.app.batch.execution import run_batch
+    from rivya_flows.app.batch.plan import plan_batch
     from rivya_flows.app.batch.pricing import BatchOptions
     from rivya_flows.app.batch.rows import read_table
     from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.spec_file import read_spec
-    from rivya_flows.cli.batch_live import BatchProgress, print_result
+    from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
+    from rivya_flows.cli.output import tell
     from rivya_flows.cli.terminal import confirmer
     from rivya_flows.planning.labels import read_labels
 
@@ -103,6 +109,11 @@ def batch(
     )
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
     options = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
+    if only_plan:
+        found = run_interruptibly(
+            lambda _: plan_batch(options, chosen, runner, sandbox=sandbox, say=tell)
+        )
+        return print_plan(found, as_json=as_json)
     result = run_interruptibly(
         lambda interrupts: run_batch(
             options,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from rivya_flows.app.batch.plan import BatchPlan
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.cli.ending import commands, raise_pools, show_page
@@ -16,7 +17,7 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.tables import Cell
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, price_range
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.events import Event
@@ -115,6 +116,26 @@ class BatchProgress(Screen):
             for row in batch.rows
         )
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
+
+
+def print_plan(found: BatchPlan, *, as_json: bool) -> int:
+    """Prints what each row still needs; gives the exit code: 3 where no row would run."""
+    if as_json:
+        print_json(found.as_json())
+    else:
+        states = [row for row in found.priced.batch.rows if row.status != "completed"]
+        cells = [[row.name, price_range(row.least, row.most), row.run_id] for row in states]
+        if cells:
+            print_table(["row", ">credits", "?run"], cells[:_MAX_ROWS])
+        if len(cells) > _MAX_ROWS:
+            show(f"and {len(cells) - _MAX_ROWS} more rows; `--json` has all")
+        show("", *found.priced.remade())
+        show(f"{found.batch_id}: {found.priced.sentence(found.balance)}; nothing was bought")
+    if found.refused:
+        tell(f"error: {found.refused.message}", f"hint: {found.refused.hint}")
+        return CREDITS
+    tell(*(f"warning: {line}" for line in found.priced.shortages()))
+    return 0
 
 
 def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int:

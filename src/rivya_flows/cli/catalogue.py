@@ -44,7 +44,12 @@ def models(
     model = catalogue.get(model_id)
     found = [one for one in catalogue.models.values() if model_id.lower() in one.id]
     if model is None and found:
-        _print_all(catalogue, [one for one in found if kind in (None, one.category)], as_json)
+        of_kind = [one for one in found if kind in (None, one.category)]
+        if not of_kind:
+            kinds = ", ".join(sorted({one.category for one in found}))
+            hint = f"those that have make {kinds}; leave --kind out to list them"
+            raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
+        _print_all(catalogue, of_kind, as_json)
         return
     if model is None:
         near = catalogue.closest(model_id)

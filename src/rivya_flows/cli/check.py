@@ -58,8 +58,8 @@ def check(
 
     A warning, such as of a step that nothing uses, is no mistake unless you say --strict.
 
-    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs; a folder without a spec stands
-    for its folder specs. Sends and spends nothing; --live reads the list of models.
+    Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. A folder that has a folder
+    specs stands for that alone. Sends and spends nothing; --live reads the list of models.
     """
     from rivya_flows.app.check import check_file
     from rivya_flows.app.fix import CheckedFile, fix_file

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
+from rivya_flows.cli.groups import example_of
 from rivya_flows.cli.guesses import of_option
 from rivya_flows.errors import (
     APIError,
@@ -115,6 +116,9 @@ def _call(error: click.ClickException) -> Failure:
         options = context.command.params if context else ()
         known = [name for one in options for name in (*one.opts, *one.secondary_opts)]
         hint = of_option(error.option_name, known) or hint
+    elif isinstance(error, click.MissingParameter) and context:
+        example = example_of(context.command)
+        hint = f"for example: {example}" if example else hint
     message = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
     for pattern, words in _PLAIN:
         message = re.sub(pattern, words, message.strip())

@@ -16,6 +16,12 @@ def examples(*lines: str, title: str = "Examples") -> str:
     return f"\b\n{title}:\n" + "\n".join(f"  {program()} {line}" for line in lines)
 
 
+def example_of(command: click.Command) -> str | None:
+    """The first of the examples of a command; None without any."""
+    lines = (command.epilog or "").splitlines()
+    return next((line.strip() for line in lines if line.startswith("  ")), None)
+
+
 class Group(click.Group):
     """As click's, which cuts the sentences of a list of commands to one line each."""
 

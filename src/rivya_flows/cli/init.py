@@ -56,7 +56,7 @@ def init(folder: Path, name: str | None, lists: bool, as_json: bool) -> None:
     steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
     spec = f"specs/{chosen.name}.yaml"
     name = program(elsewhere=bool(steps))
-    steps += [f"{name} check specs", f"{name} plan {spec}", f"{name} run {spec}"]
+    steps += [f"{name} check specs", f"{name} plan {spec}", f"{name} {chosen.command}"]
     show("next:", *(f"  {one}" for one in steps))
     show(f"{folder / 'README.md'} says more")
 

@@ -57,6 +57,11 @@ def age(text: str) -> timedelta:
     return min(LONGEST, timedelta(**{_UNITS[written[2] or "d"]: float(written[1])}))
 
 
+def local_now() -> datetime:
+    """Now, in the zone of this machine, with the offset that this has now."""
+    return datetime.now().astimezone()
+
+
 def until(at: datetime) -> str:
     """A moment in the zone of this machine, and how far it is: ``2026-12-02 06:45 IST, in 23 h``."""
     seconds = (at - datetime.now(UTC)).total_seconds()

@@ -13,7 +13,7 @@ from rivya_flows.cli.output import near, show
 def open(run: str) -> None:  # noqa: A001  # a command is found under its name
     """Open the contact sheet of a run, and print its path.
 
-    RUN is its id, its folder, the id of a batch, or `last`, the default: the run in which something
+    RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
     happened last. A sheet that is missing is made.
     """
     from rivya_flows.app.sheets import sheet_of

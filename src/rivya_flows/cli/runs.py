@@ -12,7 +12,7 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.input_options import FILTER_OPTION
-from rivya_flows.cli.moments import moment, until
+from rivya_flows.cli.moments import local_now, moment, until
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
 from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import BATCH_LABEL
@@ -70,7 +70,7 @@ def runs(
         show("no runs" + (" that match" if labels or spec or status or since else ""))
         tell(*unknown)
         return
-    columns = ["!run", "spec", "?labels", "!status", ">credits", "?>open", "?service", "?started", "?folder"]  # fmt: skip
+    columns = ["!run", "spec", "?labels", "!status", ">credits", "?>open", "?service", f"?started ({local_now():%Z})", "?folder"]  # fmt: skip
     print_table(columns, [_row(runs) for runs in listed])
     if len(lines) > limit:
         show("", f"the newest {limit}; `--limit` shows more")
@@ -140,7 +140,7 @@ def _row(runs: Sequence[ListedRun]) -> list[Cell]:
         str(sum(one.spent for one in runs)),
         str(sum(one.open for one in runs) or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
-        row.started_at[:16].replace("T", " "),
+        f"{datetime.fromisoformat(row.started_at).astimezone(local_now().tzinfo):%Y-%m-%d %H:%M}",
         near(folder) if _has_folder(run) else "",
     ]
 

@@ -80,18 +80,27 @@ def prune_store(older_than: timedelta, only_plan: bool, as_json: bool) -> None:
 def remove(run: str, yes: bool, as_json: bool) -> None:
     """Delete one run: its journal, its folder, and the media that nothing else needs.
 
-    RUN is its id or its folder. What it spent stays in `spend` and in the pools. A run that is
-    running, or has paid for what it has not collected, is refused.
+    RUN is its id, its folder, or `last`, without --yes: the run in which something happened last.
+    What it spent stays in `spend` and in the pools. A run that is running, or has paid for what it
+    has not collected, is refused. A batch makes the run of a row anew, and buys it, when it is rerun.
     """
     from rivya_flows.app.retention import removable, remove_run
+    from rivya_flows.app.runs import LAST
     from rivya_flows.cli.cache import opened_store
     from rivya_flows.cli.terminal import confirmer
     from rivya_flows.errors import UsageError
 
+    if yes and run == LAST:
+        raise UsageError(
+            f"{LAST} names another run once one is removed, and --yes asks nobody",
+            "give the id of the run, which `rivya-flows runs` lists, or leave --yes out",
+        )
     with opened_store() as (journal, assets, _):
         found = removable(journal, run)
         folder = f" with its folder {near(found.folder)}" if found.folder else ""
         words = f"This deletes {found.run_id} ({found.name}, {found.status}){folder}."
+        if found.batch:
+            words += f" It is a row of {found.batch}, which makes it anew, and buys it, when it is rerun."
         confirm = confirmer(yes=yes, as_json=as_json)
         if confirm is None:
             raise UsageError(f"{words} Nobody was asked", "give --yes to delete it")
@@ -112,3 +121,5 @@ def remove(run: str, yes: bool, as_json: bool) -> None:
         f" {size_of(removed.freed_bytes)} freed. Its {credits_of(removed.spent)}"
         f" {'stays' if removed.spent == 1 else 'stay'} in `spend` and in the pools."
     )
+    if removed.batch:
+        tell(f"the contact sheet of {removed.batch} has its card until the batch is rerun")

@@ -61,11 +61,12 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     """The command that continues a run that failed or was cancelled."""
     run_id, spec = str(receipt.get("run_id")), receipt.get("spec")
     file = str(spec.get("file") or "SPEC") if isinstance(spec, Mapping) else "SPEC"
-    again = f"rivya-flows run {shlex.quote(file)} --cache spec"
+    then, cache = "take what was paid from the cache", " --cache spec"
+    if not _has_paid(receipt):
+        then, cache = "run it again", ""
+    again = f"rivya-flows run {shlex.quote(file)}{cache}"
     if _lacks_only_outputs(receipt):
-        return Continuation(
-            f"mend the output in {file}, then take what was paid from the cache", again
-        )
+        return Continuation(f"mend the output in {file}, then {then}", again)
     codes = {
         item.get("code")
         for _, items in _steps(receipt)
@@ -74,7 +75,7 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     }
     if codes and codes <= _REFUSED:
         return Continuation(
-            f"the same request is refused again: mend {file}, then take what was paid from the cache",
+            f"the same request is refused again: mend {file}, then {then}",
             f"{again}{_inputs(receipt)}",
         )
     command = f"rivya-flows resume {shlex.quote(run_id)}{resume_options(receipt)}"
@@ -89,6 +90,15 @@ def _inputs(receipt: Mapping[str, Any]) -> str:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             words += f" -i {shlex.quote(f'{name}={text}')}"
     return words
+
+
+def _has_paid(receipt: Mapping[str, Any]) -> bool:
+    """Whether the cache may have something for the next run."""
+    credits = receipt.get("credits")
+    paid = (
+        [credits.get(one, 1) for one in ("spent", "saved")] if isinstance(credits, Mapping) else [1]
+    )
+    return any(paid)
 
 
 def _lacks_only_outputs(receipt: Mapping[str, Any]) -> bool:

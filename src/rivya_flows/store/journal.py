@@ -110,14 +110,14 @@ class Journal:
             raise StoreError(f"run {frozen.run_id} already exists") from error
 
     def _refuse_removed(self, run_id: str) -> None:
-        if self.removed(run_id):
+        if self.removed_run(run_id):
             raise StoreError(
                 f"run {run_id} was removed, and what it spent is still counted under its name",
-                "a row of a batch is another run once its inputs or the spec change",
+                "begin another run; a batch does so for its row when it is rerun",
             )
 
     def hide(self, lease: Lease) -> int:
-        """Hides a run from all but `removed`, and deletes the cached results that it bought.
+        """Hides a run from all but `removed_run`, and deletes the cached results that it bought.
 
         Its row and its charges stay, so that reports and pools count what it spent, no quote is used
         twice, and no other run takes its id. Its entries stay until `remove`: they name its media.
@@ -151,7 +151,7 @@ class Journal:
             removed = update(RUNS).where(RUNS.c.run_id == run_id)
             connection.execute(removed.values(removed_at=time.time(), folder=""))
 
-    def removed(self, run_id: str) -> RunRow | None:
+    def removed_run(self, run_id: str) -> RunRow | None:
         """The row of a removed run, whose folder is ``Path()`` once its files are deleted; or None."""
         with reading(self.engine) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, ~IS_THERE)).first()
@@ -226,6 +226,12 @@ class Journal:
         with reading(self.engine) as connection:
             return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
 
+    def removed_ids(self, beginning: str) -> frozenset[str]:
+        """The ids of all removed runs that begin so."""
+        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
+        with reading(self.engine) as connection:
+            return frozenset(connection.scalars(select(RUNS.c.run_id).where(begun, ~IS_THERE)))
+
     def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
         """All runs whose ids begin so, newest first."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
@@ -246,8 +252,8 @@ class Journal:
             .limit(1)
             .scalar_subquery()
         )
-        query = select(RUNS).where(IS_THERE)
-        query = query.order_by(newest.desc(), RUNS.c.started_at.desc()).limit(1)
+        order = (newest.desc(), RUNS.c.started_at.desc())
+        query = select(RUNS).where(IS_THERE).order_by(*order).limit(1)
         with reading(self.engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else as_run_row(row)

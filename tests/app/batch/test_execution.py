@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 from sqlalchemy import update
 
+from rivya_flows.app import retention
 from rivya_flows.app.batch import execution
 from rivya_flows.app.batch.execution import run_rows
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.app.retention import removable, remove_run
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
 from rivya_flows.ledger.phrases import budget_warning
 from rivya_flows.planning.queue.events import FileUploaded
@@ -31,6 +33,11 @@ from rivya_sandbox.service.startup import Sandbox
 from support.batches import COST, ROWS, Observer, bought, run, statuses
 from support.engine_runs import Bomb, Studio, studio_at
 from support.sandbox_calls import calling, order
+
+
+@pytest.fixture(autouse=True)
+def looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "LOOKED_UP_SECONDS", 0)
 
 
 @pytest.fixture
@@ -109,18 +116,57 @@ def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox)
     assert sum(bought(sandbox).values()) == COST + 2
 
 
-def test_a_row_whose_run_was_removed_is_not_bought_again_and_still_counts(
+def removed(studio: Studio, run_id: str) -> None:
+    with studio.context(Bomb()) as context:
+        remove_run(context.journal, context.assets, removable(context.journal, run_id))
+
+
+def test_a_row_whose_run_was_removed_is_made_again_and_what_it_spent_counts(
     studio: Studio, sandbox: Sandbox
 ) -> None:
-    table = "product\nLamp\nDesk\n"
-    first = asyncio.run(run(studio, table, budget=9))
+    table, observer = "product\nLamp\nDesk\n", Observer()
+    lamp = asyncio.run(run(studio, table, budget=7)).batch.rows[0].run_id
+    removed(studio, lamp)
+    again = asyncio.run(run(studio, table, budget=7, observer=observer))
+    assert "the run of Lamp was removed: it is made again, 2 credits" in observer.lines
+    assert "1 done, 2 credits to go" in observer.lines[1]
+    assert "4 of it spent (2 on removed rows and runs)" in observer.lines[1]
+    assert (statuses(again), again.batch.spent) == (["completed"] * 2, 6)
+    assert again.batch.rows[0].run_id == f"{lamp}-r2"
+    sheet = again.sheet_path.read_text()
+    assert "2 of 2 rows completed" in sheet
+    assert asyncio.run(run(studio, table, budget=7)).batch.spent == 6
+    assert [*bought(sandbox).values()] == [1] * 6, "each under a name of its own, and once"
+
+    removed(studio, f"{lamp}-r2")
+    with pytest.raises(BudgetError, match="Lamp needs at least 2 credits; 1 of 7 budget credits"):
+        asyncio.run(run(studio, table, budget=7))
+    assert sum(bought(sandbox).values()) == 6
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["before", "after"])
+@pytest.mark.parametrize("write", [1, 3, 6])
+def test_a_row_that_is_made_again_goes_on_wherever_it_was_stopped(
+    studio: Studio, sandbox: Sandbox, write: int, side: int
+) -> None:
+    table = "product\nLamp\n"
+    first = asyncio.run(run(studio, table))
+    removed(studio, first.batch.rows[0].run_id)
+    asyncio.run(run(studio, table, bombs={"Lamp": Bomb(write=side * write)}))
+    ended = asyncio.run(run(studio, table))
+    assert statuses(ended) == ["completed"]
+    assert [*bought(sandbox).values()] == [1] * 4
+
+
+def test_no_run_of_a_batch_is_removed_while_the_batch_runs(studio: Studio) -> None:
+    table = "product\nLamp\n"
+    first = asyncio.run(run(studio, table))
     with studio.context(Bomb()) as context:
-        lease = Leases(context.journal.engine).acquire(first.batch.rows[0].run_id)
-        context.journal.remove(lease)
-    again = asyncio.run(run(studio, table, budget=9))
-    assert statuses(again) == ["failed", "completed"]
-    assert "was removed" in str(again.rows[0]["reason"])
-    assert again.batch.spent == first.batch.spent == sum(bought(sandbox).values())
+        lease = context.leases.acquire(first.batch_id, "elsewhere:1:1")
+        with pytest.raises(StoreError, match=first.batch_id):
+            removed(studio, first.batch.rows[0].run_id)
+        context.leases.release(lease)
+    removed(studio, first.batch.rows[0].run_id)
 
 
 def test_folders_stay_wherever_their_rows_move_and_a_changed_row_gets_its_own(
@@ -185,7 +231,7 @@ def test_the_budget_also_counts_rows_that_were_changed_or_removed(
     asyncio.run(run(studio, ROWS, budget=COST + 3))
     changed, observer = "product\nShelf\nStool\n", Observer()
     ended = asyncio.run(run(studio, changed, budget=COST + 3, observer=observer))
-    assert f"budget 10, {COST} of it spent ({COST} on rows removed" in observer.lines[0]
+    assert f"budget 10, {COST} of it spent ({COST} on removed rows" in observer.lines[0]
     assert statuses(ended) == ["completed", "over_budget"]
     assert ended.batch.spent == sum(bought(sandbox).values()) == COST + 2
     unlimited = asyncio.run(run(studio, changed))

@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, price_rows, row_result
-from rivya_flows.app.batch.rows import batch_id_of, read_rows, row_folder
+from rivya_flows.app.batch.plan import read_batch
+from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, row_result
+from rivya_flows.app.batch.rows import row_folder
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.app.batch.summary import (
     BatchResult,
@@ -28,7 +29,6 @@ from rivya_flows.app.batch.summary import (
     row_documents,
     sheet_text,
 )
-from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import end_as_cancelled, make_folder, run_folder, warning_after_end
 from rivya_flows.app.live_guard import Confirm, confirm_live
@@ -36,10 +36,7 @@ from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution, Runner
-from rivya_flows.app.spec_file import load_spec
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
-from rivya_flows.language.workflow import MAX_LABELS
-from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
@@ -48,7 +45,6 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import RENEWAL_SECONDS, Leases
 from rivya_flows.store.other_purchases import spent_since
 
-_MANY = 500
 _RENEWAL_SECONDS = RENEWAL_SECONDS
 
 
@@ -110,30 +106,13 @@ async def run_batch_in(
 ) -> BatchResult:
     """As `run_batch`, with things that are open already."""
     began = time.time()
-    async with context.first_client(observer.say) as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
-    request, file = options.request, options.table_name
-    workflow = load_spec(request.spec, catalogue)
-    batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
-    given = request.inputs(workflow)
-    names = {**workflow.labels, **request.labels}
-    if BATCH_LABEL not in names and len(names) < MAX_LABELS:
-        labels = {**request.labels, BATCH_LABEL: batch_id}
-        options = replace(options, request=replace(request, labels=labels))
-    rows = read_rows(
-        options.table,
-        file=file,
-        workflow=workflow,
-        batch_id=batch_id,
-        given=given,
-        keys=options.keys,
-    )
-    if len(rows) > _MANY:
-        observer.say(f"pricing {len(rows)} rows …")
+    read = await read_batch(context, options, observer.say)
+    batch_id, balance, workflow = read.batch_id, read.balance, read.workflow
     async with _leased(context.leases, batch_id):
-        priced = price_rows(context, options, catalogue, batch_id, rows)
+        rows, priced = await read.priced(context)
         priced.refuse_over(balance)
+        for line in priced.remade():
+            observer.say(line)
         agreed = await confirm_live(context, priced.spending(balance), observer.say, confirm)
         if agreed is not None:
             batch = replace(priced.batch, budget=priced.batch.spent + agreed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools, PoolState
+
+_NAMED = 3  # rows that are made again, each in a line of its own
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,14 @@ class PricedBatch:
         fresh: First journal entries of the rows that have no run yet, by run id.
         taken: Folders of the runs that this batch has had so far.
         pools: All pools of the store, as they are now.
+        again: Of the `fresh` rows, those of which an earlier run was removed.
     """
 
     batch: Batch
     fresh: Mapping[str, RunFrozen]
     taken: frozenset[Path] = frozenset()
     pools: tuple[PoolState, ...] = ()
+    again: tuple[RowState, ...] = ()
 
     @property
     def least(self) -> int:
@@ -97,6 +101,13 @@ class PricedBatch:
                 "raise what is too low: --budget, the budget of the spec, or the pool"
                 " (`rivya-flows budgets set`); nothing was bought",
             )
+
+    def remade(self) -> Iterator[str]:
+        """Which rows are bought again, and for how much; for people."""
+        for row in self.again[:_NAMED]:
+            yield f"the run of {row.name} was removed: it is made again, {price_of(row.least, row.most)}"
+        if (more := len(self.again) - _NAMED) > 0:
+            yield f"and {more} more rows are made again"
 
     def shortages(self) -> Iterator[str]:
         """Which limits the rows may pass, and how many rows they cover; for people."""
@@ -135,7 +146,7 @@ class PricedBatch:
         if batch.budget is not None:
             parts.append(f"budget {batch.budget}")
             if batch.spent:
-                removed = f" ({batch.removed} on rows removed from the file)"
+                removed = f" ({batch.removed} on removed rows and runs)"
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
 
@@ -164,7 +175,7 @@ def price_rows(
     options: BatchOptions,
     catalogue: Catalogue,
     batch_id: str,
-    rows: Iterable[BatchRow],
+    rows: Sequence[BatchRow],
 ) -> PricedBatch:
     """Checks and prices every row, under the spec's own budget; spends and sends nothing.
 
@@ -204,17 +215,19 @@ def price_rows(
     if problems:
         raise SpecError(tuple(problems))
     runs = context.journal.runs(f"{batch_id}-")
-    removed = 0
+    gone = 0
     if options.budget is not None:
         known = {row.run_id for row in states} - fresh.keys()
         spent = spent_by(context.journal.engine, f"{batch_id}-")
-        removed = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
+        gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     pools = Pools(context.journal.engine).states(context.service.identity)
     labels |= {run.run_id: run.labels for run in runs}
     states = [replace(row, pools=frozenset(_covering(pools, labels[row.run_id]))) for row in states]
     left = {one.pool.name: one.left for one in pools}
-    batch = Batch(tuple(states), options.budget, options.parallel, removed=removed, pools=left)
-    return PricedBatch(batch, fresh, frozenset(run.folder for run in runs), pools)
+    batch = Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left)
+    remade = {row.run_id for row in rows if row.removed} & fresh.keys()
+    again = tuple(row for row in batch.rows if row.run_id in remade)
+    return PricedBatch(batch, fresh, frozenset(run.folder for run in runs), pools, again)
 
 
 def _covering(pools: Iterable[PoolState], labels: Mapping[str, str]) -> Iterator[str]:

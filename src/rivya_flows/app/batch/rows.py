@@ -46,6 +46,7 @@ class BatchRow:
         notes: Its ``x-`` columns.
         keys: What tells it from the others for people: the text of its key columns, by column.
         name: These in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
+        removed: How many runs of it its user has removed.
     """
 
     number: int
@@ -55,12 +56,26 @@ class BatchRow:
     notes: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    removed: int = 0
 
 
 def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> str:
     """The id of a batch: the same for the same spec, service and file name."""
     mark = digest([service, spec_text, Path(file).name])[:8]
     return f"batch-{workflow.name[:40]}-{mark}"
+
+
+def with_new_runs(rows: Sequence[BatchRow], removed: Container[str]) -> tuple[BatchRow, ...]:
+    """The rows, each with the id of its first run that was not removed: ``…-r2`` is the second."""
+
+    def of(row: BatchRow) -> BatchRow:
+        run_id, number = row.run_id, 1
+        while run_id in removed:
+            number += 1
+            run_id = f"{row.run_id}-r{number}"
+        return replace(row, run_id=run_id, removed=number - 1)
+
+    return tuple(map(of, rows))
 
 
 def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:

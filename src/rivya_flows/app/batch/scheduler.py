@@ -99,7 +99,7 @@ class Batch:
         parallel: How many rows may run at once.
         stopped: Why no further row starts, or None.
         open_price: The most that a completed row without a price bound has cost; None before one.
-        removed: Credits spent earlier on rows that are no longer in the file.
+        removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
         pools: Credits that were left in each pool before this batch began to run, by its name.
     """
 
