@@ -46,6 +46,14 @@ _MEMORY = Path("/dev/shm")  # of Linux; in many containers too small to be used
 _ROOM = 4 * 2**30  # bytes that must be free there
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that the browser was given."""
+    addresses: list[str] = []
+    monkeypatch.setattr("webbrowser.open", addresses.append)
+    return addresses
+
+
 @pytest.hookimpl(tryfirst=True)  # ahead of pytest's own, which reads `basetemp`
 def pytest_configure(config: pytest.Config) -> None:
     """Prepares the code for many processes, files for many commits, properties for equal runs."""

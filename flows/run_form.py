@@ -18,7 +18,8 @@ from pydantic import BaseModel, Field
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
 from rivya_flows.language.workflow import Input, Workflow
-from rivya_flows.printable import one_line, printable
+from rivya_flows.planning.names import subject_of
+from rivya_flows.printable import one_line
 
 CREDENTIALS = "credentials"
 """The last parameter of each flow: the wallet to buy with; None is that of the process's key."""
@@ -34,8 +35,6 @@ _WALLET = Annotated[
     ),
 ]
 _ABOUT_WALLET = "The credentials to buy with; None: the key of the worker."
-
-_SHOWN_IN_NAME = 60
 
 _ADVICE = {
     "file": "An http(s) URL, or the id of an uploaded file.",
@@ -166,7 +165,7 @@ def run_name(
     due: datetime | None = None,
     wallet: str | None = None,
 ) -> str:
-    """The name of a run: the spec's name and the value of its first text input.
+    """The name of a run: the spec's name and what the run is about, see `subject_of`.
 
     Args:
         workflow: The spec.
@@ -176,13 +175,7 @@ def run_name(
     """
     at = "" if wallet is None else f", {one_line(wallet)}"
     at += "" if due is None else f", {due:%Y-%m-%d %H:%M} UTC"
-    for name, described in workflow.inputs.items():
-        if described.type in ("string", "text", "enum"):
-            value = _one_line(printable(str(inputs.get(name, described.default) or "")))
-            if value:
-                short = value if len(value) <= _SHOWN_IN_NAME else value[: _SHOWN_IN_NAME - 1] + "…"
-                return f"{workflow.name}: {short}{at}"
-    return f"{workflow.name}{at}"
+    return ": ".join(filter(None, [workflow.name, subject_of(workflow, inputs)])) + at
 
 
 def _description(given: Input) -> str:

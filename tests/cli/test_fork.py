@@ -97,7 +97,21 @@ def test_compare_tells_both_runs_and_writes_a_page(call: Terminal, tmp_path: Pat
     assert page.read_text().count('src="data:image/') == 3
     assert call("compare", "run-1", "run-1", "--json").document["spec"]["equal"] is True
     assert call("compare", "run-1", "run-2").code == 2
-    assert call("compare", "run-1", "run-1", "--open").code == 2
+
+
+def test_compare_opens_a_page_that_it_writes_beside_the_sheet_of_the_second_run(
+    call: Terminal, opened: list[str], shared_sandbox: Sandbox
+) -> None:
+    execute(shared_sandbox, SPEC.replace("default: warm", "default: cold"), "run-2")
+    said = call("compare", "run-1", "run-2", "--open")
+    assert said.code == 0
+    sheet = Path(call("open", "run-2").out.strip()).absolute()
+    page = sheet.with_name("compared-with-run-1.html")
+    assert said.err.strip().endswith(page.name)
+    assert opened == [page.as_uri(), sheet.as_uri()]
+    text = page.read_text()
+    assert [*re.findall('<p class="subject" dir="auto">(.*)</p>', text)] == ["warm", "cold"]
+    assert "<title>warm · cold · lamps: two runs compared" in text
 
 
 def test_compare_names_whole_media_of_a_list_and_counts_the_rest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,9 @@ SPEC = """
 version: 1
 name: lamps
 title: Lamps for the evening
-inputs: {look: {type: string, default: very secret brief}}
+inputs:
+  look: {type: text, default: very secret brief}
+  product: {type: string, default: Oak lamp}
 steps:
   still: {uses: generate, with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}}
   talk: {uses: chat, with: {model: gemini-2-5-flash-chat, message: Say it}}
@@ -32,14 +35,6 @@ outputs: {still: "${{ steps.still.asset }}", line: "${{ steps.talk.text }}"}
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that the browser was given."""
-    addresses: list[str] = []
-    monkeypatch.setattr("webbrowser.open", addresses.append)
-    return addresses
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +67,10 @@ def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
 
 
 def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: Terminal) -> None:
-    assert call("share", "last").out.startswith("lamps.html  ")
-    page = Path("lamps.html").read_text()
+    assert call("share", "last").out.startswith("lamps-oak-lamp.html  ")
+    page = Path("lamps-oak-lamp.html").read_text()
+    assert "<title>Oak lamp · Lamps for the evening</title>" in page
+    assert '<p class="subject" dir="auto">Oak lamp</p>' in page
     assert len(re.findall('<img src="data:image/', page)) == 1
     assert "Lamps for the evening" in page
     for secret in (
@@ -88,11 +85,50 @@ def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: T
     ):
         assert secret not in re.sub("base64,[A-Za-z0-9+/=]+", "", page), secret
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert call("share", "run-1").out.startswith("lamps-2.html  ")
+    assert call("share", "run-1").out.startswith("lamps-oak-lamp-2.html  ")
     only = call("share", "run-1", "--output", "line", "--out", "line.html", "--title", "A line")
     assert only.code == 0
     assert '<h1 dir="auto">A line</h1>' in Path("line.html").read_text()
     assert "<img" not in Path("line.html").read_text()
+    assert "Oak lamp" not in Path("line.html").read_text()
+
+
+def test_a_prompt_alone_names_no_page_for_a_client(
+    call: Terminal, opened: list[str], shared_sandbox: Sandbox
+) -> None:
+    prompt = SPEC.replace("  product: {type: string, default: Oak lamp}\n", "")
+    execute(shared_sandbox, "run-2", prompt)
+    assert call("share", "run-2").out.startswith("lamps.html  ")
+    assert "secret" not in Path("lamps.html").read_text()
+    [sheet] = map(Path, call("open", "run-2").out.split())
+    assert '<p class="subject" dir="auto">very secret brief</p>' in sheet.read_text()
+    assert len(opened) == 1
+
+
+def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_else_shown_as_gone(
+    call: Terminal, opened: list[str]
+) -> None:
+    folder = Path(call("open", "run-1").out.strip()).parent
+    shutil.copytree(folder, "elsewhere")
+    assert call("store", "prune", "--older-than", "0").code == 0
+    said = call("share", "run-1")
+    assert (said.code, "as by `store prune`" in said.err) == (0, False)  # it has a text
+    assert "warning: not in the page: still (deleted)" in said.err
+    assert "as by `store prune`" in call("share", "run-1", "--output", "still").err
+    assert call("compare", "run-1", "run-1", "--open").code == 0
+    [compared] = folder.glob("compared*")
+    assert "its file is not here any more" in compared.read_text()
+    assert "The file is not here any more" in Path(call("open", "run-1").out.strip()).read_text()
+
+    shutil.copytree("elsewhere", folder, dirs_exist_ok=True)
+    (folder / "contact-sheet.html").unlink()
+    for pages in (call("share", "run-1"), call("compare", "run-1", "run-1", "--open")):
+        assert (pages.code, "deleted" in pages.err) == (0, False)
+    assert "not here any more" not in compared.read_text()
+    assert "not here any more" not in Path(call("open", "run-1").out.strip()).read_text()
+    (folder / "still.png").write_bytes(b"another picture")
+    assert "still (deleted)" in call("share", "run-1").err
+    assert len(opened) == 5
 
 
 def test_what_cannot_be_shared_is_refused_and_nothing_is_written(

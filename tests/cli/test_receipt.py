@@ -40,7 +40,7 @@ def test_the_runs_that_took_credits_are_named(
 
 def test_credits_that_may_come_back_are_no_spent_ones() -> None:
     credits = {"before": 100, "after": None, "spent": 11, "saved": 0, "unexplained": 0}
-    assert wallet(credits, held=10) == "1 spent, 10 held, 0 saved of 100"
+    assert wallet(credits, held=10) == "1 of 100 spent, 10 held, 0 saved"
 
 
 def test_early_journals_name_the_ids_alone() -> None:

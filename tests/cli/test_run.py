@@ -372,6 +372,7 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
         if number is not signal.SIGKILL:
             assert process.returncode == 130
             assert "still running: picture (1 credit, task_" in told
+            assert "paid for: resume collects it at no extra price" in told
             assert f"resume with: rivya-flows resume {run_id}" in told
         assert "1 held" in call("receipt", run_id).out
         set_faults(sandbox.data, "")

@@ -269,6 +269,13 @@ def test_a_run_is_named_after_its_first_text_input(given: dict[str, str], name: 
     assert run_name(made, given, due) == f"{name}, 2026-11-25 03:30 UTC"
 
 
+def test_a_long_text_names_a_run_only_if_no_short_one_does() -> None:
+    prompt = Input(type="text", default="A boat on\na lake")
+    assert run_name(workflow(prompt=prompt), {}) == "spring-sale: A boat on a lake"
+    named = workflow(prompt=prompt, title=Input(type="string", default="Mornings"))
+    assert run_name(named, {}) == "spring-sale: Mornings"
+
+
 def test_the_name_of_a_run_ends_with_its_wallet() -> None:
     made = workflow(product=Input(type="string"))
     assert run_name(made, {"product": "Lamp"}, wallet="acme") == "spring-sale: Lamp, acme"

@@ -87,7 +87,7 @@ def test_the_page_has_no_addresses_and_no_markup_of_others(
     def lost(sha256: str) -> Path:
         raise KeyError(sha256)
 
-    page = comparison_page(comparison(*pair), receipts, lost)
+    page = comparison_page(comparison(*pair), receipts, [lost, lost])
     assert page.count("<script") == 1
     assert "&lt;script&gt;" in page
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)

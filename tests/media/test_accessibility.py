@@ -14,8 +14,10 @@ from rivya_flows.ledger.comparison import comparison
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet, contact_sheet
+from rivya_flows.media.share_page import share_page, shared_outputs
 from rivya_flows.planning.queue.events import Stamped
 from support.browser import CHROMIUM, Tab, browsing
+from support.composed_media import film
 from support.contact_sheets import Store, run_with_pick, run_with_spot
 from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
@@ -104,7 +106,9 @@ def batch(store: Store) -> str:
     ]
     credits = {"spent": 1, "saved": 0, "budget": 9, "before": 10, "after": 9}
     document = {"batch_id": "batch-1", "status": "over_budget", "credits": credits}
-    return batch_sheet(rows, title="Shop", document=document, asset_path=store, beside=store.folder)
+    return batch_sheet(
+        rows, title="Shop", document=document, before=1, asset_path=store, beside=store.folder
+    )
 
 
 def compared(store: Store) -> str:
@@ -114,7 +118,7 @@ def compared(store: Store) -> str:
     ]
     picture = store(drawn(store, (90, 160), "navy")["sha256"])
     receipts = [receipt(entries) for entries in journals]
-    return comparison_page(comparison(*journals), receipts, lambda _: picture)
+    return comparison_page(comparison(*journals), receipts, [lambda _: picture] * 2)
 
 
 def _judged(run_id: str, scores: dict[str, int], **options: Any) -> list[Stamped]:
@@ -125,9 +129,27 @@ def _judged(run_id: str, scores: dict[str, int], **options: Any) -> list[Stamped
     return stamped(run.journal)
 
 
+def shared(store: Store) -> str:
+    """The page for a client: a film in three formats, stills, and a text."""
+    shapes = {"9:16": (90, 160), "1:1": (100, 100), "16:9": (160, 90)}
+    stills = {key: drawn(store, size, "teal") for key, size in shapes.items()}
+    films = []
+    for size in shapes.values():
+        data = film(store.folder / "film.mp4", size=size).read_bytes()
+        films.append(store.put(data, "video", "video/mp4", width=size[0], height=size[1]))
+    items = [{"key": key, "assets": [one]} for key, one in stills.items()]
+    made = {
+        "title": "Product launch, a branded spot in three formats",
+        "subject": "केतली",
+        "steps": [{"id": "stills", "items": items}],
+        "outputs": {"spot": films, "stills": [*stills.values()], "line": "Warm light."},
+    }
+    return share_page(made, shared_outputs(made, store))
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("page", [finished, waiting, batch, compared])
+@pytest.mark.parametrize("page", [finished, waiting, batch, compared, shared])
 def test_axe_finds_nothing_and_all_fits(
     page: Callable[[Store], str], dark: bool, width: int, tab: Tab, tmp_path: Path
 ) -> None:
@@ -150,6 +172,20 @@ def test_pictures_and_films_keep_their_shape(
     tab.show_at(path.as_uri(), width=390)
     assert tab.value("document.querySelectorAll('.media[style] :is(img, video)').length")
     assert tab.value(MISSHAPEN) == []
+
+
+def test_the_media_of_a_client_fill_their_row_and_films_show_a_frame(
+    tab: Tab, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(shared(Store(tmp_path)))
+    tab.show_at(path.as_uri(), width=1440)
+    row = "document.querySelector('.shown').getBoundingClientRect()"
+    boxes = "[...document.querySelectorAll('.shown')[0].querySelectorAll('video')].map(one => one.getBoundingClientRect())"
+    assert tab.value(f"{row}.width - Math.max(...{boxes}.map(one => one.right - {row}.left))") < 2
+    assert tab.value(f"new Set({boxes}.map(one => Math.round(one.height))).size") == 1
+    posters = "[...document.querySelectorAll('video')].map(one => one.poster.slice(0, 15))"
+    assert tab.value(posters) == ["data:image/webp"] * 3
 
 
 def test_a_picture_shown_large_passes_too(tab: Tab, tmp_path: Path) -> None:

@@ -377,7 +377,9 @@ def test_a_voice_has_its_name_and_not_its_id(store: Store) -> None:
 def batch_of(store: Store, folder: Path, *rows: SheetRow) -> str:
     credits = {"spent": 3, "saved": 0, "budget": 1_200, "before": 100, "after": 97}
     document = {"batch_id": "batch-shop-1", "status": "over_budget", "credits": credits}
-    return batch_sheet(rows, title="Shop", document=document, asset_path=store, beside=folder)
+    return batch_sheet(
+        rows, title="Shop", document=document, before=0, asset_path=store, beside=folder
+    )
 
 
 def row_of(number: int, folder: Path | None, *assets: dict[str, Any], **outputs: Any) -> SheetRow:
@@ -430,7 +432,7 @@ def test_the_page_of_a_long_batch_holds_some_media_of_each_row_and_stays_small(
 
 def test_the_page_of_a_fork_names_the_command_that_compares_it(store: Store) -> None:
     fork = {"run_id": "run-2", "fork": {"run_id": "run-1", "step": "film"}}
-    command = "rivya-flows compare run-1 run-2 --html compare.html"
+    command = "rivya-flows compare run-1 run-2 --open"
     assert command in Page(contact_sheet(fork, store)).text
     assert "compare" not in Page(contact_sheet({"run_id": "run-2", "fork": None}, store)).text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import RenderRequest
@@ -60,3 +60,26 @@ def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:
         picture = np.asarray(draw(f"red {thing} on a white background", 1, (180, 320)), float)
         red = (picture[..., 0] - picture[..., 1] > 60).any(axis=0)
         assert 0.35 < red.mean() < 0.75
+
+
+@pytest.mark.parametrize(
+    ("thing", "size", "share"), [("cup", (320, 180), 81 / 256), ("bottle", (180, 240), 3 / 4)]
+)
+def test_between_wide_margins_a_thing_fits_into_a_cut_of_another_shape(
+    thing: str, size: tuple[int, int], share: float
+) -> None:
+    prompt = f"red {thing} on a white background, with wide margins"
+    for seed in range(4):
+        picture = np.asarray(draw(prompt, seed, size), float)
+        red = picture[..., 0] - picture[..., 1] > 60
+        assert 0.3 < red.any(axis=int(size[0] < size[1])).mean() / share < 0.9
+
+
+def test_snow_falls_behind_a_thing_whose_label_stays_legible() -> None:
+    for seed in range(2):
+        picture = draw("A red apple in a snowy forest", seed, (256, 256))
+        pixels, grey = np.asarray(picture, float), picture.convert("L")
+        red = Image.fromarray(pixels[..., 0] - pixels[..., 1] > 60).convert("L")
+        inside = red.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.MinFilter(21))
+        specks = ImageChops.subtract(grey, grey.filter(ImageFilter.MedianFilter(7)))
+        assert (np.asarray(specks)[np.asarray(inside) > 0] > 30).sum() < 60

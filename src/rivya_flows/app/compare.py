@@ -7,8 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rivya_flows.app.report import write_whole
+from rivya_flows.app.report import media_of, write_whole
 from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.app.sheets import sheet_folder
 from rivya_flows.ledger.comparison import comparison
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.comparison_page import comparison_page
@@ -16,13 +17,19 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
 
-def compare(settings: Settings, named: Sequence[str], page: Path | None = None) -> dict[str, Any]:
+def compare(
+    settings: Settings, named: Sequence[str], page: Path | None = None, *, shown: bool = False
+) -> tuple[dict[str, Any], Path | None]:
     """Two runs side by side, as their journals have them now; asks no service.
 
     Args:
         settings: Those of the store.
         named: Ids or folders of the two runs.
-        page: Is written as one HTML file with small pictures of both; None writes nothing.
+        page: Is written as one HTML file with small pictures of both.
+        shown: Without `page`, write one beside the contact sheet of the second run.
+
+    Returns:
+        The comparison; and its page, absolute, None without one.
 
     Raises:
         UsageError: One of them is not in the store.
@@ -32,9 +39,15 @@ def compare(settings: Settings, named: Sequence[str], page: Path | None = None) 
         rows = [find_run(journal, name, only_read=True) for name in named]
         journals = [journal.entries(row.run_id) for row in rows]
     document = comparison(*journals)
+    if page is None and shown:
+        page = sheet_folder(settings, rows[1]) / f"compared-with-{rows[0].run_id}.html"
     if page is not None:
+        page = page.expanduser().absolute()
         with TemporaryDirectory(prefix="rivya-flows-") as scratch:
             assets = AssetStore(settings.assets_url, Path(scratch))
             receipts = [receipt(entries) for entries in journals]
-            write_whole(page, comparison_page(document, receipts, assets.local_path))
-    return document
+            media = [
+                media_of(one, row.folder, assets) for one, row in zip(receipts, rows, strict=True)
+            ]
+            write_whole(page, comparison_page(document, receipts, media))
+    return document, page

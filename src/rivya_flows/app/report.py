@@ -25,13 +25,14 @@ from rivya_flows.ledger.summary import told
 from rivya_flows.media.captions import srt
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.edit import file_stem
+from rivya_flows.media.embedding import AssetPath
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import BroughtFile, RunFrozen, Stamped
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_private_as_its_folder
-from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 
 _FILE = BroughtFile.model_fields.keys()
@@ -230,6 +231,37 @@ def _write(
     return report
 
 
+def media_of(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> AssetPath:
+    """Finds a medium of a run by its hash: in the store, else its copy in the folder of the run.
+
+    It raises `KeyError` where neither is there any more, as after `store prune`.
+
+    Args:
+        document: The receipt.
+        folder: Of the run; need not exist.
+        assets: The store.
+    """
+    copies = _distinct(_named(document, folder))
+
+    def path_of(digest: str) -> Path:
+        with contextlib.suppress(StoreError):
+            return assets.local_path(digest)
+        copy = copies.get(digest)
+        if copy is None or not _is_copy(copy, digest):
+            raise KeyError(digest)
+        return copy
+
+    return path_of
+
+
+def _is_copy(path: Path, digest: str) -> bool:
+    """Whether a file is there, and has this content."""
+    try:
+        return path.is_file() and file_hash(path) == digest
+    except OSError:
+        return False
+
+
 def _export(
     document: Mapping[str, Any], folder: Path, assets: AssetStore, copied: dict[Path, str]
 ) -> dict[str, Path]:
@@ -247,11 +279,13 @@ def _export(
             try:
                 assets.local_path(digest)
             except StoreError:
-                continue  # a receipt without one picture is still a receipt
-            if path.parent != folder and path.parent not in copied:
-                _make_media_folder(path.parent)
-                copied[path.parent] = ""
-            assets.export(digest, path)
+                if not _is_copy(path, digest):
+                    continue  # a receipt without one picture is still a receipt
+            else:
+                if path.parent != folder and path.parent not in copied:
+                    _make_media_folder(path.parent)
+                    copied[path.parent] = ""
+                assets.export(digest, path)
             copied[path] = digest
         copies[digest] = path
     return copies

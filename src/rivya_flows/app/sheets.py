@@ -7,17 +7,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rivya_flows.app.execution import run_folder
-from rivya_flows.app.report import write_report, write_whole
+from rivya_flows.app.report import media_of, write_report, write_whole
 from rivya_flows.app.runs import LAST, find_run, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.ledger.receipt import receipt
+from rivya_flows.language.expressions.filters import slug
+from rivya_flows.ledger.receipt import receipt_of
+from rivya_flows.ledger.rows import History
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
-from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.planning.names import BATCH_LABEL, subject_of
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import RunRow
 
 _SHEET = "contact-sheet.html"
+_MAX_NAME = 60  # characters of the name of a file for a client
 
 
 def sheet_of(settings: Settings, name: str) -> Path:
@@ -46,10 +51,18 @@ def sheet_of(settings: Settings, name: str) -> Path:
         if (own := row.folder / _SHEET).is_file():
             return own
         entries = journal.entries(row.run_id)
-    folder = row.folder if row.folder.is_dir() else run_folder(settings.data / "runs", row.run_id)
     with TemporaryDirectory(prefix="rivya-flows-") as scratch:
         assets = AssetStore(settings.assets_url, Path(scratch))
-        return write_report(entries, folder, assets).sheet_path
+        return write_report(entries, sheet_folder(settings, row), assets).sheet_path
+
+
+def sheet_folder(settings: Settings, row: RunRow) -> Path:
+    """Where the pages of a run are: its folder; without one, as of a deployment, in the data folder.
+
+    Raises:
+        StoreError: The folder cannot be made.
+    """
+    return row.folder if row.folder.is_dir() else run_folder(settings.data / "runs", row.run_id)
 
 
 def share(
@@ -59,18 +72,18 @@ def share(
     *,
     only: Sequence[str] = (),
     title: str | None = None,
-) -> tuple[Path, list[str]]:
+) -> tuple[Path, dict[str, str]]:
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
     Args:
         settings: Those of the store.
         name: Names the run, see `find_run`.
-        file: Is written, or replaced; None is a new file in the current folder, named after the spec.
+        file: Is written, or replaced; None is a new file in the current folder, named after spec and product.
         only: Names of outputs; none sends all.
-        title: Of the page; None takes that of the spec.
+        title: Of the page; None takes that of the spec, and says below it what the run is about.
 
     Returns:
-        The file, absolute; and the names of the outputs that the run has not made.
+        The file, absolute; and what it lacks: why, by the name of the output.
 
     Raises:
         UsageError: There is no such run or output, nothing is finished, or the media are too large.
@@ -78,7 +91,11 @@ def share(
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
-        document = receipt(journal.entries(row.run_id))
+        entries = journal.entries(row.run_id)
+    state = replay(entry.event for entry in entries)
+    document = receipt_of(History(entries), state)
+    # A long text may be a prompt, which a client is not to see.
+    subject = subject_of(state.plan.workflow, state.plan.inputs, prose=False)
     outputs = document["outputs"]
     for one in only:
         if one not in outputs:
@@ -86,10 +103,15 @@ def share(
             raise UsageError(f"--output {one!r:.60}: {row.run_id} has no such output", hint)
     with TemporaryDirectory(prefix="rivya-flows-") as scratch:
         assets = AssetStore(settings.assets_url, Path(scratch))
-        found = shared_outputs(document, assets.local_path, only)
+        every = shared_outputs(document, media_of(document, row.folder, assets), only)
+        lacks = {one: "not made" for one in only or outputs if outputs[one] is None}
+        lacks |= {one.name: "deleted" for one in every if one.gone}
+        found = [one for one in every if one.media or one.text]
         if not found:
             status = document["status"]
             hint = "it may still be resumed" if status != "completed" else "its outputs are empty"
+            if "deleted" in lacks.values():
+                hint = "its media were deleted, as by `store prune`; a new run buys them again"
             raise UsageError(f"{row.run_id} ({status}) has nothing finished to share", hint)
         sizes = {one.name: one.size_bytes for one in found}
         if sum(sizes.values()) > MAX_SHARED_BYTES:
@@ -98,11 +120,14 @@ def share(
                 f" {_megabytes(MAX_SHARED_BYTES)}",
                 f"choose with --output NAME: {_listed(sizes)}; or send the files of {row.folder}",
             )
-        page = share_page(document if title is None else {**document, "title": title}, found)
-    target = (file or _free(Path(f"{document['name']}.html"))).expanduser().absolute()
+        titled = {**document, "subject": subject}
+        if title is not None:
+            titled |= {"title": title, "subject": ""}
+        page = share_page(titled, found)
+    named = slug(f"{document['name']} {subject}")[:_MAX_NAME].strip("-")
+    target = (file or _free(Path(f"{named}.html"))).expanduser().absolute()
     write_whole(target, page)
-    missing = [one for one, value in outputs.items() if value is None and (one in only or not only)]
-    return target, missing
+    return target, lacks
 
 
 def _free(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +11,6 @@ import click
 
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
-from rivya_flows.errors import UsageError
 from rivya_flows.private import as_the_user_wants
 
 
@@ -26,34 +24,37 @@ from rivya_flows.private import as_the_user_wants
     metavar="FILE",
     help="Write a page with the pictures, films, sounds and texts of both.",
 )
-@click.option("--open", "opens", is_flag=True, help="Open that page.")
+@click.option(
+    "--open",
+    "opens",
+    is_flag=True,
+    help="Open that page; without --html, a new one beside the sheet of B.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bool) -> None:
     """Show two runs side by side: what differs, and what each made and cost.
 
     A and B are their ids or their folders; `last` is the run in which something happened last.
     """
-    if opens and page is None:
-        raise UsageError("--open: there is no page to open", "add --html FILE")
     from rivya_flows.app.compare import compare as compare_runs
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.ending import show_page
 
     with as_the_user_wants():
-        found = compare_runs(settings(), (first, second), page and page.expanduser().absolute())
+        found, page = compare_runs(settings(), (first, second), page, shown=opens)
     if as_json:
         print_json(found)
     else:
         _print(found)
     if page is not None:
-        tell(*located("page ", page.absolute(), stderr=True))
+        tell(*located("page ", page, stderr=True))
         if opens:
-            with as_the_user_wants():
-                webbrowser.open(page.absolute().as_uri())
+            show_page(page)
 
 
 def _print(found: Mapping[str, Any]) -> None:
     runs = found["runs"]
-    facts = ("title", "name", "status", "spent", "saved", "seconds")
+    facts = ("title", "subject", "name", "status", "spent", "saved", "seconds")
     rows = [[name, *(_told(run[name]) for run in runs)] for name in facts]
     labels = [", ".join(f"{k}={v}" for k, v in run["labels"].items()) for run in runs]
     if any(labels):

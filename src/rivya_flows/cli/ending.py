@@ -93,8 +93,10 @@ def _advice(report: RunReport) -> Iterator[str]:
         if is_owed(report.receipt):
             yield f"collect paid results with: rivya-flows resume {report.run_id}"
         return
-    for job in open_jobs(report.state):
+    for job in (jobs := open_jobs(report.state)):
         yield f"still running: {job}"
+    if jobs and report.status == "cancelled":
+        yield "what still runs is paid for: resume collects it at no extra price"
     if report.status == "suspended":
         for question in report.questions:
             asked, *choices = question_lines(question, report.media_paths)

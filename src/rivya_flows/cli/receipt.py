@@ -71,7 +71,8 @@ def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> 
     from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
     from rivya_flows.planning.names import short_label
 
-    show(f"{document['run_id']}  {document['title'] or document['name']}")
+    about = [document["title"] or document["name"], document["subject"]]
+    show(f"{document['run_id']}  {': '.join(filter(None, about))}")
     waits = (
         f"; {run.waits.reason}; tries again at {run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
         if run.waits
@@ -112,9 +113,8 @@ def wallet(credits: Mapping[str, Any], held: int = 0) -> str:
     # The balance after is read at the end only: not for a run that was cancelled, or waits.
     moved = f"{before} → {after}: " if None not in (before, after) else ""
     open_ = f"{held} held, " if held else ""
-    words = f"{moved}{credits['spent'] - held} spent, {open_}{credits['saved']} saved"
-    if before is not None and after is None:
-        words += f" of {before}"
+    of = f" of {before}" if before is not None and after is None else ""
+    words = f"{moved}{credits['spent'] - held}{of} spent, {open_}{credits['saved']} saved"
     if others := credits.get("others"):
         words += f"; the wallet lost {credits_of(others)} more{other_runs(others, credits['other_runs'])}"
     unexplained = credits["unexplained"] or 0

@@ -22,28 +22,33 @@ _MAILED_BYTES = 25_000_000
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write or replace this file; default: a new one here, named after the spec.",
+    help="Write or replace this file; default: a new one here, named after spec and product.",
 )
 @click.option(
     "--output", "outputs", metavar="NAME", multiple=True, help="Only this output; may be repeated."
 )
-@click.option("--title", metavar="TEXT", help="Title of the page; default: that of the spec.")
+@click.option(
+    "--title",
+    metavar="TEXT",
+    help="Title of the page; default: that of the spec, with the product below.",
+)
 def share(run: str, file: Path | None, outputs: tuple[str, ...], title: str | None) -> None:
     """Write one HTML file with the finished media of a run, to send to a client.
 
     RUN is its id, its folder, or `last`: the run in which something happened last. Films,
     pictures, sounds and texts of the outputs are inside, whole, up to 100 MB. Prices, ids,
-    prompts, models and inputs are not.
+    prompts and models are not, and of the inputs the first one-line text alone, below the title.
     """
     from rivya_flows.app.sheets import share as write_page
     from rivya_flows.cli.configuration import settings
 
     with as_the_user_wants():
-        page, missing = write_page(settings(), run, file, only=outputs, title=title)
+        page, lacks = write_page(settings(), run, file, only=outputs, title=title)
     size = page.stat().st_size
     show(f"{near(page)}  {size_of(size)}")
-    if missing:
-        tell(f"warning: not made, so not in the page: {', '.join(missing)}")
+    if lacks:
+        told = ", ".join(f"{name} ({why})" for name, why in lacks.items())
+        tell(f"warning: not in the page: {told}")
     if size > _MAILED_BYTES:
         tell(
             "note: many mailboxes refuse more than 25 MB; put it on a drive, or choose with --output"

@@ -14,7 +14,7 @@ from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.queue.events import RunFrozen, Stamped
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
-_RUN = ("run_id", "name", "title", "status", "service", "started_at", "ended_at", "fork")
+_RUN = ("run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork")
 
 
 def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:

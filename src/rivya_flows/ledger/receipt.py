@@ -22,6 +22,7 @@ from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.times import Times, iso
 from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import item_status
+from rivya_flows.planning.names import subject_of
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
@@ -76,6 +77,7 @@ def receipt_of(
         "run_id": state.run_id,
         "name": workflow.name,
         "title": workflow.title,
+        "subject": subject_of(workflow, state.plan.inputs),
         "status": status_of(state),
         "service": state.service,
         "sandbox": is_sandbox(state.service),

@@ -23,16 +23,18 @@ _OF_ITEM = dict.fromkeys(("status", "reason", "model", "credits", "taken_from", 
 
 
 def comparison_page(
-    comparison: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], asset_path: AssetPath
+    comparison: Mapping[str, Any],
+    receipts: Sequence[Mapping[str, Any]],
+    asset_paths: Sequence[AssetPath],
 ) -> str:
     """The page of a comparison.
 
     Args:
         comparison: From `ledger.comparison`.
         receipts: Of the two runs, in the same order.
-        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
+        asset_paths: Of each run: path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
     """
-    embedders = [Embedder.of(one, asset_path) for one in receipts]
+    embedders = [Embedder.of(one, path) for one, path in zip(receipts, asset_paths, strict=True)]
     for embedder, one in zip(embedders, receipts, strict=True):
         embedder.small_bytes = _WHOLE_BYTES
         embedder.left = _MAX_BYTES // len(embedders)
@@ -47,6 +49,7 @@ def comparison_page(
     titles = [str(one.get("title") or one.get("name") or one.get("run_id")) for one in runs]
     view = {
         "titles": [*dict.fromkeys(titles)],
+        "subjects": [*dict.fromkeys(str(one["subject"]) for one in runs if one.get("subject"))],
         "runs": [
             {**one, "started": moment_text(one.get("started_at")), "labels": _pairs(one, "labels")}
             for one in runs
@@ -119,7 +122,8 @@ class _Shown:
     def _view(self, one: SheetMedium) -> dict[str, Any]:
         first = self._first.setdefault(one.anchor, one)
         inside = first.source.startswith("data:") and (one.first or one.kind == "image")
-        return {**vars(one), "source": first.source if inside else "", "poster": first.poster}
+        source, gone = first.source if inside else "", not first.source
+        return {**vars(one), "source": source, "poster": first.poster, "gone": gone}
 
 
 def _pairs(one: Mapping[str, Any], name: str) -> str:

@@ -78,6 +78,7 @@ def contact_sheet(
     title = receipt.get("title") or receipt.get("name") or receipt.get("run_id") or "Run"
     view = {
         "title": str(title),
+        "subject": str(receipt.get("subject") or ""),
         "name": receipt.get("name"),
         "run_id": receipt.get("run_id"),
         "status_word": str(receipt.get("status") or "unknown"),
@@ -146,6 +147,7 @@ def batch_sheet(
     *,
     title: str,
     document: Mapping[str, Any],
+    before: int,
     asset_path: AssetPath,
     beside: Path,
 ) -> str:
@@ -157,6 +159,7 @@ def batch_sheet(
         rows: In the order of the table.
         title: Of the spec.
         document: As of ``batch --json``, without its rows.
+        before: Credits that earlier executions spent; the balances are those of the last one alone.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
         beside: Folder of the page; links are relative to it.
     """
@@ -176,6 +179,7 @@ def batch_sheet(
         "batch_id": document.get("batch_id"),
         "status_word": _words(document.get("status")),
         "credits": document.get("credits"),
+        "before": before,
         "facts": [f"{done} of {len(rows)} rows completed"],
         "rows": views,
         "troubles": [one for one in views if one["status"] != "completed"],
@@ -250,7 +254,7 @@ def _comparing(receipt: Mapping[str, Any]) -> str:
     runs = [map_in(receipt, "fork").get("run_id"), receipt.get("run_id")]
     if not all(isinstance(one, str) for one in runs):
         return ""
-    return callable_here(shlex.join([NAME, "compare", *map(str, runs), "--html", "compare.html"]))
+    return callable_here(shlex.join([NAME, "compare", *map(str, runs), "--open"]))
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:

@@ -428,7 +428,7 @@ class _Job:
         """Each frame with captions and without."""
         made, timeline = self.composition, self.timeline
         shown = poster_frame(timeline, drawn.appearances) if poster else None
-        full = plain = None
+        plain = None
         frames = picture(
             timeline,
             lambda shot: shot_frames(shot, timeline.rate, size, made.reframe, bars(made.look)),
@@ -441,6 +441,6 @@ class _Job:
             if index == shown:
                 write_poster(plain, self.work / POSTER)
             yield full, plain
-        if made.end_card is not None and full is not None and plain is not None:
+        if made.end_card is not None and plain is not None:
             end = frame_of_image(end_card_picture(made.end_card, size, made.look))
-            yield from zip(card(timeline, end, full), card(timeline, end, plain), strict=True)
+            yield from ((one, one) for one in card(timeline, end, plain))

@@ -11,6 +11,7 @@ from typing import Any
 from rivya_flows.assets import Asset, as_asset, assets_in, rendered_as
 from rivya_flows.media.alt_text import FORMAT_WORDS, alt_text
 from rivya_flows.media.contact_sheet import rendered
+from rivya_flows.media.decoding import draw_poster
 from rivya_flows.media.embedding import AssetPath
 from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
 from rivya_flows.mime_types import suffix_of
@@ -27,11 +28,13 @@ class SharedOutput:
         name: Of the output.
         media: Each with its name, and its file.
         text: Of an output without media; else "".
+        gone: How many of its media are not here any more.
     """
 
     name: str
     media: tuple[tuple[str, Asset, Path], ...]
     text: str
+    gone: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -46,7 +49,7 @@ def shared_outputs(
 
     Args:
         receipt: From `ledger.receipt`.
-        asset_path: Path of the asset with a SHA-256; may raise `StoreError`.
+        asset_path: Path of the asset with a SHA-256; may raise `KeyError`.
         only: Names of the outputs; none means all.
     """
     names, seen = _names(receipt), set[str]()
@@ -54,23 +57,28 @@ def shared_outputs(
     for name, value in map_in(receipt, "outputs").items():
         if only and name not in only:
             continue
-        media = []
+        media, gone = [], 0
         for asset in assets_in(value):
             if asset.sha256 not in seen:
                 seen.add(asset.sha256)
-                media.append((names.get(asset.sha256, ""), asset, asset_path(asset.sha256)))
+                try:
+                    path = asset_path(asset.sha256)
+                except KeyError:
+                    gone += 1
+                else:
+                    media.append((names.get(asset.sha256, ""), asset, path))
         if len(media) == 1 and as_asset(value):
             media = [("", asset, path) for _, asset, path in media]  # the output's name says it
         text = "" if any(assets_in(value)) else text_of(value)
-        if media or text:
-            found.append(SharedOutput(name, tuple(media), text))
+        if media or text or gone:
+            found.append(SharedOutput(name, tuple(media), text, gone))
     return found
 
 
 def share_page(receipt: Mapping[str, Any], outputs: Sequence[SharedOutput]) -> str:
-    """The page: title, date, films, pictures, sounds and texts, whole and inside it.
+    """The page: title, subject, date, films, pictures, sounds and texts, whole and inside it.
 
-    It has no price, wallet, id, prompt, model, input or link. The files are as they were made: their
+    It has no price, wallet, id, prompt, model or link, and of the inputs the subject alone. The files are as they were made: their
     metadata and content credentials are in them.
 
     Args:
@@ -79,6 +87,7 @@ def share_page(receipt: Mapping[str, Any], outputs: Sequence[SharedOutput]) -> s
     """
     view = {
         "title": str(receipt.get("title") or receipt.get("name") or ""),
+        "subject": str(receipt.get("subject") or ""),
         "date": moment_text(receipt.get("ended_at") or receipt.get("started_at")).split(",")[0],
         "rehearsal": receipt.get("sandbox") is True,
         "outputs": [
@@ -98,9 +107,16 @@ def _media(output: SharedOutput) -> Iterator[dict[str, Any]]:
             "source": f"data:{asset.mime_type or f'{asset.kind}/*'};base64,{data}",
             "name": name,
             "file": f"{file}{suffix_of(asset.mime_type)}",
+            "poster": _poster(asset, path),
             "alt": alt_text(asset.kind, name=" ".join(filter(None, [output.name, name]))),
             "ratio": f"{asset.width} / {asset.height}" if asset.width and asset.height else "",
         }
+
+
+def _poster(asset: Asset, path: Path) -> str:
+    """A data URI of a frame of a film; "" of anything else, or where none can be drawn."""
+    still = draw_poster(asset.sha256, path).result() if asset.kind == "video" else None
+    return f"data:image/webp;base64,{base64.b64encode(still).decode()}" if still else ""
 
 
 def _names(receipt: Mapping[str, Any]) -> dict[str, str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rivya_flows.language.wording import cut
+from rivya_flows.printable import printable
+
+if TYPE_CHECKING:
+    from rivya_flows.language.workflow import Workflow
 
 _LONGEST_KEY = 40
 """Characters of a key in a message."""
@@ -48,6 +52,25 @@ def label(step: str, key: str) -> str:
 def short_label(step: str, key: str) -> str:
     """As `label`, for messages: a long key, such as a whole prompt, is cut."""
     return label(step, cut(key, _LONGEST_KEY))
+
+
+def subject_of(workflow: Workflow, inputs: Mapping[str, Any], *, prose: bool = True) -> str:
+    """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
+
+    That is its first one-line text or choice; "" if there is none.
+
+    Args:
+        workflow: The spec.
+        inputs: Of the run, by name.
+        prose: Without any, take the first long text, such as a prompt.
+    """
+    for types in (("string", "enum"), ("text",) if prose else ()):
+        for name, described in workflow.inputs.items():
+            if described.type in types:
+                value = str(inputs.get(name, described.default) or "")
+                if text := " ".join(printable(value).split()):
+                    return cut(text)
+    return ""
 
 
 def round_name(pick: str, step: str, number: int) -> str:

@@ -371,7 +371,8 @@ class AssetStore:
     def _missing(self, sha256: str) -> LostMediumError:
         return LostMediumError(
             f"medium {sha256[:12]} is not in {self.url}",
-            "check RIVYA_FLOWS_ASSETS, or restore the file from a copy",
+            "`store prune` deletes media of old runs; else check RIVYA_FLOWS_ASSETS, or restore the file"
+            " from a copy",
         )
 
     @contextlib.contextmanager

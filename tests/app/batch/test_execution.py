@@ -19,6 +19,7 @@ from rivya_flows.app.batch.execution import run_rows
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
+from rivya_flows.ledger.phrases import budget_warning
 from rivya_flows.planning.queue.events import FileUploaded
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Lease, Leases
@@ -86,6 +87,19 @@ def test_a_batch_stopped_around_any_write_continues_and_buys_nothing_twice(
     assert (statuses(second), second.batch.spent) == (["completed"] * 4, COST)
     assert set(bought(sandbox).values()) == {1}
     assert ledger(sandbox.data)["balance"] == 1000 - COST
+
+
+def test_no_row_is_warned_of_a_budget_that_covers_it(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str | None] = []
+    monkeypatch.setattr(
+        Observer, "row_event", lambda _, name, event, state: warned.append(budget_warning(state))
+    )
+    result = asyncio.run(run(studio, ROWS, budget=COST, parallel=2))
+    assert result.batch.spent == COST
+    assert not any(warned)
+    assert warned
 
 
 def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox) -> None:

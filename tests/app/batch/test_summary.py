@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,39 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     assert page.count('<img src="data:image/') == 3
     assert "2 of 3 rows completed" in page
     assert third["reason"] == "needs at least 2 credits; 1 of 4 budget credits left"
+
+
+def test_the_page_of_a_batch_that_ran_twice_says_what_each_time_cost_and_no_balance(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+
+    def tiles(table: str) -> list[tuple[str, str]]:
+        page = asyncio.run(run(studio, table)).sheet_path.read_text(encoding="utf-8")
+        return re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+
+    spent = [("Credits spent", "2"), ("Saved", "0")]
+    assert tiles("product\nLamp\n") == [
+        *spent,
+        ("Balance before", "1,000"),
+        ("Balance after", "998"),
+    ]
+    assert tiles("product,views\nLamp,\nDesk,[front]\n") == [
+        ("Credits spent", "3"),
+        ("Saved", "0"),
+        ("Spent in earlier executions", "2"),
+        ("Spent in the last one", "1"),
+    ]
+
+
+def test_a_row_that_a_sku_alone_tells_apart_shows_what_it_is_about(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+    table = "x-sku,product,views\nNL-1,Lamp,[front]\nNL-2,Lamp,[back]\n"
+    page = asyncio.run(run(studio, table)).sheet_path.read_text(encoding="utf-8")
+    assert re.findall('<span class="tag">(.*?)<', page) == ["NL-1", "NL-2"]
+    assert re.findall('<h2 dir="auto">(.*?)</h2>', page) == ["Lamp", "Lamp"]
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,15 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
         "film collect": {"film buy"},
         "voice buy": {"script chat"},
         "voice collect": {"voice buy"},
-        "spot compose": {"film collect", "hero pick", "script chat", "voice collect"},
+        "bed buy": {"film collect", "hero pick"},
+        "bed collect": {"bed buy"},
+        "spot compose": {
+            "bed collect",
+            "film collect",
+            "hero pick",
+            "script chat",
+            "voice collect",
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,7 +36,12 @@ def test_captions_that_follow_each_other_do_not_blink() -> None:
     first, second, third = of_cues(cues, _FILM)
     assert (first.fade_in, first.fade_out) == (4, 0)
     assert (second.fade_in, second.fade_out) == (0, 4)
-    assert (third.fade_in, third.end) == (4, 100)
+    assert third.fade_in == 4
+
+
+def test_the_end_card_fades_in_over_a_frame_without_captions() -> None:
+    assert [one.end for one in of_cues([Cue(3, 9, "a")], _FILM)] == [99]
+    assert [one.end for one in of_cues([Cue(3, 9, "a")], replace(_FILM, card_frames=0))] == [100]
 
 
 def test_what_never_appears_is_never_drawn() -> None:

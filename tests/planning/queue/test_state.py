@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
-from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.reducer import apply_event, initial_state
 from rivya_flows.planning.queue.state import changed_items
 from support.naive_service import frozen
 from support.plain_queue import everything
@@ -52,6 +54,17 @@ def test_a_budget_warns_where_the_plan_may_cost_more_and_nobody_agreed_to_it() -
     assert warns_at({"credits": {"min": 20, "max": 20}, "budget": 20}) is None
     assert warns_at({"credits": price, "budget": None}) is None
     assert warns_at({"credits": price, "budget": 20}, quote="q") is None
+
+
+@pytest.mark.parametrize(("cap", "share"), [(20, None), (30, None), (10, 8)])
+def test_a_cap_that_comes_later_warns_where_the_plan_may_cost_more(
+    cap: int, share: float | None
+) -> None:
+    started = frozen(HEAD + "steps:\n" + STILL)
+    plan = {"credits": {"min": 20, "max": 20}, "budget": None}
+    state = initial_state(started.model_copy(update={"plan": plan}))
+    resumed = RunResumed(at=started.started_at, budget=cap)
+    assert apply_event(state, resumed).warns_at == share
 
 
 def test_results_of_another_wallet_are_those_of_another_seller() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -15,7 +13,7 @@ from rivya_sandbox.renderers.studio import Stage
 
 
 def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
-    """A dark room with glowing tubes on the wall and a wet floor."""
+    """A dark room with a glowing ring and tubes on the wall and a wet floor."""
     x, y = grid(width, height)
     floor = 0.76
     glow_left, glow_right = idea.palette[3], idea.palette[5]
@@ -30,25 +28,14 @@ def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
     scale = 2
     tubes = Image.new("RGB", (width // scale, height // scale))
     draw = ImageDraw.Draw(tubes)
-    # Between title and floor; a triangle reaches up by an eighth more than a ring.
     top = below_title(idea, (width, height)) + 0.02
     radius = min((0.74 - top) * 0.54 * height, 0.27 * height, 0.40 * width) / scale
-    centre = width / scale / 2, max(0.47 * height, top * height + radius * 1.12 * scale) / scale
+    centre = width / scale / 2, max(0.47 * height, top * height + radius * scale) / scale
     thick = max(3, int(min(width, height) * 0.011 / scale))
     ring = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
     to_rgb = [tuple(int(v * 255) for v in colour) for colour in (glow_left, glow_right)]
     gap = int(rng.integers(360))
-    if rng.random() < 0.6:
-        draw.arc(ring, gap, gap + 300, fill=to_rgb[0], width=thick)
-    else:
-        corners = [
-            (
-                centre[0] + radius * 1.12 * math.sin(turn),
-                centre[1] - radius * 1.12 * math.cos(turn),
-            )
-            for turn in np.linspace(0, 2 * math.pi, 4)
-        ]
-        draw.line([*corners, corners[1]], fill=to_rgb[0], width=thick, joint="curve")
+    draw.arc(ring, gap, gap + 300, fill=to_rgb[0], width=thick)
     for side in (-1, 1):
         for step in range(2):
             at = centre[0] + side * radius * (1.28 + 0.2 * step)

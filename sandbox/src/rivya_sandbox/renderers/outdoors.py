@@ -276,10 +276,6 @@ def balcony(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
             )
             scene.line([(x, foot - high), tip], 0.010, shifted(leaf, -0.10))
             scene.disc(*tip, size * 0.11, shifted(leaf, 0.14 * (rng.random() - 0.4)), 0.75)
-    scene.line([(0.70, 0.0), (0.70, 0.10)], 0.005, iron)
-    for _ in range(14):
-        dx, dy = 0.10 * (rng.random() - 0.5), 0.14 * rng.random()
-        scene.disc(0.70 + dx, 0.09 + dy, 0.024, shifted(leaf, 0.14 * (rng.random() - 0.4)), 1.3)
     return scene.over(light)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -82,6 +83,9 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
 def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """The picture of an idea in its look, without letters."""
     stage = staged(idea, size, rng)
+    outdoors = idea.layout in ("table", "view", "print", "neon") and stage.place not in INDOORS
+    if "snow" in idea.looks and outdoors:  # behind the subject, whose label stays legible
+        stage = replace(stage, light=snowed_on(stage.light, rng))
     light = stage.light
     if idea.layout not in ("view", "print") or idea.subject is not None:
         thing = _thing(idea, stage, size, rng)
@@ -90,11 +94,8 @@ def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Im
         titled = idea.title is not None and not title_beside(idea, size)
         centre = middle(idea, size), (below_title(idea, size) + 0.96) / 2 if titled else 0.535
         light = placed(stage, thing, centre, ambient=tint, flat=flat)
-    outdoors = idea.layout in ("table", "view", "print", "neon") and stage.place not in INDOORS
     if "rain" in idea.looks and outdoors:
         light = rained_on(light, rng)
-    if "snow" in idea.looks and outdoors:
-        light = snowed_on(light, rng)
     display = developed(light, rng, flat=idea.layout in ("poster", "print"))
     return picture_of(with_look(display, idea.looks, rng))
 
@@ -111,6 +112,8 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
     # Around a subject on silk some cloth must show.
     room = (stage.ground or (0.80 if idea.layout == "silk" else 0.88)) - above
     spread = 0.90 + 0.10 * rng.random()
+    if "margins" in idea.words:  # wide ones, so that 9:16 or 1:1 can be cut from the picture
+        spread *= 0.66 if width > height else 0.80
     beside = title_beside(idea, size)
     length = min(height * room * 0.93, width * (0.44 if beside else 0.88)) * spread
     if idea.subject is None:

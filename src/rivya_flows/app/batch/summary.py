@@ -204,8 +204,10 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
             # A receipt may have been changed: what lies elsewhere is not embedded.
             if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
                 media.setdefault(asset.sha256, asset.path)
+        receipt = result.receipts.get(row.run_id, {})
         notes = [text for name, text in row.keys.items() if name in row.notes]
         words = [text for name, text in row.keys.items() if name not in row.notes]
+        words = words or [str(receipt.get("subject") or "")]
         shown.append(
             SheetRow(
                 row.number,
@@ -214,7 +216,7 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
                 document["credits"],
                 document["reason"],
                 folder,
-                result.receipts.get(row.run_id, {}),
+                receipt,
                 title=" · ".join(filter(None, words)),
                 mark=" · ".join(filter(None, notes)) if any(words) else "",
                 facts=[*_facts(row, same)],
@@ -224,6 +226,7 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
         shown,
         title=title,
         document={name: value for name, value in result.as_json().items() if name != "rows"},
+        before=result.batch.spent - result.wallet.spent,
         asset_path=media.__getitem__,
         beside=result.sheet_path.parent,
     )

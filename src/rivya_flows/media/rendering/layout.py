@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from rivya_flows.media.drawing.layers import overlay_layers
 from rivya_flows.media.edit import Layout
@@ -52,8 +52,20 @@ def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
     if place.region == size:
         return inner
     ground = _ground(image, place, layout)
-    ground.paste(inner, place.corner, inner if inner.mode == "RGBA" else None)
+    cover = inner.getchannel("A") if inner.mode == "RGBA" else Image.new("L", inner.size, 255)
+    if layout.reframe == "blur":
+        cover = ImageChops.multiply(cover, _soft_seam(place))
+    ground.paste(inner, place.corner, cover)
     return ground
+
+
+def _soft_seam(place: Placement) -> Image.Image:
+    """Transparent at the sides where the ground is seen, opaque from a tenth of the short side on."""
+    (width, height), soft = place.region, min(place.region) // 20
+    beside, above = soft * (width < place.size[0]), soft * (height < place.size[1])
+    mask = Image.new("L", place.region)
+    mask.paste(255, (beside, above, width - beside, height - above))
+    return mask.filter(ImageFilter.BoxBlur((beside, above)))
 
 
 def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image:

@@ -57,10 +57,12 @@ def of_overlay(overlay: Overlay, timeline: Timeline) -> Appearance:
 def of_cues(cues: Sequence[Cue], timeline: Timeline) -> list[Appearance]:
     """They fade where no other cue is near: between two that follow each other, fades would blink."""
     found: list[Appearance] = []
+    # The end card fades in over the last frame before it, where no caption is to shine through.
+    last = timeline.picture_frames - (1 if timeline.card_frames else 0)
     near = round(_CAPTION_FADE_SECONDS * timeline.rate)
     times = [(round(cue.start * timeline.rate), round(cue.end * timeline.rate)) for cue in cues]
     for index, (start, end) in enumerate(times):
-        end = min(end, timeline.picture_frames)
+        end = min(end, last)
         fade = _fade(_CAPTION_FADE_SECONDS, start, end, timeline)
         after = index and start - times[index - 1][1] <= near
         before = index + 1 < len(times) and times[index + 1][0] - end <= near

@@ -63,23 +63,25 @@ def initial_state(frozen: RunFrozen) -> State:
         steps=Table(steps),
         totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
-        agreed=frozen.budget if _suffices(frozen, workflow) else None,
+        enough=_enough(frozen, workflow),
         cache=frozen.cache,
         fork=fork,
         again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
     )
 
 
-def _suffices(frozen: RunFrozen, workflow: Workflow) -> bool:
-    """Whether the cap is the price that somebody agreed to, or covers all that the plan may cost.
+def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
+    """The price that somebody agreed to, or all that the plan may cost; None if that is not known.
 
     A plan for an agreed price was made without a cap. Of a share of its own a spec is always told.
     """
-    if frozen.quote is not None or frozen.plan.get("budget", 0) is None:
-        return True
-    most = frozen.plan.get("credits", {}).get("max")
-    own = workflow.budget is not None and workflow.budget.warn_at != WARN_AT
-    return most is not None and frozen.budget is not None and most <= frozen.budget and not own
+    agreed = frozen.quote is not None or frozen.plan.get("budget", 0) is None
+    if agreed and frozen.budget is not None:
+        return frozen.budget
+    if workflow.budget is not None and workflow.budget.warn_at != WARN_AT:
+        return None
+    most: int | None = frozen.plan.get("credits", {}).get("max")
+    return most
 
 
 def _planned_items(planned: PlannedStep, before: Mapping[str, StepState]) -> Items | None:

@@ -148,7 +148,8 @@ class State:
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
         rest: Set once a list became known, until what is left is known to fit the cap and all pools.
-        agreed: The cap of a quote, of a "yes" to the plan, or that covers the plan; None for any other.
+        enough: A cap of at least this much warns of nothing: the price that somebody agreed to, or all
+            that the plan may cost; None without one.
         fork: The run that finished work is taken from; None for none.
         again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
@@ -174,7 +175,7 @@ class State:
     totals: RunTotals
     cap: int | None
     cache: str | None
-    agreed: int | None = None
+    enough: int | None = None
     wallet: str | None = None
     fork: Fork | None = field(default=None, hash=False)
     again: frozenset[str] = frozenset()
@@ -285,7 +286,7 @@ class State:
         agreed to as the price of the plan, or covers it, is no reason to warn.
         """
         budget = self.plan.workflow.budget
-        if not self.cap or self.cap == self.agreed:
+        if not self.cap or (self.enough is not None and self.cap >= self.enough):
             return None
         return self.cap * (budget.warn_at if budget else WARN_AT)
 
