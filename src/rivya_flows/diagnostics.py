@@ -103,7 +103,7 @@ CODES = (
     "missing-key", "missing-param", "missing-prompt", "model-unavailable", "needless-key",
     "no-outputs", "no-rows", "not-a-spec", "not-csv", "not-inputs", "not-text", "number", "operator-only",
     "out-of-range", "out-of-scope", "prompt-too-long", "references-refused", "repeated-column",
-    "reserved-secret", "tab", "tag", "too-deep", "too-large", "too-many-problems",
+    "reserved-secret", "tab", "tag", "text-condition", "too-deep", "too-large", "too-many-problems",
     "too-many-references", "too-many-rows", "two-loops", "unequal-lists", "unknown-alias",
     "unknown-code", "unknown-field", "unknown-input", "unknown-key", "unknown-model",
     "unknown-name", "unknown-output", "unknown-param", "unknown-step", "unknown-uses",
@@ -115,7 +115,7 @@ CODES = (
 )  # fmt: skip
 """Every code; `docs/reference/errors.md` explains them, and a test compares both with the source."""
 
-LINTS = ("missing-characters", "no-outputs", "unused-input", "unused-step")
+LINTS = ("missing-characters", "no-outputs", "text-condition", "unused-input", "unused-step")
 """Codes of warnings: such a spec runs, and does less than it seems to."""
 
 REFUSALS = ("over_budget", "usage", "media")

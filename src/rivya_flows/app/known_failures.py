@@ -8,6 +8,8 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.app.spec_places import Located
 from rivya_flows.errors import SpecError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
+from rivya_flows.language.syntax.media_references import kind_of, written_path
+from rivya_flows.language.wording import shown
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.names import label
@@ -37,7 +39,11 @@ def refuse_known_failures(state: State, spec: SpecFile) -> None:
         return
     located = Located(spec.text)
     problems = [
-        located.problem(spec.name, located.of_step(step_id), f"{label(step_id, key)}: {reason}")
+        located.problem(
+            spec.name,
+            located.of_step(step_id),
+            f"{label(step_id, key)}: {_with_file_input(reason, state, step_id)}",
+        )
         for step_id, key, reason in failures[:_MOST_REPORTED]
     ]
     for step_id, _, _ in failures[_MOST_REPORTED : _MOST_REPORTED + 1]:
@@ -48,6 +54,18 @@ def refuse_known_failures(state: State, spec: SpecFile) -> None:
         for name, reason in outputs
     ]
     raise SpecError(tuple(sorted(problems, key=lambda one: (one.line, one.column))))
+
+
+def _with_file_input(reason: str, state: State, step_id: str) -> str:
+    """The reason, with what to do if it names a path that an input gives as text."""
+    planned = state.planned(step_id)
+    for name in sorted(planned.reads) if not planned.space else ():
+        given = state.plan.inputs.get(name)
+        kind = kind_of(given) if isinstance(given, str) and written_path(given) else None
+        if kind is not None and shown(given) in reason:
+            fix = f"make the input {name!r} a file: {{type: file, kind: {kind}}}"
+            return f"{reason.partition('; ')[0]}; {fix}"
+    return reason
 
 
 def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:

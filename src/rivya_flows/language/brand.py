@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, o
 from rivya_flows.language.field_types import Number, SpecModel
 from rivya_flows.language.final_cut import MAX_CARD_TEXT, Language
 from rivya_flows.language.syntax.media_references import is_url
+from rivya_flows.language.wording import shown
 
 MAX_COLOURS = 8
 MAX_PROMPT = 500
@@ -34,7 +35,7 @@ _CLOSED = (",", ".", ";", ":", "!", "?", "…", "।", "。")
 
 def _colour(written: str) -> str:
     if not re.fullmatch(_COLOUR, written):
-        raise ValueError(f'{written!r:.40} is not a colour; write #rgb or #rrggbb: "#0b3d2e"')
+        raise ValueError(f'{shown(written)} is not a colour; write #rgb or #rrggbb: "#0b3d2e"')
     digits = written[1:].lower()
     return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
 

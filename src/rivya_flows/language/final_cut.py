@@ -35,6 +35,7 @@ from rivya_flows.language.field_types import (
     is_later,
 )
 from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
+from rivya_flows.language.wording import shown
 
 MAX_CLIPS = 100
 MAX_OVERLAYS = 20
@@ -82,7 +83,7 @@ class DrawnText(Computable):
 
 def _language(text: str) -> str:
     if not is_language(text):
-        raise ValueError(f"{text!r:.40} is no language; write its code, such as hi or en-GB")
+        raise ValueError(f"{shown(text)} is no language; write its code, such as hi or en-GB")
     return text
 
 

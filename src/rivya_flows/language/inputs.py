@@ -63,7 +63,7 @@ def resolve_inputs(
         SpecError: A name is unknown, a value is missing or does not fit; all mistakes at once.
     """
     problems = [
-        Diagnostic("unknown-input", f"unknown input {name!r:.60}",
+        Diagnostic("unknown-input", f"unknown input {shown(name)}",
                    meant(str(name), workflow.inputs) or "the spec has no inputs", file=source)
         for name in given
         if name not in workflow.inputs
@@ -208,7 +208,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
         raise ValueError(f"{size:,} characters are more than {most:,}, which its pattern allows")
     for text in texts:
         if not matches(declared.pattern, text):
-            raise ValueError(f"{shown(text)} does not match the pattern {declared.pattern!r:.60}")
+            raise ValueError(f"{shown(text)} does not match the pattern {shown(declared.pattern)}")
 
 
 def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> str:

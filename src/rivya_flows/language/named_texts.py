@@ -22,6 +22,7 @@ from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.subtitles import parse_subtitles
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
+from rivya_flows.language.wording import shown
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
 _SUBTITLES = TextFile("a subtitle file", "bad-captions", "subs.srt")
@@ -134,7 +135,7 @@ def _check_media(
                 written, kind="image", root=root, inside=True, bound=bound
             )
             if "file_id" in found:
-                raise ValueError(f"{written!r:.60} is the id of an upload")
+                raise ValueError(f"{shown(written)} is the id of an upload")
         except ValueError as error:
             hint = "write a path from the folder of this file, inside that of the spec, or a URL"
             report.add((*at, *keys), "bad-file", str(error), hint)

@@ -17,6 +17,7 @@ from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.normalize import each, inside, keys_of, known_in
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
 
 MAX_CASES = 200
@@ -194,7 +195,7 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
     first: dict[str, int] = {}
     for index, case in enumerate(cases):
         if case.name and first.setdefault(case.name, index) != index:
-            message = f"case {first[case.name] + 1} has the name {case.name!r:.60} too"
+            message = f"case {first[case.name] + 1} has the name {shown(case.name)} too"
             report.add(("cases", index, "name"), "duplicate-name", message, "rename one of them")
         _check_expected(case, ("cases", index), report)
     tests = tests or SpecTests.model_construct(version=1, cases=())

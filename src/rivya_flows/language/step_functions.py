@@ -32,6 +32,7 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
 )
 from rivya_flows.language.syntax.media_references import is_url
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import WITH_MODELS, FunctionWith, SpecModel, Value
 
 GROUP = "rivya_flows.steps"
@@ -188,7 +189,7 @@ def as_step(name: str, call: Any) -> Function:
         BrokenFunctionError: Its signature does not define its arguments and outputs.
     """
     if not callable(call):
-        raise BrokenFunctionError(f"{call!r:.60} is not a function")
+        raise BrokenFunctionError(f"{shown(call)} is not a function")
     try:
         hints = typing.get_type_hints(call, include_extras=True)
         parameters = inspect.signature(call).parameters.values()
@@ -243,7 +244,7 @@ def _credits_of(call: Any, extra: frozenset[str]) -> int:
     credits = getattr(call, "credits", 0)
     if not isinstance(credits, int) or isinstance(credits, bool) or credits < 0:
         raise BrokenFunctionError(
-            f"its `credits` must be a whole number of at least 0, not {credits!r:.60}"
+            f"its `credits` must be a whole number of at least 0, not {shown(credits)}"
         )
     if credits and "idempotency_key" not in extra:
         # Without one, a crash between the purchase and its answer would buy twice.

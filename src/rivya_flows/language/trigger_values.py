@@ -20,6 +20,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.expressions.templates import OPEN, Expression, template
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.wording import shown
 
 NAME = "event"
 
@@ -100,7 +101,7 @@ def _source(expression: Expression) -> str:
         raise _refused(expression, "an input of a trigger must be a field of its event")
     found = _path(reference)
     if found is None:
-        raise _refused(expression, f"an event has no {'.'.join(reference.path) or 'value'!r:.60}")
+        raise _refused(expression, f"an event has no {shown('.'.join(reference.path) or 'value')}")
     if default is not None:
         return f"({found} if {found} is defined and {found} is not none else {default})"
     # An undefined value has no JSON form, so the rendering fails.

@@ -18,6 +18,9 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict | list):
         return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        text = repr(value)
+        return text if len(text) <= 60 else cut(text[:-1], 59) + text[-1]
     return str(value).lower() if isinstance(value, bool) else cut(repr(value))
 
 

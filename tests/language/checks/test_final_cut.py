@@ -85,7 +85,7 @@ def test_defaults_that_have_no_effect_on_a_composition_are_no_mistake() -> None:
 
 OUTPUTS = {
     "steps.spot.by['9:16'].asset.url": [],
-    "steps.spot.by['9:16'].clean.url": [],
+    "steps.spot.by['9:16'].clean.url": ["add `extras: [clean]` to that step"],
     "steps.spot.assets[0].url": [],
     "steps.spot.captions.cues[0].text": [],
     "steps.spot.loudness.lufs": [],

@@ -13,6 +13,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.load import check, lint
 from rivya_flows.language.workflow import Workflow
 from support.wrong_specs import HEAD, STILL
+from support.wrong_specs.pieces import SCRIPT
 
 ROOT = Path(__file__).parents[3]
 OUT = 'outputs: {still: "${{ steps.still.asset }}"}\n'
@@ -53,6 +54,19 @@ def warnings_of(marked: str) -> tuple[list[tuple[int, int, str]], list[tuple[int
         ),
         pytest.param(
             HEAD + "steps:\n" + DRAFT + STILL + "    needs: [draft]\n" + OUT, id="a step that is needed"
+        ),
+        pytest.param(
+            HEAD + "steps:\n" + STILL + "finally:\n" + DRAFT
+            + "on_failure:\n" + DRAFT.replace("draft", "other") + OUT,
+            id="a step at the end, which no output can name",
+        ),
+        pytest.param(
+            HEAD + "steps:\n" + SCRIPT + STILL + "    if: ☞text-condition☞${{ steps.script.json.visual }}\n" + OUT,
+            id="a text as a whole condition",
+        ),
+        pytest.param(
+            HEAD + "steps:\n" + SCRIPT + STILL + "    if: ${{ steps.script.json.visual != '' }}\n" + OUT,
+            id="a text that is compared",
         ),
         pytest.param(
             HEAD + "steps:\n" + STILL + "  ok:\n    uses: generate\n"

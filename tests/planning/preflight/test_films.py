@@ -121,6 +121,15 @@ def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> No
     assert length(shown) == "2 to 4 s"
 
 
+def test_a_clip_that_starts_after_the_end_of_a_film_is_refused_before_anything_is_bought(
+    tmp_path: Path,
+) -> None:
+    late = {"media": "${{ steps.films.assets[0] }}", "start": "${{ inputs.shown }}"}
+    planned(tmp_path, {"clips": [late]}, {}, shown=2)
+    with pytest.raises(SpecError, match=r"clip 1 starts after the end of its video; write an earl"):
+        planned(tmp_path, {"clips": [late]}, {}, shown=30)
+
+
 def test_clips_shorter_than_their_transition_are_refused_before_their_media_are_bought(
     tmp_path: Path,
 ) -> None:

@@ -98,6 +98,13 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="a parameter of items that follow others",
         ),
         pytest.param(
+            'uses: layout, with: {image: "${{ inputs.word }}"}',
+            {"word": "no-such.png"},
+            "a: 'image': a path such as 'no-such.png' is not allowed here; "
+            "make the input 'word' a file: {type: file, kind: image}",
+            id="a path in an input that is text",
+        ),
+        pytest.param(
             PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
             {"word": "z-imag"},
             "a: unknown model 'z-imag'",

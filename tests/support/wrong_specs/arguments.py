@@ -226,6 +226,24 @@ TYPES = {
         + "audio: ☞'${{ steps.stills.assets }}'}\n",
         "use audio, or remove it",
     ),
+    "session that is an answer": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + SCRIPT
+        + "  more:\n    uses: chat\n    with: {model: gemini-2-5-flash-chat, message: Hi, "
+        "session: ☞'${{ steps.script.text }}'}\n",
+        'write "${{ steps.NAME.session_id }}"',
+    ),
+    "session of another model": (
+        "wrong-value",
+        HEAD
+        + "steps:\n"
+        + SCRIPT
+        + "  more:\n    uses: chat\n    with: {model: gpt-5-2-chat, message: Hi, "
+        "session: ☞'${{ steps.script.session_id }}'}\n",
+        "write `model: gemini-2-5-flash-chat`, or leave 'session' out",
+    ),
     "session of a step that is no text": (
         "wrong-type",
         HEAD

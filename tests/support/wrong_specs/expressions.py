@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
+RATED = """\
+  rated:
+    uses: chat
+    foreach: ${{ steps.stills.assets }}
+    with: {model: gemini-2-5-flash-chat, message: rate, attachments: ["${{ item }}"], expect: {score: number}}
+"""
+
 EXPRESSIONS = {
     "unclosed expression": (
         "bad-expression",
@@ -39,6 +46,21 @@ EXPRESSIONS = {
         "unknown-field",
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.picture }}\n",
         "there are: status, credits, asset, assets, task_id",
+    ),
+    "keys of items over media": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILLS + RATED + "outputs:\n  a: ${{ ☞steps.rated.by['neon'].text }}\n",
+        "its keys are the places '0', '1', …; over .items of a step they are that step's keys",
+    ),
+    "keys of other items": (
+        "unknown-field",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + RATED
+        + "  best:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: best, "
+        "by: '${{ ☞steps.rated.by[item.key].json.score }}'}\n",
+        "its keys are the places '0', '1', …; over .items of a step they are that step's keys",
     ),
     "asset as a key": (
         "wrong-type",

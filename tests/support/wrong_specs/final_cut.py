@@ -582,6 +582,11 @@ FINAL_CUT = {
         clips("☞'${{ steps.film }}'"),
         "write .asset after it; .assets instead of .items gives a list of them",
     ),
+    "overlays of an answer": (
+        "wrong-type",
+        layout("overlays: ☞'${{ steps.script.json.tags }}'"),
+        'write [{text: "…"}], with one text in each map',
+    ),
     "clips of items": (
         "wrong-type",
         step("compose", "clips: ☞'${{ steps.shots.items }}'").replace(

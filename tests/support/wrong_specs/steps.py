@@ -21,6 +21,22 @@ STEPS = {
         HEAD + "steps:\n  a:\n    uses: ☞publish\n    with: {url: x}\n",
         "there are: upload, chat, generate, pick, compose, layout, notify, include",
     ),
+    "key of all items": (
+        "wrong-value",
+        HEAD + "steps:\n" + STILLS.replace("    with", "    key: ☞same\n    with"),
+        'name the item in it: "${{ matrix.NAME }}"',
+    ),
+    "key of all items, computed": (
+        "wrong-value",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL.replace(
+            "    with",
+            "    foreach: ${{ inputs.styles }}\n    as: style\n    key: ☞${{ inputs.product }}\n    with",
+        ),
+        'name the item in it: "${{ style }}"',
+    ),
     "no with": (
         "missing-key",
         HEAD + "steps:\n  ☞a:\n    uses: pick\n",

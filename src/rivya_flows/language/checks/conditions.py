@@ -23,7 +23,7 @@ from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.step_groups import Part, written_steps
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
@@ -119,7 +119,7 @@ _ALIKE: Mapping[Kind, Kind] = {"boolean": "number", "asset": "map"}
 
 
 def _never(reference: Reference, operator: str, value: Any, possible: tuple[Any, ...]) -> Any:
-    message = f"{reference} is never {value!r:.60}"
+    message = f"{reference} is never {shown(value)}"
     if not _AGREE[operator]:
         message += ", so this always holds"
     words = [one if isinstance(one, str) else repr(one) for one in possible]

@@ -31,6 +31,14 @@ _FITS: Mapping[str, tuple[Kind, ...]] = {
 }
 """The kinds that a computed value takes, by its key, or by the list that it is in."""
 
+_LISTS = {
+    "clips": "write .assets of a step with several items",
+    "overlays": 'write [{text: "…"}], with one text in each map',
+    "formats": "write a list such as ['9:16', '1:1']",
+    "extras": "write a list such as [poster, srt]",
+}
+"""How each list is written whose members may be computed together."""
+
 
 def check_cut_argument(
     key: str, value: Any, shape: Shape, scope: Scope, path: Path, report: DiagnosticCollector
@@ -57,6 +65,13 @@ def check_cut_argument(
             message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             report.add((*path[:-1], *medium.path), "wrong-type", message, hint)
+    listed = shape.member if isinstance(value, str) and shape.kind == "list" else None
+    if listed is not None and key in _LISTS and listed.kind not in ("any", *_FITS[key]):
+        fits = _FITS[key]
+        message = (
+            f"{key!r} takes a list of {fits[0]} values, but this is a list of {listed.kind} values"
+        )
+        report.add(path, "wrong-type", message, _LISTS[key])
     if key == "clips":
         if isinstance(value, str):
             if shape.kind == "list" and shape.member is not None:

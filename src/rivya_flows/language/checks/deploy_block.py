@@ -134,7 +134,7 @@ def _check_triggers(
             continue
         place: Path = (*path, "triggers", number)
         if not _EVENT.fullmatch(trigger.event):
-            message = f"{trigger.event!r:.60} is not an event name"
+            message = f"{shown(trigger.event)} is not an event name"
             hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
             report.add((*place, "event"), "bad-name", message, hint)
         _check_values(inputs, trigger.inputs, (*place, "inputs"), report)

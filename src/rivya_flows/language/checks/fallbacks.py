@@ -12,7 +12,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 
 def check_fallbacks(
@@ -85,7 +85,7 @@ def _check_media(
 ) -> None:
     """Reports a model that makes another kind of media than the step."""
     if media and (others := sorted(instead - media)):
-        message = f"{own['model']!r:.60} makes {an(others[0])}, but the step makes "
+        message = f"{shown(own['model'])} makes {an(others[0])}, but the step makes "
         message += " or ".join(an(one) for one in sorted(media))
         hint = f"pick a model that makes {an(min(media))}"
         report.add((*place, "model"), "wrong-fallback", message, hint)

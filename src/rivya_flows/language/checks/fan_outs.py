@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.resolve import references
 from rivya_flows.language.expressions.scope import RESERVED, NamesInScope
 from rivya_flows.language.expressions.templates import bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError
@@ -47,9 +48,28 @@ def _check_step(
         if step.get(key) and not present:
             message = f"{key!r} has no effect without matrix, foreach or zip"
             report.add((*path, key), "needless-key", message, "remove it", key=True)
+    if present and _is_constant(step):
+        message = "'key' is the same for all items"
+        of = f"{present[0]}.NAME" if present[0] != "foreach" else step.get("as", "item")
+        report.add(
+            (*path, "key"), "wrong-value", message, f'name the item in it: "${{{{ {of} }}}}"'
+        )
     if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
         message = f"{step['as']!r} is reserved and cannot name a loop variable"
         report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
+
+
+def _is_constant(step: Mapping[str, Any]) -> bool:
+    """Whether a `key` gives several items one key: it reads nothing of them."""
+    loop = (step.get("as", "item"), "matrix", "zip")
+    over = next(step[name] for name in LOOPS if step.get(name) is not None)
+    lists = list(over.values()) if isinstance(over, dict) else [over]
+    if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
+        return False
+    try:
+        return not any(one.namespace in loop for one in references(step["key"]))
+    except ExpressionError:
+        return False  # reported with the expressions
 
 
 def _check_matrix(
@@ -114,7 +134,7 @@ def _check_zip(
 def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
     plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
     if not plain or len(axis) > 64 or axis != axis.lower():
-        message = f"{axis!r:.60} is not a valid name for an axis"
+        message = f"{shown(axis)} is not a valid name for an axis"
         hint = "at most 64 characters: lowercase letters, digits and _, starting with a letter"
         report.add((*path, axis), "bad-name", message, hint, key=True)
 

@@ -12,7 +12,7 @@ from rivya_flows.language.field_types import is_later
 from rivya_flows.language.final_cut import MAX_TRANSITION
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 Arguments = Mapping[str, Any]
 
@@ -42,7 +42,7 @@ def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
         yield from _empty_media(given)
         yield from _pictures(given)
         yield from _captions(given)
-        yield from _lengths(given)
+        yield from start_problems(given)
 
 
 def _pictures(given: Arguments) -> Iterator[Diagnostic]:
@@ -140,19 +140,19 @@ def _twice(key: str, given: Arguments) -> Iterator[Diagnostic]:
     for index, one in enumerate(held if isinstance(held, list | tuple) else ()):
         if isinstance(one, str):
             if one in seen:
-                yield _wrong((key, index), f"{one!r:.60} is there twice", "remove it")
+                yield _wrong((key, index), f"{shown(one)} is there twice", "remove it")
             seen.add(one)
 
 
-def _lengths(given: Arguments) -> Iterator[Diagnostic]:
-    """Clips of which nothing is left."""
+def start_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Clips that begin after the end of their video."""
     clips = given.get("clips")
     if not isinstance(clips, list | tuple):
         return
     for index, clip in enumerate(clips):
         length = shown_seconds(clip)
         if length is not None and length <= 0:
-            message = "the clip starts after the end of its video"
+            message = f"clip {index + 1} starts after the end of its video"
             yield _wrong(_at(clips, index, "start"), message, "write an earlier second")
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.checks.final_cut import drawn_texts
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.resolve import references
+from rivya_flows.language.expressions.resolve import references, whole_reference
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.includes import included_by
+from rivya_flows.language.step_arguments import ChatWith
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.step_groups import PARTS, written_steps
 from rivya_flows.language.workflow import Step, Workflow
@@ -45,6 +46,10 @@ def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollecto
         message = f"no font has {named(missing)}: left out of the picture"
         hint = "write other characters, or draw these in an image"
         report.add((parts[step_id], step_id), "missing-characters", message, hint, key=True)
+    for step_id, field in _text_conditions(steps):
+        message = "this holds for every text but an empty one: for 'no' too"
+        hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
+        report.add((parts[step_id], step_id, "if"), "text-condition", message, hint)
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
@@ -55,7 +60,7 @@ def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollecto
     used = {one.path[0] for one in read if one.namespace == "steps" and one.path}
     used |= {name for one in steps.values() for name in one.needs}
     for step_id, part in parts.items():
-        if step_id not in used and _is_for_results(workflow, steps[step_id]):
+        if part == "steps" and step_id not in used and _is_for_results(workflow, steps[step_id]):
             message = f"no output and no other step uses {step_id!r}"
             hint = "name it in `outputs`, or remove it"
             report.add((part, step_id), "unused-step", message, hint, key=True)
@@ -68,6 +73,20 @@ def _is_for_results(workflow: Workflow, step: Step) -> bool:
         return all(_is_for_results(inner, one) for one in inner.all_steps.values())
     function = function_of(step.uses)
     return step.uses in _FOR_RESULTS or (function is not None and function.credits > 0)
+
+
+def _text_conditions(steps: Mapping[str, Step]) -> Iterator[tuple[str, str]]:
+    """Each step whose whole condition is one text of an answer, and the name of that."""
+    for step_id, step in steps.items():
+        named = whole_reference(step.if_)
+        if named is None or named.namespace != "steps" or named.path[1:2] != ("json",):
+            continue
+        asked = steps[named.path[0]].with_
+        expect: Any = asked.expect if isinstance(asked, ChatWith) else None
+        for key in named.path[2:]:
+            expect = expect.get(key) if isinstance(expect, dict) else None
+        if expect == "string":
+            yield step_id, str(named)
 
 
 def _without_font(workflow: Workflow) -> Iterator[tuple[str, str]]:

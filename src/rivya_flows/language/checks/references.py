@@ -9,7 +9,12 @@ from typing import Any
 
 from rivya_flows.language.brand import TITLE
 from rivya_flows.language.checks.cut_types import check_cut_argument
-from rivya_flows.language.checks.type_check import any_of, check_argument, check_no_words
+from rivya_flows.language.checks.type_check import (
+    any_of,
+    check_argument,
+    check_no_words,
+    check_session,
+)
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, shape_of
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -33,7 +38,7 @@ from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, GenerateWith, Input, is_label_value
 
 _PLAIN = {
@@ -149,6 +154,8 @@ def _check_arguments(
         check_argument(uses, key, value, shape, scope, place, report)
         if uses in CUT_STEPS:
             check_cut_argument(key, value, shape, scope, place, report)
+        if (uses, key) == ("chat", "session"):
+            check_session(arguments.get("model"), shape, place, report)
         if key in _SENT:
             _lint_bare(value, place, scope, report)
 
@@ -251,7 +258,7 @@ def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector
     for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
         if isinstance(one, str) and is_bare(one, scope):
             place = path if index is None else (*path, index)
-            message = f"{one.strip()!r:.60} is plain text and would be sent as is"
+            message = f"{shown(one.strip())} is plain text and would be sent as is"
             report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
 
 

@@ -133,7 +133,7 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
     for name, part in expect.items():
         place: Path = (*path, name)
         if not name.isidentifier() or len(name) > 64:
-            message = f"{name!r:.60} is not a valid name for a field"
+            message = f"{shown(name)} is not a valid name for a field"
             report.add(
                 place,
                 "bad-name",
@@ -204,7 +204,7 @@ def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticColle
     _check_text(url, (*path, "url"), report)
     known = isinstance(url, str) and not _computed(url)
     if known and not (names_secret(url) or _is_address(str(url))):
-        message = f"{url!r:.60} is not an http(s) URL"
+        message = f"{shown(url)} is not an http(s) URL"
         report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
     if secret is not None and not _computed(secret) and not is_secret_name(secret):
         # The value may be the secret itself, so it is not shown.

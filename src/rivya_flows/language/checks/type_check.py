@@ -12,7 +12,7 @@ from rivya_flows.language.expressions.output_types import Kind, Scope, Shape, li
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("generate", "prompt"): TEXTS,
@@ -79,6 +79,19 @@ def check_argument(
         _check_taken(key, function.shapes[key], shape, members, path, report)
     if uses == "pick" and key == "from":
         _check_candidates(members, path, report)
+
+
+def check_session(model: Any, shape: Shape, path: Path, report: DiagnosticCollector) -> None:
+    """Reports a text that is no session of a chat, and the session of another model than `model`."""
+    of = shape.session_of
+    if shape.words and of is None:
+        message = "'session' takes the session of a chat, and this text is none"
+        hint = 'write "${{ steps.NAME.session_id }}"'
+        report.add(path, "wrong-type", message, hint)
+    elif of is not None and isinstance(model, str) and of != model and "${{" not in of + model:
+        message = f"the session is of {of!r}, and this step asks {shown(model)}"
+        hint = f"write `model: {of}`, or leave 'session' out"
+        report.add(path, "wrong-value", message, hint)
 
 
 def check_no_words(key: str, shape: Shape, path: Path, report: DiagnosticCollector) -> None:

@@ -29,7 +29,7 @@ from rivya_flows.language.expressions.values import (
     memory_of,
     type_name,
 )
-from rivya_flows.language.wording import an, cut
+from rivya_flows.language.wording import an, cut, shown
 
 MAX_WORK = 16 * MAX_BYTES
 """Of one text with expressions: their parts, and the characters that these read or copy."""
@@ -209,7 +209,7 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
         known = ", ".join(map(str, islice(holder, 20))) or "nothing"
-        raise MissingError(f"{written(tree)} has no {key!r:.60}; it has: {cut(known, 300)}")
+        raise MissingError(f"{written(tree)} has no {shown(key)}; it has: {cut(known, 300)}")
     if isinstance(holder, list | str) and isinstance(key, int):
         try:
             return holder[_index(key)]
@@ -218,14 +218,14 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
             raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick an item first: [0]" if isinstance(holder, list) else None
     raise ExpressionError(
-        f"{written(tree)} is {an(type_name(holder))} and has no {key!r:.60}", hint
+        f"{written(tree)} is {an(type_name(holder))} and has no {shown(key)}", hint
     )
 
 
 def _index(key: Any) -> int:
     if isinstance(key, int) and not isinstance(key, bool):
         return key
-    raise ExpressionError(f"{key!r:.60} is not a whole number")
+    raise ExpressionError(f"{shown(key)} is not a whole number")
 
 
 def _list(tree: nodes.List, here: Evaluation) -> list[Any]:
@@ -237,7 +237,7 @@ def _dict(tree: nodes.Dict, here: Evaluation) -> dict[str, Any]:
     for pair in tree.items:
         key = _needed(pair.key, here)
         if not isinstance(key, str):
-            raise ExpressionError(f"the key of a map must be text, not {key!r:.60}")
+            raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
         made[key] = _value(pair.value, here)
     return made
 

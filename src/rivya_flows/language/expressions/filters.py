@@ -21,7 +21,7 @@ from rivya_flows.language.expressions.values import (
     is_number,
     type_name,
 )
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 _MAX_MARKS = 30
 """Combining marks in a row that `slug` reads; the longest in any script's words are four or so."""
@@ -49,7 +49,7 @@ def _int(value: Any) -> int:
             return int(checked_number(int(value.strip())))
         return int(checked_number(value))
     except (ValueError, TypeError) as error:
-        raise ExpressionError(f"{value!r:.60} is not a whole number") from error
+        raise ExpressionError(f"{shown(value)} is not a whole number") from error
 
 
 def _join(value: Any, separator: str = "") -> str:

@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.evaluation import written
 from rivya_flows.language.expressions.operations import result_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    BY_PLACE,
     BY_SIZE,
     TEXT,
     Scope,
@@ -26,7 +27,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.templates import OPEN, bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 
 def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
@@ -67,6 +68,10 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
                 hint = "name one of its fields, such as .key"
             message = f"{an(key.kind)} cannot be a key or a place{of}"
             raise InferenceError("wrong-type", message, hint, what)
+        if key.values and not any(_may_have(holder, name) for name in key.values):
+            message = f"{written(tree.node)} has no {shown(key.values[0])}"
+            instead = _instead(holder, key.values[0])
+            raise InferenceError("unknown-field", message, instead, written(tree.node))
         return holder.member or ANY
     return result_of(tree, [shape_of(child, scope) for child in _operands(tree)])
 
@@ -123,6 +128,10 @@ def _named(tree: nodes.Name, scope: Scope) -> Shape:
     raise InferenceError("unknown-name", message, choices, tree.name, among=scope)
 
 
+def _may_have(holder: Shape, name: str) -> bool:
+    return name in holder.lacks or field_of(holder, name) is not None
+
+
 def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Shape:
     found = field_of(holder, name)
     if found is not None:
@@ -162,6 +171,10 @@ def _instead(holder: Shape, name: str) -> str | None:
         return f"it is a list: pick an item first, [0].{name}"
     if holder.title == BY_SIZE:
         return f"add `formats: [{name!r}]` to that step" if name in FORMATS else "use .asset"
+    if holder.title == BY_PLACE:
+        return (
+            "its keys are the places '0', '1', …; over .items of a step they are that step's keys"
+        )
     if holder.fields is None:
         return f"it is {an(holder.kind)} and has no fields"
     for field, inner in holder.fields.items():

@@ -17,6 +17,7 @@ from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
     NUMBER,
     TEXT,
+    WORDS,
     Kind,
     Shape,
     joined,
@@ -207,7 +208,7 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
         raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
     _check_arguments(tree, fits)
-    return value if value.words and gives == TEXT and tree.name != "replace" else gives
+    return WORDS if value.words and gives == TEXT and tree.name != "replace" else gives
 
 
 def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:

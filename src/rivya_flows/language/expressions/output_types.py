@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rivya_flows.language.cut_terms import FORMATS
@@ -29,6 +29,8 @@ class Shape:
         lacks: Missing fields that one might expect, with the fix.
         title: What to call it in a message.
         words: Of a text: it is prose or a name, and never a URL or the id of an upload.
+        values: Of a text: all that it can be; empty where that is not known.
+        session_of: Of the id of a session: the model of its chat, as written.
     """
 
     kind: Kind = "any"
@@ -39,6 +41,8 @@ class Shape:
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     words: bool = False
+    values: tuple[str, ...] = ()
+    session_of: str | None = None
 
 
 Scope = Mapping[str, Shape]
@@ -53,6 +57,11 @@ BOOLEAN = Shape("boolean")
 
 BY_SIZE = "by size"
 """Title of a map whose one key is a size in pixels, such as ``1024x576``."""
+
+BY_PLACE = "by place"
+"""Title of a map whose keys are places, from ``0`` on: the items of a fan-out over media."""
+
+_KEYS = {BY_SIZE: r"[0-9]+x[0-9]+", BY_PLACE: r"[0-9]+"}
 
 
 def asset(media: str | None = None) -> Shape:
@@ -147,7 +156,8 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
         case "upload":
             fields |= {"asset": asset(media), "id": TEXT, "url": TEXT}
         case "chat":
-            fields |= {"text": WORDS, "session_id": WORDS, "usage": ANY}
+            session = replace(WORDS, session_of=str(arguments.get("model")))
+            fields |= {"text": WORDS, "session_id": session, "usage": ANY}
             if arguments.get("expect") is not None:
                 fields["json"] = of_expect(arguments["expect"])
             else:
@@ -180,11 +190,19 @@ def _of_cut(
 ) -> tuple[dict[str, Shape], dict[str, str]]:
     """The media that `compose` or `layout` gives, and what it would give with other arguments."""
     given: dict[str, Shape] = {"asset": made, "assets": list_of(made)}
-    each = {"asset": made} if uses == "layout" else {"asset": made, "clean": made}
     formats, extras = arguments.get("formats"), arguments.get("extras") or ()
+    plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
+    absent = {
+        name: f"add `extras: [{name}]` to that step"
+        for name in ("poster", "gif", "clean")
+        if plain and name not in extras
+    }
+    each = (
+        {"asset": made} if uses == "layout" or "clean" in absent else {"asset": made, "clean": made}
+    )
     names = formats if isinstance(formats, list) else []
     known = bool(names) and all(isinstance(one, str) and one in FORMATS for one in names)
-    member = map_of(each)
+    member = map_of(each, {} if uses == "layout" else absent)
     named = BY_SIZE if formats is None else ""
     given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member, title=named)
     given["lost"] = list_of(WORDS)
@@ -197,12 +215,7 @@ def _of_cut(
         "gif": asset("image"),
         "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
     }
-    lacks = {}
-    if isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras):
-        for name in ("poster", "gif"):
-            if name not in extras:
-                del given[name]
-                lacks[name] = f"add `extras: [{name}]` to that step"
+    lacks = {name: hint for name, hint in absent.items() if given.pop(name, None)}
     if arguments.get("captions") is None:
         del given["captions"]
         lacks["captions"] = "add `captions:` to that step"
@@ -222,7 +235,11 @@ def of_function(given: Shape) -> Shape:
 
 
 def of_fan_out(
-    single: Shape, keys: tuple[ItemKey, ...] | None = None, axes: Shape | None = None
+    single: Shape,
+    keys: tuple[ItemKey, ...] | None = None,
+    axes: Shape | None = None,
+    *,
+    by_place: bool = False,
 ) -> Shape:
     """The output fields of a step with several items.
 
@@ -230,16 +247,20 @@ def of_fan_out(
         single: Of one item.
         keys: Of the items; None: not known.
         axes: Its matrix or zip, whose values are fields of each item; output fields win.
+        by_place: Whether the keys are the places of the items.
     """
     if single.fields is None:
         return ANY
-    given = {"key": WORDS, **single.fields} if axes is None else None
+    key = replace(WORDS, values=tuple(one.text for one in keys or ()))
+    given = {"key": key, **single.fields} if axes is None else None
     if axes is not None and axes.fields is not None:
-        given = {**axes.fields, "key": WORDS, **single.fields}
+        given = {**axes.fields, "key": key, **single.fields}
     item = Shape("map", given, lacks=single.lacks)
     fields = {
         "items": Shape("list", member=item, length=None if keys is None else len(keys)),
-        "by": Shape("map", member=item) if keys is None else _by(keys, item),
+        "by": Shape("map", member=item, title=BY_PLACE if by_place else "")
+        if keys is None
+        else _by(keys, item),
         "status": WORDS,
         "credits": NUMBER,
     }
@@ -272,7 +293,7 @@ def field_of(shape: Shape, name: str) -> Shape | None:
         held = shape.length
         return (shape.member or ANY) if held is None or -held <= int(name) < held else None
     if shape.kind in ("map", "asset"):
-        if shape.title == BY_SIZE and not re.fullmatch(r"[0-9]+x[0-9]+", name):
+        if shape.title in _KEYS and not re.fullmatch(_KEYS[shape.title], name):
             return None
         if shape.fields is None:
             return shape.member or ANY

@@ -107,7 +107,7 @@ class NamesInScope:
         source = {"pick": "from", "upload": "file"}.get(str(step.get("uses")))
         given = arguments.get(source) if source and isinstance(arguments, dict) else None
         try:
-            found = references([given, step.get("matrix"), step.get("zip")])
+            found = references([given, step.get("matrix"), step.get("zip"), step.get("foreach")])
         except ExpressionError:
             return []  # reported with the expressions
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
@@ -154,7 +154,13 @@ class NamesInScope:
         if all(step.get(loop) is None for loop in LOOPS):
             return single
         axes = step.get("zip") if step.get("matrix") is None else step["matrix"]
-        return of_fan_out(single, written_keys(step), None if axes is None else self._axes(axes))
+        over = ANY if step.get("foreach") is None else self._member(step["foreach"])
+        return of_fan_out(
+            single,
+            written_keys(step),
+            None if axes is None else self._axes(axes),
+            by_place=over.kind == "asset" and step.get("key") is None,
+        )
 
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):

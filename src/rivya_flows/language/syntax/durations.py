@@ -6,6 +6,8 @@ import math
 import re
 from typing import Any
 
+from rivya_flows.language.wording import shown
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw])")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+$")
@@ -84,5 +86,5 @@ def _read(text: str) -> float:
         units = (604_800, 86_400, 3_600, 60, 1)
         parts = zip(iso.groups(), units, strict=True)
         return float(sum(int(number) * unit for number, unit in parts if number))
-    message = f"{text!r:.60} is not a duration; write 90s, 15m, 48h or a number of seconds"
+    message = f"{shown(text)} is not a duration; write 90s, 15m, 48h or a number of seconds"
     raise DurationError(message, respelled(text))

@@ -10,6 +10,7 @@ from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax import source, tree
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Input, Workflow
 
 _TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
@@ -29,14 +30,14 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
         name, equals, text = assignment.partition("=")
         declared = workflow.inputs.get(name.strip())
         if not equals:
-            message = f"{assignment!r:.60} has no '='"
+            message = f"{shown(assignment)} has no '='"
             problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
         elif not _is_unicode(text):
-            message = f"{name}: {text!r:.60} is not UTF-8 text"
+            message = f"{name}: {shown(text)} is not UTF-8 text"
             problems.append(_problem("wrong-input", message, "set the terminal to UTF-8"))
         elif declared is None:
             hint = meant(name.strip(), workflow.inputs) or "the spec has no inputs"
-            problems.append(_problem("unknown-input", f"unknown input {name!r:.60}", hint))
+            problems.append(_problem("unknown-input", f"unknown input {shown(name)}", hint))
         else:
             try:
                 values[name.strip()] = _read(declared, text)
@@ -82,14 +83,14 @@ def _read(declared: Input, text: str) -> Any:
     if declared.type == "enum" and value not in declared.values:
         return text
     if declared.type == "list" and isinstance(value, str):
-        raise ValueError(f"expected a list, not {text!r:.60}")
+        raise ValueError(f"expected a list, not {shown(text)}")
     return value
 
 
 def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
     node, mistakes = source.read(text)
     if mistakes:
-        raise ValueError(f"{text!r:.60} is not YAML: {mistakes[0].message}")
+        raise ValueError(f"{shown(text)} is not YAML: {mistakes[0].message}")
     if node is None:
         return ""
     if isinstance(node, tree.Sequence) and members and members[0] in (None, *_TEXTUAL):

@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePath
 from typing import Any
 
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 SUFFIXES = {
@@ -75,27 +75,27 @@ def resolve(
     if isinstance(value, PurePath):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"a file must be a path, a URL or a file id, not {value!r:.60}")
+        raise ValueError(f"a file must be a path, a URL or a file id, not {shown(value)}")
     if is_url(value):
         check_kind(value, kind, required=False)
         return {"url": value}
     if is_uploaded(value):
         return {"file_id": value}
     if "://" in value:
-        raise ValueError(f"{value!r:.60} is not an http(s) URL")
+        raise ValueError(f"{shown(value)} is not an http(s) URL")
     return {"path": str(_path(value, kind, root, (bound or root) if inside else None))}
 
 
 def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) -> Path:
     if root is None:
         raise ValueError(
-            f"a path such as {text!r:.60} is not allowed here; give a URL or a file id"
+            f"a path such as {shown(text)} is not allowed here; give a URL or a file id"
         )
     try:
         base = root.expanduser().resolve()
         path = base.joinpath(Path(text).expanduser() if bound is None else text).resolve()
         if bound is not None and not path.is_relative_to(bound.expanduser().resolve()):
-            raise ValueError(f"{text!r:.60} is outside the folder of the spec")
+            raise ValueError(f"{shown(text)} is outside the folder of the spec")
         if not path.is_file():
             raise ValueError(f"there is no file {text!r:.200}")
         if path.stat().st_size == 0:
@@ -103,7 +103,7 @@ def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) ->
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"the file {text!r:.60} cannot be read: {error}") from error
+        raise ValueError(f"the file {shown(text)} cannot be read: {error}") from error
     check_kind(text, kind, required=True)
     _check_head(text, kind, head)
     return path
@@ -119,7 +119,7 @@ def _check_head(text: str, kind: str | None, head: bytes) -> None:
         return
     what = an(f"{kind or 'media'} file")
     found = f"content is {mime_type}" if mime_type else "content is not that of a known media file"
-    raise ValueError(f"{text!r:.60} is not {what}: its {found}")
+    raise ValueError(f"{shown(text)} is not {what}: its {found}")
 
 
 def check_kind(text: str, kind: str | None, *, required: bool) -> None:
@@ -133,12 +133,12 @@ def check_kind(text: str, kind: str | None, *, required: bool) -> None:
         if found is None and required:
             endings = ", ".join(ending for group in SUFFIXES.values() for ending in group)
             raise ValueError(
-                f"{text!r:.60} does not have the extension of a media file: one of {endings}"
+                f"{shown(text)} does not have the extension of a media file: one of {endings}"
             )
         return
     wrong = found is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
     if (required and found is None) or (wrong and found != kind):
         raise ValueError(
-            f"{text!r:.60} does not have the extension of {an(f'{kind} file')}: "
+            f"{shown(text)} does not have the extension of {an(f'{kind} file')}: "
             f"one of {', '.join(SUFFIXES[kind])}"
         )

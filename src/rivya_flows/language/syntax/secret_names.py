@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rivya_flows.language.wording import shown
+
 KEY_BLOCK = "rivya-api-key"
 """Name of the Prefect `Secret` block that holds the key where no setting does."""
 
@@ -36,7 +38,7 @@ def refusal(value: Any) -> str | None:
     # Settings are read without regard to case.
     name = name.strip().lower()
     if kind == "env" and name.startswith(_OURS):
-        return f"{value!r:.60}: variables of rivya-flows and Prefect cannot be used as secrets"
+        return f"{shown(value)}: variables of rivya-flows and Prefect cannot be used as secrets"
     if kind == "block" and name.removeprefix("secret/") == KEY_BLOCK:
-        return f"{value!r:.60}: the block with the API key cannot be used as a secret"
+        return f"{shown(value)}: the block with the API key cannot be used as a secret"
     return None

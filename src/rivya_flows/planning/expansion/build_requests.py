@@ -22,6 +22,7 @@ from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import as_text, memory_of, type_name
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith, Step
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.cut_requests import cut_request
@@ -216,7 +217,7 @@ def _chat(
     uploads = attached(arguments.get("attachments"), files)
     check_choice("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
     if not isinstance(search := arguments.get("web_search"), bool | None):
-        raise ItemRequestError(f"'web_search' must be true or false, not {search!r:.60}")
+        raise ItemRequestError(f"'web_search' must be true or false, not {shown(search)}")
     refuse(check_prompt(model, full), check_chat(model, arguments))
     told = {k: v for k, v in arguments.items() if k != "attachments"}
     return ItemRequest(

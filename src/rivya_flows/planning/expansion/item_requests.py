@@ -14,6 +14,7 @@ from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.catalogue.request_checks import check_model
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.wording import shown
 from rivya_flows.planning.expansion.request_media import ItemRequestError, Medium
 from rivya_flows.planning.names import canonical
 from rivya_flows.planning.picking import Candidate
@@ -141,7 +142,9 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         ItemRequestError: It is anything else.
     """
     if value is not None and value not in choices:
-        raise ItemRequestError(f"{name!r} cannot be {value!r:.60}; there are: {', '.join(choices)}")
+        raise ItemRequestError(
+            f"{name!r} cannot be {shown(value)}; there are: {', '.join(choices)}"
+        )
 
 
 def refuse(*found: Sequence[Diagnostic]) -> None:

@@ -67,7 +67,7 @@ def check_seen(model: Model, candidate: Candidate) -> tuple[Diagnostic, ...]:
     medium = medium_of(candidate["asset"], "image", {}, "from")
     if medium.media != "image":
         raise ItemRequestError(
-            f"a judge sees pictures and reads texts; candidate {candidate['key']!r:.60} is"
+            f"a judge sees pictures and reads texts; candidate {shown(candidate['key'])} is"
             f" {an(medium.media)}"
         )
     return check_chat(model, {"attachments": [candidate["asset"]]})
@@ -120,11 +120,11 @@ def _values(
         except UsesNull:
             value = None
         except ExpressionError as error:
-            raise ItemRequestError(f"'by' of candidate {one['key']!r:.60}: {error}") from error
+            raise ItemRequestError(f"'by' of candidate {shown(one['key'])}: {error}") from error
         number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
         if value is not None and (isinstance(value, bool) or not number):
             raise ItemRequestError(
-                f"'by' of candidate {one['key']!r:.60} must be a number, not {shown(value)}"
+                f"'by' of candidate {shown(one['key'])} must be a number, not {shown(value)}"
             )
         values[str(one["key"])] = value
     return values

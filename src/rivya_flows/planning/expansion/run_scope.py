@@ -9,6 +9,7 @@ from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.step_functions import output_model
+from rivya_flows.language.wording import shown
 from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, brand_in, inputs_for
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
@@ -136,7 +137,7 @@ class ItemsByKey(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key in self._shared and not isinstance(key, OwnKey):
-            raise ExpressionError(f"steps.{self._step_id}.by[{key!r:.60}]: {self._shared[key]}")
+            raise ExpressionError(f"steps.{self._step_id}.by[{shown(key)}]: {self._shared[key]}")
         return super().__getitem__(key)
 
 

@@ -17,6 +17,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.wording import cut, shown
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_result
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 
@@ -133,12 +134,12 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) 
     if source.items is None or source.keys is None:
         return
     if held == "by" and name in source.shared_keys:
-        yield f"steps.{step_id}.by[{name!r:.60}]: {source.shared_keys[name]}"
+        yield f"steps.{step_id}.by[{shown(name)}]: {source.shared_keys[name]}"
     elif guarded:
         return
     elif held == "by" and name not in source.keys:
         known = ", ".join(item.key for item in source.items[:_MAX_SHOWN])
-        yield f"steps.{step_id}.by has no {name!r}; it has: {known}"
+        yield f"steps.{step_id}.by has no {shown(name)}; it has: {cut(known, 300)}"
     elif held == "items" and is_place(name):
         count = len(source.items)
         if not -count <= int(name) < count:

@@ -14,6 +14,7 @@ from rivya_flows.language.checks.final_cut import (
     length_problems,
     overlap_seconds,
     shown_seconds,
+    start_problems,
 )
 from rivya_flows.language.cut_terms import STILL_SECONDS
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
@@ -41,7 +42,7 @@ class Film:
         most: The greatest length; None if a clip or the narration has a length that is not known.
         narrated: Whether it lasts as long as its narration, or `audio`, if that is longer than the clips.
         about: Whether a length is estimated by the characters of what is said.
-        wrong: Clips too short for their transitions, and overlays that would never be seen.
+        wrong: Clips of which nothing is left or too short for their transitions, and overlays never seen.
         left_out: Characters of its texts that no font has.
     """
 
@@ -145,7 +146,8 @@ def _asset(kind: str | None, seconds: float | None = None) -> dict[str, Any]:
 
 def _film(given: Mapping[str, Any]) -> Film:
     least, most = _picture(given)
-    wrong = tuple(one.message for one in length_problems(given))
+    problems = (*start_problems(given), *length_problems(given))
+    wrong = tuple(f"{one.message}; {one.hint}" for one in problems)
     lead = given.get("narration")
     if lead is None and (audio := given.get("audio")) is not None:
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
@@ -182,7 +184,8 @@ def _picture(given: Mapping[str, Any]) -> tuple[float, float | None]:
         return (0.0, None) if count is None else (count * STILL_SECONDS, count * STILL_SECONDS)
     clips = given.get("clips", given.get("video"))
     clips = clips if isinstance(clips, list | tuple) else [clips]
-    lengths = [shown_seconds(one) for one in clips]
+    shown = [shown_seconds(one) for one in clips]
+    lengths = [None if one is None else max(0.0, one) for one in shown]
     overlap = overlap_seconds(given.get("transition"))
     found: tuple[float, float | None] = (0.0, 0.0)
     for length in lengths:

@@ -11,7 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    condition,
+    evaluate,
+)
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_arguments import NotifyWith
 from rivya_flows.planning.expansion.build_requests import (
