@@ -257,7 +257,8 @@ async def _notification_block(client: PrefectClient, block: str) -> BlockDocumen
         f"choose one of: {', '.join(names)}"
         if names
         else "create one under Blocks in Prefect's pages, such as Slack Webhook, and name it as TYPE/NAME:"
-        " slack-webhook/team",
+        " slack-webhook/team; a program that saves one needs PREFECT_API_URL, and PREFECT_API_AUTH_STRING for"
+        " the server of `up`, or it saves it elsewhere",
     )
 
 

@@ -148,7 +148,11 @@ class Guard:
 
         async def safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_EVERYWHERE)
+                sent = MutableHeaders(scope=message)
+                sent.update(_EVERYWHERE)
+                # Version 2 of Prefect's pages calls Amplitude whatever the setting for analytics is.
+                only_here = f"connect-src 'self' ws://{self._address}"
+                sent.setdefault("Content-Security-Policy", only_here)
             await send(message)
 
         await self._app_for(scope, headers)(scope, receive, safely)

@@ -44,7 +44,7 @@ _TYPED = """
   return first && new URL(first.href).searchParams.get("h") === words;
 }
 """
-# What people type, and a page that must be among the first three that they see. The first is a guide.
+# What people type, and a page that must be among the first three that they see. The first is a guide, where a guide is sought.
 SOUGHT = {
     "vertical video": "how-to/formats",
     "portrait": "how-to/formats",
@@ -85,8 +85,72 @@ SOUGHT = {
     "dry run": "how-to/testing",
     "prefect ui": "how-to/up",
     "receipt": "reference/receipt",
+    "background music": "reference/spec",
+    "my logo on the video": "how-to/brand",
+    "excel sheet of products": "how-to/batch",
+    "excel": "how-to/batch",
+    "slack message when finished": "how-to/chat",
+    "stop spending monthly limit": "how-to/budget",
+    "mistyped setting": "reference/settings",
+    "typo": "how-to/ci",
+    "how much will it cost": "how-to/quote",
+    "it stopped halfway": "how-to/resume",
+    "delete old files": "how-to/clean-up",
+    "send to client": "how-to/share",
+    "how do I make a video for TikTok?": "how-to/formats",
+    "can I use my own product photo": "how-to/reference-photo",
+    "what happens if my computer crashes": "how-to/resume",
+    "run it every Monday morning": "how-to/schedule",
+    "choose the best picture myself": "how-to/pick",
+    "let AI choose the best picture": "how-to/judge",
+    "add subtitles to a film": "how-to/captions",
+    "translate the voice to Hindi": "how-to/languages",
+    "which model is the cheapest": "how-to/models",
+    "try again with another prompt": "how-to/fork",
+    "is my disk full": "how-to/clean-up",
+    "where do I put the API key": "tutorial/first-credit",
+    "text me when it fails": "how-to/chat",
+    "does it work in GitHub Actions": "how-to/ci",
+    "open the results in a browser": "how-to/share",
+    "many videos from a spreadsheet": "how-to/batch",
+    "approve the price before I buy": "how-to/quote",
+    "test without paying": "how-to/testing",
+    "start the server": "how-to/up",
+    "update to a new version": "how-to/upgrading",
+    "call my Python function": "how-to/own-step",
+    "use it from ChatGPT or Claude": "how-to/mcp",
+    "the run is stuck": "how-to/on-call",
+    "change the colours and the font": "how-to/brand",
+    "how do I get my pictures in portrait": "how-to/formats",
+    "can my colleague choose the picture": "how-to/pick",
+    "computer was switched off during the run": "how-to/resume",
+    "put our company logo at the end": "how-to/brand",
+    "which model makes the best video": "how-to/models",
+    "free up disk space": "how-to/clean-up",
+    "delete a run": "how-to/clean-up",
+    "run every day at 9": "how-to/schedule",
+    "send me an email when the run fails": "how-to/notifications",
+    "show the result to my boss": "how-to/share",
+    "download the video": "how-to/share",
+    "video for each product in my shop": "how-to/batch",
+    "change only the music": "how-to/fork",
+    "redo one picture": "how-to/fork",
+    "limit how much my team can spend": "how-to/budget",
+    "never spend more than 50 credits": "how-to/budget",
+    "voice in spanish": "how-to/languages",
+    "add text to the video": "how-to/captions",
+    "how do I install this": "tutorial/first-clip",
+    "where do I get an api key": "tutorial/first-credit",
+    "can I try it for free": "how-to/testing",
+    "run stuck in pending": "how-to/on-call",
+    "two runs at the same time": "how-to/limits",
+    "use from python script": "how-to/own-flow",
+    "error too many requests 429": "how-to/limits",
+    "what does this error mean": "reference/errors",
+    "password for prefect": "how-to/up",
+    "how long does it take": "performance",
+    "turn a photo into a video": "how-to/reference-photo",
 }
-_NO_GUIDE = ("autocomplete", "receipt")
 _ELSEWHERE = (
     "performance.getEntriesByType('resource').map(one => one.name)"
     ".filter(one => !one.startsWith(location.origin) && !one.startsWith('data:'))"
@@ -187,8 +251,8 @@ def test_the_search_knows_the_words_of_its_readers_and_guides_come_first(
     for words, page in SOUGHT.items():
         browser.until(f"({_TYPED})({_SEARCH}, {json.dumps(words)})", words)
         first = [one.removesuffix(".html") for one in browser.value(_FOUND)[:3]]
-        guided = words in _NO_GUIDE or first[0].startswith(("how-to/", "tutorial/"))
-        if page not in first or not guided:
+        guides = ("how-to/", "tutorial/")
+        if page not in first or (page.startswith(guides) and not first[0].startswith(guides)):
             lost[words] = first
     assert lost == {}
 

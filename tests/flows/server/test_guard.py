@@ -170,6 +170,14 @@ async def test_the_page_that_redeems_a_ticket_contains_no_secret_and_runs_no_oth
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+async def test_scripts_of_prefects_pages_connect_to_their_server_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/v2/dashboard")
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy == "connect-src 'self' ws://127.0.0.1:4200"
+
+
 # --- a password of one's own ------------------------------------------------------------------
 
 
