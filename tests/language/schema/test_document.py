@@ -70,6 +70,7 @@ PARTLY = {
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
         "captions language", "captions language that is none", "empty label",
+        "key of all items", "key of all items, computed", "session of another model",
     },
     "missing-key": {"end card nothing"},  # a brand may have it
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start",
@@ -87,6 +88,7 @@ PARTLY = {
         "narration photo", "music film", "music duck computed", "captions of map",
         "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset", "one item alone",
         "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
+        "overlays of an answer", "session that is an answer",
         "asset as a key", "text as a place", "list as a mode", "list as a model", "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
         "fallback to a picture as a prompt", "label of a file",
         *(name for name in WRONG if name.startswith("words as ")),
