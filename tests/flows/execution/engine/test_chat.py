@@ -133,17 +133,17 @@ steps:
 def test_a_chat_session_that_cannot_be_used_is_refused_and_holds_no_credits(
     studio: Studio, sandbox: Sandbox
 ) -> None:
-    chats = "gemini-2-5-flash-chat", "gpt-5-2-chat"
     text = """
 version: 1
 name: two-models
+inputs: {model: {type: string, default: gpt-5-2-chat}}
 steps:
-  first: {{uses: chat, with: {{model: {}, message: A line}}}}
+  first: {uses: chat, with: {model: gemini-2-5-flash-chat, message: A line}}
   second:
     uses: chat
-    with: {{model: {}, message: Another, session: "${{{{ steps.first.session_id }}}}"}}
+    with: {model: "${{ inputs.model }}", message: Another, session: "${{ steps.first.session_id }}"}
 """
-    receipt = started(studio, text.format(*chats))
+    receipt = started(studio, text)
     assert receipt["steps"][1]["items"][0]["code"] == "chat_session_conflict"
     assert [row["status"] for row in receipt["ledger"]] == ["answered", "refused"]
     assert accounts_agree(studio, sandbox.data, "run-1") == receipt["ledger"][0]["final"]
