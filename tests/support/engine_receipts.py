@@ -44,10 +44,10 @@ COST = 1 + 2 + 3 + 6
 
 
 def executed(
-    studio: Studio, run_id: str = "run-1", wish: RunOptions | None = None
+    studio: Studio, run_id: str = "run-1", wish: RunOptions | None = None, **options: Any
 ) -> dict[str, Any]:
-    """The receipt after one more execution."""
-    asyncio.run(studio.execute(run_id, wish, conflict_seconds=0.2))
+    """The receipt after one more execution; see `Studio.execute` for the options."""
+    asyncio.run(studio.execute(run_id, wish, **options))
     return studio.receipt(run_id)
 
 

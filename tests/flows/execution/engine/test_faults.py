@@ -90,7 +90,8 @@ def test_a_conflict_that_never_clears_is_uncertain_and_counts_as_spent_until_it_
     studio: Studio, sandbox: Sandbox
 ) -> None:
     order(sandbox, f'on: "{CREATE}", do: status, status: 409')
-    receipt = started(studio, stills(1, top="budget: {credits: 1}"))
+    asyncio.run(studio.start(stills(1, top="budget: {credits: 1}"), "run-1"))
+    receipt = executed(studio, conflict_seconds=0.2)
     assert codes(receipt) == ["uncertain"]
     assert receipt["credits"]["spent"] == 1
     order(sandbox)
