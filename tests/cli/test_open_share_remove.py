@@ -261,7 +261,7 @@ def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
     of_batch = SPEC.replace("version: 1", "version: 1\nlabels: {batch: batch-lamps-1}")
     execute(shared_sandbox, "batch-lamps-1-desk", of_batch)
     asked = call("store", "remove", "batch-lamps-1-desk")
-    assert "a row of batch-lamps-1, which makes it anew, and buys it, when it is rerun" in asked.err
+    assert "a row of batch-lamps-1; rerunning that batch buys it again" in asked.err
     gone = call("store", "remove", "batch-lamps-1-desk", "-y", "--json").document
     assert gone["batch"] == "batch-lamps-1"
     assert call("store", "remove", "run-1", "-y", "--json").document["batch"] is None

@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from rivya_flows.cli.completion import runs
+from rivya_flows.cli.groups import examples
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.private import as_the_user_wants
 
 
-@click.command()
+@click.command(epilog=examples("compare RUN last", "compare RUN last --open"))
 @click.argument("first", metavar="A", shell_complete=runs)
 @click.argument("second", metavar="B", shell_complete=runs)
 @click.option(

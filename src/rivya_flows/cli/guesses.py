@@ -66,7 +66,7 @@ def of_command(group: click.Group, ctx: click.Context, name: str) -> str | None:
     if ctx.parent is None and name in _SAID:
         return _SAID[name]
     for meant, words in _COMMANDS.items():
-        if name in words and (command := _found(group, ctx, meant)):
+        if name in words and (command := _command_at(group, ctx, meant)):
             return f"`{ctx.command_path} {meant}`: {command.get_short_help_str(limit=1_000)}"
     near = _alike(name, group.list_commands(ctx))
     return f"did you mean {near!r}?" if near else None
@@ -78,11 +78,11 @@ def _alike(name: str, known: Sequence[str]) -> str | None:
     return near or next((one for one in known if sorted(one) == sorted(name)), None)
 
 
-def _found(group: click.Group, ctx: click.Context, path: str) -> click.Command | None:
+def _command_at(group: click.Group, ctx: click.Context, path: str) -> click.Command | None:
     first, _, rest = path.partition(" ")
     command = group.get_command(ctx, first)
     if rest and isinstance(command, click.Group):
-        return _found(command, ctx, rest)
+        return _command_at(command, ctx, rest)
     return None if rest else command
 
 

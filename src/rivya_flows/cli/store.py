@@ -100,7 +100,7 @@ def remove(run: str, yes: bool, as_json: bool) -> None:
         folder = f" with its folder {near(found.folder)}" if found.folder else ""
         words = f"This deletes {found.run_id} ({found.name}, {found.status}){folder}."
         if found.batch:
-            words += f" It is a row of {found.batch}, which makes it anew, and buys it, when it is rerun."
+            words += f" It is a row of {found.batch}; rerunning that batch buys it again."
         confirm = confirmer(yes=yes, as_json=as_json)
         if confirm is None:
             raise UsageError(f"{words} Nobody was asked", "give --yes to delete it")

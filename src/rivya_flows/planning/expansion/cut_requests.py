@@ -88,18 +88,18 @@ def _mistakes(uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset
         for details in error.errors(include_url=False):
             report = DiagnosticCollector("", "")
             report_error(details, (), report)
-            yield from (_told(details["loc"], one) for one in report.diagnostics)
+            yield from (_message(details["loc"], one) for one in report.diagnostics)
     # Defaults are among the values, so that `fit` is checked with the spec alone.
     named = {key: value for key, value in given.items() if key != "fit"}
     named = with_media(named, lambda one: named_file(one.value, files))
     for found in (*cut_problems(uses, named), *end_card_problems(named)):
         # All stills of a failed run may be missing; only the attempt fails then, as before.
         if found.path != ("images",) or found.code != "missing-key":
-            yield _told(found.path, found)
+            yield _message(found.path, found)
     for index, clip in enumerate(_listed(named.get("clips"))):
         if isinstance(clip, Mapping) and medium_kind(clip.get("media")) == "image":
             for found in unused_start(clip, ("clips", index)):
-                yield _told(found.path, found)
+                yield _message(found.path, found)
     for medium in media_in(given):
         try:
             if not isinstance(medium.value, Later):
@@ -150,7 +150,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _told(path: tuple[str | int, ...], found: Diagnostic) -> str:
+def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
     message = f"{_place(path)}: {found.message}" if len(path) > 1 else found.message
     return f"{message}; {found.hint}" if found.hint else message
 

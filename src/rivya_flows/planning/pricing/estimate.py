@@ -240,7 +240,10 @@ def estimate(
     unsure = set[str]()
     made = films(state)
     name = state.plan.workflow.name
-    priced = (_timed(_step_estimate(state, one, unsure), name, usual) for one in state.plan.order)
+    priced = (
+        _with_usual_time(_step_estimate(state, one, unsure), name, usual)
+        for one in state.plan.order
+    )
     steps = tuple(
         replace(
             one,
@@ -275,7 +278,7 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def _timed(step: StepEstimate, spec: str, usual: Mapping[str, float]) -> StepEstimate:
+def _with_usual_time(step: StepEstimate, spec: str, usual: Mapping[str, float]) -> StepEstimate:
     names = {item.model or f"{spec}/{step.id}" for item in step.items if not item.cached}
     known = [usual[name] for name in names if name in usual]
     return replace(step, usual_seconds=round(max(known), 1)) if known else step
