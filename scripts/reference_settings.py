@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import re
-import typing
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import annotated_types
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from reference_tables import ROOT, in_one_line, package, table
 
 from rivya_flows import settings as source
-
-_TYPES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    SecretStr: "text, secret",
-    Path: "a path",
-}
 
 
 def settings() -> str:
@@ -57,7 +42,7 @@ def _row(name: str) -> tuple[str, ...]:
         raise ValueError(f"{name}: the field has no docstring below it")
     return (
         f"`{name.upper()}`",
-        _takes(field),
+        source.takes(name),
         _default(field),
         _in_folder(name),
         _text(told.value),
@@ -66,29 +51,6 @@ def _row(name: str) -> tuple[str, ...]:
 
 def _text(docstring: str) -> str:
     return re.sub(r"\bNone\b", "Not set", in_one_line(docstring))
-
-
-def _takes(field: FieldInfo) -> str:
-    kinds = typing.get_args(field.annotation) or (field.annotation,)
-    [kind] = [one for one in kinds if one is not type(None)]
-    bounds = dict(_bounds(field))
-    if "at least" in bounds and "at most" in bounds:
-        return f"{_TYPES[kind]}, {bounds['at least']} to {bounds['at most']}"
-    return ", ".join([_TYPES[kind], *(f"{word} {bound}" for word, bound in bounds.items())])
-
-
-def _bounds(field: FieldInfo) -> Iterator[tuple[str, str]]:
-    for one in field.metadata:
-        if isinstance(one, annotated_types.Ge):
-            yield ("at least", _number(one.ge))
-        if isinstance(one, annotated_types.Gt):
-            yield ("above", _number(one.gt))
-        if isinstance(one, annotated_types.Le):
-            yield ("at most", _number(one.le))
-
-
-def _number(value: Any) -> str:
-    return f"{value:,}".removesuffix(".0")
 
 
 def _default(field: FieldInfo) -> str:

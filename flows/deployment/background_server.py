@@ -65,6 +65,7 @@ class BackgroundServer(PrefectBackend):
         # The name contains the machine, so that others can tell where runs are executed.
         self._worker = f"up@{this_machine()}"
         self._sources: GivenSpecs | None = None  # that were checked
+        self._named_service = False
 
     def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
         from rivya_flows.app.deployed_spending import agree_to_spending
@@ -86,7 +87,9 @@ class BackgroundServer(PrefectBackend):
                     "the worker that runs buys from a real wallet, and this `up` would rehearse",
                     "`rivya-flows down` first, or give the key of that wallet",
                 )
-            await agree_to_spending(found, settings, tell, options.confirm, rehearses=rehearses)
+            self._named_service = await agree_to_spending(
+                found, settings, tell, options.confirm, rehearses=rehearses
+            )
 
         asyncio.run(agree())
 
@@ -136,7 +139,11 @@ class BackgroundServer(PrefectBackend):
         from rivya_flows.flows.deployment.provisioning import agree_to_others, provision
 
         if not options.restarts and not options.rehearses:
-            asyncio.run(agree_to_others(self._sources, options.settings, tell, options.confirm))
+            others = agree_to_others(
+                *(self._sources, options.settings, tell, options.confirm),
+                names_service=not self._named_service,
+            )
+            asyncio.run(others)
         specs, settings = options.specs, options.settings
         done = asyncio.run(
             provision(specs, self._sources, settings, heartbeat_seconds=HEARTBEAT_SECONDS)

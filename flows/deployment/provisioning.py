@@ -90,10 +90,13 @@ async def agree_to_others(
     settings: Settings,
     tell: Callable[[str], object],
     confirm: Confirm | None,
+    *,
+    names_service: bool = True,
 ) -> None:
     """Says and asks what deployments of other specs buy, that are on the server already.
 
     They may be of another folder, or were made for a rehearsal, which asks nothing.
+    `names_service` is that of `agree_to_spending`.
 
     Raises:
         BudgetError: Something without a cap over time was not confirmed.
@@ -107,7 +110,12 @@ async def agree_to_others(
     if found:
         names = ", ".join(one.name for one in found)
         tell(f"On the server already, from other specs than those given: {names}")
-        await agree_to_spending(found, settings, tell, confirm, rehearses=False, hint=_OTHERS)
+        await agree_to_spending(
+            *(found, settings, tell, confirm),
+            rehearses=False,
+            hint=_OTHERS,
+            names_service=names_service,
+        )
 
 
 async def requeue_unfinished(pool: str, worker: str) -> int:

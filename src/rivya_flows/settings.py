@@ -9,14 +9,18 @@ import difflib
 import io
 import shlex
 import tomllib
+import typing
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import annotated_types
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -83,6 +87,21 @@ _BETWEEN_PROCESSES = frozenset(
     }
 )
 """Variables that rivya-flows sets for processes that it starts; nobody writes one into ``.env``."""
+
+_KINDS: Mapping[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    SecretStr: "text, secret",
+    Path: "a path",
+}
+_BOUNDS = (
+    (annotated_types.Ge, "ge", "at least"),
+    (annotated_types.Gt, "gt", "above"),
+    (annotated_types.Le, "le", "at most"),
+)
+_NOT_ABSOLUTE = "relative"
 
 REQUESTS_PER_SECOND = 100.0
 """The most requests per second to one service."""
@@ -211,7 +230,7 @@ class Settings(BaseSettings):
     def _is_absolute(cls, folder: Path | None) -> Path | None:
         # "." would trust whatever folder a command is called in.
         if folder is not None and not folder.is_absolute():
-            raise PydanticCustomError("relative", "must be the absolute path of a folder")
+            raise PydanticCustomError(_NOT_ABSOLUTE, "must be the absolute path of a folder")
         return folder
 
     @classmethod
@@ -247,10 +266,56 @@ def read_settings() -> Settings:
     """The current settings.
 
     Raises:
-        UsageError: ``.env`` sets what it may not, or cannot be read.
-        pydantic.ValidationError: A setting has an invalid value.
+        UsageError: ``.env`` sets what it may not, or cannot be read; or a setting has a value that it
+            cannot have, which is not shown: it could be a key in the wrong place.
     """
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = str(first["loc"][0])
+        words = first["msg"] if first["type"] == _NOT_ABSOLUTE else f"takes {takes(name)}"
+        raise UsageError(f"{name.upper()} {words}", "correct or remove it") from None
+
+
+class _Usable(Settings):
+    """Settings from given values alone."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **_by_name: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def usable_settings() -> Settings:
+    """What the environment sets rightly, without ``.env``: what is left where `read_settings` fails."""
+    given = EnvSettingsSource(Settings)()
+    try:
+        return _Usable(**given)
+    except ValidationError as error:
+        wrong = {one["loc"][0] for one in error.errors(include_input=False)}
+        return _Usable(**{name: value for name, value in given.items() if name not in wrong})
+
+
+def takes(name: str) -> str:
+    """The values that a setting of this name takes: ``a whole number, 1 to 1,000``."""
+    field = Settings.model_fields[name]
+    kinds = typing.get_args(field.annotation) or (field.annotation,)
+    [kind] = [one for one in kinds if one is not type(None)]
+    bounds = {
+        word: f"{getattr(one, attribute):,}".removesuffix(".0")
+        for one in field.metadata
+        for bound, attribute, word in _BOUNDS
+        if isinstance(one, bound)
+    }
+    if "at least" in bounds and "at most" in bounds:
+        return f"{_KINDS[kind]}, {bounds['at least']} to {bounds['at most']}"
+    return ", ".join([_KINDS[kind], *(f"{word} {bound}" for word, bound in bounds.items())])
 
 
 def prefect_profile() -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from rivya_flows.app.deployed_spending import (
     agree_to_spending,
     agree_to_uncapped,
 )
-from rivya_flows.errors import BudgetError
+from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
@@ -99,6 +99,30 @@ async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settin
     with pytest.raises(BudgetError):
         await refuses.deploy(spending(Start("on each event *"), budget=1), live)
     await refuses.deploy(spending(EVENT, budget=9_000), live)
+
+
+async def test_nothing_real_is_deployed_beside_a_misspelled_setting(
+    live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_SANBOX", "true")
+    agrees = Person(agrees=True)
+    with pytest.raises(UsageError, match="RIVYA_FLOWS_SANBOX is no setting"):
+        await agrees.deploy(spending(WEEKLY), live)
+    await agrees.deploy(spending(WEEKLY), live, dry=True)
+    await agree_to_spending([spending(WEEKLY)], live, agrees.told.append, None, rehearses=True)
+
+
+async def test_from_whom_deployments_buy_is_said_once(live: Settings) -> None:
+    told, agrees = list[str](), Person(agrees=True)
+    found = [spending(WEEKLY)]
+    names = True
+    for _ in range(2):
+        said = await agree_to_spending(
+            found, live, told.append, agrees.confirm, rehearses=False, names_service=names
+        )
+        names = not said
+    assert sum(line.startswith("Deployments buy from ") for line in told) == 1
+    assert not await agree_to_spending(found, live, told.append, None, rehearses=True)
 
 
 async def test_runs_of_any_price_that_come_more_often_are_asked_for(live: Settings) -> None:

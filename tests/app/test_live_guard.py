@@ -26,7 +26,7 @@ from rivya_flows.app.run import run
 from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.errors import BudgetError
+from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.flows.execution.deployment_run import _begin
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
@@ -137,6 +137,28 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
             agreed = await confirm_live(context, found, lines.append, confirm)
             assert agreed == (found.most if answer else None)
     assert (len(lines), len(questions)) == (told, asked)
+
+
+async def test_nothing_real_is_bought_beside_a_misspelled_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_SANBOX", "true")
+    settings, told = Settings(rivya_flows_data=tmp_path), Asked()
+    capped = Spending(1, 2, 9, {"budget 9": 9})
+    words = "RIVYA_FLOWS_SANBOX is no setting; nothing is bought from a real wallet while RIVYA_FLOWS_SANDBOX"
+    with open_context(settings, REAL) as context:
+        with pytest.raises(UsageError, match=words) as refused:
+            await confirm_live(context, capped, told.append, answering(True, told))
+        assert refused.value.hint == "write RIVYA_FLOWS_SANDBOX, or unset RIVYA_FLOWS_SANBOX"
+        await confirm_live(context, Spending(0, 0, 9), told.append, None)  # buys nothing
+    pretend = replace(REAL, base_url="http://127.0.0.1:9")
+    with open_context(settings, pretend) as context:
+        await confirm_live(context, capped, told.append, None)
+    assert told == []
+    monkeypatch.delenv("RIVYA_FLOWS_SANBOX")
+    monkeypatch.setenv("RIVYA_NOTE", "like no setting")
+    with open_context(settings, REAL) as context:
+        await confirm_live(context, capped, told.append, None)
 
 
 class ReachedError(Exception):

@@ -21,9 +21,9 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
-def bought(credits: int) -> None:
+def bought(credits: int, service: str = "sandbox:test") -> None:
     """A run of acme that reserves so many credits now."""
-    run = frozen().model_copy(update={"labels": {"client": "acme"}})
+    run = frozen().model_copy(update={"labels": {"client": "acme"}, "service": service})
     with closing(Journal(read_settings().store_url)) as journal:
         journal.create(run, Path("/runs"))
         fence = Leases(journal.engine).acquire("run-1").fence
@@ -76,7 +76,13 @@ def test_a_pool_that_is_smaller_than_what_is_spent_is_said(call: Terminal) -> No
     bought(5)
     made = call("budgets", "set", "acme", "--match", "client=acme", "--credits", 4)
     assert made.code == 0
-    assert "sandbox:test took 5 credits of it already: nothing more is bought" in made.err
+    first, second = made.err.splitlines()
+    assert first.startswith(
+        "rehearsals on the sandbox count too: they took 5 credits of its 4 pretend ones already, and"
+        " end with `over the pool acme` until "
+    )
+    assert first.endswith("; its real credits are untouched")
+    assert "budgets set acme --match LABEL=VALUE" in second
     assert "over its limit" in call("budgets", "list").out
     [pool] = call("budgets", "list", "--json").document
     until = datetime.fromisoformat(pool.pop("until"))
@@ -93,6 +99,13 @@ def test_a_pool_that_is_smaller_than_what_is_spent_is_said(call: Terminal) -> No
         "left": 0,
         "soft_passed": False,
     }
+
+
+def test_a_pool_that_real_purchases_have_used_up_says_where(call: Terminal) -> None:
+    bought(5, "https://rivya.ai")
+    made = call("budgets", "set", "acme", "--match", "client=acme", "--credits", 4)
+    words = "5 credits of it are spent at https://rivya.ai already: it lets nothing more be bought there until "
+    assert made.err.startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,36 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     assert terminal("runs").err == ""
 
 
+def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
+    names = {one["name"] for one in terminal("doctor", "--json").document["checks"]}
+
+    def problem() -> str:
+        said = terminal("doctor", "--json")
+        assert said.code == 1
+        checks = said.document["checks"]
+        assert {one["name"] for one in checks} == names
+        assert [one for one in checks if one["message"].startswith("not checked: the settings")]
+        [wrong] = [one for one in checks if one["status"] == "problem"]
+        assert wrong["name"] == "settings"
+        assert wrong["hint"]
+        return str(wrong["message"])
+
+    Path(".env").write_text("RIVYA_BASE_URL=https://elsewhere.test\n")
+    assert problem().startswith(".env: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY")
+    Path(".env").write_bytes(b"\xff")
+    assert problem() == ".env is not UTF-8 text"
+    Path(".env").unlink()
+    Path("prefect.toml").write_text("[api]\nurl = 'http://127.0.0.1:1/api'\n")
+    assert problem().startswith("prefect.toml: Prefect's settings cannot come from a folder")
+    Path("prefect.toml").unlink()
+    monkeypatch.setenv("RIVYA_FLOWS_WORKER_LIMIT", "many")
+    assert problem() == "RIVYA_FLOWS_WORKER_LIMIT takes a whole number, 1 to 1,000"
+
+
 def test_a_value_that_prefect_refuses_is_named_and_not_shown(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from rivya_flows.app.live_guard import Confirm, credits_in, source_of
+from rivya_flows.app.live_guard import Confirm, credits_in, refuse_misspelled, source_of
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIError, BudgetError
@@ -112,7 +112,8 @@ async def agree_to_spending(
     rehearses: bool,
     dry: bool = False,
     hint: str = TO_GO_ON,
-) -> None:
+    names_service: bool = True,
+) -> bool:
     """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
 
     It asks once: again only where a deployment gets dearer than what was agreed to.
@@ -125,8 +126,13 @@ async def agree_to_spending(
         rehearses: Workers buy with pretend credits.
         dry: Nothing is deployed, so nothing is asked.
         hint: What to do where it is not confirmed.
+        names_service: Nobody has said from whom it buys yet.
+
+    Returns:
+        Whether something buys from a real wallet, so that it is said from whom.
 
     Raises:
+        UsageError: As `refuse_misspelled`, unless `dry`.
         BudgetError: Something without a cap over time was not confirmed.
         StoreError: The store cannot be read or written.
     """
@@ -134,9 +140,12 @@ async def agree_to_spending(
         for one in found:
             for line in one.lines(None):
                 tell(line)
-        return
+        return False
+    if not dry:
+        refuse_misspelled()
     service = _service(settings)
-    tell(f"Deployments buy {source_of(service, await _balance(service))}.")
+    if names_service:
+        tell(f"Deployments buy {source_of(service, await _balance(service))}.")
     with closing(Journal(settings.store_url)) as journal:
         pools, agreements = Pools(journal.engine).all(), Agreements(journal.engine)
         asked, capped = dict[str, Most](), list[Capped]()
@@ -152,7 +161,7 @@ async def agree_to_spending(
             else:
                 asked[one.name] = one.most
         if dry:
-            return
+            return True
         if asked and (confirm is None or not await confirm(_question(asked.values()))):
             names = ", ".join(sorted(asked))
             raise BudgetError(
@@ -160,6 +169,7 @@ async def agree_to_spending(
                 hint,
             )
         agreements.record(service.identity, asked, capped, [one.name for one in found])
+    return True
 
 
 async def agree_to_uncapped(

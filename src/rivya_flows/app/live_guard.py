@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.client.transport.key_masking import PREFIX
-from rivya_flows.errors import BudgetError
+from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.hosts import is_loopback
 from rivya_flows.ledger.phrases import without_bound
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, unknown_names
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
@@ -105,6 +105,21 @@ def shown_key(key: str) -> str:
     return f"{prefix}…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
 
 
+def refuse_misspelled() -> None:
+    """Refuses to buy for real while a variable is called almost like a setting: it may be the one that
+    was to prevent that.
+
+    Raises:
+        UsageError: There is such a variable.
+    """
+    for name, meant in unknown_names().items():
+        if meant is not None:
+            raise UsageError(
+                f"{name} is no setting; nothing is bought from a real wallet while {meant} may be meant",
+                f"write {meant}, or unset {name}",
+            )
+
+
 async def confirm_live(
     context: RunContext,
     found: Spending,
@@ -123,6 +138,7 @@ async def confirm_live(
         The credits that were agreed to, which nothing else caps; None where there is no such bound.
 
     Raises:
+        UsageError: As `refuse_misspelled`.
         BudgetError: It was not confirmed; nothing was bought.
     """
     service = context.service
@@ -130,6 +146,7 @@ async def confirm_live(
         return None
     if found.most == 0:  # not where a cap leaves nothing: it may be raised during the run
         return None
+    refuse_misspelled()
     words = sentence(service, found)
     if found.caps:
         notify(words)

@@ -95,10 +95,7 @@ def set_pool(
         tell("it covers every run of this store; --match LABEL=VALUE covers some of them")
     for state in states:
         if state.spent > pool.credits:
-            tell(
-                f"{state.service} took {credits_of(state.spent)} of it already: nothing more is "
-                f"bought from it there{_until(state)}"
-            )
+            tell(*_used_up(state))
 
 
 @budgets.command("list")
@@ -173,6 +170,26 @@ def _changes(before: Pool, pool: Pool) -> Iterator[str]:
         yield f"period {before.period} → {pool.period}"
     if before.soft != pool.soft:
         yield f"soft {'none' if before.soft is None else before.soft} → {pool.soft}"
+
+
+def _used_up(state: PoolState) -> Iterator[str]:
+    """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
+    from rivya_flows.ledger.provenance import is_sandbox
+
+    name, until = state.pool.name, _until(state)
+    if not is_sandbox(state.service):
+        spent = f"{credits_of(state.spent)} of it are spent at {state.service} already"
+        yield f"{spent}: it lets nothing more be bought there{until}"
+        return
+    yield (
+        f"rehearsals on the sandbox count too: they took {credits_of(state.spent)} of its "
+        f"{state.pool.credits} pretend ones already, and end with `over the pool {name}`{until}; "
+        "its real credits are untouched"
+    )
+    yield (
+        f"to leave them out: rivya-flows budgets set {name} --match LABEL=VALUE, and give "
+        "--label LABEL=VALUE to real runs alone"
+    )
 
 
 def _until(state: PoolState) -> str:

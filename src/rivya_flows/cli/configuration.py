@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from rivya_flows.cli.output import tell
-from rivya_flows.errors import UsageError
 from rivya_flows.private import secure_data
 from rivya_flows.settings import (
     Settings,
@@ -30,15 +29,7 @@ def settings(*, uses_data: bool = True) -> Settings:
         UsageError: A variable has a value that it cannot have, `.env` is not text, a file of
             this folder configures what no folder may, or the data folder cannot be trusted.
     """
-    from pydantic import ValidationError
-
-    try:
-        found = read_settings()
-    except ValidationError as error:
-        # The value itself is not shown: it could be a key in the wrong place.
-        first = error.errors(include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"]).upper()
-        raise UsageError(f"{name}: {first['msg']}", "correct or remove it") from None
+    found = read_settings()
     refuse_prefect_files(found)
     for name in ignored_of_folder():
         tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli.output import print_json, show
+from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.doctor.checks import Check
@@ -28,11 +29,22 @@ def doctor(live: bool, as_json: bool) -> int:
 
     Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
     """
+    from rivya_flows.app.doctor.checks import problem, warning
     from rivya_flows.app.doctor.examine import examine
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.settings import usable_settings
 
-    found = settings(uses_data=False)
-    checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
+    try:
+        found = settings(uses_data=False)
+        checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
+    except UsageError as error:
+        # Prefect would configure itself from the same files, so it is not imported.
+        wrong = problem("settings", str(error), error.hint)
+        unasked = warning("prefect server", "not checked: the settings are wrong", "correct them")
+        rest = examine(
+            usable_settings(), with_key=_as_it_is, prefect_checks=lambda _: [unasked], live=live
+        )
+        checks = [wrong, *(one for one in rest if one != wrong)]
     healthy = not any(check.status == "problem" for check in checks)
     if as_json:
         print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})
@@ -43,6 +55,10 @@ def doctor(live: bool, as_json: bool) -> int:
             if check.hint:
                 show(f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}")
     return 0 if healthy else 1
+
+
+async def _as_it_is(settings: Settings) -> Settings:
+    return settings
 
 
 async def _with_key(settings: Settings) -> Settings:
