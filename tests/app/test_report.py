@@ -129,16 +129,18 @@ def test_each_of_several_outputs_bears_its_key_also_if_it_is_alone_before_a_resu
 
 def test_a_long_key_makes_a_name_that_fits(store: AssetStore, tmp_path: Path) -> None:
     keys = {name: "नमस्ते " * 40 + name for name in ("one", "two")}
+    keys |= {"three": "A brass lamp on oak, " * 7}
     text = json.dumps([*keys.values()], ensure_ascii=False)
     media = {
         key: picture(store, tmp_path, colour)
-        for key, colour in zip(keys.values(), ("red", "blue"), strict=True)
+        for key, colour in zip(keys.values(), ("red", "blue", "green"), strict=True)
     }
     spec = MANY.replace('["9:16", "16:9, wide"]', text)
     report = write_report(finished(media, spec), tmp_path / "out", store)
     names = [Path(one["path"]).name for one in report.receipt["outputs"]["all"]]
-    assert len(set(names)) == 2
-    assert all(len(name.encode()) < 200 for name in names)
+    assert len(set(names)) == 3
+    assert all(len(name) <= 60 for name in names)
+    assert names[2] == "all-A-brass-lamp-on-oak-A-brass-lamp-on-oak.png"
 
 
 def test_media_of_a_run_take_no_second_place_on_the_disk(store: AssetStore, tmp_path: Path) -> None:

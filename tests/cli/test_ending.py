@@ -131,6 +131,8 @@ def test_another_budget_is_no_advice_about_a_pool() -> None:
     assert resume_options(receipt(pool)) == ""
     own = "needs 4 credits; the budget of 9 has 1 left"
     assert resume_options(receipt(pool, own)) == " --budget N"
+    priced = receipt(own) | {"credits": {"spent": 8, "needed": 33}}
+    assert resume_options(priced) == " --budget 41"
 
 
 def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:

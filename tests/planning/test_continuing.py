@@ -22,6 +22,20 @@ def test_what_may_go_otherwise_is_resumed_with_its_options() -> None:
     assert continuation(ended("connection")).command == "rivya-flows resume run-1"
 
 
+@pytest.mark.parametrize(
+    ("credits", "words"),
+    [
+        ({"needed": 33, "after": 1}, "add at least 32 credits first, then resume with"),
+        ({"needed": 33, "after": 32}, "add at least 1 credit first, then resume with"),
+        ({"needed": 33, "after": 40}, "add credits first, then resume with"),
+        (None, "add credits first, then resume with"),
+    ],
+)
+def test_a_wallet_that_is_too_small_is_filled_first(credits: object, words: str) -> None:
+    found = continuation(ended("insufficient_credits", credits=credits))
+    assert (found.advice, found.command) == (words, "rivya-flows resume run-1")
+
+
 def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inputs() -> None:
     inputs = {"product": "Comet's", "styles": ["ink", "neon"], "photo": None, "n": 2}
     found = continuation(ended("not_found", inputs=inputs))

@@ -111,6 +111,7 @@ class NaiveService:
         failing_models: Models whose jobs all fail.
         refusing_models: Models whose requests are all refused.
         judged: Keys of the candidates that each session was told.
+        wallet: Credits before the first charge.
         pool: Credits of the pool ``acme`` of the store, which covers this run alone; None without one.
     """
 
@@ -124,6 +125,7 @@ class NaiveService:
     bodies: dict[str, str] = field(default_factory=dict)
     charges: dict[str, int] = field(default_factory=dict)
     judged: dict[str, list[str]] = field(default_factory=dict)
+    wallet: int = 10**6
     pool: int | None = None
 
     def chance(self, key: str, share: float, what: str) -> bool:
@@ -238,7 +240,8 @@ class Rehearsal:
 
     def _carry_out(self, action: Action) -> Generator[Event]:
         if isinstance(action, ReadBalance):
-            yield BalanceRead(step=action.step, phase=action.phase, credits=1000)
+            credits = self.service.wallet - sum(self.service.charges.values())
+            yield BalanceRead(step=action.step, phase=action.phase, credits=credits)
         elif isinstance(action, AskCache):
             yield CacheAnswered(
                 step=action.step, key=action.key, request_hash=action.request_hash, outputs=None

@@ -37,6 +37,8 @@ from rivya_flows.store.journal import Journal, RunRow
 
 _FILE = BroughtFile.model_fields.keys()
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
+_LONGEST_KEY = 40
+"""Characters of a key in a file name: a key may be a whole sentence. Equal names get a number."""
 
 
 @dataclass(frozen=True)
@@ -323,14 +325,15 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
             named.setdefault(asset.sha256, path)
         for file in item["files"]:
             # Whatever it is, it was paid for.
-            name = file_name(f"{step_id}-{item['key']}-{file['index'] + 1}", None) + ".bin"
+            stem = f"{step_id}-{item['key'][:_LONGEST_KEY]}-{file['index'] + 1}"
+            name = file_name(stem, None) + ".bin"
             named.setdefault(file["sha256"], folder / "media" / name)
     return named
 
 
 def _stem(name: str, words: tuple[str, ...], used: Counter[str], key: str) -> str:
     """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot-hi``, ``spot-hi-2`` and so on."""
-    stem = "-".join(filter(None, [name, _RATIO.sub("x", key)]))
+    stem = "-".join(filter(None, [name, _RATIO.sub("x", key)[:_LONGEST_KEY]]))
     # A loop is told by its suffix, and an output may be called `poster`.
     told = [file_stem(word) for word in words if word not in ("gif", name)]
     if words:

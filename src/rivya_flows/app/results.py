@@ -95,7 +95,8 @@ class Receipt:
         wallet: Name of the credentials that it bought with; None: the key of the process.
         credits: Credits spent or held by the whole run.
         saved: Credits that the cache saved.
-        problems: One line for each item that failed or was skipped.
+        problems: One line for each item that failed or was skipped; one for all of a step with the same
+            reason.
         waiting_for: The choices of each open question by its name, such as ``hero``; empty unless
             it is suspended.
         folder: Outputs, contact sheet (``contact-sheet.html``) and ``receipt.json``; None where

@@ -20,9 +20,11 @@ from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.ledger.phrases import total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
+from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.questions.open_questions import Choice, answerable
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.questions.reading_answers import read_answers
@@ -120,8 +122,11 @@ async def _resume(
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
     labels = reporter.frozen.labels
-    unpaid, budget = await _unpaid(context, state, options, answers, labels, observer)
-    observer.notify(f"run {run_id}: resuming")
+    unpaid, budget, left = await _unpaid(context, state, options, answers, labels, observer)
+    to_buy = (
+        f"; still to buy: {total_of(left)}" if left and unpaid is None and left.max != 0 else ""
+    )
+    observer.notify(f"run {run_id}: resuming{to_buy}")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context.journal, run_id, answers))
     for answer in answers:
@@ -148,20 +153,20 @@ async def _unpaid(
     answers: Sequence[AnswerGiven],
     labels: Mapping[str, str],
     observer: Observer,
-) -> tuple[Unpaid | None, int | None]:
+) -> tuple[Unpaid | None, int | None, Estimate | None]:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
-    And its new budget: as given, or what was agreed to, or None to keep the old one. `state` has the
-    answers, `labels` are those of the run.
+    And its new budget: as given, or what was agreed to, or None to keep the old one; and the price of what
+    is left, None where that is not asked for. `state` has the answers, `labels` are those of the run.
 
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
             it was not confirmed.
     """
     if state.ended == "completed" and not (options.buys or answers):
-        return "completed", options.budget
+        return "completed", options.budget, None
     if any(one.step == BUDGET and one.answer == "no" for one in answers):
-        return None, options.budget  # the run ends with what it has
+        return None, options.budget, None  # the run ends with what it has
     wanted = RunOptions(options.budget, options.regenerate, options.resubmit)
     resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
     async with context.first_client(observer.notify) as client:
@@ -171,9 +176,9 @@ async def _unpaid(
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
         agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
-        return None, options.budget if agreed is None else left.spent + agreed
+        return None, options.budget if agreed is None else left.spent + agreed, left
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
-    return "budget" if left.verdict == "over_budget" else "balance", options.budget
+    return "budget" if left.verdict == "over_budget" else "balance", options.budget, left
 
 
 def _check_names(state: State, options: ResumeOptions) -> None:

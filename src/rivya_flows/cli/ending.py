@@ -16,7 +16,7 @@ from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
-from rivya_flows.planning.continuing import continuation
+from rivya_flows.planning.continuing import NO_CREDITS, continuation
 from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
@@ -25,7 +25,6 @@ from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.private import as_the_user_wants
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
-_NO_CREDITS = {"over_budget", "insufficient_credits"}
 
 
 def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
@@ -58,7 +57,7 @@ def _exit_code(report: RunReport) -> int:
         return CREDITS if any(one.step == BUDGET for one in report.questions) else 0
     if report.status == "completed":
         return 0
-    return CREDITS if failure_codes(report.receipt) & _NO_CREDITS else FAILED
+    return CREDITS if failure_codes(report.receipt) & NO_CREDITS else FAILED
 
 
 def _result(report: RunReport) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rivya_flows.cli.moments import roughly
 from rivya_flows.ledger.phrases import budget_warning, credits_of
-from rivya_flows.planning.names import listed, short_label
+from rivya_flows.planning.names import first_of, listed, short_label
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
@@ -102,17 +102,19 @@ def _changes(
     state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]], *, quiet: bool
 ) -> Iterator[News]:
     """Items that ended; `quiet` leaves out those that completed."""
+    alike: dict[tuple[str, Phase, str | None], list[str]] = {}
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
         if item.phase is Phase.SKIPPED and state.planned(step_id).round_of:
             continue  # a round that nobody asked for
-        name = short_label(step_id, item.key)
         if item.phase is not Phase.COMPLETED:
-            failed = item.phase is Phase.FAILED
-            yield News(f"{name} {item.phase.value}: {item.reason}", stays=failed)
+            alike.setdefault((step_id, item.phase, item.reason), []).append(item.key)
         elif not quiet:
-            yield News(f"{name} done{_cost(item)}")
+            yield News(f"{short_label(step_id, item.key)} done{_cost(item)}")
+    for (step_id, phase, reason), keys in alike.items():
+        words = f"{first_of(step_id, keys)} {phase.value}: {reason}"
+        yield News(words, stays=phase is Phase.FAILED)
 
 
 def _cost(item: ItemState) -> str:

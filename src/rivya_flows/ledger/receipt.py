@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rivya_flows.language.final_cut import CUT_STEPS
@@ -20,9 +21,11 @@ from rivya_flows.ledger.provenance import (
 from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.times import Times, iso
+from rivya_flows.planning.continuing import NO_CREDITS
 from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import item_status
 from rivya_flows.planning.names import subject_of
+from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
@@ -121,7 +124,8 @@ def credits_of(
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
     the other runs of the store; None if a balance is not known. `other_runs` names those if they
-    explain a difference.
+    explain a difference. `needed` is the least that all that is left costs, where a budget, a pool or
+    the wallet did not cover it; else None.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
@@ -136,10 +140,19 @@ def credits_of(
         "spent": spent,
         "saved": state.saved,
         "budget": state.cap,
+        "needed": _needed(state),
         "unexplained": unexplained,
         "others": explained,
         "other_runs": [one.model_dump() for one in other_runs] if explained else [],
     }
+
+
+def _needed(state: State) -> int | None:
+    """The least that all that is left costs, where a budget or a wallet did not cover it."""
+    if state.ended != "failed" or not any(item.code in NO_CREDITS for _, item in state.each()):
+        return None
+    left = rehearse(replace(state, ended=None), state.now, lambda _: None)
+    return estimate(left, None).min
 
 
 def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, str]:

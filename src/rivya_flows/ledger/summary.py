@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of, pool_left
-from rivya_flows.planning.names import is_round, label, short_label
+from rivya_flows.planning.names import first_of, is_round, label
 from rivya_flows.planning.questions.choice_phrases import (
     answering_command,
     are_numbered,
@@ -93,21 +93,24 @@ def _failed(receipt: Mapping[str, Any]) -> str:
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
-    """One line for each item that failed or was skipped, each output that failed, and each difference
-    in the books; and one for a budget that was passed, in the words of the plan.
+    """One line for each item that failed or was skipped (one for all of a step with the same reason), each
+    output that failed, and each difference in the books; and one for a budget that was passed, in the
+    words of the plan.
 
     Not for the wallet, see `notes`.
     """
     lines, listed = [], set[tuple[str, str]]()
     for step in receipt["steps"]:
+        alike: dict[tuple[str, str], list[str]] = {}
         for item in step["items"]:
             if item["status"] in ("completed", "cached") or not item["reason"]:
                 continue
             listed.add((step["id"], item["key"]))
             if is_round(step["id"]) and item["status"] == "skipped":
                 continue
-            name = short_label(step["id"], item["key"])
-            lines.append(f"{name} {item['status']}: {item['reason']}")
+            alike.setdefault((item["status"], item["reason"]), []).append(item["key"])
+        for (status, reason), keys in alike.items():
+            lines.append(f"{first_of(step['id'], keys)} {status}: {reason}")
     failed = receipt.get("failed_outputs", {}).items()
     lines += [f"output {name} failed: {reason}" for name, reason in failed]
     agreement = receipt.get("agreement") or {"differences": []}

@@ -13,6 +13,9 @@ from rivya_flows.planning.queue.scheduler import refusing_pool
 
 _FEW = 3  # failed jobs of a step that are named one by one
 
+NO_CREDITS = frozenset({"over_budget", "insufficient_credits"})
+"""Codes of purchases that a budget, a pool or the wallet did not cover."""
+
 _REFUSED = {
     "validation_failed",
     "not_found",
@@ -79,7 +82,12 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
             f"{again}{_inputs(receipt)}",
         )
     command = f"rivya-flows resume {shlex.quote(run_id)}{resume_options(receipt)}"
-    return Continuation("resume with", command)
+    advice = "resume with"
+    if "insufficient_credits" in codes:
+        lacking = (_credits(receipt, "needed") or 0) - (_credits(receipt, "after") or 0)
+        number = f"at least {lacking} " if lacking > 0 else ""
+        advice = f"add {number}credit{'s' * (lacking != 1)} first, then resume with"
+    return Continuation(advice, command)
 
 
 def _inputs(receipt: Mapping[str, Any]) -> str:
@@ -94,11 +102,14 @@ def _inputs(receipt: Mapping[str, Any]) -> str:
 
 def _has_paid(receipt: Mapping[str, Any]) -> bool:
     """Whether the cache may have something for the next run."""
+    return any(_credits(receipt, one) != 0 for one in ("spent", "saved"))
+
+
+def _credits(receipt: Mapping[str, Any], name: str) -> int | None:
+    """What it says of its credits; None where it does not."""
     credits = receipt.get("credits")
-    paid = (
-        [credits.get(one, 1) for one in ("spent", "saved")] if isinstance(credits, Mapping) else [1]
-    )
-    return any(paid)
+    found = credits.get(name) if isinstance(credits, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def _lacks_only_outputs(receipt: Mapping[str, Any]) -> bool:
@@ -148,5 +159,9 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
                 words += f" --resubmit {shlex.quote(name)}"
             elif code == "over_budget" and "--budget" not in words:
                 # Another budget of the run changes nothing of a pool.
-                words += "" if refusing_pool(str(item.get("reason") or "")) else " --budget N"
+                spent, needed = _credits(receipt, "spent"), _credits(receipt, "needed")
+                least = "N" if spent is None or needed is None else spent + needed
+                words += (
+                    "" if refusing_pool(str(item.get("reason") or "")) else f" --budget {least}"
+                )
     return words

@@ -54,6 +54,12 @@ def short_label(step: str, key: str) -> str:
     return label(step, cut(key, _LONGEST_KEY))
 
 
+def first_of(step: str, keys: Sequence[str]) -> str:
+    """Items of a step that fared alike, for messages: ``stills[neon] and 2 more``."""
+    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    return short_label(step, keys[0]) + more
+
+
 def subject_of(workflow: Workflow, inputs: Mapping[str, Any], *, prose: bool = True) -> str:
     """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
 

@@ -13,9 +13,10 @@ import pytest
 
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
-from rivya_flows.planning.queue.actions import Action, Buy
+from rivya_flows.planning.queue.actions import Action, Buy, ReadBalance
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
+    BalanceRead,
     ChatAnswered,
     Event,
     ItemFailed,
@@ -157,6 +158,62 @@ def test_a_run_whose_pool_cannot_finish_it_buys_nothing_after_its_list() -> None
     run.take_up()
     run.run()
     assert (run.state.ended, run.state.spent) == ("completed", needed)
+
+
+@pytest.mark.parametrize("exceed", ["fail", "pause"])
+def test_a_run_whose_wallet_cannot_finish_it_buys_nothing_after_its_list(exceed: str) -> None:
+    needed = total(4, 0)
+    service = Scripted(places=places(4), wallet=needed - 1)
+    run = played(spec(9_999, exceed=exceed), service)
+    assert (run.state.ended, bought(run), run.asked) == ("failed", ["idea"], [])
+    left = needed - run.state.spent
+    item = run.state.item("stills", "0")
+    assert item.code == "insufficient_credits"
+    assert item.reason == (
+        f"not bought: all that is left needs at least {left} credits; "
+        f"the wallet has {left - 1}: add credits, then resume"
+    )
+    service.wallet = needed
+    run.take_up()
+    run.run()
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+    assert bought(run).count("idea") == 1
+
+
+def test_a_wallet_that_just_covers_a_run_buys_it_in_any_order() -> None:
+    needed = total(4, 2)
+    for seed in range(40):
+        service = Scripted(places=places(4, 2), wallet=needed)
+        run = played(spec(9_999), service, random.Random(seed))
+        assert (run.state.ended, run.state.spent) == ("completed", needed), seed
+
+
+def test_credits_that_others_add_or_take_count_as_of_the_last_balance_before_the_step() -> None:
+    needed = total(4, 0)
+    for wallet, others, ended in ((needed - 1, 5, "completed"), (needed + 1, -5, "failed")):
+        service = Scripted(places=places(4), wallet=wallet)
+        run = Rehearsal(frozen(spec(9_999)), service)
+        run.take_up()
+        while not any(isinstance(one, ChatAnswered) for one in run.journal):
+            run.advance(0)
+        service.wallet += others
+        run.run()
+        assert run.state.ended == ended
+        assert (bought(run) == ["idea"]) == (ended == "failed")
+
+
+def test_a_balance_that_is_not_told_stops_nothing() -> None:
+    class Silent(Rehearsal):
+        def _carry_out(self, action: Action) -> Generator[Event]:
+            if isinstance(action, ReadBalance):
+                yield BalanceRead(step=action.step, phase=action.phase, credits=None)
+            else:
+                yield from super()._carry_out(action)
+
+    run = Silent(frozen(spec(9_999)), Scripted(places=places(4), wallet=0))
+    run.take_up()
+    run.run()
+    assert run.state.ended == "completed"
 
 
 def test_a_pool_that_just_covers_a_run_is_asked_for_all_of_it_once() -> None:

@@ -230,7 +230,9 @@ def _evaluate_item(
         if reason := _nothing_to_pick(requests[0]):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
-        return _ended(item, Phase.SKIPPED, f"{fallback_of(len(requests))}{null}")
+        return _ended(
+            item, Phase.SKIPPED, _not_made(around, item) or f"{fallback_of(len(requests))}{null}"
+        )
     except (PlanTooLargeError, TooMuchWorkError) as error:
         reason = f"{fallback_of(len(requests))}{error}"
         return _ended(item, Phase.FAILED, reason, _TOO_LARGE)
@@ -247,6 +249,16 @@ def _evaluate_item(
     )
     item = forks.decided(state, around.step_id, item)
     return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
+
+
+def _not_made(around: _Surroundings, item: ItemState) -> str | None:
+    """Why the item that one follows has nothing to read; None if it follows none, or that was made."""
+    source = around.planned.itemwise
+    items = around.state.steps[source].items if source else None
+    followed = items.get(item.key) if items and item.key in items.table else None
+    if followed is None or followed.phase is Phase.COMPLETED:
+        return None
+    return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
 
 
 def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:

@@ -268,7 +268,7 @@ def estimate(
 
 def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     if isinstance(action, ReadBalance):
-        return BalanceRead(step=action.step, phase=action.phase, credits=0)
+        return BalanceRead(step=action.step, phase=action.phase, credits=None)
     if isinstance(action, AskCache):
         of = {"step": action.step, "key": action.key, "request_hash": action.request_hash}
         return look_up(action) or CacheAnswered(**of, outputs=None)

@@ -197,6 +197,8 @@ def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) ->
 def _balance(state: State, event: BalanceRead) -> State:
     holder = state if event.step is None else state.steps[event.step]
     balances = {**holder.balances, event.phase: event.credits}
+    if event.credits is not None:
+        state = replace(state, funds=state.spent + event.credits)
     if event.step is None:
         return replace(state, balances=balances, reading=None)
     current = state.steps[event.step]

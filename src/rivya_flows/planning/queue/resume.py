@@ -60,6 +60,7 @@ def apply_resume(state: State, event: RunResumed) -> State:
         balances={k: v for k, v in state.balances.items() if k != "after"},
         reading=None,
         refused_cap=state.refused_cap if event.budget is None else None,
+        funds=None,  # credits may have been added
         rest=state.rest and Rest(),
         pool=state.pool if _is_declined(state) and event.budget is None else None,
     )

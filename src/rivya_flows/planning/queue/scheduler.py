@@ -254,9 +254,13 @@ def _reserve(state: State, price: PriceClass) -> int:
     return price.min if price.max is None else price.max
 
 
-def _afford(state: State, committed: int) -> str:
-    """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed."""
-    over, limit, is_open = _is_over_cap(state, committed), state.pool, state.totals.tally.open > 0
+def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
+    """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed.
+
+    The balance counts for all that is left; a single purchase is refused by the service itself.
+    """
+    limit, is_open = state.pool, state.totals.tally.open > 0
+    over = _is_over_cap(state, committed) or (all_left and _is_over_funds(state, committed))
     if not over and limit is not None and committed > limit.most:
         # Credits may have come back unseen: with nothing open the pool is asked once more.
         over = is_open or limit.sure
@@ -274,10 +278,10 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
     if state.totals.tally.looking or (planned and planned[0].status == "planned"):
         return rest, "wait"  # what the cache has costs nothing
     least = rest.least
-    verdict = "buy" if least is None else _afford(state, state.committed + least)
+    verdict = "buy" if least is None else _afford(state, state.committed + least, all_left=True)
     if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
         least = least_left(state)
-        verdict = _afford(state, state.committed + least)
+        verdict = _afford(state, state.committed + least, all_left=True)
     return Rest(least, verdict == "over"), verdict
 
 
@@ -285,16 +289,26 @@ def _is_over_cap(state: State, committed: int) -> bool:
     return state.cap is not None and committed > state.cap
 
 
+def _is_over_funds(state: State, committed: int) -> bool:
+    return state.funds is not None and committed > state.funds
+
+
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
     rest = state.rest if state.rest is not None and state.rest.is_over else None
     needed = reserve if rest is None else rest.least or 0
-    limit = None if _is_over_cap(state, state.committed + needed) else state.pool
+    over_cap = _is_over_cap(state, state.committed + needed)
+    short = bool(rest) and not over_cap and _is_over_funds(state, state.committed + needed)
+    limit = None if over_cap or short else state.pool
     budget = state.plan.workflow.budget
-    pauses = budget is not None and budget.on_exceed == "pause"
+    pauses = budget is not None and budget.on_exceed == "pause" and not short
     if pauses and (state.refused_cap is None if limit is None else not limit.declined):
         return state, []  # stays ready; `budget_question` asks when nothing else runs
     if limit is not None:
         left = f"the pool {limit.name} has {_left(state, limit)} left{_until(limit)}"
+    elif short:
+        left = (
+            f"the wallet has {max(0, (state.funds or 0) - state.spent)}: add credits, then resume"
+        )
     else:
         left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
     needs = f"needs {_credits(needed)}"
@@ -304,7 +318,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         item,
         phase=Phase.FAILED,
         gated=False,
-        code="over_budget",
+        code="insufficient_credits" if short else "over_budget",
         reason=f"{needs}; {left}",
         unpaid=rest is not None,
     )

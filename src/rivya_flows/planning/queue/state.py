@@ -120,7 +120,7 @@ class PoolLimit:
 class Rest:
     """All that is left to buy, which must fit as a whole before anything more is bought.
 
-    Budget and pools count; a pool is asked by the first purchase.
+    Budget, balance and pools count; a pool is asked by the first purchase.
 
     Attributes:
         least: Credits; None before it was priced.
@@ -147,7 +147,10 @@ class State:
         awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
-        rest: Set once a list became known, until what is left is known to fit the cap and all pools.
+        funds: Credits that this run may commit by the last balance that this execution read: those it
+            held then, and the balance; None before.
+        rest: Set once a list became known, until what is left is known to fit the cap, the balance and
+            all pools.
         enough: A cap of at least this much warns of nothing: the price that somebody agreed to, or all
             that the plan may cost; None without one.
         fork: The run that finished work is taken from; None for none.
@@ -198,6 +201,7 @@ class State:
     unpaid: Unpaid | None = None
     refused_cap: int | None = None
     pool: PoolLimit | None = None
+    funds: int | None = None
     rest: Rest | None = None
     ended: str | None = None
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)

@@ -17,6 +17,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.client.wire.chat import ChatMessage
 from rivya_flows.errors import BudgetError
 from rivya_flows.flows.server.model_slots import ModelSlots
+from rivya_flows.planning.continuing import continuation
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, Unpaid
@@ -355,8 +356,10 @@ def test_no_order_of_events_passes_the_cap_by_more_than_one_surprise(
     assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
 
 
-@pytest.mark.parametrize(("budget", "limit"), [(10, "budget of 10"), (900, "pool all")])
-def test_a_list_whose_films_no_budget_or_pool_covers_is_not_begun(
+@pytest.mark.parametrize(
+    ("budget", "limit"), [(10, "budget of 10"), (900, "pool all"), (900, "wallet")]
+)
+def test_a_list_whose_films_no_budget_pool_or_wallet_covers_is_not_begun(
     sandbox: Sandbox, tmp_path: Path, budget: int, limit: str
 ) -> None:
     text = f"""
@@ -378,15 +381,32 @@ steps:
     foreach: "${{ steps.stills.items }}"
     with: {model: veo3-1-lite, prompt: push, references: ["${{ item.asset }}"]}
 """
-    studio = customer(sandbox, tmp_path / "studio")
-    with studio.context(Bomb()) as context:
-        Pools(context.journal.engine).set(Pool("all", {}, credits=10))
+    granted = 10 if limit == "wallet" else 1000
+    studio = customer(sandbox, tmp_path / "studio", credits=granted)
+    if limit != "wallet":
+        with studio.context(Bomb()) as context:
+            Pools(context.journal.engine).set(Pool("all", {}, credits=10))
     state = studio.run(text)
     assert state.ended == "failed"
     receipt = studio.receipt("run-1")
     assert {row["step"] for row in receipt["ledger"]} == {"script"}
     stills = receipt["steps"][1]["items"]
-    assert {one["code"] for one in stills} == {"over_budget"}
+    code = "insufficient_credits" if limit == "wallet" else "over_budget"
+    assert {one["code"] for one in stills} == {code}
     assert "all that is left needs at least" in stills[0]["reason"]
     assert f"; the {limit} has " in stills[0]["reason"]
-    accounts_agree(studio, sandbox.data, "run-1")
+    assert {one["reason"] for one in receipt["steps"][2]["items"]} == {"stills failed"}
+    accounts_agree(studio, sandbox.data, "run-1", granted=granted)
+    needed, spent = receipt["credits"]["needed"], receipt["credits"]["spent"]
+    following = continuation(receipt)
+    if limit == "budget of 10":
+        assert following.command.endswith(f" --budget {spent + needed}")
+    if limit == "wallet":
+        lacking = needed + spent - granted
+        assert following.advice.startswith(f"add at least {lacking} credits first")
+        assert studio.account is not None
+        admin.add_credits(sandbox.data, lacking, account=studio.account)
+        ended = asyncio.run(studio.execute("run-1"))
+        assert ended is not None
+        assert ended.ended == "completed"
+        accounts_agree(studio, sandbox.data, "run-1", granted=granted + lacking)
