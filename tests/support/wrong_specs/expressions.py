@@ -47,6 +47,21 @@ EXPRESSIONS = {
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.picture }}\n",
         "there are: status, credits, asset, assets, task_id",
     ),
+    "output that is empty": (
+        "wrong-value",
+        HEAD + "steps:\n" + STILL + "outputs:\n  b: ${{ steps.still.asset }}\n  a:☞ # later\n",
+        "write ${{ steps.NAME.asset }} after it, or remove it",
+    ),
+    "asset that is rounded": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.asset | round }}\n",
+        "name one of its fields, such as .width",
+    ),
+    "key that a map in an expression lacks": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: \"☞${{ {'tall': 1, 'wide': 2}['tal'] }}\"\n",
+        "did you mean 'tall'? there are: tall, wide",
+    ),
     "keys of items over media": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + RATED + "outputs:\n  a: ${{ ☞steps.rated.by['neon'].text }}\n",

@@ -23,8 +23,9 @@ from rivya_flows.language.expressions.output_types import (
     joined,
     list_of,
     of_data,
+    of_text,
 )
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.wording import an
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -35,13 +36,13 @@ _JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or wr
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "int": (TEXTS, NUMBER),
     "join": (("list",), TEXT),
-    "json": ((), TEXT),
+    "json": ((), WORDS),
     "length": (("text", "list", "map", "asset"), NUMBER),
     "lower": (TEXTS, TEXT),
     "replace": (TEXTS, TEXT),
     "round": (("number",), NUMBER),
     "seed": ((), NUMBER),
-    "slug": (TEXTS, TEXT),
+    "slug": (TEXTS, WORDS),
     "string": (TEXTS, TEXT),
     "title": (TEXTS, TEXT),
     "trim": (TEXTS, TEXT),
@@ -59,11 +60,17 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
     """
     match tree:
         case nodes.Const():
-            return of_data(tree.value)
+            value = tree.value
+            return of_text(value) if isinstance(value, str) else of_data(value)
         case nodes.List():
             return list_of(joined(list(parts))) if parts else Shape("list")
+        case nodes.Pair():
+            return parts[1]
         case nodes.Dict():
-            return Shape("map")
+            keys = [one.key.value for one in tree.items if isinstance(one.key, nodes.Const)]
+            known = len(keys) == len(parts)
+            fields = dict(zip(map(as_text, keys), parts, strict=True)) if known else None
+            return Shape("map", fields, joined(list(parts)))
         case nodes.CondExpr():
             return _either((tree.expr1, tree.expr2), parts[1:])
         case nodes.And() | nodes.Or():
@@ -128,8 +135,9 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "write [ ] around it, or use .items of a step with several items"
     if "list" in fits:
         return "write a list, such as ['a', 'b']"
-    if shape.kind == "text" and "number" in fits:
-        return "write `| int` after it"
+    if fits == ("number",):
+        found = {"text": "write `| int` after it", "list": "write `| length` after it"}
+        return found.get(shape.kind, "name one of its fields, such as .width")
     return None
 
 

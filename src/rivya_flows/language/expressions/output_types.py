@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.matrix import ItemKey, shared_keys
+from rivya_flows.language.syntax.media_references import is_uploaded
 
 Kind = Literal["any", "text", "number", "boolean", "list", "map", "asset"]
 
@@ -96,10 +97,19 @@ def of_data(value: Any) -> Shape:
     return ANY
 
 
+def of_text(text: str) -> Shape:
+    """The shape of a text that an expression or an input gives: words, unless it may be an address."""
+    may_be = ":" in text or is_uploaded(text)
+    return TEXT if may_be else WORDS
+
+
 def joined(shapes: list[Shape]) -> Shape:
-    """The common shape: maps are merged, since a missing field may be optional."""
-    if not shapes or len({shape.kind for shape in shapes}) > 1:
-        return ANY
+    """The common shape: maps are merged, since a missing field may be optional.
+
+    Of several kinds, whether one is words: what takes none takes none of them.
+    """
+    if len({shape.kind for shape in shapes}) != 1:
+        return Shape(words=any(shape.words for shape in shapes))
     first = shapes[0]
     if first.kind != "map" or any(shape.fields is None for shape in shapes):
         return first if all(shape == first for shape in shapes) else Shape(first.kind)
@@ -122,7 +132,9 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             return list_of(of_input({"type": declared.get("of"), "kind": declared.get("kind")}))
         case "enum":
             values = declared.get("values")
-            return joined([of_data(v) for v in values]) if isinstance(values, list) else ANY
+            if not isinstance(values, list):
+                return ANY
+            return joined([of_text(v) if isinstance(v, str) else of_data(v) for v in values])
         case "file":
             kind = declared.get("kind")
             fields = {"path": WORDS, "url": TEXT, "file_id": TEXT}
