@@ -100,6 +100,15 @@ EXPRESSIONS = {
         + "outputs: {a: '☞${{ inputs.product | truncate(0) }}'}\n",
         "write other arguments of `truncate(length, end)`",
     ),
+    "arguments of a filter that no text fits, with a sign": (
+        "bad-expression",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "outputs: {a: '☞${{ inputs.product | truncate(-5) }}'}\n",
+        "write other arguments of `truncate(length, end)`",
+    ),
     "key of a film without formats": (
         "unknown-field",
         HEAD

@@ -221,16 +221,25 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
 
 def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:
     """Tries a filter with its literal arguments: `truncate(0)` fits no text."""
-    given = [*tree.args, *(pair.value for pair in tree.kwargs)]
-    if not given or not all(isinstance(one, nodes.Const) for one in given):
+    try:
+        positional = [_literal(one) for one in tree.args]
+        named = {str(one.key): _literal(one.value) for one in tree.kwargs}
+    except nodes.Impossible:
+        return
+    if not positional and not named:
         return
     value: Any = {"list": ["1"], "number": 1}.get((fits or ("text",))[0], "1")
     try:
-        FILTERS[tree.name](
-            value,
-            *(one.value for one in tree.args if isinstance(one, nodes.Const)),
-            **{str(one.key): one.value.as_const() for one in tree.kwargs},
-        )
+        FILTERS[tree.name](value, *positional, **named)
     except ExpressionError as error:
         hint = error.hint or f"write other arguments of `{usage(tree.name)}`"
         raise InferenceError("bad-expression", error.message, hint) from error
+
+
+def _literal(tree: nodes.Node) -> Any:
+    """The value of a literal, perhaps with a sign; raises `Impossible` for anything else."""
+    if isinstance(tree, nodes.Neg) and isinstance(tree.node, nodes.Const):
+        return -tree.node.value
+    if isinstance(tree, nodes.Const):
+        return tree.value
+    raise nodes.Impossible

@@ -72,6 +72,14 @@ def asset(media: str | None = None) -> Shape:
     return Shape("asset", {**texts, **numbers}, media=media)
 
 
+def composed(media: str | None) -> Shape:
+    """A media file that was made on this machine, and is at no address."""
+    made = asset(media)
+    fields = {name: shape for name, shape in (made.fields or {}).items() if name != "url"}
+    hint = "it is made on your machine: a step with `uses: upload` gives it a .url"
+    return replace(made, fields=fields, lacks={"url": hint})
+
+
 def list_of(member: Shape) -> Shape:
     """A list of such members."""
     return Shape("list", member=member)
@@ -111,6 +119,10 @@ def joined(shapes: list[Shape]) -> Shape:
     if len({shape.kind for shape in shapes}) != 1:
         return Shape(words=any(shape.words for shape in shapes))
     first = shapes[0]
+    if first.kind == "asset":
+        media = {shape.media for shape in shapes}
+        whole = max(shapes, key=lambda shape: len(shape.fields or ()))
+        return replace(whole, media=media.pop() if len(media) == 1 else None)
     if first.kind != "map" or any(shape.fields is None for shape in shapes):
         return first if all(shape == first for shape in shapes) else Shape(first.kind)
     fields: dict[str, Shape] = {}
@@ -185,7 +197,7 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
                 lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
             fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
         case "compose" | "layout":
-            made, lacking = _of_cut(uses, arguments, asset(media))
+            made, lacking = _of_cut(uses, arguments, composed(media))
             fields |= made
             lacks |= lacking
         case "notify":
@@ -223,8 +235,8 @@ def _of_cut(
     cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
     given |= {
         "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
-        "poster": asset("image"),
-        "gif": asset("image"),
+        "poster": composed("image"),
+        "gif": composed("image"),
         "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
     }
     lacks = {name: hint for name, hint in absent.items() if given.pop(name, None)}
