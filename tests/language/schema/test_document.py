@@ -80,7 +80,7 @@ PARTLY = {
                  "layout image mp4"},
     "wrong-type": {
         "axis that hides the answers", "asset as a prompt", "join of maps", "asset that is rounded", "items as references", "axis is no list", "list as an address",
-        "composition of a still as a film", "composition of stills as sounds",
+        "composition of a still as a film", "composition of a film or a still as a film", "composition of stills as sounds",
         "composition of an uploaded photo as a film",
         "composition of a still or nothing as a sound",
         "clip of audio", "clip of an audio step", "clip of audio in a map", "clip of a text",

@@ -27,6 +27,7 @@ class Shape:
         member: Of a list, and of a map whose keys are not known.
         length: Of a list; None where it is not known.
         media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
+        either: Of an asset that is one of several media: their kinds; empty if they are alike or unknown.
         lacks: Missing fields that one might expect, with the fix.
         title: What to call it in a message.
         words: Of a text: it is prose or a name, and never a URL or the id of an upload.
@@ -39,6 +40,7 @@ class Shape:
     member: Shape | None = None
     length: int | None = None
     media: str | None = None
+    either: tuple[str, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     words: bool = False
@@ -120,9 +122,10 @@ def joined(shapes: list[Shape]) -> Shape:
         return Shape(words=any(shape.words for shape in shapes))
     first = shapes[0]
     if first.kind == "asset":
-        media = {shape.media for shape in shapes}
+        kinds = sorted({kind for shape in shapes for kind in shape.either or (shape.media or "",)})
+        media, either = (kinds[0] or None, ()) if len(kinds) == 1 else (None, tuple(kinds))
         whole = max(shapes, key=lambda shape: len(shape.fields or ()))
-        return replace(whole, media=media.pop() if len(media) == 1 else None)
+        return replace(whole, media=media, either=() if "" in either else either)
     if first.kind != "map" or any(shape.fields is None for shape in shapes):
         return first if all(shape == first for shape in shapes) else Shape(first.kind)
     fields: dict[str, Shape] = {}
