@@ -237,6 +237,16 @@ def test_parts_that_are_missing_are_left_out(receipt: dict[str, Any], store: Sto
     assert Page(contact_sheet(receipt, store)).open == []
 
 
+def test_a_step_that_has_not_begun_is_waiting(store: Store) -> None:
+    steps: list[dict[str, Any]] = [
+        {"id": one, "status": "running", "credits": 0} for one in ("stills", "film")
+    ]
+    steps[0]["items"] = [{"key": "", "status": "running"}]
+    page = contact_sheet({"status": "running", "steps": steps}, store)
+    assert page.count('"status running"') == 2  # the run, and the step at work
+    assert page.count('"status waiting"') == 1
+
+
 def test_the_waterfall_begins_each_bar_where_the_last_one_ended(store: Store) -> None:
     steps = [{"id": name, "credits": cost} for name, cost in (("a", 1), ("b", 0), ("c", 3))]
     html = contact_sheet({"steps": steps}, store)
