@@ -232,9 +232,10 @@ def _is_shown(step: Mapping[str, Any]) -> bool:
 
 
 def _told(step: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A step; ``waiting`` before it has items."""
-    waits = step.get("status") == "running" and not maps_in(step, "items")
-    return {**step, "status": "waiting"} if waits else step
+    """A step; ``waiting``, with nothing to show, before any of its items begins."""
+    begun = any(item.get("began_at") for item in maps_in(step, "items"))
+    waits = step.get("status") == "running" and not begun
+    return {**step, "status": "waiting", "items": []} if waits else step
 
 
 def _ended(receipt: Mapping[str, Any]) -> dict[str, Any] | None:
