@@ -79,7 +79,7 @@ PARTLY = {
     "bad-file": {"narration photo file", "music png", "overlay image mp4", "end card image",
                  "layout image mp4"},
     "wrong-type": {
-        "axis that hides the answers", "asset as a prompt", "join of maps", "asset that is rounded", "items as references", "axis is no list", "list as an address",
+        "axis that hides the answers", "asset as a prompt", "join of maps", "asset that is rounded", "asset compared with a number", "items as references", "axis is no list", "list as an address",
         "composition of a still as a film", "composition of a film or a still as a film", "composition of stills as sounds",
         "composition of an uploaded photo as a film",
         "composition of a still or nothing as a sound",

@@ -52,6 +52,11 @@ EXPRESSIONS = {
         HEAD + "steps:\n" + STILL + "outputs:\n  b: ${{ steps.still.asset }}\n  a:☞ # later\n",
         "write ${{ steps.NAME.asset }} after it, or remove it",
     ),
+    "asset compared with a number": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ☞${{ steps.still.asset > 1 }}\n",
+        "name one of its fields, such as .width",
+    ),
     "asset that is rounded": (
         "wrong-type",
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.asset | round }}\n",

@@ -162,7 +162,9 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
             alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
             if not alike or left.kind in ("map", "asset"):
                 message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
-                hint = "write `| int` after the text" if "text" in (left.kind, right.kind) else None
+                hint = "name one of its fields, such as .width"
+                if "text" in (left.kind, right.kind):
+                    hint = "write `| int` after the text"
                 raise InferenceError("wrong-type", message, hint, written(operand.expr))
         left = right
 
