@@ -213,6 +213,8 @@ def test_a_rendering_tells_how_long_the_rest_takes() -> None:
     state = rendering_run("hi, en")
     shares = {("spot", "hi"): 0.5, ("spot", "en"): 0.3}
     assert time_left(state, {}, {"spot": 20.0}, shares) == "about 40 s left"
+    ended = dict.fromkeys(shares, 0.99)  # what follows the last frame has no measure
+    assert time_left(state, {"spot": 70.0}, {"spot": 60.0}, ended) == ""
 
 
 def test_items_that_render_at_once_are_shown_together() -> None:

@@ -259,7 +259,7 @@ def time_left(
         if current.settled or planned.skipped or planned.round_of:
             pass
         elif share > _BEGUN:
-            rest = worked / (_FRAMES * share) - worked
+            rest = worked / (_FRAMES * share) - worked if share < _LAST else None
         elif seconds is not None:
             whole = seconds * math.ceil(many / (planned.step.max_parallel or many))
             rest = max(whole - worked, 0.1 * whole) if worked < 2 * whole else None
