@@ -199,7 +199,7 @@ def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> No
     state = rehearsed(SPEC.replace("mode: human, question: Which one?", "mode: first")).state
     assert time_left(state, {"stills": 20, "film": 60}, {}) == ""
     begun = initial_state(rehearsed().journal[0])  # type: ignore[arg-type]  # it is the frozen one
-    human = time_left(begun, {"stills": 20, "film": 60}, {})
+    human = time_left(begun, {"stills": 20, "hero": 1, "film": 60}, {})
     assert human == "at least 1 min left"  # nobody knows when a person answers
     begun = initial_state(frozen(SPEC.replace("mode: human, question: Which one?", "mode: first")))
     assert time_left(begun, {"stills": 20, "film": 100}, {}) == "about 2 min left"

@@ -382,7 +382,7 @@ def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
 def _rim(logo: Image.Image) -> Counter[Colour]:
     """The colours along the outline of a logo without its shadow, rounded, by the number of their pixels."""
     alpha = logo.getchannel("A")
-    least = 0.9 * alpha.getextrema()[1]
+    least = 0.9 * max(alpha.tobytes())
     mask = ImageOps.expand(alpha.point(lambda value: 255 * (value >= least)), 1)
     rim = ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(3)))
     red, green, blue = (
