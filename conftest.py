@@ -10,6 +10,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ os.environ |= {
     "PREFECT_LOGGING_LEVEL": "WARNING",
 }
 
+
+# A background job of a script ignores SIGINT, and so would each process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ROOT = Path(__file__).parent
 

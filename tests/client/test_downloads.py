@@ -213,6 +213,7 @@ async def test_a_dead_address_is_an_error_without_retries(tmp_path: Path, status
     with pytest.raises(APIStatusError) as caught:
         await Host(httpx.Response(status, content=b"<html>")).download(tmp_path / "film.mp4")
     assert caught.value.code == f"http_{status}"
+    assert str(caught.value).startswith(f"http_{status}: https://"), "it says whose answer this is"
 
 
 async def test_a_host_that_is_down_is_retried(tmp_path: Path) -> None:

@@ -275,7 +275,8 @@ class _Fetching:
             raise APIConnectionError(f"{self._label}: the rest is not available")
         body = await body_of(self._label, answer)
         now = self._transport.runtime.now()
-        raise refusal(answer.status_code, answer.headers, body, now, self._transport.api_key)
+        key, about = self._transport.api_key, f"{shown(self._url)}: "
+        raise refusal(answer.status_code, answer.headers, body, now, key, about=about)
 
     @asynccontextmanager
     async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:

@@ -135,6 +135,8 @@ def refusal(
     body: bytes,
     now: float,
     api_key: str | None = None,
+    *,
+    about: str = "",
 ) -> APIStatusError:
     """The error of a response other than 2xx.
 
@@ -144,6 +146,7 @@ def refusal(
         body: The error envelope, or whatever a proxy wrote.
         now: Seconds since 1970, for an HTTP date in ``Retry-After``.
         api_key: Masked where the response quotes it, as a proxy's page may do.
+        about: What the message begins with, where the request alone does not say what was asked for.
 
     Source: contract, section 2.1.
     """
@@ -151,7 +154,7 @@ def refusal(
     return APIStatusError.of_status(status)(
         status,
         _shown(_text(envelope.get("code")) or f"http_{status}", api_key),
-        _shown(_text(envelope.get("message")) or _reason(status, headers), api_key),
+        about + _shown(_text(envelope.get("message")) or _reason(status, headers), api_key),
         _request_id(envelope, api_key) or request_id(headers),
         retry_after_seconds(headers.get("retry-after"), now),
     )
