@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
@@ -207,6 +208,7 @@ def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> No
     assert time_left(begun, {"stills": 20}, {}) == "at least 20 s left"
     assert time_left(begun, {"stills": 20, "film": 10}, {"stills": 50}) == "at least 10 s left"
     assert time_left(begun, {}, {}) == ""
+    assert time_left(replace(begun, ended="cancelled"), {"stills": 20}, {}) == ""
 
 
 def test_a_rendering_tells_how_long_the_rest_takes() -> None:

@@ -243,8 +243,10 @@ def time_left(
         shares: As of `rows`.
 
     Returns:
-        Nothing if nothing is known, and once no step is left.
+        Nothing if nothing is known, and once no step is left or the run has ended.
     """
+    if state.ended:
+        return ""
     rendered: dict[str, float] = {}
     for (step_id, key), share in shares.items():
         if state.item(step_id, key).phase is Phase.RUNNING:

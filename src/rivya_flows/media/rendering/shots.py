@@ -29,6 +29,7 @@ from rivya_flows.media.rendering.reframe import (
     focus_of,
     ground_light,
     placement,
+    soft_seam,
     window,
 )
 from rivya_flows.media.rendering.timeline import Shot
@@ -129,7 +130,8 @@ def _placed(
     left, top = place.corner
     made = [plane.copy() for plane in grounds]
     for plane, inner, half in zip(made, seen, (1, 2, 2), strict=True):
-        plane.paste(inner, (left // half, top // half))
+        cover = soft_seam(place).resize(inner.size) if ground is None else None
+        plane.paste(inner, (left // half, top // half), cover)
     return frame_of((made[0], made[1], made[2]))
 
 
