@@ -169,7 +169,8 @@ def test_another_shape_is_cropped_or_gets_bars(
 
 
 def test_a_blurred_ground_is_dark_unless_the_picture_has_a_white_one(tmp_path: Path) -> None:
-    for colour, side in (("#e0ede6", (224, 237, 230)), ("#808080", (64, 64, 64))):
+    grounds = {"#e0ede6": (224, 237, 230), "#c7c7c7": (153, 153, 153), "#808080": (64, 64, 64)}
+    for colour, side in grounds.items():
         image = still(tmp_path / f"{colour[1:]}.png", (200, 100), colour)
         composition = Composition(clips=(Clip(image, 0.1),), formats=("1:1",), reframe="blur")
         _rendered(composition, tmp_path / colour)

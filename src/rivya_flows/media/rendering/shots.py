@@ -35,6 +35,7 @@ from rivya_flows.media.rendering.reframe import (
 from rivya_flows.media.rendering.timeline import Shot
 
 _BLACK = 16  # in limited range
+_FULL = [min(255, max(0, (v - _BLACK) * 255 // 219)) for v in range(256)]  # of a luma
 _SHARP, _PLAIN = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
 
 
@@ -153,7 +154,7 @@ def _seen(planes: Planes, place: Placement, share: float) -> Planes:
 
 def _blurred(planes: Planes, size: Size) -> Planes:
     """A blurred copy of the edges that fills a frame, dark unless the picture has a bright ground."""
-    found, light = [], ground_light(planes[0])
+    found, light = [], ground_light(planes[0].point(_FULL))
     for plane, half, zero in zip(planes, (1, 2, 2), (_BLACK, 128, 128), strict=True):
         full = (size[0] // half, size[1] // half)
         tiny = (max(1, full[0] // GROUND_SCALE), max(1, full[1] // GROUND_SCALE))
