@@ -26,6 +26,7 @@ from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
 from rivya_flows.flows.run_page.media import draw_asset, draw_group, draw_text
 from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.flows.run_page.progress import progress_of
+from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.provenance import provenance, recorded
 from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE
@@ -135,6 +136,7 @@ class Page:
     def show_outputs(self, receipt: Mapping[str, Any]) -> None:
         """Shows the outputs and the ledger."""
         self._media.update(recorded(receipt.get("assets", ())))
+        deployed = can_be_suspended()
         self._put("ledger", lambda: draw_ledger(receipt))
         self._put(
             "outputs",
@@ -143,6 +145,7 @@ class Page:
                 report_of(self._context, receipt["run_id"]),
                 self._address,
                 self._poster,
+                deployed=deployed,
             ),
         )
 
