@@ -5,11 +5,17 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from prefect import get_client
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.client.schemas.objects import BlockDocument
 from prefect.events.schemas.automations import CompoundTrigger
+from pydantic import SecretStr
 
+from rivya_flows.flows.notification_blocks import send_test
 from rivya_flows.flows.notifications import notification
+from rivya_flows.flows.prefect_internals import has_no_recipient
 from support.cli_calls import Terminal
+from support.team_chat import team_chat
 
 BLOCK = BlockDocument(
     id=UUID(int=1), name="team", block_schema_id=UUID(int=2), block_type_id=UUID(int=3)
@@ -31,6 +37,46 @@ def test_a_block_has_one_automation_for_each_spec_and_one_for_all() -> None:
     assert suspended["expect"] == {"rivya-flows.run.suspended"}
     flow = {"prefect.resource.role": "flow", "prefect.resource.name": "spot"}
     assert failed["match_related"][1] == suspended["match_related"][1] == flow
+
+
+APPRISE = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+"""What the blocks of Slack and Discord send with imports it."""
+
+
+@APPRISE
+def test_an_address_that_slack_does_not_have_is_known_before_a_message() -> None:
+    right = f"https://hooks.slack.com/services/T1/B1/{'a' * 24}"
+    addresses = {"https://hooks.slack.com/T1": True, "nonsense": True, right: False}
+    found = {one: has_no_recipient(SlackWebhook(url=SecretStr(one))) for one in addresses}
+    assert found == addresses
+    assert not has_no_recipient(CustomWebhookNotificationBlock(name="team", url="http://x.example"))
+
+
+@APPRISE
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_test_message_arrives_or_says_why_not_without_the_address() -> None:
+    text = {"text": "{{subject}}"}
+    with team_chat() as (address, messages):
+        blocks = {
+            "heard": CustomWebhookNotificationBlock(name="heard", url=address, json_data=text),
+            "lost": CustomWebhookNotificationBlock(
+                name="lost", url=f"{address}/secret", method="GET", json_data=text
+            ),
+            "away": CustomWebhookNotificationBlock(
+                name="away", url="http://127.0.0.1:9/secret", json_data=text
+            ),
+        }
+        for name, block in blocks.items():
+            await block.save(name, overwrite=True)
+        async with get_client() as client:
+            done = {name: await send_test(client, f"custom-webhook/{name}") for name in blocks}
+        assert messages.get(timeout=60) == "rivya-flows: a test"
+    assert done == {
+        "heard": None,
+        "lost": "the service answered with HTTP 501",
+        "away": "the service was not reached: ConnectError",
+    }
 
 
 @pytest.mark.parametrize(
