@@ -31,6 +31,7 @@ from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
+    BATCH_PREFIX,
     EVENT_PREFIX,
     OURS,
     configured_heartbeat,
@@ -63,7 +64,7 @@ _SILENCE = SWEEP + timedelta(minutes=10)
 _RUN, _OF_PREFECT = "prefect.resource.id", "prefect.flow-run."
 
 _NAMES = """\
-{% set name = flow_run.name | replace("://", ": //") %}\
+{% set name = (flow_run.name or event.payload.title) | replace("://", ": //") %}\
 {% set said = flow_run.state.message | default("", true) | replace("://", ": //") %}\
 """
 """Texts of others, without an address that a chat would make a link of."""
@@ -87,7 +88,7 @@ It is due, and no worker has taken it: `rivya-flows doctor` says what is missing
 `rivya-flows receipt run-{{{{ flow_run.id }}}}` says what it has spent. Unless it has completed, Retry continues it; \
 nothing is bought twice.
 {{% endif %}}\
-{{{{ flow_run | ui_url or "" }}}}"""
+{{% if flow_run %}}{{{{ flow_run | ui_url or "" }}}}{{% endif %}}"""
 
 
 async def apply_recovery() -> dict[str, str]:
@@ -187,12 +188,15 @@ def notification(
     if block.startswith("discord-webhook/"):  # which refuses more than 2,000 characters
         body = body.replace("payload.markdown }}", "payload.markdown | truncate(1500, true) }}")
     chosen = [one for one in NEWS if one in ends]
+    triggers = [_trigger(one, spec) for one in chosen]
+    if of_batches := {BATCH_PREFIX + one for one in chosen if one in ENDS}:
+        triggers.append(_of_batches(of_batches, spec))
     return AutomationCore(
         name=f"{PREFIX}notify {block}{of}",
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
         tags=[OWNER_TAG],
         trigger=CompoundTrigger(
-            require="any", triggers=[_trigger(one, spec) for one in chosen], within=None
+            require="any", triggers=triggers, within=None
         ),
         actions=[
             SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body),
@@ -218,6 +222,20 @@ def _trigger(news: str, spec: str | None) -> EventTrigger:
     # A run that was retried may fail again, but is completed once.
     by = {_RUN} if news == "completed" else {_RUN, RUN_COUNT_LABEL}
     return _heard(spec, within=_AGAIN, expect=told, for_each=by)
+
+
+def _of_batches(expect: set[str], spec: str | None) -> EventTrigger:
+    """Fires at the end of a batch; its rows have events of other names."""
+    labels = {_RUN: f"{BATCH_PREFIX}*", "rivya-flows.campaign": spec or "*"}
+    return EventTrigger(
+        expect=expect,
+        match=ResourceSpecification(labels),
+        match_related=ResourceSpecification({**OURS}),
+        for_each={_RUN},
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+    )
 
 
 def _heard(

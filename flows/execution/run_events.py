@@ -25,7 +25,7 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
-from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS
+from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, run_id_of
 from rivya_flows.ledger.phrases import credits_of
@@ -64,7 +64,13 @@ _logger = logging.getLogger(__name__)
 Address = Callable[[Asset], str | None]
 
 
-async def announce(context: RunContext, receipt: Mapping[str, Any], *, again: bool = False) -> None:
+async def announce(
+    context: RunContext,
+    receipt: Mapping[str, Any],
+    *,
+    again: bool = False,
+    in_batch: bool = False,
+) -> None:
     """Sends the event of a run's end; never fails a run.
 
     Returns once the server has it, or its client gave up. Until Prefect knows the end too, it starts
@@ -75,6 +81,7 @@ async def announce(context: RunContext, receipt: Mapping[str, Any], *, again: bo
         context: Of the run.
         receipt: Of the run, which has ended.
         again: An earlier process may have sent it: then not, if the server has it.
+        in_batch: As of `Execution`; the event has another name.
     """
 
     def payload() -> dict[str, Any]:
@@ -83,7 +90,7 @@ async def announce(context: RunContext, receipt: Mapping[str, Any], *, again: bo
         return payload_of(receipt, address, report, deployed=deployed)
 
     end = uuid5(_ENDS, f"{receipt['run_id']} {receipt['executions']}")
-    await _send(payload, end, again=again)
+    await _send(payload, end, ROW_PREFIX if in_batch else EVENT_PREFIX, again=again)
 
 
 async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
@@ -176,7 +183,13 @@ def _recorded(failed: FailedStart, status: str) -> int:
     return 0
 
 
-async def _send(payload: Callable[[], dict[str, Any]], end: UUID, *, again: bool = False) -> None:
+async def _send(
+    payload: Callable[[], dict[str, Any]],
+    end: UUID,
+    prefix: str = EVENT_PREFIX,
+    *,
+    again: bool = False,
+) -> None:
     run = _flow_run()
     if run is None:
         return
@@ -187,7 +200,7 @@ async def _send(payload: Callable[[], dict[str, Any]], end: UUID, *, again: bool
         event = Event(
             id=end,
             occurred=datetime.now(UTC),
-            event=EVENT_PREFIX + found["status"],
+            event=prefix + found["status"],
             resource=resource_of(found, run),
             # Prefect adds those of a deployment; a run without one has the tag only here.
             related=[OURS],

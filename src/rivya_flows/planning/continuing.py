@@ -124,7 +124,7 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
 
 def _answering(receipt: Mapping[str, Any]) -> str:
     """The command that answers what a run waits for: its picks, or else more budget."""
-    answers = {}
+    answers: dict[str, str] = {}
     for step_id, items in _steps(receipt):
         for item in items:
             choice = item.get("choice")

@@ -132,7 +132,11 @@ def test_the_message_of_a_run_that_waits_says_what_it_asks_and_shows_the_candida
         {"n": 1, "key": "neon", "sha256": STILL["sha256"]},
         {"n": 2, "key": "o*k", "sha256": None},
     ]
-    asks = {"question": "Which poster is it?", "deadline": "2026-12-02T14:20:00Z", "then": "first"}
+    asks: dict[str, Any] = {
+        "question": "Which poster is it?",
+        "deadline": "2026-12-02T14:20:00Z",
+        "then": "first",
+    }
     waits = ended("suspended", waiting=True, **asks, candidates=candidates)
     assert waits["markdown"].split("\n")[:5] == [
         "**launch** waits for an answer: hero; 1 credit",
