@@ -195,9 +195,7 @@ def notification(
         name=f"{PREFIX}notify {block}{of}",
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
         tags=[OWNER_TAG],
-        trigger=CompoundTrigger(
-            require="any", triggers=triggers, within=None
-        ),
+        trigger=CompoundTrigger(require="any", triggers=triggers, within=None),
         actions=[
             SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body),
         ],

@@ -104,9 +104,7 @@ async def _show_end(execution: Execution, page: Page, *, again: bool = False) ->
     report = await asyncio.to_thread(execution.reporter.write)
     page.show_outputs(report.receipt)
     if report.state.ended is not None:  # not of one that continues elsewhere
-        await announce(
-            execution.context, report.receipt, again=again, in_batch=execution.in_batch
-        )
+        await announce(execution.context, report.receipt, again=again, in_batch=execution.in_batch)
     return report
 
 

@@ -20,13 +20,13 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.run_page.artifact import Artifact, artifact_key
 from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Logger
 from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
 from rivya_flows.flows.run_page.media import draw_asset, draw_group, draw_text
 from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.flows.run_page.progress import progress_of
-from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.provenance import provenance, recorded
 from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE

@@ -79,7 +79,11 @@ def draw_choices(receipt: Mapping[str, Any], *, deployed: bool) -> list[str]:
     """What was picked, by whom, and the score of each candidate; `deployed` as of `next_step`."""
     lines = ["### Picks", ""] if any(chosen(receipt)) else []
     for name, choice in chosen(receipt):
-        said = _waits(receipt, name, choice, deployed=deployed) if choice["waiting"] else text(decision(choice))
+        said = (
+            _waits(receipt, name, choice, deployed=deployed)
+            if choice["waiting"]
+            else text(decision(choice))
+        )
         question = f" ({text(choice['question'])})" if choice["question"] else ""
         lines += [f"**{text(name)}**: {said}{question}", ""]
         if noted := round_note(choice["round"], choice["notes"]):
