@@ -251,7 +251,7 @@ def test_a_message_of_a_failed_job_names_the_command_that_buys_it_again_as_retry
     )
     run = start(server, "poster", "unlucky")
     server.end(run, "FAILED")
-    bodies = []
+    bodies: list[str] = []
     while len(bodies) < 2:
         subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
         if subject.startswith("unlucky failed"):
