@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.continuing import continuation, plain_reason
+from rivya_flows.planning.continuing import continuation, next_step, plain_reason
 
 
 def ended(*codes: str, **facts: Any) -> dict[str, Any]:
@@ -34,6 +34,8 @@ def test_what_may_go_otherwise_is_resumed_with_its_options() -> None:
 def test_a_wallet_that_is_too_small_is_filled_first(credits: object, words: str) -> None:
     found = continuation(ended("insufficient_credits", credits=credits))
     assert (found.advice, found.command) == (words, "rivya-flows resume run-1")
+    step = next_step(ended("insufficient_credits", credits=credits), deployed=True)
+    assert str(step).startswith(f"{words}: rivya-flows resume run-1; Retry")
 
 
 def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inputs() -> None:

@@ -28,7 +28,7 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import WARN_AT, Workflow
-from rivya_flows.ledger.phrases import credits_of, pool_left, price_of, without_bound
+from rivya_flows.ledger.phrases import credits_of, pool_left, price_of, total_of, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
@@ -334,6 +334,13 @@ def verdict(found: Estimate) -> str:
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []
     return f"fits {_joined(fits)}" if fits else "no limit is known"
+
+
+def expected_price(found: Estimate) -> str:
+    """``spot, at least 23, at most 60 credits, balance 1000, budget 60``: a plan before its run."""
+    budget = "" if found.budget is None else f", budget {found.budget}"
+    saved = f", {found.saved} saved" if found.saved else ""
+    return f"{found.name}, {total_of(found)}{saved}, balance {found.balance}{budget}"
 
 
 def close_budget(found: Estimate) -> Iterator[str]:

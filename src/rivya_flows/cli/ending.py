@@ -111,8 +111,7 @@ def _advice(report: RunReport) -> Iterator[str]:
     items = [item for step in report.receipt["steps"] for item in step["items"]]
     yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
     if report.status != "suspended":
-        following = continuation(report.receipt)
-        yield f"{following.advice}: {following.command}"
+        yield str(continuation(report.receipt))
 
 
 def _next_step(report: RunReport) -> Iterator[str]:
