@@ -66,8 +66,9 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import open_journal
 from rivya_flows.app.spec_file import specs_at
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.ledger.phrases import credits_of, price_of, total_of
+from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles

@@ -87,9 +87,7 @@ def check_text(
     return check_spec(spec, catalogue) if brand is None else (None, brand)
 
 
-def lint_spec(
-    spec: SpecFile, workflow: Workflow, catalogue: Catalogue
-) -> tuple[Diagnostic, ...]:
+def lint_spec(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> tuple[Diagnostic, ...]:
     """Warnings about a spec without mistakes: see `LINTS` of `diagnostics`."""
     found = load.lint(spec.text, file=spec.name, workflow=workflow)
     return tuple(sorted((*found, *_small_budget(spec, workflow, catalogue))))

@@ -21,6 +21,7 @@ from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.language.expressions.evaluation import evaluated_together
@@ -28,7 +29,7 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import WARN_AT, Workflow
-from rivya_flows.ledger.phrases import credits_of, pool_left, price_of, without_bound
+from rivya_flows.ledger.phrases import credits_of, pool_left, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse

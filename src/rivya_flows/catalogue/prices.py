@@ -29,6 +29,18 @@ class Price:
     assumption: str
 
 
+def price_range(least: int, most: int | None) -> str:
+    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
+    if most is None:
+        return f"from {least}"
+    return str(least) if least == most else f"{least}–{most}"
+
+
+def price_of(least: int, most: int | None) -> str:
+    """The same with its unit."""
+    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
 def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) -> Price:
     """The price of one request.
 

@@ -24,13 +24,6 @@ def credits_of(number: int) -> str:
     return f"{number} credit" if number == 1 else f"{number} credits"
 
 
-def price_range(least: int, most: int | None) -> str:
-    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
-    if most is None:
-        return f"from {least}"
-    return str(least) if least == most else f"{least}–{most}"
-
-
 def film_length(films: Sequence[Film]) -> str:
     """``6.2 s``, ``6 to 8 s``, ``at least 6 s``, or as long as the narration, of one film or several."""
     least, tops = min(one.least for one in films), [one.most for one in films]
@@ -44,11 +37,6 @@ def film_length(films: Sequence[Film]) -> str:
     return (
         f"as long as the narration, {seconds}" if narrated and (most is None or about) else seconds
     )
-
-
-def price_of(least: int, most: int | None) -> str:
-    """The same with its unit."""
-    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
 
 
 def total_of(found: Estimate) -> str:
