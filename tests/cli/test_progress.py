@@ -89,7 +89,7 @@ def test_a_budget_of_the_command_line_warns_at_four_fifths() -> None:
 def test_failures_are_shown_with_their_reason_and_what_they_skip() -> None:
     spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
     lines = list(told(rehearsed(spec, NaiveService(failing=1.0)).journal))
-    assert "stills[neon] failed: it failed" in lines
+    assert "stills[neon] failed: it failed; 1 credit refunded" in lines
     assert any(line.startswith("film skipped: ") for line in lines)
 
 
@@ -109,7 +109,7 @@ def test_a_model_that_steps_in_is_announced_with_the_reason() -> None:
     first = "stills[neon]: z-image refused the request (no); falling back to seedream-5-lite"
     assert first in lines
     assert "stills[neon]: seedream-5-lite failed (it failed); falling back to z-image" in lines
-    end = "z-image: no; seedream-5-lite: it failed; z-image: no"
+    end = "z-image: no; seedream-5-lite: it failed; z-image: no; 6 credits refunded"
     assert f"stills[neon] failed: {end}" in lines
 
 
@@ -259,5 +259,5 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
         state, _ = step(state, event)
         stays |= {one.words: one.stays for one in news(before, event, state)}
         before = state
-    assert stays["stills[neon] failed: it failed"]
+    assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)

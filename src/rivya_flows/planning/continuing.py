@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.planning.names import label
+from rivya_flows.catalogue.prices import price_of
+from rivya_flows.planning.names import label, short_label
 from rivya_flows.planning.queue.scheduler import refusing_pool
 
 _FEW = 3  # failed jobs of a step that are named one by one
@@ -42,6 +43,10 @@ _WORDS = {
     "api_scope_denied": "the key may not do this",
     "media": "a file could not be used",
 }
+
+
+_BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
+"""Codes of items that only ``resume --regenerate`` buys again."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,32 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
             f"{again}{_inputs(receipt)}",
         )
     command = f"rivya-flows resume {shlex.quote(run_id)}{resume_options(receipt)}"
-    return Continuation("resume with", command)
+    return Continuation(f"resume{_price_again(receipt)} with", command)
+
+
+def _price_again(receipt: Mapping[str, Any]) -> str:
+    """``, which buys film again for 10 credits,``: what failed jobs took; "" where none is bought again."""
+    if receipt.get("status") == "cancelled":
+        return ""
+    failed = [
+        (step_id, str(item.get("key") or ""))
+        for step_id, items in _steps(receipt)
+        for item in items
+        if item.get("code") in _BOUGHT_AGAIN
+    ]
+    ledger = receipt.get("ledger")
+    rows = [
+        one
+        for one in (ledger if isinstance(ledger, list | tuple) else ())
+        if isinstance(one, Mapping)
+    ]
+    took = {(row.get("step"), row.get("key")): row.get("reserved") for row in rows}  # the newest
+    prices = [took.get(one) for one in failed]
+    known = [one for one in prices if isinstance(one, int)]
+    if not failed or len(known) < len(failed):
+        return ""
+    what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
+    return f", which buys {what} again for {price_of(sum(known), sum(known))},"
 
 
 def _inputs(receipt: Mapping[str, Any]) -> str:
@@ -142,7 +172,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             words += f" --regenerate {step_id}"
         for item in items:
             name, code = label(step_id, str(item.get("key") or "")), item.get("code")
-            if code in ("job_failed", "job_status_unknown", "unexpected_answer"):
+            if code in _BOUGHT_AGAIN:
                 words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
             elif code == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"
