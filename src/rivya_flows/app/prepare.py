@@ -325,12 +325,15 @@ def verdict(found: Estimate) -> str:
         if found.min > pool.left:
             return f"over the {pool_left(pool)}; the run buys what fits, then asks"
     if limits := found.may_exceed:
-        top = f": up to {credits_of(found.max)}" if found.max is not None else ""
-        if found.max is None and found.most is not None:  # else the total says so
-            top = f": {without_bound(found)}"
+        words = f"may exceed {_joined(limits)}."
+        if found.max is None:
+            why = without_bound(found)
+            words += f" {why[0].upper()}{why[1:]}."
         passable = found.max is None and (found.budget is not None or found.pools)
-        then = "the purchase that passes it is the last" if passable else "nothing beyond is bought"
-        return f"may exceed {_joined(limits)}{top}; {then}"
+        last = (
+            "The purchase that passes it is the last." if passable else "Nothing beyond is bought."
+        )
+        return f"{words} {last}"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []

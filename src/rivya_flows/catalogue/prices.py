@@ -58,7 +58,8 @@ def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) ->
         return Price(0, base, "settled by tokens, up to the reserve of one turn")
     if model.billing_type == "METERED":
         length = f" ({len(prompt):,} characters)" if prompt else ""
-        return Price(base, None, f"metered by length{length}: the base price is the least")
+        known = f"only its base price of {price_of(base, base)} is published"
+        return Price(base, None, f"metered by length{length}, and {known}")
     if model.billing_type != "FIXED":
         return Price(base, None, f"unknown billing type {model.billing_type!r}")
     changed = _changed(model, params)
