@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import open_jobs
+from rivya_flows.planning.questions.open_questions import Choice, given, open_questions
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay, step
@@ -138,6 +139,20 @@ def test_rows_show_the_status_of_each_step() -> None:
     assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")
     assert shown["stills"].credits == 2
     assert (shown["hero"].status, shown["film"].status) == ("waiting", "waiting")
+
+
+def test_a_round_of_a_pick_is_a_row_once_it_is_asked_for() -> None:
+    rounds = "mode: human, none: {rounds: 2}, question: Which one?"
+    run = rehearsed(SPEC.replace("mode: human, question: Which one?", rounds))
+    names = ["script", "stills", "hero", "film"]
+    assert [row.name for row in rows(run.state)] == names
+    assert [row.name for row in rows(replay(run.journal[:1]))] == names
+    [question] = open_questions(run.state)
+    run.feed(given(question, Choice(()), NOON))
+    run.run()
+    names.insert(2, "stills, round 2")
+    assert [(row.name, row.words) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
+    assert [row.name for row in rows(run.state)] == names
 
 
 def test_open_jobs_are_named_with_price_and_id() -> None:

@@ -248,5 +248,5 @@ def _ended(row: RowState) -> str:
 def _active_steps(state: State) -> str:
     """The steps that have begun and not ended, with what their items do."""
     idle = ("completed", "cached", "waiting", "skipped")
-    busy = [f"{row.step} {row.words}".strip() for row in rows(state) if row.status not in idle]
+    busy = [f"{row.name} {row.words}".strip() for row in rows(state) if row.status not in idle]
     return ", ".join(busy) or "begins"
