@@ -1,7 +1,7 @@
 """Takes the screenshots of Prefect's pages in ``docs/images``: form, schedule, event, run, pick.
 
 Starts `rivya-flows up` in its own folder with the shipped product launch, starts a run in the form, one
-by a schedule, one by an event and one that waits for a pick, and captures each page in Chromium when
+of a deployment with a schedule, one by an event and one that waits for a pick, and captures each page in Chromium when
 its run has ended. `down` stops everything.
 """
 
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 DEPLOY = [
     {"name": "by-hand"},
     {
-        "name": "every-minute",
-        "description": "A new lamp each minute, for the picture",
-        "schedules": [{"cron": "* * * * *"}],
+        "name": "weekly",
+        "schedules": [{"cron": "0 9 * * 1", "timezone": "Europe/Berlin"}],
         "inputs": {"product": "Comet kettle", "styles": ["studio", "neon"]},
     },
     {
@@ -107,11 +106,14 @@ def by_form(stage: Stage) -> None:
 
 
 def by_schedule(stage: Stage) -> None:
-    """A scheduled run."""
-    deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/every-minute")["id"]
-    _ended(stage, _newest(stage, deployment, started=True))
-    stage.server.ask("PATCH", f"/deployments/{deployment}", {"paused": True})
+    """A deployment with a schedule, its next run, and a run that was started at once.
+
+    The schedule starts nothing by itself: its runs would pile up where they take longer than a period.
+    """
+    deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/weekly")["id"]
+    _ended(stage, stage.server.start(f"{SPEC}/weekly"))
     stage.tab.open(f"{stage.ui}/deployments/deployment/{deployment}")
+    stage.tab.wait_for_text("Next Run")
     stage.tab.wait_for_text("Comet kettle")
     stage.tab.wait_for_text("Completed")
     _take(stage, "ui-schedule.png")
@@ -216,13 +218,11 @@ def _called(*arguments: str, **environment: str) -> dict[str, Any]:
     return document
 
 
-def _newest(stage: Stage, deployment: str, *, started: bool = False) -> str:
+def _newest(stage: Stage, deployment: str) -> str:
     """The id of the newest flow run of a deployment; waits for one."""
     from support.prefect_workers import eventually
 
     body: dict[str, Any] = {"deployments": {"id": {"any_": [deployment]}}}
-    if started:
-        body["flow_runs"] = {"start_time": {"is_null_": False}}
     runs = eventually(
         lambda: stage.server.ask("POST", "/flow_runs/filter", body | {"sort": "START_TIME_DESC"}),
         "a run of the deployment",

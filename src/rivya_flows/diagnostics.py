@@ -72,6 +72,11 @@ class Diagnostic:
         return {key: getattr(self, key) for key in keys}
 
     @property
+    def sentence(self) -> str:
+        """The mistake and what to write instead: ``no model 'z-imge'; did you mean 'z-image'?``."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The mistake at its place, its line of the file with a caret, and the hint."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

@@ -355,9 +355,9 @@ def composed(store: AssetStore, folder: Path, key: str, *formats: str) -> dict[s
     return {"asset": films[0], "assets": films, "by": by, "captions": captions, **extras}
 
 
-def cut(store: AssetStore, folder: Path, extras: str) -> list[Stamped]:
+def cut(store: AssetStore, folder: Path, extras: str, spec: str = CUT) -> list[Stamped]:
     """The journal of a run with films in formats, and one without."""
-    rehearsal = Rehearsal(frozen(CUT.replace("EXTRAS", extras)), NaiveService())
+    rehearsal = Rehearsal(frozen(spec.replace("EXTRAS", extras)), NaiveService())
     rehearsal.take_up()
     rehearsal.run()
     events: list[Event] = []
@@ -392,6 +392,17 @@ def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
     gone = {"media/spot-hi-9x16.mp4", "media/spot-hi.srt"}
     found = files(tmp_path / "out") - {"receipt.json", "contact-sheet.html"}
     assert found == (spot | film | output) - gone
+
+
+def test_an_item_that_is_called_after_a_format_bears_that_once(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    spec = CUT.replace("[hi, en]", '["9:16", "1:1"]').replace("by.hi", "by['9:16']")
+    write_report(cut(store, tmp_path, "[srt]", spec), tmp_path / "out", store)
+    media = {one.removeprefix("media/spot-") for one in files(tmp_path / "out") if "spot" in one}
+    one = {"1x1.mp4", "1x1-clean.mp4", "1x1-9x16.mp4", "1x1-9x16-clean.mp4", "1x1-poster.jpg"}
+    other = {"9x16-clean.mp4", "9x16-1x1.mp4", "9x16-1x1-clean.mp4", "9x16-poster.jpg"}
+    assert media == one | other | {"1x1.gif", "1x1.srt", "9x16.gif"}
 
 
 def test_subtitles_are_those_of_the_journal_and_only_where_they_were_asked_for(

@@ -90,7 +90,7 @@ def test_a_fork_that_cannot_be_is_refused(call: Terminal, arguments: list[str], 
 
 def test_compare_tells_both_runs_and_writes_a_page(call: Terminal, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    said = call("compare", "run-1", "run-1", "--html", page)
+    said = call("compare", "run-1", "run-1", "--out", page)
     assert said.code == 0
     assert "spec: equal" in said.out
     assert "still  completed  completed          1  1" in said.out

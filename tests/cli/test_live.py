@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.cli.live import LINE_SECONDS, Progress
+from rivya_flows.cli.output import prompt
 from rivya_flows.cli.tables import fit
 from support.cli_calls import on_screen
 
@@ -107,6 +108,17 @@ def test_a_pipe_gets_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -
     lines = capsys.readouterr().err.splitlines()
     assert "stills[studio] done (1 credit)" in lines
     assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
+def test_a_message_while_a_person_types_begins_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Progress()
+    with progress.paused():
+        prompt("answer:")
+        progress.say("stopping")
+    progress.say("stopped")
+    assert capsys.readouterr().err == "answer: \nstopping\nstopped\n"
 
 
 def test_a_long_rendering_tells_a_line_now_and_then_and_a_short_one_none(

@@ -63,7 +63,7 @@ def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
     assert page.name == "contact-sheet.html"
     assert "Lamps for the evening" in page.read_text()
     assert opened == [page.absolute().as_uri()]
-    assert call("receipt", "run-1", "--open").code == 0
+    assert call("receipt", "--open").code == 0
     assert opened == [page.absolute().as_uri()] * 2
     assert call("open", "run-9").code == 2
 
@@ -78,7 +78,7 @@ def test_a_page_that_no_browser_shows_is_named(
 
 
 def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: Terminal) -> None:
-    assert call("share", "last").out.startswith("lamps-oak-lamp.html  ")
+    assert call("share").out.startswith("lamps-oak-lamp.html  ")
     page = Path("lamps-oak-lamp.html").read_text()
     assert "<title>Oak lamp · Lamps for the evening</title>" in page
     assert '<p class="subject" dir="auto">Oak lamp</p>' in page

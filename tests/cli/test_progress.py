@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
@@ -214,7 +215,7 @@ def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> No
     state = rehearsed(SPEC.replace("mode: human, question: Which one?", "mode: first")).state
     assert time_left(state, {"stills": 20, "film": 60}, {}) == ""
     begun = initial_state(rehearsed().journal[0])  # type: ignore[arg-type]  # it is the frozen one
-    human = time_left(begun, {"stills": 20, "film": 60}, {})
+    human = time_left(begun, {"stills": 20, "hero": 1, "film": 60}, {})
     assert human == "at least 1 min left"  # nobody knows when a person answers
     begun = initial_state(frozen(SPEC.replace("mode: human, question: Which one?", "mode: first")))
     assert time_left(begun, {"stills": 20, "film": 100}, {}) == "about 2 min left"
@@ -222,12 +223,15 @@ def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> No
     assert time_left(begun, {"stills": 20}, {}) == "at least 20 s left"
     assert time_left(begun, {"stills": 20, "film": 10}, {"stills": 50}) == "at least 10 s left"
     assert time_left(begun, {}, {}) == ""
+    assert time_left(replace(begun, ended="cancelled"), {"stills": 20}, {}) == ""
 
 
 def test_a_rendering_tells_how_long_the_rest_takes() -> None:
     state = rendering_run("hi, en")
     shares = {("spot", "hi"): 0.5, ("spot", "en"): 0.3}
     assert time_left(state, {}, {"spot": 20.0}, shares) == "about 40 s left"
+    ended = dict.fromkeys(shares, 0.99)  # what follows the last frame has no measure
+    assert time_left(state, {"spot": 70.0}, {"spot": 60.0}, ended) == ""
 
 
 def test_items_that_render_at_once_are_shown_together() -> None:

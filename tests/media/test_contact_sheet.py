@@ -237,6 +237,17 @@ def test_parts_that_are_missing_are_left_out(receipt: dict[str, Any], store: Sto
     assert Page(contact_sheet(receipt, store)).open == []
 
 
+def test_a_step_that_has_not_begun_is_waiting(store: Store) -> None:
+    begun, none = {"began_at": "2026-11-25T00:52:21.120Z"}, {"began_at": None}
+    steps = [
+        {"id": name, "status": "running", "credits": 0, "items": [{"status": "running"} | began]}
+        for name, began in (("stills", begun), ("film", none))
+    ]
+    page = contact_sheet({"status": "running", "steps": steps}, store)
+    assert page.count('"status running"') == 2  # the run, and the step at work
+    assert page.count('"status waiting"') == page.count("<article") == 1
+
+
 def test_the_waterfall_begins_each_bar_where_the_last_one_ended(store: Store) -> None:
     steps = [{"id": name, "credits": cost} for name, cost in (("a", 1), ("b", 0), ("c", 3))]
     html = contact_sheet({"steps": steps}, store)

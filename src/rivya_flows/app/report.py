@@ -331,8 +331,8 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 def _stem(name: str, words: tuple[str, ...], used: Counter[str], key: str) -> str:
     """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot-hi``, ``spot-hi-2`` and so on."""
     stem = "-".join(filter(None, [name, _RATIO.sub("x", key)]))
-    # A loop is told by its suffix, and an output may be called `poster`.
-    told = [file_stem(word) for word in words if word not in ("gif", name)]
+    # A loop is told by its suffix, an output may be called `poster`, and an item by its format.
+    told = [file_stem(word) for word in words if word not in ("gif", name, key)]
     if words:
         return "-".join([stem, *told])
     used[stem] += 1
@@ -351,7 +351,8 @@ def _write_subtitles(
             path = copies.get(film.sha256) if film else None
             if not (captions and wanted and film and path):
                 continue
-            formats = "".join(f"-{file_stem(word)}" for word in rendered_as(item)[film.sha256])
+            words = [word for word in rendered_as(item)[film.sha256] if word != item["key"]]
+            formats = "".join(f"-{file_stem(word)}" for word in words)
             path = path.with_name(f"{path.stem.removesuffix(formats)}.srt")
             text = srt([Cue(**cue) for cue in captions["cues"]])
             if written.get(path) != text or not path.is_file():

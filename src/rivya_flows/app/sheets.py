@@ -114,7 +114,8 @@ def share(
         found = [one for one in every if one.media or one.text]
         if not found:
             status = document["status"]
-            hint = "it may still be resumed" if status != "completed" else "its outputs are empty"
+            hints = {"completed": "its outputs are empty", "running": "it has not ended yet"}
+            hint = hints.get(status, "it may still be resumed")
             if "deleted" in lacks.values():
                 hint = "its media were deleted, as by `store prune`; a new run buys them again"
             raise UsageError(f"{row.run_id} ({status}) has nothing finished to share", hint)

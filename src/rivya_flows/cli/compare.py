@@ -19,7 +19,7 @@ from rivya_flows.private import as_the_user_wants
 @click.argument("first", metavar="A", shell_complete=runs)
 @click.argument("second", metavar="B", shell_complete=runs)
 @click.option(
-    "--html",
+    "--out",
     "page",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -29,7 +29,7 @@ from rivya_flows.private import as_the_user_wants
     "--open",
     "opens",
     is_flag=True,
-    help="Open that page; without --html, a new one beside the sheet of B.",
+    help="Open that page; without --out, a new one beside the sheet of B.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bool) -> None:

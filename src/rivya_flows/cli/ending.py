@@ -94,6 +94,8 @@ def _advice(report: RunReport) -> Iterator[str]:
             yield f"waiting for an answer: {asked}"
             yield from choices
     # A deadline that failed a pick can still be answered.
+    if report.questions and report.status != "suspended":
+        yield "answer with:"
     yield from commands(report.run_id, report.questions)
     items = [item for step in report.receipt["steps"] for item in step["items"]]
     yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))

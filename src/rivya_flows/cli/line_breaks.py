@@ -86,7 +86,9 @@ def _lines(
         else:
             if line.strip():
                 yield line.rstrip() + ("" if empty else mark)
-            # Further left, if that makes room for all of it.
-            line = further[: max(0, columns - width_of(word + more))] + word
+            # Below the beginning of the line, if that makes room for all of it.
+            room = max(0, columns - width_of(word + more))
+            further = further if len(further) <= room else _INDENT[:room]
+            line = further + word
         empty = False
     yield line

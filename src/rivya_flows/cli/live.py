@@ -47,6 +47,7 @@ class Screen(ABC):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._live: Live | None = None
+        self._is_paused = False
         self._clock = clock
         self._began = clock()
 
@@ -66,7 +67,7 @@ class Screen(ABC):
     def say(self, line: str) -> None:
         """Prints a line that stays."""
         if self._live is None:
-            tell(line)
+            tell(*[""] * self._is_paused, line)  # below what is being typed
         else:
             print_above(self._live, line)
 
@@ -91,14 +92,14 @@ class Screen(ABC):
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leaves the terminal to something else while this lasts."""
-        if self._live is None:
-            yield
-            return
+        was_alive, self._is_paused = self.alive, True
         self._stop()
         try:
             yield
         finally:
-            self._start()
+            self._is_paused = False
+            if was_alive:
+                self._start()
 
     def _start(self) -> None:
         from rich.live import Live

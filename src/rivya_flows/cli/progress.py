@@ -261,8 +261,10 @@ def time_left(
         shares: As of `rows`.
 
     Returns:
-        Nothing if nothing is known, and once no step is left.
+        Nothing if nothing is known, and once no step is left or the run has ended.
     """
+    if state.ended:
+        return ""
     rendered: dict[str, float] = {}
     for (step_id, key), share in shares.items():
         if state.item(step_id, key).phase is Phase.RUNNING:
@@ -277,11 +279,13 @@ def time_left(
         if current.settled or planned.skipped or planned.round_of:
             pass
         elif share > _BEGUN:
-            rest = worked / (_FRAMES * share) - worked
+            rest = worked / (_FRAMES * share) - worked if share < _LAST else None
+        elif _may_ask(planned, current):
+            rest = None
         elif seconds is not None:
             whole = seconds * math.ceil(many / (planned.step.max_parallel or many))
             rest = max(whole - worked, 0.1 * whole) if worked < 2 * whole else None
-        elif planned.step.uses not in _QUICK or _may_ask(planned, current):
+        elif planned.step.uses not in _QUICK:
             rest = None
         is_known = is_known and rest is not None
         ends[step_id] = max(ends.get(one, 0.0) for one in ("", *planned.upstream)) + (rest or 0.0)

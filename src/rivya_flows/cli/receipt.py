@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # heavy, and needed only when the command works
 
 
 @click.command()
-@click.argument("run", shell_complete=runs)
+@click.argument("run", default="last", shell_complete=runs)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # heavy, and needed only when the command works
 def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None:
     """Show the receipt of a run so far.
 
-    RUN is its id, its folder, or `last`: the run in which something happened last.
+    RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings

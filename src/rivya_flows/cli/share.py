@@ -16,7 +16,7 @@ _MAILED_BYTES = 25_000_000
 
 
 @click.command(epilog=examples("share last", "share last --output spot --out comet-kettle.html"))
-@click.argument("run", shell_complete=runs)
+@click.argument("run", default="last", shell_complete=runs)
 @click.option(
     "--out",
     "file",
@@ -35,8 +35,8 @@ _MAILED_BYTES = 25_000_000
 def share(run: str, file: Path | None, outputs: tuple[str, ...], title: str | None) -> None:
     """Write one HTML file with the finished media of a run, to send to a client.
 
-    RUN is its id, its folder, or `last`: the run in which something happened last. Films,
-    pictures, sounds and texts of the outputs are inside, whole, up to 100 MB. Prices, ids,
+    RUN is its id, its folder, or `last`, the default: the run in which something happened last.
+    Films, pictures, sounds and texts of the outputs are inside, whole, up to 100 MB. Prices, ids,
     prompts and models are not, and of the inputs the first one-line text alone, below the title.
     """
     from rivya_flows.app.sheets import share as write_page

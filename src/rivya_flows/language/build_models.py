@@ -74,6 +74,7 @@ _INPUT_TYPES = {
 }
 """Hints for types of other languages."""
 _TIMES = ("timeout", "patience", "interval")
+_CHAT = "gemini-2-5-flash-chat"
 _EXAMPLES = {
     "name": "my-campaign",
     "model": "z-image",
@@ -206,7 +207,8 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     if step.get("with") is None and (needed := _needed(uses, model)):
         lacks = "empty" if "with" in step else "missing"
         message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
-        hint = f"add `with: {{{needed}: {_EXAMPLES.get(needed, '…')}}}`"
+        example = _CHAT if (uses, needed) == ("chat", "model") else _EXAMPLES.get(needed, "…")
+        hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
         arguments = _empty(model)
     else:
@@ -265,8 +267,8 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         _must_be(place, kind if kind in _WANTED else "dict_type", value, report)
     elif kind == "missing":
         example = _EXAMPLES.get(str(loc[-1]), "…")
-        if place[-2:] == ("judge", "model"):
-            example = "gemini-2-5-flash-chat"
+        if place[-2:] == ("judge", "model") or (loc[-1] == "model" and "message" in value):
+            example = _CHAT
         report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
@@ -360,6 +362,8 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             "a name or a map",
             "write NAME, or {name: NAME, job_variables: {memory: 4096}}",
         )
+    if value is None and kind == "string_type":
+        hint += ", or remove it"  # a comment perhaps: `#0b3d2e`
     if isinstance(value, str) and "${{" in value:
         message = f"{name} cannot be an expression: it is needed before the run"
         report.add(place, "expression-not-allowed", message, "write the value itself")

@@ -145,7 +145,7 @@ _UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
 
 def share_hint(percent: Any) -> str:
     """What to write instead of a number that is no share."""
-    known = isinstance(percent, int | float) and 0 < percent <= 100
+    known = isinstance(percent, int | float) and 0 < percent <= 100 and not 1 < percent < 2
     return f"it is a share, 0 to 1: write {percent / 100 if known else 0.18:g}"
 
 

@@ -67,7 +67,7 @@ def contact_sheet(
     shown = [_output(name, value, embedder) for name, value in map_in(receipt, "outputs").items()]
     if receipt.get("status") in _UNFINISHED:
         shown = [one for one in shown if one["media"] or one["text"]]
-    told = [step for step in maps_in(receipt, "steps") if _is_shown(step)]
+    told = [_told(step) for step in maps_in(receipt, "steps") if _is_shown(step)]
     steps = [_step(step, embedder) for step in told]
     origins = Origins(receipt, embedder, [step["id"] for step in steps])
     for output in shown:
@@ -229,6 +229,13 @@ def _is_shown(step: Mapping[str, Any]) -> bool:
     """Not a round of a pick that nothing was bought for."""
     bought = any(item.get("status") not in _NOT_NEEDED for item in maps_in(step, "items"))
     return bought or not is_round(str(step.get("id")))
+
+
+def _told(step: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A step; ``waiting``, with nothing to show, before any of its items begins."""
+    begun = any(item.get("began_at") for item in maps_in(step, "items"))
+    waits = step.get("status") == "running" and not begun
+    return {**step, "status": "waiting", "items": []} if waits else step
 
 
 def _ended(receipt: Mapping[str, Any]) -> dict[str, Any] | None:

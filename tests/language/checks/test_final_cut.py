@@ -83,10 +83,12 @@ def test_defaults_that_have_no_effect_on_a_composition_are_no_mistake() -> None:
         assert diagnostics_of(text) == ()
 
 
+NO_URL = "it is made on your machine: a step with `uses: upload` gives it a .url"
 OUTPUTS = {
-    "steps.spot.by['9:16'].asset.url": [],
+    "steps.spot.by['9:16'].asset.path": [],
+    "steps.spot.by['9:16'].asset.url": [NO_URL],
     "steps.spot.by['9:16'].clean.url": ["add `extras: [clean]` to that step"],
-    "steps.spot.assets[0].url": [],
+    "steps.spot.assets[0].url": [NO_URL],
     "steps.spot.captions.cues[0].text": [],
     "steps.spot.loudness.lufs": [],
     "steps.spot.by['1:1'].asset.url": ["there are: 9:16"],

@@ -61,7 +61,8 @@ PARTLY = {
     "prompt-too-long": {"long text around an expression", "fallback whose prompt is too long",
                         "fallback for which the prompt is too long"},
     "references-refused": {"films as references of a picture", "films as attachments",
-                           "fallback that takes no references"},
+                           "fallback that takes no references", "upload for a model that takes none"},
+    "unknown-model": {"upload for a model that does not exist"},
     "unknown-param": {"fallback with the parameters of another model"},
     "wrong-candidates": {"more than there are", "more than a list has", "none of texts",
                          "none without a prompt", "none of a fan-out", "judge of films",
@@ -70,7 +71,7 @@ PARTLY = {
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
         "captions language", "captions language that is none", "empty label",
-        "key of all items", "key of all items, computed", "session of another model",
+        "key of all items", "key of all items, computed", "output that is empty", "session of another model",
     },
     "missing-key": {"end card nothing"},  # a brand may have it
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start",
@@ -78,8 +79,8 @@ PARTLY = {
     "bad-file": {"narration photo file", "music png", "overlay image mp4", "end card image",
                  "layout image mp4"},
     "wrong-type": {
-        "axis that hides the answers", "asset as a prompt", "join of maps", "items as references", "axis is no list", "list as an address",
-        "composition of a still as a film", "composition of stills as sounds",
+        "axis that hides the answers", "asset as a prompt", "join of maps", "asset that is rounded", "asset compared with a number", "items as references", "axis is no list", "list as an address",
+        "composition of a still as a film", "composition of a film or a still as a film", "composition of stills as sounds",
         "composition of an uploaded photo as a film",
         "composition of a still or nothing as a sound",
         "clip of audio", "clip of an audio step", "clip of audio in a map", "clip of a text",

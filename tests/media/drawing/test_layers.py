@@ -307,6 +307,15 @@ def test_a_logo_of_the_colour_of_the_ground_gets_a_plate(tmp_path: Path) -> None
     assert WHITE in {colour for _, colour in picture.getcolors(2**24) or ()}
 
 
+def test_the_shadow_of_a_logo_is_no_part_of_its_outline(tmp_path: Path) -> None:
+    mark = Image.new("RGBA", (300, 100), (0, 0, 0, 200))
+    mark.paste((255, 255, 255, 255), (20, 10, 280, 90))
+    mark.save(tmp_path / "logo.png")
+    card = end_card_picture(EndCard(image=tmp_path / "logo.png"), (1080, 1080), BRAND)
+    plain = end_card_picture(EndCard(title="Lamp"), (1080, 1080), BRAND)
+    assert card.getpixel((540, 380)) == plain.getpixel((540, 380))
+
+
 @pytest.mark.parametrize("shape", ["rounded_rectangle", "ellipse"])
 def test_a_logo_with_a_plate_of_its_own_gets_no_second_one(shape: str, tmp_path: Path) -> None:
     mark = Image.new("RGBA", (300, 300))

@@ -28,6 +28,10 @@ steps:
     uses: chat
     if: ${{ steps.script.text == 'yes' }}
     with: {model: gpt-5-2-chat, message: Another}
+  never:
+    uses: chat
+    if: false
+    with: {model: gpt-5-2-chat, message: Another}
   stills:
     uses: generate
     matrix: {style: "${{ inputs.words }}"}
@@ -53,6 +57,8 @@ steps:
 """
 PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text }}"'
 SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
+
+NOT_9_17 = "'aspect_ratio' cannot be '9:17'; did you mean '9:16'? one of 1:1, 4:3, 3:4, 16:9, 9:16"
 
 JUDGED = (
     'uses: pick, with: {from: "${{ steps.stills.items }}", mode: human, '
@@ -81,21 +87,53 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
 @pytest.mark.parametrize(
     ("step", "inputs", "expected"),
     [
-        pytest.param(
-            SHAPED, {"word": "9:17"}, "a: 'aspect_ratio' cannot be '9:17'", id="a parameter"
-        ),
+        pytest.param(SHAPED, {"word": "9:17"}, f"a: {NOT_9_17}", id="a parameter"),
         pytest.param(
             f'matrix: {{r: ["1:1", "${{{{ inputs.word }}}}"]}}, {PICTURE}, '
             'params: {aspect_ratio: "${{ matrix.r }}"}}',
             {"word": "7:7"},
-            "a[7:7]: 'aspect_ratio' cannot be '7:7'",
+            "a[7:7]: 'aspect_ratio' cannot be '7:7'; one of 1:1, 4:3, 3:4, 16:9, 9:16",
             id="a parameter of one item",
         ),
         pytest.param(
             f'foreach: "${{{{ steps.stills.items }}}}", {SHAPED}',
             {"word": "9:17"},
-            "a[neon]: 'aspect_ratio' cannot be '9:17'",
+            f"a[neon]: {NOT_9_17}",
             id="a parameter of items that follow others",
+        ),
+        pytest.param(
+            'foreach: "${{ steps.drafts.items }}", key: "${{ item.key }}", '
+            'uses: layout, with: {image: "${{ item.asset }}", formats: ["${{ item.key }}"]}',
+            {"words": ["1:1", "8:8"]},
+            "a[8:8]: formats[0]: item 1 cannot be '8:8'; there are: "
+            "16:9, 9:16, 1:1, 4:5, 5:4, 4:3, 3:4, 3:2, 2:3, 21:9",
+            id="the key of an item that is followed",
+        ),
+        pytest.param(
+            'foreach: "${{ steps.stills.items }}", as: still, uses: generate, with: {model: veo3-1-lite, '
+            'prompt: "${{ steps.script.text }}", params: {aspectRatio: "${{ still.style }}"}}',
+            {"words": ["9:16", "9:17"]},
+            "a[9:17]: 'aspectRatio' cannot be '9:17'; did you mean '9:16'? one of 16:9, 9:16, Auto",
+            id="an axis of an item that is followed",
+        ),
+        pytest.param(
+            'uses: layout, with: {image: "${{ inputs.word or steps.script.text }}"}',
+            {"word": "A lamp"},
+            "a: 'image': a path such as 'A lamp' is not allowed here; give a URL or a file id",
+            id="the side of a choice that is known",
+        ),
+        pytest.param(
+            SHAPED.replace("steps.script.text", "steps.never.text or steps.script.text"),
+            {"word": "9:17"},
+            f"a: {NOT_9_17}",
+            id="what it uses is skipped, and something else stands ready",
+        ),
+        pytest.param(
+            'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, '
+            'by: "${{ steps.stills.by[inputs.word].asset.width }}"}',
+            {"word": "old"},
+            "a: steps.stills.by has no 'old'; it has: neon, noir",
+            id="a key in the measure of a pick",
         ),
         pytest.param(
             'uses: layout, with: {image: "${{ inputs.word }}"}',
@@ -176,7 +214,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
             {"word": "claude-sonnet-4-6-chat"},
-            "a: 'claude-sonnet-4-6-chat' takes no attachments",
+            "a: 'claude-sonnet-4-6-chat' takes no attachments; pick another model, or remove it",
             id="a judge that sees no pictures",
         ),
         pytest.param(JUDGED.replace("stills", "after"), {}, "", id="a judge of restyled pictures"),
@@ -233,7 +271,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", '
             'text: "${{ steps.script.text }}"}}',
             {"word": "9:17"},
-            "a__a: 'aspect_ratio' cannot be '9:17'",
+            f"a__a: {NOT_9_17}",
             id="a parameter inside an included spec",
         ),
         pytest.param(
@@ -379,3 +417,45 @@ def test_output_of_which_a_known_part_cannot_be_worked_out_is_told(tmp_path: Pat
     outputs = 'outputs: {line: "${{ steps.script.text }} ${{ inputs.words[4] }}"}\n'
     problems = told(f"{PICTURE}}}", tmp_path, {}, outputs)
     assert problems == ["the output 'line': inputs.words has 2 items, so there is no [4]"]
+
+
+def test_a_file_that_is_too_large_for_the_model_of_its_upload_is_told(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "large.png")
+    with (tmp_path / "large.png").open("ab") as file:
+        file.truncate(31 << 20)
+    step = "uses: upload, with: {file: large.png, kind: image, model: nano-banana-2}"
+    reason = "the image has 31.0 MB; 'nano-banana-2' takes at most 30 MB; use a smaller file"
+    assert told(step, tmp_path, {}) == [f"a: {reason}"]
+    later = step.replace("large.png", '"${{ inputs.photo }}"')
+    photo = {"photo": str(tmp_path / "large.png")}
+    assert told(f"needs: [script], {later}", tmp_path, photo) == [f"a: {reason}"]
+
+
+CARDS = """\
+  cards:
+    uses: layout
+    foreach: ${{ steps.stills.items }}
+    key: ${{ item.key }}
+    with: {image: "${{ item.asset }}", formats: ["1:1", "4:5"]}
+  poster: {uses: layout, with: {image: "${{ steps.cards.items[0].asset }}", formats: ["1:1", "4:5"]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("steps.cards.by['old'].asset", "steps.cards.by has no 'old'; it has: neon, noir"),
+        ("steps.cards.by['noir'].asset", ""),
+        ("steps.poster.by[inputs.word].asset", "steps.poster.by has no '9:16'; it has: 1:1, 4:5"),
+        ("steps.cards.assets[4]", "steps.cards.assets has 4 members, so there is no [4]"),
+        ("steps.cards.assets[3]", ""),
+        ("steps.poster.assets[-3]", "steps.poster.assets has 2 members, so there is no [-3]"),
+        ("steps.poster.assets[4] | default('none')", ""),
+    ],
+)
+def test_output_of_a_composition_that_will_not_be_made_is_told(
+    output: str, reason: str, tmp_path: Path
+) -> None:
+    outputs = f'{CARDS}outputs: {{made: "${{{{ {output} }}}}"}}\n'
+    expected = [f"the output 'made': {reason}"] if reason else []
+    assert told(f"{PICTURE}}}", tmp_path, {"word": "9:16"}, outputs) == expected

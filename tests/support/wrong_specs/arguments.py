@@ -217,6 +217,16 @@ TYPES = {
         + "audio: [☞\"${{ steps.still.asset if inputs.product == 'x' else none }}\"]}\n",
         "use audio, or remove it",
     ),
+    "composition of a film or a still as a film": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + STILL.replace("still", "film").replace("z-image", "veo3-1-lite")
+        + "  b:\n    uses: compose\n"
+        + "    with: {video: ☞'${{ steps.film.asset or steps.still.asset }}'}\n",
+        "use a video, or remove it",
+    ),
     "composition of stills as sounds": (
         "wrong-type",
         HEAD
@@ -336,6 +346,9 @@ TYPES = {
                     "☞'${{ steps.script.text | trim }}'",
                 ),
                 ("upload", "", "file", "☞'${{ steps.script.status }}'"),
+                ("upload", "", "file", "☞'${{ steps.still.asset | json }}'"),
+                ("upload", "", "file", "☞'${{ steps.still.asset.path or steps.still.asset }}'"),
+                ("upload", "", "file", "☞\"${{ 'a lamp' if steps.script.text else none }}\""),
                 ("compose", "", "video", "☞'${{ steps.still.asset.path }}'"),
                 ("compose", "", "clips", "[{media: ☞'${{ steps.script.text }}'}]"),
                 ("compose", "", "clips", "☞'${{ steps.script.json.tags }}'"),

@@ -125,6 +125,21 @@ DOCUMENT = {
         HEAD + "concurrency: ☞null\nsteps:\n" + STILL,
         "write `key: value` lines below it",
     ),
+    "chat without with": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  ☞words: {uses: chat}\n",
+        "add `with: {model: gemini-2-5-flash-chat}`",
+    ),
+    "chat without a model": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  words: {uses: chat, ☞with: {message: Hi}}\n",
+        "add `model: gemini-2-5-flash-chat`",
+    ),
+    "need that is nothing": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "  b: {uses: pick, needs: [☞null], with: {from: []}}\n",
+        "put it in quotes, or remove it",
+    ),
     "kind of an upload": (
         "wrong-choice",
         HEAD + "steps:\n  a:\n    uses: upload\n"

@@ -47,6 +47,26 @@ EXPRESSIONS = {
         HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.picture }}\n",
         "there are: status, credits, asset, assets, task_id",
     ),
+    "output that is empty": (
+        "wrong-value",
+        HEAD + "steps:\n" + STILL + "outputs:\n  b: ${{ steps.still.asset }}\n  a:☞ # later\n",
+        "write ${{ steps.NAME.asset }} after it, or remove it",
+    ),
+    "asset compared with a number": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ☞${{ steps.still.asset > 1 }}\n",
+        "name one of its fields, such as .width",
+    ),
+    "asset that is rounded": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.asset | round }}\n",
+        "name one of its fields, such as .width",
+    ),
+    "key that a map in an expression lacks": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: \"☞${{ {'tall': 1, 'wide': 2}['tal'] }}\"\n",
+        "did you mean 'tall'? there are: tall, wide",
+    ),
     "keys of items over media": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + RATED + "outputs:\n  a: ${{ ☞steps.rated.by['neon'].text }}\n",
@@ -83,6 +103,15 @@ EXPRESSIONS = {
         + "steps:\n"
         + STILL
         + "outputs: {a: '☞${{ inputs.product | truncate(0) }}'}\n",
+        "write other arguments of `truncate(length, end)`",
+    ),
+    "arguments of a filter that no text fits, with a sign": (
+        "bad-expression",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "outputs: {a: '☞${{ inputs.product | truncate(-5) }}'}\n",
         "write other arguments of `truncate(length, end)`",
     ),
     "key of a film without formats": (

@@ -377,7 +377,7 @@ FINAL_CUT = {
     "overlay width": (
         "out-of-range",
         compose("overlays: [{text: Hi, width: ☞1.5}]"),
-        "it is a share, 0 to 1: write 0.015",
+        "it is a share, 0 to 1: write 0.18",
     ),
     "overlay start": (
         "out-of-range",

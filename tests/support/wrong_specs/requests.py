@@ -5,6 +5,20 @@ from __future__ import annotations
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
 REQUESTS = {
+    "upload for a model that does not exist": (
+        "unknown-model",
+        HEAD
+        + INPUTS
+        + "steps:\n  a: {uses: upload, with: {file: '${{ inputs.photo }}', model: ☞nanobanana}}\n",
+        "did you mean 'nano-banana'?",
+    ),
+    "upload for a model that takes none": (
+        "references-refused",
+        HEAD
+        + INPUTS
+        + "steps:\n  a: {uses: upload, with: {file: '${{ inputs.photo }}', model: ☞z-image}}\n",
+        "name the model that gets the file, or leave 'model' out",
+    ),
     "asset as a parameter": (
         "bad-param",
         HEAD

@@ -83,6 +83,8 @@ class RequestChecks:
         uses = self._step.get("uses")
         for path, value, kinds in self._written_files(str(uses)):
             yield from self._file(value, path, kinds, folder)
+        if uses == "upload":
+            yield from self._upload(catalogue)
         if uses not in ("chat", "generate"):
             return
         asked = self._arguments.get("model")
@@ -106,6 +108,22 @@ class RequestChecks:
             else:
                 yield from self._params(model)
                 yield from self._references(model)
+
+    def _upload(self, catalogue: Catalogue) -> Iterator[Diagnostic]:
+        """Whether the model that a file is meant for exists, and takes such files."""
+        model_id, kind = self._arguments.get("model"), self._arguments.get("kind")
+        if not isinstance(model_id, str) or is_computed(model_id):
+            return  # reported with the other arguments
+        model = catalogue.get(model_id)
+        if model is None:
+            yield from check_model(catalogue, model_id, "generate")
+            return
+        kinds = [kind] if kind in _KINDS else self._kinds(self._arguments.get("file")) or ()
+        for one in kinds if model.category != "chat" else ():
+            if one is not None and (model.references is None or one not in model.references.kinds):
+                message = f"{model_id!r} takes no {one} files"
+                hint = "name the model that gets the file, or leave 'model' out"
+                yield Diagnostic("references-refused", message, hint, path=("model",))
 
     def _prompt(self, model: Model, key: str) -> Iterator[Diagnostic]:
         written = self._arguments.get(key)

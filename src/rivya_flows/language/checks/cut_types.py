@@ -117,8 +117,9 @@ def _is_no_file(medium: Any) -> bool:
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:
     held = shape.member if shape.kind == "list" and shape.member is not None else shape
-    if held.kind == "asset" and held.media is not None and held.media not in kinds:
-        yield wrong_kind(path, held.media, kinds)
+    found = [held.media] if held.media else held.either
+    if held.kind == "asset" and (wrong := [one for one in found if one not in kinds]):
+        yield wrong_kind(path, wrong[0], kinds)
 
 
 def _is_image(medium: Any, scope: Scope) -> bool:

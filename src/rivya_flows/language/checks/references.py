@@ -92,6 +92,9 @@ def check_references(
             )
     _check_labels(data, names, report)
     for name, value in _maps_values(data.get("outputs")):
+        if value is None:
+            hint = "write ${{ steps.NAME.asset }} after it, or remove it"
+            report.add(("outputs", name), "wrong-value", f"the output {name!r} is empty", hint)
         check_expressions(value, ("outputs", name), names.everywhere(), report)
         _lint_bare(value, ("outputs", name), names.everywhere(), report)
 

@@ -23,8 +23,9 @@ from rivya_flows.language.expressions.output_types import (
     joined,
     list_of,
     of_data,
+    of_text,
 )
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.wording import an
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -35,13 +36,13 @@ _JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or wr
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "int": (TEXTS, NUMBER),
     "join": (("list",), TEXT),
-    "json": ((), TEXT),
+    "json": ((), WORDS),
     "length": (("text", "list", "map", "asset"), NUMBER),
     "lower": (TEXTS, TEXT),
     "replace": (TEXTS, TEXT),
     "round": (("number",), NUMBER),
     "seed": ((), NUMBER),
-    "slug": (TEXTS, TEXT),
+    "slug": (TEXTS, WORDS),
     "string": (TEXTS, TEXT),
     "title": (TEXTS, TEXT),
     "trim": (TEXTS, TEXT),
@@ -59,11 +60,17 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
     """
     match tree:
         case nodes.Const():
-            return of_data(tree.value)
+            value = tree.value
+            return of_text(value) if isinstance(value, str) else of_data(value)
         case nodes.List():
             return list_of(joined(list(parts))) if parts else Shape("list")
+        case nodes.Pair():
+            return parts[1]
         case nodes.Dict():
-            return Shape("map")
+            keys = [one.key.value for one in tree.items if isinstance(one.key, nodes.Const)]
+            known = len(keys) == len(parts)
+            fields = dict(zip(map(as_text, keys), parts, strict=True)) if known else None
+            return Shape("map", fields, joined(list(parts)))
         case nodes.CondExpr():
             return _either((tree.expr1, tree.expr2), parts[1:])
         case nodes.And() | nodes.Or():
@@ -128,8 +135,9 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "write [ ] around it, or use .items of a step with several items"
     if "list" in fits:
         return "write a list, such as ['a', 'b']"
-    if shape.kind == "text" and "number" in fits:
-        return "write `| int` after it"
+    if fits == ("number",):
+        found = {"text": "write `| int` after it", "list": "write `| length` after it"}
+        return found.get(shape.kind, "name one of its fields, such as .width")
     return None
 
 
@@ -154,7 +162,9 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
             alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
             if not alike or left.kind in ("map", "asset"):
                 message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
-                hint = "write `| int` after the text" if "text" in (left.kind, right.kind) else None
+                hint = "name one of its fields, such as .width"
+                if "text" in (left.kind, right.kind):
+                    hint = "write `| int` after the text"
                 raise InferenceError("wrong-type", message, hint, written(operand.expr))
         left = right
 
@@ -213,16 +223,25 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
 
 def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:
     """Tries a filter with its literal arguments: `truncate(0)` fits no text."""
-    given = [*tree.args, *(pair.value for pair in tree.kwargs)]
-    if not given or not all(isinstance(one, nodes.Const) for one in given):
+    try:
+        positional = [_literal(one) for one in tree.args]
+        named = {str(one.key): _literal(one.value) for one in tree.kwargs}
+    except nodes.Impossible:
+        return
+    if not positional and not named:
         return
     value: Any = {"list": ["1"], "number": 1}.get((fits or ("text",))[0], "1")
     try:
-        FILTERS[tree.name](
-            value,
-            *(one.value for one in tree.args if isinstance(one, nodes.Const)),
-            **{str(one.key): one.value.as_const() for one in tree.kwargs},
-        )
+        FILTERS[tree.name](value, *positional, **named)
     except ExpressionError as error:
         hint = error.hint or f"write other arguments of `{usage(tree.name)}`"
         raise InferenceError("bad-expression", error.message, hint) from error
+
+
+def _literal(tree: nodes.Node) -> Any:
+    """The value of a literal, perhaps with a sign; raises `Impossible` for anything else."""
+    if isinstance(tree, nodes.Neg) and isinstance(tree.node, nodes.Const):
+        return -tree.node.value
+    if isinstance(tree, nodes.Const):
+        return tree.value
+    raise nodes.Impossible

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.matrix import ItemKey, shared_keys
+from rivya_flows.language.syntax.media_references import is_uploaded
 
 Kind = Literal["any", "text", "number", "boolean", "list", "map", "asset"]
 
@@ -26,6 +27,7 @@ class Shape:
         member: Of a list, and of a map whose keys are not known.
         length: Of a list; None where it is not known.
         media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
+        either: Of an asset that is one of several media: their kinds; empty if they are alike or unknown.
         lacks: Missing fields that one might expect, with the fix.
         title: What to call it in a message.
         words: Of a text: it is prose or a name, and never a URL or the id of an upload.
@@ -38,6 +40,7 @@ class Shape:
     member: Shape | None = None
     length: int | None = None
     media: str | None = None
+    either: tuple[str, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     words: bool = False
@@ -71,6 +74,14 @@ def asset(media: str | None = None) -> Shape:
     return Shape("asset", {**texts, **numbers}, media=media)
 
 
+def composed(media: str | None) -> Shape:
+    """A media file that was made on this machine, and is at no address."""
+    made = asset(media)
+    fields = {name: shape for name, shape in (made.fields or {}).items() if name != "url"}
+    hint = "it is made on your machine: a step with `uses: upload` gives it a .url"
+    return replace(made, fields=fields, lacks={"url": hint})
+
+
 def list_of(member: Shape) -> Shape:
     """A list of such members."""
     return Shape("list", member=member)
@@ -96,11 +107,25 @@ def of_data(value: Any) -> Shape:
     return ANY
 
 
+def of_text(text: str) -> Shape:
+    """The shape of a text that an expression or an input gives: words, unless it may be an address."""
+    may_be = ":" in text or is_uploaded(text)
+    return TEXT if may_be else WORDS
+
+
 def joined(shapes: list[Shape]) -> Shape:
-    """The common shape: maps are merged, since a missing field may be optional."""
-    if not shapes or len({shape.kind for shape in shapes}) > 1:
-        return ANY
+    """The common shape: maps are merged, since a missing field may be optional.
+
+    Of several kinds, whether one is words: what takes none takes none of them.
+    """
+    if len({shape.kind for shape in shapes}) != 1:
+        return Shape(words=any(shape.words for shape in shapes))
     first = shapes[0]
+    if first.kind == "asset":
+        kinds = sorted({kind for shape in shapes for kind in shape.either or (shape.media or "",)})
+        media, either = (kinds[0] or None, ()) if len(kinds) == 1 else (None, tuple(kinds))
+        whole = max(shapes, key=lambda shape: len(shape.fields or ()))
+        return replace(whole, media=media, either=() if "" in either else either)
     if first.kind != "map" or any(shape.fields is None for shape in shapes):
         return first if all(shape == first for shape in shapes) else Shape(first.kind)
     fields: dict[str, Shape] = {}
@@ -122,7 +147,9 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             return list_of(of_input({"type": declared.get("of"), "kind": declared.get("kind")}))
         case "enum":
             values = declared.get("values")
-            return joined([of_data(v) for v in values]) if isinstance(values, list) else ANY
+            if not isinstance(values, list):
+                return ANY
+            return joined([of_text(v) if isinstance(v, str) else of_data(v) for v in values])
         case "file":
             kind = declared.get("kind")
             fields = {"path": WORDS, "url": TEXT, "file_id": TEXT}
@@ -173,7 +200,7 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
                 lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
             fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
         case "compose" | "layout":
-            made, lacking = _of_cut(uses, arguments, asset(media))
+            made, lacking = _of_cut(uses, arguments, composed(media))
             fields |= made
             lacks |= lacking
         case "notify":
@@ -211,8 +238,8 @@ def _of_cut(
     cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
     given |= {
         "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
-        "poster": asset("image"),
-        "gif": asset("image"),
+        "poster": composed("image"),
+        "gif": composed("image"),
         "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
     }
     lacks = {name: hint for name, hint in absent.items() if given.pop(name, None)}

@@ -380,8 +380,10 @@ def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
 
 
 def _rim(logo: Image.Image) -> Counter[Colour]:
-    """The colours along the outline of a logo, rounded, by the number of their pixels."""
-    mask = ImageOps.expand(logo.getchannel("A").point(lambda value: 255 * (value >= 128)), 1)
+    """The colours along the outline of a logo without its shadow, rounded, by the number of their pixels."""
+    alpha = logo.getchannel("A")
+    solid = 0.9 * ImageStat.Stat(alpha).extrema[0][1]
+    mask = ImageOps.expand(alpha.point(lambda value: 255 * (value >= solid)), 1)
     rim = ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(3)))
     red, green, blue = (
         ImageOps.expand(band.point(lambda value: value & 0xF0 | 8), 1).tobytes()

@@ -20,6 +20,7 @@ from rivya_flows.media.rendering.reframe import (
     focus_of,
     ground_light,
     placement,
+    soft_seam,
     window,
 )
 
@@ -55,18 +56,9 @@ def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
     ground = _ground(image, place, layout)
     cover = inner.getchannel("A") if inner.mode == "RGBA" else Image.new("L", inner.size, 255)
     if layout.reframe == "blur":
-        cover = ImageChops.multiply(cover, _soft_seam(place))
+        cover = ImageChops.multiply(cover, soft_seam(place))
     ground.paste(inner, place.corner, cover)
     return ground
-
-
-def _soft_seam(place: Placement) -> Image.Image:
-    """Transparent at the sides where the ground is seen, opaque from a tenth of the short side on."""
-    (width, height), soft = place.region, min(place.region) // 20
-    beside, above = soft * (width < place.size[0]), soft * (height < place.size[1])
-    mask = Image.new("L", place.region)
-    mask.paste(255, (beside, above, width - beside, height - above))
-    return mask.filter(ImageFilter.BoxBlur((beside, above)))
 
 
 def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PIL import Image, ImageChops, ImageFilter
 
@@ -166,6 +167,16 @@ def edges_over(picture: Image.Image, size: Size) -> Image.Image:
         part = picture.resize(half, Image.Resampling.BOX, box=(left, top, right, bottom))
         made.paste(part, (at * (size[0] - half[0]), at * (size[1] - half[1])))
     return made
+
+
+@lru_cache(maxsize=8)
+def soft_seam(place: Placement) -> Image.Image:
+    """Transparent at the sides where the ground is seen, opaque from a tenth of the short side on."""
+    (width, height), soft = place.region, min(place.region) // 20
+    beside, above = soft * (width < place.size[0]), soft * (height < place.size[1])
+    mask = Image.new("L", place.region)
+    mask.paste(255, (beside, above, width - beside, height - above))
+    return mask.filter(ImageFilter.BoxBlur((beside, above)))
 
 
 def ground_light(luma: Image.Image) -> float:

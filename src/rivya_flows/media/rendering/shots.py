@@ -29,11 +29,13 @@ from rivya_flows.media.rendering.reframe import (
     focus_of,
     ground_light,
     placement,
+    soft_seam,
     window,
 )
 from rivya_flows.media.rendering.timeline import Shot
 
 _BLACK = 16  # in limited range
+_FULL = [min(255, max(0, (v - _BLACK) * 255 // 219)) for v in range(256)]  # of a luma
 _SHARP, _PLAIN = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
 
 
@@ -128,7 +130,8 @@ def _placed(
     left, top = place.corner
     made = [plane.copy() for plane in grounds]
     for plane, inner, half in zip(made, seen, (1, 2, 2), strict=True):
-        plane.paste(inner, (left // half, top // half))
+        cover = soft_seam(place).resize(inner.size) if ground is None else None
+        plane.paste(inner, (left // half, top // half), cover)
     return frame_of((made[0], made[1], made[2]))
 
 
@@ -151,7 +154,7 @@ def _seen(planes: Planes, place: Placement, share: float) -> Planes:
 
 def _blurred(planes: Planes, size: Size) -> Planes:
     """A blurred copy of the edges that fills a frame, dark unless the picture has a bright ground."""
-    found, light = [], ground_light(planes[0])
+    found, light = [], ground_light(planes[0].point(_FULL))
     for plane, half, zero in zip(planes, (1, 2, 2), (_BLACK, 128, 128), strict=True):
         full = (size[0] // half, size[1] // half)
         tiny = (max(1, full[0] // GROUND_SCALE), max(1, full[1] // GROUND_SCALE))

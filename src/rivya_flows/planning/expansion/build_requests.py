@@ -150,7 +150,7 @@ def _order(
         if arguments["file"] is None:
             raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
         arguments["file"] = named_file(arguments["file"], files)
-        medium_of(arguments["file"], "image", files, "file")  # raises on other values
+        check_upload(arguments, catalogue, files)
     if step.uses in CUT_STEPS:
         arguments, request_hash = cut_request(step.uses, arguments, files)
         return ItemRequest(step.uses, arguments, request_hash=request_hash)
@@ -239,6 +239,20 @@ def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]
         [medium.asset.size_bytes if medium.asset else None for medium in media],
         [medium.mime_type for medium in media],
     )
+
+
+def check_upload(
+    arguments: Mapping[str, Any], catalogue: Catalogue, files: Mapping[str, Asset]
+) -> None:
+    """Checks that an upload has a medium, which the model that it is meant for takes.
+
+    Raises:
+        ItemRequestError: It has none, or the model takes no such file.
+    """
+    medium = medium_of(arguments["file"], "image", files, "file")
+    model = catalogue.get(str(arguments.get("model")))
+    if model is not None and model.category != "chat":
+        refuse(check_media(model, [medium]))
 
 
 def attached(value: Any, files: Mapping[str, Asset]) -> tuple[Medium, ...]:

@@ -131,7 +131,8 @@ def model_of(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"
     model = catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         raise ItemRequestError(f"unknown model {named!r}")
-    refuse(check_model(catalogue, model.id, route))
+    for found in check_model(catalogue, model.id, route):
+        raise ItemRequestError(found.message)
     return model
 
 
@@ -149,6 +150,6 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 def refuse(*found: Sequence[Diagnostic]) -> None:
     """Raises an `ItemRequestError` with all these mistakes; does nothing without any."""
-    messages = [one.message for diagnostics in found for one in diagnostics]
+    messages = [one.sentence for diagnostics in found for one in diagnostics]
     if messages:
         raise ItemRequestError("; ".join(dict.fromkeys(messages)))

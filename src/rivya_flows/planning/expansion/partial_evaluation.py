@@ -20,6 +20,10 @@ from rivya_flows.language.expressions.values import ExpressionError, Later, Uses
 Scope = Mapping[str, Any]
 
 
+class PartlyKnown(dict[str, Any]):
+    """The fields of a map that are known; it has others too."""
+
+
 def known_part(value: Any, scope: Scope) -> Any:
     """The value with known parts (inputs and loop variables) evaluated, and `Later` for the rest.
 
@@ -34,7 +38,7 @@ def known_part(value: Any, scope: Scope) -> Any:
     if not isinstance(value, str) or not is_computed(value):
         return value
     parts = template(value)
-    known = [all(_is_known(r, scope) for r in tree_references(e.tree)) for e in parts.expressions]
+    known = [_is_all_known(one.tree, scope) for one in parts.expressions]
     if all(known):
         return evaluate(value, scope)
     certain, here = iter(known), Evaluation(scope)
@@ -54,7 +58,7 @@ def known_result(tree: nodes.Expr, scope: Scope) -> Any:
         UsesNull: A null is used where a value is needed.
         ExpressionError: It cannot be evaluated.
     """
-    if all(_is_known(one, scope) for one in tree_references(tree)):
+    if _is_all_known(tree, scope):
         return result(tree, Evaluation(scope))
     return Later()
 
@@ -67,10 +71,30 @@ def known_value(value: Any, scope: Scope) -> Any:
         return None
 
 
+def _is_all_known(tree: nodes.Expr, scope: Scope) -> bool:
+    """Whether all that an evaluation reads is known; of a choice that is known, one side."""
+    if all(_is_known(one, scope) for one in tree_references(tree)):
+        return True
+    match tree:
+        case nodes.CondExpr():
+            test, yes, no = tree.test, tree.expr1, tree.expr2 or nodes.Const(None)
+        case nodes.Or():
+            test, yes, no = tree.left, tree.left, tree.right
+        case nodes.And():
+            test, yes, no = tree.left, tree.right, tree.left
+        case _:
+            return False
+    if not _is_all_known(test, scope):
+        return False
+    choice = nodes.CondExpr(test, nodes.Const(True), nodes.Const(False))
+    return _is_all_known(yes if result(choice, Evaluation(scope)) else no, scope)
+
+
 def _is_known(reference: Reference, scope: Scope) -> bool:
-    if reference.namespace in ("inputs", "steps"):
+    held = scope.get(reference.namespace, ())
+    if reference.namespace in ("inputs", "steps") or isinstance(held, PartlyKnown):
         # As a whole they may hold a value that is not known yet.
-        return bool(reference.path) and reference.path[0] in scope.get(reference.namespace, ())
+        return bool(reference.path) and reference.path[0] in held
     return reference.namespace in scope
 
 

@@ -69,6 +69,15 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     return fields
 
 
+def ended_fields(state: State, planned: PlannedStep) -> dict[str, Any]:
+    """The output fields, by id, of the steps of the same spec that a step waits for and that have ended."""
+    return {
+        state.planned(name).step.id: fields_of(state, name)
+        for name in planned.upstream
+        if state.steps[name].settled and state.planned(name).space == planned.space
+    }
+
+
 def _spent_inside(state: State, space: str) -> int:
     inside = {name for name, one in state.plan.spaces.items() if _is_inside(one, space)}
     return sum(item.credits for name, item in state.each() if state.planned(name).space in inside)

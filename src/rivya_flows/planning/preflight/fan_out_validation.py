@@ -13,10 +13,12 @@ from rivya_flows.language.expressions.resolve import (
     UsesNull,
     as_reference,
     expressions_in,
+    is_computed,
     whole_reference,
 )
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.step_arguments import ComposeWith, LayoutWith
 from rivya_flows.language.wording import cut, shown
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_result
 from rivya_flows.planning.plan import PlannedStep, RunPlan
@@ -128,8 +130,23 @@ def _certain_reads(tree: nodes.Node, *, guarded: bool = False) -> Iterator[tuple
 def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) -> Iterator[str]:
     step_id, held, name = path
     source = plan.steps.get(inlined_name(space, step_id))
-    # `by` of a step without a fan-out has formats; what reads a skipped step is skipped too.
-    if source is None or not source.step.fans_out or source.skipped or source.conditional:
+    # What reads a skipped step is skipped too.
+    if source is None or source.skipped or source.conditional:
+        return
+    formats = _formats(source)
+    if not guarded and held == "assets" and is_place(name) and formats and source.items is not None:
+        count = len(formats) * len(source.items)
+        if not -count <= int(name) < count:
+            yield f"steps.{step_id}.assets has {_members(count)}, so there is no [{name}]"
+    if not source.step.fans_out:  # `by` has formats
+        if (
+            held == "by"
+            and formats
+            and not guarded
+            and name not in formats
+            and not is_computed(formats)
+        ):
+            yield f"steps.{step_id}.by has no {shown(name)}; it has: {', '.join(formats)}"
         return
     if source.items is None or source.keys is None:
         return
@@ -143,5 +160,15 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) 
     elif held == "items" and is_place(name):
         count = len(source.items)
         if not -count <= int(name) < count:
-            held = f"{count} member{'' if count == 1 else 's'}"
-            yield f"steps.{step_id}.items has {held}, so there is no [{name}]"
+            yield f"steps.{step_id}.items has {_members(count)}, so there is no [{name}]"
+
+
+def _members(count: int) -> str:
+    return f"{count} member{'' if count == 1 else 's'}"
+
+
+def _formats(source: PlannedStep) -> list[Any]:
+    """The formats of each item of a composition, as written; empty if that is not known."""
+    with_ = source.step.with_
+    written = with_.formats if isinstance(with_, ComposeWith | LayoutWith) else None
+    return list(written) if isinstance(written, list | tuple) else []

@@ -24,7 +24,7 @@ from rivya_flows.planning.expansion.build_requests import written_arguments
 from rivya_flows.planning.expansion.item_arguments import expand_step
 from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
-from rivya_flows.planning.expansion.run_scope import fields_of, item_fields
+from rivya_flows.planning.expansion.run_scope import ended_fields, item_fields
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State
@@ -114,14 +114,9 @@ def _scope(state: State, planned: PlannedStep, item: ItemState) -> Scope:
             one = followed.get(item.key)
             if one.phase is Phase.COMPLETED:
                 variables = {planned.step.as_: item_fields(state.planned(itemwise), one)}
-    made = (name for name in planned.upstream if state.steps[name].settled)
     own = {} if planned.space else {"inputs": state.plan.inputs}
-    steps = {
-        state.planned(name).step.id: fields_of(state, name)
-        for name in made
-        if state.planned(name).space == planned.space
-    }
-    return {**own, "steps": steps, **brand_in(space, state.plan.files), **variables}
+    own["steps"] = ended_fields(state, planned)
+    return {**own, **brand_in(space, state.plan.files), **variables}
 
 
 def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +142,7 @@ def _asset(kind: str | None, seconds: float | None = None) -> dict[str, Any]:
 def _film(given: Mapping[str, Any]) -> Film:
     least, most = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
-    wrong = tuple(f"{one.message}; {one.hint}" for one in problems)
+    wrong = tuple(one.sentence for one in problems)
     lead = given.get("narration")
     if lead is None and (audio := given.get("audio")) is not None:
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
@@ -192,9 +187,8 @@ def _picture(given: Mapping[str, Any]) -> tuple[float, float | None]:
         found = _plus(found, length)
     for one, other in pairwise(lengths):
         # An overlap takes at most half of a clip.
-        taken = min(
-            5.0 if overlap is None else overlap, *(x / 2 for x in (one, other) if x is not None)
-        )
+        halves = [x / 2 for x in (one, other) if x is not None]
+        taken = min([5.0 if overlap is None else overlap, *halves])
         found = (
             found[0] - taken,
             found[1] if found[1] is None or overlap is None else found[1] - taken,

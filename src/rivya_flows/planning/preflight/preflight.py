@@ -18,7 +18,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
 )
 from rivya_flows.language.expressions.values import Later
-from rivya_flows.language.step_arguments import NotifyWith
+from rivya_flows.language.step_arguments import NotifyWith, PickWith
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     check_kind,
@@ -29,16 +29,17 @@ from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
 from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.expansion.run_scope import ended_fields, known_of
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import (
     missing_computed_members,
     missing_members,
 )
 from rivya_flows.planning.preflight.films import films
+from rivya_flows.planning.preflight.followed_items import with_followed_items
 from rivya_flows.planning.preflight.request_validation import request_problems
 from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.queue.state import State, step_status
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
@@ -46,6 +47,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
 
     Nothing was bought in the rehearsed state; items that failed in it are left out.
     """
+    state = replace(state, plan=with_followed_items(state.plan))
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
@@ -90,7 +92,8 @@ def _wrong_films(state: State) -> Iterator[tuple[str, str, str]]:
 
 def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
     """Name and reason of each output that names a member which a fan-out will not have."""
-    plan, certain = state.plan, {step_id for step_id, _, _ in _certain(state)}
+    plan = with_followed_items(state.plan)
+    certain = {step_id for step_id, _, _ in _certain(state)}
     space = plan.spaces[""]
     scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
     for name, written in plan.workflow.outputs.items():
@@ -134,6 +137,9 @@ def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
     for step_id in state.plan.order:
         planned = state.planned(step_id)
         space = state.plan.spaces[planned.space]
+        current = state.steps[step_id]
+        if current.settled and step_status(planned, current) == "skipped":
+            continue  # its results are known: null
         unsure = planned.skipped or planned.round_of or planned.upstream & optional
         if unsure or _has_condition(space, planned):
             optional.add(step_id)
@@ -165,15 +171,21 @@ def _known_scope(state: State, space: Space, planned: PlannedStep) -> dict[str, 
     if space.outer is not None:
         names = [one for one in planned.reads if not steps_in(space.outer, space.given(one))]
         inputs = inputs_for(space, names, known)
-    return {"inputs": inputs, **brand_in(space, known.files)}
+    steps = ended_fields(state, planned)
+    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
 
 
 def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
     """The known items; one without variables represents unknown ones."""
-    items = state.steps[step_id].items
+    items, planned = state.steps[step_id].items, state.planned(step_id)
+    if planned.itemwise is not None and planned.items is not None:
+        begun = {} if items is None else {one.key: one.phase for one in items}
+        return [
+            ItemState(one.key, one.variables, phase=begun.get(one.key, Phase.WAITING))
+            for one in planned.items
+        ]
     if items is not None:
         return items
-    planned = state.planned(step_id)
     step = planned.step
     if planned.itemwise is None and not steps_in(space, [fan_out_of(step), step.key]):
         items_from(step, evaluate(fan_out_of(step), scope), scope)  # raises the reason
@@ -227,7 +239,9 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         if known is None:
             return None
         found = list(known.reasons)
-        written = written_arguments(step)
+        written = [written_arguments(step)]
+        if isinstance(step.with_, PickWith):
+            written.append({"by": step.with_.by})  # of each candidate
         found += missing_computed_members(state.plan, planned.space, written, scope)
         named = known.arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None

@@ -15,7 +15,7 @@ from rivya_flows.language.expressions.values import Later, as_text
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import GenerateWith, PickWith
-from rivya_flows.planning.expansion.build_requests import attached, check_media
+from rivya_flows.planning.expansion.build_requests import attached, check_media, check_upload
 from rivya_flows.planning.expansion.cut_requests import cut_mistakes
 from rivya_flows.planning.expansion.item_requests import check_choice, model_of
 from rivya_flows.planning.expansion.judge_messages import judge_message
@@ -43,19 +43,19 @@ def request_problems(
     if step.uses == "generate" and "model" in known:
         model = model_of(known["model"], catalogue, "generate")
         words = house.words_for(model, arguments.get("brand", True))
-        yield from (one.message for one in _generation(model, arguments, files, words))
+        yield from (one.sentence for one in _generation(model, arguments, files, words))
         yield from _too_many_references(model, least_media(state.plan, planned, "references"))
     elif step.uses == "chat" and "model" in known:
         model = model_of(known["model"], catalogue, "chat")
-        yield from (one.message for one in _chat(model, arguments, known, files))
+        yield from (one.sentence for one in _chat(model, arguments, known, files))
     elif step.uses == "pick":
         check_choice("mode", known.get("mode"), MODES)
         yield from _too_few(state, planned)
         yield from _judge(state, planned, arguments, known.get("mode"))
     elif step.uses in CUT_STEPS:
         yield from cut_mistakes(step.uses, arguments, files)
-    elif step.uses == "upload":
-        media_of(members(arguments.get("file")), "image", files, "file")  # raises on others
+    elif step.uses == "upload" and known.get("file") is not None:
+        check_upload(known, catalogue, files)  # raises
     elif function := function_of(step.uses):
         yield from filter(None, (function.error_in(name, one) for name, one in known.items()))
 
@@ -114,7 +114,7 @@ def _judge(
     if made in ("video", "audio"):
         yield f"a judge sees pictures and reads texts, and its candidates are {made}"
     elif made == "image":
-        yield from (one.message for one in check_chat(model, {"attachments": [made]}))
+        yield from (one.sentence for one in check_chat(model, {"attachments": [made]}))
 
 
 def _made_by(state: State, planned: PlannedStep) -> str | None:

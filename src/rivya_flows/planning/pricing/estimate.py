@@ -390,8 +390,9 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
             least = 0
     many = f"{most} items" if least >= most else f"up to {most} items"
     why = f"{many}, known during the run"
-    if most == planned.step.max_items and "max_items" in planned.step.model_fields_set:
-        why += "; it fails with more"
+    if most == planned.step.max_items:
+        written = "max_items" in planned.step.model_fields_set
+        why += "; it fails with more" if written else ", unless `max_items` says fewer"
     found = _perhaps(one, why, times=most)
     return replace(found, price=replace(found.price, min=one.price.min * min(least, most)))
 
