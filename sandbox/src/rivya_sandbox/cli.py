@@ -272,7 +272,7 @@ def list_faults(data: Path, as_json: bool) -> None:
 @DATA
 @JSON
 def set_faults(file: Path, data: Path, as_json: bool) -> None:
-    """Replace all faults with those of a YAML FILE."""
+    """Replace all faults with those of a YAML FILE, and count from 0."""
     _show_faults(admin.set_faults(data, _text(file), source=str(file)), as_json)
 
 
@@ -322,7 +322,7 @@ def list_answers(data: Path, as_json: bool) -> None:
 @DATA
 @JSON
 def set_answers(file: Path, data: Path, as_json: bool) -> None:
-    """Replace all rehearsed answers with those of a YAML FILE."""
+    """Replace all rehearsed answers with those of a YAML FILE, and count from 0."""
     _show_answers(admin.set_answers(data, _text(file), source=str(file)), as_json)
 
 

@@ -43,7 +43,15 @@ def test_the_noun_of_a_prompt_becomes_the_subject(
     [
         ("Hero image for 'Monsoon Coffee', rain", "Monsoon Coffee"),
         ("“मसाला चाय” की तस्वीर", "मसाला चाय"),
-        ("Close-up of the Aurora desk lamp", "Aurora"),
+        ("Close-up of the Aurora desk lamp", None),
+        ("A cup of coffee in Lisbon at dawn", None),
+        ("Portrait of Maria, by the Seine", None),
+        ("A mug that says Hello Lisbon", "Hello Lisbon"),
+        ("A mug that says Made in India on a table", "Made in India"),
+        ("Poster with the text Visit Peru, mountains", "Visit Peru"),
+        ("A banner with the words in gold", None),
+        ("A bottle labelled Aurora, beside a labelled jar", "Aurora"),
+        ("A labelled jar", None),
         ("A glass bottle. Warm light.", None),
         ("it's a dog's life", None),
         (
@@ -53,11 +61,36 @@ def test_the_noun_of_a_prompt_becomes_the_subject(
         ("“Don’t stop” on a shoe", "Don’t stop"),
         ("A story for 'It's time. Join today'", "It's time. Join today"),
         ('A 27" screen, 5" thin', None),
-        ("Posters of the Very Long Company Name Limited of Pune", "Very Long Company Name"),
+        ("Posters of the Very Long Company Name Limited of Pune", None),
     ],
 )
-def test_a_title_is_quoted_or_a_name(prompt: str, title: str | None) -> None:
+def test_a_title_is_what_the_prompt_wants_lettered(prompt: str, title: str | None) -> None:
     assert imagine(prompt, 0).title == title
+
+
+@pytest.mark.parametrize(
+    ("prompt", "brand"),
+    [
+        ("Close-up of the Aurora desk lamp", "Aurora"),
+        ("The view of the Nordlys perfume bottle on a beach", "Nordlys"),
+        ("A Blue Tokai coffee cup on a table in Mumbai", "Blue Tokai"),
+        ("A bag of Chikmagalur Coffee", "Chikmagalur Coffee"),
+        ("A perfume called Aurora in Valparaíso", "Aurora"),
+        ("A mug that says Hello", "Hello"),
+        ("A perfume bottle on the Brooklyn Bridge", None),
+        ("A jar of honey from New Zealand", None),
+        ("A cup of Darjeeling tea", None),
+        ("A Turkish coffee cup in Bodrum", None),
+        ("Tea in Porto coffee bars", None),
+        ("A Christmas candle", None),
+        ("A Cup Of Coffee In Lisbon", None),
+        ("Close-up of the Aurora desk lamp, no lettering", None),
+    ],
+)
+def test_a_label_has_a_name_that_stands_before_a_product_and_no_place(
+    prompt: str, brand: str | None
+) -> None:
+    assert imagine(prompt, 0).brand == brand
 
 
 def test_quoted_words_do_not_set_the_style() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.field import Field, seeded
 from rivya_sandbox.renderers.idea import imagine
-from rivya_sandbox.renderers.still import staged
+from rivya_sandbox.renderers.still import draw, staged
+
+Mask = NDArray[np.bool_]
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
@@ -72,6 +77,23 @@ NAMED = (
     ("A watch under water, underwater reef", "underwater"),
     ("Desk lamp 3d, floating over the ocean", "sea"),
     ("A silk dress on a street", "street"),
+    ("A cup of coffee in Lisbon at dawn", "street"),
+    ("A watch near Tórshavn", "street"),
+    ("Sneakers in Rio de Janeiro at night", "city"),
+    ("A perfume bottle on the Brooklyn Bridge", "city"),
+    ("Wine from France on an oak table", "meadow"),
+    ("A kettle in the Algarve", "street"),
+    ("A lighthouse in Northumberland, storm", "sea"),
+    ("A camel near Cairo, Egypt", "desert"),
+    ("Mount Fuji at sunrise", "mountains"),
+    ("Kyoto, Japan, cherry blossoms", "garden"),
+    ("A cafe in Ljubljana", "cafe"),
+    ("A kayak on Lake Como", "lake"),
+    ("Lavender fields at sunrise", "meadow"),
+    ("Eine Tasse Kaffee in Lissabon", "street"),
+    ("Parfum in der Provence", "meadow"),
+    ("वाराणसी में चाय का कप", "street"),
+    ("हिमाचल में शहद", "mountains"),
     ("चाय का कप रसोई में", "kitchen"),
     ("समुद्र के किनारे एक लैंप", "sea"),
     ("जंगल में लोमड़ी, सुबह", "forest"),
@@ -101,6 +123,9 @@ def test_a_named_place_is_drawn_whatever_the_seed_and_the_shape(prompt: str, pla
         "Sea salt jar on a white background",
         "Aurora perfume bottle",
         "Close-up of the Comet kettle, shallow depth of field",
+        "A lamp in Bauhaus style",
+        "A candle in December, in HDR",
+        "A china cup",
         "Wide shot with Aurora at the centre, clear sky of one colour, generous empty space",
     ],
 )
@@ -139,3 +164,18 @@ def test_a_place_is_dark_at_night_and_light_in_the_snow(place: str) -> None:
 
     assert light(" at night") < 0.5 * light("")
     assert light(" at night") < 0.5 * light(", snow")
+
+
+def test_cherry_blossoms_and_lavender_are_drawn_where_they_are_named() -> None:
+    def share(prompt: str, wanted: Callable[[Field, Field, Field], Mask]) -> float:
+        pixels = np.asarray(draw(prompt, 5, (256, 256)), np.float32)
+        return float(wanted(*np.moveaxis(pixels, 2, 0)).mean())
+
+    def pink(red: Field, green: Field, blue: Field) -> Mask:
+        return (red - green > 30) & (blue - green > 8) & (red > 150)
+
+    def purple(red: Field, green: Field, blue: Field) -> Mask:
+        return (blue - green > 40) & (red - green > 5)
+
+    assert share("Kyoto, cherry blossoms", pink) > share("Kyoto", pink) + 0.02
+    assert share("Fields in Provence, lavender", purple) > 0.2 > share("In Provence", purple)

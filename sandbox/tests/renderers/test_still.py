@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageFilter
 
+from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.idea import imagine
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import RenderRequest
-from rivya_sandbox.renderers.still import draw
+from rivya_sandbox.renderers.still import draw, staged
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
@@ -60,6 +62,14 @@ def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:
         picture = np.asarray(draw(f"red {thing} on a white background", 1, (180, 320)), float)
         red = (picture[..., 0] - picture[..., 1] > 60).any(axis=0)
         assert 0.35 < red.mean() < 0.75
+
+
+@pytest.mark.parametrize("place", ["on a white background", "on a beach", "neon"])
+def test_a_thing_in_a_story_stands_above_the_captions(place: str) -> None:
+    idea = imagine(f"A jar {place}", 1)
+    ground = staged(idea, (180, 320), seeded("stage")).ground
+    assert ground is not None
+    assert 0.6 < ground < 0.7
 
 
 @pytest.mark.parametrize(

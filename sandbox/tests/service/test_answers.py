@@ -62,6 +62,15 @@ def test_an_answer_is_given_so_many_times_and_also_to_requests_to_repeat(sandbox
     assert isinstance(written["score"], float)
 
 
+def test_the_same_answers_set_again_are_given_again(sandbox: Sandbox) -> None:
+    for _ in range(2):
+        admin.set_answers(sandbox.data, "- {when: rate it, text: no idea, times: 1}")
+        assert [one["used"] for one in admin.list_answers(sandbox.data)] == [0]
+        with calling(sandbox) as client:
+            assert said(client, "Rate it, a lamp") == "no idea"
+            assert said(client, "Rate it, a lamp") != "no idea"
+
+
 def test_an_answer_without_words_is_for_every_message_and_may_be_empty(sandbox: Sandbox) -> None:
     admin.set_answers(sandbox.data, "- {text: ''}")
     with calling(sandbox) as client:

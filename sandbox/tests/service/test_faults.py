@@ -51,6 +51,16 @@ def test_counts_survive_a_restart_with_the_same_faults(tmp_path: Path) -> None:
     assert statuses == [500, 202]
 
 
+def test_the_same_faults_set_again_happen_again(sandbox: Sandbox) -> None:
+    fault = f'on: "{CREATE}", do: status, status: 500, times: 1'
+    statuses = []
+    for _ in range(2):
+        with faulty(sandbox, fault) as client:
+            assert [one["used"] for one in admin.list_faults(sandbox.data)] == [0]
+            statuses += [order(client).status_code for _ in range(2)]
+    assert statuses == [500, 202, 500, 202]
+
+
 @pytest.mark.parametrize(
     ("fault", "problem"),
     [

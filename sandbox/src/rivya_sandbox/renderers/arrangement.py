@@ -6,7 +6,6 @@ from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.titling import stands_beside, titled_height
 
 _BESIDE = frozenset(("table", "gradient", "view", "poster", "print", "studio"))
-_UNTITLED = 0.10
 
 
 def title_beside(idea: Idea, size: tuple[int, int]) -> bool:
@@ -21,7 +20,9 @@ def title_beside(idea: Idea, size: tuple[int, int]) -> bool:
 def below_title(idea: Idea, size: tuple[int, int]) -> float:
     """The lower edge of the title, or the margin if no title is above the subject."""
     above = idea.title is not None and not title_beside(idea, size)
-    return titled_height(size, idea.title or "") if above else _UNTITLED
+    if above:
+        return titled_height(size, idea.title or "")
+    return 0.10 if size[0] > 0.7 * size[1] else 0.05
 
 
 def middle(idea: Idea, size: tuple[int, int]) -> float:
@@ -30,5 +31,5 @@ def middle(idea: Idea, size: tuple[int, int]) -> float:
 
 
 def table_edge(width: int, height: int) -> float:
-    """The far edge of a table from the top; higher in a story, whose lower fifth has the title."""
-    return 0.74 if width > 0.7 * height else 0.62
+    """The far edge of a table from the top; higher in a story, whose lower third has captions."""
+    return 0.74 if width > 0.7 * height else 0.55

@@ -10,6 +10,14 @@ from unicodedata import normalize
 from rivya_sandbox.renderers.colour import rgb
 from rivya_sandbox.renderers.drawings import SCREEN
 from rivya_sandbox.renderers.field import Field
+from rivya_sandbox.renderers.naming import (
+    brand_of,
+    title_of,
+    wants_no_letters,
+    with_quotations,
+    with_towns,
+    without_quotations,
+)
 from rivya_sandbox.renderers.palette_choice import palette_for
 from rivya_sandbox.renderers.palettes import COLOURS, METALS, WORDS_OF_PALETTES
 from rivya_sandbox.renderers.things import (
@@ -31,21 +39,19 @@ from rivya_sandbox.renderers.vocabulary import (
     OF_PLACES,
     PLACE_OF_HINT,
     PLACE_OF_NAME,
+    TOWN,
     TOWNS,
+    WILD,
     WITHOUT_GROUND,
 )
 
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
-# A quotation mark after a digit is an inch; an apostrophe within a word does not end a quotation.
-_QUOTED = re.compile(
-    r"(?<!\d)\"([^\"]{2,80})\"|[“”„]([^“”„]{2,80})[“”]|«([^«»]{2,80})»"
-    r"|‘((?:[^‘’]|(?<=\w)’(?=\w)){2,80})’(?!\w)|(?<!\w)'((?:[^']|(?<=\w)'(?=\w)){2,80})'(?!\w)"
-)
 # Names of two words, and their joined form.
 _JOINED = {
     "ice cream": "icecream", "comic strip": "comicstrip", "enamel pin": "enamelpin",
     "lapel pin": "lapelpin", "credit card": "creditcard", "debit card": "debitcard",
     "washing machine": "washingmachine", "face wash": "facewash", "hand wash": "handwash", "coffee bean": "coffee", "phone case": "phone",
+    "lavender field": "lavender meadow",
 }  # fmt: skip
 # Head words after another noun: a mango juice bottle is not a mango.
 _WARES = frozenset(
@@ -76,7 +82,6 @@ _LIT = frozenset(
 )
 _OFFER = re.compile(r"\bflat[\s-]*(?=\d|rs\b|₹|lay\b)")  # a reduction, or seen from above
 _GROUND = re.compile(r"\b([a-z]+)[ -](?:colou?red )?(?:background|backdrop|backgrounds)\b")
-_NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
 _NO_SUBJECTS = EMPTY_WORDS.union(
     PASSING_WORDS,
     COLOURS,
@@ -100,7 +105,8 @@ class Idea:
     Attributes:
         seed: Of the request.
         words: Of the prompt without quotations, in lower case.
-        title: Text to letter: quoted words or the product's name; None without one.
+        title: Text to letter, which the prompt asks for; None without any.
+        brand: Text of a label: the title, or the product's name; None without one.
         ground: Display colour that the prompt names for the background, or None.
         palette: Five display colours from dark to light, then two accents.
         colours: Display colours that the prompt names for the thing, at most two.
@@ -115,6 +121,7 @@ class Idea:
     seed: int
     words: tuple[str, ...]
     title: str | None
+    brand: str | None
     ground: Field | None
     palette: tuple[Field, ...]
     colours: tuple[Field, ...]
@@ -149,9 +156,13 @@ def imagine(prompt: str, seed: int) -> Idea:
     seed turns the colours a little.
     """
     prompt = normalize("NFC", prompt)
-    text = _joined(prompt.lower())
+    wordless = wants_no_letters(prompt)
+    prompt = with_quotations(prompt)
+    title = title_of(prompt)
+    brand = None if wordless else title or brand_of(prompt)
+    text = _joined(with_towns(prompt).lower())
     # Quoted words are lettered and do not describe the picture.
-    unquoted = _QUOTED.sub(" ", text)
+    unquoted = without_quotations(text)
     ground = next((COLOURS[name] for name in _GROUND.findall(unquoted) if name in COLOURS), None)
     words = tuple(_WORD.findall(_GROUND.sub(" ", unquoted) if ground is not None else unquoted))
     known = set(words)
@@ -160,14 +171,14 @@ def imagine(prompt: str, seed: int) -> Idea:
     if "neon" in looks:
         looks -= {"noir"}  # "neon noir" is dark, but not without colour
     where = _place(_OFFER.sub(" ", unquoted))
-    subject = _subject(tuple(word for word in described if word != where.word)) or _subject(
-        tuple(word for word in _WORD.findall(text) if word != where.word)
+    scenery = {where.word} | (LOOKS["blossom"] if where.named else frozenset())
+    subject = _subject(tuple(word for word in described if word not in scenery)) or _subject(
+        tuple(word for word in _WORD.findall(text) if word not in scenery)
     )
     layout = _layout(looks, subject, where, plain=ground is not None)
     if layout in ("neon", "studio", "gradient", "poster", "silk"):
         where = _NOWHERE
     place = where.place
-    title = _title(prompt)
     cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
     colours = [
         word
@@ -182,8 +193,9 @@ def imagine(prompt: str, seed: int) -> Idea:
         seed=seed,
         words=words,
         title=title,
+        brand=brand,
         ground=ground,
-        palette=palette_for((subject, title), _moods(words, place), looks, seed, ground),
+        palette=palette_for((subject, brand), _moods(words, place), looks, seed, ground),
         colours=tuple(COLOURS[word] for word in colours)[:2] or _of_content(subject, words),
         cloth=COLOURS[cloths[0]] if cloths else None,
         metal=bool(known & METALS),
@@ -215,31 +227,6 @@ def _joined(text: str) -> str:
     for apart, together in _JOINED.items():
         text = text.replace(apart, together)
     return _ROSE.sub(r"\1 roses", text)
-
-
-def quoted_words(prompt: str) -> str | None:
-    """The first words in quotation marks, 2 to 80 characters; None without any."""
-    quoted = _QUOTED.search(prompt)
-    return next(filter(None, quoted.groups())).strip() if quoted else None
-
-
-def _title(prompt: str) -> str | None:
-    if quoted := quoted_words(prompt):
-        return quoted
-    names = [
-        match.group()
-        for match in _NAME.finditer(prompt)
-        if not _starts_sentence(prompt, match.start()) and match.group().lower() not in EMPTY_WORDS
-    ]
-    if not names:
-        return None
-    longest = max(names, key=len)
-    return longest if len(longest) <= 28 else longest[:29].rpartition(" ")[0] or longest[:28]
-
-
-def _starts_sentence(prompt: str, at: int) -> bool:
-    before = prompt[:at].rstrip(" \"'“‘(")
-    return not before or before[-1] in ".!?:\n"
 
 
 def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
@@ -314,6 +301,8 @@ def _place(text: str) -> _Where:
     if found:
         clearest = max(score for score, _ in found)
         word = next(word for score, word in found if score == clearest)
+        if word == TOWN and (natural := next((hint for hint in hints if hint in WILD), None)):
+            return _Where(natural, named=True)  # a lighthouse in Maine
         return _Where(PLACE_OF_NAME[word], word, named=True)
     counts = {place: hints.count(place) for place in hints}
     return _Where(max(counts, key=lambda place: counts[place])) if counts else _NOWHERE

@@ -1,4 +1,4 @@
-"""The label round a turned product, with the name of the brand."""
+"""The label round a turned product, with the name of the brand if the prompt has one."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def draw_label(
         profile: With a label.
         surface: Of the product.
         kind: Key of `PROFILES`.
-        idea: Its title is the brand; without one a number stands there.
-        rng: Chooses paper, letters and number.
+        idea: Has the name of the brand; without one a ring stands there.
+        rng: Chooses paper and letters.
 
     Returns:
         Display colours ``(height, width, 3)``, and where they cover, 0 to 1.
@@ -98,22 +98,18 @@ def _draw_brand(
     plain: bool,
 ) -> None:
     width, height = texture.size
-    style = STYLES[int(rng.integers(3))]
-    number = f"No. {int(rng.integers(1, 99)):02d}"
     ink = to_bytes(idea.palette[0 if brightness(paper) > 0.45 else 4])
-    brand = idea.title or number
-    brand = brand if len(brand) <= 16 else brand.split()[0]
-    mask = fitted_mask(
-        spaced(brand) if style != "serif" else brand,
-        style,
-        width * min(band * 1.55, 0.48),
-        height * 0.34,
-    )
-    texture.paste(ink, ((width - mask.width) // 2, int(height * 0.45) - mask.height // 2), mask)
-    if plain:
-        return
     draw = ImageDraw.Draw(texture)
-    accent = to_bytes(idea.palette[6])
-    draw.line((width * 0.40, height * 0.68, width * 0.60, height * 0.68), accent, height // 60 + 2)
-    small = fitted_mask(number, "light", width * 0.2, height * 0.07)
-    texture.paste(ink, ((width - small.width) // 2, int(height * 0.76)), small)
+    if idea.brand is not None:
+        style = STYLES[int(rng.integers(3))]
+        brand = idea.brand if len(idea.brand) <= 16 else idea.brand.split()[0]
+        letters = spaced(brand) if style != "serif" else brand
+        mask = fitted_mask(letters, style, width * min(band * 1.55, 0.48), height * 0.34)
+        texture.paste(ink, ((width - mask.width) // 2, int(height * 0.45) - mask.height // 2), mask)
+    elif not plain:
+        x, y, radius = width / 2, height * 0.42, height * 0.16
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=ink, width=8)
+        draw.ellipse((x - radius / 2, y - radius / 2, x + radius / 2, y + radius / 2), fill=ink)
+    if not plain:
+        accent = to_bytes(idea.palette[6])
+        draw.line((width * 0.4, height * 0.7, width * 0.6, height * 0.7), accent, height // 60 + 2)

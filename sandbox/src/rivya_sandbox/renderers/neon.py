@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rivya_sandbox.renderers.arrangement import below_title
+from rivya_sandbox.renderers.arrangement import below_title, table_edge
 from rivya_sandbox.renderers.colour import grey, linear, mix, scaled, strongest, with_lightness
 from rivya_sandbox.renderers.field import Field, blur, fraction, grid, resize, smooth
 from rivya_sandbox.renderers.idea import Idea
@@ -15,7 +15,7 @@ from rivya_sandbox.renderers.studio import Stage
 def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A dark room with a glowing ring and tubes on the wall and a wet floor."""
     x, y = grid(width, height)
-    floor = 0.76
+    floor = table_edge(width, height) + 0.02
     glow_left, glow_right = idea.palette[3], idea.palette[5]
     if rng.random() < 0.5:
         glow_left, glow_right = glow_right, glow_left
@@ -29,8 +29,8 @@ def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
     tubes = Image.new("RGB", (width // scale, height // scale))
     draw = ImageDraw.Draw(tubes)
     top = below_title(idea, (width, height)) + 0.02
-    radius = min((0.74 - top) * 0.54 * height, 0.27 * height, 0.40 * width) / scale
-    centre = width / scale / 2, max(0.47 * height, top * height + radius * scale) / scale
+    radius = min((floor - 0.02 - top) * 0.54 * height, 0.27 * height, 0.40 * width) / scale
+    centre = width / scale / 2, max((floor - 0.29) * height, top * height + radius * scale) / scale
     thick = max(3, int(min(width, height) * 0.011 / scale))
     ring = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
     to_rgb = [tuple(int(v * 255) for v in colour) for colour in (glow_left, glow_right)]

@@ -190,10 +190,15 @@ def garden(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
 
 
 def meadow(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
-    """Rolling fields with furrows, a farmhouse, trees and a wooden fence."""
+    """Rolling fields with furrows, of lavender if it is named, a farmhouse, trees and a fence."""
     light = sky(width, height, idea, rng, 0.55).light
     x, y = grid(width, height)
-    for index, code in enumerate(("8fae86", "7fae5c", "d6b95a", "6a9f4a")):
+    lavender = not {"lavender", "lavendel"}.isdisjoint(idea.words)
+    green, purple = (
+        ("8fae86", "7fae5c", "d6b95a", "6a9f4a"),
+        ("8fae86", "a58fd0", "8d74c0", "7658ad"),
+    )
+    for index, code in enumerate(purple if lavender else green):
         line = 0.44 + 0.075 * index - 0.022 * ridge(rng, width, 1.6 + index, 3, 0.4)
         tone = linear(_green(idea, code))
         down = np.clip((y - line[None, :]) / 0.4, 0, 1)
@@ -214,6 +219,29 @@ def meadow(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         scene.box(at - 0.006, 0.60, at + 0.006, 0.71, _by_light(rgb("8a6a48"), idea))
     for rail in (0.62, 0.66):
         scene.box(0.0, rail, 1.0, rail + 0.010, _by_light(rgb("9a7a56"), idea))
+    return scene.over(light)
+
+
+def under_blossoms(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
+    """Linear light behind branches of a cherry tree in blossom, with falling petals."""
+    height, width = light.shape[:2]
+    scene = Scenery(width, height, rng)
+    tones = [_by_light(rgb(code), idea) for code in ("f4a6c0", "f9c6d6", "fde3ec", "e87fa0")]
+    for side, reach in ((0.0, 0.62), (1.0, 0.34)):
+        toward = 1 - 2 * side
+        tips = [(0.45, 0.10), (0.75, 0.03), (1.0, 0.15)]
+        for across, down in tips:
+            fork, tip = (side + toward * reach * 0.3, 0.06), (side + toward * reach * across, down)
+            bark = _by_light(rgb("5a3f34"), idea)
+            scene.line([(side - toward * 0.02, 0.015), fork, tip], 0.008, bark)
+            for _ in range(34):
+                along = rng.random() ** 0.7
+                x, y = (a + (b - a) * along for a, b in zip(fork, tip, strict=True))
+                dx, dy = rng.normal(0, 0.026, 2) * scene.unit
+                size = 0.009 + 0.012 * rng.random()
+                scene.disc(x + dx / width, y + dy / height, size, tones[int(rng.integers(4))])
+    for _ in range(36):
+        scene.disc(rng.random(), rng.random(), 0.003 + 0.005 * rng.random(), tones[1], 0.6)
     return scene.over(light)
 
 

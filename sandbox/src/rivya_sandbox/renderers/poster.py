@@ -19,7 +19,7 @@ _GROUND = 0.86
 
 def poster(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """One of three flat compositions in the picture's palette, with room for a title on top."""
-    kept = seeded("poster", idea.subject, idea.title)  # one ground for all pictures of a product
+    kept = seeded("poster", idea.subject, idea.brand)  # one ground for all pictures of a product
     light = kept.random() < 0.6 or "comic" in idea.looks  # ink needs light paper
     paper = idea.palette[4] if light else idea.palette[1]
     if idea.ground is not None:

@@ -23,7 +23,7 @@ from rivya_sandbox.renderers.colour import (
 from rivya_sandbox.renderers.encode import encode_picture
 from rivya_sandbox.renderers.field import Field, blur, grid, length, seeded, slopes, smooth
 from rivya_sandbox.renderers.finish import developed, rained_on, snowed_on
-from rivya_sandbox.renderers.idea import Idea, imagine, quoted_words
+from rivya_sandbox.renderers.idea import Idea, imagine
 from rivya_sandbox.renderers.looks import picture_of, with_look
 from rivya_sandbox.renderers.mark import set_mark, set_watermark
 from rivya_sandbox.renderers.references import covered, open_picture
@@ -45,7 +45,7 @@ def render_restyled(request: RenderRequest) -> list[Rendered]:
     size = frame.picture_size(request, ratio)
     kind = frame.picture_format(request)
     prompt, text = drawn_prompt(request), watermark(request)
-    title = quoted_words(prompt) if len(pictures) > 1 else None
+    title = imagine(prompt, 0).title if len(pictures) > 1 else None
     base = joined(pictures, size, titled_height(size, title) if title else 0.0)
     where: Where | None = "top" if title else None
     results = []
@@ -62,8 +62,8 @@ def restyled(
 ) -> Image.Image:
     """The RGB picture in the style of `prompt`; its content stays in place.
 
-    Style words (watercolor, pencil, neon, noir, …), colours, weather and words in quotation
-    marks act; the seed moves the light. A title is placed at `where`, or where the picture
+    Style words (watercolor, pencil, neon, noir, …), colours, weather and words that are
+    asked for act; the seed moves the light. A title is placed at `where`, or where the picture
     is calmer.
     """
     idea = imagine(prompt, seed)
@@ -80,8 +80,8 @@ def restyled(
     if "snow" in idea.looks:
         light = snowed_on(light, rng)
     result = picture_of(with_look(developed(light, rng), idea.looks, rng))
-    if title := quoted_words(prompt):
-        set_title(result, title, idea.palette, rng, where=where or _calmer_side(result))
+    if idea.title:
+        set_title(result, idea.title, idea.palette, rng, where=where or _calmer_side(result))
     set_mark(result)
     return result
 

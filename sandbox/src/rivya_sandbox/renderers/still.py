@@ -23,6 +23,7 @@ from rivya_sandbox.renderers.light import Solid
 from rivya_sandbox.renderers.looks import picture_of, with_look
 from rivya_sandbox.renderers.mark import set_mark, set_watermark
 from rivya_sandbox.renderers.neon import neon_room
+from rivya_sandbox.renderers.outdoors import under_blossoms
 from rivya_sandbox.renderers.poster import poster
 from rivya_sandbox.renderers.profiles import PROFILES
 from rivya_sandbox.renderers.request import Rendered, RenderRequest
@@ -86,6 +87,9 @@ def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Im
     outdoors = idea.layout in ("table", "view", "print", "neon") and stage.place not in INDOORS
     if "snow" in idea.looks and outdoors:  # behind the subject, whose label stays legible
         stage = replace(stage, light=snowed_on(stage.light, rng))
+    flower = idea.subject == ("glyph", "🌸")
+    if "blossom" in idea.looks and not flower and stage.place not in INDOORS - {"studio"}:
+        stage = replace(stage, light=under_blossoms(stage.light, idea, rng))
     light = stage.light
     if idea.layout not in ("view", "print") or idea.subject is not None:
         thing = _thing(idea, stage, size, rng)

@@ -69,7 +69,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     x, y = grid(width, height)
     aspect = width / height
     floor = table_edge(width, height) - 0.04
-    kept = seeded("paper", idea.subject, idea.title)  # one paper for all pictures of a product
+    kept = seeded("paper", idea.subject, idea.brand)  # one paper for all pictures of a product
     paper = idea.palette[(2, 3, 1, 3)[int(kept.integers(4))]]
     if brightness(paper) < 0.14:
         paper = shifted(paper, 0.15)

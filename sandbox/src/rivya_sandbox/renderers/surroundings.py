@@ -82,11 +82,15 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     first = int(height * (edge_at - 0.03))  # the row from which on the table may be seen
     top = _in_perspective(texture, width, height, edge_at, first)
     y = grid(width, height)[1][first:]
+    up = max(0.0, 0.62 - edge_at)  # of the sky is left out, so that a horizon stays in sight
     whole = math.ceil(height * (edge_at + 0.005))  # from here on nothing else is seen
+    above = int(height * up)
     light = np.zeros((height, width, 3), np.float32)
-    light[:whole] = np.clip(resize(behind, width, height, rows=slice(0, whole)), 0, None)
+    light[:whole] = np.clip(
+        resize(behind, width, height, rows=slice(above, above + whole)), 0, None
+    )
     mirrored = blur(behind[::-1], min(behind.shape[:2]) * 0.04)
-    mirrored = np.roll(mirrored, round(len(behind) * (2 * edge_at - 1)), axis=0)
+    mirrored = np.roll(mirrored, round(len(behind) * (2 * edge_at - 1 + up)), axis=0)
     mirrored = resize(mirrored, width, height, "linear", slice(first, None))
     near = np.clip((y - edge_at) / (1 - edge_at), 0, 1)
     top = scaled(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)

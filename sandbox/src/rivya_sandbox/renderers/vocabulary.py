@@ -9,14 +9,15 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+TOWN = "town"
 _PLACE_NAMES = {
-    "mountains": "mountain mountains alps himalaya himalayas peak peaks valley hill hills hillside glacier "
+    "mountains": "mount mountain mountains alps himalaya himalayas peak peaks valley hill hills hillside glacier "
     "volcano पहाड़ पहाड़ों पहाड़ी पर्वत हिमालय घाटी",
     "lake": "lake lakes river riverbank pond lagoon backwaters झील नदी तालाब",
     "sea": "sea seaside ocean coast harbour harbor island pier समुद्र सागर समंदर",
-    "beach": "beach beaches shore seashore goa तट बीच",
+    "beach": "beach beaches shore seashore तट बीच",
     "underwater": "underwater reef",
-    "city": "city cities skyline downtown metropolis rooftop tokyo mumbai delhi york london paris शहर नगर छत",
+    "city": "city cities skyline downtown metropolis rooftop bridge शहर नगर छत",
     "street": "street streets alley alleyway lane sidewalk pavement road highway crosswalk सड़क सड़कों गली गलियों "
     "रास्ते",
     "market": "market bazaar bazar marketplace fair stall बाज़ार मेले मेला",
@@ -24,7 +25,7 @@ _PLACE_NAMES = {
     "garden": "garden gardens park backyard courtyard orchard greenhouse lawn बगीचा बगीचे बाग बाग़ पार्क आँगन आंगन",
     "meadow": "meadow meadows field fields farm farmland countryside village pasture prairie गाँव गांव खेत खेतों मैदान",
     "balcony": "balcony terrace veranda porch बालकनी छज्जे छज्जा बरामदे बरामदा",
-    "desert": "desert dune dunes sahara canyon rajasthan रेगिस्तान मरुस्थल",
+    "desert": "desert dune dunes sahara canyon रेगिस्तान मरुस्थल",
     "sky": "sky skies clouds आसमान आकाश",
     "space": "space galaxy cosmos nebula planet orbit अंतरिक्ष",
     "room": "room livingroom lounge home house interior hotel घर कमरा कमरे बैठक",
@@ -39,6 +40,29 @@ _PLACE_NAMES = {
     "gym": "gym जिम",
     "bokeh": "fairylights",
     "studio": "studio स्टूडियो",
+}
+# What is seen in well-known towns and countries. Unknown names after a preposition are towns, too.
+_TOWN_NAMES = {
+    "city": "york chicago francisco angeles toronto london berlin frankfurt tokyo osaka seoul shanghai beijing "
+    "singapore bangkok jakarta dubai mumbai delhi bangalore bengaluru kolkata sydney melbourne lagos nairobi "
+    "johannesburg paulo janeiro brooklyn manhattan मुंबई मुम्बई दिल्ली कोलकाता बेंगलुरु लंदन टोक्यो न्यूयॉर्क दुबई",
+    "street": f"{TOWN} paris lisbon porto madrid barcelona rome florence milan prague vienna amsterdam brussels "
+    "havana istanbul edinburgh munich jaipur varanasi lucknow agra पेरिस रोम जयपुर वाराणसी बनारस लखनऊ आगरा",
+    "market": "marrakesh marrakech",
+    "garden": "kyoto क्योटो",
+    "mountains": "switzerland schweiz austria norway iceland canada alaska colorado scotland nepal bhutan tibet "
+    "peru bolivia chile patagonia andes rockies dolomites fuji everest kashmir himachal ladakh sikkim darjeeling "
+    "japan china korea कश्मीर हिमाचल लद्दाख नेपाल शिमला मनाली जापान",
+    "meadow": "france germany england ireland britain netherlands holland denmark poland ukraine italy spain "
+    "tuscany provence normandy bavaria zealand india punjab vietnam kenya tanzania argentina uruguay kansas "
+    "भारत पंजाब फ्रांस फ़्रांस इटली",
+    "desert": "egypt cairo morocco tunisia algeria libya namibia jordan oman qatar arabia iran arizona nevada utah "
+    "mexico mongolia australia outback rajasthan राजस्थान मिस्र",
+    "beach": "goa bali hawaii maldives jamaica barbados bahamas fiji tahiti seychelles mauritius zanzibar caribbean "
+    "thailand philippines miami गोवा मालदीव बाली",
+    "sea": "greece santorini croatia malta cyprus sicily sardinia capri portugal maine cornwall brittany",
+    "lake": "kerala como finland केरल",
+    "forest": "amazon brazil congo borneo indonesia sweden",
 }
 _PLACE_HINTS = {
     "mountains": "hiking trek snow winter camping adventure outdoor landscape",
@@ -64,9 +88,9 @@ AT_AFTER = _set("में पर के की किनारे से")
 # Names of places that are other words too: places only where something is at them.
 AMBIGUOUS = _set(
     "space sky skies clouds field fields peak home house interior bar bath shower spa fair "
-    "stall study school road lane fall orbit hotel बीच दुकान मैदान छत वन"
+    "stall study school road lane fall orbit hotel bridge china jordan बीच दुकान मैदान छत वन"
 )
-TOWNS = _set("tokyo mumbai delhi york london paris goa rajasthan")
+WILD = _set("sea mountains forest desert")
 # Words after a place that do not make it a mere description of a thing ("street style").
 OF_PLACES = _set(
     "style scene landscape background backdrop view setting counter table desk interior wall window floor light "
@@ -83,7 +107,8 @@ def _by_word(words_of: dict[str, str]) -> dict[str, str]:
     }
 
 
-PLACE_OF_NAME = _by_word(_PLACE_NAMES)
+TOWNS = _by_word(_TOWN_NAMES)
+PLACE_OF_NAME = _by_word(_PLACE_NAMES) | TOWNS
 PLACE_OF_HINT = _by_word(_PLACE_HINTS)
 
 # Subjects shown in their place, not on a table.
@@ -105,7 +130,7 @@ AT_HOME = {
 _LOOKS = {
     "studio": "studio podium packshot product-shot catalogue",
     "neon": "neon cyberpunk synthwave vaporwave hologram",
-    "poster": "flat vector minimal minimalist illustration cartoon poster graphic swiss sticker icon "
+    "poster": "flat vector minimal minimalist illustration cartoon poster graphic sticker icon "
     "infographic",
     "gradient": "gradient 3d floating levitating abstract dreamy",
     "noir": "noir monochrome bw black-and-white grayscale",
@@ -123,6 +148,7 @@ _LOOKS = {
     "snow": "snow snowy snowfall winter christmas बर्फ बर्फ़ बर्फीले बर्फीली बर्फ़ीले",
     "rain": "rain rainy raining monsoon storm stormy drizzle बारिश वर्षा बरसात मानसून",
     "fog": "fog foggy mist misty haze hazy कोहरा कोहरे धुंध",
+    "blossom": "blossom blossoms sakura",
     "autumn": "autumn autumnal पतझड़",
     "silk": "silk silky satin velvet draped fabric रेशम रेशमी",
     "table": "table desk wooden marble counter kitchen shelf मेज़",

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import re
 
+from rivya_sandbox.renderers.naming import LETTERS
 from rivya_sandbox.renderers.request import RenderRequest
 
 _STYLE_WORDS = {"DESIGN": "poster", "REALISTIC": "studio"}
-_LETTERS = frozenset(
-    ["text", "letters", "lettering", "words", "title", "titles", "typography", "logo"]
-)
-_NO_LETTERS = re.compile(
-    rf"\b(?:no|without)\s+(?:any\s+)?(?:{'|'.join(sorted(_LETTERS))})\b", re.IGNORECASE
-)
-_QUOTES = re.compile(r"[\"“”«»‘’]|(?<!\w)'|'(?!\w)")
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:-\w+)*")
 
 
 def drawn_prompt(request: RenderRequest) -> str:
     """The effective prompt of a picture.
 
-    ``negative_prompt`` removes its words from the prompt, and the title if it names letters, as
-    "no lettering" in the prompt does; ``style`` adds a word for ``DESIGN`` and ``REALISTIC``.
+    ``negative_prompt`` removes its words from the prompt, and asks for no lettering if it names
+    letters; ``style`` adds a word for ``DESIGN`` and ``REALISTIC``.
     """
-    prompt = _NO_LETTERS.sub(" ", request.prompt)
+    prompt = request.prompt
     unwanted = set(_WORD.findall(str(request.params.get("negative_prompt") or "").lower()))
-    if unwanted & _LETTERS or prompt != request.prompt:
-        # Without quotation marks and capitals no word is read as a name.
-        prompt = _QUOTES.sub(" ", prompt).lower()
     if unwanted:
         prompt = _WORD.sub(
             lambda word: "" if word.group().lower() in unwanted else word.group(), prompt
         )
+    if unwanted & LETTERS:
+        prompt += ", no lettering"
     style = _STYLE_WORDS.get(str(request.params.get("style") or "").upper())
     return f"{prompt}, {style}" if style else prompt
 

@@ -159,7 +159,7 @@ def list_faults(data: Path) -> list[dict[str, Any]]:
 
 
 def set_faults(data: Path, text: str, *, source: str = "faults") -> list[dict[str, Any]]:
-    """Replace all faults with those of a YAML text; an empty text ends all.
+    """Replace all faults with those of a YAML text, counted from 0; an empty text ends all.
 
     Args:
         data: The folder.

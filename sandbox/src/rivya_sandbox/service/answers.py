@@ -76,11 +76,19 @@ def parse(text: str, *, source: str) -> tuple[RehearsedAnswer, ...]:
     return yaml_files.validated(_File, found, source=source, form=_FORM).root
 
 
-def replace(database: Database, answers: Sequence[RehearsedAnswer]) -> None:
-    """Replace all answers with these; unchanged answers keep their counts."""
+def replace(
+    database: Database, answers: Sequence[RehearsedAnswer], *, continued: bool = False
+) -> None:
+    """Replace all answers with these, none of which was given yet.
+
+    Args:
+        database: Of the data folder.
+        answers: All that there will be.
+        continued: True where a server starts: the same answers as before are left as they are.
+    """
     rows = [answer.model_dump_json() for answer in answers]
     with database.transaction() as transaction:
-        if server_value(transaction, "answers", "") == (text := json.dumps(rows)):
+        if server_value(transaction, "answers", "") == (text := json.dumps(rows)) and continued:
             return
         transaction.execute("UPDATE server SET value = ? WHERE name = 'answers'", (text,))
         transaction.execute("DELETE FROM answers")

@@ -132,14 +132,19 @@ def parse(text: str, *, source: str) -> Faults:
     return yaml_files.validated(Faults, found, source=source, form=_FORM)
 
 
-def replace(database: Database, faults: Faults) -> None:
-    """Replace all faults with these; unchanged faults keep their counts.
+def replace(database: Database, faults: Faults, *, continued: bool = False) -> None:
+    """Replace all faults with these, none of which has happened yet.
 
     Generations that were stalled without a time go on.
+
+    Args:
+        database: Of the data folder.
+        faults: All that there will be.
+        continued: True where a server starts: the same faults as before are left as they are.
     """
     text = faults.model_dump_json()
     with database.transaction() as transaction:
-        if server_value(transaction, "faults", "") == text:
+        if server_value(transaction, "faults", "") == text and continued:
             return
         transaction.execute("UPDATE server SET value = ? WHERE name = 'faults'", (text,))
         transaction.execute("DELETE FROM faults")

@@ -72,9 +72,11 @@ def acquired(options: Options) -> Iterator[ServerResources]:
         lock = stack.enter_context(_locked(data))
         listener = stack.enter_context(closing(_listener(options, data)))
         if options.faults is not None:
-            faults.replace(database, faults.parse(options.faults, source="faults"))
+            given = faults.parse(options.faults, source="faults")
+            faults.replace(database, given, continued=True)
         if options.answers is not None:
-            answers.replace(database, answers.parse(options.answers, source="answers"))
+            rehearsed = answers.parse(options.answers, source="answers")
+            answers.replace(database, rehearsed, continued=True)
         for folder in (files.FOLDER, generations.FOLDER):
             (data / folder).mkdir(exist_ok=True)
             for part in (data / folder).glob("*.part"):  # of a process that died while writing
