@@ -39,7 +39,7 @@ def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bo
     """
     from rivya_flows.app.compare import compare as compare_runs
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.ending import show_page
+    from rivya_flows.cli.terminal import show_page
 
     with as_the_user_wants():
         found, page = compare_runs(settings(), (first, second), page, shown=opens)

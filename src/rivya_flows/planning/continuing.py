@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.markdown import code, text
-from rivya_flows.planning.names import label
+from rivya_flows.planning.names import label, short_label
 from rivya_flows.planning.questions.choice_phrases import answering_command, blank_answer
 from rivya_flows.planning.queue.scheduler import refusing_pool
 
@@ -48,6 +49,10 @@ _WORDS = {
     "api_scope_denied": "the key may not do this",
     "media": "a file could not be used",
 }
+
+
+_BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
+"""Codes of items that only ``resume --regenerate`` buys again."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +127,11 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     retry = "continues it without these options" if options else ""
     if "--regenerate" in options:
         retry = "buys no failed job again"
-    advice = "resume with"
+    advice = f"resume{_price_again(receipt)} with"
     if "insufficient_credits" in codes:
         lacking = (_credits(receipt, "needed") or 0) - (_credits(receipt, "after") or 0)
         number = f"at least {lacking} " if lacking > 0 else ""
-        advice = f"add {number}credit{'s' * (lacking != 1)} first, then resume with"
+        advice = f"add {number}credit{'s' * (lacking != 1)} first, then {advice}"
         retry = retry or "continues it once they are there"
     return Continuation(advice, f"rivya-flows resume {shlex.quote(run_id)}{options}", retry)
 
@@ -144,6 +149,31 @@ def _answering(receipt: Mapping[str, Any]) -> str:
     if answers:
         return answering_command(receipt["run_id"], answers)
     return f"rivya-flows resume {shlex.quote(str(receipt['run_id']))} --budget N"
+
+
+def _price_again(receipt: Mapping[str, Any]) -> str:
+    """``, which buys film again for 10 credits,``: what failed jobs took; "" where none is bought again."""
+    if receipt.get("status") == "cancelled":
+        return ""
+    failed = [
+        (step_id, str(item.get("key") or ""))
+        for step_id, items in _steps(receipt)
+        for item in items
+        if item.get("code") in _BOUGHT_AGAIN
+    ]
+    ledger = receipt.get("ledger")
+    rows = [
+        one
+        for one in (ledger if isinstance(ledger, list | tuple) else ())
+        if isinstance(one, Mapping)
+    ]
+    took = {(row.get("step"), row.get("key")): row.get("reserved") for row in rows}  # the newest
+    prices = [took.get(one) for one in failed]
+    known = [one for one in prices if isinstance(one, int)]
+    if not failed or len(known) < len(failed):
+        return ""
+    what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
+    return f", which buys {what} again for {price_of(sum(known), sum(known))},"
 
 
 def _inputs(receipt: Mapping[str, Any]) -> str:
@@ -209,7 +239,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             words += f" --regenerate {step_id}"
         for item in items:
             name, code = label(step_id, str(item.get("key") or "")), item.get("code")
-            if code in ("job_failed", "job_status_unknown", "unexpected_answer"):
+            if code in _BOUGHT_AGAIN:
                 words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
             elif code == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"

@@ -62,11 +62,11 @@ def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_min
 def how_to_answer(question: Question, *, form: bool = False) -> str:
     """What may be answered beside one key, in a form or as text, as a sentence; "" if nothing."""
     many = question.count > 1
-    if not (many or question.rounds_left):
+    if not (many or question.again):
         return ""
     commas = ", with commas between them" if many and not form else ""
     pick = f"Pick {question.count if many else 'one'}{commas}"
-    if not question.rounds_left:
+    if question.again is None:
         return f"{pick}."
     times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
     none, note = (
@@ -76,7 +76,7 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
     )
     if not question.note_room:
         none, note = none.partition(":")[0], ""
-    return f"{pick}, or {none} to buy them again{note}, at most {times}."
+    return f"{pick}, or {none} to buy {question.again}{note}, at most {times}."
 
 
 def answer_line(answer: AnswerGiven) -> str:
