@@ -6,7 +6,7 @@ touched.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -22,15 +22,16 @@ from prefect.events.schemas.automations import (
     Posture,
 )
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.deploy import check_server
+from rivya_flows.flows.notification_blocks import notification_block, send_test
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
+    BATCH_PREFIX,
     EVENT_PREFIX,
     OURS,
     configured_heartbeat,
@@ -63,7 +64,7 @@ _SILENCE = SWEEP + timedelta(minutes=10)
 _RUN, _OF_PREFECT = "prefect.resource.id", "prefect.flow-run."
 
 _NAMES = """\
-{% set name = flow_run.name | replace("://", ": //") %}\
+{% set name = (flow_run.name or event.payload.title) | replace("://", ": //") %}\
 {% set said = flow_run.state.message | default("", true) | replace("://", ": //") %}\
 """
 """Texts of others, without an address that a chat would make a link of."""
@@ -87,7 +88,7 @@ It is due, and no worker has taken it: `rivya-flows doctor` says what is missing
 `rivya-flows receipt run-{{{{ flow_run.id }}}}` says what it has spent. Unless it has completed, Retry continues it; \
 nothing is bought twice.
 {{% endif %}}\
-{{{{ flow_run | ui_url or "" }}}}"""
+{{% if flow_run %}}{{{{ flow_run | ui_url or "" }}}}{{% endif %}}"""
 
 
 async def apply_recovery() -> dict[str, str]:
@@ -112,13 +113,38 @@ async def apply_notification(
         What was done to it, by its name: `made`, `changed` or `unchanged`.
 
     Raises:
-        UsageError: There is no such block, or it sends no notifications; or the server does not
-            answer, or refuses.
+        UsageError: As of `notification_block`; or the server does not answer, or refuses.
     """
     async with _connected() as client:
-        found = await _notification_block(client, block)
+        found = await notification_block(client, block)
         wanted = notification(block, found, ends, spec)
         return {wanted.name: await ensure(client, wanted)}
+
+
+async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
+    """Sends a test message through blocks, from this machine.
+
+    Args:
+        blocks: As ``TYPE/NAME``; none: those that our automations send through.
+
+    Returns:
+        Why each message was not sent, by block; None where it was.
+
+    Raises:
+        UsageError: As of `notification_block`, or there is none; or the server does not answer.
+    """
+    async with _connected() as client:
+        sends = f"{PREFIX}notify "
+        ours = [one.name for one in await _ours(client) if one.name.startswith(sends)]
+        names = blocks or [name.removeprefix(sends).partition(" of ")[0] for name in ours]
+        if not names:
+            raise UsageError(
+                "no automation sends messages",
+                "make one with `rivya-flows automations apply --notify TYPE/NAME`, or name a block",
+            )
+        for name in names:
+            await notification_block(client, name)
+        return {name: await send_test(client, name) for name in dict.fromkeys(names)}
 
 
 async def automations_of_ours() -> list[Automation]:
@@ -162,13 +188,14 @@ def notification(
     if block.startswith("discord-webhook/"):  # which refuses more than 2,000 characters
         body = body.replace("payload.markdown }}", "payload.markdown | truncate(1500, true) }}")
     chosen = [one for one in NEWS if one in ends]
+    triggers = [_trigger(one, spec) for one in chosen]
+    if of_batches := {BATCH_PREFIX + one for one in chosen if one in ENDS}:
+        triggers.append(_of_batches(of_batches, spec))
     return AutomationCore(
         name=f"{PREFIX}notify {block}{of}",
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
         tags=[OWNER_TAG],
-        trigger=CompoundTrigger(
-            require="any", triggers=[_trigger(one, spec) for one in chosen], within=None
-        ),
+        trigger=CompoundTrigger(require="any", triggers=triggers, within=None),
         actions=[
             SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body),
         ],
@@ -193,6 +220,20 @@ def _trigger(news: str, spec: str | None) -> EventTrigger:
     # A run that was retried may fail again, but is completed once.
     by = {_RUN} if news == "completed" else {_RUN, RUN_COUNT_LABEL}
     return _heard(spec, within=_AGAIN, expect=told, for_each=by)
+
+
+def _of_batches(expect: set[str], spec: str | None) -> EventTrigger:
+    """Fires at the end of a batch; its rows have events of other names."""
+    labels = {_RUN: f"{BATCH_PREFIX}*", "rivya-flows.campaign": spec or "*"}
+    return EventTrigger(
+        expect=expect,
+        match=ResourceSpecification(labels),
+        match_related=ResourceSpecification({**OURS}),
+        for_each={_RUN},
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+    )
 
 
 def _heard(
@@ -237,31 +278,3 @@ async def _ours(client: PrefectClient) -> list[Automation]:
     found = await read_all(lambda at: client.read_automations(limit=PAGE, offset=at))
     ours = (one for one in found if one.name.startswith(PREFIX))
     return sorted(ours, key=lambda one: one.name)
-
-
-async def _notification_block(client: PrefectClient, block: str) -> BlockDocument:
-    kind, _, name = block.partition("/")
-    try:
-        found = await client.read_block_document_by_name(name, kind, include_secrets=False)
-    except ObjectNotFound:
-        found = None
-    if found is not None and _notifies(found):
-        return found
-    known = await read_all(
-        lambda at: client.read_block_documents(limit=PAGE, offset=at, include_secrets=False)
-    )
-    names = [f"{one.block_type.slug}/{one.name}" for one in known if one.block_type and _notifies(one)]  # fmt: skip
-    what = "sends no notifications" if found else "does not exist on the Prefect server"
-    raise UsageError(
-        f"the block {block!r:.200} {what}",
-        f"choose one of: {', '.join(names)}"
-        if names
-        else "create one under Blocks in Prefect's pages, such as Slack Webhook, and name it as TYPE/NAME:"
-        " slack-webhook/team; a program that saves one needs PREFECT_API_URL, and PREFECT_API_AUTH_STRING for"
-        " the server of `up`, or it saves it elsewhere",
-    )
-
-
-def _notifies(document: BlockDocument) -> bool:
-    schema = document.block_schema
-    return schema is not None and "notify" in (schema.capabilities or ())

@@ -401,6 +401,16 @@ def drop_pending() -> None:
                 service._loop.call_soon_threadsafe(service._task.cancel)
 
 
+def has_no_recipient(block: object) -> bool:
+    """Whether a notification block took its address for none of its service, and sends nothing.
+
+    Read from blocks/notifications.py, `AbstractAppriseNotificationBlock`. If it changes, a wrong address is
+    found by a message.
+    """
+    client = getattr(block, "_apprise_client", None)
+    return client is not None and not len(client)
+
+
 # --- Forms of suspended flow runs -----------------------------------------------------------------
 
 _INPUTS = 10_000  # of one flow run: three for each form

@@ -11,14 +11,16 @@ from typing import Any
 
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
+from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, is_tests, read_spec, specs_at
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, MediaError, SpecError, UsageError
+from rivya_flows.errors import Diagnostic, MediaError, RivyaFlowsError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.load import check
 from rivya_flows.language.workflow import Deploy, Workflow
+from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpec
 
@@ -54,6 +56,7 @@ class DesiredDeployment:
     """A desired deployment.
 
     Attributes:
+        price: What a run costs, as a sentence.
         upload_page: Where a person gives a file for its form; None without a receiver.
         job_variables: Of whoever deploys; those of ``env`` as a map.
     """
@@ -64,6 +67,7 @@ class DesiredDeployment:
     work_pool: str
     collection: str
     schedules: tuple[SCHEDULE_TYPES, ...]
+    price: str = ""
     upload_page: str | None = None
     job_variables: Mapping[str, Any] = field(default_factory=dict)
 
@@ -189,6 +193,7 @@ def desired_deployments(
                 work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
                 collection=source.collection,
                 schedules=tuple(map(prefect_schedule, deploy.schedules)),
+                price=_price(source, deploy, catalogue, assets),
                 upload_page=upload_page,
                 job_variables=job_variables,
             )
@@ -197,3 +202,18 @@ def desired_deployments(
     if problems:
         raise SpecError(tuple(problems))
     return desired
+
+
+def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue, assets: AssetStore) -> str:
+    """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
+    if source.workflow.budget is not None:
+        return f"At most {credits_of(source.workflow.budget.credits)} a run."
+    request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
+    market, name = Market(catalogue, service=""), source.workflow.name
+    try:
+        ready = prepare(request, market, run_id=name, assets=assets, look_up=lambda _: None)
+    except RivyaFlowsError:  # an input is missing, which the form asks for
+        return "No budget: the price of a run depends on its inputs."
+    words = total_of(ready.estimate)
+    given = " with these inputs" if source.workflow.inputs else ""
+    return f"{words[0].upper()}{words[1:]} a run{given}."

@@ -190,6 +190,7 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
             filter(
                 None,
                 (
+                    desired.price,
                     paragraphs(deploy.description) if deploy.description else form.description,
                     upload_link(workflow, desired.upload_page),
                 ),

@@ -15,7 +15,13 @@ from prefect.runtime import deployment, flow_run
 
 from rivya_flows.app.connect import connect, for_worker, with_key
 from rivya_flows.app.live_guard import confirm_live, spending_of
-from rivya_flows.app.prepare import RunRequest, prepare_here, read_market, refuse_over
+from rivya_flows.app.prepare import (
+    RunRequest,
+    expected_price,
+    prepare_here,
+    read_market,
+    refuse_over,
+)
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
@@ -198,6 +204,7 @@ async def _begin(
 
     market = await read_market(context)
     prepared = await prepare_here(context, request, run_id, starts=True, market=market)
+    tell(expected_price(prepared.estimate))
     refuse_over(prepared.estimate)
     await confirm_live(context, spending_of(prepared.estimate), tell, agree)
     # Only a command that shows the run makes it.

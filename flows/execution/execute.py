@@ -70,17 +70,19 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
             with contextlib.suppress(RivyaFlowsError):
-                await end_cancelled(context, reporter)
+                await end_cancelled(context, reporter, in_batch=execution.in_batch)
             raise
 
 
-async def end_cancelled(context: RunContext, reporter: RunReporter) -> RunReport:
+async def end_cancelled(
+    context: RunContext, reporter: RunReporter, *, in_batch: bool = False
+) -> RunReport:
     """Journals and announces that a run which waits was cancelled; nothing if it has ended otherwise."""
     close = partial(close_cancelled, context.journal, context.leases, reporter.row.run_id)
     closed = await in_thread(close)
     report = await asyncio.to_thread(reporter.write)
     if closed:
-        await announce(context, report.receipt)
+        await announce(context, report.receipt, in_batch=in_batch)
     return report
 
 
@@ -102,7 +104,7 @@ async def _show_end(execution: Execution, page: Page, *, again: bool = False) ->
     report = await asyncio.to_thread(execution.reporter.write)
     page.show_outputs(report.receipt)
     if report.state.ended is not None:  # not of one that continues elsewhere
-        await announce(execution.context, report.receipt, again=again)
+        await announce(execution.context, report.receipt, again=again, in_batch=execution.in_batch)
     return report
 
 

@@ -30,8 +30,9 @@ from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE
 
 if TYPE_CHECKING:
+    from rivya_flows.app.batch.summary import BatchResult
     from rivya_flows.app.report import RunReport
-    from rivya_flows.app.run_context import WalletCredentials
+    from rivya_flows.app.run_context import RunContext, WalletCredentials
     from rivya_flows.app.runner import Execution
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.settings import Settings
@@ -156,6 +157,14 @@ class LocalRunner:
             if failures and error is not failures[0]:
                 raise failures[0] from error
             raise
+
+    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
+        """As `Runner.batch_ended`: automations of a server that outlives this process."""
+        if (server := running_server(context.settings)) is not None:
+            with pointed_at(server):
+                from rivya_flows.flows.execution.batch_events import announce_batch
+
+                await announce_batch(context, result)
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """As `Runner.wake`."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.run_context import WalletCredentials
+from rivya_flows.app.run_context import RunContext, WalletCredentials
 from rivya_flows.app.runner import Execution
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
@@ -26,6 +26,8 @@ from rivya_flows.tasks.session import Session, using
 
 if TYPE_CHECKING:
     from prefect import Task
+
+    from rivya_flows.app.batch.summary import BatchResult
 
 _SHRINK = 6
 """A film of three formats takes a second or two instead of half a minute."""
@@ -88,6 +90,9 @@ class PlainRunner:
                 if run.current().ended in ("completed", "failed"):
                     await reconcile_jobs(run, client, session.seen)
         return await asyncio.to_thread(reporter.write)
+
+    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
+        """As `Runner.batch_ended`: there is no server that people listen to."""
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """As `Runner.wake`: there is no flow run."""

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal
@@ -25,19 +25,21 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
-from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS
+from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.cancelled import close_cancelled
-from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.flows.run_ids import can_be_suspended, run_id_of
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import chosen, told, troubles
+from rivya_flows.planning.continuing import next_step
 from rivya_flows.planning.markdown import link, picture, text
 from rivya_flows.planning.questions.choice_phrases import (
-    answering_command,
-    blank_answer,
+    deadline_words,
     decision,
     how_picked,
+    moment_of,
 )
+from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
@@ -53,6 +55,7 @@ _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000
 _MAX_MEDIA = 50
 _MAX_TROUBLES = 20
+_MAX_PICTURES = 4
 _MAX_NAME = 64
 _LONGEST_END_SECONDS, _LOOK_SECONDS = 60.0, 0.2
 _endings: set[asyncio.Task[None]] = set()
@@ -61,7 +64,13 @@ _logger = logging.getLogger(__name__)
 Address = Callable[[Asset], str | None]
 
 
-async def announce(context: RunContext, receipt: Mapping[str, Any], *, again: bool = False) -> None:
+async def announce(
+    context: RunContext,
+    receipt: Mapping[str, Any],
+    *,
+    again: bool = False,
+    in_batch: bool = False,
+) -> None:
     """Sends the event of a run's end; never fails a run.
 
     Returns once the server has it, or its client gave up. Until Prefect knows the end too, it starts
@@ -72,14 +81,16 @@ async def announce(context: RunContext, receipt: Mapping[str, Any], *, again: bo
         context: Of the run.
         receipt: Of the run, which has ended.
         again: An earlier process may have sent it: then not, if the server has it.
+        in_batch: As of `Execution`; the event has another name.
     """
 
     def payload() -> dict[str, Any]:
         address = addresses_of(context, recorded(receipt["assets"]))
-        return payload_of(receipt, address, report_of(context, receipt["run_id"]))
+        report, deployed = report_of(context, receipt["run_id"]), can_be_suspended()
+        return payload_of(receipt, address, report, deployed=deployed)
 
     end = uuid5(_ENDS, f"{receipt['run_id']} {receipt['executions']}")
-    await _send(payload, end, again=again)
+    await _send(payload, end, ROW_PREFIX if in_batch else EVENT_PREFIX, again=again)
 
 
 async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
@@ -110,11 +121,12 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
         "outputs": {},
         "picked": {},
         "choices": {},
+        "questions": {},
         "troubles": [],
         "report": None,
         "next": "; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
     }
-    await _send(lambda: {**found, "markdown": _markdown(found)}, uuid4())
+    await _send(lambda: {**found, "markdown": _markdown(found, text(found["next"]))}, uuid4())
 
 
 def end_heartbeats() -> None:
@@ -171,7 +183,13 @@ def _recorded(failed: FailedStart, status: str) -> int:
     return 0
 
 
-async def _send(payload: Callable[[], dict[str, Any]], end: UUID, *, again: bool = False) -> None:
+async def _send(
+    payload: Callable[[], dict[str, Any]],
+    end: UUID,
+    prefix: str = EVENT_PREFIX,
+    *,
+    again: bool = False,
+) -> None:
     run = _flow_run()
     if run is None:
         return
@@ -182,7 +200,7 @@ async def _send(payload: Callable[[], dict[str, Any]], end: UUID, *, again: bool
         event = Event(
             id=end,
             occurred=datetime.now(UTC),
-            event=EVENT_PREFIX + found["status"],
+            event=prefix + found["status"],
             resource=resource_of(found, run),
             # Prefect adds those of a deployment; a run without one has the tag only here.
             related=[OURS],
@@ -219,14 +237,18 @@ def resource_of(payload: Mapping[str, Any], run: FlowRun) -> dict[str, str]:
     }
 
 
-def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None) -> dict[str, Any]:
+def payload_of(
+    receipt: Mapping[str, Any], address: Address, report: str | None, *, deployed: bool
+) -> dict[str, Any]:
     """The payload: plain values, each medium with its URL.
 
     Args:
         receipt: The run's receipt.
         address: The URL of an asset for a browser; None if it has none.
         report: The URL of the contact sheet; None if it has none.
+        deployed: As of `next_step`.
     """
+    following = next_step(receipt, deployed=deployed)
     credits = receipt["credits"]
     found: dict[str, Any] = {
         "run_id": receipt["run_id"],
@@ -238,34 +260,12 @@ def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None)
         "outputs": {name: _value(value, address) for name, value in receipt["outputs"].items()},
         "picked": _picked(receipt, address),
         "choices": _choices(receipt),
+        "questions": _questions(receipt, address),
         "troubles": troubles(receipt)[:_MAX_TROUBLES],
         "report": report,
-        "next": _next(receipt),
+        "next": None if following is None else str(following),
     }
-    return {**found, "markdown": _markdown(found)}
-
-
-def _next(receipt: Mapping[str, Any]) -> str | None:
-    """What a person can do next; None after a completed run."""
-    command = f"rivya-flows resume {receipt['run_id']}"
-    match receipt["status"]:
-        case "completed":
-            return None
-        case "suspended":
-            answers = {
-                name: blank_answer([one["key"] for one in choice["candidates"]], choice["count"])
-                for name, choice in itertools.islice(chosen(receipt), _MAX_MEDIA)
-                if choice["waiting"]
-            }
-            # Without a pick it asks for more budget.
-            by_command = (
-                answering_command(receipt["run_id"], answers)
-                if answers
-                else f"{command} --budget N"
-            )
-            return f"answer with Resume, in the menu of the run, or: {by_command}"
-        case _:
-            return f"continue it with Retry, in the menu of the run, or: {command}; nothing is bought twice"
+    return {**found, "markdown": _markdown(found, following.markdown if following else "")}
 
 
 def _value(value: Any, address: Address) -> Any:
@@ -307,9 +307,63 @@ def _choices(receipt: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _markdown(found: Mapping[str, Any]) -> str:
-    """The same as a message for people."""
-    lines = [f"**{text(found['title'])}** {found['status']}: {text(found['sentence'])}"]
+def _questions(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
+    """What the run asks, until when, what happens then, and the candidates with their numbers."""
+    media = recorded(receipt["assets"])
+    waiting = ((name, one) for name, one in chosen(receipt) if one["waiting"])
+    return {
+        name: {
+            "question": choice["question"],
+            "deadline": choice["deadline"],
+            "then": choice["then"] and _then(receipt, choice),
+            "candidates": [
+                {
+                    "n": one["n"],
+                    "key": one["key"],
+                    "kind": asset and asset.kind,
+                    "url": asset and address(asset),
+                }
+                for one in choice["candidates"][:_MAX_MEDIA]
+                for asset in (media.get(one["sha256"]),)
+            ],
+        }
+        for name, choice in itertools.islice(waiting, _MAX_MEDIA)
+    }
+
+
+def _then(receipt: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+    """What the deadline of a choice does, and what may be bought then."""
+    words = deadline_words(choice["then"], choice["count"])
+    if choice["then"] == "fail":
+        return words
+    spent, budget = receipt["credits"]["spent"], receipt["credits"]["budget"]
+    left = "" if budget is None else f", for at most {credits_of(max(0, budget - spent))}"
+    return f"{words}, and the run continues and buys what follows{left}"
+
+
+def _asked(name: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """A question as lines of a message."""
+    yield f"**{text(name)}**: {text(found['question'])}"
+    if (deadline := moment_of(found["deadline"])) and found["then"]:
+        yield text(f"Open until {utc_minute(deadline)}; after that {found['then']}.")
+    named = [(f"{one['n']} {one['key']}", one["url"]) for one in found["candidates"]]
+    yield " · ".join(link(words, url) if url else text(words) for words, url in named)
+    pictures = [one for one in found["candidates"] if one["kind"] == "image" and one["url"]]
+    for one in pictures[:_MAX_PICTURES]:
+        yield picture(f"{one['n']} {one['key']}", one["url"])
+
+
+def _markdown(found: Mapping[str, Any], following: str) -> str:
+    """The same as a message for people.
+
+    Args:
+        found: The payload.
+        following: What to do next; "" for nothing.
+    """
+    status = "waits for an answer" if found["status"] == "suspended" else found["status"]
+    lines = [f"**{text(found['title'])}** {status}: {text(found['sentence'])}"]
+    for name, question in found["questions"].items():
+        lines += _asked(name, question)
     for step, medium in found["picked"].items():
         if medium["url"]:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
@@ -321,6 +375,6 @@ def _markdown(found: Mapping[str, Any]) -> str:
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]
     if found["report"]:
         lines.append(link("Contact sheet", found["report"]))
-    if found["next"]:
-        lines.append(text(found["next"]))
+    if following:
+        lines.append(following)
     return "\n".join(lines)

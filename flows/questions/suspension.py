@@ -33,7 +33,7 @@ from rivya_flows.flows.questions.resume_form import chosen_values, empty_respons
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.ledger.provenance import Recorded, provenance, recorded, recorded_asset
-from rivya_flows.media.bounds import SMALL_SIDE
+from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
 from rivya_flows.planning.questions.open_questions import Choice, first_deadline, open_questions
@@ -102,7 +102,7 @@ def _small_pictures(context: RunContext, media: Recorded) -> Callable[[object], 
         if asset.sha256 not in drawn:
             if len(drawn) >= _MOST_PICTURES:
                 return None
-            draw = partial(poster, side=SMALL_SIDE)
+            draw = partial(poster, side=DIALOG_SIDE)
             drawn[asset.sha256] = still_of(context, asset.sha256, draw)
         return drawn[asset.sha256]
 

@@ -37,6 +37,9 @@ EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
 users match it too."""
 
+ROW_PREFIX, BATCH_PREFIX = "rivya-flows.row.", "rivya-flows.batch."
+"""Begin the events of the end of a run that is a row of a batch, and of the batch."""
+
 LAST_HEARTBEAT = "rivya-flows.last-heartbeat"
 """The event after the last heartbeat of a flow run that ended or was suspended."""
 

@@ -20,6 +20,7 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.run_page.artifact import Artifact, artifact_key
 from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Logger
 from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
@@ -135,6 +136,7 @@ class Page:
     def show_outputs(self, receipt: Mapping[str, Any]) -> None:
         """Shows the outputs and the ledger."""
         self._media.update(recorded(receipt.get("assets", ())))
+        deployed = can_be_suspended()
         self._put("ledger", lambda: draw_ledger(receipt))
         self._put(
             "outputs",
@@ -143,6 +145,7 @@ class Page:
                 report_of(self._context, receipt["run_id"]),
                 self._address,
                 self._poster,
+                deployed=deployed,
             ),
         )
 

@@ -13,6 +13,7 @@ from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import account_line, candidate_facts, chosen, films, told, troubles
+from rivya_flows.planning.continuing import next_step
 from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.choice_phrases import (
@@ -30,7 +31,12 @@ _MOST_CANDIDATES = 60
 
 
 def draw_outputs(
-    receipt: Mapping[str, Any], report: str | None, address: Address, poster: Poster
+    receipt: Mapping[str, Any],
+    report: str | None,
+    address: Address,
+    poster: Poster,
+    *,
+    deployed: bool,
 ) -> Artifact:
     """The run's outputs with their media, what went wrong, and the link to the contact sheet.
 
@@ -39,6 +45,7 @@ def draw_outputs(
         report: The URL of the contact sheet; None if it has none.
         address: The URL of an asset.
         poster: The URL of a film's still, or of a small picture.
+        deployed: As of `next_step`.
     """
     lines = [f"**{text(receipt['status'])}**: {text(told(receipt))}", ""]
     if counted := account_line(receipt):
@@ -46,7 +53,7 @@ def draw_outputs(
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
-    lines += draw_choices(receipt)
+    lines += draw_choices(receipt, deployed=deployed)
     if made := films(receipt):
         shown = made[:_MOST_FILMS]
         lines += ["### Films and layouts", "", *(f"* {text(one)}" for one in shown)]
@@ -58,6 +65,8 @@ def draw_outputs(
         lines += ["### What went wrong", "", *(f"* {text(one)}" for one in shown)]
         more = len(failures) - _MOST_TROUBLES
         lines += [*([f"* and {more} more"] if more > 0 else []), ""]
+    if receipt["status"] != "suspended" and (following := next_step(receipt, deployed=deployed)):
+        lines += ["### What next", "", following.markdown, ""]
     if report:
         lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
     else:
@@ -66,11 +75,15 @@ def draw_outputs(
     return Artifact("markdown", "\n".join(lines), f"What {text(receipt['name'])} made")
 
 
-def draw_choices(receipt: Mapping[str, Any]) -> list[str]:
-    """What was picked, by whom, and the score of each candidate."""
+def draw_choices(receipt: Mapping[str, Any], *, deployed: bool) -> list[str]:
+    """What was picked, by whom, and the score of each candidate; `deployed` as of `next_step`."""
     lines = ["### Picks", ""] if any(chosen(receipt)) else []
     for name, choice in chosen(receipt):
-        said = _waits(receipt, name, choice) if choice["waiting"] else text(decision(choice))
+        said = (
+            _waits(receipt, name, choice, deployed=deployed)
+            if choice["waiting"]
+            else text(decision(choice))
+        )
         question = f" ({text(choice['question'])})" if choice["question"] else ""
         lines += [f"**{text(name)}**: {said}{question}", ""]
         if noted := round_note(choice["round"], choice["notes"]):
@@ -91,13 +104,16 @@ def draw_choices(receipt: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _waits(receipt: Mapping[str, Any], name: str, choice: Mapping[str, Any]) -> str:
+def _waits(
+    receipt: Mapping[str, Any], name: str, choice: Mapping[str, Any], *, deployed: bool
+) -> str:
     """How to answer; only a run that is suspended has *Resume*, not one that a deadline failed."""
-    if receipt["status"] == "suspended":
+    suspended = receipt["status"] == "suspended"
+    if suspended and deployed:
         return "waits for an answer: *Resume*, in the menu of this run"
     keys = [one["key"] for one in choice["candidates"]]
     command = answering_command(receipt["run_id"], {name: blank_answer(keys, choice["count"])})
-    return f"an answer still counts: {code(command)}"
+    return f"{'waits for an answer' if suspended else 'an answer still counts'}: {code(command)}"
 
 
 def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:

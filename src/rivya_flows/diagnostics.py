@@ -102,8 +102,8 @@ def _width(text: str) -> int:
 CODES = (
     "bad-address", "bad-arguments", "bad-brand", "bad-captions", "bad-condition", "bad-expect",
     "bad-expression", "bad-file", "bad-include", "bad-input", "bad-name", "bad-option",
-    "bad-param", "bad-rehearsal", "bad-schedule", "bad-secret", "broken-step", "chat-cannot",
-    "complex-key", "cycle", "duplicate-key", "duplicate-name", "empty-list",
+    "bad-param", "bad-rehearsal", "bad-schedule", "bad-secret", "broken-step", "budget-too-small", "chat-cannot",
+    "complex-key", "cycle", "duplicate-key", "duplicate-name", "empty-default", "empty-list",
     "expression-not-allowed", "many-documents", "merge-key", "missing-characters", "missing-dollar", "missing-input",
     "missing-key", "missing-param", "missing-prompt", "model-unavailable", "needless-key",
     "no-outputs", "no-rows", "not-a-spec", "not-csv", "not-inputs", "not-text", "number", "operator-only",
@@ -120,8 +120,11 @@ CODES = (
 )  # fmt: skip
 """Every code; `docs/reference/errors.md` explains them, and a test compares both with the source."""
 
-LINTS = ("missing-characters", "no-outputs", "text-condition", "unused-input", "unused-step")
-"""Codes of warnings: such a spec runs, and does less than it seems to."""
+LINTS = (
+    "budget-too-small", "empty-default", "missing-characters", "no-outputs", "text-condition",
+    "unused-input", "unused-step",
+)  # fmt: skip
+"""Codes of warnings: such a spec does less than it seems to."""
 
 REFUSALS = ("over_budget", "usage", "media")
 """Codes of errors that refuse a run before its first purchase, beside those of diagnostics."""

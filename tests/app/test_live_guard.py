@@ -76,7 +76,7 @@ def test_the_sentence_names_the_wallet_of_credentials() -> None:
     [
         (Spending(2, 21, 1000), "At most 21 credits."),
         (Spending(1, 1, 1000), "At most 1 credit."),
-        (Spending(1200, None, 1000), "At least 1,200 credits, with no upper bound."),
+        (Spending(1200, None, 1000), "At least 1,200 credits; no upper bound is known."),
         (Spending(2, None, 1000, {"budget 20": 18}), "At most about 18 credits (budget 20)."),
         (
             Spending(2, 9, 1000, {"budget 20": 18, "its quote": None}),

@@ -9,6 +9,7 @@ import pytest
 
 from rivya_flows.app.report import RunReport, write_report
 from rivya_flows.app.results import plan_of, receipt_of, recorded_receipt
+from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.errors import UsageError
@@ -64,6 +65,8 @@ async def test_a_flow_run_names_its_run_and_one_that_called_several_asks_which(
     settings = studio.settings
     await studio.start(stills(1), f"run-{flow_run}-1")
     assert recorded_receipt(settings, str(flow_run)).run_id == f"run-{flow_run}-1"
+    with open_journal(settings) as journal:  # wherever a run is named
+        assert find_run(journal, str(flow_run)).run_id == f"run-{flow_run}-1"
     await studio.start(stills(1), f"run-{flow_run}-2")
     assert recorded_receipt(settings, f"run-{flow_run}-1").status == "running"
     with pytest.raises(UsageError, match="called 2 campaigns") as caught:

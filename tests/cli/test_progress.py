@@ -8,6 +8,7 @@ from dataclasses import replace
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import open_jobs
+from rivya_flows.planning.questions.open_questions import Choice, given, open_questions
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay, step
@@ -90,7 +91,7 @@ def test_a_budget_of_the_command_line_warns_at_four_fifths() -> None:
 def test_failures_are_shown_with_their_reason_and_what_they_skip() -> None:
     spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
     lines = list(told(rehearsed(spec, NaiveService(failing=1.0)).journal))
-    assert "stills[neon] failed: it failed" in lines
+    assert "stills[neon] failed: it failed; 1 credit refunded" in lines
     assert any(line.startswith("film skipped: ") for line in lines)
 
 
@@ -110,7 +111,7 @@ def test_a_model_that_steps_in_is_announced_with_the_reason() -> None:
     first = "stills[neon]: z-image refused the request (no); falling back to seedream-5-lite"
     assert first in lines
     assert "stills[neon]: seedream-5-lite failed (it failed); falling back to z-image" in lines
-    end = "z-image: no; seedream-5-lite: it failed; z-image: no"
+    end = "z-image: no; seedream-5-lite: it failed; z-image: no; 6 credits refunded"
     assert f"stills[neon] failed: {end}" in lines
 
 
@@ -139,6 +140,20 @@ def test_rows_show_the_status_of_each_step() -> None:
     assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")
     assert shown["stills"].credits == 2
     assert (shown["hero"].status, shown["film"].status) == ("waiting", "waiting")
+
+
+def test_a_round_of_a_pick_is_a_row_once_it_is_asked_for() -> None:
+    rounds = "mode: human, none: {rounds: 2}, question: Which one?"
+    run = rehearsed(SPEC.replace("mode: human, question: Which one?", rounds))
+    names = ["script", "stills", "hero", "film"]
+    assert [row.name for row in rows(run.state)] == names
+    assert [row.name for row in rows(replay(run.journal[:1]))] == names
+    [question] = open_questions(run.state)
+    run.feed(given(question, Choice(()), NOON))
+    run.run()
+    names.insert(2, "stills, round 2")
+    assert [(row.name, row.words) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
+    assert [row.name for row in rows(run.state)] == names
 
 
 def test_open_jobs_are_named_with_price_and_id() -> None:
@@ -263,5 +278,5 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
         state, _ = step(state, event)
         stays |= {one.words: one.stays for one in news(before, event, state)}
         before = state
-    assert stays["stills[neon] failed: it failed"]
+    assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)

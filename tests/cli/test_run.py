@@ -407,11 +407,11 @@ def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
     )
     os.close(theirs)
     try:
-        asked = _until(ours, "answer: ")
+        asked = _until(ours, "see them: ")
         # A terminal shows paths from the current folder, as links.
         assert re.search(r"1  studio  \x1b\]8;;file://[^\x1b]+\x1b\\runs/run-", asked)
         os.write(ours, b"noir\n")
-        assert "there is no choice 'noir'; one of: studio, neon" in _until(ours, "answer: ")
+        assert "there is no choice 'noir'; one of: studio, neon" in _until(ours, "see them: ")
         os.write(ours, b"2\n")
         _until(ours, f"hero: neon, by {getpass.getuser()} in the terminal")
         _until(ours, "there is no such word")
@@ -442,12 +442,12 @@ def test_person_at_a_terminal_rejects_all_and_picks_two_of_what_comes(
     )
     os.close(theirs)
     try:
-        assert "Pick 2, with commas" in _until(ours, "answer: ")
+        assert "Pick 2, with commas" in _until(ours, "see them: ")
         os.write(ours, b"none: warmer light\n")
         _until(ours, "hero: none of these (warmer light), by Ana in the terminal")
-        assert "hero.stills.2" in _until(ours, "answer: ")  # a row of the table
+        assert "stills, round 2" in _until(ours, "see them: ")  # a row of the table
         os.write(ours, b"none: colder\n")
-        assert "cannot be bought again any more" in _until(ours, "answer: ")
+        assert "cannot be bought again any more" in _until(ours, "see them: ")
         os.write(ours, b"neon, 1\n")
         _until(ours, "hero: neon, studio, by Ana in the terminal")
         _until(ours, "there is no such word")

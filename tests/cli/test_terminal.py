@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rivya_flows.cli.terminal import confirmer, question_lines
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.actions import NextRound, Question
 from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON
 
@@ -107,17 +107,82 @@ def test_a_candidate_that_is_a_text_is_shown_with_its_words() -> None:
 
 
 def test_it_says_how_to_answer_with_more_than_a_key() -> None:
-    question = replace(HERO, count=2, rounds_left=2, note_room=80)
+    again = NextRound(3, 3, 6)
+    question = replace(HERO, count=2, rounds_left=2, again=again, note_room=80)
     assert question_lines(question, {})[-1] == (
-        "Pick 2, with commas between them, or none: NOTE to buy them again with the note,"
+        "Pick 2, with commas between them, or none: NOTE to buy 3 again for 3–6 credits with the note,"
         " at most 2 times more."
     )
     assert question_lines(replace(HERO, round=1), {})[1] == "round 2"
-    question = replace(HERO, rounds_left=1, note_room=0)
+    question = replace(HERO, rounds_left=1, again=again, note_room=0)
     assert (
         question_lines(question, {})[-1]
-        == "Pick one, or none to buy them again, at most once more."
+        == "Pick one, or none to buy 3 again for 3–6 credits, at most once more."
     )
+
+
+ASK = """
+import asyncio, sys, webbrowser
+from pathlib import Path
+from types import SimpleNamespace
+from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.terminal import observer
+from rivya_flows.planning.queue.actions import NextRound, Question
+
+webbrowser.open = lambda address: print(address) or True
+
+async def report():
+    return SimpleNamespace(sheet_path=Path("/run/contact-sheet.html"), media_paths={})
+
+async def ask():
+    handler = observer(Interrupts(asyncio.current_task()), "ana").ask
+    candidates = tuple({"key": one, "text": one} for one in ("studio", "neon"))
+    question = Question("hero", "", "Which one?", ("studio", "neon"), candidates, rounds_left=1,
+                        again=NextRound(3, 3, 3), note_room=int(sys.argv[1]))
+    for _ in range(int(sys.argv[2])):
+        print(await handler(question, report))
+
+asyncio.run(ask())
+"""
+
+
+def answered(typed: bytes, times: int = 1, room: int = 20) -> tuple[list[str], str]:
+    """The answers to a question that is asked so often, and what the terminal showed."""
+    ours, theirs = pty.openpty()
+    os.write(ours, typed)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, str(room), str(times)],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"TERM": "dumb"},
+        timeout=240,
+        check=True,
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        return done.stdout.splitlines(), " ".join(terminal.read1().decode().split())
+
+
+NOTE = "none buys 3 again for 3 credits; a note for the next round (Enter for none, Ctrl-D to go back):"
+
+
+def test_none_at_a_terminal_asks_for_the_note_before_it_buys() -> None:
+    noted, bare, back = b"none\nwarmer light\n", b"None:\n\n", b"none\n\x04neon\n"
+    long = b"none\n" + b"long note, " * 4 + b"\n" + b"none: warmer\n"
+    said, shown = answered(noted + bare + back + long, times=4)
+    assert said == ["none: warmer light", "none", "neon", "none: warmer"]
+    assert shown.count(NOTE) == 4
+    assert "write at most 20" in shown
+    said, shown = answered(b"none\n", room=0)
+    assert (said, NOTE in shown) == (["none"], False)
+
+
+def test_open_at_a_terminal_shows_the_contact_sheet_and_asks_on() -> None:
+    said, shown = answered(b"open\nstudio\n")
+    assert said == ["file:///run/contact-sheet.html", "studio"]
+    assert shown.count("answer, or open to see them:") == 2
 
 
 CONFIRM = """

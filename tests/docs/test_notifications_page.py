@@ -84,6 +84,8 @@ def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     assert terminal(*command.split()).out == f"{name}: made\n"
     try:
         assert terminal(*command.split()).out == f"{name}: unchanged\n"
+        assert terminal("automations", "test").out == "custom-webhook/launches: sent\n"
+        assert messages.get(timeout=240).startswith("rivya-flows: a test\n")
         asyncio.run(campaigns.product_launch())
         text = messages.get(timeout=240)
         # What somebody switched off stays off, and stays theirs to remove.

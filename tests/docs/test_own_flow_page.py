@@ -87,7 +87,7 @@ async def test_a_run_that_does_not_complete_raises_its_receipt(
     with pytest.raises(rf.RunEndedError):
         await examples["careful_launch"]("Comet kettle")
     run_id, _, problems = capsys.readouterr().out.partition(" ")
-    assert "The generation failed." in problems
+    assert "The generation failed; 1 credit refunded" in problems
     assert (await rf.aoutputs_of(run_id)).problems == ast.literal_eval(problems)
 
 

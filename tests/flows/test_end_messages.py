@@ -19,6 +19,7 @@ from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs
+from rivya_sandbox.service import admin
 from support.prefect_workers import (
     PATIENCE,
     Place,
@@ -240,6 +241,28 @@ def test_every_end_is_told_once_with_its_reason_and_what_to_do(
         ("not there", "store"),
     ):
         assert word in failed[f"run-{ended[name]}"], failed
+
+
+def test_a_message_of_a_failed_job_names_the_command_that_buys_it_again_as_retry_does_not(
+    server: Server, place: Place, told: queue.Queue[str]
+) -> None:
+    admin.set_faults(
+        place.sandbox, "faults: [{on: generation, model: z-image, do: fail, times: 1}]"
+    )
+    run = start(server, "poster", "unlucky")
+    server.end(run, "FAILED")
+    bodies: list[str] = []
+    while len(bodies) < 2:
+        subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
+        if subject.startswith("unlucky failed"):
+            bodies.append(body)
+            if len(bodies) == 1:
+                server.let_go(run)
+                server.retry(run)
+    command = f"`rivya-flows resume run-{run} --regenerate still`"
+    advice = f"resume with: {command}; Retry, in the menu of the run, buys no failed job again"
+    assert all(advice in body for body in bodies)
+    assert sum(place.bought(run).values()) == 1
 
 
 def test_a_crash_that_nothing_follows_a_late_run_and_a_silent_waker_are_told_once(

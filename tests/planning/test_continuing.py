@@ -19,7 +19,21 @@ def ended(*codes: str, **facts: Any) -> dict[str, Any]:
 def test_what_may_go_otherwise_is_resumed_with_its_options() -> None:
     found = continuation(ended("job_failed"))
     assert found.command == "rivya-flows resume run-1 --regenerate film"
+    assert found.advice == "resume with"
     assert continuation(ended("connection")).command == "rivya-flows resume run-1"
+
+
+def test_what_a_failed_job_costs_again_is_said() -> None:
+    rows = [{"step": "film", "key": "", "reserved": one} for one in (8, 10)]
+    film = continuation(ended("job_failed", ledger=rows))
+    assert film.advice == "resume, which buys film again for 10 credits, with"
+    both = continuation(ended("job_failed", "job_failed", ledger=rows))
+    assert both.advice == "resume, which buys 2 failed jobs again for 20 credits, with"
+    assert continuation(ended("job_failed", "connection", ledger=rows)).advice == film.advice
+    for ledger in (None, [3], [{"step": "film"}], [{"step": "film", "key": "", "reserved": "9"}]):
+        assert continuation(ended("job_failed", ledger=ledger)).advice == "resume with"
+    cancelled = continuation(ended("job_failed", ledger=rows, status="cancelled"))
+    assert cancelled.advice == "resume with"
 
 
 def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inputs() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from rivya_flows.app.run_context import WalletCredentials
+from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.app.run_context import RunContext, WalletCredentials
 from rivya_flows.settings import Settings
 
 
@@ -26,6 +27,9 @@ class BareRunner:
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
         yield
+
+    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
+        """Nobody listens here."""
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """No flow run is suspended here."""

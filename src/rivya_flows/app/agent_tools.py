@@ -53,7 +53,7 @@ from rivya_flows.app.agent_views import (
     steps_of,
 )
 from rivya_flows.app.catalogue_cache import known_catalogue
-from rivya_flows.app.check import check_spec
+from rivya_flows.app.check import check_spec, lint_spec
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
@@ -66,9 +66,9 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import open_journal
 from rivya_flows.app.spec_file import specs_at
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.language.load import lint
-from rivya_flows.ledger.phrases import credits_of, price_of, total_of
+from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles
@@ -143,8 +143,9 @@ class AgentTools:
         spec = spec_inside(self.root, given.spec)
         if spec.name != AS_TEXT:
             spec = replace(spec, name=str(Path(spec.name).relative_to(self.root)))
-        workflow, found = check_spec(spec, known_catalogue(self.settings))
-        warnings = lint(spec.text, file=spec.name, workflow=workflow) if workflow else ()
+        catalogue = known_catalogue(self.settings)
+        workflow, found = check_spec(spec, catalogue)
+        warnings = lint_spec(spec, workflow, catalogue) if workflow else ()
         result = AgentCheck(
             ok=workflow is not None and not found,
             name=workflow and workflow.name,

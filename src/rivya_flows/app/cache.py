@@ -52,7 +52,9 @@ def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
 
 
 class Reuse:
-    """Finds finished work that costs nothing again: in the run that is forked, then in the index."""
+    """Finds finished work that costs nothing again: in the run that is forked and those
+    that it forks itself, then in the index.
+    """
 
     def __init__(self, results: CacheIndex, assets: AssetStore, journal: Journal) -> None:
         self._results = results
@@ -62,7 +64,7 @@ class Reuse:
         self._reading = threading.Lock()
 
     def __call__(self, asked: AskCache) -> CacheAnswered:
-        """The outputs of an equal request, if their media are intact; may read a whole journal.
+        """The outputs of an equal request, if their media are intact; may read whole journals.
 
         Raises:
             StoreError: The store cannot be read; that does not justify another purchase.
@@ -75,7 +77,7 @@ class Reuse:
             is_equal = taken is not None and taken.request_hash in asked.hashes
             if taken and is_equal and is_intact(self._assets, taken.outputs):
                 which = asked.hashes.index(taken.request_hash)
-                facts = {"run_id": asked.run_id, "alternative": which}
+                facts = {"run_id": taken.run_id, "alternative": which}
                 return _found(answer, taken.outputs, taken.credits, **facts)
         found = look_up(self._results, self._assets, name) if asked.index else None
         return _found(answer, *found) if found else answer
@@ -83,9 +85,19 @@ class Reuse:
     def _of(self, run_id: str) -> dict[str, Finished]:
         with self._reading:  # all items of a fork ask at once
             if run_id not in self._runs:
-                entries = self._journal.entries(run_id)
-                self._runs[run_id] = finished(replay(entry.event for entry in entries))
+                self._runs[run_id] = self._line(run_id)
             return self._runs[run_id]
+
+    def _line(self, run_id: str | None) -> dict[str, Finished]:
+        """What a run has finished, and what a fork would take from the runs before it."""
+        found, again = dict[str, Finished](), set[str]()
+        while run_id is not None and (entries := self._journal.entries(run_id)):
+            state = replay(entry.event for entry in entries)
+            own = finished(state).items()
+            found = {name: one for name, one in own if one.step not in again} | found
+            again |= state.again
+            run_id = state.fork.run_id if state.fork else None
+        return found
 
 
 def _found(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,13 +17,15 @@ from rivya_flows.app.spec_file import (
     read_spec,
 )
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, UsageError
+from rivya_flows.errors import Diagnostic, RivyaFlowsError, UsageError
 from rivya_flows.extras import missing
 from rivya_flows.language import load
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.named_texts import check_brand
 from rivya_flows.language.spec_tests import SpecTests, check_against, read_tests
+from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.phrases import credits_of
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,32 @@ def check_text(
     return check_spec(spec, catalogue) if brand is None else (None, brand)
 
 
-def lint_file(path: Path, workflow: Workflow) -> tuple[Diagnostic, ...]:
-    """Warnings about the file of a workflow."""
-    spec = read_spec(path)
-    return load.lint(spec.text, file=spec.name, workflow=workflow)
+def lint_spec(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> tuple[Diagnostic, ...]:
+    """Warnings about a spec without mistakes: see `LINTS` of `diagnostics`."""
+    found = load.lint(spec.text, file=spec.name, workflow=workflow)
+    return tuple(sorted((*found, *_small_budget(spec, workflow, catalogue))))
+
+
+def _small_budget(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> Iterator[Diagnostic]:
+    """A warning if the budget of a spec does not cover the least that its run costs as it stands."""
+    declared = workflow.inputs.values()
+    if workflow.budget is None or any(one.required and one.default is None for one in declared):
+        return
+    # It imports the store, which a check without a budget does not need.
+    from rivya_flows.app.prepare import RunRequest, prepare_offline
+
+    try:
+        found = prepare_offline(RunRequest(spec, lambda _: {}), catalogue).estimate
+    except RivyaFlowsError:
+        return  # a plan says why
+    if found.is_over_cap:
+        message = f"a run costs at least {credits_of(found.min)}, so the budget refuses all of them"
+        hint = f"write at least {found.min}, or remove steps"
+        text = spec.text.removeprefix("\ufeff")
+        report = DiagnosticCollector(spec.name, text)
+        report.root = source.read(text)[0]
+        report.add(("budget", "credits"), "budget-too-small", message, hint)
+        yield from report.diagnostics
 
 
 def unreadable(path: Path, error: UsageError) -> Diagnostic:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.check import SpecWithTests, check_file, check_text, lint_file, unreadable
+from rivya_flows.app.check import SpecWithTests, check_file, check_text, lint_spec, unreadable
 from rivya_flows.app.spec_file import is_tests, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, UsageError
@@ -42,12 +42,11 @@ class CheckedFile:
     before: str = ""
     after: str = ""
 
-    @property
-    def warnings(self) -> tuple[Diagnostic, ...]:
-        """What is no mistake, and does nothing; of a spec without mistakes."""
+    def warnings(self, catalogue: Catalogue) -> tuple[Diagnostic, ...]:
+        """What is no mistake, and does less than it seems to; of a spec without mistakes."""
         if not isinstance(self.checked, Workflow) or self.diagnostics:
             return ()
-        return lint_file(self.path, self.checked)
+        return lint_spec(read_spec(self.path), self.checked, catalogue)
 
     @property
     def diff(self) -> Iterator[str]:

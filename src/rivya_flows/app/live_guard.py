@@ -42,7 +42,7 @@ class Spending:
     most: int | None
     balance: int | None = None
     caps: Mapping[str, int | None] = field(default_factory=dict)
-    unbounded: str = "no upper bound"
+    unbounded: str = "no upper bound is known"
 
     @property
     def bound(self) -> int | None:
@@ -79,7 +79,7 @@ def sentence(service: ServiceConnection, found: Spending) -> str:
     """One line for people: the service, the key, the wallet and the most that is spent."""
     caps = f" ({', '.join(found.caps)})" if found.caps else ""
     if found.bound is None:
-        price = f"At least {credits_in(found.least)}, with {found.unbounded}"
+        price = f"At least {credits_in(found.least)}; {found.unbounded}"
     else:
         about = "about " if found.most is None else ""  # one purchase may pass its limit
         price = f"At most {about}{credits_in(found.bound)}"

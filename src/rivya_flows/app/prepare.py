@@ -21,6 +21,7 @@ from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.language.expressions.evaluation import evaluated_together
@@ -28,7 +29,7 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import WARN_AT, Workflow
-from rivya_flows.ledger.phrases import credits_of, pool_left, price_of, without_bound
+from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
@@ -324,16 +325,26 @@ def verdict(found: Estimate) -> str:
         if found.min > pool.left:
             return f"over the {pool_left(pool)}; the run buys what fits, then asks"
     if limits := found.may_exceed:
-        top = f": up to {credits_of(found.max)}" if found.max is not None else ""
-        if found.max is None and found.most is not None:  # else the total says so
-            top = f": {without_bound(found)}"
+        words = f"may exceed {_joined(limits)}."
+        if found.max is None:
+            why = without_bound(found)
+            words += f" {why[0].upper()}{why[1:]}."
         passable = found.max is None and (found.budget is not None or found.pools)
-        then = "the purchase that passes it is the last" if passable else "nothing beyond is bought"
-        return f"may exceed {_joined(limits)}{top}; {then}"
+        last = (
+            "The purchase that passes it is the last." if passable else "Nothing beyond is bought."
+        )
+        return f"{words} {last}"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []
     return f"fits {_joined(fits)}" if fits else "no limit is known"
+
+
+def expected_price(found: Estimate) -> str:
+    """``spot, at least 23, at most 60 credits, balance 1000, budget 60``: a plan before its run."""
+    budget = "" if found.budget is None else f", budget {found.budget}"
+    saved = f", {found.saved} saved" if found.saved else ""
+    return f"{found.name}, {total_of(found)}{saved}, balance {found.balance}{budget}"
 
 
 def close_budget(found: Estimate) -> Iterator[str]:

@@ -7,20 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from uuid import UUID
 
 from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import RunReport, write_report
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.assets import assets_in
-from rivya_flows.errors import UsageError
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Fit, Verdict
 from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.journal import Journal
 
 RunStatus = Literal["completed", "failed", "cancelled", "suspended", "running"]
 
@@ -175,7 +172,7 @@ def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> 
 
     Args:
         settings: Those of the store.
-        name: Id of the run or of its flow run, or its folder.
+        name: As of `find_run`.
         out: Gets a folder for the run, with all its files; None writes nothing.
 
     Raises:
@@ -183,29 +180,10 @@ def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> 
         StoreError: The store cannot be read, or the folder cannot be written.
     """
     with open_journal(settings) as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
-        row = find_run(journal, _run_of(journal, name))
+        row = find_run(journal, name)
         folder = None if out is None else run_folder(out, row.run_id)
         assets = AssetStore(settings.assets_url, Path(scratch))
         return receipt_of(write_report(journal.entries(row.run_id), folder, assets))
-
-
-def _run_of(journal: Journal, name: str) -> str:
-    """The run of a flow run, or the only one that it called; any other name as it is.
-
-    Raises:
-        UsageError: It called several.
-    """
-    try:
-        beginning = f"run-{UUID(name)}"
-    except ValueError:
-        return name
-    found = journal.ids(beginning)
-    if len(found) > 1:
-        raise UsageError(
-            f"flow run {name} called {len(found)} campaigns",
-            f"name one of: {', '.join(found[:12])}",
-        )
-    return found[0] if found else name
 
 
 def _with_assets(value: Any, media: Recorded) -> Any:

@@ -16,6 +16,7 @@ from rivya_flows.app.prepare import (
     Prepared,
     RunRequest,
     close_budget,
+    expected_price,
     new_run_id,
     prepare_here,
     refuse_over,
@@ -27,7 +28,6 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.ledger.phrases import total_of
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.settings import Settings
 
@@ -95,7 +95,7 @@ async def run(
         ready = await ready_to_start(context, request, observer)
         await asyncio.to_thread(write_start, context, ready, out)
         run_id = ready.frozen.run_id
-        observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
+        observer.notify(f"run {run_id}: {expected_price(ready.estimate)}")
         for warning in (*close_budget(ready.estimate), *soft_limits(ready.estimate)):
             observer.notify(warning)
         steps = ready.estimate.steps
@@ -140,9 +140,3 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
             folder.rmdir()
         raise
     return folder
-
-
-def _expected(found: Estimate) -> str:
-    budget = "" if found.budget is None else f", budget {found.budget}"
-    saved = f", {found.saved} saved" if found.saved else ""
-    return f"{found.name}, {total_of(found)}{saved}, balance {found.balance}{budget}"

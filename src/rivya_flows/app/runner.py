@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, WalletCredentials
@@ -15,6 +15,9 @@ from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
+
+if TYPE_CHECKING:  # draws pages, which most runs do not need
+    from rivya_flows.app.batch.summary import BatchResult
 
 Listener = Callable[[Event, State], None]
 """Called with each event after it was written, and the state after it."""
@@ -48,6 +51,7 @@ class Execution:
         listen: Is told each event.
         rendering: Is told how much of an item is rendered.
         notify: Is told lines for a person.
+        in_batch: It is a row of a batch that runs, and whose end tells of it.
         outlasts: Ends without an end of the run where the service is away: somebody executes it again.
     """
 
@@ -58,6 +62,7 @@ class Execution:
     listen: Listener = ignore_event
     rendering: Rendering = ignore_rendering
     notify: Callable[[str], object] = lambda _: None
+    in_batch: bool = False
     outlasts: bool = False
 
 
@@ -99,6 +104,9 @@ class Runner(Protocol):
             StoreError: Another process executes the run, or the journal cannot be written.
             asyncio.CancelledError: The execution was cancelled, and its end written.
         """
+
+    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
+        """Tells people, as they asked for, how a batch ended; never raises."""
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""

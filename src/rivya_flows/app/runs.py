@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
@@ -46,11 +47,12 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
 
     Args:
         journal: The store.
-        name: Its id, the path of its folder, also after the folder was moved, or `LAST`.
+        name: Its id, the path of its folder, also after the folder was moved, `LAST`, or the id of its
+            flow run in Prefect.
         only_read: The run is only looked at, so the beginning of one id will do.
 
     Raises:
-        UsageError: It is not in the store.
+        UsageError: It is not in the store, or a flow run called several.
     """
     path = Path(name)
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
@@ -66,6 +68,8 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
             if gone.folder == Path()
             else f"delete the rest of it: rivya-flows store remove {name}",
         )
+    if called := _called(journal, name):
+        return called
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:
         return begun[0]
@@ -85,6 +89,24 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     else:
         hint = "it has no runs yet; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
     raise UsageError(f"there is no run {name!r} in the store", hint)
+
+
+def _called(journal: Journal, name: str) -> RunRow | None:
+    """The run of a flow run, or the only one that it called; None of any other name.
+
+    Raises:
+        UsageError: It called several.
+    """
+    try:
+        found = journal.ids(f"run-{UUID(name)}")
+    except ValueError:
+        return None
+    if len(found) > 1:
+        raise UsageError(
+            f"flow run {name} called {len(found)} campaigns",
+            f"name one of: {', '.join(found[:12])}",
+        )
+    return journal.run(found[0]) if found else None
 
 
 def batch_runs(journal: Journal, name: str) -> tuple[RunRow, ...]:

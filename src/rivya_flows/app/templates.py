@@ -11,6 +11,7 @@ from typing import Any
 
 from rivya_flows.app.prepare import RunRequest, prepare_offline
 from rivya_flows.app.spec_file import TEST_SUFFIX, read_spec, specs_at
+from rivya_flows.catalogue.prices import price_of, price_range
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
@@ -18,7 +19,6 @@ from rivya_flows.language.includes import included_texts
 from rivya_flows.language.load import load
 from rivya_flows.language.named_files import default_files, named_files
 from rivya_flows.language.workflow import Input, Workflow
-from rivya_flows.ledger.phrases import price_of, price_range
 from rivya_flows.private import as_the_user_wants
 
 FOLDER = Path(__file__).parent.parent / "templates"

@@ -29,6 +29,18 @@ class Price:
     assumption: str
 
 
+def price_range(least: int, most: int | None) -> str:
+    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
+    if most is None:
+        return f"from {least}"
+    return str(least) if least == most else f"{least}–{most}"
+
+
+def price_of(least: int, most: int | None) -> str:
+    """The same with its unit."""
+    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
 def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) -> Price:
     """The price of one request.
 
@@ -46,7 +58,8 @@ def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) ->
         return Price(0, base, "settled by tokens, up to the reserve of one turn")
     if model.billing_type == "METERED":
         length = f" ({len(prompt):,} characters)" if prompt else ""
-        return Price(base, None, f"metered by length{length}: the base price is the least")
+        known = f"only its base price of {price_of(base, base)} is published"
+        return Price(base, None, f"metered by length{length}, and {known}")
     if model.billing_type != "FIXED":
         return Price(base, None, f"unknown billing type {model.billing_type!r}")
     changed = _changed(model, params)

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from rivya_flows.cli.deploy import on_server
+from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.groups import Group
-from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.errors import UsageError
 
 T = TypeVar("T")
@@ -68,6 +69,35 @@ def apply(block: str | None, ends: str | None, spec: str | None, as_json: bool) 
         print_json([{"name": name, "done": what} for name, what in done.items()])
     else:
         show(*(f"{name}: {what}" for name, what in done.items()))
+        if block is not None:
+            tell(f"try it with: rivya-flows automations test {block}")
+
+
+@automations.command()
+@click.argument("blocks", metavar="[TYPE/NAME]...", nargs=-1)
+@AS_JSON
+def test(blocks: tuple[str, ...], as_json: bool) -> None:
+    """Send a test message through notification blocks, and say whether it was taken.
+
+    Without TYPE/NAME: through each block of `apply --notify`. It is sent from this machine. Exit code 1: a
+    message was not taken.
+    """
+
+    async def work() -> dict[str, str | None]:
+        from rivya_flows.flows.notifications import try_notifications
+
+        return await try_notifications(blocks)
+
+    done = _called(work)
+    if as_json:
+        print_json([{"block": name, "problem": problem} for name, problem in done.items()])
+    else:
+        sent = (
+            (name, f"not sent: {problem}" if problem else "sent") for name, problem in done.items()
+        )
+        show(*(f"{name}: {words}" for name, words in sent))
+    if any(done.values()):
+        click.get_current_context().exit(FAILED)
 
 
 @automations.command("list")

@@ -9,7 +9,8 @@ from typing import ClassVar
 from rivya_flows.app.batch.plan import BatchPlan
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
-from rivya_flows.cli.ending import commands, raise_pools, show_page
+from rivya_flows.catalogue.prices import price_range
+from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
@@ -17,7 +18,8 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.tables import Cell
-from rivya_flows.ledger.phrases import credits_of, price_range
+from rivya_flows.cli.terminal import show_page
+from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.events import Event
@@ -246,5 +248,5 @@ def _ended(row: RowState) -> str:
 def _active_steps(state: State) -> str:
     """The steps that have begun and not ended, with what their items do."""
     idle = ("completed", "cached", "waiting", "skipped")
-    busy = [f"{row.step} {row.words}".strip() for row in rows(state) if row.status not in idle]
+    busy = [f"{row.name} {row.words}".strip() for row in rows(state) if row.status not in idle]
     return ", ".join(busy) or "begins"

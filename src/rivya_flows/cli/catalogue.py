@@ -105,8 +105,7 @@ def _print_all(catalogue: Catalogue, found: Sequence[Model], as_json: bool) -> N
 
 
 def _price(model: Model) -> str:
-    from rivya_flows.catalogue.prices import price
-    from rivya_flows.ledger.phrases import price_range
+    from rivya_flows.catalogue.prices import price, price_range
 
     known = price(model, {})
     return price_range(known.min, known.max)

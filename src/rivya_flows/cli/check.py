@@ -83,9 +83,11 @@ def check(
         for path in paths
     ]
     if strict:
-        files = [replace(one, diagnostics=(*one.diagnostics, *one.warnings)) for one in files]
+        files = [
+            replace(one, diagnostics=(*one.diagnostics, *one.warnings(catalogue))) for one in files
+        ]
     problems = tuple(problem for file in files for problem in file.diagnostics)
-    warnings = () if strict else tuple(one for file in files for one in file.warnings)
+    warnings = () if strict else tuple(one for file in files for one in file.warnings(catalogue))
     wrong = bool(problems) or (diff and any(file.fixed for file in files))
     if form == "json":
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}

@@ -40,7 +40,7 @@ def compare(first: str, second: str | None, page: Path | None, opens: bool, as_j
     """
     from rivya_flows.app.compare import compare as compare_runs
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.ending import show_page
+    from rivya_flows.cli.terminal import show_page
 
     with as_the_user_wants():
         named = (first, second) if second else (first,)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import webbrowser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.cli.terminal import question_lines
+from rivya_flows.cli.terminal import question_lines, show_page
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
 from rivya_flows.planning.continuing import continuation
@@ -22,7 +20,6 @@ from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import refusing_pool
-from rivya_flows.private import as_the_user_wants
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
 _NO_CREDITS = {"over_budget", "insufficient_credits"}
@@ -39,15 +36,6 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
     if open_sheet:
         show_page(report.sheet_path)
     return _exit_code(report)
-
-
-def show_page(page: Path | str) -> bool:
-    """Opens a page, by its file or address, in the browser; says so and gives False if there is none."""
-    with as_the_user_wants():
-        opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
-    if not opened:
-        tell(*located("no browser could be opened: ", page, stderr=True))
-    return opened
 
 
 def _exit_code(report: RunReport) -> int:
@@ -112,8 +100,7 @@ def _advice(report: RunReport) -> Iterator[str]:
     items = [item for step in report.receipt["steps"] for item in step["items"]]
     yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
     if report.status != "suspended":
-        following = continuation(report.receipt)
-        yield f"{following.advice}: {following.command}"
+        yield str(continuation(report.receipt))
 
 
 def _next_step(report: RunReport) -> Iterator[str]:

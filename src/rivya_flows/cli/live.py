@@ -15,6 +15,7 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import COLOURS, columns_of, console, draws, print_above, table, tell
 from rivya_flows.cli.progress import (
     News,
+    begun_steps,
     folded,
     news,
     rendering,
@@ -182,7 +183,7 @@ class Progress(Screen):
         return [
             *(
                 (
-                    row.step,
+                    row.name,
                     (row.status, _COLOURS.get(row.status, "")),
                     row.items,
                     self._now(row.step, row.now),
@@ -198,10 +199,10 @@ class Progress(Screen):
         """How many steps are settled, and what they cost so far."""
         if (state := self._state) is None:
             return f"starting Prefect … {elapsed(seconds)}"
-        settled = sum(step.settled for step in state.steps)
+        begun = [state.steps[step_id] for step_id in begun_steps(state)]
+        settled = sum(step.settled for step in begun)
         cap = "" if state.cap is None else f" of {state.cap}"
-        many = len(state.plan.order)
-        return f"{settled} of {many} steps, {elapsed(seconds)}, {state.spent}{cap} credits"
+        return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {state.spent}{cap} credits"
 
     def _now(self, step: str, words: str) -> str:
         usual = self._usual.get(step)

@@ -18,7 +18,7 @@ def open(run: str) -> None:  # noqa: A001  # a command is found under its name
     """
     from rivya_flows.app.sheets import sheet_of
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.ending import show_page
+    from rivya_flows.cli.terminal import show_page
 
     page = sheet_of(settings(), run)
     show(near(page))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from rivya_flows.catalogue.prices import price_range
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.groups import examples
 from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
@@ -15,7 +16,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.fonts import named
 from rivya_flows.language.wording import cut
-from rivya_flows.ledger.phrases import credits_of, film_length, price_range
+from rivya_flows.ledger.phrases import credits_of, film_length
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rivya_flows.cli.moments import roughly
 from rivya_flows.ledger.phrases import budget_warning, credits_of
-from rivya_flows.planning.names import listed, short_label
+from rivya_flows.planning.names import is_round, listed, short_label
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.queue.events import (
@@ -147,6 +147,14 @@ class StepRow:
     credits: int
 
     @property
+    def name(self) -> str:
+        """The step for people: ``stills, round 2`` of a round of a pick."""
+        if not is_round(self.step):
+            return self.step
+        _, bought, number = self.step.rsplit(".", 2)
+        return f"{bought}, round {number}"
+
+    @property
     def words(self) -> str:
         """Where its items are."""
         return ", ".join(filter(None, (self.items, self.now)))
@@ -171,7 +179,7 @@ def rendering(share: float) -> str:
 
 
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
-    """All steps, in the order of the plan.
+    """All steps, in the order of the plan, without rounds that nobody has asked for.
 
     Args:
         state: The run.
@@ -181,7 +189,17 @@ def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tu
     for (step_id, key), share in shares.items():
         if state.item(step_id, key).phase is Phase.RUNNING:
             at_work.setdefault(step_id, []).append(share)
-    return tuple(_row(state, step_id, at_work.get(step_id, ())) for step_id in state.plan.order)
+    return tuple(_row(state, step_id, at_work.get(step_id, ())) for step_id in begun_steps(state))
+
+
+def begun_steps(state: State) -> list[str]:
+    """The steps of the plan, in its order, without rounds that nobody has asked for."""
+    rounds = {step_id: state.planned(step_id).round_of for step_id in state.plan.order}
+    return [
+        step_id
+        for step_id, of in rounds.items()
+        if of is None or state.item(of[0], "").round >= of[1]
+    ]
 
 
 def _row(state: State, step_id: str, shares: Sequence[float]) -> StepRow:

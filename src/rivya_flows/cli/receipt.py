@@ -61,7 +61,7 @@ def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None
         _print(document, listed, folder if folder.is_dir() else None)
     if open_sheet:
         from rivya_flows.app.sheets import sheet_of
-        from rivya_flows.cli.ending import show_page
+        from rivya_flows.cli.terminal import show_page
 
         show_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
 

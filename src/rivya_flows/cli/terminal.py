@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import webbrowser
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.live_guard import Confirm
@@ -24,11 +27,12 @@ from rivya_flows.planning.questions.presentation import (
     title,
     words_of,
 )
-from rivya_flows.planning.questions.reading_answers import read_choice
+from rivya_flows.planning.questions.reading_answers import checked, read_choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
+from rivya_flows.private import as_the_user_wants
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
@@ -103,16 +107,48 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
                 *question_lines(question, written.media_paths),
             )
             while True:
-                prompt("answer: ")
+                prompt("answer, or open to see them: " if question.candidates else "answer: ")
                 line = await _line()
                 if line is None:
                     return None
                 try:
-                    return read_choice(question, line, by)
+                    if chosen := await _noted(question, read_choice(question, line, by)):
+                        return chosen
                 except UsageError as error:
-                    tell(f"{error.message}; {error.hint}")
+                    if line.strip().lower() == "open" and question.candidates:
+                        show_page(written.sheet_path)
+                    else:
+                        tell(f"{error.message}; {error.hint}")
 
     return ask
+
+
+async def _noted(question: Question, choice: Choice) -> Choice | None:
+    """A choice; of none without a note, which buys at once, with the one that is asked for.
+
+    None: it was taken back.
+
+    Raises:
+        UsageError: The note is too long.
+    """
+    if choice.picked or choice.note or not question.note_room:
+        return choice
+    prompt(
+        f"none buys {question.again}; a note for the next round (Enter for none, Ctrl-D to go back): "
+    )
+    if (note := await _line()) is None:
+        tell("")  # the next prompt begins on a line of its own
+        return None
+    return checked(question, replace(choice, note=note))
+
+
+def show_page(page: Path | str) -> bool:
+    """Opens a page, by its file or address, in the browser; says so and gives False if there is none."""
+    with as_the_user_wants():
+        opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
+    if not opened:
+        tell(*located("no browser could be opened: ", page, stderr=True))
+    return opened
 
 
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:

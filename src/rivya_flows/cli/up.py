@@ -83,8 +83,7 @@ def up(
     from rivya_flows.app.up.start import bring_up
     from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.ending import show_page
-    from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.cli.terminal import confirmer, show_page
     from rivya_flows.environment import set_default
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings

@@ -24,13 +24,6 @@ def credits_of(number: int) -> str:
     return f"{number} credit" if number == 1 else f"{number} credits"
 
 
-def price_range(least: int, most: int | None) -> str:
-    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
-    if most is None:
-        return f"from {least}"
-    return str(least) if least == most else f"{least}–{most}"
-
-
 def film_length(films: Sequence[Film]) -> str:
     """``6.2 s``, ``6 to 8 s``, ``at least 6 s``, or as long as the narration, of one film or several."""
     least, tops = min(one.least for one in films), [one.most for one in films]
@@ -46,31 +39,23 @@ def film_length(films: Sequence[Film]) -> str:
     )
 
 
-def price_of(least: int, most: int | None) -> str:
-    """The same with its unit."""
-    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
-
-
 def total_of(found: Estimate) -> str:
-    """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, or why there is no most.
-
-    A purchase whose price has no upper bound may pass the budget, hence ``at most about``.
+    """What a plan costs in all, whatever limits it: ``3 credits``, ``at least 1, at most 7 credits``, or
+    ``at least 3 credits``.
     """
     if found.min == found.max:
         return credits_of(found.min)
-    most = found.max if found.is_over_cap else found.most
-    if most is None:
-        return f"at least {credits_of(found.min)}, {without_bound(found)}"
-    capped = "" if most == found.max else ", its budget"
-    about = "about " if found.max is None else ""
-    return f"at least {found.min}, at most {about}{credits_of(most)}{capped}"
+    if found.max is None:
+        return f"at least {credits_of(found.min)}"
+    return f"at least {found.min}, at most {credits_of(found.max)}"
 
 
 def without_bound(found: Estimate) -> str:
-    """``no upper bound for voice (metered by length …)``: the steps of which nobody knows the most."""
-    named = [f"{step} ({why})" for step, why in found.unbounded]
-    more = f" and {len(named) - _NAMED} more steps" if len(named) > _NAMED else ""
-    return f"no upper bound for {', '.join(named[:_NAMED])}{more}"
+    """``no upper bound is known for voice: metered by length …``: the steps of which nobody knows the most."""
+    named = [f"for {step}: {why}" for step, why in found.unbounded[:_NAMED]]
+    if more := len(found.unbounded) - len(named):
+        named.append(f"for {more} more step{'s' * (more > 1)}")
+    return f"no upper bound is known {'; '.join(named)}"
 
 
 def budget_warning(state: State) -> str | None:

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.ledger.phrases import credits_of, price_of
+from rivya_flows.catalogue.prices import price_of
+from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import canonical, label
 
 MAX_LINES = 20

@@ -28,7 +28,7 @@ MAX_STILL_BYTES = 4 * 2**20
 MAX_DRAWN_CHARACTERS = 2_000
 """Of one text that is drawn into a picture."""
 
-POSTER_SIDE, SMALL_SIDE = 640, 360
+POSTER_SIDE, SMALL_SIDE, DIALOG_SIDE = 640, 360, 160
 """Pixels of the longer side of a poster, and of a small picture on Prefect's pages."""
 
 MAX_POSTERS = 200

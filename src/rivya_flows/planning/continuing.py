@@ -1,16 +1,20 @@
-"""What continues a run that failed or was cancelled, by its receipt, of which any part may be missing."""
+"""What continues a run that did not complete, by its receipt, of which any part may be missing."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from rivya_flows.planning.names import label
+from rivya_flows.catalogue.prices import price_of
+from rivya_flows.planning.markdown import code, text
+from rivya_flows.planning.names import label, short_label
+from rivya_flows.planning.questions.choice_phrases import answering_command, blank_answer
 from rivya_flows.planning.queue.scheduler import refusing_pool
 
+_MOST_ANSWERS = 50
 _FEW = 3  # failed jobs of a step that are named one by one
 
 _REFUSED = {
@@ -44,6 +48,10 @@ _WORDS = {
 }
 
 
+_BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
+"""Codes of items that only ``resume --regenerate`` buys again."""
+
+
 @dataclass(frozen=True)
 class Continuation:
     """The next command for a run that did not complete.
@@ -51,10 +59,43 @@ class Continuation:
     Attributes:
         advice: What it does, or what to do before it, as the beginning of a sentence.
         command: Whole, quoted for a shell.
+        retry: What *Retry* in Prefect's pages does instead; "" where it does the same.
+        more: The end of the sentence.
     """
 
     advice: str
     command: str
+    retry: str = ""
+    more: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.advice}: {self.command}{self.more}"
+
+    @property
+    def markdown(self) -> str:
+        """The sentence, with the command to be copied."""
+        return f"{text(self.advice)}: {code(self.command)}{text(self.more)}"
+
+
+def next_step(receipt: Mapping[str, Any], *, deployed: bool) -> Continuation | None:
+    """What a person does next about a run; None about a completed one.
+
+    Args:
+        receipt: Of the run.
+        deployed: Its flow run has *Resume* and *Retry* in Prefect's pages: a deployment made it.
+    """
+    status, menu = receipt.get("status"), ", in the menu of the run, "
+    if status == "completed":
+        return None
+    if status == "suspended":
+        button = f"Resume{menu}or" if deployed else ""
+        return Continuation(f"answer with {button}".rstrip(), _answering(receipt))
+    found = continuation(receipt)
+    if deployed and found.retry:
+        return replace(found, more=f"; Retry{menu}{found.retry}")
+    bought = "" if found.retry else "; nothing is bought twice"
+    button = f"continue it with Retry{menu}or" if deployed else found.advice
+    return replace(found, advice=button, more=bought)
 
 
 def continuation(receipt: Mapping[str, Any]) -> Continuation:
@@ -66,7 +107,7 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         then, cache = "run it again", ""
     again = f"rivya-flows run {shlex.quote(file)}{cache}"
     if _lacks_only_outputs(receipt):
-        return Continuation(f"mend the output in {file}, then {then}", again)
+        return Continuation(f"mend the output in {file}, then {then}", again, "ends the same way")
     codes = {
         item.get("code")
         for _, items in _steps(receipt)
@@ -77,9 +118,54 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         return Continuation(
             f"the same request is refused again: mend {file}, then {then}",
             f"{again}{_inputs(receipt)}",
+            "sends the same request again",
         )
-    command = f"rivya-flows resume {shlex.quote(run_id)}{resume_options(receipt)}"
-    return Continuation("resume with", command)
+    options = resume_options(receipt)
+    retry = "continues it without these options" if options else ""
+    if "--regenerate" in options:
+        retry = "buys no failed job again"
+    command = f"rivya-flows resume {shlex.quote(run_id)}{options}"
+    return Continuation(f"resume{_price_again(receipt)} with", command, retry)
+
+
+def _answering(receipt: Mapping[str, Any]) -> str:
+    """The command that answers what a run waits for: its picks, or else more budget."""
+    answers: dict[str, str] = {}
+    for step_id, items in _steps(receipt):
+        for item in items:
+            choice = item.get("choice")
+            if len(answers) < _MOST_ANSWERS and choice and choice["waiting"]:
+                keys = [one["key"] for one in choice["candidates"]]
+                name = label(step_id, str(item.get("key") or ""))
+                answers[name] = blank_answer(keys, choice["count"])
+    if answers:
+        return answering_command(receipt["run_id"], answers)
+    return f"rivya-flows resume {shlex.quote(str(receipt['run_id']))} --budget N"
+
+
+def _price_again(receipt: Mapping[str, Any]) -> str:
+    """``, which buys film again for 10 credits,``: what failed jobs took; "" where none is bought again."""
+    if receipt.get("status") == "cancelled":
+        return ""
+    failed = [
+        (step_id, str(item.get("key") or ""))
+        for step_id, items in _steps(receipt)
+        for item in items
+        if item.get("code") in _BOUGHT_AGAIN
+    ]
+    ledger = receipt.get("ledger")
+    rows = [
+        one
+        for one in (ledger if isinstance(ledger, list | tuple) else ())
+        if isinstance(one, Mapping)
+    ]
+    took = {(row.get("step"), row.get("key")): row.get("reserved") for row in rows}  # the newest
+    prices = [took.get(one) for one in failed]
+    known = [one for one in prices if isinstance(one, int)]
+    if not failed or len(known) < len(failed):
+        return ""
+    what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
+    return f", which buys {what} again for {price_of(sum(known), sum(known))},"
 
 
 def _inputs(receipt: Mapping[str, Any]) -> str:
@@ -142,7 +228,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             words += f" --regenerate {step_id}"
         for item in items:
             name, code = label(step_id, str(item.get("key") or "")), item.get("code")
-            if code in ("job_failed", "job_status_unknown", "unexpected_answer"):
+            if code in _BOUGHT_AGAIN:
                 words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
             elif code == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"

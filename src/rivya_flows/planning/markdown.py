@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 from urllib.parse import quote
 
 from rivya_flows.printable import one_line, printable
@@ -19,6 +20,8 @@ _BEGINNING = re.compile(r"^(\d{0,9})([#+=:.)-])(?=[\s#=-]|$)")
 _URL_LETTERS = "/:?&=%#,;+@!~*._-"
 LONGEST_TEXT = 300
 _ACROSS = 4
+
+T = TypeVar("T")
 
 
 def text(words: object, longest: int = LONGEST_TEXT) -> str:
@@ -76,16 +79,25 @@ def gallery(pictures: Sequence[tuple[str, str, str]]) -> str:
     One table for all: a name in a cell would widen its column, and the pictures of a table with one
     row would fill the page.
     """
-    rows = [pictures[start : start + _ACROSS] for start in range(0, len(pictures), _ACROSS)]
-    shown = [[Marked(picture(name, small)) for name, small, _ in row] for row in rows]
+    rows = _in_rows(pictures, _ACROSS)
     names = "  \n".join(
         " · ".join(f"{text(name)} ({link('open', whole)})" for name, _, whole in row)
         for row in rows
     )
+    return f"{side_by_side([(name, small) for name, small, _ in pictures], _ACROSS)}\n\n{names}"
+
+
+def side_by_side(pictures: Sequence[tuple[str, str]], across: int) -> str:
+    """Pictures in rows of so many; takes pairs of name and URL."""
+    shown = [[Marked(picture(*one)) for one in row] for row in _in_rows(pictures, across)]
     across = len(shown[0])
     # A head of its own: the older pages of Prefect show no table without a body.
     body = [[*row, *[Marked("")] * (across - len(row))] for row in shown]
-    return f"{table([''] * across, body)}\n\n{names}"
+    return table([""] * across, body)
+
+
+def _in_rows(values: Sequence[T], across: int) -> list[Sequence[T]]:
+    return [values[start : start + across] for start in range(0, len(values), across)]
 
 
 class Marked(str):

@@ -14,9 +14,10 @@ from rivya_flows.language.expressions.resolve import items_named
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import PickWith, Step, Workflow
+from rivya_flows.language.workflow import ChatWith, PickWith, Step, Workflow
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.namespaces import Space
+from rivya_flows.planning.structured_output import TURNS
 
 Variables = Mapping[str, Any]
 """What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
@@ -68,6 +69,13 @@ class PlannedStep:
     rounds: tuple[str, ...] = ()
     round_of: tuple[str, int] | None = None
     repeats: str | None = None
+
+    @property
+    def attempts(self) -> int:
+        """Purchases of one request, as written, at most."""
+        with_ = self.step.with_
+        turns = TURNS if isinstance(with_, ChatWith) and with_.expect else 1
+        return turns * (1 + self.step.regenerate)
 
     @cached_property
     def keys(self) -> frozenset[str] | None:

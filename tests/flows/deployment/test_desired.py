@@ -72,6 +72,33 @@ def test_what_was_checked_is_deployed_whatever_becomes_of_the_folder(tmp_path: P
     assert wanted.spec.includes == {"parts/part.yaml": PART}
 
 
+@pytest.mark.parametrize(
+    ("budget", "inputs", "price"),
+    [
+        ("budget: {credits: 20}", "", "At most 20 credits a run."),
+        ("", "", "1 credit a run."),
+        ("", "inputs: {n: {type: integer, default: 2}}", "1 credit a run with these inputs."),
+        (
+            "",
+            "inputs: {n: {type: integer}}",
+            "No budget: the price of a run depends on its inputs.",
+        ),
+    ],
+)
+def test_a_deployment_says_what_a_run_costs(
+    budget: str, inputs: str, price: str, tmp_path: Path
+) -> None:
+    wanted_if = "if: '${{ inputs.n > 0 }}', " if inputs else ""
+    (tmp_path / "lamp.yaml").write_text(
+        f"version: 1\nname: lamp\n{budget}\n{inputs}\ndeploy: [{{name: by-hand}}]\nsteps:\n"
+        f"  still: {{uses: generate, {wanted_if}with: {{model: z-image, prompt: A lamp}}}}\n"
+    )
+    sources = read_specs([tmp_path], shipped())
+    assets = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
+    [wanted] = desired_deployments(sources, shipped(), assets, work_pool=None)
+    assert wanted.price == price
+
+
 def test_a_server_must_be_there_to_deploy_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,7 +42,13 @@ CHOICE: dict[str, Any] = {
     "mode": "human",
     "waiting": False,
     "count": 1,
-    "candidates": [{"key": "neon"}, {"key": "oak"}],
+    "question": None,
+    "deadline": None,
+    "then": None,
+    "candidates": [
+        {"n": 1, "key": "neon", "sha256": None},
+        {"n": 2, "key": "oak", "sha256": None},
+    ],
 }
 
 
@@ -51,7 +57,7 @@ def address(asset: Asset) -> str | None:
 
 
 def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
-    payload = payload_of(RECEIPT, address, "https://media.example/report.html")
+    payload = payload_of(RECEIPT, address, "https://media.example/report.html", deployed=True)
     assert payload["picked"]["hero"]["url"] == "https://media.example/aaaa"
     assert payload["outputs"]["still"]["url"] == "https://media.example/aaaa"
     assert len(payload["outputs"]["words"]) == 2_000
@@ -67,10 +73,10 @@ def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
 
 def test_the_payload_says_who_picked_and_after_which_notes() -> None:
     by = {"name": "Ana", "channel": "form", "at": "2026-11-27T12:04:00Z"}
-    choice = {"picked": ["neon"], "by": by, "notes": ["warmer *light*"], "mode": "human"}
+    choice = {**CHOICE, "picked": ["neon"], "by": by, "notes": ["warmer *light*"]}
     steps = [{**RECEIPT["steps"][0], "items": [{**RECEIPT["steps"][0]["items"][0]}]}]
     steps[0]["items"][0]["choice"] = choice
-    payload = payload_of({**RECEIPT, "steps": steps}, address, None)
+    payload = payload_of({**RECEIPT, "steps": steps}, address, None, deployed=True)
     assert payload["choices"]["hero"] == {
         "picked": ["neon"],
         "by": by,
@@ -92,19 +98,61 @@ def test_automations_match_these_names() -> None:
     }
 
 
-def test_the_payload_says_what_to_do_next() -> None:
-    def said(status: str, **choice: Any) -> Any:
-        item = {**RECEIPT["steps"][0]["items"][0], "choice": {**CHOICE, **choice}}
-        steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
-        return payload_of({**RECEIPT, "status": status, "steps": steps}, address, None)
+def ended(status: str, *, deployed: bool = True, code: str = "", **choice: Any) -> dict[str, Any]:
+    item = {**RECEIPT["steps"][0]["items"][0], "code": code, "choice": {**CHOICE, **choice}}
+    steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
+    receipt = {**RECEIPT, "status": status, "steps": steps, "assets": [STILL]}
+    return payload_of(receipt, address, None, deployed=deployed)
 
-    assert said("completed")["next"] is None
-    waits = said("suspended", waiting=True)
+
+def test_the_payload_says_what_to_do_next() -> None:
+    assert ended("completed")["next"] is None
+    waits = ended("suspended", waiting=True)
     command = "rivya-flows resume run-1 --answer hero=NUMBER"
     assert waits["next"] == f"answer with Resume, in the menu of the run, or: {command}"
-    assert waits["markdown"].endswith(command)
-    assert said("suspended")["next"].endswith("rivya-flows resume run-1 --budget N")
-    assert "Retry, in the menu of the run, or: rivya-flows resume run-1" in said("failed")["next"]
+    assert waits["markdown"].endswith(f"or: `{command}`")
+    assert ended("suspended")["next"].endswith("rivya-flows resume run-1 --budget N")
+    assert "Retry, in the menu of the run, or: rivya-flows resume run-1" in ended("failed")["next"]
+
+
+def test_a_message_names_no_button_that_does_not_help() -> None:
+    failed = ended("failed", code="job_failed")
+    command = "rivya-flows resume run-1 --regenerate hero"
+    useless = "Retry, in the menu of the run, buys no failed job again"
+    assert failed["next"] == f"resume with: {command}; {useless}"
+    assert failed["markdown"].endswith(f"resume with: `{command}`; {useless}")
+    # A run of a command has no such buttons in Prefect.
+    assert ended("failed", deployed=False, code="job_failed")["next"] == f"resume with: {command}"
+    waits = ended("suspended", deployed=False, waiting=True)["next"]
+    assert waits == "answer with: rivya-flows resume run-1 --answer hero=NUMBER"
+
+
+def test_the_message_of_a_run_that_waits_says_what_it_asks_and_shows_the_candidates() -> None:
+    candidates = [
+        {"n": 1, "key": "neon", "sha256": STILL["sha256"]},
+        {"n": 2, "key": "o*k", "sha256": None},
+    ]
+    asks: dict[str, Any] = {
+        "question": "Which poster is it?",
+        "deadline": "2026-12-02T14:20:00Z",
+        "then": "first",
+    }
+    waits = ended("suspended", waiting=True, **asks, candidates=candidates)
+    assert waits["markdown"].split("\n")[:5] == [
+        "**launch** waits for an answer: hero; 1 credit",
+        "**hero**: Which poster is it?",
+        "Open until 2026-12-02 14:20 UTC; after that the first one is taken, and the run continues and"
+        " buys what follows, for at most 4 credits.",
+        r"[1 neon](<https://media.example/aaaa>) · 2 o\*k",
+        "![1 neon](<https://media.example/aaaa>)",
+    ]
+    [question] = waits["questions"].values()
+    assert question["candidates"][0] == {
+        "n": 1,
+        "key": "neon",
+        "kind": "image",
+        "url": "https://media.example/aaaa",
+    }
 
 
 async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without_them(
@@ -119,7 +167,7 @@ async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without
     monkeypatch.setattr(run_events, "_flow_run", lambda: run)
     monkeypatch.setattr(run_events, "send_event", send)
     outputs = {f"words-{number}": "x" * 2_000 for number in range(1_000)}
-    payload = payload_of({**RECEIPT, "outputs": outputs}, address, None)
+    payload = payload_of({**RECEIPT, "outputs": outputs}, address, None, deployed=True)
     await run_events._send(lambda: payload, UUID(int=3))
     [event] = sent
     assert event.size_bytes < 100_000

@@ -37,7 +37,9 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     admin.set_faults(sandbox.data, film_fails)
     state = studio.run(HOSTILE, "run-1", budget=60)
     ended = studio.receipt("run-1")
-    shown = draw_outputs(ended, "https://media.example/report.html", at, nowhere).data
+    shown = draw_outputs(
+        ended, "https://media.example/report.html", at, nowhere, deployed=True
+    ).data
     assert shown.startswith(
         "**failed**: 3 of 3 stills, 2 of 3 later; 23 credits; later failed (sandbox)\n"
     )
@@ -46,6 +48,9 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     assert "### words\n\n> &lt;img src=x&gt;" in shown
     assert "### nothing\n\nnothing" in shown
     assert "### What went wrong" in shown
+    command = "rivya-flows resume run-1 --regenerate"  # in backticks, unless the key has one
+    assert re.search(f"### What next\n\nresume with: `?{command}", shown)
+    assert "; Retry, in the menu of the run, buys no failed job again\n" in shown
     assert "](<https://media.example/report.html>)" in shown
     ledger = draw_ledger(ended)
     assert ledger is not None
@@ -105,7 +110,8 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
     made = {"steps": [step], "assets": [*full.values()], "status": "completed", "sandbox": False}
     made |= {"name": "spot", "run_id": "run-1"}
     outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
-    shown = draw_outputs({**receipt(), **made, "outputs": outputs}, None, at, nowhere).data
+    ended = {**receipt(), **made, "outputs": outputs}
+    shown = draw_outputs(ended, None, at, nowhere, deployed=True).data
     play = r"spot\[hi 9:16\]: film, 1080 × 1920, 9.5 s ([play](<https://media.example/aaaa>))"
     assert shown.count(play) == 2
     assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
@@ -125,14 +131,18 @@ def test_a_pick_shows_what_was_picked_by_whom_and_the_scores() -> None:
     }  # fmt: skip
     steps = [{"id": "hero", "items": [{"key": "", "choice": choice}]}]
     document = {"run_id": "run-1", "status": "suspended", "steps": steps}
-    shown = "\n".join(draw_choices(document))
+    shown = "\n".join(draw_choices(document, deployed=True))
     assert r"**hero**: neon, picked by A\|na in Prefect's form (Which \*one\*?)" in shown
     assert "round 2, with the note: warmer" in shown
     assert "| 2 | neon | 7 of 10, picked | &lt;b&gt;lit&lt;/b&gt; |" in shown
     assert "| 1 | studio | 8.5 of 10, proposed |" in shown
     choice |= {"waiting": True, "picked": [], "count": 1}
-    assert "**hero**: waits for an answer: *Resume*" in "\n".join(draw_choices(document))
-    # A run that failed has no *Resume*.
-    shown = "\n".join(draw_choices({**document, "status": "failed"}))
-    assert "an answer still counts: `rivya-flows resume run-1 --answer hero=NUMBER`" in shown
-    assert draw_choices({"steps": []}) == []
+    shown = "\n".join(draw_choices(document, deployed=True))
+    assert "**hero**: waits for an answer: *Resume*" in shown
+    # Neither a run of a command nor one that failed has *Resume*.
+    command = "`rivya-flows resume run-1 --answer hero=NUMBER`"
+    shown = "\n".join(draw_choices(document, deployed=False))
+    assert f"**hero**: waits for an answer: {command}" in shown
+    shown = "\n".join(draw_choices({**document, "status": "failed"}, deployed=True))
+    assert f"an answer still counts: {command}" in shown
+    assert draw_choices({"steps": []}, deployed=True) == []

@@ -139,6 +139,7 @@ def test_runs_share_a_process_and_each_keeps_its_own_log_tasks_and_end(
         assert {one["name"] for one in server.task_runs(run)} == TASK_RUNS
         assert left_open(server, run) == []
         log = server.logged(run, f"run-{run}: started")
+        assert 0 <= log.find("film, ") < log.index(": bought, ")  # the price, before a purchase
         assert not [other for other in runs if other != run and other in log]
         assert SECRET not in log
         assert working.api_key not in log

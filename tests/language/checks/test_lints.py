@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.check import check_file, lint_file
-from rivya_flows.app.spec_file import specs_at
+from rivya_flows.app.check import check_file, lint_spec
+from rivya_flows.app.spec_file import read_spec, specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.load import check, lint
 from rivya_flows.language.workflow import Workflow
@@ -84,6 +84,12 @@ def warnings_of(marked: str) -> tuple[list[tuple[int, int, str]], list[tuple[int
             id="an input",
         ),
         pytest.param(
+            HEAD
+            + "inputs:\n  a: {type: string, ☞empty-default☞default: }\n  b: {type: date, required: false, default: }\n"
+            + "steps:\n" + STILL.replace("a lamp", "'${{ inputs | json }}'") + OUT,
+            id="an empty default",
+        ),
+        pytest.param(
             HEAD + "inputs: {a: {type: string}}\nsteps:\n"
             + STILL.replace("a lamp", "'${{ inputs | json }}'") + OUT,
             id="all inputs at once",
@@ -99,7 +105,7 @@ def test_what_nothing_uses_is_told_at_its_place_and_nothing_else(marked: str) ->
 def test_specs_of_the_repository_have_no_warnings(path: Path) -> None:
     workflow, _ = check_file(path, shipped())
     assert isinstance(workflow, Workflow)
-    assert lint_file(path, workflow) == ()
+    assert lint_spec(read_spec(path), workflow, shipped()) == ()
 
 
 def test_examples_of_the_docs_have_no_warnings() -> None:

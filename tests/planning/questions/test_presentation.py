@@ -20,7 +20,7 @@ from rivya_flows.planning.questions.presentation import (
     questions_page,
     title,
 )
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.actions import NextRound, Question
 from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -137,18 +137,22 @@ def test_a_later_round_says_which_and_what_was_noted() -> None:
     item = replace(run.state.item("hero", ""), round=1, notes=("warmer *light*",))
     state = run.state.with_item("hero", item)
     shown = questions_page(
-        state, [replace(HERO, round=1, rounds_left=2, note_room=80)], address, no_small
+        state,
+        [replace(HERO, round=1, rounds_left=2, again=NextRound(3, 3, 3), note_room=80)],
+        address,
+        no_small,
     )
     assert "**round 2, with the note: warmer \\*light\\***" in shown
     assert (
-        "Pick one, or none of these to buy them again with what you write below, at most 2" in shown
+        "Pick one, or none of these to buy 3 again for 3 credits with what you write below, at most 2"
+        in shown
     )
 
 
 def test_a_form_says_how_to_answer_in_a_form() -> None:
-    question = replace(HERO, count=2, rounds_left=1, note_room=80)
+    question = replace(HERO, count=2, rounds_left=1, again=NextRound(3, 3, 3), note_room=80)
     assert (
-        "Pick 2, or none of these to buy them again with what you write below, at most once more."
+        "Pick 2, or none of these to buy 3 again for 3 credits with what you write below, at most once"
         in page(question)
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +17,10 @@ from rivya_flows.planning.queue.events import (
     PurchaseRefused,
     PurchaseUncertain,
 )
-from rivya_flows.planning.queue.fallbacks import bought_instead
-from rivya_flows.planning.queue.item_state import ItemState
+from rivya_flows.planning.queue.fallbacks import bought_instead, reason_of
+from rivya_flows.planning.queue.item_state import ItemState, Purchase
 from support.campaigns import until
-from support.naive_service import NaiveService, Rehearsal, frozen
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.samples import examples
 
 STILLS = """
@@ -152,7 +153,19 @@ def test_a_refusal_of_what_an_earlier_execution_may_have_sent_buys_nothing_else(
 def test_the_reason_names_each_model_and_why() -> None:
     item = run(stills(refusing_models={"z-image"}, failing=1.0))
     assert item.code == "job_failed"
-    assert item.reason == "z-image: no; seedream-5-lite: it failed; nano-banana: it failed"
+    said = "z-image: no; seedream-5-lite: it failed; nano-banana: it failed; 9 credits refunded"
+    assert item.reason == said
+
+
+@pytest.mark.parametrize(
+    ("final", "words"),
+    [(0, "10 credits refunded"), (4, "6 of 10 credits refunded"), (10, "10 credits not refunded")],
+)
+def test_the_reason_says_what_became_of_the_credits(final: int, words: str) -> None:
+    one = Purchase(1, "generation", "rvf-1", "{}", 10, NOON, status="failed", final=final)
+    item = ItemState("", {}, purchases=(one,))
+    assert reason_of(item, "The generation failed.") == f"The generation failed; {words}"
+    assert reason_of(replace(item, purchases=(replace(one, reserved=0),)), "no.") == "no."
 
 
 def test_a_resume_buys_one_more_job_of_the_last_alternative_if_it_is_told_to() -> None:

@@ -113,6 +113,31 @@ def test_the_plan_prices_each_round_from_nothing_to_all_of_it() -> None:
     assert '"hero.stills.2 × 2<br/>generate: z-image<br/>only if none of' in chart
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "words"),
+    [
+        ("lamp", "lamp", "2 again for 2 credits"),
+        ("z-image", "nano-banana", "2 again for 6 credits"),
+        ("    with: {model: z-image", "    regenerate: 1\n    with: {model: z-image", "2 again for 2–4 credits"),
+        ("    with: {model: z-image", "    fallback: [{model: nano-banana}]\n    with: {model: z-image",
+         "2 again for 2–8 credits"),
+        ("z-image", "elevenlabs-turbo-2-5, params: {voice: TX3LPaxmHKxFdv7VOQHJ}", "2 again for from 12 credits"),
+    ],
+)  # fmt: skip
+def test_a_question_says_what_another_round_buys(written: str, instead: str, words: str) -> None:
+    spec = SPEC[: SPEC.index("  film:")].replace(written, instead, 1)
+    [question] = open_questions(asked(spec).state)
+    assert str(question.again) == words
+
+
+def test_the_last_round_buys_nothing_again() -> None:
+    run = asked()
+    say(run)
+    assert open_questions(run.state)[0].again is not None
+    say(run)
+    assert open_questions(run.state)[0].again is None
+
+
 def test_a_pick_at_the_first_round_skips_the_others() -> None:
     run = asked()
     say(run, "neon")

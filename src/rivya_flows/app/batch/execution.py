@@ -147,6 +147,8 @@ async def run_batch_in(
         title = workflow.title or f"{workflow.name} · {Path(options.table_name).name}"
         page = await asyncio.to_thread(sheet_text, result, rows, title)
         write_whole(result.sheet_path, page)
+        if any(row.status != "completed" for row in priced.batch.rows):
+            await runner.batch_ended(context, result)
         return result
 
 
@@ -271,7 +273,8 @@ def _row_runner(
             known = reporter.seq
             try:
                 options = RunOptions(budget=start.cap)
-                await runner.execute(Execution(context, reporter, options, listen=listen))
+                execution = Execution(context, reporter, options, listen=listen, in_batch=True)
+                await runner.execute(execution)
             except asyncio.CancelledError:
                 await in_thread(partial(end_as_cancelled, context, reporter))
                 raise

@@ -13,9 +13,10 @@ from rivya_flows.app.live_guard import Spending, pool_cap
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
-from rivya_flows.ledger.phrases import credits_of, price_of
+from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed

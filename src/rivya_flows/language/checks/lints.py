@@ -26,7 +26,8 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 
 def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollector) -> None:
-    """Reports inputs and steps that nothing uses, a spec that gives nothing, and characters that no font has.
+    """Reports inputs and steps that nothing uses, empty defaults, a spec that gives nothing, and characters
+    that no font has.
 
     Args:
         data: The plain normalized values of the spec.
@@ -40,6 +41,12 @@ def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollecto
             message = f"nothing reads the input {name!r}"
             hint = f"write ${{{{ inputs.{name} }}}} where it belongs, or remove it"
             report.add(("inputs", name), "unused-input", message, hint, key=True)
+    for name, declared in workflow.inputs.items():
+        if declared.required and "default" in data["inputs"][name] and declared.default is None:
+            message = f"the default of {name!r} is empty, so every run must give a value"
+            none = ', `default: ""`' if declared.type in ("string", "text") else ""
+            hint = f"write a value{none}, or delete the line"
+            report.add(("inputs", name, "default"), "empty-default", message, hint, key=True)
     steps = workflow.all_steps
     parts = {step_id: part for part, step_id, _ in written_steps(data)}
     for step_id, missing in _without_font(workflow):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price
-from rivya_flows.language.workflow import ChatWith, GenerateWith
+from rivya_flows.language.workflow import GenerateWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, items_step
@@ -31,7 +31,6 @@ from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
-from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
 """Gives finished work of an equal request; None is a miss."""
@@ -428,10 +427,7 @@ def _names(models: Iterable[str | None]) -> str:
 
 def _attempts(planned: PlannedStep, one: Price) -> Price:
     """The price with every retry that the spec allows in `max`."""
-    times = 1 + planned.step.regenerate
-    with_ = planned.step.with_
-    if isinstance(with_, ChatWith) and with_.expect:
-        times *= TURNS
+    times = planned.attempts
     if times == 1:
         return one
     top = None if one.max is None else one.max * times

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Literal
 
+from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.planning.expansion.judge_messages import CANDIDATES
 from rivya_flows.planning.names import label
 from rivya_flows.planning.picking import available
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.actions import NextRound, Question
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
     AnswerGiven,
@@ -25,6 +28,7 @@ from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_lef
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.structured_output import TURNS
 
 MAX_NOTE, MAX_NAME = 500, 100
 """Characters of a note for the next round, and of the name of who answers."""
@@ -192,7 +196,8 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
     candidates = tuple(available(arguments["from"]))
     chosen = proposal(item)
     left = rounds_left(state, step_id, item)
-    room = _note_room(state, state.plan.candidates_of(step_id, item.round)) if left else 0
+    source = state.plan.candidates_of(step_id, item.round) if left else ""
+    room = _note_room(state, source) if left else 0
     return Question(
         step_id,
         item.key,
@@ -205,6 +210,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         count=arguments.get("count") or 1,
         round=item.round,
         rounds_left=left,
+        again=_next_round(state, source, request) if left else None,
         note_room=room,
         sign=bool(arguments.get("sign")),
         scores={one.key: one for one in item.scores},
@@ -213,6 +219,19 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         on_none=arguments.get("on_none") or "fail",
         shortfall="" if chosen else shortfall(item),
     )
+
+
+def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
+    """What it costs to buy the candidates of a step again, and to have them judged where they are."""
+    planned = state.planned(again)
+    items = [one.requests for one in state.steps[again].items or () if one.requests]
+    bought = [one for first, *others in items for one in ([first] * planned.attempts + others)]
+    tops = [one.price.max for one in bought]
+    if pick.model is not None:
+        tops += [pick.price.max] * (TURNS * ceil(len(items) / CANDIDATES))
+    known = [top for top in tops if top is not None]
+    least = sum(first.price.min for first, *_ in items)
+    return NextRound(len(items), least, sum(known) if len(known) == len(tops) else None)
 
 
 def _note_room(state: State, again: str) -> int:

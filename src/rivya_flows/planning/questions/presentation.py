@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rivya_flows.planning.markdown import code, link, picture, quotation, text
+from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import canonical, digest, listed
 from rivya_flows.planning.questions.choice_phrases import (
     CHANNELS,
@@ -40,6 +40,7 @@ Address = Callable[[Mapping[str, Any]], str | None]
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's reason
+_ACROSS = 3  # pictures of 160 pixels in a dialog
 _MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
 
@@ -61,11 +62,11 @@ def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_min
 def how_to_answer(question: Question, *, form: bool = False) -> str:
     """What may be answered beside one key, in a form or as text, as a sentence; "" if nothing."""
     many = question.count > 1
-    if not (many or question.rounds_left):
+    if not (many or question.again):
         return ""
     commas = ", with commas between them" if many and not form else ""
     pick = f"Pick {question.count if many else 'one'}{commas}"
-    if not question.rounds_left:
+    if question.again is None:
         return f"{pick}."
     times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
     none, note = (
@@ -75,7 +76,7 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
     )
     if not question.note_room:
         none, note = none.partition(":")[0], ""
-    return f"{pick}, or {none} to buy them again{note}, at most {times}."
+    return f"{pick}, or {none} to buy {question.again}{note}, at most {times}."
 
 
 def answer_line(answer: AnswerGiven) -> str:
@@ -111,7 +112,10 @@ def digest_of(questions: Sequence[Question]) -> str:
 def questions_page(
     state: State, questions: Sequence[Question], address: Address, small: Address
 ) -> str:
-    """All questions in Markdown, one candidate below the other, for both versions of Prefect's pages.
+    """All questions in Markdown, for both versions of Prefect's pages.
+
+    Stills that have small pictures are side by side, so that the choice below them is near; other candidates
+    are one below the other.
 
     Args:
         state: Of the run.
@@ -142,10 +146,16 @@ def _parts(
     if same:
         yield text(same)
     numbered = are_numbered(question.choices)
+    stills = [*_stills(question, address, small)]
+    if stills:
+        yield side_by_side(stills, _ACROSS)
     for number, (one, tail) in enumerate(zip(question.candidates, tails, strict=True), 1):
         key = str(one.get("key"))
-        yield _heading(question, number if numbered else None, key, one)
-        yield from _medium(key, one, address, small)
+        heading = _heading(question, number if numbered else None, key, one)
+        found = _web(address(one["asset"])) if stills else None
+        yield f"{heading} · {link('full size', found)}" if found else heading
+        if not stills:
+            yield from _medium(key, one, address, small)
         if tail:
             yield text(tail)
         if (said := question.scores.get(key)) and said.reason:
@@ -169,6 +179,18 @@ def _heading(question: Question, number: int | None, key: str, candidate: Mappin
     facts = [_price(candidate), f"{said.score:g} of 10" if said else ""]
     facts += ["**proposed by the judge**"] if key in question.proposal else []
     return " · ".join([f"**{name}**", *filter(None, facts)])
+
+
+def _stills(question: Question, address: Address, small: Address) -> Iterator[tuple[str, str]]:
+    """The key and a small picture of each candidate; nothing unless all are stills that have one."""
+    found = []
+    for one in question.candidates:
+        asset = one.get("asset") or {}
+        still = _web(small(asset)) if asset.get("kind") == "image" else None
+        if still is None or _web(address(asset)) is None:
+            return
+        found.append((str(one.get("key")), still))
+    yield from found
 
 
 def _medium(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rivya_flows.assets import Asset
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.planning.queue.item_state import Score
 
@@ -125,6 +126,22 @@ class Expire:
     events: tuple[AnswerGiven | ItemFailed, ...]
 
 
+class NextRound(NamedTuple):
+    """What another round of a pick buys.
+
+    Attributes:
+        items: How many candidates.
+        least, most: Their credits, and those of their judge; `most` is None without an upper bound.
+    """
+
+    items: int
+    least: int
+    most: int | None
+
+    def __str__(self) -> str:
+        return f"{self.items} again for {price_of(self.least, self.most)}"
+
+
 QuestionName = tuple[str, str, int]
 """Step, key, and how often the candidates had been bought again."""
 
@@ -143,6 +160,7 @@ class Question:
         count: How many candidates to pick.
         round: How often the candidates have been bought again.
         rounds_left: How often they still may be; 0: some of them must be picked.
+        again: What such a round buys; None if none is left.
         note_room: Characters that a note for the next round may have.
         sign: Whether a form must give a name.
         scores: What a judge says, by the key of the candidate; empty without a judge.
@@ -163,6 +181,7 @@ class Question:
     count: int = 1
     round: int = 0
     rounds_left: int = 0
+    again: NextRound | None = None
     note_room: int = 0
     sign: bool = False
     scores: Mapping[str, Score] = field(default_factory=dict, hash=False)

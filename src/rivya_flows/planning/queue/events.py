@@ -25,7 +25,8 @@ class Fork(Entry):
     """A run that this one repeats in part.
 
     Attributes:
-        run_id: Finished work with an equal request is taken from it, and costs nothing.
+        run_id: Finished work with an equal request is taken from it, or from a run that it forks
+            itself, and costs nothing.
         step: From this step on everything is made again; None where only what changed is.
         answers: Keys that were picked there, by ``step`` or ``step[key]``.
         notes: What people asked there to be different, one for each round of such a pick.
@@ -179,7 +180,7 @@ class CacheAnswered(OfItem):
 
     Attributes:
         saved: What it cost when it was bought.
-        run_id: The forked run that it was taken from; None for the cache index.
+        run_id: The run of that line of forks that it was taken from; None for the cache index.
         alternative: Which `fallback` of the step gave it there; 0 is the request as written.
     """
 

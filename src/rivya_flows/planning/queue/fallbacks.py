@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.names import short_label
@@ -78,14 +79,30 @@ def started_over(step: Step, item: ItemState) -> ItemState:
 
 
 def reason_of(item: ItemState, why: str) -> str:
-    """Why an item failed for good: if it fell back, each model with its own reason."""
+    """Why an item failed for good, and what became of its credits: ``no rain; 10 credits refunded``. If it
+    fell back, each model has its own reason.
+    """
     ended = {one.alternative: one for one in item.purchases if one.status in ("failed", "refused")}
-    if not item.alternatives or not any(ended):
-        return why
-    return "; ".join(
-        f"{item.alternatives[number].model}: {one.error or 'the job failed':.300}"
-        for number, one in sorted(ended.items())
-    )
+    if item.alternatives and any(ended):
+        why = "; ".join(
+            f"{item.alternatives[number].model}: {one.error or 'the job failed':.300}"
+            for number, one in sorted(ended.items())
+        )
+    money = _given_back(item)
+    return f"{why.rstrip('.')}; {money}" if money else why
+
+
+def _given_back(item: ItemState) -> str:
+    """``10 credits refunded``, ``4 of 10 credits refunded`` or ``10 credits not refunded``, of all failed
+    jobs of an item; "" if nothing was reserved for them.
+    """
+    failed = [one for one in item.purchases if one.status == "failed"]
+    took = sum(one.reserve if one.reserved is None else one.reserved for one in failed)
+    back = max(0, took - sum(one.final or 0 for one in failed))
+    if not took:
+        return ""
+    part = f"{back} of " if 0 < back < took else ""
+    return f"{part}{price_of(took, took)} {'' if back else 'not '}refunded"
 
 
 def bought_instead(event: Event, state: State) -> str | None:

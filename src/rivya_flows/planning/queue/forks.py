@@ -23,11 +23,15 @@ class Finished(NamedTuple):
     """Finished work of a run.
 
     Attributes:
+        run_id: The run.
+        step: Its step there.
         outputs: What it gave.
         credits: What it cost, or what it saved where the run had it for nothing itself.
         request_hash: Of the request that gave it, as written or a `fallback`.
     """
 
+    run_id: str
+    step: str
     outputs: Mapping[str, Any]
     credits: int
     request_hash: str
@@ -44,13 +48,17 @@ def finished(state: State) -> dict[str, Finished]:
         if written.buys and ordinal is not None:
             made = item.requests[item.alternative].request_hash
             credits = item.credits + item.saved
-            found[f"{written.request_hash}-{ordinal}"] = Finished(item.outputs, credits, made)
+            name = f"{written.request_hash}-{ordinal}"
+            found[name] = Finished(state.run_id, step_id, item.outputs, credits, made)
     return found
 
 
 def fork_of(state: State, step: str | None) -> Fork:
-    """The fork of a run as it is now, with all that was picked; from `step` on nothing is taken."""
-    answers, notes, seen = {}, {}, {}
+    """The fork of a run as it is now, with all that was picked; from `step` on nothing is taken.
+
+    Of a fork, also with what it would take for picks that it has not reached.
+    """
+    answers, notes, seen = _unreached(state)
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
             name = label(step_id, item.key)
@@ -60,6 +68,17 @@ def fork_of(state: State, step: str | None) -> Fork:
             last = item.request.arguments
             seen[name] = tuple(_hash({**last, "from": one}) for one in [*offered, last["from"]])
     return Fork(run_id=state.run_id, step=step, answers=answers, notes=notes, seen=seen)
+
+
+def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
+    """`answers`, `notes` and `seen` that a run takes from the one that it forks; empty of no fork."""
+    fork = state.fork
+    if fork is None:
+        return [{}, {}, {}]
+    return [
+        {name: one for name, one in known.items() if name.partition("[")[0] not in state.again}
+        for known in (fork.answers, fork.notes, fork.seen)
+    ]
 
 
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:

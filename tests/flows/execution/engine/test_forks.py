@@ -171,6 +171,37 @@ async def test_another_question_about_the_same_candidates_is_asked(launched: Stu
     assert launched.receipt("run-question")["status"] == "suspended"
 
 
+async def test_a_fork_of_a_fork_that_stopped_takes_what_the_first_run_has(
+    launched: Studio, shared_sandbox: Sandbox
+) -> None:
+    other = {"question": "Which one is brighter?"}
+    await launched.fork("run-1", "run-stopped", inputs=other)
+    await launched.execute("run-stopped")
+    await launched.fork("run-stopped", "run-asks")
+    await launched.execute("run-asks", ask=second)
+    asked = launched.receipt("run-asks")
+    assert (paid(asked).keys() - {"hero"}, asked["status"]) == (set(), "completed")
+    assert items(asked, "film")[0]["taken_from"] == "run-1"
+
+    before = wallet(launched, shared_sandbox)
+    same = {"question": "Which one?"}
+    prepared = await forked(launched, "run-stopped", "run-as-first", inputs=same)
+    assert prepared.estimate.max == 0
+    decided = items(launched.receipt("run-as-first"), "hero")[0]["choice"]
+    assert decided["picked"] == items(launched.receipt("run-1"), "hero")[0]["choice"]["picked"]
+    assert wallet(launched, shared_sandbox) == before
+
+
+async def test_what_a_stopped_fork_was_to_make_again_is_not_taken_from_before_it(
+    launched: Studio,
+) -> None:
+    await launched.fork("run-1", "run-again", step="hero")
+    await launched.execute("run-again")
+    await launched.fork("run-again", "run-after")
+    await launched.execute("run-after", ask=second)
+    assert paid(launched.receipt("run-after")).keys() == {"hero", "film"}
+
+
 async def test_the_choice_of_a_judge_is_taken(studio: Studio) -> None:
     await studio.start(CAMPAIGN, "run-1", inputs={"mode": "judge"})
     await studio.execute("run-1")

@@ -1,0 +1,104 @@
+"""The event that tells Prefect how a batch ended: its rows send none that an automation of ours hears."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.events import Event
+
+from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.app.publishing import addresses_of, report_of
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.assets import assets_in
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.prefect_internals import send_event
+from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.provenance import recorded
+from rivya_flows.planning.markdown import code, link, picture, text
+from rivya_flows.planning.names import BATCH_LABEL
+
+_MAX_ROWS = 50
+_MAX_LINES = 10
+_MAX_PICTURES = 4
+_WORDS = {"not_started": "not started", "over_budget": "over the budget", "suspended": "waiting"}
+_logger = logging.getLogger(__name__)
+
+
+async def announce_batch(context: RunContext, result: BatchResult) -> None:
+    """Sends the event of a batch's end; never raises."""
+    try:
+        found = payload_of(context, result)
+        status = "failed" if found["status"] == "over_budget" else found["status"]
+        await send_event(
+            Event(
+                occurred=datetime.now(UTC),
+                event=BATCH_PREFIX + status,
+                resource={
+                    "prefect.resource.id": f"rivya-flows.batch.{result.batch_id}",
+                    "prefect.resource.name": result.batch_id,
+                    "rivya-flows.campaign": found["name"],
+                },
+                related=[OURS],
+                payload=found,
+            )
+        )
+    except Exception as error:  # Prefect may raise anything; the batch has ended all the same
+        shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
+        _logger.warning("the batch's end event was not sent: %s", shown)
+
+
+def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
+    """The payload: plain values, for automations and as a message."""
+    document = result.as_json()
+    first = next(iter(result.receipts.values()), {})
+    name = str(first.get("name") or result.batch_id)
+    rows = [_row(context, result, row) for row in result.rows]
+    rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
+    counts = Counter(row["status"] for row in rows)
+    others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
+    done = f"{counts['completed']} of {len(rows)} rows completed"
+    credits = document["credits"]
+    found: dict[str, Any] = {
+        "batch_id": result.batch_id,
+        "name": name,
+        "title": str(first.get("title") or name),
+        "status": document["status"],
+        "sentence": f"{', '.join([done, *others])}; {credits_of(credits['spent'])}",
+        "credits": {one: credits[one] for one in ("spent", "saved", "budget")},
+        "rows": rows[:_MAX_ROWS],
+    }
+    return {**found, "markdown": "\n".join(_lines(found, rows))}
+
+
+def _row(context: RunContext, result: BatchResult, row: Mapping[str, Any]) -> dict[str, Any]:
+    receipt, run_id = result.receipts.get(row["run_id"]), row["run_id"]
+    address = addresses_of(context, recorded(receipt["assets"] if receipt else ()))
+    stills = (one for one in assets_in(row["outputs"]) if one.kind == "image")
+    return {
+        **{name: row[name] for name in ("name", "run_id", "status", "credits", "reason")},
+        "report": report_of(context, run_id) if receipt else None,
+        "picture": next(filter(None, map(address, stills)), None),
+    }
+
+
+def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]]) -> Iterator[str]:
+    status = {"suspended": "waits for answers", "over_budget": "failed"}
+    words = status.get(found["status"], found["status"])
+    yield f"**{text(found['title'])}**, batch {words}: {text(found['sentence'])}"
+    for row in rows[:_MAX_LINES]:
+        name = link(row["name"], row["report"]) if row["report"] else text(row["name"])
+        reason = f": {text(row['reason'])}" if row["reason"] else ""
+        yield f"* {name}: {_WORDS.get(row['status'], row['status'])}{reason}"
+    listed = code(f"rivya-flows runs --label {BATCH_LABEL}={found['batch_id']}")
+    if (more := len(rows) - _MAX_LINES) > 0:
+        yield f"* and {more} more: {listed}"
+    for row in itertools.islice((row for row in rows if row["picture"]), _MAX_PICTURES):
+        yield picture(row["name"], row["picture"])
+    if found["status"] != "completed":
+        yield f"rerun the same command to continue, or one row with the command on its contact sheet; its runs: {listed}"
