@@ -81,7 +81,7 @@ def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str
 
 @pytest.mark.usefixtures("filled")
 def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
-    words = "0 runs ended before; 1 result would be deleted, 0 media would be deleted (0 bytes)\n"
+    words = "0 runs ended before; 1 result, 0 media would be deleted; 0 bytes would be freed\n"
     for age in ("30d", "30", "720h", "4w"):
         said = call("store", "prune", "--older-than", age, "--plan")
         assert said.out == words

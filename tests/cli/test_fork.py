@@ -114,6 +114,15 @@ def test_compare_opens_a_page_that_it_writes_beside_the_sheet_of_the_second_run(
     assert "<title>warm · cold · lamps: two runs compared" in text
 
 
+def test_a_fork_alone_is_compared_with_the_run_that_it_was_made_from(call: Terminal) -> None:
+    said = call("compare", "run-1")
+    assert (said.code, "run-1 is no fork" in said.err) == (2, True)
+    assert call("fork", "run-1", "-i", "look=cold", "--yes").code == 0
+    found = call("compare", "last", "--json").document
+    assert found["runs"][0]["run_id"] == "run-1"
+    assert found["runs"][1]["fork"]["run_id"] == "run-1"
+
+
 def test_compare_names_whole_media_of_a_list_and_counts_the_rest(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:

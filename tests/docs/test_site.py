@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from support.browser import CHROMIUM, Tab, browsing
-from support.site import ROOT, BuiltPage, built_once, read, serving
+from support.prefect_workers import eventually
+from support.site import ROOT, BuiltPage, built_once, copy_sources, read, serving
 
 DOCS = ROOT / "docs"
 # One of each kind.
@@ -32,16 +35,17 @@ _SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.cli
 _PHONE = {"height": 844, "deviceScaleFactor": 1, "mobile": False}
 _SEARCH = "[...document.body.children].find(one => one.shadowRoot)?.shadowRoot"
 _FOUND = f"[...({_SEARCH}).querySelectorAll('a')].map(one => new URL(one.href).pathname.slice(1))"
-# Types until there are results of these words, which mark their links: what is typed before the index is there may be lost.
+# Types until there are results, or none: what is typed before the index is there may be lost. Results of the words before are shown
+# until the new ones come, so what nothing is found for is typed in between.
 _TYPED = """
-(search, words) => {
+(search, words, some) => {
   const input = search.querySelector("input");
-  if (input.value !== words || search.querySelector("[role=status]").innerText.startsWith("Loading")) {
+  const status = search.querySelector("[role=status]").innerText;
+  if (input.value !== words || status.startsWith("Loading")) {
     input.value = words;
     input.dispatchEvent(new Event("input", {bubbles: true}));
   }
-  const first = search.querySelector("a");
-  return first && new URL(first.href).searchParams.get("h") === words;
+  return some ? !!search.querySelector("a") : status === "No results";
 }
 """
 # What people type, and a page that must be among the first three that they see. The first is a guide, where a guide is sought.
@@ -150,6 +154,15 @@ SOUGHT = {
     "password for prefect": "how-to/up",
     "how long does it take": "performance",
     "turn a photo into a video": "how-to/reference-photo",
+    "my photo": "how-to/reference-photo",
+    "cost estimate": "how-to/quote",
+    "refund": "how-to/resume",
+    "undo": "how-to/clean-up",
+    "windows": "tutorial/first-clip",
+    "template": "tutorial/first-clip",
+    "carousel": "how-to/formats",
+    "thumbnail": "how-to/formats",
+    "shopify": "how-to/batch",
 }
 _ELSEWHERE = (
     "performance.getEntriesByType('resource').map(one => one.name)"
@@ -176,6 +189,23 @@ def tab(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
 def test_the_site_builds_without_a_warning(site: Path) -> None:
     output = (site.parents[1] / "output").read_text("utf-8")
     assert "No issues found" in output, output
+
+
+def test_the_served_site_is_the_built_one_and_follows_its_pages(site: Path, tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    command = ["scripts/docs", "--serve", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            address = re.search(r"Serving .*\((http:.*)/\)", "".join(_until_served(server)))
+            assert address
+            index = f"{address[1]}/search.json"
+            assert _fetched(index) == (site / "search.json").read_text("utf-8")
+            page = tmp_path / "docs" / "glossary.md"
+            page.write_text(page.read_text("utf-8") + "\n<!-- search: quaggas -->\n", "utf-8")
+            eventually(lambda: "quaggas" in _fetched(index) or None, "the changed page")
+        finally:
+            server.terminate()
+    assert _fetched(index) == ""
 
 
 def test_every_page_is_in_the_navigation_and_every_entry_is_a_page() -> None:
@@ -249,7 +279,8 @@ def test_the_search_knows_the_words_of_its_readers_and_guides_come_first(
     browser.until(f"!!({_SEARCH})?.querySelector('input')", "the search")
     lost = {}
     for words, page in SOUGHT.items():
-        browser.until(f"({_TYPED})({_SEARCH}, {json.dumps(words)})", words)
+        browser.until(f"({_TYPED})({_SEARCH}, 'zzzqqq', false)")
+        browser.until(f"({_TYPED})({_SEARCH}, {json.dumps(words)}, true)", words)
         first = [one.removesuffix(".html") for one in browser.value(_FOUND)[:3]]
         guides = ("how-to/", "tutorial/")
         if page not in first or (page.startswith(guides) and not first[0].startswith(guides)):
@@ -279,6 +310,15 @@ rivya-flows run stills.yaml --budget 4""",
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_output_has_no_copy_button(tab: tuple[Tab, str]) -> None:
+    browser, address = tab
+    browser.show_at(f"{address}/tutorial/first-clip.html", width=1440)
+    browser.wait_for(".language-sh [data-md-type=copy]")
+    buttons = "[...document.querySelectorAll('.language-text [data-md-type=copy]')]"
+    assert browser.value(f"{buttons}.filter(one => one.checkVisibility()).length") == 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_no_page_is_wider_than_its_window(
     tab: tuple[Tab, str], site: Path, pages: dict[Path, BuiltPage]
 ) -> None:
@@ -290,6 +330,23 @@ def test_no_page_is_wider_than_its_window(
         browser.do("Emulation.setDeviceMetricsOverride", width=390, **_PHONE)
         wider += [(page.name, found) for found in (desktop, browser.value(_SIDEWAYS)) if found > 0]
     assert wider == []
+
+
+def _until_served(server: subprocess.Popen[str]) -> Iterator[str]:
+    for line in server.stdout or ():
+        yield line
+        if line.startswith("Serving"):
+            return
+
+
+def _fetched(url: str) -> str:
+    """What is there; "" for nothing, as while the site is built again."""
+    try:
+        with urllib.request.urlopen(url) as answer:
+            text: str = answer.read().decode()
+    except OSError:
+        return ""
+    return text
 
 
 def _entries(nav: Any) -> list[str]:

@@ -181,7 +181,7 @@ IN_THE_SPEC = {
     "no such field": ("unknown-field", "brand.name", "☞brand.nam"),
     "no such colour": ("unknown-field", "brand.colours[0]", "☞brand.colours[2]"),
     "not text": ("not-text", "${{ brand.name", "☞${{ brand.logo"),
-    "without a dollar": ("missing-dollar", '"${{ brand.logo }}"', '☞"{{ brand.logo }}"'),
+    "without a dollar": ("missing-dollar", '"${{ brand.logo }}"', '"☞{{ brand.logo }}"'),
     "bare": ("missing-dollar", '"${{ brand.logo }}"', "☞brand.logo"),
     "a flag": ("wrong-type", "model: z-image", 'model: z-image, brand: ☞"no"'),
     "a loop of that name": (

@@ -70,6 +70,10 @@ def test_what_is_certain_is_written(wrong: str, right: str | None) -> None:
     assert all(one.fix for one in found.applied)
 
 
+def test_a_type_by_its_name_in_python_is_fixed() -> None:
+    assert fix(GOOD.replace("type: string", "type: str")).text == GOOD
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [

@@ -53,7 +53,7 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
     page = Page(html)
     assert page.open == []
     for words in (
-        "Which still becomes the film?", "1 studio 1 cr", "2 neon 1 cr", "8.5 of 10",
+        "Which still becomes the film?", "1 studio 1 credit", "2 neon 1 credit", "8.5 of 10",
         "proposed by the judge", "whole, and well lit", "Open until 2026-11-27 12:00 UTC ; after"
         " that what the judge proposes is taken.", "Scores by gemini-2-5-flash-chat: it is whole; sharp",
         "rivya-flows resume run-1 --answer hero=NUMBER",

@@ -62,8 +62,8 @@ def test_nodes_say_what_they_are() -> None:
     drawn = graph(steps)
     assert drawn is not None
     node = drawn["nodes"][1]
-    assert node["words"] == "film: generate · 2 items, completed, 1,200 cr, after stills"
-    assert (node["what"], node["credits"]) == ("generate · 2 items", "1,200 cr")
+    assert node["words"] == "film: generate · 2 items, completed, 1,200 credits, after stills"
+    assert (node["what"], node["credits"]) == ("generate · 2 items", "1,200 credits")
 
 
 def test_long_names_are_cut_to_what_fits() -> None:

@@ -86,7 +86,7 @@ def test_the_page_tells_time_and_credits_of_each_step_in_one_row(store: Store) -
     for words in (
         "Where the time and the credits went", "stills 48 s", "hero 1 s + 1 d 23 h asked",
         "film_of_the_chosen_still 1 min 19 s", "1 d 23 h left out: a person was asked",
-        "How the steps follow each other", "3: 9 s, completed", "Total 50 cr",
+        "How the steps follow each other", "3: 9 s, completed", "Total 50 credits",
     ):  # fmt: skip
         assert words in page.text, words
     rows = [
@@ -107,7 +107,7 @@ def test_an_early_receipt_has_its_credits_and_no_timeline_or_graph(store: Store)
     page = Page(contact_sheet(early(receipt_of(store)), store))
     assert page.open == []
     assert "Where the credits went" in page.text
-    assert "Total 50 cr" in page.text
+    assert "Total 50 credits" in page.text
     assert not [tag for tag, _ in page.found if tag == "svg"]
 
 

@@ -24,17 +24,13 @@ _VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "sou
 _NO_PROSE = {"code", "pre", "script", "style", "nav", "h1", "h2", "h3", "h4"}
 
 
-def build(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs scripts/docs on a copy of what it reads, made in an empty folder.
-
-    The pages are below ``dist/site`` of the folder afterwards.
-    """
+def copy_sources(folder: Path) -> None:
+    """Copies what scripts/docs reads into an empty folder, and itself."""
     for name in ("docs", "scripts/site-theme"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("zensical.toml", "scripts/docs", "scripts/site_search.py"):
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
-    return subprocess.run(["scripts/docs"], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def built_once(base: Path) -> Path:
@@ -49,7 +45,10 @@ def built_once(base: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             folder.mkdir()
-            done = build(folder)
+            copy_sources(folder)
+            done = subprocess.run(
+                ["scripts/docs"], cwd=folder, capture_output=True, text=True, check=False
+            )
             (folder / "output").write_text(done.stdout + done.stderr, encoding="utf-8")
     return (folder / "dist" / "site").resolve()
 

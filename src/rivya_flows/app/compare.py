@@ -10,9 +10,11 @@ from typing import Any
 from rivya_flows.app.report import media_of, write_whole
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.app.sheets import sheet_folder
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.comparison import comparison
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.comparison_page import comparison_page
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
@@ -24,7 +26,7 @@ def compare(
 
     Args:
         settings: Those of the store.
-        named: Ids or folders of the two runs.
+        named: Ids or folders of the two runs; of one alone, the first is the run that it was forked from.
         page: Is written as one HTML file with small pictures of both.
         shown: Without `page`, write one beside the contact sheet of the second run.
 
@@ -32,11 +34,19 @@ def compare(
         The comparison; and its page, absolute, None without one.
 
     Raises:
-        UsageError: One of them is not in the store.
+        UsageError: One of them is not in the store, or one alone is no fork.
         StoreError: The store cannot be read, or the page cannot be written.
     """
     with open_journal(settings) as journal:
         rows = [find_run(journal, name, only_read=True) for name in named]
+        if len(rows) == 1:
+            fork = replay(one.event for one in journal.entries(rows[0].run_id)).fork
+            if fork is None:
+                message = (
+                    f"{rows[0].run_id} is no fork, so it needs another run to be compared with"
+                )
+                raise UsageError(message, f"rivya-flows compare RUN {named[0]}")
+            rows = [find_run(journal, fork.run_id), *rows]
         journals = [journal.entries(row.run_id) for row in rows]
     document = comparison(*journals)
     if page is None and shown:

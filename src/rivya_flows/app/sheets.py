@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import media_of, write_report, write_whole
@@ -64,6 +65,20 @@ def sheet_folder(settings: Settings, row: RunRow) -> Path:
     return row.folder if row.folder.is_dir() else run_folder(settings.data / "runs", row.run_id)
 
 
+class SharedRun(NamedTuple):
+    """A page for a client, as it was written.
+
+    Attributes:
+        page: Absolute.
+        lacks: Why it lacks an output, by its name.
+        smaller: What to send instead, if it is too large for a mail.
+    """
+
+    page: Path
+    lacks: dict[str, str]
+    smaller: str
+
+
 def share(
     settings: Settings,
     name: str,
@@ -71,7 +86,7 @@ def share(
     *,
     only: Sequence[str] = (),
     title: str | None = None,
-) -> tuple[Path, dict[str, str]]:
+) -> SharedRun:
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
     Args:
@@ -80,10 +95,7 @@ def share(
         file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
             after spec and product.
         only: Names of outputs; none sends all.
-        title: Of the page; None takes that of the spec, and says below it what the run is about.
-
-    Returns:
-        The file, absolute; and what it lacks: why, by the name of the output.
+        title: Of the page; None says what the run is about, and below it the title of the spec.
 
     Raises:
         UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
@@ -120,11 +132,14 @@ def share(
                 hint = "its media were deleted, as by `store prune`; a new run buys them again"
             raise UsageError(f"{row.run_id} ({status}) has nothing finished to share", hint)
         sizes = {one.name: one.size_bytes for one in found}
+        smaller = f"send the files of {row.folder}"
+        if len(sizes) > 1:
+            smaller = f"choose with --output NAME: {_listed(sizes)}; or {smaller}"
         if sum(sizes.values()) > MAX_SHARED_BYTES:
             raise UsageError(
                 f"the media of {row.run_id} are {_megabytes(sum(sizes.values()))}; a page holds"
                 f" {_megabytes(MAX_SHARED_BYTES)}",
-                f"choose with --output NAME: {_listed(sizes)}; or send the files of {row.folder}",
+                smaller,
             )
         titled = {**document, "subject": subject}
         if title is not None:
@@ -133,7 +148,7 @@ def share(
     named = slug(f"{document['name']} {subject}")[:_MAX_NAME].strip("-")
     target = (file or _free(Path(f"{named}.html"))).absolute()
     write_whole(target, page)
-    return target, lacks
+    return SharedRun(target, lacks, smaller)
 
 
 def _free(path: Path) -> Path:

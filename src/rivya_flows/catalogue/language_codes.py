@@ -15,9 +15,22 @@ _TWO_LETTERS = """
     zu
 """
 """Source: ISO 639-1, with those that it had before."""
+_NAMES = {
+    "arabic": "ar", "bengali": "bn", "chinese": "zh", "dutch": "nl", "english": "en", "french": "fr",
+    "german": "de", "greek": "el", "hebrew": "he", "hindi": "hi", "indonesian": "id", "italian": "it",
+    "japanese": "ja", "korean": "ko", "polish": "pl", "portuguese": "pt", "russian": "ru",
+    "spanish": "es", "swedish": "sv", "tamil": "ta", "telugu": "te", "thai": "th", "turkish": "tr",
+    "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi",
+}  # fmt: skip
 
 
 def is_language(code: str) -> bool:
     """Whether a code such as ``hi`` or ``en-GB`` names a language; of three letters any may."""
     found = _CODE.fullmatch(code)
     return found is not None and (len(found[1]) == 3 or found[1].lower() in _TWO_LETTERS.split())
+
+
+def language_hint(written: str) -> str:
+    """What to write instead of a text that names no language."""
+    code = _NAMES.get(written.strip().lower())
+    return f"write {code}" if code else "write its code, such as hi or en-GB"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, certain, nearest
-from rivya_flows.catalogue.language_codes import is_language
+from rivya_flows.catalogue.language_codes import is_language, language_hint
 from rivya_flows.diagnostics import Diagnostic
 
 
@@ -181,8 +181,8 @@ def _fit(param: Param, value: Any) -> Any:
         case "text":
             text = spelled(_scalar(param, value))
             if param.key == "language_code" and not is_language(text):
-                hint = "write its code, such as hi or pt-BR"
-                raise _Refused("bad-param", f"{param.key!r} is no language: {text!r:.40}", hint)
+                message = f"{param.key!r} is no language: {text!r:.40}"
+                raise _Refused("bad-param", message, language_hint(text))
             return text
         case "array":
             return _members(param, value)

@@ -126,9 +126,9 @@ def print_plan(found: BatchPlan, *, as_json: bool) -> int:
         print_json(found.as_json())
     else:
         states = [row for row in found.priced.batch.rows if row.status != "completed"]
-        cells = [[row.name, price_range(row.least, row.most), row.run_id] for row in states]
+        cells = [[row.name, price_range(row.least, row.most)] for row in states]
         if cells:
-            print_table(["row", ">credits", "?run"], cells[:_MAX_ROWS])
+            print_table(["row", ">credits"], cells[:_MAX_ROWS])
         if len(cells) > _MAX_ROWS:
             show(f"and {len(cells) - _MAX_ROWS} more rows; `--json` has all")
         show("", *found.priced.remade())

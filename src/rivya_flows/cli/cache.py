@@ -127,18 +127,19 @@ def _row(entry: CacheEntry) -> list[str]:
 
 def summary(pruned: Pruned, *, media: bool, would: bool) -> str:
     """What was deleted, or would be."""
-    deleted = "would be deleted" if would else "deleted"
-    words = f"{_counted(pruned.entries)} {deleted}"
+    going = [_counted(pruned.entries)]
     if media:
-        files = len(pruned.media)
-        named = "1 medium" if files == 1 else f"{files} media"
-        words += f", {named} {deleted} ({size_of(pruned.size_bytes)})"
+        going.append("1 medium" if len(pruned.media) == 1 else f"{len(pruned.media)} media")
     if pruned.folders:
-        words += f", {len(pruned.folders)} old run folders {deleted}"
+        going.append(f"{len(pruned.folders)} old run folders")
     if pruned.sandbox_bytes:
-        words += f", results of the sandbox {deleted} ({size_of(pruned.sandbox_bytes)})"
+        going.append("results of the sandbox")
+    words = f"{', '.join(going)} {'would be deleted' if would else 'deleted'}"
+    if media:
+        freed = pruned.size_bytes - pruned.linked_bytes + pruned.sandbox_bytes
+        words += f"; {size_of(freed)} {'would be freed' if would else 'freed'}"
     if pruned.linked_bytes:
-        words += f"; {size_of(pruned.linked_bytes)} of it stay in folders of runs"
+        words += f", {size_of(pruned.linked_bytes)} of media are also in folders of runs and stay"
     return words
 
 

@@ -15,9 +15,9 @@ from rivya_flows.cli.output import located, print_json, print_table, show, show_
 from rivya_flows.private import as_the_user_wants
 
 
-@click.command(epilog=examples("compare RUN last", "compare RUN last --open"))
+@click.command(epilog=examples("compare last", "compare RUN last --open"))
 @click.argument("first", metavar="A", shell_complete=runs)
-@click.argument("second", metavar="B", shell_complete=runs)
+@click.argument("second", metavar="[B]", required=False, shell_complete=runs)
 @click.option(
     "--out",
     "page",
@@ -32,17 +32,19 @@ from rivya_flows.private import as_the_user_wants
     help="Open that page; without --out, a new one beside the sheet of B.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def compare(first: str, second: str, page: Path | None, opens: bool, as_json: bool) -> None:
+def compare(first: str, second: str | None, page: Path | None, opens: bool, as_json: bool) -> None:
     """Show two runs side by side: what differs, and what each made and cost.
 
     A and B are their ids or their folders; `last` is the run in which something happened last.
+    One run alone is compared with the run that it was forked from.
     """
     from rivya_flows.app.compare import compare as compare_runs
     from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.terminal import show_page
 
     with as_the_user_wants():
-        found, page = compare_runs(settings(), (first, second), page, shown=opens)
+        named = (first, second) if second else (first,)
+        found, page = compare_runs(settings(), named, page, shown=opens)
     if as_json:
         print_json(found)
     else:

@@ -68,9 +68,8 @@ def prune_store(older_than: timedelta, only_plan: bool, as_json: bool) -> None:
     if as_json:
         print_json(pruned.as_json())
     else:
-        show(
-            f"{len(pruned.runs)} runs ended before; {summary(pruned, media=True, would=only_plan)}"
-        )
+        runs = "1 run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} runs"
+        show(f"{runs} ended before; {summary(pruned, media=True, would=only_plan)}")
 
 
 @store.command()
@@ -103,7 +102,8 @@ def remove(run: str, yes: bool, as_json: bool) -> None:
             words += f" It is a row of {found.batch}; rerunning that batch buys it again."
         confirm = confirmer(yes=yes, as_json=as_json)
         if confirm is None:
-            raise UsageError(f"{words} Nobody was asked", "give --yes to delete it")
+            message = f"{words} `store remove` asks first, and nobody can answer here"
+            raise UsageError(message, "add --yes")
 
         async def asked() -> bool:
             return await confirm(words)

@@ -54,6 +54,7 @@ _MAPS = {
     "outputs": "write `NAME: ${{ steps.NAME.asset }}`, without a dash",
     "inputs": "write `NAME: {type: string}`, without a dash",
     "budget": "write `budget: {credits: 60}`",
+    "retry": "write `retry: {attempts: 3}`",
     "labels": "write `labels: {client: acme}`",
     "matrix": "write `matrix: {style: [first, second]}`",
     "zip": "write `zip: {style: [first, second], light: [first, second]}`",
@@ -277,9 +278,12 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
         if instead and loc[-1] == "of":
             instead = instead.replace("type:", "of:")
-        if instead is None and (own := own_word(str(value), choices)):
+        own = own_word(str(value), choices)
+        if instead is None and own:
             instead = f"did you mean {own!r}?"
         sure = None if instead else certain(str(value), choices)
+        if own and place[0] == "inputs":
+            sure = own  # a type by its name in Python
         hint = instead or meant(str(value), choices)
         report.add(place, "wrong-choice", message, hint, instead=sure)
     elif kind == "extra_forbidden" and loc[-2:-1] == ("job_variables",):
@@ -377,6 +381,7 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             "expect",
             "judge",
             "none",
+            "retry",
             *CUT_PARTS,
         ):
             hint = _MAPS.get(str(place[-1]), hint)

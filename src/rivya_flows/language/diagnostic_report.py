@@ -47,6 +47,7 @@ class DiagnosticCollector:
         self._lines = lines_of(text)
         self._starts: list[int] | None = None
         self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
+        self._plain: set[tuple[int, int]] = set()
         self._dropped = False
 
     @property
@@ -63,7 +64,7 @@ class DiagnosticCollector:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All mistakes in the order of the text."""
         # What else is wrong with a text that should be an expression does not matter.
-        plain = {place[:2] for place in self._found if place[2] == "missing-dollar"}
+        plain = {place[:2] for place in self._found if place[2] == "missing-dollar"} | self._plain
         found = sorted(
             one
             for place, one in self._found.items()
@@ -87,11 +88,12 @@ class DiagnosticCollector:
         *,
         key: bool = False,
         instead: str | float | bool | None = None,
+        at: str = "",
     ) -> None:
         """Adds a mistake in the value at `path`, or in its key.
 
         Where `path` does not exist, the key of what should hold it is the place. `instead` is the
-        value or key that was surely meant: it becomes the fix.
+        value or key that was surely meant: it becomes the fix. `at` is what is wrong of a long text.
         """
         key_mark, node = self._find(path)
         mark = key_mark if key or node is None else node.mark
@@ -100,6 +102,12 @@ class DiagnosticCollector:
             fix = key_fix(self._text, mark, str(path[-1]), str(instead))
         elif instead is not None and isinstance(node, Scalar):
             fix = value_fix(self._text, node, instead)
+        if at and isinstance(node, Scalar):
+            # Whole: `{{` is not in `${{`. Escapes and folding may have changed it.
+            whole = re.compile(rf"(?<![${{]){re.escape(at)}(?!{{)")
+            found = whole.search(self._text, mark.index, node.end)
+            self._plain.add((mark.line + 1, mark.column + 1))
+            mark = self._mark(found.start()) if found else mark
         self.add_located([replace(diagnostic_at(mark, code, message, hint), fix=fix)])
 
     def add_inside(self, path: Path, found: Iterable[Diagnostic]) -> None:
@@ -210,10 +218,13 @@ class DiagnosticCollector:
         if about:
             inside = _whole(about).search(self._text, index, node.end)
             place = inside.start() if inside else place
+        return self._mark(place)
+
+    def _mark(self, index: int) -> Mark:
         if self._starts is None:
             self._starts = _line_starts(self._text, self._lines)
-        line = bisect_right(self._starts, place) - 1
-        return Mark(line, place - self._starts[line], place)
+        line = bisect_right(self._starts, index) - 1
+        return Mark(line, index - self._starts[line], index)
 
 
 def _whole(about: str) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from rivya_flows.catalogue.language_codes import is_language
+from rivya_flows.catalogue.language_codes import is_language, language_hint
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
@@ -83,7 +83,7 @@ class DrawnText(Computable):
 
 def _language(text: str) -> str:
     if not is_language(text):
-        raise ValueError(f"{shown(text)} is no language; write its code, such as hi or en-GB")
+        raise ValueError(f"{shown(text)} is no language; {language_hint(text)}")
     return text
 
 

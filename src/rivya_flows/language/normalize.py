@@ -60,6 +60,11 @@ assert set(keys_of(Workflow)) - set(FOUND) < set(TOP_KEYS), (
     "a new key of Workflow needs a place here"
 )
 
+_OF_A_BRAND = dict.fromkeys(
+    ("color", "colour", "colors", "colours", "font", "background"),
+    'colours and font come from `brand:` of the spec, as in `brand: {colours: ["#0b3d2e"]}`',
+)
+"""Hints for keys of captions, overlays and end cards that a film has once."""
 _PROMPT = re.compile(r"\$\{\{\s*prompt\s*\}\}")
 _MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit no model
 
@@ -218,9 +223,10 @@ def _inner_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollecto
     for key, model in CUT_PARTS.items():
         keys = tuple(one for one in keys_of(model) if one != "cues")
         if isinstance(arguments.get(key), Mapping):
-            inside(arguments, key, keys, (*path, "with"), report)
+            inside(arguments, key, keys, (*path, "with"), report, lambda *_: _OF_A_BRAND)
         else:
-            each(arguments, key, partial(known_in, keys, report), (*path, "with", key))
+            part = partial(known_in, keys, report, elsewhere=_OF_A_BRAND)
+            each(arguments, key, part, (*path, "with", key))
 
 
 def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
@@ -232,10 +238,14 @@ def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
 
 
 def known_in(
-    keys: tuple[str, ...], report: DiagnosticCollector, node: Mapping, path: Path
+    keys: tuple[str, ...],
+    report: DiagnosticCollector,
+    node: Mapping,
+    path: Path,
+    elsewhere: typing.Mapping[str, str] | None = None,
 ) -> Mapping:
     """The map without `x-` keys and unknown keys, which are reported."""
-    return _known(node, keys, path, report)
+    return _known(node, keys, path, report, elsewhere)
 
 
 def inside(
@@ -244,7 +254,7 @@ def inside(
     known: tuple[str, ...],
     path: Path,
     report: DiagnosticCollector,
-    hints: Callable[[Mapping, tuple[str, ...]], dict[str, str]] | None = None,
+    hints: Callable[[Mapping, tuple[str, ...]], typing.Mapping[str, str]] | None = None,
 ) -> None:
     """Keeps the known keys of the map at `key`; `hints` gives what to do with others."""
     if isinstance(held := top.get(key), Mapping):

@@ -40,6 +40,9 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "image": ("media",),
     "file": ("media", "audio", "image"),
     "lang": ("language",),
+    **dict.fromkeys(("voice", "voiceover", "voice_over", "speech"), ("narration",)),
+    **dict.fromkeys(("soundtrack", "background_music", "bgm"), ("music",)),
+    **dict.fromkeys(("subtitle", "subtitles"), ("captions",)),
     "vote": ("judge",),
     "ai": ("judge",),
     "llm": ("judge",),
@@ -76,6 +79,10 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "alternatives": ("fallback",),
     "backup": ("fallback",),
     "or_else": ("fallback",),
+    "str": ("string",),
+    "int": ("integer",),
+    "float": ("number",),
+    "bool": ("boolean",),
 }
 """What each may mean, the likeliest first."""
 

@@ -85,7 +85,7 @@ def contact_sheet(
         "started": moment_text(receipt.get("started_at")),
         "started_at": receipt.get("started_at"),
         "took": duration_text(receipt.get("started_at"), receipt.get("ended_at")),
-        "service": receipt.get("service"),
+        "service": _service(receipt),
         "wallet": receipt.get("wallet"),
         "credits": _wallet(receipt),
         "comparing": _comparing(receipt),
@@ -157,7 +157,7 @@ def batch_sheet(
 
     Args:
         rows: In the order of the table.
-        title: Of the spec.
+        title: Of the spec, or its name and that of the table.
         document: As of ``batch --json``, without its rows.
         before: Credits that earlier executions spent; the balances are those of the last one alone.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
@@ -229,6 +229,12 @@ def _is_shown(step: Mapping[str, Any]) -> bool:
     """Not a round of a pick that nothing was bought for."""
     bought = any(item.get("status") not in _NOT_NEEDED for item in maps_in(step, "items"))
     return bought or not is_round(str(step.get("id")))
+
+
+def _service(receipt: Mapping[str, Any]) -> str:
+    if receipt.get("sandbox"):
+        return "made by the sandbox, for pretend credits"
+    return f"made by {service}" if (service := receipt.get("service")) else ""
 
 
 def _told(step: Mapping[str, Any]) -> Mapping[str, Any]:

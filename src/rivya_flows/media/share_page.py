@@ -76,7 +76,7 @@ def shared_outputs(
 
 
 def share_page(receipt: Mapping[str, Any], outputs: Sequence[SharedOutput]) -> str:
-    """The page: title, subject, date, films, pictures, sounds and texts, whole and inside it.
+    """The page: subject, title, date, films, pictures, sounds and texts, whole and inside it.
 
     It has no price, wallet, id, prompt, model or link, and of the inputs the subject alone. The files are as they were made: their
     metadata and content credentials are in them.
@@ -85,9 +85,9 @@ def share_page(receipt: Mapping[str, Any], outputs: Sequence[SharedOutput]) -> s
         receipt: From `ledger.receipt`.
         outputs: From `shared_outputs`.
     """
+    title = str(receipt.get("title") or receipt.get("name") or "")
     view = {
-        "title": str(receipt.get("title") or receipt.get("name") or ""),
-        "subject": str(receipt.get("subject") or ""),
+        "titles": [one for one in (str(receipt.get("subject") or ""), title) if one],
         "date": moment_text(receipt.get("ended_at") or receipt.get("started_at")).split(",")[0],
         "rehearsal": receipt.get("sandbox") is True,
         "outputs": [

@@ -11,7 +11,7 @@ from rivya_flows.media.receipt_values import maps_in
 MAX_STEPS, _MAX_CELLS = 60, 600
 """More steps are not drawn, nor those whose arrows pass through more places of the drawing."""
 
-_WIDTH, _HEIGHT, _LANE = 184, 76, 12  # pixels of a node, and height of an arrow that passes by
+_WIDTH, _HEIGHT, _LANE = 218, 76, 12  # pixels of a node, and height of an arrow that passes by
 _ACROSS, _DOWN, _EDGE = 46, 18, 3  # pixels between levels, between nodes, and around all
 _SWEEPS = 4
 _MAX_NAME, _MAX_WHAT = 20, 24  # characters that fit into a node
@@ -161,7 +161,8 @@ def _words(steps: Sequence[Mapping[str, Any]], before: Sequence[int], at: int) -
     step_id, status = str(step.get("id") or "step"), str(step.get("status") or "unknown")
     number, credits = len(maps_in(step, "items")), step.get("credits")
     uses = str(step.get("uses") or "")
-    cost = f"{credits:,} cr" if isinstance(credits, int | float) and credits else ""
+    unit = "credit" if credits == 1 else "credits"
+    cost = f"{credits:,} {unit}" if isinstance(credits, int | float) and credits else ""
     what = " · ".join(filter(None, [uses, f"{number} items" if number > 1 else ""]))
     after = ", ".join(str(steps[one].get("id") or "step") for one in before)
     told = [what, status, cost, f"after {after}" if after else ""]

@@ -38,6 +38,7 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     }
     text = result.summary_path.read_text(encoding="utf-8-sig")
     first, second, third = csv.DictReader(io.StringIO(text))
+    assert list(first)[:4] == ["x-who;'=1", "product", "views", "row"]
     assert first["product"] == "'=1+1"
     assert first["x-who;'=1"] == "Asha, M;'=2+2"
     assert Path(first["output: stills"]).is_file()
@@ -49,6 +50,7 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     assert 'href="1-1/contact-sheet.html"' in page
     assert page.count('<img src="data:image/') == 3
     assert "2 of 3 rows completed" in page
+    assert "<h1>shop · rows.csv</h1>" in page
     assert third["reason"] == "needs at least 2 credits; 1 of 4 budget credits left"
 
 
@@ -70,8 +72,8 @@ def test_the_page_of_a_batch_that_ran_twice_says_what_each_time_cost_and_no_bala
     assert tiles("product,views\nLamp,\nDesk,[front]\n") == [
         ("Credits spent", "3"),
         ("Saved", "0"),
-        ("Spent in earlier executions", "2"),
-        ("Spent in the last one", "1"),
+        ("Spent before", "2"),
+        ("Spent this time", "1"),
     ]
 
 

@@ -34,7 +34,7 @@ ARGUMENTS = {
         HEAD
         + INPUTS
         + "steps:\n"
-        + STILL.replace("z-image", "☞\"${ {'lamp': 'z-image'}[inputs.product] }}\""),
+        + STILL.replace("z-image", "\"☞${ {'lamp': 'z-image'}[inputs.product] }}\""),
         "write ${{ … }}",
     ),
     "expression with one brace as a condition": (

@@ -271,12 +271,12 @@ EXPRESSIONS = {
     ),
     "one brace with a dollar": (
         "missing-dollar",
-        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "☞'a ${inputs.product}'"),
+        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "'a ☞${inputs.product}'"),
         "write ${{ … }}",
     ),
     "one brace": (
         "missing-dollar",
-        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "☞'a { inputs.product }'"),
+        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "'a ☞{ inputs.product }'"),
         "write ${{ … }}",
     ),
     "name without braces": (
@@ -300,7 +300,10 @@ EXPRESSIONS = {
     ),
     "braces without a dollar": (
         "missing-dollar",
-        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "☞'a {{ inputs.product }}'"),
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL.replace("a lamp", "'${{ inputs.product }} ☞{{ inputs.product }}'"),
         "write ${{ … }}",
     ),
     "condition that is text": (

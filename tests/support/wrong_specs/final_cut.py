@@ -312,12 +312,23 @@ FINAL_CUT = {
     "captions language": (
         "wrong-value",
         compose("narration: a.mp3, captions: {text: Hi, language: ☞english}"),
-        "write its code, such as hi or en-GB",
+        "write en",
     ),
     "captions language that is none": (
         "wrong-value",
         compose("narration: a.mp3, captions: {text: Hi, language: ☞xx}"),
         "write its code, such as hi or en-GB",
+    ),
+    "captions colour": (
+        "unknown-key",
+        compose("narration: a.mp3, captions: {☞color: red, text: Hi}"),
+        'colours and font come from `brand:` of the spec, as in `brand: {colours: ["#0b3d2e"]}`',
+    ),
+    "narration by another name": (
+        "unknown-key",
+        compose("☞voiceover: a.mp3"),
+        "did you mean 'narration'? there are: clips, video, images, narration, music, audio, "
+        "transition, captions, overlays, end_card, formats, reframe, extras, loudness, fit",
     ),
     "captions key": (
         "unknown-key",

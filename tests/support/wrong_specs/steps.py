@@ -98,6 +98,11 @@ STEPS = {
         HEAD + "steps:\n" + STILL + "    retry: {attempts: ☞50}\n",
         "write at most 20",
     ),
+    "retry as a number": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "    retry: ☞3\n",
+        "write `retry: {attempts: 3}`",
+    ),
     "invalid cache mode": (
         "wrong-choice",
         HEAD + "steps:\n" + STILL + "    cache: ☞on\n",

@@ -144,7 +144,8 @@ async def run_batch_in(
         )
         write_whole(result.summary_path, csv_text(result.rows))
         # In a thread: it waits for pictures to be drawn.
-        page = await asyncio.to_thread(sheet_text, result, rows, workflow.title or workflow.name)
+        title = workflow.title or f"{workflow.name} · {Path(options.table_name).name}"
+        page = await asyncio.to_thread(sheet_text, result, rows, title)
         write_whole(result.sheet_path, page)
         if any(row.status != "completed" for row in priced.batch.rows):
             await runner.batch_ended(context, result)

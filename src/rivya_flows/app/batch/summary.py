@@ -241,7 +241,7 @@ def _facts(row: BatchRow, same: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
-    """The row documents as CSV, with a column for each input, note and output.
+    """The row documents as CSV: the columns of its table, what became of it, and each output.
 
     Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
     before it, since models may have written it. A BOM marks the text as UTF-8.
@@ -253,12 +253,13 @@ def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     # An input and an output may have the same name.
-    head = [*_FIXED, *inputs, *notes, *(f"output: {name}" for name in outputs)]
+    head = [*notes, *inputs, *_FIXED, *(f"output: {name}" for name in outputs)]
     writer.writerow(map(spreadsheet_text, head))
     for document in documents:
-        cells = [document[name] for name in _FIXED]
-        for group, names in (("inputs", inputs), ("notes", notes), ("outputs", outputs)):
-            cells += [document[group].get(name) for name in names]
+        cells = [document["notes"].get(name) for name in notes]
+        cells += [document["inputs"].get(name) for name in inputs]
+        cells += [document[name] for name in _FIXED]
+        cells += [document["outputs"].get(name) for name in outputs]
         writer.writerow([_cell(cell) for cell in cells])
     return "\ufeff" + text.getvalue()
 

@@ -47,7 +47,7 @@ _PLAIN = {
     "{": "{ } with one brace and no dollar sign",
 }
 _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
-_ONE_BRACE = re.compile(r"\$\{(?!\{)")
+_ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
          "audio", "references", "attachments", "narration", "image", *CUT_PARTS)  # fmt: skip
 """Text arguments that are sent as written."""
@@ -241,12 +241,12 @@ def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> N
         # Where there is no brand, the word may be anything.
         branded = scope.get("brand", ANY).title == TITLE
         one = _ONE_BRACE.search(part)
-        which = "${" if one and "}}" in part[one.end() :] else ""
+        which = one if one and "}}" in part[one.end() :] else None
         if found and found[1] in _PLAIN and (found[2] != "brand" or branded):
-            which = found[1]
+            which = found
         if which:
-            message = f"{_PLAIN[which]} is plain text and would be sent as is"
-            report.add(path, "missing-dollar", message, "write ${{ … }}")
+            message = f"{_PLAIN[which[1]]} is plain text and would be sent as is"
+            report.add(path, "missing-dollar", message, "write ${{ … }}", at=which[0])
             return
 
 
