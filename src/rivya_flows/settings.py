@@ -399,10 +399,17 @@ def unknown_names() -> dict[str, str | None]:
     own = {name for name, value in environment.variables().items() if value}
     own = {name for name in own if name.lower() not in _BETWEEN_PROCESSES}
     return {
-        name: next(iter(difflib.get_close_matches(name.upper(), known, 1, _ALIKE)), None)
+        name: _meant(name.upper(), known)
         for name in sorted(own | _read(Path(".env")).keys())
         if name.upper().startswith("RIVYA") and name.upper() not in known
     }
+
+
+def _meant(name: str, known: set[str]) -> str | None:
+    """The setting that a name resembles; None for a name of its own, such as ``RIVYA_API_KEY_OLD``."""
+    if any(name.startswith(f"{one}_") for one in known):
+        return None
+    return next(iter(difflib.get_close_matches(name, known, 1, _ALIKE)), None)
 
 
 def refuse_prefect_files(settings: Settings) -> None:

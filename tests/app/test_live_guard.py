@@ -142,6 +142,7 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
 async def test_nothing_real_is_bought_beside_a_misspelled_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY_OLD", "a name of its own")
     monkeypatch.setenv("RIVYA_FLOWS_SANBOX", "true")
     settings, told = Settings(rivya_flows_data=tmp_path), Asked()
     capped = Spending(1, 2, 9, {"budget 9": 9})
