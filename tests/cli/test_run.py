@@ -318,7 +318,8 @@ def test_a_failed_job_exits_1_and_is_bought_again_only_when_asked(
         buy_from(sandbox, monkeypatch)
         said = call("run", written(tmp_path, ONE))
         assert said.code == 1
-        line = next(line for line in said.err.splitlines() if line.startswith("resume with: "))
+        line = next(line for line in said.err.splitlines() if line.startswith("resume, "))
+        assert line.startswith("resume, which buys picture again for 1 credit, with: ")
         assert line.endswith(" --regenerate picture")
         run_id = line.split()[-3]
         assert call("resume", run_id).code == 1

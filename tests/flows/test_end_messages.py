@@ -260,7 +260,7 @@ def test_a_message_of_a_failed_job_names_the_command_that_buys_it_again_as_retry
                 server.let_go(run)
                 server.retry(run)
     command = f"`rivya-flows resume run-{run} --regenerate still`"
-    advice = f"resume with: {command}; Retry, in the menu of the run, buys no failed job again"
+    advice = f"resume, which buys still again for 1 credit, with: {command}; Retry, in the menu of the run, buys no failed job again"
     assert all(advice in body for body in bodies)
     assert sum(place.bought(run).values()) == 1
 

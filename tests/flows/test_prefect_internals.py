@@ -52,6 +52,7 @@ PACKAGE = Path(inspect.getfile(prefect)).parent
 PUBLIC = frozenset(
     [
         "prefect",
+        "prefect.blocks.abstract",
         "prefect.blocks.core",
         "prefect.blocks.system",
         "prefect.cache_policies",

@@ -355,7 +355,7 @@ def test_a_worker_serves_how_many_runs_it_takes_and_which_hosts_it_lost(
 def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> None:
     run = server.start("picture/warm", environment={"RIVYA_FLOWS_MODEL_PARALLEL": "many"})
     state = server.end(run, "CRASHED")
-    assert "rivya_flows_model_parallel" in state["message"]
+    assert "RIVYA_FLOWS_MODEL_PARALLEL takes a whole number" in state["message"]
     assert "Traceback" in server.logged(run, "crashed: ")
     [said] = [
         one
