@@ -419,7 +419,7 @@ def unknown_names() -> dict[str, str | None]:
 
 
 def _mended(name: str, known: set[str]) -> str | None:
-    """What to do about a name; None for one of its own, such as ``RIVYA_API_KEY_OLD``."""
+    """What to do about a name; None for one of its own, such as that of an old key."""
     if not any(name.startswith(f"{one}_") for one in known):
         for meant in difflib.get_close_matches(name, known, 1, _ALIKE):
             return f"write {meant}, or unset it"
