@@ -365,7 +365,8 @@ def refuse_over(found: Estimate) -> None:
     """
     if found.verdict == "ok":
         return
-    hint = "add credits or remove steps; nothing was bought"
+    missing = found.min - (found.balance or 0)
+    hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
     elif (pool := found.exceeded) is not None:
