@@ -406,7 +406,7 @@ def unknown_names() -> dict[str, str | None]:
 
 
 def _meant(name: str, known: set[str]) -> str | None:
-    """The setting that a name resembles; None for a name of its own, such as ``RIVYA_API_KEY_OLD``."""
+    """The setting that a name resembles; None for a name of its own, such as one that ends with ``_OLD``."""
     if any(name.startswith(f"{one}_") for one in known):
         return None
     return next(iter(difflib.get_close_matches(name, known, 1, _ALIKE)), None)
