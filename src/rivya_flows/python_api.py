@@ -165,7 +165,8 @@ async def arun(
 
     Raises:
         SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
-        UsageError: The call, the settings or the machine is wrong.
+        UsageError: The call, an answer, the settings or the machine is wrong. Something was bought only
+            where a wrong answer suspended a run that alone knew the choices.
         BudgetError: Budget or balance do not suffice, the quote does not hold, or `yes` is missing.
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
@@ -358,7 +359,8 @@ def _observer(answers: GivenAnswers, notify: Callable[[str], object] | None, yes
         tell(words)
         return True
 
-    return Observer(notify=tell, ask=ask, confirm=agree if yes else None)
+    confirm = agree if yes else None
+    return Observer(notify=tell, ask=ask, answers=answers.answers, confirm=confirm)
 
 
 def _request(

@@ -156,11 +156,12 @@ async def test_a_spec_that_changed_after_its_quote_is_not_run(tools: AgentTools)
 
 
 @pytest.mark.parametrize(
-    "quote", ["", "0" * 31, "../" * 10 + "aa", "A" * 32, "0" * 33], ids=lambda one: one[:6]
+    "quote", ["", "0" * 31, "../" * 10 + "aa", "A" * 32, "0" * 33, "nope"], ids=lambda one: one[:6]
 )
-def test_what_is_no_id_of_a_quote_names_no_file(quote: str) -> None:
-    with pytest.raises(ValidationError):
-        of.RunArguments(quote=quote)
+async def test_what_is_no_id_of_a_quote_names_no_file(tools: AgentTools, quote: str) -> None:
+    with pytest.raises(UsageError, match="there is no quote") as caught:
+        await tools.run(of.RunArguments(quote=quote))
+    assert caught.value.hint == "make one with `plan`"
 
 
 async def test_without_a_quote_nothing_is_run(tools: AgentTools) -> None:

@@ -323,6 +323,15 @@ def test_the_least_price_over_a_pool_is_over_the_budget(tmp_path: Path) -> None:
     assert verdict(pausing) == f"over the pool beta: {left}; the run buys what fits, then asks"
 
 
+def test_over_the_balance_the_hint_says_how_many_credits_are_missing(tmp_path: Path) -> None:
+    found = replace(priced_with(tmp_path), balance=2)
+    with pytest.raises(BudgetError) as caught:
+        refuse_over(found)
+    assert caught.value.message == "over the balance: at least 9 credits, and the balance is 2"
+    words = "add at least 7 credits, then the same command; nothing was bought"
+    assert caught.value.hint == words
+
+
 def test_the_greatest_price_over_a_soft_limit_is_a_warning(tmp_path: Path) -> None:
     pool = PoolTotal(name="beta", credits=900, soft=800, spent=5)
     assert soft_limits(priced_with(tmp_path, pool.model_copy(update={"soft": None}))) == []

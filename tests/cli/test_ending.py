@@ -37,7 +37,8 @@ outputs:
     [
         (0, "10 → 8: 2 spent, 0 saved"),
         (3, "10 → 8: 2 spent, 0 saved; 3 more spent by something else"),
-        (-50, "10 → 8: 2 spent, 0 saved; the wallet lost 50 less than that"),
+        (-50, "10 → 8: 2 spent, 0 saved; 50 were added"),
+        (-1, "10 → 8: 2 spent, 0 saved; 1 was added"),
     ],
 )
 def test_what_moved_the_wallet_beside_the_run_is_told_with_its_direction(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from rivya_flows.app.prepare import Prepared, RunRequest
 from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.quotes import Quote
+from rivya_flows.ledger.quotes import QUOTE_ID, Quote
 
 MAX_QUOTES = 500
 """Quotes that hold at the same time."""
@@ -49,8 +50,9 @@ def read_saved(data: Path, root: Path, name: str) -> QuoteFile:
             would show a file from elsewhere.
     """
     path = private_part(data, "quotes") / f"{name}.json"
-    if not path.is_file() or (file := read_quote(path)).quote.id != name:
-        raise UsageError(f"there is no quote {name}", "make one with `plan`")
+    known = re.fullmatch(QUOTE_ID, name) and path.is_file()  # no other name becomes a path
+    if not known or (file := read_quote(path)).quote.id != name:
+        raise UsageError(f"there is no quote {name!r:.60}", "make one with `plan`")
     if file.spec is not None:
         for one in (file.spec.name, *file.quote.includes, *file.quote.files):
             path_inside(root, str(file.spec.parent / one))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,8 @@ class Observer:
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
         rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
+        answers: What it will answer, as far as that is known before the run, by the name of the
+            question. One that cannot fit is refused before anything is bought.
         confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
         progress: Gives a context that lasts while the run executes.
         absorb_cancel: Called after the task was cancelled, to take the cancellation back
@@ -60,6 +62,7 @@ class Observer:
     usual: Callable[[Mapping[str, float]], object] = lambda _: None
     rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
+    answers: Mapping[str, Choice] = field(default_factory=dict)
     confirm: Confirm | None = None
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None

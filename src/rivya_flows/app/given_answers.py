@@ -39,16 +39,8 @@ class GivenAnswers:
         """The receipt of the run.
 
         Raises:
-            UsageError: An answer fits no question, so that the run is suspended.
+            UsageError: An answer does not fit its question, so that the run is suspended.
         """
-        known = {"budget", *(step["id"] for step in report.receipt["steps"])}
-        for name in self.answers:
-            if report.questions and name.partition("[")[0] not in known:
-                asked = ", ".join(map(name_of, report.questions))
-                raise UsageError(
-                    f"answers: the run does not ask for {name!r}; {report.run_id} is {report.status}",
-                    f"it asks for: {asked}",
-                )
         if self._refused is not None:
             raise UsageError(
                 f"answers: {self._refused.message}; {report.run_id} is {report.status}",

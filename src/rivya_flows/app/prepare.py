@@ -32,6 +32,7 @@ from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
+from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.planning.queue.reducer import initial_state
@@ -116,10 +117,12 @@ class Prepared:
     Attributes:
         frozen: Its first journal entry.
         estimate: Its price.
+        plan: Its steps.
     """
 
     frozen: RunFrozen
     estimate: Estimate
+    plan: RunPlan
 
 
 async def read_market(context: RunContext, notify: Callable[[str], object] | None = None) -> Market:
@@ -279,7 +282,7 @@ def prepare(
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
-    return Prepared(frozen, priced)
+    return Prepared(frozen, priced, state.plan)
 
 
 def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
@@ -365,7 +368,8 @@ def refuse_over(found: Estimate) -> None:
     """
     if found.verdict == "ok":
         return
-    hint = "add credits or remove steps; nothing was bought"
+    missing = found.min - (found.balance or 0)
+    hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
     elif (pool := found.exceeded) is not None:

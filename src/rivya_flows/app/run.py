@@ -29,6 +29,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.planning.pricing.estimate import Estimate
+from rivya_flows.planning.questions.reading_answers import refuse_unfit
 from rivya_flows.settings import Settings
 
 
@@ -80,7 +81,7 @@ async def run(
 
     Raises:
         SpecError: The spec or an input is wrong.
-        UsageError: The settings, the folder or a callback is wrong; nothing was bought.
+        UsageError: The settings, the folder, a callback or an answer is wrong; nothing was bought.
         BudgetError: Budget or balance do not suffice, the quote does not hold, or it would buy from
             a real wallet, has no cap, and was not confirmed; nothing was bought.
         StoreError: The journal cannot be written.
@@ -116,6 +117,7 @@ async def ready_to_start(
         ready = await prepare_quote(context, request, run_id, notify=observer.notify)
     else:
         ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
+    refuse_unfit(observer.answers, ready.plan)
     refuse_over(ready.estimate)
     spending = spending_of(ready.estimate, ready.frozen.quote)
     agreed = await confirm_live(context, spending, observer.notify, observer.confirm)

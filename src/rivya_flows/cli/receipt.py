@@ -121,5 +121,5 @@ def wallet(credits: Mapping[str, Any], held: int = 0) -> str:
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"
     elif unexplained < 0:
-        words += f"; the wallet lost {-unexplained} less than that"
+        words += f"; {-unexplained} {'was' if unexplained == -1 else 'were'} added"
     return words

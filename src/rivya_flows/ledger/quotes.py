@@ -16,6 +16,8 @@ from rivya_flows.catalogue.prices import price_of
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import canonical, label
 
+QUOTE_ID = r"^[0-9a-f]{32}$"
+
 MAX_LINES = 20
 """Lines of one difference between texts, and steps that are named one by one."""
 
@@ -58,7 +60,7 @@ class Quote(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
-    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    id: str = Field(pattern=QUOTE_ID)
     created_at: AwareDatetime
     expires_at: AwareDatetime
     spec_file: str | None

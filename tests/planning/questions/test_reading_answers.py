@@ -8,9 +8,15 @@ import pytest
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
-from rivya_flows.planning.questions.reading_answers import read_answers, read_choice, read_form
+from rivya_flows.planning.questions.reading_answers import (
+    read_answers,
+    read_choice,
+    read_form,
+    refuse_unfit,
+)
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
+from rivya_flows.planning.queue.reducer import initial_state
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting
 
@@ -118,6 +124,62 @@ def test_an_answer_that_fits_no_question_is_refused(written: str, message: str, 
     with pytest.raises(UsageError, match=message) as caught:
         read_answers([written], run.state.asking, run.state, COMMAND)
     assert hint in (caught.value.hint or "")
+
+
+PICKS = (
+    SPEC
+    + """
+  ideas: {uses: chat, with: {model: gpt-5-2-chat, message: places, expect: {places: [string]}}}
+  places:
+    uses: generate
+    foreach: ${{ steps.ideas.json.places }}
+    max_items: 3
+    with: {model: z-image, prompt: "${{ item }}"}
+  place: {uses: pick, with: {from: "${{ steps.places.items }}", mode: human}}
+  wide:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    as: still
+    with: {model: z-image, prompt: "${{ still.key }}"}
+  pair:
+    uses: pick
+    matrix: {size: [s, l]}
+    with: {from: "${{ steps.wide.items }}", mode: human, count: 2}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "message", "hint"),
+    [
+        ("hero", Choice(("nean",)), "hero: there is no choice 'nean'", "did you mean 'neon'?"),
+        ("hero", Choice(("1",)), "hero: there is no choice '1'", "one of: studio, neon"),
+        ("hero", Choice(()), "hero: there is no choice 'none'", "one of: studio, neon"),
+        ("hero[neon]", Choice(("neon",)), "does not ask for 'hero[neon]'", "hero, place"),
+        ("stills", Choice(("neon",)), "does not ask for 'stills'", "it asks for: hero"),
+        ("pair", Choice(("neon",)), "does not ask for 'pair'", "pair[s], pair[l]"),
+        ("pair[s]", Choice(("neon",)), "1 picked instead of 2", "2 of: studio, neon"),
+        ("budget", Choice(("yes",)), "does not ask for 'budget'", "it asks for: hero"),
+    ],
+)
+def test_an_answer_that_the_plan_rules_out_is_refused_before_the_run(
+    name: str, choice: Choice, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        refuse_unfit({name: choice}, initial_state(frozen(PICKS)).plan)
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_an_answer_that_may_fit_is_left_to_the_run() -> None:
+    plan = initial_state(frozen(PICKS)).plan
+    known = {"hero": Choice(("neon",)), "pair[l]": Choice(("neon", "studio"))}
+    refuse_unfit({**known, "place": Choice(("Rome",))}, plan)
+    pausing = PICKS + "budget: {credits: 90, on_exceed: pause}\n"
+    plan = initial_state(frozen(pausing)).plan
+    refuse_unfit({"budget": Choice(("no",))}, plan)
+    with pytest.raises(UsageError, match="no choice 'maybe'"):
+        refuse_unfit({"budget": Choice(("maybe",))}, plan)
 
 
 def test_of_many_choices_a_hint_names_the_first() -> None:

@@ -9,9 +9,13 @@ from datetime import datetime
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
+from rivya_flows.language.workflow import PickWith
 from rivya_flows.planning.names import label, listed
+from rivya_flows.planning.plan import RunPlan, candidates_step
+from rivya_flows.planning.preflight.followed_items import with_followed_items
 from rivya_flows.planning.questions.open_questions import (
     MAX_NAME,
+    MAX_NOTE,
     Choice,
     answer_name,
     choices_of,
@@ -265,14 +269,65 @@ def _read_answer(
             f"{name} is already answered with {_told(known)!r}",
             "a purchase may depend on that answer, so it cannot change; start a new run",
         )
-    asked = [name_of(question) for question in questions]
+    raise _not_asked(name, [name_of(question) for question in questions])
+
+
+def refuse_unfit(answers: Mapping[str, Choice], plan: RunPlan) -> None:
+    """Refuses answers that no question of a run will take, as far as its plan says before it.
+
+    The candidates of a pick are known where they are the items of a step whose keys are known.
+
+    Args:
+        answers: By the name of the question, as `name_of`.
+        plan: Of the run.
+
+    Raises:
+        UsageError: There is no such question, or no such choice.
+    """
+    plan = with_followed_items(plan)
+    picks = {name: one for name, one in plan.steps.items() if isinstance(one.step.with_, PickWith)}
+    asked = {
+        label(name, item.key): _question_before(plan, name, item.key)
+        for name, planned in picks.items()
+        for item in planned.items or ()
+    }
+    budget = plan.workflow.budget
+    if budget is not None and budget.on_exceed == "pause":
+        asked.setdefault("budget", Question(BUDGET, "", "", ("yes", "no")))
+    later = {name for name, one in picks.items() if one.skipped or one.items is None}
+    for name, choice in answers.items():
+        if (question := asked.get(name)) is None:
+            if name.partition("[")[0] not in later:
+                raise _not_asked(name, [*asked, *sorted(later - asked.keys())])
+        elif question.choices:
+            checked(question, choice)
+
+
+def _question_before(plan: RunPlan, name: str, key: str) -> Question:
+    """The question of a pick as it is known before the run; without choices where they are not."""
+    planned = plan.steps[name]
+    assert isinstance(planned.step.with_, PickWith)
+    source = plan.steps.get(candidates_step(planned) or "")
+    choices = tuple(one.key for one in (source and source.items) or () if one.key)
+    return Question(
+        name,
+        key,
+        "",
+        choices,
+        count=planned.step.with_.count,
+        rounds_left=len(planned.rounds),
+        note_room=MAX_NOTE,
+    )
+
+
+def _not_asked(name: str, asked: Sequence[str]) -> UsageError:
     near = nearest(name, asked)
     hint = f"did you mean {near!r}? " if near else ""
-    raise UsageError(
+    return UsageError(
         f"the run does not ask for {name!r}",
         f"{hint}it asks for: {', '.join(asked)}"
         if asked
-        else "it has no open question; resume without --answer",
+        else "it has no open question; leave the answer out",
     )
 
 
