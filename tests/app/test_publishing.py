@@ -7,11 +7,13 @@ from pathlib import Path
 
 from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.app.publishing import upload_page
+from rivya_flows.app.publishing import receiver_url, upload_page
 from rivya_flows.settings import Settings
 
 
-def test_forms_name_the_receiver_of_up_only_on_the_server_of_up(tmp_path: Path) -> None:
+def test_forms_and_messages_name_the_receiver_of_up_only_on_the_server_of_up(
+    tmp_path: Path,
+) -> None:
     me = known(os.getpid())
     assert me is not None
     parts = tuple(
@@ -27,6 +29,8 @@ def test_forms_name_the_receiver_of_up_only_on_the_server_of_up(tmp_path: Path) 
     page = upload_page(settings, "http://127.0.0.1:4200/api")
     assert page is not None
     assert page.startswith("http://127.0.0.1:8710/upload/")
+    assert receiver_url(settings, None) == "http://127.0.0.1:8710"
+    assert receiver_url(settings, "http://127.0.0.1:4201/api") is None
     assert upload_page(settings, "http://127.0.0.1:4201/api") is None
     assert upload_page(settings, "https://prefect.example/api") is None
     public = settings.model_copy(update={"rivya_flows_public_url": "https://media.example/m/"})
