@@ -81,10 +81,15 @@ def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str
 
 @pytest.mark.usefixtures("filled")
 def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
-    words = "0 runs ended before; 1 result, 0 media would be deleted; 0 bytes would be freed\n"
+    words = "0 older runs: 1 result, 0 media would be deleted; 0 bytes would be freed\n"
     for age in ("30d", "30", "720h", "4w"):
         said = call("store", "prune", "--older-than", age, "--plan")
         assert said.out == words
     assert "reading the journals of " in said.err
     assert call("store", "prune").code == 2
+    refused = call("store", "prune", "--older-than", "30d")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{words.strip()}. `store prune` asks first, and nobody can answer here" in refused.err
+    done = words.replace("would be ", "")
+    assert call("store", "prune", "--older-than", "30d", "--yes").out == done
     assert "'1m' is not an age" in call("store", "prune", "--older-than", "1m").err

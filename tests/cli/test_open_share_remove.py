@@ -131,7 +131,7 @@ def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_els
 ) -> None:
     folder = Path(call("open", "run-1").out.strip()).parent
     shutil.copytree(folder, "elsewhere")
-    assert call("store", "prune", "--older-than", "0").code == 0
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     said = call("share", "run-1")
     assert (said.code, "as by `store prune`" in said.err) == (0, False)  # it has a text
     assert "warning: not in the page: still (deleted)" in said.err

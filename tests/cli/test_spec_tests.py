@@ -116,6 +116,27 @@ def test_a_file_of_tests_is_checked_as_one_and_is_no_spec(call: Terminal, tmp_pa
     assert "[unknown-key]" in said.err
 
 
+def test_a_folder_without_specs_says_how_to_begin(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    said = call("test")
+    assert said.code == 2
+    assert "there is no folder specs" in said.err
+    assert "or write one with `rivya-flows init`" in said.err
+
+
+def test_what_a_case_lacks_is_named_with_an_example_of_a_test(
+    call: Terminal, tmp_path: Path
+) -> None:
+    write(tmp_path, "cases: [{expect: {credits: 2}}]\n")
+    said = call("test")
+    assert said.code == 2
+    assert "add `version: 1`" in said.err
+    assert "add `name: two stills and a film`" in said.err
+
+
 def test_tests_name_no_file_outside_of_their_folder(call: Terminal, tmp_path: Path) -> None:
     (tmp_path / "private.yaml").write_text("key: secret-4711\n")
     write(tmp_path, PASSES.replace("cases:", "spec: ../private.yaml\ncases:"))

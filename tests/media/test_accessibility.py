@@ -30,6 +30,10 @@ BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answ
   const box = one.getBoundingClientRect(), card = one.closest('.card, .candidate, .side, .answer').getBoundingClientRect();
   return box.width && !one.closest('pre') && (box.right > card.right + 1 || box.left < card.left - 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
+COVERING = """[...document.querySelectorAll('.card figure')].filter(one => {
+  const box = one.getBoundingClientRect(), text = one.closest('.card').querySelector('.body').getBoundingClientRect();
+  return box.right > text.left + 1 && box.bottom > text.top + 1;
+}).map(one => one.outerHTML.slice(0, 80))"""
 # A picture or film whose size is known has its shape before it loads, and keeps it.
 MISSHAPEN = """[...document.querySelectorAll('img, video')].filter(one => {
   const {aspectRatio, objectFit} = getComputedStyle(one);
@@ -172,6 +176,25 @@ def test_pictures_and_films_keep_their_shape(
     tab.show_at(path.as_uri(), width=390)
     assert tab.value("document.querySelectorAll('.media[style] :is(img, video)').length")
     assert tab.value(MISSHAPEN) == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_no_picture_covers_the_text_of_its_card_however_short(
+    width: int, tab: Tab, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    steps = [
+        {"id": f"{size} {len(prompt)}", "items": [{"key": "", "model": "z-image", "prompt": prompt, "assets": [drawn(store, size, "teal")]}]}
+        for size in ((90, 160), (100, 100), (160, 90))
+        for prompt in ("Lamp", "A brass desk lamp on oak", "Warm light. " * 60)
+    ]  # fmt: skip
+    path = tmp_path / "page.html"
+    path.write_text(contact_sheet({"steps": steps}, store, beside=tmp_path))
+    tab.show_at(path.as_uri(), width=width)
+    tab.value(ALL_DRAWN)
+    assert tab.value("document.querySelectorAll('.card figure').length") == len(steps)
+    assert tab.value(COVERING) == []
+    assert tab.value(BEYOND) == []
 
 
 def test_the_media_of_a_client_fill_their_row_and_films_show_a_frame(

@@ -143,3 +143,18 @@ def test_nothing_of_the_story_sticks_out_sideways(store: Store, tmp_path: Path, 
         assert tab.value(beyond) == []
         tab.click(".graph a")
         tab.until("location.hash === '#step-stills'")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_graph_of_six_levels_fits_a_desktop_and_a_wider_one_has_a_shade(
+    store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "contact-sheet.html"
+    graph = "document.querySelector('.graph')"
+    with browsing(tmp_path / "profile", width=1440) as tab:
+        for levels, scrolls in ((6, False), (7, True)):
+            steps = [{"id": f"s{n}", "needs": [f"s{n - 1}"]} for n in range(levels)]
+            path.write_text(contact_sheet({"steps": steps}, store))
+            tab.open(path.as_uri())
+            assert tab.value(f"{graph}.scrollWidth > {graph}.clientWidth") is scrolls
+        assert "linear-gradient" in tab.value(f"getComputedStyle({graph}).backgroundImage")

@@ -72,7 +72,7 @@ def check(
     form = "json" if as_json else form or "text"
     if diff and form != "text":
         raise UsageError("--diff prints a diff and no other format", "remove --format or --diff")
-    specs = tuple(map(project_specs, specs or (_folder(),)))
+    specs = tuple(map(project_specs, specs or (specs_folder(),)))
     catalogue = catalogue_of(live=live)
     paths = dict.fromkeys(one for path in specs for one in specs_at(path) or [path])
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))
@@ -111,7 +111,7 @@ def check(
     return WRONG if wrong else 0
 
 
-def _folder() -> Path:
+def specs_folder() -> Path:
     """The folder that stands for no SPEC.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from rivya_flows.cli.input_options import PLAN_OPTION
 from rivya_flows.cli.moments import age
 from rivya_flows.cli.output import near, print_json, show, size_of, tell
 from rivya_flows.ledger.phrases import credits_of
+
+if TYPE_CHECKING:
+    from rivya_flows.app.cache import Pruned
 
 
 @click.group(cls=Group)
@@ -46,30 +50,58 @@ def export(run: str) -> None:
     help="Keep what younger runs need: 30d, 12h, 4w.",
 )
 @PLAN_OPTION
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def prune_store(older_than: timedelta, only_plan: bool, as_json: bool) -> None:
+def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
-    Journals and receipts stay. Runs that have not ended keep all that they need.
+    Journals and receipts stay. Runs that have not ended keep all that they need. Asks first, unless
+    --yes is given.
     """
     from rivya_flows.app import retention
     from rivya_flows.cli.cache import opened_store, summary
 
     with opened_store() as (journal, assets, data):
+
+        def prune(*, pretend: bool) -> Pruned:
+            now = datetime.now(UTC)
+            return retention.prune_store(
+                journal, assets, now=now, older_than=older_than, data=data, pretend=pretend
+            )
+
+        def words(pruned: Pruned, *, would: bool) -> str:
+            runs = "1 older run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} older runs"
+            return f"{runs}: {summary(pruned, media=True, would=would)}"
+
         tell(f"reading the journals of {len(journal.ids('')):,} runs")
-        pruned = retention.prune_store(
-            journal,
-            assets,
-            now=datetime.now(UTC),
-            older_than=older_than,
-            data=data,
-            pretend=only_plan,
-        )
+        if not yes and not only_plan:
+            question = f"{words(prune(pretend=True), would=True)}."
+            if not _agreed("store prune", question, as_json=as_json):
+                return
+        pruned = prune(pretend=only_plan)
     if as_json:
         print_json(pruned.as_json())
     else:
-        runs = "1 run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} runs"
-        show(f"{runs} ended before; {summary(pruned, media=True, would=only_plan)}")
+        show(words(pruned, would=only_plan))
+
+
+def _agreed(command: str, words: str, *, as_json: bool) -> bool:
+    """Asks whether to delete; says so if not."""
+    from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.errors import UsageError
+
+    confirm = confirmer(yes=False, as_json=as_json)
+    if confirm is None:
+        message = f"{words} `{command}` asks first, and nobody can answer here"
+        raise UsageError(message, "add --yes")
+
+    async def asked() -> bool:
+        return await confirm(words)
+
+    agreed = asyncio.run(asked())
+    if not agreed:
+        tell("nothing was deleted")
+    return agreed
 
 
 @store.command()
@@ -86,7 +118,6 @@ def remove(run: str, yes: bool, as_json: bool) -> None:
     from rivya_flows.app.retention import removable, remove_run
     from rivya_flows.app.runs import LAST
     from rivya_flows.cli.cache import opened_store
-    from rivya_flows.cli.terminal import confirmer
     from rivya_flows.errors import UsageError
 
     if yes and run == LAST:
@@ -100,16 +131,9 @@ def remove(run: str, yes: bool, as_json: bool) -> None:
         words = f"This deletes {found.run_id} ({found.name}, {found.status}){folder}."
         if found.batch:
             words += f" It is a row of {found.batch}; rerunning that batch buys it again."
-        confirm = confirmer(yes=yes, as_json=as_json)
-        if confirm is None:
-            message = f"{words} `store remove` asks first, and nobody can answer here"
-            raise UsageError(message, "add --yes")
-
-        async def asked() -> bool:
-            return await confirm(words)
-
-        if not asyncio.run(asked()):
-            tell("nothing was removed")
+        if yes:
+            tell(words)
+        elif not _agreed("store remove", words, as_json=as_json):
             return
         removed = remove_run(journal, assets, found)
     if as_json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion
+from rivya_flows.cli.check import specs_folder
 from rivya_flows.cli.failures import FAILED, WRONG, counted
 from rivya_flows.cli.groups import examples
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
@@ -63,7 +64,7 @@ def test(paths: tuple[Path, ...], text: str | None, junit: Path | None, as_json:
     replaced = set_variables(_OF_A_RUN)
     try:
         settings(uses_data=False)  # refuses a folder that would configure Prefect
-        return _run(paths or (Path("specs"),), text or "", junit, as_json=as_json)
+        return _run(paths or (specs_folder(),), text or "", junit, as_json=as_json)
     finally:
         set_variables(replaced)
 

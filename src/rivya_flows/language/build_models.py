@@ -77,6 +77,7 @@ _INPUT_TYPES = {
 _TIMES = ("timeout", "patience", "interval")
 _CHAT = "gemini-2-5-flash-chat"
 _EXAMPLES = {
+    "version": "1",
     "name": "my-campaign",
     "model": "z-image",
     "message": "A slogan for a lamp",
@@ -270,6 +271,8 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         example = _EXAMPLES.get(str(loc[-1]), "…")
         if place[-2:] == ("judge", "model") or (loc[-1] == "model" and "message" in value):
             example = _CHAT
+        if loc[-1] == "name" and "cases" in place:
+            example = "two stills and a film"
         report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
