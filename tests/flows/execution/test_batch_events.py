@@ -21,7 +21,7 @@ async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers
     done = RowState("run-1", "Lamp", 1, 1, status="completed", spent=2)
     codes = frozenset({"over_budget"})
     refused = RowState("run-2", "Desk", 3, 3, status="over_budget", codes=codes)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": row.name,
             "run_id": row.run_id,
@@ -33,7 +33,7 @@ async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers
         }
         for row in (done, refused)
     ]
-    receipt = {"name": "card", "title": None, "sandbox": True, "assets": []}
+    receipt: dict[str, Any] = {"name": "card", "title": None, "sandbox": True, "assets": []}
     batch, path = Batch((done, refused), 2), Path()
     result = BatchResult(
         "b", batch, rows, {"run-1": receipt}, {}, path, path, WalletChange(9, 7, 2), False
