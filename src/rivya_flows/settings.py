@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import annotated_types
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
@@ -35,6 +35,12 @@ another folder."""
 
 _ALIKE = 0.85
 """How similar a name must be to that of a setting to mean it, from 0 to 1."""
+
+_OURS = "RIVYA_FLOW"
+"""Only our settings begin so: any other such name is a mistake."""
+
+_HOST = "_SERVICE_HOST"
+"""How the first variable of a service of Kubernetes ends."""
 
 MAX_ENV_FILE_BYTES = 64 << 10
 MAX_TOML_BYTES = 1 << 20
@@ -388,28 +394,36 @@ def ignored_of_folder() -> tuple[str, ...]:
 
 
 def unknown_names() -> dict[str, str | None]:
-    """Variables that are called like settings and are none, each with the setting that it may mean.
+    """Variables that begin with ``RIVYA`` and are no setting, of the environment and of ``.env``.
 
-    Of the environment and of ``.env``: all that begin with ``RIVYA``.
+    Each with what to do about it where it is a mistake; None for a name of its own.
 
     Raises:
         UsageError: The file cannot be read.
     """
     known = {name.upper() for name in Settings.model_fields.keys() - _BETWEEN_PROCESSES}
     own = {name for name, value in environment.variables().items() if value}
-    own = {name for name in own if name.lower() not in _BETWEEN_PROCESSES}
+    # Kubernetes sets such variables in every container for a service that is called like us.
+    services = {name.removesuffix(_HOST) for name in own if name.endswith(_HOST)}
+    links = tuple(f"{one}_{kind}" for one in services for kind in ("SERVICE_", "PORT"))
+    own = {
+        name
+        for name in own
+        if name.lower() not in _BETWEEN_PROCESSES and not name.startswith(links)
+    }
     return {
-        name: _meant(name.upper(), known)
+        name: _mended(name.upper(), known)
         for name in sorted(own | _read(Path(".env")).keys())
         if name.upper().startswith("RIVYA") and name.upper() not in known
     }
 
 
-def _meant(name: str, known: set[str]) -> str | None:
-    """The setting that a name resembles; None for a name of its own, such as ``RIVYA_API_KEY_OLD``."""
-    if any(name.startswith(f"{one}_") for one in known):
-        return None
-    return next(iter(difflib.get_close_matches(name, known, 1, _ALIKE)), None)
+def _mended(name: str, known: set[str]) -> str | None:
+    """What to do about a name; None for one of its own, such as that of an old key."""
+    if not any(name.startswith(f"{one}_") for one in known):
+        for meant in difflib.get_close_matches(name, known, 1, _ALIKE):
+            return f"write {meant}, or unset it"
+    return "unset it" if name.startswith(_OURS) else None
 
 
 def refuse_prefect_files(settings: Settings) -> None:
@@ -535,5 +549,16 @@ def _read(file: Path) -> dict[str, str]:
         raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it") from None
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}", "make it readable") from error
-    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    values = {}
+    for line in parse_stream(io.StringIO(text)):
+        if line.error or (line.key and line.value is None):
+            # Nothing of the line is shown: it may be a key.
+            written = line.original.string.lstrip()
+            number = line.original.line + line.original.string[: -len(written)].count("\n")
+            wrong = "cannot be read" if "=" in written else 'no "="'
+            raise UsageError(
+                f"{file}, line {number}: {wrong}", "write NAME=value, with both quotes or none"
+            )
+        if line.key:
+            values[line.key] = line.value
     return {name: value for name, value in values.items() if value}

@@ -75,7 +75,7 @@ async def test_a_failure_before_the_end_names_the_command_that_resumes(studio: S
     lines: list[str] = []
     with pytest.raises(ConnectionError):
         await executed(studio, lose_prefect, Observer(notify=lines.append))
-    assert lines == ["resume with: rivya-flows resume run-1"]
+    assert lines == ["nothing was bought", "resume with: rivya-flows resume run-1"]
 
 
 async def test_a_cancelled_run_ends_so_and_its_report_is_returned_where_that_is_absorbed(

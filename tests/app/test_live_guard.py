@@ -146,18 +146,26 @@ async def test_nothing_real_is_bought_beside_a_misspelled_setting(
     monkeypatch.setenv("RIVYA_FLOWS_SANBOX", "true")
     settings, told = Settings(rivya_flows_data=tmp_path), Asked()
     capped = Spending(1, 2, 9, {"budget 9": 9})
-    words = "RIVYA_FLOWS_SANBOX is no setting; nothing is bought from a real wallet while RIVYA_FLOWS_SANDBOX"
+    words = "RIVYA_FLOWS_SANBOX is no setting; nothing is bought from a real wallet while it is set"
     with open_context(settings, REAL) as context:
         with pytest.raises(UsageError, match=words) as refused:
             await confirm_live(context, capped, told.append, answering(True, told))
-        assert refused.value.hint == "write RIVYA_FLOWS_SANDBOX, or unset RIVYA_FLOWS_SANBOX"
+        assert refused.value.hint == "write RIVYA_FLOWS_SANDBOX, or unset it"
         await confirm_live(context, Spending(0, 0, 9), told.append, None)  # buys nothing
     pretend = replace(REAL, base_url="http://127.0.0.1:9")
     with open_context(settings, pretend) as context:
         await confirm_live(context, capped, told.append, None)
     assert told == []
     monkeypatch.delenv("RIVYA_FLOWS_SANBOX")
+    monkeypatch.setenv("RIVYA_FLOWS_BUDGET", "1")  # like no setting, but the prefix is ours
+    with open_context(settings, REAL) as context:
+        with pytest.raises(UsageError, match="RIVYA_FLOWS_BUDGET is no setting") as refused:
+            await confirm_live(context, capped, told.append, answering(True, told))
+        assert refused.value.hint == "unset it"
+    monkeypatch.delenv("RIVYA_FLOWS_BUDGET")
     monkeypatch.setenv("RIVYA_NOTE", "like no setting")
+    monkeypatch.setenv("RIVYA_FLOWS_RECEIVER_SERVICE_HOST", "10.0.0.9")  # of Kubernetes
+    monkeypatch.setenv("RIVYA_FLOWS_RECEIVER_PORT_8710_TCP", "tcp://10.0.0.9:8710")
     with open_context(settings, REAL) as context:
         await confirm_live(context, capped, told.append, None)
 

@@ -48,5 +48,6 @@ def test_the_readme_names_each_input_and_output(chosen: SpecTemplate) -> None:
     for name in (*chosen.workflow.inputs, *chosen.workflow.outputs):
         assert f"`{name}`" in text
     assert f"rivya-flows prefect deployment run {chosen.name}/" in text
+    assert "`chmod 600 .env`" in text
     assert ("rivya-flows batch" in text) == (chosen.name == "catalogue-batch")
     assert "{" not in text.replace("[{cron:", "")

@@ -90,19 +90,19 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("RIVYA_FLOWS_WEBHOKS=1\n")
-    assert found(terminal, "settings")["hint"] == "did you mean RIVYA_FLOWS_WEBHOOKS?"
-    told = (
-        "RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing; did you mean RIVYA_FLOWS_WEBHOOKS?"
-    )
+    assert found(terminal, "settings")["hint"] == "write RIVYA_FLOWS_WEBHOOKS, or unset it"
+    told = "RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing: write RIVYA_FLOWS_WEBHOOKS, or unset it"
     assert f"warning: {told}\n" in terminal("runs").err
     monkeypatch.setenv("RIVYA_FLOW_BUDGET", "9")
-    told = "warning: RIVYA_FLOW_BUDGET is no setting, and changes nothing\n"
+    told = "warning: RIVYA_FLOW_BUDGET is no setting, and changes nothing: unset it\n"
     assert told in terminal("runs").err
     monkeypatch.delenv("RIVYA_FLOW_BUDGET")
     Path(".env").write_text(
         "RIVYA_FLOWS_SPEC=a.yaml\n"
     )  # what `deploy` sets for a worker's process
-    told = "RIVYA_FLOWS_SPEC is no setting, and changes nothing; did you mean RIVYA_FLOWS_SPECS?"
+    told = (
+        "RIVYA_FLOWS_SPEC is no setting, and changes nothing: write RIVYA_FLOWS_SPECS, or unset it"
+    )
     assert terminal("runs").err == f"warning: {told}\n"
     Path(".env").write_text("RIVYA_HOOK_SECRET=1\n")
     monkeypatch.setenv("RIVYA_FLOWS_JOB_VARIABLES", "1")
@@ -134,6 +134,8 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
     assert problem().startswith(".env: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY")
     Path(".env").write_bytes(b"\xff")
     assert problem() == ".env is not UTF-8 text"
+    Path(".env").write_text("# the key\n\nRIVYA_API_KEY rvya_sk_1\n")
+    assert problem() == '.env, line 3: no "="'
     Path(".env").unlink()
     Path("prefect.toml").write_text("[api]\nurl = 'http://127.0.0.1:1/api'\n")
     assert problem().startswith("prefect.toml: Prefect's settings cannot come from a folder")

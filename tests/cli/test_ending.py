@@ -150,11 +150,11 @@ def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:
 def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
     stills = ["completed"] * 4
     told = sentence(ended_in("failed", stills=stills, film=["failed"], spot=["skipped"]))
-    assert told == "4 of 4 stills; 4 credits; film failed"
+    assert told == "film; done: 4 of 4 stills; 4 credits"
     many = {step: ["failed", "completed"] for step in "abcde"}
-    assert sentence(ended_in("failed", **many)).endswith("; a, b, c and 2 more failed")
+    assert sentence(ended_in("failed", **many)).startswith("a, b, c and 2 more; done: ")
     allowed = ended_in("failed", stills=["completed", "failed"], film=["failed"])
-    assert sentence(allowed) == "1 of 2 stills; 4 credits; film failed"
+    assert sentence(allowed) == "film; done: 1 of 2 stills; 4 credits"
 
 
 def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:

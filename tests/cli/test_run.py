@@ -390,6 +390,7 @@ def test_dead_prefect_server_is_told_before_anything_is_bought(
     process = started("run", written(tmp_path, ONE), PREFECT_API_URL=dead)
     _, told = process.communicate(timeout=240)
     assert process.returncode == 2
+    assert "\nnothing was bought\nresume with: " in told
     assert f"error: PREFECT_API_URL: no Prefect server answers at {dead}\nhint: " in told
     assert bought(service) == {}
 

@@ -14,6 +14,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from support.campaigns import a_set
 from support.cli_calls import Terminal
 from support.databases import BACKENDS, fresh_store
 from support.journal_entries import NOON, frozen, intent
@@ -59,7 +60,26 @@ def test_runs_are_listed_with_a_next_step_for_those_that_did_not_complete(call: 
     assert head.split()[3:7] == ["status", "credits", "open", "service"]
     assert first.split()[:6] == ["run-2", "small", "client=globex", "failed", "2", "1"]
     assert second.split()[:6] == ["run-1", "small", "client=acme", "completed", "7", "sandbox"]
-    assert step == "run-2 failed: rivya-flows resume run-2"
+    assert step == "run-2 failed: resume with: rivya-flows resume run-2"
+
+
+def test_a_run_is_listed_with_the_command_that_its_end_named(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_STORE", fresh_store("sqlite", tmp_path))
+    rehearsal = a_set(2, 9)
+    rehearsal.service.failing = 1.0
+    rehearsal.take_up()
+    rehearsal.run()
+    with closing(Journal(read_settings().store_url)) as journal:
+        journal.create(rehearsal.start, tmp_path)
+        fence = Leases(journal.engine).acquire("run-1").fence
+        for event in rehearsal.journal[1:]:
+            journal.append("run-1", event, fence)
+    command = "rivya-flows resume run-1 --regenerate 'stills[0]' --regenerate 'stills[1]'"
+    assert call("runs").out.splitlines()[-1] == (
+        f"run-1 failed: resume, which buys 2 failed jobs again for 2 credits, with: {command}"
+    )
 
 
 @pytest.mark.usefixtures("_filled")

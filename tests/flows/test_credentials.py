@@ -135,7 +135,7 @@ async def test_two_campaigns_of_a_flow_buy_with_two_wallets_once_and_no_key_reac
     again = await rf.aresume(receipts[0].run_id)
     assert (again.status, again.wallet) == ("completed", "acme")
     stored = b"".join(file.read_bytes() for file in prefect_data.rglob("*") if file.is_file())
-    told = str(server.ask("POST", "/flow_runs/filter", {"limit": 200}))
+    told = str(server.ask("POST", "/flow_runs/filter", {"limit": 200, "sort": "START_TIME_DESC"}))
     for name, key in keys.items():
         assert f"'tea-time: Lamp, {name}'" in told
         assert f"'_block_document_name': '{name}'" in told

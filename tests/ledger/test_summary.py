@@ -68,9 +68,9 @@ def test_the_sentence_of_the_sandbox_says_whose_credits_they_were() -> None:
 
 def test_a_run_that_made_nothing_says_so() -> None:
     receipt = ended(refusing_models={"z-image", "nano-banana"})
-    assert sentence(receipt) == "0 of 2 stills; 0 credits; stills, hero failed"
+    assert sentence(receipt) == "stills, hero; done: 0 of 2 stills; 0 credits"
     receipt["steps"] = receipt["steps"][1:]
-    assert sentence(receipt) == "nothing was made; 0 credits; hero failed"
+    assert sentence(receipt) == "hero; nothing was made; 0 credits"
 
 
 def test_a_round_that_was_not_needed_is_neither_counted_nor_a_trouble() -> None:

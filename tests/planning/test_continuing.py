@@ -64,6 +64,22 @@ def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inp
     assert both.command.startswith("rivya-flows resume")
 
 
+def test_a_prompt_that_a_filter_refused_is_changed_and_not_bought_again() -> None:
+    found = continuation(ended("content_refused"))
+    assert str(found) == (
+        "the same prompt is refused again: change it, then take what was paid from the cache: "
+        "rivya-flows run 'specs/my spec.yaml' --cache spec"
+    )
+    assert found.retry == "buys no failed job again"
+    many = continuation(ended("content_refused", *["job_failed"] * 4, ledger=[]))
+    assert many.command.count("--regenerate") == 4, "each of those that may succeed"
+
+
+def test_a_run_that_waits_is_answered() -> None:
+    found = continuation(ended(status="suspended"))
+    assert str(found) == "answer with: rivya-flows resume run-1 --budget N"
+
+
 @pytest.mark.parametrize("steps", [None, 3, [4], [{"items": 5}], [{"items": [6]}]])
 def test_a_receipt_of_any_shape_has_a_command(steps: Any) -> None:
     assert continuation({"run_id": "a b", "steps": steps}).command == "rivya-flows resume 'a b'"

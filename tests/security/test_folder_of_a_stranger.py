@@ -148,6 +148,26 @@ def test_processes_of_up_get_settings_and_the_path_of_secrets_and_no_other_varia
     assert found.get_secret_value() == "https://mine.example/1"
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        (f"RIVYA_API_KEY {KEY}", 'no "="'),
+        (f"export RIVYA_API_KEY: {KEY}", 'no "="'),
+        (KEY, 'no "="'),
+        (f'RIVYA_API_KEY="{KEY}', "cannot be read"),
+    ],
+)
+def test_a_line_that_sets_nothing_is_an_error_that_does_not_show_it(
+    terminal: Terminal, line: str, wrong: str
+) -> None:
+    env_file("A=1", "", line)
+    said = terminal("run", "spec.yaml", "--budget", "1")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        f"error: .env, line 3: {wrong}\nhint: write NAME=value, with both quotes or none\n"
+    )
+
+
 def test_a_huge_or_endless_env_file_is_not_read(terminal: Terminal) -> None:
     Path(".env").write_bytes(b"#" * (MAX_ENV_FILE_BYTES + 1))
     assert ".env: is larger than 64 KiB" in terminal("plan", "spec.yaml").err

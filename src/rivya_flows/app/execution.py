@@ -26,7 +26,7 @@ from rivya_flows.app.runner import (
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
+from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
@@ -118,9 +118,11 @@ async def execute(
         observer.absorb_cancel()
         await in_thread(partial(end_as_cancelled, context, reporter))
     except Exception as error:
-        entries = await in_thread(partial(context.journal.entries, run_id, after=known))
-        warning = warning_after_end(error, entries)
+        entries = await in_thread(partial(context.journal.entries, run_id))
+        warning = warning_after_end(error, [one for one in entries if one.seq > known])
         if warning is None:
+            if not any(isinstance(one.event, PurchaseIntended) for one in entries):
+                observer.notify("nothing was bought")
             observer.notify(f"resume with: rivya-flows resume {run_id}")
             raise
         observer.notify(warning)

@@ -106,17 +106,16 @@ def shown_key(key: str) -> str:
 
 
 def refuse_misspelled() -> None:
-    """Refuses to buy for real while a variable is called almost like a setting: it may be the one that
+    """Refuses to buy for real while a variable is meant as a setting and is none: it may be the one that
     was to prevent that.
 
     Raises:
         UsageError: There is such a variable.
     """
-    for name, meant in unknown_names().items():
-        if meant is not None:
+    for name, hint in unknown_names().items():
+        if hint is not None:
             raise UsageError(
-                f"{name} is no setting; nothing is bought from a real wallet while {meant} may be meant",
-                f"write {meant}, or unset {name}",
+                f"{name} is no setting; nothing is bought from a real wallet while it is set", hint
             )
 
 

@@ -239,7 +239,7 @@ A schedule with `active: false` starts nothing. `rivya-flows down` stops what `u
 
 ## Go live
 
-1. Make a key at https://rivya.ai (Settings, API Keys), and write `RIVYA_API_KEY=…` into `.env`, which `.gitignore` keeps out of your repository.
+1. Make a key at https://rivya.ai (Settings, API Keys), and write `RIVYA_API_KEY=…` into `.env`, which `.gitignore` keeps out of your repository; then `chmod 600 .env`.
 2. `rivya-flows doctor --live` compares models and prices, and buys nothing.
 3. `rivya-flows run {spec}` now says what it would buy, and asks first. `--sandbox` rehearses as before.
 """

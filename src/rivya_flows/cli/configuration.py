@@ -34,11 +34,10 @@ def settings(*, uses_data: bool = True) -> Settings:
     for name in ignored_of_folder():
         tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")
     if uses_data:
-        for name, meant in unknown_names().items():
-            if name not in _TOLD and (meant or name.lower().startswith("rivya_flow")):
+        for name, hint in unknown_names().items():
+            if hint and name not in _TOLD:
                 _TOLD.add(name)
-                hint = f"; did you mean {meant}?" if meant else ""
-                tell(f"warning: {name} is no setting, and changes nothing{hint}")
+                tell(f"warning: {name} is no setting, and changes nothing: {hint}")
         secure_data(found.data)
     return found if found.prefect_api_url else _of_profile(found)
 

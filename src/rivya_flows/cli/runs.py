@@ -18,6 +18,7 @@ from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.store.journal import Journal
     from rivya_flows.store.run_list import ListedRun
 
 _STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "waiting", "killed")
@@ -62,10 +63,12 @@ def runs(
                 break
             most *= 4
         unknown = () if found else tuple(unknown_names(journal, wanted, spec))
+        listed = lines[:limit]
+        unfinished = [] if as_json else [runs for runs in listed if not _is_well(runs)]
+        steps = [_next_step(runs, journal) for runs in unfinished[:_RESUMED]]
     if as_json:
         print_json([_document(run) for run in found[:limit]])
         return
-    listed = lines[:limit]
     if not listed:
         show("no runs" + (" that match" if labels or spec or status or since else ""))
         tell(*unknown)
@@ -74,25 +77,37 @@ def runs(
     print_table(columns, [_row(runs) for runs in listed])
     if len(lines) > limit:
         show("", f"the newest {limit}; `--limit` shows more")
-    unfinished = [
-        runs for runs in listed if any(run.status not in ("completed", "running") for run in runs)
-    ]
-    if unfinished:
-        show("")
-    for run, *others in unfinished[:_RESUMED]:
-        if others:
-            batch = run.row.labels[BATCH_LABEL]
-            show(f"{batch} {_status((run, *others))[0]}: rivya-flows runs --label batch={batch}")
-            continue
-        next_step = f"rivya-flows resume {run.row.run_id}"
-        if run.unbegun is not None:
-            next_step = f"it never began: {run.unbegun}; then Retry, in its menu in Prefect"
-        elif run.waits is not None:
-            at = until(run.waits.until)
-            next_step = f"{run.waits.reason}; tries again at {at}, or now: {next_step}"
-        show(f"{run.row.run_id} {run.status}: {next_step}")
+    if steps:
+        show("", *steps)
     if (more := len(unfinished) - _RESUMED) > 0:
         show(f"and {more} more that have not completed")
+
+
+def _is_well(runs: Sequence[ListedRun]) -> bool:
+    return all(run.status in ("completed", "running") for run in runs)
+
+
+def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
+    """What to do about a line whose runs did not all complete."""
+    from rivya_flows.errors import RivyaFlowsError
+    from rivya_flows.ledger.receipt import receipt
+    from rivya_flows.planning.continuing import continuation
+
+    run = runs[0]
+    name = f"{run.row.run_id} {run.status}"
+    if len(runs) > 1:
+        batch = run.row.labels[BATCH_LABEL]
+        return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
+    if run.unbegun is not None:
+        return f"{name}: it never began: {run.unbegun}; then Retry, in its menu in Prefect"
+    try:
+        following = continuation(receipt(journal.entries(run.row.run_id)))
+    except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong
+        following = continuation({"run_id": run.row.run_id})
+    if run.waits is not None:
+        at = until(run.waits.until)
+        return f"{name}: {run.waits.reason}; tries again at {at}, or now: {following.command}"
+    return f"{name}: {following}"
 
 
 def _document(run: ListedRun) -> dict[str, Any]:

@@ -56,10 +56,9 @@ def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str)
 
 
 def sentence(receipt: Mapping[str, Any]) -> str:
-    """How the run ended: "4 of 4 stills, hero, film; 21 credits, 3 saved".
+    """How the run ended, to be read after its status: "4 of 4 stills, hero, film; 21 credits, 3 saved".
 
-    For a failed run it names the failed steps, since Prefect shows only this beside the state: "4
-    of 4 stills, hero; 4 credits; film failed".
+    Of a failed run it names the failed steps first: "film; done: 4 of 4 stills, hero; 4 credits".
     """
     parts = []
     for step in receipt["steps"]:
@@ -72,9 +71,12 @@ def sentence(receipt: Mapping[str, Any]) -> str:
         elif done:
             parts.append(step["id"])
     credits = receipt["credits"]
+    failed = _failed(receipt)
     made = ", ".join(parts) or "nothing was made"
+    if failed and parts:
+        made = f"done: {made}"
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
-    return f"{made}; {credits_of(credits['spent'])}{saved}{_failed(receipt)}"
+    return f"{failed}{made}; {credits_of(credits['spent'])}{saved}"
 
 
 def told(receipt: Mapping[str, Any]) -> str:
@@ -89,7 +91,7 @@ def _failed(receipt: Mapping[str, Any]) -> str:
     steps = [step["id"] for step in receipt["steps"] if step["status"] == "failed"]
     steps += [f"output {name}" for name in receipt.get("failed_outputs", ())]
     more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
-    return f"; {', '.join(steps[:_MAX_NAMED])}{more} failed" if steps else ""
+    return f"{', '.join(steps[:_MAX_NAMED])}{more}; " if steps else ""
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ NO_CREDITS = frozenset({"over_budget", "insufficient_credits"})
 
 _REFUSED = {
     "validation_failed",
+    "content_refused",
     "not_found",
     "chat_model_not_supported",
     "chat_attachment_not_supported",
@@ -31,6 +32,7 @@ _REFUSED = {
 
 _WORDS = {
     "validation_failed": "the service refused the request as wrong",
+    "content_refused": "a filter of the service refused the content",
     "not_found": "the service did not find something that the request names",
     "chat_model_not_supported": "the service does not offer this model for chat",
     "chat_attachment_not_supported": "the service does not take this attachment",
@@ -90,10 +92,9 @@ def next_step(receipt: Mapping[str, Any], *, deployed: bool) -> Continuation | N
     status, menu = receipt.get("status"), ", in the menu of the run, "
     if status == "completed":
         return None
-    if status == "suspended":
-        button = f"Resume{menu}or" if deployed else ""
-        return Continuation(f"answer with {button}".rstrip(), _answering(receipt))
     found = continuation(receipt)
+    if status == "suspended":
+        return replace(found, advice=f"answer with Resume{menu}or") if deployed else found
     if deployed and found.retry:
         return replace(found, more=f"; Retry{menu}{found.retry}")
     bought = "" if found.retry else "; nothing is bought twice"
@@ -102,7 +103,9 @@ def next_step(receipt: Mapping[str, Any], *, deployed: bool) -> Continuation | N
 
 
 def continuation(receipt: Mapping[str, Any]) -> Continuation:
-    """The command that continues a run that failed or was cancelled."""
+    """The command that continues a run that did not complete, also one that was killed."""
+    if receipt.get("status") == "suspended":
+        return Continuation("answer with", _answering(receipt))
     run_id, spec = str(receipt.get("run_id")), receipt.get("spec")
     file = str(spec.get("file") or "SPEC") if isinstance(spec, Mapping) else "SPEC"
     then, cache = "take what was paid from the cache", " --cache spec"
@@ -118,11 +121,12 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         if item.get("status") == "failed"
     }
     if codes and codes <= _REFUSED:
-        return Continuation(
-            f"the same request is refused again: mend {file}, then {then}",
-            f"{again}{_inputs(receipt)}",
-            "sends the same request again",
-        )
+        again += _inputs(receipt)
+        if codes == {"content_refused"}:
+            advice = f"the same prompt is refused again: change it, then {then}"
+            return Continuation(advice, again, "buys no failed job again")
+        advice = f"the same request is refused again: mend {file}, then {then}"
+        return Continuation(advice, again, "sends the same request again")
     options = resume_options(receipt)
     retry = "continues it without these options" if options else ""
     if "--regenerate" in options:
@@ -234,7 +238,8 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
     cancelled = receipt.get("status") == "cancelled"
     for step_id, items in _steps(receipt):
         codes = [item.get("code") for item in items]
-        of_step = codes.count("job_failed") > _FEW and "job_status_unknown" not in codes
+        alike = not {"job_status_unknown", "content_refused"}.intersection(codes)
+        of_step = alike and codes.count("job_failed") > _FEW
         if of_step and not cancelled:
             words += f" --regenerate {step_id}"
         for item in items:

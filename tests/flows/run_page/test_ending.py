@@ -41,7 +41,7 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
         ended, "https://media.example/report.html", at, nowhere, deployed=True
     ).data
     assert shown.startswith(
-        "**failed**: 3 of 3 stills, 2 of 3 later; 23 credits; later failed (sandbox)\n"
+        "**failed**: later; done: 3 of 3 stills, 2 of 3 later; 23 credits (sandbox)\n"
     )
     named = re.sub(r" \(\[open\]\(<https://[^>]*>\)\)", "", shown)
     assert "\na\\|b · &lt;img src=x&gt; · \\`नीऑन\\`\n" in named
@@ -49,7 +49,7 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     assert "### nothing\n\nnothing" in shown
     assert "### What went wrong" in shown
     command = "rivya-flows resume run-1 --regenerate"  # in backticks, unless the key has one
-    assert re.search(f"### What next\n\nresume with: `?{command}", shown)
+    assert re.search(f"### What next\n\nresume, which buys .* with: `?{command}", shown)
     assert "; Retry, in the menu of the run, buys no failed job again\n" in shown
     assert "](<https://media.example/report.html>)" in shown
     ledger = draw_ledger(ended)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
+from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
 from rivya_flows.extras import EXTRAS, install, missing
@@ -137,7 +138,13 @@ def privacy(settings: Settings) -> Iterator[Check]:
 
 def left_running(settings: Settings) -> Iterator[Check]:
     """The processes of `up`, if there are any."""
-    parts = registry.read(settings.data).parts
+    left = registry.read(settings.data)
+    parts, worker = left.parts, left.part("worker")
+    has_key = settings.rivya_api_key is not None and not settings.rivya_flows_sandbox
+    real = has_key and not is_rehearsal(settings.rivya_base_url, settings)
+    if real and worker and worker.rehearses:
+        hint = "`rivya-flows down`, then `up` to use this key"
+        yield warning("up", "runs of up buy from the sandbox", hint)
     if dead := [part for part in parts if not part.lives]:
         names = ", ".join(part.name for part in dead)
         yield warning(
@@ -216,10 +223,10 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
         name = f"{one.name}={variables[one.name]}"
         yield warning("settings", f"{name}: {one.effect}", one.hint)
     unknown = unknown_names()
-    for name, meant in unknown.items():
+    for name, hint in unknown.items():
         words = f"{name}: no setting is called that, so it changes nothing"
-        if meant:
-            yield problem("settings", words, f"did you mean {meant}?")
+        if hint:
+            yield problem("settings", words, hint)
         else:
             yield warning(
                 "settings",

@@ -134,7 +134,8 @@ def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
     if jobs_left(state.spec(event.step), item):
         return replace(item, phase=Phase.READY)
     reason = reason_of(item, event.error or "the job failed")
-    failed = replace(item, phase=Phase.FAILED, code="job_failed", reason=reason)
+    code = "content_refused" if event.error_code == "content_refused" else "job_failed"
+    failed = replace(item, phase=Phase.FAILED, code=code, reason=reason)
     return fallen_back(item) or failed
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.ledger import receipt as ledger_receipt
+from rivya_flows.planning.continuing import continuation
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CREATE, codes, executed, jobs, started
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order
@@ -99,6 +100,16 @@ def test_content_that_a_filter_refuses_is_asked_of_another_model(
         (2, 1, "seedream-5-lite", "succeeded", 6),
     ]
     assert accounts_agree(studio, sandbox.data, "run-1") == 12
+
+
+def test_a_job_that_a_filter_refused_has_a_code_of_its_own(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, "on: generation, do: refuse")
+    receipt = started(studio, SPEC)
+    assert codes(receipt) == ["content_refused"] * 2
+    assert continuation(receipt).advice.startswith("the same prompt is refused again: change it")
+    assert accounts_agree(studio, sandbox.data, "run-1") == 0
 
 
 def test_where_every_model_refuses_the_reason_names_each(studio: Studio, sandbox: Sandbox) -> None:
