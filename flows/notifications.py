@@ -72,7 +72,7 @@ _NAMES = """\
 _SUBJECT = f"""{_NAMES}\
 {{% if flow.name == "{WAKER}" %}}rivya-flows: the waker is silent\
 {{% elif event.payload.markdown %}}\
-{{{{ name }}}} {{{{ event.payload.status }}}}: {{{{ event.payload.sentence | truncate(200) }}}}\
+{{{{ name }}}} {{{{ event.payload.status | replace("over_budget", "over the budget") }}}}: {{{{ event.payload.sentence | truncate(200) }}}}\
 {{% else %}}{{{{ name }}}} {{{{ flow_run.state.name | lower }}}}\
 {{% if said %}}: {{{{ said | truncate(200) }}}}{{% endif %}}\
 {{% endif %}}"""

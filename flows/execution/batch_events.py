@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.events import Event
 
-from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.app.batch.summary import BatchResult, rerun_with
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import assets_in
@@ -63,17 +63,17 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
     counts = Counter(row["status"] for row in rows)
     others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
     done = f"{counts['completed']} of {len(rows)} rows completed"
-    credits = document["credits"]
+    credits, where = document["credits"], " (sandbox)" if first.get("sandbox") else ""
     found: dict[str, Any] = {
         "batch_id": result.batch_id,
         "name": name,
         "title": str(first.get("title") or name),
         "status": document["status"],
-        "sentence": f"{', '.join([done, *others])}; {credits_of(credits['spent'])}",
+        "sentence": f"{', '.join([done, *others])}; {credits_of(credits['spent'])}{where}",
         "credits": {one: credits[one] for one in ("spent", "saved", "budget")},
         "rows": rows[:_MAX_ROWS],
     }
-    return {**found, "markdown": "\n".join(_lines(found, rows))}
+    return {**found, "markdown": "\n".join(_lines(found, rows, rerun_with(result)))}
 
 
 def _row(context: RunContext, result: BatchResult, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,14 @@ def _row(context: RunContext, result: BatchResult, row: Mapping[str, Any]) -> di
     }
 
 
-def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]]) -> Iterator[str]:
+def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]], more: str) -> Iterator[str]:
+    """The same as a message for people.
+
+    Args:
+        found: The payload.
+        rows: All of its rows.
+        more: As of `rerun_with`.
+    """
     status = {"suspended": "waits for answers", "over_budget": "failed"}
     words = status.get(found["status"], found["status"])
     yield f"**{text(found['title'])}**, batch {words}: {text(found['sentence'])}"
@@ -96,9 +103,11 @@ def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]]) -> Iterator[str
         reason = f": {text(row['reason'])}" if row["reason"] else ""
         yield f"* {name}: {_WORDS.get(row['status'], row['status'])}{reason}"
     listed = code(f"rivya-flows runs --label {BATCH_LABEL}={found['batch_id']}")
-    if (more := len(rows) - _MAX_LINES) > 0:
-        yield f"* and {more} more: {listed}"
+    if (others := len(rows) - _MAX_LINES) > 0:
+        yield f"* and {others} more: {listed}"
     for row in itertools.islice((row for row in rows if row["picture"]), _MAX_PICTURES):
         yield picture(row["name"], row["picture"])
     if found["status"] != "completed":
-        yield f"rerun the same command to continue, or one row with the command on its contact sheet; its runs: {listed}"
+        linked = any(row["report"] for row in rows[:_MAX_LINES])
+        one = ", or one row with the command on its contact sheet" if linked else ""
+        yield f"rerun the same command{more} to continue{one}; its runs: {listed}"

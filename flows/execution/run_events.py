@@ -27,7 +27,7 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.cancelled import close_cancelled
-from rivya_flows.flows.run_ids import can_be_suspended, run_id_of
+from rivya_flows.flows.run_ids import can_be_suspended, flow_run_of, run_id_of
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import chosen, told, troubles
@@ -38,6 +38,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     decision,
     how_picked,
     moment_of,
+    what_follows,
 )
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.printable import one_line
@@ -73,6 +74,7 @@ async def announce(
 ) -> None:
     """Sends the event of a run's end; never fails a run.
 
+    Of a run that a command continued while its flow run is suspended, that flow run sends it.
     Returns once the server has it, or its client gave up. Until Prefect knows the end too, it starts
     the flow run again if this process dies, and the next one announces what the journal has as
     ended: the same event, by its id.
@@ -89,6 +91,8 @@ async def announce(
         report, deployed = report_of(context, receipt["run_id"]), can_be_suspended()
         return payload_of(receipt, address, report, deployed=deployed)
 
+    if receipt["status"] != "cancelled" and await _ends_in_prefect(receipt["run_id"]):
+        return
     end = uuid5(_ENDS, f"{receipt['run_id']} {receipt['executions']}")
     await _send(payload, end, ROW_PREFIX if in_batch else EVENT_PREFIX, again=again)
 
@@ -214,6 +218,22 @@ async def _send(
         _logger.warning("the run's end event was not sent: %s", shown)
 
 
+async def _ends_in_prefect(run_id: str) -> bool:
+    """Whether the deployment's flow run of this run is suspended: who continued the run here wakes it now,
+    and it announces the end.
+    """
+    here, waiting = _flow_run(), flow_run_of(run_id)
+    if here is None or waiting is None or waiting == here.id:
+        return False
+    try:
+        async with get_client() as client:
+            state = (await client.read_flow_run(waiting)).state
+        return state is not None and state.is_paused()
+    except Exception as error:  # it is on another server, or this one is away
+        _logger.debug("the flow run of %s was not read: %s", run_id, error)
+        return False
+
+
 async def _is_sent(end: UUID) -> bool:
     async with get_client() as client:
         found = await client.read_events(EventFilter(id=EventIDFilter(id=[end])), limit=1)
@@ -336,9 +356,8 @@ def _then(receipt: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
     words = deadline_words(choice["then"], choice["count"])
     if choice["then"] == "fail":
         return words
-    spent, budget = receipt["credits"]["spent"], receipt["credits"]["budget"]
-    left = "" if budget is None else f", for at most {credits_of(max(0, budget - spent))}"
-    return f"{words}, and the run continues and buys what follows{left}"
+    credits = receipt["credits"]
+    return f"{words}, and {what_follows(credits['spent'], credits['budget'])}"
 
 
 def _asked(name: str, found: Mapping[str, Any]) -> Iterator[str]:

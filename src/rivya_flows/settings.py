@@ -201,8 +201,8 @@ class Settings(BaseSettings):
 
     # Topic: The receiver and webhooks
     rivya_flows_public_url: str | None = None
-    """Where a browser reaches the receiver (`up`, `webhooks listen`), which serves media. None: pages
-    link to the service's own URLs while those are valid."""
+    """Where a browser reaches the receiver (`up`, `webhooks listen`), which serves media. None: that of
+    `up` where it runs; else pages link to the service's own URLs while those are valid."""
     rivya_flows_webhooks: bool = False
     """A receiver passes the service's webhooks on, so jobs are polled rarely."""
     rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)

@@ -17,7 +17,15 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
     def advice(*reasons: str) -> list[str]:
         codes = frozenset({"over_budget"})
         rows = tuple(
-            RowState(f"run-{n}", f"row {n}", 1, 1, status="over_budget", codes=codes, reason=reason)
+            RowState(
+                f"run-{n}",
+                f"row {n}",
+                8 // len(reasons),
+                8,
+                status="over_budget",
+                codes=codes,
+                reason=reason,
+            )
             for n, reason in enumerate(reasons, 1)
         )
         wallet, path = WalletChange(9, 9, 0), Path()
@@ -28,7 +36,7 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
     pool = "needs at least 2 credits; the pool acme has 1 left"
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
     assert advice(pool, pool) == [raised, "to resume, rerun the same command"]
-    more = "to resume, rerun the same command with a higher --budget or more credits"
+    more = "to resume, rerun the same command with --budget 8 or more"
     assert advice("needs at least 2 credits; 1 of 4 budget credits left") == [more]
     assert advice(pool, "needs at least 2 credits; 1 of 4 budget credits left") == [raised, more]
 

@@ -175,7 +175,7 @@ def test_unanswered_pick_suspends_and_an_answer_goes_on(
     assert call(*arguments[:-1], "hero=noir").code == 2
     said = call(*arguments, "--by", "Ana", "--json")
     assert said.code == 0
-    assert "hero: neon, by Ana with `--answer`\n" in said.err
+    assert "hero: neon, by Ana with --answer\n" in said.err
     assert said.document["status"] == "completed"
     assert said.document["credits"]["spent"] == 7
     assert bought(service) == {"z-image": 2, "nano-banana-2": 1}

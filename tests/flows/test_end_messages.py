@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import re
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -56,6 +58,9 @@ steps:
     matrix: {{style: [studio, neon]}}
     with: {{model: z-image, prompt: "A lamp, ${{{{ matrix.style }}}}"}}
   hero: {{uses: pick, with: {{from: "${{{{ steps.stills.items }}}}", mode: human}}}}
+  film:
+    uses: generate
+    with: {{model: veo3-1-lite, prompt: A lamp, references: ["${{{{ steps.hero.asset }}}}"]}}
 deploy:
   - {{name: {POOL}, work_pool: {POOL}}}
 """
@@ -263,6 +268,38 @@ def test_a_message_of_a_failed_job_names_the_command_that_buys_it_again_as_retry
     advice = f"resume, which buys still again for 1 credit, with: {command}; Retry, in the menu of the run, buys no failed job again"
     assert all(advice in body for body in bodies)
     assert sum(place.bought(run).values()) == 1
+
+
+def test_a_run_that_an_answer_in_a_terminal_continues_tells_its_failure_once(
+    server: Server, place: Place, told: queue.Queue[str]
+) -> None:
+    admin.set_faults(
+        place.sandbox, "faults: [{on: generation, model: veo3-1-lite, do: fail, times: 1}]"
+    )
+    run = start(server, "asking", "answered")
+    eventually(lambda: server.state(run)["name"] == "Suspended", "the question")
+    command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"]
+    done = subprocess.run(
+        [*command, "--answer", "hero=2"],
+        cwd=place.folder,
+        env=place.environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    server.end(run, "FAILED")
+    without_process(server, "the last", RUNNING, ("FAILED", "Failed", "enough"))
+    messages: list[str] = []
+    while not messages or not messages[-1].startswith("the last failed"):
+        message = told.get(timeout=PATIENCE)
+        if not message.partition("\n")[0].endswith(" late"):  # on a busy machine
+            messages.append(message)
+    failures = [one for one in messages if f"run-{run} --regenerate film" in one]
+    assert len(failures) == 1, messages
+    assert len(messages) == 3, messages  # that it waits, that it failed, and the last
+    assert failures[0].startswith("answered failed")
+    assert "Retry, in the menu of the run, buys no failed job again" in failures[0]
 
 
 def test_a_crash_that_nothing_follows_a_late_run_and_a_silent_waker_are_told_once(

@@ -130,7 +130,36 @@ def test_a_batch_sends_one_message_at_its_end_and_its_rows_none(
     assert re.match(r"\* \[Lamp\]\(<https://media\.example/runs/.*>\): failed: still", failed)
     assert re.match(r"\* \[Desk\]\(<https://media\.example/runs/.*>\): completed$", done)
     assert re.match(r"!\[Desk\]\(<https://media\.example/media/.*>\)$", still)
-    assert following.startswith("rerun the same command to continue")
+    assert following.startswith(
+        "rerun the same command to continue, or one row with the command on"
+    )
+
+
+@pytest.mark.prefect
+def test_apply_says_how_many_runs_wait_already(
+    sandbox: Sandbox,
+    prefect_server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    pick = '  hero: {uses: pick, with: {from: ["${{ steps.still }}"], mode: human}}\noutputs:'
+    (tmp_path / "lamps.yaml").write_text(SPEC.replace("outputs:", pick))
+    terminal = Terminal(capsys)
+    assert terminal("run", tmp_path / "lamps.yaml", "-i", "product=Lamp").code == 0
+    block = CustomWebhookNotificationBlock(
+        name="waits", url="http://127.0.0.1:9", json_data={"text": "{{subject}}"}
+    )
+    block.save("waits", overwrite=True)
+    try:
+        said = terminal("automations", "apply", "--notify", "custom-webhook/waits")
+    finally:
+        terminal("automations", "remove", "notify custom-webhook/waits")
+    waits = "1 run waits for an answer already, and no message is sent of that: rivya-flows runs"
+    assert waits in said.err
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from rivya_flows.app.local_sandbox import chosen_service
+from rivya_flows.app.publishing import receiver_url
 from rivya_flows.app.run_context import RunContext, WalletCredentials, open_context
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
@@ -28,6 +29,8 @@ async def connect(
 ) -> AsyncIterator[RunContext]:
     """The open things of this machine, with the local sandbox started where it is used.
 
+    Its settings name the receiver of `up` where that runs: pages and messages have its addresses.
+
     Args:
         settings: The settings; without a key the sandbox is used.
         sandbox: Use the sandbox also where there is a key.
@@ -36,11 +39,13 @@ async def connect(
 
     Raises:
         UsageError: The sandbox cannot be started, the wallet is a real one where the settings ask for
-            the sandbox, or the data folder cannot be trusted.
+            the sandbox, or the data folder or the record of `up` cannot be trusted.
         StoreError: The store or the media cannot be opened.
     """
     async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
-        with open_context(settings, service) as context:
+        url = receiver_url(settings, settings.prefect_api_url)
+        public = settings.model_copy(update={"rivya_flows_public_url": url})
+        with open_context(public, service) as context:
             yield context
 
 

@@ -31,7 +31,7 @@ def address_of(
 ) -> str | None:
     """The address of a medium; None if it has none.
 
-    That is the receiver where `RIVYA_FLOWS_PUBLIC_URL` names it, else the service's own address of
+    That is the receiver where there is one, see `receiver_url`, else the service's own address of
     the result, which may be good for a short while only.
 
     Args:
@@ -102,22 +102,38 @@ def report_of(context: RunContext, run_id: str) -> str | None:
     return report_address(public_url, _secret(context), run_id) if public_url else None
 
 
+def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
+    """The address of the receiver for browsers; None without one.
+
+    Args:
+        settings: They may name it.
+        prefect_api_url: Else, if this is the server of `up`, or None, its receiver counts.
+
+    Raises:
+        UsageError: The record of `up` cannot be read.
+    """
+    if settings.rivya_flows_public_url is not None:
+        return settings.rivya_flows_public_url
+    parts = registry.read(settings.data)
+    server, receiver = parts.part("server"), parts.part("receiver")
+    if server is None or receiver is None:
+        return None
+    ours = prefect_api_url or server.url
+    return receiver.url if urlsplit(ours).port == urlsplit(server.url).port else None
+
+
 def upload_page(settings: Settings, prefect_api_url: str) -> str | None:
     """The address of the page that takes files for run forms; None without a receiver.
 
     Args:
-        settings: They may name the receiver.
-        prefect_api_url: Else, if this is the server of `up`, its receiver counts.
+        settings: As of `receiver_url`.
+        prefect_api_url: As there.
 
     Raises:
+        UsageError: As there.
         StoreError: The store cannot be read or written.
     """
-    public_url = settings.rivya_flows_public_url
-    if public_url is None:
-        parts = registry.read(settings.data)
-        server, receiver = parts.part("server"), parts.part("receiver")
-        ours = server is not None and urlsplit(prefect_api_url).port == urlsplit(server.url).port
-        public_url = receiver.url if receiver is not None and ours else None
+    public_url = receiver_url(settings, prefect_api_url)
     if not public_url:
         return None
     with closing(Journal(settings.store_url)) as journal:

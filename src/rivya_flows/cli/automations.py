@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -12,9 +13,10 @@ from rivya_flows.cli.deploy import on_server
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import StoreError, UsageError
 
 T = TypeVar("T")
+_MOST_WAITING = 20
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -71,6 +73,7 @@ def apply(block: str | None, ends: str | None, spec: str | None, as_json: bool) 
         show(*(f"{name}: {what}" for name, what in done.items()))
         if block is not None:
             tell(f"try it with: rivya-flows automations test {block}")
+            _tell_waiting(spec)
 
 
 @automations.command()
@@ -141,6 +144,25 @@ def remove(name: str) -> None:
 
     _called(work)
     show(f"{name} removed")
+
+
+def _tell_waiting(spec: str | None) -> None:
+    """Says how many runs wait already: no message tells of them."""
+    from rivya_flows.app.runs import open_journal
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.store.run_list import listed_runs
+
+    with suppress(StoreError), open_journal(settings()) as journal:
+        found = listed_runs(
+            journal.engine, labels={}, name=spec, status="suspended", limit=_MOST_WAITING
+        )
+        if found:
+            number = f"{len(found)}{' or more' * (len(found) == _MOST_WAITING)}"
+            waits = "run waits" if len(found) == 1 else "runs wait"
+            tell(
+                f"{number} {waits} for an answer already, and no message is sent of that:"
+                " rivya-flows runs --status suspended"
+            )
 
 
 def _called(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

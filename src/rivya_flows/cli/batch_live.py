@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rivya_flows.app.batch.plan import BatchPlan
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
-from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.app.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.catalogue.prices import price_range
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
@@ -23,7 +23,6 @@ from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.planning.queue.state import State
 
 _WORDS = {
@@ -210,24 +209,11 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
     if len(lines) > _MAX_COMMANDS:
         yield f"  and {len(lines) - _MAX_COMMANDS} more"
-    pools = [*_refusing_pools(result)]
-    yield from raise_pools(filter(None, pools))
+    yield from raise_pools(filter(None, refusing_pools(result)))
     if outcome(result.batch) == "over_budget":
-        short = None in pools or not pools
-        more = " with a higher --budget or more credits" if short else ""
-        yield f"to resume, rerun the same command{more}"
+        yield f"to resume, rerun the same command{rerun_with(result)}"
     elif others:
         yield "to retry the other rows, rerun the same command"
-
-
-def _refusing_pools(result: BatchResult) -> Iterator[str | None]:
-    """The pools that did not cover unfinished rows; None for a row that lacks something else."""
-    for row in result.batch.rows:
-        if row.status != "completed" and "over_budget" in row.codes:
-            steps = result.receipts.get(row.run_id, {}).get("steps", ())
-            reasons = [item["reason"] for step in steps for item in step["items"]]
-            found = [*filter(None, map(refusing_pool, (row.reason, *reasons)))]
-            yield from found or (None,)
 
 
 def _counts(batch: Batch) -> str:

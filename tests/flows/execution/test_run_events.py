@@ -86,6 +86,12 @@ def test_the_payload_says_who_picked_and_after_which_notes() -> None:
     assert "* hero: neon, picked by Ana in Prefect's form" in payload["markdown"]
 
 
+def test_a_message_has_no_marks_of_code_in_the_words_of_a_choice() -> None:
+    by = {"name": "root", "channel": "command", "at": "2026-11-27T12:04:00Z"}
+    markdown = ended("completed", picked=["neon"], by=by)["markdown"]
+    assert "* hero: neon, picked by root with --answer, 2026-11-27 12:04 UTC" in markdown
+
+
 def test_automations_match_these_names() -> None:
     assert EVENT_PREFIX == "rivya-flows.run."
     run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), name="launch: Lamp", run_count=3)

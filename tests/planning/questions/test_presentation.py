@@ -116,6 +116,7 @@ def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() ->
         "![neon](<https://media.example/stills-neon>)",
         "… neon style",
         "Answer in this form, or in a terminal: `rivya-flows resume run-1 --answer hero=NUMBER`",
+        "With an answer the run continues and buys what follows.",
     ]
 
 

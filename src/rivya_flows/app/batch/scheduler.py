@@ -121,6 +121,15 @@ class Batch:
         """Credits spent or reserved by all runs; of running ones, before this execution."""
         return self.removed + sum(row.spent for row in self.rows)
 
+    @property
+    def least(self) -> int:
+        """The least budget with which every row can complete, by its price before this batch began."""
+        rest = (
+            row.spent if row.status == "completed" else max(row.spent, row.before + row.least)
+            for row in self.rows
+        )
+        return self.removed + sum(rest)
+
     @cached_property
     def free(self) -> int:
         """Credits of the budget that no row holds; 0 without a budget."""

@@ -23,6 +23,7 @@ from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.printable import spreadsheet_text
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
@@ -127,6 +128,26 @@ class BatchResult:
             "summary": str(self.summary_path),
             "report": str(self.sheet_path),
         }
+
+
+def refusing_pools(result: BatchResult) -> Iterator[str | None]:
+    """The pools that did not cover unfinished rows; None for a row that lacks something else."""
+    for row in result.batch.rows:
+        if row.status != "completed" and "over_budget" in row.codes:
+            steps = result.receipts.get(row.run_id, {}).get("steps", ())
+            reasons = [item["reason"] for step in steps for item in step["items"]]
+            found = [*filter(None, map(refusing_pool, (row.reason, *reasons)))]
+            yield from found or (None,)
+
+
+def rerun_with(result: BatchResult) -> str:
+    """What the same command needs to get further, such as `` with --budget 84 or more``; "" for nothing."""
+    batch, pools = result.batch, [*refusing_pools(result)]
+    if result.cancelled or outcome(batch) != "over_budget" or (pools and None not in pools):
+        return ""
+    if batch.budget is None or batch.least <= batch.budget:
+        return " with a higher --budget or more credits"
+    return f" with --budget {batch.least} or more"
 
 
 def questions_of(context: RunContext, batch: Batch) -> dict[str, Sequence[Question]]:

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.names import listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 
 CHANNELS = {
     "terminal": "in the terminal",
-    "command": "with `--answer`",
+    "command": "with --answer",
     "form": "in Prefect's form",
     "python": "from Python",
     "agent": "over MCP",
@@ -76,6 +77,13 @@ def deadline_words(then: object, count: int) -> str:
     if then == "judge":
         return "what the judge proposes is taken"
     return "the candidates are bought again" if then == "regenerate" else "the pick fails"
+
+
+def what_follows(spent: int, budget: int | None) -> str:
+    """``the run continues and buys what follows, for at most 17 credits``: the rest of a budget."""
+    left = 0 if budget is None else max(0, budget - spent)
+    most = "" if budget is None else f", for at most {price_of(left, left)}"
+    return f"the run continues and buys what follows{most}"
 
 
 def readable(written: str) -> str:

@@ -22,6 +22,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     deadline_words,
     readable,
     round_note,
+    what_follows,
 )
 from rivya_flows.planning.questions.open_questions import (
     at_deadline,
@@ -124,7 +125,9 @@ def questions_page(
         small: The URL of a small picture of it.
     """
     prompts = _prompts(state)
-    parts = (_parts(state, one, prompts, address, small) for one in questions)
+    parts = [_parts(state, one, prompts, address, small) for one in questions]
+    if not any(one.step == BUDGET for one in questions):  # which says itself what it buys
+        parts.append(iter([f"With an answer {what_follows(state.spent, state.cap)}."]))
     return "\n\n".join(itertools.chain.from_iterable(parts))
 
 
