@@ -67,8 +67,11 @@ OF_THE_FOLDER = frozenset(
 """Settings that ``.env`` may set. The others decide who gets prompts, receipts and secrets, or what
 code runs."""
 
-NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
-"""Refused and not ignored: with another journal, finished work would be bought again."""
+NEVER_OF_THE_FOLDER = frozenset(
+    {"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets", "rivya_flows_sandbox"}
+)
+"""Refused and not ignored: with another journal, finished work would be bought again, and whoever asks for
+the sandbox must not buy from a real wallet."""
 
 RUN_HERE = "unset PREFECT_API_URL to run here (of a Prefect profile: set PREFECT_PROFILE=ephemeral)"
 """What to do about a Prefect server that does not answer, where it is not wanted."""

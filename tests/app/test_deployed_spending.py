@@ -13,7 +13,7 @@ from rivya_flows.app.deployed_spending import (
     agree_to_spending,
     agree_to_uncapped,
 )
-from rivya_flows.errors import BudgetError, UsageError
+from rivya_flows.errors import AuthenticationError, BudgetError, UsageError
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
@@ -123,6 +123,14 @@ async def test_from_whom_deployments_buy_is_said_once(live: Settings) -> None:
         names = not said
     assert sum(line.startswith("Deployments buy from ") for line in told) == 1
     assert not await agree_to_spending(found, live, told.append, None, rehearses=True)
+
+
+async def test_nothing_is_deployed_with_a_key_that_the_service_refuses(
+    live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_wrong")
+    with pytest.raises(AuthenticationError, match="api_key_invalid"):
+        await Person(agrees=True).deploy(spending(WEEKLY), read_settings())
 
 
 async def test_runs_of_any_price_that_come_more_often_are_asked_for(live: Settings) -> None:

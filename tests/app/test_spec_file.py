@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ def test_carried_spec_is_told_when_its_media_are_not_in_the_store(
     spec: SpecFile, tmp_path: Path
 ) -> None:
     sent = carried(spec, shipped(), store(tmp_path))
+    assert spec.folder is not None
+    shutil.rmtree(spec.folder)
     with pytest.raises(StoreError, match=r"not in the asset store: named\.png, parts/logo\.png"):
         frozen(sent, store(tmp_path / "other"))
 

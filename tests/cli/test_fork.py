@@ -12,6 +12,7 @@ import pytest
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
+from support.composed_media import still
 from support.engine_runs import customer, order
 
 CREATE, MEDIA = '"POST /api/v1/generations"', '"GET /media/results/*"'
@@ -23,6 +24,13 @@ steps:
   still: {uses: generate, with: {model: z-image, prompt: a lamp}}
   other: {uses: generate, with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}}
 outputs: {still: "${{ steps.still.asset }}"}
+"""
+POSTER = """
+version: 1
+name: poster
+steps:
+  poster: {uses: layout, with: {image: lamp.png, overlays: [{text: A lamp}]}}
+outputs: {poster: "${{ steps.poster.asset }}"}
 """
 
 
@@ -53,6 +61,27 @@ def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
     assert (other["cached"], other["taken_from"]) == (False, None)
     assert "taken from run-1, saves 1" in call("fork", "run-1", "--plan").out
     assert call("fork", "run-1", "--from", "other", "--budget", "0", "--plan").code == 3
+
+
+@pytest.mark.prefect
+def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    still(tmp_path / "specs" / "lamp.png", (64, 64))
+    spec = tmp_path / "specs" / "poster.yaml"
+    spec.write_text(POSTER)
+    assert call("run", "specs/poster.yaml").code == 0
+    [run] = (tmp_path / "runs").iterdir()
+    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    assert call("fork", run.name, "--plan").code == 0
+    (tmp_path / "specs" / "lamp.png").write_bytes(b"another")
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    said = call("fork", run.name, "--plan")
+    assert said.code == 2
+    assert "files that are not in the asset store: lamp.png" in said.err
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,10 @@ steps:
       prompt: "${{ item }}: LONG"
       params: {voice: TX3LPaxmHKxFdv7VOQHJ}
 """
+LARGER = """
+    uses: generate
+    with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.picture.asset }}"]}
+"""
 ONE = """
 version: 1
 name: one
@@ -328,6 +332,37 @@ def test_a_failed_job_exits_1_and_is_bought_again_only_when_asked(
         said = call("resume", run_id, "--regenerate", "picture")
         assert (said.code, bought(sandbox)) == (0, {"z-image": 2})
         assert "no job of picture failed; buying nothing again" in said.err
+
+
+def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bought(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    spec = ONE.replace(
+        "outputs:", "  larger:" + LARGER + "outputs:\n  larger: ${{ steps.larger.asset }}"
+    )
+    fault = "faults: [{on: generation, model: nano-banana-2, do: fail, times: 3}]"
+    with running(tmp_path / "sandbox", credits=90, faults=fault) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        assert call("run", written(tmp_path, spec)).code == 1
+        [run] = (tmp_path / "runs").iterdir()
+        again = ("resume", run.name, "--regenerate", "larger")
+
+        def prune() -> None:
+            assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+
+        prune()
+        [copy] = run.glob("picture*")
+        moved = copy.rename(tmp_path / "elsewhere.png")
+        before = bought(sandbox)
+        said = call(*again)
+        assert said.code == 2
+        assert "media that the rest of the run needs are not in the store: picture;" in said.err
+        assert bought(sandbox) == before
+        moved.rename(copy)
+        set_faults(sandbox.data, "faults: []")
+        assert call(*again).code == 0
+        assert bought(sandbox)["z-image"] == 1
 
 
 def test_run_of_another_service_is_refused(

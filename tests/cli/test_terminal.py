@@ -146,23 +146,31 @@ asyncio.run(ask())
 """
 
 
-def answered(typed: bytes, times: int = 1, room: int = 20) -> tuple[list[str], str]:
-    """The answers to a question that is asked so often, and what the terminal showed."""
+def run_at_terminal(
+    code: str, typed: bytes, *arguments: object, **environment: str
+) -> tuple[str, str]:
+    """What a program with a person at its terminal prints, and what the terminal shows."""
     ours, theirs = pty.openpty()
     os.write(ours, typed)
     done = subprocess.run(
-        [sys.executable, "-c", ASK, str(room), str(times)],
+        [sys.executable, "-c", code, *map(str, arguments)],
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,
-        env=os.environ | {"TERM": "dumb"},
+        env=os.environ | environment,
         timeout=240,
         check=True,
     )
     os.close(theirs)
     with os.fdopen(ours, "rb") as terminal:
-        return done.stdout.splitlines(), " ".join(terminal.read1().decode().split())
+        return done.stdout, " ".join(terminal.read1().decode().split())
+
+
+def answered(typed: bytes, times: int = 1, room: int = 20) -> tuple[list[str], str]:
+    """The answers to a question that is asked so often, and what the terminal showed."""
+    printed, shown = run_at_terminal(ASK, typed, room, times, TERM="dumb")
+    return printed.splitlines(), shown
 
 
 NOTE = "none buys 3 again for 3 credits; a note for the next round (Enter for none, Ctrl-D to go back):"
@@ -197,22 +205,9 @@ print(confirmer(yes=False, as_json=False))
 
 
 def test_a_person_confirms_a_purchase_with_y_and_nobody_is_asked_for_json_or_in_ci() -> None:
-    ours, theirs = pty.openpty()
-    os.write(ours, b"y\nYES\nno\n\n\x04")
-    done = subprocess.run(
-        [sys.executable, "-c", CONFIRM],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
-        env=os.environ | {"CI": ""},
-        timeout=240,
-        check=True,
-    )
-    os.close(theirs)
-    with os.fdopen(ours, "rb") as terminal:
-        assert terminal.read1().count(b"This buys. Go on? [y/N] ") == 5
-    assert done.stdout == "True True False False False\nNone\nNone\n"
+    printed, shown = run_at_terminal(CONFIRM, b"y\nYES\nno\n\n\x04", CI="")
+    assert shown.count("This buys. Go on? [y/N]") == 5
+    assert printed == "True True False False False\nNone\nNone\n"
 
 
 async def test_without_a_person_only_yes_confirms_and_says_what_it_buys(

@@ -18,7 +18,7 @@ from rivya_flows.flows.notifications import notification
 from rivya_flows.flows.prefect_internals import has_no_recipient
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
-from support.cli_calls import Terminal
+from support.cli_calls import Terminal, buy_from
 from support.team_chat import team_chat
 
 BLOCK = BlockDocument(
@@ -104,8 +104,7 @@ def test_a_batch_sends_one_message_at_its_end_and_its_rows_none(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
-    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    buy_from(sandbox, monkeypatch)
     monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.example")
     monkeypatch.setenv("PREFECT_API_URL", prefect_server)
     admin.set_faults(sandbox.data, "faults: [{on: generation, model: z-image, do: fail, times: 1}]")
@@ -143,8 +142,7 @@ def test_apply_says_how_many_runs_wait_already(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
-    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    buy_from(sandbox, monkeypatch)
     monkeypatch.setenv("PREFECT_API_URL", prefect_server)
     pick = '  hero: {uses: pick, with: {from: ["${{ steps.still }}"], mode: human}}\noutputs:'
     (tmp_path / "lamps.yaml").write_text(SPEC.replace("outputs:", pick))

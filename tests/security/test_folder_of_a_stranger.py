@@ -86,6 +86,7 @@ def test_the_environment_overrides_the_file(
         "RIVYA_FLOWS_STORE=postgresql://stranger.example/journal",
         "RIVYA_FLOWS_ASSETS=s3://stranger/media",
         "rivya_flows_data=.",
+        "RIVYA_FLOWS_SANDBOX=true",
         "PREFECT_API_URL=http://stranger.example/api",
         "export PREFECT_LOGGING_SETTINGS_PATH=theirs.yml",
     ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,6 +104,22 @@ def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
     )
 
 
+def put_back(assets: AssetStore, sha256: str, places: Iterable[Path]) -> bool:
+    """Whether the store has a medium, if need be again, from a place with the same content.
+
+    Raises:
+        StoreError: The store cannot be reached or written.
+    """
+    if assets.size(sha256) is not None:
+        return True
+    for place in places:
+        with suppress(OSError):
+            if place.is_file() and file_hash(place) == sha256:
+                assets.put(place)
+                return True
+    return False
+
+
 def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:
     """What `find` gives for each value; it asks the asset store for media.
 
@@ -118,7 +135,7 @@ def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:
     if lost:
         raise LostMediumError(
             f"files that are not in the asset store: {', '.join(lost)}",
-            "set RIVYA_FLOWS_ASSETS to the store that has them, or give the files again",
+            "set RIVYA_FLOWS_ASSETS to the store that has them; after `store prune`, run the spec again, with its files",
         )
     return found
 

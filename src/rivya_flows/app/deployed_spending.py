@@ -7,7 +7,7 @@ over time: a pool of the store, or a plain yes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from rivya_flows.app.live_guard import Confirm, credits_in, refuse_misspelled, source_of
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.errors import APIError, BudgetError
+from rivya_flows.errors import APIError, AuthenticationError, BudgetError
 from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.phrases import EACH_PERIOD
 from rivya_flows.settings import Settings
@@ -133,6 +133,7 @@ async def agree_to_spending(
 
     Raises:
         UsageError: As `refuse_misspelled`, unless `dry`.
+        AuthenticationError: The service does not take the key.
         BudgetError: Something without a cap over time was not confirmed.
         StoreError: The store cannot be read or written.
     """
@@ -227,11 +228,18 @@ def _service(settings: Settings) -> ServiceConnection:
 
 
 async def _balance(service: ServiceConnection) -> int | None:
-    """Credits in the wallet; None if it cannot be read now."""
+    """Credits in the wallet; None if it cannot be read now.
+
+    Raises:
+        AuthenticationError: The service does not take the key, so every run would fail.
+    """
     if service.api_key is None:
         return None
-    with suppress(APIError):
+    try:
         async with RivyaClient(service.api_key.get_secret_value(), service.base_url) as client:
             impatient = client.with_options(timeout=WAITING_SECONDS, retry=IMPATIENT)
             return (await impatient.credits.retrieve()).current_credits
-    return None
+    except AuthenticationError:
+        raise
+    except APIError:
+        return None

@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivya_flows.app.asset_ingest import each_found, keep
+from rivya_flows.app.asset_ingest import each_found, keep, put_back
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.inputs import FrozenInputs
@@ -240,7 +240,7 @@ def prepare(
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
-    files = None if spec.files is None else _carried_files(spec.files, assets)
+    files = None if spec.files is None else _carried_files(spec, spec.files, assets)
     inputs = resolve_inputs(
         workflow,
         {**FrozenInputs(request.earlier, assets)(workflow), **request.inputs(workflow)},
@@ -416,8 +416,15 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
         raise UsageError(words, "upload it again: files that no run uses are deleted") from error
 
 
-def _carried_files(files: Mapping[str, Asset], assets: AssetStore) -> dict[str, Asset]:
-    """The media that a spec carries, with their paths on this machine."""
+def _carried_files(
+    spec: SpecFile, files: Mapping[str, Asset], assets: AssetStore
+) -> dict[str, Asset]:
+    """The media that a spec carries, with their paths on this machine.
+
+    One that the store has lost is taken from the folder of the spec, if it is there unchanged.
+    """
+    for name, one in files.items():
+        put_back(assets, one.sha256, [Path(spec.name).parent / name])
     return each_found(
         files, lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)})
     )

@@ -243,7 +243,7 @@ def media_of(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> A
         folder: Of the run; need not exist.
         assets: The store.
     """
-    copies = _distinct(_named(document, folder))
+    copies = copies_of(document, folder)
 
     def path_of(digest: str) -> Path:
         with contextlib.suppress(StoreError):
@@ -254,6 +254,11 @@ def media_of(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> A
         return copy
 
     return path_of
+
+
+def copies_of(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """Where the folder of a run has its media, by hash, if they are still there and unchanged."""
+    return _distinct(_named(document, folder))
 
 
 def _is_copy(path: Path, digest: str) -> bool:
@@ -276,7 +281,7 @@ def _export(
         copied: The hashes of what was exported before, by path; those of this time are added.
     """
     copies: dict[str, Path] = {}
-    for digest, path in _distinct(_named(document, folder)).items():
+    for digest, path in copies_of(document, folder).items():
         if copied.get(path) != digest or not path.is_file():
             try:
                 assets.local_path(digest)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from rivya_flows.app.asset_ingest import put_back
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
-from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.report import RunReport, RunReporter, copies_of
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal, which
+from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import total_of
@@ -36,7 +40,10 @@ from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import in_thread
+
+_MEDIA_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,8 @@ async def _resume(
         observer.notify(f"{run_id} is already completed{useless}; rewriting its report")
         observer.notify("`rivya-flows runs` names the runs that have not completed")
         return await asyncio.to_thread(reporter.write)
+    if state.ended != "completed" or options.buys or answers:
+        await in_thread(partial(_restore_media, context.assets, reporter, state))
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
     labels = reporter.frozen.labels
@@ -133,6 +142,57 @@ async def _resume(
         observer.notify(answer_line(answer))
     run_options = RunOptions(budget, options.regenerate, options.resubmit, unpaid)
     return await execute(context, runner, run_id, run_options, observer, reporter)
+
+
+def _restore_media(assets: AssetStore, reporter: RunReporter, state: State) -> None:
+    """Put back into the store what the rest of the run needs and `store prune` deleted.
+
+    Raises:
+        UsageError: Of some there is no copy in the folder of the run or of the spec; nothing was bought.
+    """
+    folder, frozen = reporter.row.folder, reporter.frozen
+    copies = copies_of(reporter.receipt(), folder)
+    beside = Path(frozen.spec_file).parent
+    named: list[tuple[str, Asset, Path | None]] = [
+        (name, one, beside / name) for name, one in frozen.files.items()
+    ]
+    named += [
+        (name, one, None) for name, given in frozen.inputs.items() for one in assets_in(given)
+    ]
+    needed = {
+        upstream
+        for step_id, planned in state.plan.steps.items()
+        if not _is_done(state, step_id)
+        for upstream in planned.upstream
+    }
+    for step_id, item in state.each():
+        if step_id in needed:
+            named += [
+                (label(step_id, item.key), one, None) for one in output_assets(item.outputs or {})
+            ]
+    places = {one.sha256: (name, place) for name, one, place in named if one.sha256}
+
+    def is_lost(digest: str) -> bool:
+        return not put_back(assets, digest, filter(None, (places[digest][1], copies.get(digest))))
+
+    with ThreadPoolExecutor(_MEDIA_AT_ONCE) as threads:  # a store elsewhere answers slowly
+        found = zip(places, threads.map(is_lost, places), strict=True)
+        lost = dict.fromkeys(places[digest][0] for digest, gone in found if gone)
+    if lost:
+        raise UsageError(
+            f"media that the rest of the run needs are not in the store: {', '.join(lost)};"
+            " nothing was bought",
+            "`store prune` deletes those of old runs: run the spec again"
+            f" (rivya-flows run {frozen.spec_file}), or set RIVYA_FLOWS_ASSETS to the store that has them",
+        )
+
+
+def _is_done(state: State, step_id: str) -> bool:
+    """Whether a step has nothing left to do."""
+    items = state.steps[step_id].items
+    if items is None and state.planned(step_id).round_of:
+        return True  # nobody asked for it
+    return items is not None and all(one.phase in (Phase.COMPLETED, Phase.SKIPPED) for one in items)
 
 
 def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions) -> bool:
