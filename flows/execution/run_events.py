@@ -360,7 +360,7 @@ def _then(receipt: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
     return f"{words}, and {what_follows(credits['spent'], credits['budget'])}"
 
 
-def _asked(name: str, found: Mapping[str, Any]) -> Iterator[str]:
+def _question_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     """A question as lines of a message."""
     yield f"**{text(name)}**: {text(found['question'])}"
     if (deadline := moment_of(found["deadline"])) and found["then"]:
@@ -382,7 +382,7 @@ def _markdown(found: Mapping[str, Any], following: str) -> str:
     status = "waits for an answer" if found["status"] == "suspended" else found["status"]
     lines = [f"**{text(found['title'])}** {status}: {text(found['sentence'])}"]
     for name, question in found["questions"].items():
-        lines += _asked(name, question)
+        lines += _question_lines(name, question)
     for step, medium in found["picked"].items():
         if medium["url"]:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))

@@ -181,7 +181,7 @@ def rendering(share: float) -> str:
 
 
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
-    """All steps, in the order of the plan, without rounds that nobody has asked for.
+    """All steps, in the order of the plan, without rounds that have not begun.
 
     Args:
         state: The run.
@@ -195,7 +195,7 @@ def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tu
 
 
 def begun_steps(state: State) -> list[str]:
-    """The steps of the plan, in its order, without rounds that nobody has asked for."""
+    """The steps of the plan, in its order, without rounds that have not begun."""
     rounds = {step_id: state.planned(step_id).round_of for step_id in state.plan.order}
     return [
         step_id

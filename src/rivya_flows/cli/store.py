@@ -69,20 +69,21 @@ def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool
                 journal, assets, now=now, older_than=older_than, data=data, pretend=pretend
             )
 
-        def words(pruned: Pruned, *, would: bool) -> str:
+        def describe(pruned: Pruned, *, would: bool) -> str:
             runs = "1 older run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} older runs"
             return f"{runs}: {summary(pruned, media=True, would=would)}"
 
-        tell(f"reading the journals of {len(journal.ids('')):,} runs")
+        number = len(journal.ids(""))
+        tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
         if not yes and not only_plan:
-            question = f"{words(prune(pretend=True), would=True)}."
+            question = f"{describe(prune(pretend=True), would=True)}."
             if not _agreed("store prune", question, as_json=as_json):
                 return
         pruned = prune(pretend=only_plan)
     if as_json:
         print_json(pruned.as_json())
     else:
-        show(words(pruned, would=only_plan))
+        show(describe(pruned, would=only_plan))
 
 
 def _agreed(command: str, words: str, *, as_json: bool) -> bool:
@@ -92,13 +93,13 @@ def _agreed(command: str, words: str, *, as_json: bool) -> bool:
 
     confirm = confirmer(yes=False, as_json=as_json)
     if confirm is None:
-        message = f"{words} `{command}` asks first, and nobody can answer here"
+        message = f"{words} `{command}` asks first, and there is no terminal to answer at"
         raise UsageError(message, "add --yes")
 
-    async def asked() -> bool:
+    async def ask() -> bool:
         return await confirm(words)
 
-    agreed = asyncio.run(asked())
+    agreed = asyncio.run(ask())
     if not agreed:
         tell("nothing was deleted")
     return agreed

@@ -67,7 +67,7 @@ def contact_sheet(
     shown = [_output(name, value, embedder) for name, value in map_in(receipt, "outputs").items()]
     if receipt.get("status") in _UNFINISHED:
         shown = [one for one in shown if one["media"] or one["text"]]
-    told = [_told(step) for step in maps_in(receipt, "steps") if _is_shown(step)]
+    told = [_as_begun(step) for step in maps_in(receipt, "steps") if _is_shown(step)]
     steps = [_step(step, embedder) for step in told]
     origins = Origins(receipt, embedder, [step["id"] for step in steps])
     for output in shown:
@@ -237,7 +237,7 @@ def _service(receipt: Mapping[str, Any]) -> str:
     return f"made by {service}" if (service := receipt.get("service")) else ""
 
 
-def _told(step: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_begun(step: Mapping[str, Any]) -> Mapping[str, Any]:
     """A step; ``waiting``, with nothing to show, before any of its items begins."""
     begun = any(item.get("began_at") for item in maps_in(step, "items"))
     waits = step.get("status") == "running" and not begun

@@ -25,7 +25,7 @@ from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools, PoolState
 
-_NAMED = 3  # rows that are made again, each in a line of its own
+_NAMED = 3  # at most so many removed rows get a line each
 
 
 @dataclass(frozen=True)

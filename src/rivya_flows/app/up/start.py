@@ -206,7 +206,7 @@ class _Starter:
 
     @cached_property
     def _receiver_port(self) -> int:
-        """The port that is asked for; else the last or the usual one, or another if nobody minds.
+        """The port of the option; else the last or the usual one, or a free one if no proxy, worker or restart needs that.
 
         A proxy forwards to the old one, a worker that runs already names it, and a restart deploys no
         forms with the new one.
