@@ -91,7 +91,7 @@ PARTLY = {
         "pick of a whole step", "pick of callbacks", "pick from a whole fan-out in a list",
         "overlays of an answer", "session that is an answer",
         "asset as a key", "text as a place", "list as a mode", "list as a model", "by of a text", "by of a condition", "by of a picture", "criterion of a picture",
-        "fallback to a picture as a prompt", "label of a file",
+        "fallback to a picture as a prompt", "label of a file", "axis of maps and texts",
         *(name for name in WRONG if name.startswith("words as ")),
     },
 }  # fmt: skip

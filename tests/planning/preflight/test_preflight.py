@@ -136,6 +136,21 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="a key in the measure of a pick",
         ),
         pytest.param(
+            'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, '
+            'by: "${{ item.asset.width * (1 + (steps.never.text | length)) }}"}',
+            {},
+            "a: there is nothing to pick from: `by` is null for every candidate, "
+            "as steps.never.text is null",
+            id="a measure of a pick that is null",
+        ),
+        pytest.param(
+            'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, '
+            'by: "${{ item.asset.width * ((steps.never.text or item.key) | length) }}"}',
+            {},
+            "",
+            id="a measure of a pick that has something else instead of a null",
+        ),
+        pytest.param(
             'uses: layout, with: {image: "${{ inputs.word }}"}',
             {"word": "no-such.png"},
             "a: 'image': a path such as 'no-such.png' is not allowed here; "

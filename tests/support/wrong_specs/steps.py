@@ -213,6 +213,15 @@ FAN_OUTS = {
         HEAD + "steps:\n" + STILLS.replace("[neon, noir]", "☞[]"),
         "add an item",
     ),
+    "axis of maps and texts": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS.replace("[neon, noir]", "☞[{a: neon}, noir]").replace(
+            "matrix.style", "matrix.style.a"
+        ),
+        "write a map with this key for each",
+    ),
     "exclude of no axis": (
         "unknown-variable",
         HEAD + "steps:\n" + STILLS.replace("noir]", "noir], exclude: [{☞stile: x}]"),

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.resolve import references
+from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.scope import RESERVED, NamesInScope
 from rivya_flows.language.expressions.templates import bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError
@@ -36,6 +36,7 @@ def _check_step(
         report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
     if isinstance(step.get("matrix"), dict):
         _check_matrix(step["matrix"], (*path, "matrix"), names, report)
+        _check_alike(step, (*path, "matrix"), report)
     if isinstance(step.get("zip"), dict):
         _check_zip(step["zip"], (*path, "zip"), names, report)
     if (loop := step.get("foreach")) is not None:
@@ -88,6 +89,22 @@ def _check_matrix(
     for name in SPECIAL:
         if name in matrix:
             _check_rules(matrix[name], (*path, name), axes, report)
+
+
+def _check_alike(step: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    """Reports axes with maps and other values of which the step reads a key of the maps."""
+    try:
+        read = {
+            one.path[0] for one in references(step) if one.namespace == "matrix" and one.path[1:]
+        }
+    except ExpressionError:
+        return  # reported with the expressions
+    for axis, values in step["matrix"].items():
+        listed = values if axis in read and isinstance(values, list) else []
+        others = [one for one in listed if not isinstance(one, dict) and not is_computed(one)]
+        if others and len(others) < len(listed):
+            message = f"the step reads a key of {axis!r}, and {shown(others[0])} has none"
+            report.add((*path, axis), "wrong-type", message, "write a map with this key for each")
 
 
 def _check_rules(

@@ -19,6 +19,8 @@ from rivya_flows.language.expressions.values import ExpressionError, Later, Uses
 
 Scope = Mapping[str, Any]
 
+_ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg)
+
 
 class PartlyKnown(dict[str, Any]):
     """The fields of a map that are known; it has others too."""
@@ -48,7 +50,20 @@ def known_part(value: Any, scope: Scope) -> Any:
             least += len(part)
         elif next(certain):
             least += len(as_text(result(part.tree, here)))
+        else:
+            _check_operands(part.tree, scope, here)
     return Later(least)
+
+
+def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
+    """Evaluates what is known of a sum that is partly known: a null in it makes all of it null."""
+    waiting = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, _ARITHMETIC):
+            waiting += one.iter_child_nodes()
+        elif isinstance(one, nodes.Expr) and _is_all_known(one, scope):
+            result(one, here)
 
 
 def known_result(tree: nodes.Expr, scope: Scope) -> Any:

@@ -242,6 +242,8 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         written = [written_arguments(step)]
         if isinstance(step.with_, PickWith):
             written.append({"by": step.with_.by})  # of each candidate
+            if known.arguments.get("mode") == "best":
+                found += _unknown_values(step.with_.by, scope)
         found += missing_computed_members(state.plan, planned.space, written, scope)
         named = known.arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
@@ -255,6 +257,16 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         # What is wrong with the request as written is told once.
         reasons += [one if one in reasons else f"{fallback_of(number)}{one}" for one in found]
     return list(dict.fromkeys(reasons))
+
+
+def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
+    """Why `by` has no value, whatever the candidates are."""
+    try:
+        known_part(by, {name: one for name, one in scope.items() if name != "item"})
+    except UsesNull as null:
+        yield f"there is nothing to pick from: `by` is null for every candidate, as {null}"
+    except ExpressionError as error:
+        yield str(error)
 
 
 def _is_wanted(written: Any, scope: Scope) -> bool:
