@@ -356,8 +356,7 @@ def _then(receipt: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
     words = deadline_words(choice["then"], choice["count"])
     if choice["then"] == "fail":
         return words
-    credits = receipt["credits"]
-    return f"{words}, and {what_follows(credits['spent'], credits['budget'])}"
+    return f"{words}, and {what_follows(receipt['credits']['left'])}"
 
 
 def _question_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:

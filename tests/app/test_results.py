@@ -34,6 +34,7 @@ def test_media_of_the_outputs_are_assets_whose_path_is_the_copy(
     assert all(isinstance(one, Asset) for one in pictures)
     assert [one.path.name for one in pictures] == ["pictures-0.png", "pictures-1.png"]
     assert all(one.path.is_relative_to(receipt.folder) for one in pictures)
+    assert [one.size_bytes for one in pictures] == [one.path.stat().st_size for one in pictures]
 
 
 def test_a_suspended_run_has_its_questions_and_a_completed_one_has_none(

@@ -21,7 +21,10 @@ from rivya_flows.planning.markdown import (
 WORDS = st.text(max_size=60) | st.sampled_from(
     ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]
 )
-UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[|`\[\]*_~$!]|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]")
+UNESCAPED = re.compile(
+    r"(?<!\\)(?:\\\\)*(?:[|`\[\]*~$!]|(?<![^\W_])_|_(?![^\W_]))"
+    r"|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]"
+)
 
 
 @given(WORDS)
@@ -32,6 +35,11 @@ def test_words_are_text_wherever_they_stand(words: str) -> None:
     assert len(re.findall(r"(?<!\\)\|", table(["a"], [[words]]))) == 6
     assert all(line.startswith(">") for line in quotation(words + "\nx").split("\n"))
     shown.encode()
+
+
+def test_an_underscore_inside_a_word_is_no_markup_and_has_no_escape() -> None:
+    assert text("api_key_invalid of RIVYA_FLOWS_STORE") == "api_key_invalid of RIVYA_FLOWS_STORE"
+    assert text("_a_ b_ _c __d__ e__f") == r"\_a\_ b\_ \_c \_\_d\_\_ e\_\_f"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ Specs, answers of models and functions may write any map; what is not recorded i
 the run, whatever it looks like.
 """
 
-_FIELDS = ("sha256", "kind", "mime_type", "width", "height", "duration_seconds", "path", "url")
+_FIELDS = ("sha256", "kind", "mime_type", "width", "height", "duration_seconds", "size_bytes",
+           "path", "url")  # fmt: skip
 _PASSES_ON = ("chat", "pick", "include", "notify")
 """Kinds of step that make no media: assets in their outputs come from other steps."""
 

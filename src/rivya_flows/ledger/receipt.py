@@ -25,7 +25,7 @@ from rivya_flows.planning.continuing import NO_CREDITS
 from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import item_status
 from rivya_flows.planning.names import subject_of
-from rivya_flows.planning.pricing.estimate import estimate, rehearse
+from rivya_flows.planning.pricing.estimate import estimate, most_left, rehearse
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
@@ -125,7 +125,7 @@ def credits_of(
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
     the other runs of the store; None if a balance is not known. `other_runs` names those if they
     explain a difference. `needed` is the least that all that is left costs, where a budget, a pool or
-    the wallet did not cover it; else None.
+    the wallet did not cover it; else None. `left` is the most that follows while it waits for an answer.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
@@ -141,6 +141,7 @@ def credits_of(
         "saved": state.saved,
         "budget": state.cap,
         "needed": _needed(state),
+        "left": most_left(state) if state.ended == "suspended" else None,
         "unexplained": unexplained,
         "others": explained,
         "other_runs": [one.model_dump() for one in other_runs] if explained else [],

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from rivya_flows.printable import one_line, printable
 
-_MARKS = re.compile(r"[\\`*_\[\]!|~$]")
+_MARKS = re.compile(r"[\\`*\[\]!|~$]|(?<![^\W_])_|_(?![^\W_])")
+"""What may be markup. Inside a word, as in ``api_key``, an underscore is none."""
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 _BEGINNING = re.compile(r"^(\d{0,9})([#+=:.)-])(?=[\s#=-]|$)")
 _URL_LETTERS = "/:?&=%#,;+@!~*._-"

@@ -23,7 +23,7 @@ RECEIPT: dict[str, Any] = {
     "name": "launch",
     "title": None,
     "status": "completed",
-    "credits": {"spent": 1, "saved": 0, "budget": 5},
+    "credits": {"spent": 1, "saved": 0, "budget": 5, "left": 4},
     "outputs": {"still": {**STILL, "path": "/home/me/a.png"}, "words": "x" * 9_000},
     "steps": [
         {

@@ -43,8 +43,15 @@ HOSTILE = (
 )
 
 
-def asked() -> Rehearsal:
-    run = Rehearsal(frozen(SPEC), NaiveService())
+FILM = """
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: push in, references: ["${{ steps.hero.asset }}"]}
+"""
+
+
+def asked(spec: str = SPEC) -> Rehearsal:
+    run = Rehearsal(frozen(spec).model_copy(update={"budget": 40}), NaiveService())
     run.take_up()
     run.run()
     return run
@@ -104,6 +111,12 @@ def test_a_deadline_is_told_with_what_follows() -> None:
     assert deadline_note(replace(again, judge_error="nonsense")).endswith("the pick fails.")
 
 
+def test_a_page_of_questions_has_the_price_of_what_follows_and_not_the_rest_of_the_budget() -> None:
+    run = asked(SPEC + FILM.removeprefix("\n"))
+    shown = questions_page(run.state, run.asked[-1].questions, address, no_small)
+    assert shown.endswith("the run continues and buys what follows, for at most 10 credits.")
+
+
 def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() -> None:
     [question] = asked().asked[-1].questions
     assert page(question).split("\n\n") == [
@@ -116,7 +129,7 @@ def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() ->
         "![neon](<https://media.example/stills-neon>)",
         "… neon style",
         "Answer in this form, or in a terminal: `rivya-flows resume run-1 --answer hero=NUMBER`",
-        "With an answer the run continues and buys what follows.",
+        "With an answer the run continues and buys nothing more.",
     ]
 
 

@@ -27,7 +27,7 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.fallbacks import after_failure
-from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
@@ -224,6 +224,13 @@ def rehearse(
     return replace(state, cap=budget)
 
 
+def most_left(state: State) -> int | None:
+    """The most that a run which waits for answers spends after them, by its prices and its budget; None for
+    no bound.
+    """
+    return estimate(rehearse(replace(state, ended=None), state.now, lambda _: None), None).most
+
+
 def estimate(
     state: State,
     balance: int | None,
@@ -335,6 +342,8 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         return ItemEstimate(item.key, request.model, _rest_of_bought(planned, item))
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
+        if item.phase is Phase.FAILED:
+            reason = f"failed, not bought again: {item.reason}"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
     if request is not None:
         again = item.alternative == 0

@@ -79,11 +79,12 @@ def deadline_words(then: object, count: int) -> str:
     return "the candidates are bought again" if then == "regenerate" else "the pick fails"
 
 
-def what_follows(spent: int, budget: int | None) -> str:
-    """``the run continues and buys what follows, for at most 17 credits``: the rest of a budget."""
-    left = 0 if budget is None else max(0, budget - spent)
-    most = "" if budget is None else f", for at most {price_of(left, left)}"
-    return f"the run continues and buys what follows{most}"
+def what_follows(most: int | None) -> str:
+    """``the run continues and buys what follows, for at most 10 credits``; None is a price without bound."""
+    if most == 0:
+        return "the run continues and buys nothing more"
+    price = "" if most is None else f", for at most {price_of(most, most)}"
+    return f"the run continues and buys what follows{price}"
 
 
 def readable(written: str) -> str:

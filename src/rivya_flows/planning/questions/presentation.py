@@ -14,6 +14,7 @@ from typing import Any
 
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import canonical, digest, listed
+from rivya_flows.planning.pricing.estimate import most_left
 from rivya_flows.planning.questions.choice_phrases import (
     CHANNELS,
     answering_command,
@@ -127,7 +128,7 @@ def questions_page(
     prompts = _prompts(state)
     parts = [_parts(state, one, prompts, address, small) for one in questions]
     if not any(one.step == BUDGET for one in questions):  # which says itself what it buys
-        parts.append(iter([f"With an answer {what_follows(state.spent, state.cap)}."]))
+        parts.append(iter([f"With an answer {what_follows(most_left(state))}."]))
     return "\n\n".join(itertools.chain.from_iterable(parts))
 
 
