@@ -81,18 +81,24 @@ def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str
 
 @pytest.mark.usefixtures("filled")
 def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
-    words = "0 older runs: 1 result, 0 media would be deleted; 0 bytes would be freed\n"
+    words = " UTC: 1 result, 0 media would be deleted; 0 bytes would be freed\n"
     for age in ("30d", "30", "720h", "4w"):
         said = call("store", "prune", "--older-than", age, "--plan")
-        assert said.out == words
+        assert said.out.startswith("0 runs ended before ")
+        assert said.out.endswith(words)
+        assert "Journals, receipts and spending stay." in said.err
     assert "reading the journals of 0 runs" in said.err
     assert call("store", "prune").code == 2
     refused = call("store", "prune", "--older-than", "30d")
     assert (refused.code, refused.out) == (2, "")
     assert (
-        f"{words.strip()}. `store prune` asks first, and there is no terminal to answer at"
+        f"{words.strip()}. Journals, receipts and spending stay. To resume or fork one of these runs "
+        "later, keep its folder: its media are then taken from there. `store prune` asks first"
         in refused.err
     )
     done = words.replace("would be ", "")
-    assert call("store", "prune", "--older-than", "30d", "--yes").out == done
+    assert call("store", "prune", "--older-than", "30d", "--yes").out.endswith(done)
+    nothing = call("store", "prune", "--older-than", "30d")  # asks nobody
+    assert nothing.code == 0
+    assert nothing.out.endswith(done.replace("1 result", "0 results"))
     assert "'1m' is not an age" in call("store", "prune", "--older-than", "1m").err

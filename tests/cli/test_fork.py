@@ -1,4 +1,4 @@
-"""`fork --plan` and `compare`, on a run that a studio has made."""
+"""`fork --plan`, `resume --plan` and `compare`, on a run that a studio has made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
-from support.cli_calls import Terminal, buy_from
+from support.cli_calls import Terminal, bought, buy_from
 from support.composed_media import still
 from support.engine_runs import customer, order
 
@@ -99,6 +99,25 @@ def test_a_plan_of_a_fork_warns_of_what_the_run_has_paid_for_and_not_collected(
         r"warning: run-2 .* not taken: still \(1 credit, .*\), other \(1 credit, ", said
     )
     assert "rivya-flows resume run-2" in said
+
+
+def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    order(shared_sandbox, "on: generation, do: fail, times: 1")
+    execute(shared_sandbox, SPEC, "run-2")
+    order(shared_sandbox)
+    before, jobs = call("store", "export", "run-2").out, bought(shared_sandbox)
+    said = call("resume", "run-2", "--plan")
+    assert said.code == 0
+    assert "already bought" in said.out
+    assert "failed, not bought again: The generation failed" in said.out
+    assert "lamps: 0 credits, 1 credit spent, balance " in said.out
+    again = call("resume", "run-2", "--regenerate", "--plan", "--json").document
+    assert (again["credits"], again["spent"]) == ({"min": 1, "max": 1}, 1)
+    assert call("resume", "run-2", "--regenerate", "--budget", "1", "--plan").code == 3
+    assert "the run has no 'stil'" in call("resume", "run-2", "--regenerate", "stil", "--plan").err
+    assert (call("store", "export", "run-2").out, bought(shared_sandbox)) == (before, jobs)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from support.cli_calls import started
 
 CODE = """
 import asyncio
@@ -56,3 +60,21 @@ def test_a_cancellation_that_nothing_absorbs_names_it_too() -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=240)
     assert "resume with: rivya-flows resume run-1" in errors.splitlines()
+
+
+def test_one_before_the_run_exists_says_that_nothing_was_bought(tmp_path: Path) -> None:
+    spec = tmp_path / "still.yaml"
+    spec.write_text(
+        "version: 1\nname: still\nsteps:\n"
+        "  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        address = f"http://127.0.0.1:{service.getsockname()[1]}"
+        key = {"RIVYA_API_KEY": "rvya_sk_of_a_test", "RIVYA_BASE_URL": address}
+        with started("run", spec, **key) as process:
+            connection, _ = service.accept()  # it reads the catalogue, and gets no answer
+            with connection:
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=240)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "error: interrupted; nothing was bought"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +43,7 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import in_thread
+from rivya_flows.store.journal import RunRow
 
 _MEDIA_AT_ONCE = 32
 
@@ -96,17 +98,66 @@ async def resume(
             no cap, and was not confirmed; nothing was bought.
         asyncio.CancelledError: See `execute`.
     """
-    with open_journal(settings) as journal:
-        row = find_run(journal, name)
-    for line in which(name, row):
-        observer.notify(line)
-    sandbox, told = is_sandbox(row.service), observer.notify
-    wallet = None if row.wallet is None else await runner.wallet(settings, row.wallet)
-    chosen = settings if sandbox or wallet else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
+    async with _service_of(name, settings, runner, observer.notify) as (context, row):
         report = await _resume(context, row.run_id, options, runner, observer)
         await runner.wake(context.settings, row.run_id, observer.notify)
         return report
+
+
+async def plan_resume(
+    name: str,
+    options: ResumeOptions,
+    settings: Settings,
+    runner: Runner,
+    *,
+    notify: Callable[[str], object] = lambda _: None,
+) -> Estimate:
+    """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is.
+
+    Raises:
+        UsageError: As of `resume`.
+        APIError: The service did not answer.
+    """
+    async with _service_of(name, settings, runner, notify) as (context, row):
+        known_run(context, row.run_id, makes_folder=False)
+        reporter = RunReporter(context.journal, context.assets, row)
+        state, answers = await _asked(reporter, options, notify)
+        await in_thread(partial(_restore_media, context.assets, reporter, state))
+        unpaid = _unasked(state, options, answers)
+        for answer in answers:
+            state, _ = step(state, answer)
+        return await _rest(context, state, options, reporter.frozen.labels, notify, unpaid)
+
+
+@asynccontextmanager
+async def _service_of(
+    name: str, settings: Settings, runner: Runner, notify: Callable[[str], object]
+) -> AsyncIterator[tuple[RunContext, RunRow]]:
+    """The service of the run of that name, and the run."""
+    with open_journal(settings) as journal:
+        row = find_run(journal, name)
+    for line in which(name, row):
+        notify(line)
+    sandbox = is_sandbox(row.service)
+    wallet = None if row.wallet is None else await runner.wallet(settings, row.wallet)
+    chosen = settings if sandbox or wallet else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=notify) as context:
+        yield context, row
+
+
+async def _asked(
+    reporter: RunReporter, options: ResumeOptions, notify: Callable[[str], object]
+) -> tuple[State, tuple[AnswerGiven, ...]]:
+    """The run as it is, and the answers that the options give.
+
+    Raises:
+        UsageError: It has nothing of what the options name.
+    """
+    state = await in_thread(reporter.follow)
+    _check_names(state, options)
+    _notify_idle(state, options.regenerate, notify)
+    by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
+    return state, read_answers(options.answers, answerable(state), state, by)
 
 
 async def _resume(
@@ -114,11 +165,7 @@ async def _resume(
 ) -> RunReport:
     row = known_run(context, run_id)
     reporter = RunReporter(context.journal, context.assets, row)
-    state = await in_thread(reporter.follow)
-    _check_names(state, options)
-    _notify_idle(state, options.regenerate, observer.notify)
-    by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
-    answers = read_answers(options.answers, answerable(state), state, by)
+    state, answers = await _asked(reporter, options, observer.notify)
     if state.ended == "completed" and not (
         answers or _has_more(reporter.receipt(), state, options)
     ):
@@ -223,22 +270,39 @@ async def _unpaid(
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
             it was not confirmed.
     """
-    if state.ended == "completed" and not (options.buys or answers):
-        return "completed", options.budget, None
-    if any(one.step == BUDGET and one.answer == "no" for one in answers):
-        return None, options.budget, None  # the run ends with what it has
-    wanted = RunOptions(options.budget, options.regenerate, options.resubmit)
-    resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
-    async with context.first_client(observer.notify) as client:
-        balance = (await client.credits.retrieve()).current_credits
-    pools = await in_thread(partial(context.pools, labels))
-    left = remaining(state, balance, context.look_up, resumed, pools)
+    if unpaid := _unasked(state, options, answers):
+        return None if unpaid == "budget" else unpaid, options.budget, None
+    left = await _rest(context, state, options, labels, observer.notify)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
         agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
         return None, options.budget if agreed is None else left.spent + agreed, left
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
     return "budget" if left.verdict == "over_budget" else "balance", options.budget, left
+
+
+def _unasked(state: State, options: ResumeOptions, answers: Sequence[AnswerGiven]) -> Unpaid | None:
+    """Why a resume buys nothing new, whatever that costs: the run is completed, or ends with what it has."""
+    if state.ended == "completed" and not (options.buys or answers):
+        return "completed"
+    return "budget" if any(one.step == BUDGET and one.answer == "no" for one in answers) else None
+
+
+async def _rest(
+    context: RunContext,
+    state: State,
+    options: ResumeOptions,
+    labels: Mapping[str, str],
+    notify: Callable[[str], object],
+    unpaid: Unpaid | None = None,
+) -> Estimate:
+    """The price of all that is left; `state` has the answers, `labels` are those of the run."""
+    wanted = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
+    resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
+    async with context.first_client(notify) as client:
+        balance = (await client.credits.retrieve()).current_credits
+    pools = await in_thread(partial(context.pools, labels))
+    return remaining(state, balance, context.look_up, resumed, pools)
 
 
 def _check_names(state: State, options: ResumeOptions) -> None:

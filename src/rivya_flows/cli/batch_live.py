@@ -59,6 +59,7 @@ class BatchProgress(Screen):
 
     def row_event(self, name: str, event: Event, state: State) -> None:
         """Shows an event; without a terminal, as lines."""
+        Interrupts.begun = True
         self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
         if not self.alive:
             self.tell_news(news(self._states.get(name), event, state), f"{name}: ")

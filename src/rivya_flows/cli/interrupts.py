@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rivya_flows.cli.failures import INTERRUPTED
 from rivya_flows.cli.output import show_cursor, tell
@@ -22,7 +22,10 @@ class Interrupts:
         happened: A signal came.
         say: Prints a line; what draws on the terminal replaces it.
         resume: The command that continues what was cancelled; None while there is nothing yet.
+        begun: This process has executed a run, which may have bought.
     """
+
+    begun: ClassVar = False
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.happened = False
@@ -38,6 +41,7 @@ class Interrupts:
 
     def begin(self, run_id: str) -> None:
         """From now on there is a run to resume."""
+        Interrupts.begun = True
         self.resume = f"rivya-flows resume {run_id}"
 
     def tell_resume(self) -> None:
@@ -57,7 +61,8 @@ class Interrupts:
             # Ends at once: nothing that hangs may prevent it.
             os._exit(INTERRUPTED)
         self.happened = True
-        self.say("stopping; what was bought is kept (Ctrl-C again: stop at once)")
+        kept = "; what was bought is kept" if Interrupts.begun else ""
+        self.say(f"stopping{kept} (Ctrl-C again: stop at once)")
         self._task.cancel()
 
 

@@ -10,6 +10,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import click
 
@@ -139,12 +140,21 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SystemExit):
             raise
         failure = failures.explain(error)
+        if failure.code == failures.INTERRUPTED and _buys_nothing(arguments):
+            failure = replace(failure, message=f"{failure.message}; nothing was bought")
         as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
         _tell(failure, as_json=as_json and failure.code != failures.INTERRUPTED)
         if failure.is_bug and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code
     return result if isinstance(result, int) else 0
+
+
+def _buys_nothing(arguments: Sequence[str]) -> bool:
+    """Whether a command that buys was interrupted before it could."""
+    from rivya_flows.cli.interrupts import Interrupts
+
+    return any(one in GROUPS["Run it"] for one in arguments[:2]) and not Interrupts.begun
 
 
 def _tell(failure: failures.Failure, *, as_json: bool) -> None:

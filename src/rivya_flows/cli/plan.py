@@ -195,6 +195,7 @@ def _note(item: ItemEstimate, notes: list[str]) -> str:
 
 def _beside(found: Estimate) -> str:
     parts = [
+        f"{credits_of(found.spent)} spent" if found.spent else "",
         f"{credits_of(found.saved)} saved" if found.saved else "",
         f"balance {found.balance}" if found.balance is not None else "",
         f"budget {found.budget}" if found.budget is not None else "no budget",

@@ -141,7 +141,9 @@ def run(
 
 @click.command(
     epilog=examples(
-        "resume last", "resume RUN --answer hero=street", "resume RUN --regenerate film --budget 60"
+        "resume last --plan",
+        "resume RUN --answer hero=street",
+        "resume RUN --regenerate film --budget 60",
     )
 )
 @RUN_ARGUMENT
@@ -170,6 +172,7 @@ def run(
     multiple=True,
     help="Send an uncertain purchase again; it may then be paid twice.",
 )
+@PLAN_OPTION
 @YES_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -180,6 +183,7 @@ def resume(
     budget: int | None,
     regenerate: tuple[str, ...],
     resubmit: tuple[str, ...],
+    only_plan: bool,
     yes: bool,
     open_sheet: bool,
     as_json: bool,
@@ -189,13 +193,18 @@ def resume(
     RUN is its id, its folder, or `last`: the run in which something happened last. Nothing is
     bought twice.
     """
-    runner, chosen = begun()
-    from rivya_flows.app.resume import ResumeOptions, resume as resume_run
+    runner, chosen = begun(begins=not only_plan)
+    from rivya_flows.app.resume import ResumeOptions, plan_resume, resume as resume_run
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
 
     name, confirm = who(by), confirmer(yes=yes, as_json=as_json)
     options = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
+    if only_plan:
+        found = run_interruptibly(
+            lambda _: plan_resume(named, options, chosen, runner, notify=tell)
+        )
+        return show_plan(found, as_json=as_json)
     report = run_interruptibly(
         lambda interrupts: resume_run(
             named, options, chosen, runner, observer=observer(interrupts, name, confirm)

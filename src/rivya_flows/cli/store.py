@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from rivya_flows.app.cache import Pruned
 
 
+_STAYS = (
+    "Journals, receipts and spending stay."
+    " To resume or fork one of these runs later, keep its folder: its media are then taken from there."
+)
+
+
 @click.group(cls=Group)
 def store() -> None:
     """Read the journal; delete what old runs leave."""
@@ -55,30 +61,35 @@ def export(run: str) -> None:
 def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
-    Journals and receipts stay. Runs that have not ended keep all that they need. Asks first, unless
-    --yes is given.
+    Journals, receipts and spending stay. Keep the folders of runs: a later resume or fork takes its media
+    from there. Runs that have not ended keep all that they need. Asks first, unless --yes is given.
     """
     from rivya_flows.app import retention
     from rivya_flows.cli.cache import opened_store, summary
 
     with opened_store() as (journal, assets, data):
+        now = datetime.now(UTC)
+        limit = now - older_than
 
         def prune(*, pretend: bool) -> Pruned:
-            now = datetime.now(UTC)
             return retention.prune_store(
                 journal, assets, now=now, older_than=older_than, data=data, pretend=pretend
             )
 
         def describe(pruned: Pruned, *, would: bool) -> str:
-            runs = "1 older run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} older runs"
-            return f"{runs}: {summary(pruned, media=True, would=would)}"
+            runs = "1 run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} runs"
+            return f"{runs} ended before {limit:%Y-%m-%d %H:%M} UTC: {summary(pruned, media=True, would=would)}"
 
         number = len(journal.ids(""))
         tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
         if not yes and not only_plan:
-            question = f"{describe(prune(pretend=True), would=True)}."
-            if not _agreed("store prune", question, as_json=as_json):
+            found = prune(pretend=True)
+            question = f"{describe(found, would=True)}. {_STAYS}"
+            goes = found.entries or found.media or found.folders or found.sandbox_bytes
+            if goes and not _agreed("store prune", question, as_json=as_json):
                 return
+        elif not as_json:
+            tell(_STAYS)
         pruned = prune(pretend=only_plan)
     if as_json:
         print_json(pruned.as_json())
