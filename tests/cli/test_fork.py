@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.report import write_report
+from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.settings import read_settings
+from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
 from support.composed_media import still
@@ -82,6 +86,25 @@ def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
     said = call("fork", run.name, "--plan")
     assert said.code == 2
     assert "files that are not in the asset store: lamp.png" in said.err
+
+
+def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_not_bought_again(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    assets = AssetStore(read_settings().assets_url, tmp_path)
+    with open_journal(read_settings()) as journal:
+        folder = find_run(journal, "run-1").folder
+        write_report(journal.entries("run-1"), folder, assets)
+    shutil.move(folder, tmp_path / "aside")  # this one is in the data folder, and would be pruned
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    shutil.move(tmp_path / "aside", folder)
+    assert call("fork", "run-1", "--plan", "--json").document["credits"] == {"min": 0, "max": 0}
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    assert not folder.exists()
+    said = call("fork", "run-1", "--plan", "--json")
+    assert said.document["credits"] == {"min": 2, "max": 2}
+    assert "warning: 2 media of run-1 are in neither the store nor its folder" in said.err
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,15 @@ def ended(*codes: str, **facts: Any) -> dict[str, Any]:
     return {"run_id": "run-1", "status": "failed", "spec": spec, "steps": steps} | facts
 
 
+def test_results_that_cannot_be_downloaded_can_be_bought_again() -> None:
+    items = [{"status": "failed", "code": "download", "key": ""}]
+    found = continuation({"run_id": "run-1", "steps": [{"id": "still", "items": items}]})
+    assert str(found) == (
+        "resume with: rivya-flows resume run-1; where results are gone for good, buy them again: "
+        "rivya-flows resume run-1 --regenerate still"
+    )
+
+
 def test_what_may_go_otherwise_is_resumed_with_its_options() -> None:
     found = continuation(ended("job_failed"))
     assert found.command == "rivya-flows resume run-1 --regenerate film"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _MAX_NAME_BYTES = 150
+_AT_ONCE = 32
 
 
 def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
@@ -118,6 +120,13 @@ def put_back(assets: AssetStore, sha256: str, places: Iterable[Path]) -> bool:
                 assets.put(place)
                 return True
     return False
+
+
+def put_all_back(assets: AssetStore, places: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Puts back media, each by its hash from its places, see `put_back`; gives those that are lost."""
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store elsewhere answers slowly
+        found = threads.map(lambda digest: put_back(assets, digest, places[digest]), places)
+        return [digest for digest, is_kept in zip(places, found, strict=True) if not is_kept]
 
 
 def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivya_flows.app.asset_ingest import each_found, keep, put_back
+from rivya_flows.app.asset_ingest import each_found, keep, put_all_back, put_back
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.inputs import FrozenInputs
@@ -43,6 +43,7 @@ from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
     from rivya_flows.app.run_context import RunContext
+    from rivya_flows.store.journal import RunRow
 
 CacheMode = Literal["off", "run", "spec"]
 
@@ -179,7 +180,11 @@ async def prepare_here(
     from rivya_flows.store.secrets import shared_secret
 
     if request.fork is not None:  # refuses one of another service or wallet
-        known_run(context, request.fork.run_id, makes_folder=False)
+        row = known_run(context, request.fork.run_id, makes_folder=False)
+        if lost := await asyncio.to_thread(_lost_media, context, row):
+            many = "1 medium" if lost == 1 else f"{lost} media"
+            notify(f"warning: {many} of {row.run_id} are in neither the store nor its folder")
+            notify("what the fork needs of them is bought again")
         if request.uncollected:
             forked, open_items = request.fork.run_id, ", ".join(request.uncollected)
             notify(f"warning: {forked} has bought, or may have, what is not taken: {open_items}")
@@ -202,6 +207,18 @@ async def prepare_here(
     for line in price_changes(market.catalogue, shipped(), models):
         notify(line)
     return ready
+
+
+def _lost_media(context: RunContext, row: RunRow) -> int:
+    """Puts back into the store what `store prune` deleted of a run and its folder has; gives how many media
+    are lost.
+    """
+    from rivya_flows.app.report import RunReporter, copies_of
+
+    reporter = RunReporter(context.journal, context.assets, row)
+    reporter.follow()
+    copies = copies_of(reporter.receipt(), row.folder)
+    return len(put_all_back(context.assets, {name: [place] for name, place in copies.items()}))
 
 
 def prepare(

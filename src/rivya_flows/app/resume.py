@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.asset_ingest import put_back
+from rivya_flows.app.asset_ingest import put_all_back
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
 from rivya_flows.app.live_guard import confirm_live, spending_of
@@ -44,8 +43,6 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import RunRow
-
-_MEDIA_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -219,12 +216,11 @@ def _restore_media(assets: AssetStore, reporter: RunReporter, state: State) -> N
             ]
     places = {one.sha256: (name, place) for name, one, place in named if one.sha256}
 
-    def is_lost(digest: str) -> bool:
-        return not put_back(assets, digest, filter(None, (places[digest][1], copies.get(digest))))
-
-    with ThreadPoolExecutor(_MEDIA_AT_ONCE) as threads:  # a store elsewhere answers slowly
-        found = zip(places, threads.map(is_lost, places), strict=True)
-        lost = dict.fromkeys(places[digest][0] for digest, gone in found if gone)
+    found = {
+        digest: [one for one in (place, copies.get(digest)) if one]
+        for digest, (_, place) in places.items()
+    }
+    lost = dict.fromkeys(places[digest][0] for digest in put_all_back(assets, found))
     if lost:
         raise UsageError(
             f"media that the rest of the run needs are not in the store: {', '.join(lost)};"

@@ -137,7 +137,20 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         number = f"at least {lacking} " if lacking > 0 else ""
         advice = f"add {number}credit{'s' * (lacking != 1)} first, then {advice}"
         retry = retry or "continues it once they are there"
-    return Continuation(advice, f"rivya-flows resume {shlex.quote(run_id)}{options}", retry)
+    command = f"rivya-flows resume {shlex.quote(run_id)}{options}"
+    return Continuation(advice, command, retry, _where_lost(receipt, command))
+
+
+def _where_lost(receipt: Mapping[str, Any], command: str) -> str:
+    """What buys paid results again that the service has no longer; "" where none failed to download."""
+    lost = [
+        label(step_id, str(item.get("key") or ""))
+        for step_id, items in _steps(receipt)
+        for item in items
+        if item.get("code") == "download"
+    ]
+    again = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
+    return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
 def _answering(receipt: Mapping[str, Any]) -> str:
