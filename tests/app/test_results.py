@@ -37,6 +37,17 @@ def test_media_of_the_outputs_are_assets_whose_path_is_the_copy(
     assert [one.size_bytes for one in pictures] == [one.path.stat().st_size for one in pictures]
 
 
+def test_media_that_are_gone_have_no_path(sandbox: Sandbox, tmp_path: Path) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    made = receipt_of(reported(studio, stills(1)))
+    for medium in (*made.files, *(studio.settings.data / "assets").rglob("*")):
+        if medium.is_file():
+            medium.unlink()
+    with studio.context(Bomb()) as home:
+        found = write_report(home.journal.entries("run-1"), studio.folder / "out", home.assets)
+    assert found.receipt["outputs"]["pictures"][0]["path"] is None
+
+
 def test_a_suspended_run_has_its_questions_and_a_completed_one_has_none(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -218,7 +218,7 @@ def _write(
     folder = folder.absolute()
     copies = _export(document, folder, assets, copied)
     _write_subtitles(document, state, copies, copied)
-    document = _with_paths(document, copies)
+    document = _with_paths(document, {**dict.fromkeys(_named(document, folder)), **copies})
     report = RunReport(state, document, folder)
 
     def path_of(digest: str) -> Path:
@@ -398,7 +398,10 @@ def _with_paths(value: Any, copies: Mapping[str, Path | None]) -> Any:
         named = "mime_type" in value or value.keys() == _FILE
         if isinstance(digest, str) and digest in copies and named:
             path = copies[digest]
-            changed["path"] = None if path is None else str(path)
+            if path is not None:
+                changed["path"] = str(path)
+            elif "mime_type" in value:
+                changed["path"] = None
         return changed
     return value
 

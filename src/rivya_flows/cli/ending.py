@@ -71,7 +71,8 @@ def _shown(value: Any) -> list[str]:
     if isinstance(value, list):
         return [line for one in value for line in _shown(one)] or ["–"]
     if isinstance(value, Mapping) and "mime_type" in value:
-        return [str(value.get("path") or value.get("url"))]
+        gone = "gone: no copy is left" if value.get("sha256") else value.get("url")
+        return [str(value.get("path") or gone)]
     if value is None:
         return ["–"]
     return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
