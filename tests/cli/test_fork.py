@@ -98,13 +98,17 @@ def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_not
         write_report(journal.entries("run-1"), folder, assets)
     shutil.move(folder, tmp_path / "aside")  # this one is in the data folder, and would be pruned
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    assert call("fork", tmp_path / "aside", "--plan", "--json").document["credits"]["max"] == 0
+    assert not folder.exists()
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     shutil.move(tmp_path / "aside", folder)
     assert call("fork", "run-1", "--plan", "--json").document["credits"] == {"min": 0, "max": 0}
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     assert not folder.exists()
     said = call("fork", "run-1", "--plan", "--json")
     assert said.document["credits"] == {"min": 2, "max": 2}
-    assert "warning: 2 media of run-1 are in neither the store nor its folder" in said.err
+    for step in ("still", "other"):
+        assert f"{step}: deleted by `store prune`, bought again: 1 credit\n" in said.err
 
 
 @pytest.mark.parametrize(

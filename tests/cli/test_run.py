@@ -66,6 +66,16 @@ LARGER = """
     uses: generate
     with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.picture.asset }}"]}
 """
+OTHER = """
+    uses: generate
+    with: {model: z-image, prompt: A table}
+"""
+POSTER = """
+    uses: layout
+    with:
+      image: ${{ steps.larger.asset }}
+      overlays: [{image: "${{ steps.other.asset }}"}]
+"""
 ONE = """
 version: 1
 name: one
@@ -338,9 +348,7 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
-    spec = ONE.replace(
-        "outputs:", "  larger:" + LARGER + "outputs:\n  larger: ${{ steps.larger.asset }}"
-    )
+    spec = ONE.replace("outputs:", f"  larger:{LARGER}  other:{OTHER}  poster:{POSTER}outputs:")
     fault = "faults: [{on: generation, model: nano-banana-2, do: fail, times: 3}]"
     with running(tmp_path / "sandbox", credits=90, faults=fault) as sandbox:
         buy_from(sandbox, monkeypatch)
@@ -352,17 +360,21 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
             assert call("store", "prune", "--older-than", "0", "--yes").code == 0
 
         prune()
-        [copy] = run.glob("picture*")
-        moved = copy.rename(tmp_path / "elsewhere.png")
-        before = bought(sandbox)
+        before, moved = bought(sandbox), run.rename(tmp_path / "moved")
         said = call(*again)
         assert said.code == 2
-        assert "media that the rest of the run needs are not in the store: picture;" in said.err
+        # The second is read by a step that was skipped because the first failed.
+        assert (
+            "media that the rest of the run needs are not in the store: picture, other;" in said.err
+        )
+        assert f"buy them again (rivya-flows fork {run.name})" in said.err
         assert bought(sandbox) == before
-        moved.rename(copy)
+        assert not run.exists()
         set_faults(sandbox.data, "faults: []")
-        assert call(*again).code == 0
-        assert bought(sandbox)["z-image"] == 1
+        assert call("resume", moved, "--regenerate", "larger").code == 0
+        assert bought(sandbox)["z-image"] == 2
+        assert [*moved.glob("media/poster*")]
+        assert not run.exists()
 
 
 def test_run_of_another_service_is_refused(

@@ -77,6 +77,7 @@ def fork_request(
         frozen.cache,
         labels={**_given_labels(frozen, state), **options.labels},
         fork=fork_of(state, options.step),
+        forked=row.folder,
         uncollected=uncollected(state),
         wallet=row.wallet,
         earlier=frozen.inputs,

@@ -262,7 +262,7 @@ def estimate(
         name=name,
         steps=steps,
         min=sum(one.min for one in prices),
-        max=_greatest(prices),
+        max=greatest(prices),
         spent=state.spent,
         budget=state.cap,
         balance=balance,
@@ -370,7 +370,7 @@ def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
     """Nothing, or what is bought if the open purchase of an item gives nothing."""
     last = item.last
     settled = last is not None and last.status == "succeeded"
-    more = 0 if settled else _greatest(one.price for one in after_failure(planned.step, item))
+    more = 0 if settled else greatest(one.price for one in after_failure(planned.step, item))
     if more == 0:
         return Price(0, 0, "already bought")
     told = "more" if more is None else f"up to {more} more"
@@ -418,13 +418,13 @@ def _with_fallbacks(
     if not others:
         return ItemEstimate(key, model, one)
     models = tuple(name for name, _ in others)
-    more, top = _greatest(price for _, price in others), _greatest([one, *(p for _, p in others)])
+    more, top = greatest(price for _, price in others), greatest([one, *(p for _, p in others)])
     added = "more" if more is None else f"up to {more} more"
     reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
     return ItemEstimate(key, model, Price(one.min, top, reason), fallback=models)
 
 
-def _greatest(prices: Iterable[Price]) -> int | None:
+def greatest(prices: Iterable[Price]) -> int | None:
     """Of all together; None if one has no upper bound."""
     tops = [one.max for one in prices]
     return None if None in tops else sum(top for top in tops if top is not None)
