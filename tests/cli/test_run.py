@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import json
@@ -18,7 +19,13 @@ from pathlib import Path
 import pytest
 
 import rivya_flows as rf
+from rivya_flows.app.execution import Observer
+from rivya_flows.app.resume import ResumeOptions, resume
 from rivya_flows.errors import BudgetError
+from rivya_flows.flows.execution.plain_runner import PlainRunner
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.settings import read_settings
 from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -61,6 +68,22 @@ steps:
       model: elevenlabs-turbo-2-5
       prompt: "${{ item }}: LONG"
       params: {voice: TX3LPaxmHKxFdv7VOQHJ}
+"""
+TIMES = """
+version: 1
+name: times
+budget: {credits: 2, on_exceed: pause}
+steps:
+  ideas:
+    uses: chat
+    with:
+      model: gemini-2-5-flash-chat
+      message: Name three times of a day
+      expect: {times: [string]}
+  stills:
+    uses: generate
+    foreach: ${{ steps.ideas.json.times }}
+    with: {model: z-image, prompt: "A lamp at ${{ item }}"}
 """
 LARGER = """
     uses: generate
@@ -252,6 +275,24 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert bought(service) == {"elevenlabs-turbo-2-5": 1}
     assert call("resume", run_id, "--answer", "budget=yes").code == 0
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
+
+
+def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    run_id = call("run", written(tmp_path, TIMES), "--json").document["run_id"]
+    said = call("resume", run_id)
+    assert (said.code, "hint: give --budget 4; nothing was bought" in said.err) == (3, True)
+    asked: list[str] = []
+
+    async def ask(question: Question, _report: object) -> Choice:
+        asked.append(question.text)
+        return Choice(("yes",))
+
+    observer = Observer(ask=ask)
+    asyncio.run(resume(run_id, ResumeOptions(), read_settings(), PlainRunner(), observer=observer))
+    assert ["Raise the budget to 4?" in one for one in asked] == [True]
+    assert bought(service)["z-image"] == 3
 
 
 def test_allowed_failures_can_be_bought_again_after_the_run_is_completed(

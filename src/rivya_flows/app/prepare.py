@@ -376,8 +376,12 @@ def _joined(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def refuse_over(found: Estimate) -> None:
+def refuse_over(found: Estimate, *, resumes: bool = False) -> None:
     """Refuses a plan that cannot be paid.
+
+    Args:
+        found: Its price.
+        resumes: It is what is left of a run, which keeps its spec.
 
     Raises:
         BudgetError: The least it costs is over the budget or the balance.
@@ -387,7 +391,8 @@ def refuse_over(found: Estimate) -> None:
     missing = found.min - (found.balance or 0)
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
-        hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
+        spec = "" if resumes else "raise `budget: {credits: …}` in the spec, or "
+        hint = f"{spec}give --budget {found.spent + found.min}; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

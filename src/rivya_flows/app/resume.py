@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -215,8 +215,12 @@ async def _unpaid(
     if unpaid := resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None
     left = await _rest(context, state, resumed, labels, observer.notify)
-    if left.verdict == "ok" or not left.under_way:
-        refuse_over(left)
+    # Where somebody is there, the run asks them for more budget.
+    asks = left.asks and observer.ask is not None and options.budget is None
+    fits = (replace(left, budget=None) if asks else left).verdict == "ok"
+    if fits or not left.under_way:
+        if not fits:
+            refuse_over(left, resumes=True)
         agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
         return None, options.budget if agreed is None else left.spent + agreed, left
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")

@@ -89,6 +89,7 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
 
 def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
     """What to do about a line whose runs did not all complete."""
+    from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaFlowsError
     from rivya_flows.ledger.receipt import receipt
     from rivya_flows.planning.continuing import continuation
@@ -101,7 +102,8 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
     if run.unbegun is not None:
         return f"{name}: it never began: {run.unbegun}; then Retry, in its menu in Prefect"
     try:
-        following = continuation(receipt(journal.entries(run.row.run_id)))
+        document = receipt(journal.entries(run.row.run_id))
+        following = continuation(with_spec_here(document, run.row.folder))
     except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong
         following = continuation({"run_id": run.row.run_id})
     if run.waits is not None:
