@@ -29,6 +29,23 @@ steps:
   other: {uses: generate, with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}}
 outputs: {still: "${{ steps.still.asset }}"}
 """
+PICKED = """
+version: 1
+name: picked
+inputs:
+  mode: {type: enum, values: [first, human], default: first}
+  look: {type: string, default: warm}
+steps:
+  stills:
+    uses: generate
+    foreach: [a, b]
+    with: {model: z-image, prompt: "lamp ${{ item }}, ${{ inputs.look }}"}
+  hero: {uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.mode }}"}}
+  large:
+    uses: generate
+    with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.hero.asset }}"]}
+  after: {uses: generate, needs: [large], with: {model: z-image, prompt: After it}}
+"""
 POSTER = """
 version: 1
 name: poster
@@ -65,6 +82,20 @@ def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
     assert (other["cached"], other["taken_from"]) == (False, None)
     assert "taken from run-1, saves 1" in call("fork", "run-1", "--plan").out
     assert call("fork", "run-1", "--from", "other", "--budget", "0", "--plan").code == 3
+
+
+def test_a_plan_of_a_fork_says_at_most_of_what_a_pick_that_is_open_may_take(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    execute(shared_sandbox, PICKED, "run-2")
+    said = call("fork", "run-2", "-i", "mode=human", "--plan", "--json").document
+    prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
+    assert prices["large"] == {"min": 0, "max": 5}
+    assert prices["after"] == {"min": 0, "max": 1}
+    said = call("fork", "run-2", "-i", "look=cold", "--plan", "--json").document
+    prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
+    assert prices["large"] == {"min": 5, "max": 5}, "its candidates are new"
+    assert prices["after"] == {"min": 0, "max": 1}
 
 
 @pytest.mark.prefect

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price
+from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import GenerateWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.picking import picked_from
@@ -243,11 +244,11 @@ def estimate(
     `pools` are those that match the labels of the run.
     """
     budget = state.plan.workflow.budget
-    unsure = set[str]()
+    unsure, fresh = set[str](), set[str]()
     made = films(state)
     name = state.plan.workflow.name
     priced = (
-        _with_usual_time(_step_estimate(state, one, unsure), name, usual)
+        _with_usual_time(_step_estimate(state, one, unsure, fresh), name, usual)
         for one in state.plan.order
     )
     steps = tuple(
@@ -290,8 +291,11 @@ def _with_usual_time(step: StepEstimate, spec: str, usual: Mapping[str, float]) 
     return replace(step, usual_seconds=round(max(known), 1)) if known else step
 
 
-def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate:
-    """The prices of a step; `unsure` has those before it that a condition may skip, and gets it."""
+def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]) -> StepEstimate:
+    """The prices of a step.
+
+    `unsure` has the steps before it that a condition may skip, `fresh` those that a fork makes anew. Both get it.
+    """
     planned, current = state.planned(step_id), state.steps[step_id]
     uses = planned.step.uses
     if planned.skipped:
@@ -303,6 +307,12 @@ def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
+    if state.fork is not None:
+        if step_id in state.again or _buys(current) or _read(planned) & fresh:
+            fresh.add(step_id)
+        elif _is_waiting(current):
+            taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
+            items = tuple(_if(item, taken) for item in items)
     if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
         unsure.add(step_id)
     if planned.part == "on_failure":
@@ -310,6 +320,19 @@ def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
         items = tuple(_if(item, "only if none of the first are picked") for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
+
+
+def _buys(step: StepState) -> bool:
+    """Whether something of it is certainly bought: nothing that was bought before is equal."""
+    return any(
+        item.phase not in TERMINAL and item.request is not None and item.request.buys
+        for item in step.items or ()
+    )
+
+
+def _read(planned: PlannedStep) -> frozenset[str]:
+    """The steps whose results a step uses; not those that it only waits for."""
+    return planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
 
 
 def _is_waiting(step: StepState) -> bool:
