@@ -95,6 +95,9 @@ def test_a_plan_of_a_fork_says_at_most_of_what_a_pick_that_is_open_may_take(
     said = call("fork", "run-2", "-i", "look=cold", "--plan", "--json").document
     prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
     assert prices["large"] == {"min": 5, "max": 5}, "its candidates are new"
+    one = call("fork", "run-2", "--from", "stills[b]", "--plan", "--json").document
+    taken = [item["taken_from"] for item in one["steps"][0]["items"]]
+    assert (taken, one["credits"]) == (["run-2", None], {"min": 1, "max": 7})
     assert prices["after"] == {"min": 0, "max": 1}
 
 

@@ -12,7 +12,7 @@ from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.planning.queue.actions import AskCache
 from rivya_flows.planning.queue.events import CacheAnswered
-from rivya_flows.planning.queue.forks import Finished, finished
+from rivya_flows.planning.queue.forks import Finished, finished, is_made_again
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
@@ -100,7 +100,7 @@ class Reuse:
         while run_id is not None and (entries := self._journal.entries(run_id)):
             state = replay(entry.event for entry in entries)
             own = finished(state).items()
-            found = {name: one for name, one in own if one.step not in again} | found
+            found = {name: one for name, one in own if not is_made_again(one.item, again)} | found
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
         return found

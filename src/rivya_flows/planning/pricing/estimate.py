@@ -323,10 +323,11 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
 
 
 def _buys(step: StepState) -> bool:
-    """Whether something of it is certainly bought: nothing that was bought before is equal."""
-    return any(
+    """Whether all that it gives is new: something is certainly bought, and nothing was taken."""
+    items = step.items or ()
+    return not step.tally.cached and any(
         item.phase not in TERMINAL and item.request is not None and item.request.buys
-        for item in step.items or ()
+        for item in items
     )
 
 
