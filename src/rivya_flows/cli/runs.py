@@ -100,7 +100,9 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
         batch = run.row.labels[BATCH_LABEL]
         return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
     if run.unbegun is not None:
-        return f"{name}: it never began: {run.unbegun}; then Retry, in its menu in Prefect"
+        return (
+            f"{name}: it never began: {run.unbegun}; solve that, then Retry in its menu in Prefect"
+        )
     try:
         document = receipt(journal.entries(run.row.run_id))
         following = continuation(with_spec_here(document, run.row.folder))
