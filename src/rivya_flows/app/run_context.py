@@ -22,6 +22,7 @@ from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
@@ -238,6 +239,12 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
     if row is None:
         raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
     if one_spelling(row.service) != context.service.identity:
+        if is_sandbox(row.service) and is_sandbox(context.service.identity):
+            raise UsageError(
+                f"the sandbox of {run_id} is not in the data folder {context.settings.data}",
+                "set RIVYA_FLOWS_DATA to the folder that has it; if it was deleted, its credits were"
+                f" pretend ones: rivya-flows store remove {run_id}",
+            )
         raise UsageError(
             f"{run_id} belongs to {row.service}, not to {context.service.identity}",
             "use the key and RIVYA_BASE_URL of that service",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +89,27 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
     if yes:
         return agree
     return ask if _is_terminal() and not as_json and not variables().get("CI") else None
+
+
+def agreed(command: str, words: Sequence[str], *, as_json: bool) -> bool:
+    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    confirm = confirmer(yes=False, as_json=as_json)
+    if confirm is None:
+        message = f"{' '.join(words)} `{command}` asks first, and there is no terminal to answer at"
+        raise UsageError(message, "add --yes")
+
+    async def ask() -> bool:
+        tell(*words[:-1])
+        return await confirm(words[-1])
+
+    may = asyncio.run(ask())
+    if not may:
+        tell("nothing was deleted")
+    return may
 
 
 def _is_terminal() -> bool:
