@@ -299,7 +299,7 @@ def test_a_hint_goes_by_what_is_wanted_not_by_letters(
         ("run a.yaml --budget", "--budget needs a value"),
         (
             "store prune --older-than week",
-            "--older-than: 'week' is not an age; write 30d, 12h, 4w or a number of days",
+            "--older-than: 'week' is not an age of hours, days or weeks; write 30d, 12h, 4w, or 0 for everything",
         ),
     ],
 )

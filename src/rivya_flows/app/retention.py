@@ -25,7 +25,7 @@ from rivya_flows.store.failed_starts import forget_failed_starts
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
-from rivya_flows.store.run_list import listed_runs
+from rivya_flows.store.run_list import ListedRun, listed_runs
 
 _HALF = "removed in part"
 """The status of a run whose removal was interrupted."""
@@ -85,6 +85,41 @@ def prune_store(
         sandbox_bytes=forget_results(data / "sandbox", limit, pretend=pretend),
     )
     return without_media(pruned, assets, named, limit, pretend=pretend)
+
+
+@dataclass(frozen=True)
+class PrunedRun:
+    """A run that loses media.
+
+    Attributes:
+        size_bytes: Of these media; those that several runs use count for each.
+        linked_bytes: The part of them that folders of runs have too, and that is not freed.
+    """
+
+    run: ListedRun
+    size_bytes: int
+    linked_bytes: int
+
+
+def losing(journal: Journal, assets: AssetStore, pruned: Pruned) -> tuple[PrunedRun, ...]:
+    """The runs that lose media, the oldest first.
+
+    Args:
+        journal: Of the store.
+        assets: The media.
+        pruned: What `prune_store` would delete.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    gone, found = frozenset(pruned.media), []
+    sizes = {one.sha256: one for one in assets.listing() if one.sha256 in gone}
+    for run_id in pruned.runs:
+        if lost := [sizes[one] for one in journal.mentioned_hashes(of=run_id) if one in sizes]:
+            [run] = listed_runs(journal.engine, labels={}, run_id=run_id, limit=1)
+            linked = sum(one.size_bytes for one in lost if one.linked)
+            found.append(PrunedRun(run, sum(one.size_bytes for one in lost), linked))
+    return tuple(sorted(found, key=lambda one: one.run.row.started_at))
 
 
 @dataclass(frozen=True)

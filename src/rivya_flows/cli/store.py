@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,14 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.input_options import PLAN_OPTION
-from rivya_flows.cli.moments import age
-from rivya_flows.cli.output import near, print_json, show, size_of, tell
+from rivya_flows.cli.moments import AGES, age
+from rivya_flows.cli.output import near, print_json, print_table, show, size_of, tell
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:
     from rivya_flows.app.cache import Pruned
-    from rivya_flows.app.retention import RemovedRun
+    from rivya_flows.app.retention import PrunedRun, RemovedRun
+    from rivya_flows.cli.tables import Cell
 
 
 _STAYS = (
@@ -53,7 +55,7 @@ def export(run: str) -> None:
     type=age,
     required=True,
     metavar="AGE",
-    help="Keep what younger runs need: 30d, 12h, 4w.",
+    help=f"Keep what younger runs need: {AGES}.",
 )
 @PLAN_OPTION
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
@@ -83,19 +85,35 @@ def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool
 
         number = len(journal.ids(""))
         tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
-        if not yes and not only_plan:
+        if not yes:
             found = prune(pretend=True)
+            if not as_json:
+                _show_losing(retention.losing(journal, assets, found))
+        if not yes and not only_plan:
             question = [f"{describe(found, would=True)}. {_STAYS}"]
             goes = found.entries or found.media or found.folders or found.sandbox_bytes
             if goes and not agreed("store prune", question, as_json=as_json):
                 return
         elif not as_json:
             tell(_STAYS)
-        pruned = prune(pretend=only_plan)
+        pruned = found if only_plan else prune(pretend=False)
     if as_json:
         print_json(pruned.as_json())
     else:
         show(describe(pruned, would=only_plan))
+
+
+def _show_losing(losing: Sequence[PrunedRun]) -> None:
+    """The runs whose media go, with the part that stays in folders of runs."""
+    rows: list[list[Cell]] = []
+    for run, *sizes in ((one.run, one.size_bytes, one.linked_bytes) for one in losing):
+        row = [run.row.run_id, run.row.name, run.status, run.row.started_at[:10]]
+        rows.append([*row, *map(size_of, sizes)])
+    if rows:
+        print_table(["!run", "spec", "!status", "?started", ">media", ">in folders"], rows)
+        if left := sum(one.run.status != "completed" for one in losing):
+            show("", f"{left} of them did not complete, and can still be resumed")
+        show("")
 
 
 @store.command()
