@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -25,6 +24,7 @@ from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
@@ -197,8 +197,7 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
         StoreError: One of them cannot be opened.
         UsageError: The data folder cannot be trusted.
     """
-    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
-        scratch = Path(folder)
+    with scratch() as folder:
         private_folder(settings.data)
         if settings.rivya_flows_assets is None:
             private_folder(settings.data / "assets", "RIVYA_FLOWS_ASSETS")
@@ -212,8 +211,8 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
                 journal=journal,
                 leases=Leases(journal.engine),
                 results=CacheIndex(journal.engine),
-                assets=AssetStore(settings.assets_url, scratch / "assets"),
-                scratch=scratch,
+                assets=AssetStore(settings.assets_url, folder / "assets"),
+                scratch=folder,
             )
         finally:
             journal.close()

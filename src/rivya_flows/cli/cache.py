@@ -117,18 +117,17 @@ def _opened() -> Iterator[tuple[CacheIndex, AssetStore, Journal]]:
 @contextmanager
 def opened_store() -> Iterator[tuple[Journal, AssetStore, Path]]:
     """The journal, the media, and the data folder."""
-    import tempfile
-
     from rivya_flows.app.runs import open_journal
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.scratch import scratch
     from rivya_flows.store.assets import AssetStore
 
     chosen = settings()
     with (
-        tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
+        scratch() as copies,
         open_journal(chosen) as journal,
     ):
-        yield journal, AssetStore(chosen.assets_url, Path(scratch)), chosen.data
+        yield journal, AssetStore(chosen.assets_url, copies), chosen.data
 
 
 def _row(entry: CacheEntry) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from rivya_flows.cli.completion import runs
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.ledger.phrases import credits_of, other_runs
+from rivya_flows.scratch import scratch
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
     from rivya_flows.store.run_list import ListedRun
@@ -50,8 +50,8 @@ def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None
         from rivya_flows.store.assets import AssetStore
 
         folder = run_folder(out, row.run_id)
-        with tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch:
-            assets = AssetStore(chosen.assets_url, Path(scratch))
+        with scratch() as copies:
+            assets = AssetStore(chosen.assets_url, copies)
             document = write_report(entries, folder, assets).receipt
     else:
         document = receipt_of(entries)

@@ -132,7 +132,7 @@ def up(
 @click.option("--force", is_flag=True, help="Stop it even while a run of the command line uses it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def down(force: bool, as_json: bool) -> None:
-    """Stop what `up` left running.
+    """Stop what `up` left running, or the Prefect server that waits for the next run.
 
     Interrupted runs continue with the next `up`.
     """

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.local_sandbox import chosen_service, serving
@@ -18,6 +16,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -37,14 +36,14 @@ def store(settings: Settings) -> Iterator[Check]:
 
 def assets(settings: Settings) -> Iterator[Check]:
     """The media: one is written, read and removed."""
-    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
-        probe = Path(folder) / "probe"
+    with scratch() as folder:
+        probe = folder / "probe"
         probe.write_bytes(b"rivya-flows doctor\n")
-        kept = AssetStore(settings.assets_url, Path(folder) / "copies")
+        kept = AssetStore(settings.assets_url, folder / "copies")
         # The same content each time: the next check removes what a killed one left.
         digest = kept.put(probe)
         # Another store: this one has verified what it wrote.
-        AssetStore(settings.assets_url, Path(folder) / "read").local_path(digest)
+        AssetStore(settings.assets_url, folder / "read").local_path(digest)
         kept.remove(digest)
     yield ok("assets", f"{kept.url} can be written, read and cleared")
 
