@@ -96,25 +96,22 @@ def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> 
         if lines:
             show("", *lines)
     show("")
-    held = sum(row["held"] for row in document["ledger"] if row["final"] is None)
-    show(f"credits {wallet(document['credits'], held)}", bold=True)
+    show(f"credits {wallet(document)}", bold=True)
     show(*pools(document))
     for line in troubles(document):
         show(line)
     show(*located("folder ", folder or "–; --out DIR writes one"))
 
 
-def wallet(credits: Mapping[str, Any], held: int = 0) -> str:
-    """``1000 → 974: 26 spent, 3 saved``, and what the run does not explain.
-
-    `held` of what it spent may still come back: of purchases that are not settled.
-    """
+def wallet(receipt: Mapping[str, Any]) -> str:
+    """``1000 → 974: 26 spent, 3 saved``, what may still come back, and what the run does not explain."""
+    credits = receipt["credits"]
+    held = sum(row["held"] for row in receipt["ledger"] if row["final"] is None)
     before, after = credits["before"], credits["after"]
     # The balance after is read at the end only: not for a run that was cancelled, or waits.
-    moved = f"{before} → {after}: " if None not in (before, after) else ""
+    moved = "" if before is None else f"{before} → {'?' if after is None else after}: "
     open_ = f"{held} held, " if held else ""
-    of = f" of {before}" if before is not None and after is None else ""
-    words = f"{moved}{credits['spent'] - held}{of} spent, {open_}{credits['saved']} saved"
+    words = f"{moved}{credits['spent'] - held} spent, {open_}{credits['saved']} saved"
     if others := credits.get("others"):
         words += f"; the wallet lost {credits_of(others)} more{other_runs(others, credits['other_runs'])}"
     unexplained = credits["unexplained"] or 0

@@ -8,6 +8,7 @@ import webbrowser
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rivya_flows.app.execution import Observer, QuestionHandler
@@ -19,6 +20,7 @@ from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, near, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import (
@@ -51,6 +53,7 @@ def observer(
             yield
 
     def listen(event: Event, state: State) -> None:
+        interrupts.jobs = partial(open_jobs, state)
         if isinstance(event, RunResumed):
             # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
             interrupts.listen()
