@@ -76,19 +76,22 @@ class BackgroundServer(PrefectBackend):
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings
-        self._sources, rehearses = sources, options.rehearses
+        self._sources = sources
         worker = registry.read(self._data).part("worker")
+        if worker and worker.account != options.account(worker.mark):
+            if options.sandbox:
+                words = "buys with a key, and this `up` would rehearse"
+            else:
+                words = "was started with another RIVYA_API_KEY or RIVYA_BASE_URL, or with none"
+            raise UsageError(
+                f"the worker that runs {words}; nothing was deployed",
+                "`rivya-flows down` first, then this command again",
+            )
 
         async def agree() -> None:
             found = await deployed_spending(sources, datetime.now(UTC))
-            buys = worker is not None and worker.lives and not worker.rehearses
-            if rehearses and buys and any(one.needs_cap for one in found):
-                raise UsageError(
-                    "the worker that runs buys from a real wallet, and this `up` would rehearse",
-                    "`rivya-flows down` first, or give the key of that wallet",
-                )
             self._named_service = await agree_to_spending(
-                found, settings, tell, options.confirm, rehearses=rehearses
+                found, settings, tell, options.confirm, rehearses=options.rehearses
             )
 
         asyncio.run(agree())

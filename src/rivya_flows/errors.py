@@ -184,16 +184,16 @@ class APIConnectionError(APIError):
 
 # The next step for an error code. Source: contract, section 2.2.
 _NEW_KEY = (
-    "create a new key in Settings, API Keys, and put it where the old one was;"
+    "create a new key in Settings, API Keys, and set RIVYA_API_KEY to it;"
     " then `rivya-flows down` and `up` if that runs, since its worker has the old one"
 )
 ADVICE = {
     "public_api_disabled": "the Public API is off for now; try again later",
     "api_key_missing": "set RIVYA_API_KEY",
-    "api_key_invalid": "check RIVYA_API_KEY; create a key in Settings, API Keys",
+    "api_key_invalid": "correct RIVYA_API_KEY, or create a key in Settings, API Keys",
     "api_key_revoked": _NEW_KEY,
     "api_key_expired": _NEW_KEY,
-    "api_scope_denied": "create a new key with the scope that the message names",
+    "api_scope_denied": "set RIVYA_API_KEY to a new key with the scope that the message names",
     "rate_limited": "wait, then resume",
     "insufficient_credits": "add credits, or pick a cheaper model, then resume",
 }

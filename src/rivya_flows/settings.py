@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 import shlex
 import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import annotated_types
 from dotenv.parser import parse_stream
@@ -38,6 +39,11 @@ _ALIKE = 0.85
 
 _OURS = "RIVYA_FLOW"
 """Only our settings begin so: any other such name is a mistake."""
+
+_ENVIRONMENT = "environment"
+
+_NAME = re.compile(r"\bRIVYA_[A-Z0-9_]+")
+"""Our settings in a text."""
 
 _HOST = "_SERVICE_HOST"
 """How the first variable of a service of Kubernetes ends."""
@@ -284,7 +290,11 @@ def read_settings() -> Settings:
         first = error.errors(include_input=False)[0]
         name = str(first["loc"][0])
         words = first["msg"] if first["type"] == _NOT_ABSOLUTE else f"takes {takes(name)}"
-        raise UsageError(f"{name.upper()} {words}", "correct or remove it") from None
+        at = _place(name)
+        where, remove = at if at else _in_environment(name.upper())
+        raise UsageError(
+            f"{where}: {name.upper()} {words}", f"correct the value, or {remove}"
+        ) from None
 
 
 class _Usable(Settings):
@@ -364,8 +374,10 @@ def read_secret(name: str) -> SecretStr | None:
         UsageError: ``.env`` cannot be read.
     """
     own = environment.variables()
-    found = own.get(name) or _read(Path(own.get(ENV_FILE_VARIABLE) or ".env")).get(name)
-    return SecretStr(found) if found else None
+    if found := own.get(name):
+        return SecretStr(found)
+    entry = _read(Path(own.get(ENV_FILE_VARIABLE) or ".env")).get(name)
+    return SecretStr(entry.value) if entry else None
 
 
 def variables_for_children() -> dict[str, str]:
@@ -386,20 +398,89 @@ def variables_for_children() -> dict[str, str]:
     return folder | {name: value for name, value in own.items() if value or name not in folder}
 
 
-def ignored_of_folder() -> tuple[str, ...]:
+class Place(NamedTuple):
+    """Where a variable is set.
+
+    Attributes:
+        where: ``environment``, or ``.env, line 3``.
+        remove: What removes it there: a command, or which line to remove.
+    """
+
+    where: str
+    remove: str
+
+
+def located(message: str, hint: str | None) -> str | None:
+    """The hint of an error, and where the settings are set that the error names."""
+    try:
+        named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
+        places = {name: _place(name) for name in named if name.lower() in Settings.model_fields}
+    except UsageError:  # of a file that cannot be read
+        return hint
+    found = [f"{name}: {at.where}" for name, at in places.items() if at and at.where not in message]
+    return " ".join([*([hint] if hint else []), f"({'; '.join(found)})"]) if found else hint
+
+
+def _place(name: str) -> Place | None:
+    """Where a setting has its value from; the environment overrides ``.env``."""
+    own = (given for given, value in environment.variables().items() if value)
+    for given in own:
+        if given.upper() == name.upper():
+            return _in_environment(given)
+    for given, entry in _read(Path(".env")).items():
+        if given.upper() == name.upper():
+            return entry.place
+    return None
+
+
+def _in_environment(name: str) -> Place:
+    return Place(_ENVIRONMENT, f"`unset {shlex.quote(name)}`")
+
+
+def ignored_of_folder() -> dict[str, Place]:
     """Settings that ``.env`` sets although it may not; they are ignored.
 
     Raises:
         UsageError: The file cannot be read.
     """
     known = Settings.model_fields.keys() - OF_THE_FOLDER - _BETWEEN_PROCESSES - {"prefect_api_url"}
-    return tuple(name for name in _read(Path(".env")) if name.lower() in known)
+    found = _read(Path(".env")).items()
+    return {name: entry.place for name, entry in found if name.lower() in known}
 
 
-def unknown_names() -> dict[str, str | None]:
+def overridden_of_folder() -> dict[str, Place]:
+    """Settings of ``.env`` for which the environment has another value, which counts.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    own = {name.upper(): value for name, value in environment.variables().items() if value}
+    return {
+        upper: entry.place
+        for name, entry in _read(Path(".env")).items()
+        if (upper := name.upper()).lower() in OF_THE_FOLDER
+        and own.get(upper, entry.value) != entry.value
+    }
+
+
+class UnknownName(NamedTuple):
+    """A variable that begins with ``RIVYA`` and is no setting.
+
+    Attributes:
+        name: The variable.
+        where: See `Place`.
+        hint: What to do.
+        is_mistake: It was meant as a setting, and is no name of its own.
+    """
+
+    name: str
+    where: str
+    hint: str
+    is_mistake: bool
+
+
+def unknown_names() -> list[UnknownName]:
     """Variables that begin with ``RIVYA`` and are no setting, of the environment and of ``.env``.
-
-    Each with what to do about it where it is a mistake; None for a name of its own.
 
     Raises:
         UsageError: The file cannot be read.
@@ -409,24 +490,35 @@ def unknown_names() -> dict[str, str | None]:
     # Kubernetes sets such variables in every container for a service that is called like us.
     services = {name.removesuffix(_HOST) for name in own if name.endswith(_HOST)}
     links = tuple(f"{one}_{kind}" for one in services for kind in ("SERVICE_", "PORT"))
-    own = {
-        name
+    places = [
+        (name, _in_environment(name))
         for name in own
         if name.lower() not in _BETWEEN_PROCESSES and not name.startswith(links)
-    }
-    return {
-        name: _mended(name.upper(), known)
-        for name in sorted(own | _read(Path(".env")).keys())
+    ]
+    places += [(name, entry.place) for name, entry in _read(Path(".env")).items()]
+    return [
+        _unknown(name, where, known)
+        for name, where in sorted(places)
         if name.upper().startswith("RIVYA") and name.upper() not in known
-    }
+    ]
 
 
-def _mended(name: str, known: set[str]) -> str | None:
-    """What to do about a name; None for one of its own, such as that of an old key."""
-    if not any(name.startswith(f"{one}_") for one in known):
-        for meant in difflib.get_close_matches(name, known, 1, _ALIKE):
-            return f"write {meant}, or unset it"
-    return "unset it" if name.startswith(_OURS) else None
+def _unknown(name: str, place: Place, known: set[str]) -> UnknownName:
+    """What is wrong with a name that is no setting; one of its own may be that of an old key."""
+    upper = name.upper()
+    hint, is_mistake = place.remove, upper.startswith(_OURS)
+    if upper == "RIVYA_FLOWS_BUDGET":
+        hint += "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"
+    elif not any(upper.startswith(f"{one}_") for one in known) and (
+        meant := difflib.get_close_matches(upper, known, 1, _ALIKE)
+    ):
+        in_file = place.where != _ENVIRONMENT and meant[0].lower() in OF_THE_FOLDER
+        instead = f"set {meant[0]} in the environment instead"
+        hint = f"write {meant[0]} instead, or {hint}" if in_file else f"{hint}, and {instead}"
+        is_mistake = True
+    elif not is_mistake:
+        hint += "; a secret of yours needs a name that does not begin with RIVYA"
+    return UnknownName(name, place.where, hint, is_mistake)
 
 
 def refuse_prefect_files(settings: Settings) -> None:
@@ -446,7 +538,7 @@ def refuse_prefect_files(settings: Settings) -> None:
             where = f", [{'.'.join(keys)}]," if keys else ""
             raise UsageError(
                 f"{name}: Prefect's settings{where} cannot come from a folder",
-                f"set it in the environment; or, {_trust_hint()} there; or call the command from another"
+                f"set it in the environment; or, {_trust_hint()}; or call the command from another"
                 " folder",
             )
 
@@ -454,7 +546,7 @@ def refuse_prefect_files(settings: Settings) -> None:
 def _trust_hint() -> str:
     # Quoted, because people copy it and the folder's name may be hostile.
     path = shlex.quote(str(Path.cwd()))
-    return f"if the files of this folder are yours, set RIVYA_FLOWS_TRUST_FOLDER={path}"
+    return f"if the files of this folder are yours, `export RIVYA_FLOWS_TRUST_FOLDER={path}`"
 
 
 def _trusts(folder: object) -> bool:
@@ -509,33 +601,49 @@ def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping
         UsageError: The file would send a key from elsewhere to its address, move the journal, or
             configure Prefect, which reads that file by itself.
     """
-    found = {name.lower(): value for name, value in _read(Path(".env")).items()}
+    found = {name.lower(): entry for name, entry in _read(Path(".env")).items()}
     trusts = _trusts(chosen.get("rivya_flows_trust_folder"))
     for name in sorted(found) if checked else ():
         of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
         if name in NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
-            hint = "set it in the environment, and remove it from .env"
+            where, remove = found[name].place
+            hint = f"set it in the environment, and {remove}"
             raise UsageError(
-                f".env: {name.upper()} cannot be set by a file in a folder",
-                f"{hint}; or, {_trust_hint()} there" if of_prefect else hint,
+                f"{where}: {name.upper()} cannot be set by a file in a folder",
+                f"{hint}; or, {_trust_hint()}" if of_prefect else hint,
             )
-    allowed = {name: value for name, value in found.items() if name in OF_THE_FOLDER}
+    allowed = {name: entry.value for name, entry in found.items() if name in OF_THE_FOLDER}
     if trusts:
         allowed |= _api_url_of_files()
-        allowed |= {name: value for name, value in found.items() if name == "prefect_api_url"}
+        allowed |= {name: entry.value for name, entry in found.items() if name == "prefect_api_url"}
     address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
     foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
     if checked and address_counts and foreign_key:
         raise UsageError(
-            ".env: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
+            f"{found['rivya_base_url'].place.where}: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
             " so that no other key is sent there",
-            "set RIVYA_BASE_URL in the environment, or write its key beside it and unset"
-            " RIVYA_API_KEY in the environment",
+            "set RIVYA_BASE_URL in the environment, or "
+            + (
+                "`unset RIVYA_API_KEY` to use the key of the file"
+                if "rivya_api_key" in allowed
+                else "write the key of that service into the file too"
+            ),
         )
     return allowed
 
 
-def _read(file: Path) -> dict[str, str]:
+class _Entry(NamedTuple):
+    """A value of ``.env``, and its line, from 1."""
+
+    value: str
+    line: int
+
+    @property
+    def place(self) -> Place:
+        return Place(f".env, line {self.line}", f"remove line {self.line} of .env")
+
+
+def _read(file: Path) -> dict[str, _Entry]:
     """The non-empty values of an ``.env`` file; none if it is not a file.
 
     ``${NAME}`` is not expanded: it would copy variables of the environment, such as the key.
@@ -554,14 +662,14 @@ def _read(file: Path) -> dict[str, str]:
         raise UsageError(f"{file}: {error.strerror or error}", "make it readable") from error
     values = {}
     for line in parse_stream(io.StringIO(text)):
+        # Nothing of the line is shown: it may be a key.
+        written = line.original.string.lstrip()
+        number = line.original.line + line.original.string[: -len(written)].count("\n")
         if line.error or (line.key and line.value is None):
-            # Nothing of the line is shown: it may be a key.
-            written = line.original.string.lstrip()
-            number = line.original.line + line.original.string[: -len(written)].count("\n")
             wrong = "cannot be read" if "=" in written else 'no "="'
             raise UsageError(
                 f"{file}, line {number}: {wrong}", "write NAME=value, with both quotes or none"
             )
         if line.key:
-            values[line.key] = line.value
-    return {name: value for name, value in values.items() if value}
+            values[line.key] = _Entry(line.value or "", number)
+    return {name: entry for name, entry in values.items() if entry.value}

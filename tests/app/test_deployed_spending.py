@@ -125,6 +125,13 @@ async def test_from_whom_deployments_buy_is_said_once(live: Settings) -> None:
     assert not await agree_to_spending(found, live, told.append, None, rehearses=True)
 
 
+async def test_a_service_that_does_not_answer_is_a_warning(live: Settings) -> None:
+    told = list[str]()
+    silent = live.model_copy(update={"rivya_base_url": "http://127.0.0.1:1"})
+    await agree_to_spending([spending()], silent, told.append, None, rehearses=False)
+    assert told[0].startswith("warning: the wallet cannot be read now: GET /api/v1/credits")
+
+
 async def test_nothing_is_deployed_with_a_key_that_the_service_refuses(
     live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

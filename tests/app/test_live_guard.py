@@ -146,11 +146,12 @@ async def test_nothing_real_is_bought_beside_a_misspelled_setting(
     monkeypatch.setenv("RIVYA_FLOWS_SANBOX", "true")
     settings, told = Settings(rivya_flows_data=tmp_path), Asked()
     capped = Spending(1, 2, 9, {"budget 9": 9})
-    words = "RIVYA_FLOWS_SANBOX is no setting; nothing is bought from a real wallet while it is set"
+    words = "environment: RIVYA_FLOWS_SANBOX is no setting; nothing is bought from a real wallet while it is set"
     with open_context(settings, REAL) as context:
         with pytest.raises(UsageError, match=words) as refused:
             await confirm_live(context, capped, told.append, answering(True, told))
-        assert refused.value.hint == "write RIVYA_FLOWS_SANDBOX, or unset it"
+        instead = "set RIVYA_FLOWS_SANDBOX in the environment instead"
+        assert refused.value.hint == f"`unset RIVYA_FLOWS_SANBOX`, and {instead}"
         await confirm_live(context, Spending(0, 0, 9), told.append, None)  # buys nothing
     pretend = replace(REAL, base_url="http://127.0.0.1:9")
     with open_context(settings, pretend) as context:
@@ -161,7 +162,8 @@ async def test_nothing_real_is_bought_beside_a_misspelled_setting(
     with open_context(settings, REAL) as context:
         with pytest.raises(UsageError, match="RIVYA_FLOWS_BUDGET is no setting") as refused:
             await confirm_live(context, capped, told.append, answering(True, told))
-        assert refused.value.hint == "unset it"
+        instead = "a budget is `--budget N`, or `budget: {credits: N}` in the spec"
+        assert refused.value.hint == f"`unset RIVYA_FLOWS_BUDGET`; {instead}"
     monkeypatch.delenv("RIVYA_FLOWS_BUDGET")
     monkeypatch.setenv("RIVYA_NOTE", "like no setting")
     monkeypatch.setenv("RIVYA_FLOWS_RECEIVER_SERVICE_HOST", "10.0.0.9")  # of Kubernetes

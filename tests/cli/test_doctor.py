@@ -90,25 +90,29 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("RIVYA_FLOWS_WEBHOKS=1\n")
-    assert found(terminal, "settings")["hint"] == "write RIVYA_FLOWS_WEBHOOKS, or unset it"
-    told = "RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing: write RIVYA_FLOWS_WEBHOOKS, or unset it"
-    assert f"warning: {told}\n" in terminal("runs").err
-    monkeypatch.setenv("RIVYA_FLOW_BUDGET", "9")
-    told = "warning: RIVYA_FLOW_BUDGET is no setting, and changes nothing: unset it\n"
-    assert told in terminal("runs").err
-    monkeypatch.delenv("RIVYA_FLOW_BUDGET")
+    hint = "write RIVYA_FLOWS_WEBHOOKS instead, or remove line 1 of .env"
+    assert found(terminal, "settings")["hint"] == hint
+    told = f"RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing: {hint}"
+    assert f"warning: .env, line 1: {told}\n" in terminal("runs").err
+    Path(".env").write_text("\nRIVYA_FLOWS_SANBOX=true\n")  # which .env may not set
+    hint = "remove line 2 of .env, and set RIVYA_FLOWS_SANDBOX in the environment instead"
+    assert found(terminal, "settings")["hint"] == hint
+    monkeypatch.setenv("RIVYA_FLOW_MINE", "9")
+    told = "RIVYA_FLOW_MINE is no setting, and changes nothing: `unset RIVYA_FLOW_MINE`"
+    assert f"warning: environment: {told}\n" in terminal("runs").err
+    monkeypatch.delenv("RIVYA_FLOW_MINE")
     Path(".env").write_text(
         "RIVYA_FLOWS_SPEC=a.yaml\n"
     )  # what `deploy` sets for a worker's process
-    told = (
-        "RIVYA_FLOWS_SPEC is no setting, and changes nothing: write RIVYA_FLOWS_SPECS, or unset it"
-    )
-    assert terminal("runs").err == f"warning: {told}\n"
+    hint = "write RIVYA_FLOWS_SPECS instead, or remove line 1 of .env"
+    told = f"RIVYA_FLOWS_SPEC is no setting, and changes nothing: {hint}"
+    assert terminal("runs").err == f"warning: .env, line 1: {told}\n"
     Path(".env").write_text("RIVYA_HOOK_SECRET=1\n")
     monkeypatch.setenv("RIVYA_FLOWS_JOB_VARIABLES", "1")
     monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:1")
     check = found(terminal, "settings")
-    assert (check["status"], check["message"].partition(":")[0]) == ("warning", "RIVYA_HOOK_SECRET")
+    words = ".env, line 1: RIVYA_HOOK_SECRET is no setting, and changes nothing"
+    assert (check["status"], check["message"]) == ("warning", words)
     assert terminal("runs").err == ""
 
 
@@ -131,7 +135,9 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
         return str(wrong["message"])
 
     Path(".env").write_text("RIVYA_BASE_URL=https://elsewhere.test\n")
-    assert problem().startswith(".env: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY")
+    assert problem().startswith(
+        ".env, line 1: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY"
+    )
     Path(".env").write_bytes(b"\xff")
     assert problem() == ".env is not UTF-8 text"
     Path(".env").write_text("# the key\n\nRIVYA_API_KEY rvya_sk_1\n")
@@ -141,7 +147,21 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
     assert problem().startswith("prefect.toml: Prefect's settings cannot come from a folder")
     Path("prefect.toml").unlink()
     monkeypatch.setenv("RIVYA_FLOWS_WORKER_LIMIT", "many")
-    assert problem() == "RIVYA_FLOWS_WORKER_LIMIT takes a whole number, 1 to 1,000"
+    assert problem() == "environment: RIVYA_FLOWS_WORKER_LIMIT takes a whole number, 1 to 1,000"
+
+
+def test_two_places_of_a_setting_that_disagree_are_a_warning(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "1")
+    Path(".env").write_text("# pace\nRIVYA_POLL_SECONDS=2\n")
+    check = found(terminal, "settings")
+    words = ".env, line 2: RIVYA_POLL_SECONDS has another value in the environment, which counts"
+    assert (check["status"], check["message"]) == ("warning", words)
+    assert check["hint"] == "`unset RIVYA_POLL_SECONDS`, or remove line 2 of .env"
+    Path(".env").write_text("RIVYA_POLL_SECONDS=1\n")
+    assert found(terminal, "settings")["status"] == "ok"
 
 
 def test_a_value_that_prefect_refuses_is_named_and_not_shown(
@@ -166,6 +186,10 @@ def test_the_key_is_tried_and_never_shown(
     assert "knows the key; 1000 credits" in said.out
     assert sandbox.api_key not in said.out + said.err
     assert admin.ledger(sandbox.data)["generations"] == []
+    poor = admin.create_key(sandbox.data, account="poor")["api_key"]
+    monkeypatch.setenv("RIVYA_API_KEY", poor)
+    check = found(terminal, "service")
+    assert (check["status"], check["message"][-9:]) == ("warning", "0 credits")
 
 
 def test_scopes_that_a_key_lacks_are_named(
@@ -248,7 +272,12 @@ def test_a_test_event_shows_whether_webhooks_arrive(
         monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", stage.url)
         with running(service, allow_local_webhooks=True) as sandbox:
             buy_from(sandbox, monkeypatch)
-            assert "no endpoint of the service leads to" in found(terminal, "webhooks")["message"]
+            check = found(terminal, "webhooks")
+            assert (check["status"], check["message"][:24]) == ("ok", "not used: runs poll, and")
+            monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.test")
+            check = found(terminal, "webhooks")
+            assert (check["status"], check["message"][:11]) == ("warning", "no endpoint")
+            monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", stage.url)
 
             async def registered() -> None:
                 async with RivyaClient(sandbox.api_key, sandbox.base_url) as client:

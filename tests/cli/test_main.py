@@ -323,7 +323,24 @@ def test_a_wrong_setting_is_told_in_plain_words_without_its_value(
 ) -> None:
     monkeypatch.setenv(name, value)
     said = call("credits")
-    assert (said.code, said.err) == (2, f"error: {name} {words}\nhint: correct or remove it\n")
+    hint = f"hint: correct the value, or `unset {name}`"
+    assert (said.code, said.err) == (2, f"error: environment: {name} {words}\n{hint}\n")
+
+
+def test_an_error_says_on_which_line_of_env_a_setting_is(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RIVYA_BASE_URL", raising=False)
+    lines = ["# the key", "", "RIVYA_API_KEY=rvya_sk_any", "", "RIVYA_BASE_URL=ftp://elsewhere"]
+    Path(".env").write_text("\n".join(lines))
+    hint = "hint: write it like https://rivya.ai (RIVYA_BASE_URL: .env, line 5)"
+    assert call("credits").err.splitlines()[-1] == hint
+    Path(".env").write_text("\n".join([*lines, "RIVYA_POLL_SECONDS=rvya_sk_secret"]))
+    assert call("credits").err.splitlines() == [
+        "error: .env, line 6: RIVYA_POLL_SECONDS takes a number, above 0",
+        "hint: correct the value, or remove line 6 of .env",
+    ]
 
 
 def test_the_list_of_commands_cuts_no_sentence() -> None:

@@ -89,7 +89,7 @@ def test_a_flow_run_that_failed_before_it_began_is_listed_with_the_reason(call: 
         record_failed_start(journal.engine, failed)
     said = call("runs", "--status", "failed").out.splitlines()
     assert said[1].split()[:4] == ["run-3", "dear", "failed", "0"]
-    reason = "it never began: over the budget; then Retry, in its menu in Prefect"
+    reason = "it never began: over the budget; solve that, then Retry in its menu in Prefect"
     assert said[-2] == f"run-3 failed: {reason}"
     found = call("runs", "--status", "failed", "--json").document[0]
     assert (found["unbegun"], found["folder"]) == ("over the budget", None)

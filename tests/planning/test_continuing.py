@@ -48,6 +48,13 @@ def test_a_wallet_that_is_too_small_is_filled_first(credits: object, words: str)
     assert str(step).startswith(f"{words}: rivya-flows resume run-1; Retry")
 
 
+def test_a_key_that_lacks_a_scope_is_replaced_first() -> None:
+    found = continuation(ended("api_scope_denied"))
+    assert found.advice == "set RIVYA_API_KEY to a key with that scope first, then resume with"
+    step = next_step(ended("api_scope_denied"), deployed=True)
+    assert "fails again until the worker has that key" in str(step)
+
+
 def test_what_a_failed_job_costs_again_is_said() -> None:
     rows = [{"step": "film", "key": "", "reserved": one} for one in (8, 10)]
     film = continuation(ended("job_failed", ledger=rows))

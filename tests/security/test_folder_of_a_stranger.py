@@ -115,8 +115,9 @@ def test_other_settings_of_a_folder_are_ignored_with_a_note(
     said = terminal("plan", "spec.yaml")
     assert said.code == 0
     assert [line for line in said.err.splitlines() if line.startswith("note")] == [
-        f"note: .env: {name} is ignored in a file of a folder; set it in the environment"
-        for name in ("RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY", "RIVYA_FLOWS_PUBLIC_URL")
+        f"note: .env, line {line}: {name} is ignored in a file of a folder;"
+        f" set it in the environment, and remove line {line} of .env"
+        for line, name in ((1, "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY"), (2, "RIVYA_FLOWS_PUBLIC_URL"))
     ]
 
 

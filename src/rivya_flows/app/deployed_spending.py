@@ -146,7 +146,7 @@ async def agree_to_spending(
         refuse_misspelled()
     service = _service(settings)
     if names_service:
-        tell(f"Deployments buy {source_of(service, await _balance(service))}.")
+        tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
         pools, agreements = Pools(journal.engine).all(), Agreements(journal.engine)
         asked, capped = dict[str, Most](), list[Capped]()
@@ -227,8 +227,8 @@ def _service(settings: Settings) -> ServiceConnection:
     return ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
 
 
-async def _balance(service: ServiceConnection) -> int | None:
-    """Credits in the wallet; None if it cannot be read now.
+async def _balance(service: ServiceConnection, tell: Callable[[str], object]) -> int | None:
+    """Credits in the wallet; None if it cannot be read now, of which `tell` is told.
 
     Raises:
         AuthenticationError: The service does not take the key, so every run would fail.
@@ -241,5 +241,6 @@ async def _balance(service: ServiceConnection) -> int | None:
             return (await impatient.credits.retrieve()).current_credits
     except AuthenticationError:
         raise
-    except APIError:
+    except APIError as error:
+        tell(f"warning: the wallet cannot be read now: {error}")
         return None

@@ -112,11 +112,10 @@ def refuse_misspelled() -> None:
     Raises:
         UsageError: There is such a variable.
     """
-    for name, hint in unknown_names().items():
-        if hint is not None:
-            raise UsageError(
-                f"{name} is no setting; nothing is bought from a real wallet while it is set", hint
-            )
+    for one in unknown_names():
+        if one.is_mistake:
+            words = "is no setting; nothing is bought from a real wallet while it is set"
+            raise UsageError(f"{one.where}: {one.name} {words}", one.hint)
 
 
 async def confirm_live(

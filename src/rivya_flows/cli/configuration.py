@@ -31,13 +31,18 @@ def settings(*, uses_data: bool = True) -> Settings:
     """
     found = read_settings()
     refuse_prefect_files(found)
-    for name in ignored_of_folder():
-        tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")
+    for name, (where, remove) in ignored_of_folder().items():
+        tell(
+            f"note: {where}: {name} is ignored in a file of a folder;"
+            f" set it in the environment, and {remove}"
+        )
     if uses_data:
-        for name, hint in unknown_names().items():
-            if hint and name not in _TOLD:
-                _TOLD.add(name)
-                tell(f"warning: {name} is no setting, and changes nothing: {hint}")
+        for one in unknown_names():
+            if one.is_mistake and one.name not in _TOLD:
+                _TOLD.add(one.name)
+                tell(
+                    f"warning: {one.where}: {one.name} is no setting, and changes nothing: {one.hint}"
+                )
         secure_data(found.data)
     return found if found.prefect_api_url else _of_profile(found)
 

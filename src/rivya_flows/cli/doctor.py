@@ -32,14 +32,14 @@ def doctor(live: bool, as_json: bool) -> int:
     from rivya_flows.app.doctor.checks import problem, warning
     from rivya_flows.app.doctor.examine import examine
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.settings import usable_settings
+    from rivya_flows.settings import located, usable_settings
 
     try:
         found = settings(uses_data=False)
         checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
     except UsageError as error:
         # Prefect would configure itself from the same files, so it is not imported.
-        wrong = problem("settings", str(error), error.hint)
+        wrong = problem("settings", str(error), located(str(error), error.hint))
         unasked = warning("prefect server", "not checked: the settings are wrong", "correct them")
         rest = examine(
             usable_settings(), with_key=_as_it_is, prefect_checks=lambda _: [unasked], live=live

@@ -83,7 +83,10 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, SpecError):
         return Failure(WRONG, error.code, counted(len(error.diagnostics)), None, error.diagnostics)
     if isinstance(error, RivyaFlowsError):
-        return Failure(exit_code(error), error.code, str(error), error.hint)
+        from rivya_flows.settings import located  # heavy, and needed only here
+
+        hint = located(str(error), error.hint)
+        return Failure(exit_code(error), error.code, str(error), hint)
     if isinstance(error, OSError):
         return _machine(error)
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of `expanduser`

@@ -104,7 +104,9 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         batch = run.row.labels[BATCH_LABEL]
         return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
     if run.unbegun is not None:
-        return f"{name}: it never began: {run.unbegun}; then Retry, in its menu in Prefect"
+        return (
+            f"{name}: it never began: {run.unbegun}; solve that, then Retry in its menu in Prefect"
+        )
     if is_lost(run.row.service, sandbox):
         removed = f"rivya-flows store remove {run.row.run_id}"
         return f"{name}: its sandbox was deleted; remove it with: {removed}"

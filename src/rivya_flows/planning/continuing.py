@@ -137,6 +137,9 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         number = f"at least {lacking} " if lacking > 0 else ""
         advice = f"add {number}credit{'s' * (lacking != 1)} first, then {advice}"
         retry = retry or "continues it once they are there"
+    if "api_scope_denied" in codes:
+        advice = f"set RIVYA_API_KEY to a key with that scope first, then {advice}"
+        retry = retry or "fails again until the worker has that key"
     command = f"rivya-flows resume {shlex.quote(run_id)}{options}"
     return Continuation(advice, command, retry, _where_lost(receipt, command))
 

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from rivya_flows.app.doctor.machine import HARMFUL, environment, left_running, python
 from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.app.up.options import account
 from rivya_flows.settings import Settings
 
 
@@ -21,20 +22,33 @@ def test_the_packages_that_everything_needs_are_there() -> None:
     assert {check.status for check in python()} == {"ok"}
 
 
-def test_a_worker_that_rehearses_beside_a_real_key_is_a_warning(tmp_path: Path) -> None:
+def test_a_worker_of_another_key_is_a_warning(tmp_path: Path) -> None:
     me = known(os.getpid())
     assert me is not None
-    parts = tuple(
-        ManagedProcess(name=name, pid=me.pid, birth=me.birth, mark="m", rehearses=True)
-        for name in ("server", "receiver", "worker", "watcher")
-    )
-    write(tmp_path, LeftRunning(parts))
-    real = Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr("rvya_sk_any"))
-    first, *_ = left_running(real)
-    assert (first.status, first.message) == ("warning", "runs of up buy from the sandbox")
-    for other in (
-        {"rivya_api_key": None},
-        {"rivya_flows_sandbox": True},
-        {"rivya_base_url": "http://127.0.0.1:9"},
-    ):
-        assert [one.status for one in left_running(real.model_copy(update=other))] == ["ok"]
+    keyed = Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr("rvya_sk_any"))
+    changed = keyed.model_copy(update={"rivya_api_key": SecretStr("rvya_sk_new")})
+    elsewhere = keyed.model_copy(update={"rivya_base_url": "https://elsewhere.test"})
+    keyless = keyed.model_copy(update={"rivya_api_key": None})
+    rehearsing = keyed.model_copy(update={"rivya_flows_sandbox": True})
+
+    def first(worker: Settings, command: Settings) -> tuple[str, str]:
+        parts = tuple(
+            ManagedProcess(
+                name=name, pid=me.pid, birth=me.birth, mark="m", account=account(worker, "m")
+            )
+            for name in ("server", "receiver", "worker", "watcher")
+        )
+        write(tmp_path, LeftRunning(parts))
+        assert "rvya_sk" not in (tmp_path / "up.json").read_text()
+        found, *_ = left_running(command)
+        return found.status, found.message
+
+    other = "the worker of `up` was started with another RIVYA_API_KEY or RIVYA_BASE_URL"
+    for command in (changed, elsewhere):
+        assert first(keyed, command) == ("warning", f"{other}: runs of deployments buy there")
+    assert "with the local sandbox" in first(keyless, keyed)[1]
+    well = "server, receiver, worker, watcher run"
+    for command in (keyless, rehearsing):
+        assert first(keyed, command) == ("ok", f"{well}; the worker buys with the key of its `up`")
+        assert first(keyless, command) == ("ok", well)
+    assert first(keyed, keyed) == ("ok", well)

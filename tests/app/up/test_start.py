@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from rivya_flows.app.processes import process_tree, registry
 from rivya_flows.app.processes.ports import free_port
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.app.up import start
-from rivya_flows.app.up.options import UpOptions
+from rivya_flows.app.up.options import UpOptions, account
 from rivya_flows.app.up.start import bring_up
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.background_server import BackgroundServer
@@ -112,22 +113,36 @@ def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
     assert not (tmp_path / "data" / "logs").exists()
 
 
-@pytest.mark.parametrize("rehearses", [True, False])
-def test_a_shell_without_the_key_deploys_nothing_unasked_for_a_worker_that_has_it(
-    tmp_path: Path, *, rehearses: bool
+@pytest.mark.parametrize(
+    ("worker_key", "key", "words"),
+    [
+        (None, None, None),
+        ("rvya_sk_one", None, "would rehearse"),
+        (None, "rvya_sk_one", "with another RIVYA_API_KEY"),
+        ("rvya_sk_old", "rvya_sk_new", "with another RIVYA_API_KEY"),
+    ],
+)
+def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
+    tmp_path: Path, worker_key: str | None, key: str | None, words: str | None
 ) -> None:
     (tmp_path / "spec.yaml").write_text(UNCAPPED)
     me = process_tree.known(os.getpid())
     assert me is not None
+    settings = {
+        one: Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr(one) if one else None)
+        for one in (worker_key, key)
+    }
     worker = ManagedProcess(
-        name="worker", pid=me.pid, birth=me.birth, mark="m", rehearses=rehearses
+        name="worker",
+        pid=me.pid,
+        birth=me.birth,
+        mark="m",
+        account=account(settings[worker_key], "m"),
     )
     registry.write(tmp_path, registry.read(tmp_path).with_part(worker))
-    settings = Settings(rivya_flows_data=tmp_path)
-    options = UpOptions(settings, {}, sandbox=True, specs=(tmp_path / "spec.yaml",))
-    refused = (
-        contextlib.nullcontext() if rehearses else pytest.raises(UsageError, match="would rehearse")
-    )
+    specs = (tmp_path / "spec.yaml",)
+    options = UpOptions(settings[key], {}, sandbox=key is None, specs=specs)
+    refused = pytest.raises(UsageError, match=words) if words else contextlib.nullcontext()
     with refused:
         BackgroundServer(tmp_path).check(options, lambda _: None)
 

@@ -56,7 +56,8 @@ def examine(
         checks += run_checks("live", lambda: of_service.contract(settings, ask))
     checks += run_checks("clock", lambda: machine.clock(settings))
     checks += run_checks("public url", lambda: places.public_url(settings))
-    checks += run_checks("webhooks", lambda: places.webhooks(settings, ask))
+    if not any(one.name == "service" and one.status == "problem" for one in checks):
+        checks += run_checks("webhooks", lambda: places.webhooks(settings, ask))
     checks += run_checks("up", lambda: machine.left_running(settings))
     checks += run_checks("prefect server", of_prefect)
     return checks

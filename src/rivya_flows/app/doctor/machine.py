@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
-from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
+from rivya_flows.app.up.options import account
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.settings import Settings, unknown_names
+from rivya_flows.settings import Settings, overridden_of_folder, unknown_names
 
 NEEDED = {
     "prefect": "3.8",
@@ -126,11 +126,11 @@ def privacy(settings: Settings) -> Iterator[Check]:
     places = [settings.data, settings.data / "prefect" / "prefect.db", Path(".env").absolute()]
     if settings.store_url.startswith("sqlite:///"):
         places.insert(1, Path(settings.store_url.removeprefix("sqlite:///").partition("?")[0]))
-    found = [place for place in places if readable_by_others(place)]
-    for place in found:
-        mode = "700" if place.is_dir() else "600"
+    found = [path for path in places if readable_by_others(path)]
+    for path in found:
+        mode = "700" if path.is_dir() else "600"
         yield warning(
-            "privacy", f"other users can read {place}", f"chmod {mode} {shlex.quote(str(place))}"
+            "privacy", f"other users can read {path}", f"chmod {mode} {shlex.quote(str(path))}"
         )
     if not found:
         yield ok("privacy", "only you can read data folder, journal, Prefect's database and .env")
@@ -140,11 +140,14 @@ def left_running(settings: Settings) -> Iterator[Check]:
     """The processes of `up`, if there are any."""
     left = registry.read(settings.data)
     parts, worker = left.parts, left.part("worker")
-    has_key = settings.rivya_api_key is not None and not settings.rivya_flows_sandbox
-    real = has_key and not is_rehearsal(settings.rivya_base_url, settings)
-    if real and worker and worker.rehearses:
-        hint = "`rivya-flows down`, then `up` to use this key"
-        yield warning("up", "runs of up buy from the sandbox", hint)
+    wanted = account(settings, worker.mark) if worker else ""
+    if worker and wanted and wanted != worker.account:
+        other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
+        yield warning(
+            "up",
+            f"the worker of `up` was started with {other}: runs of deployments buy there",
+            "`rivya-flows down`, then `rivya-flows up` to use this key",
+        )
     if dead := [part for part in parts if not part.lives]:
         names = ", ".join(part.name for part in dead)
         yield warning(
@@ -155,7 +158,12 @@ def left_running(settings: Settings) -> Iterator[Check]:
             words = ", ".join(sorted(missing))
             yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
     else:
-        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run")
+        keyed = (
+            "; the worker buys with the key of its `up`"
+            if worker and worker.account and not wanted
+            else ""
+        )
+        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run" + keyed)
 
 
 def _with_restarts(part: registry.ManagedProcess) -> str:
@@ -222,18 +230,14 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     for one in found:
         name = f"{one.name}={variables[one.name]}"
         yield warning("settings", f"{name}: {one.effect}", one.hint)
-    unknown = unknown_names()
-    for name, hint in unknown.items():
-        words = f"{name}: no setting is called that, so it changes nothing"
-        if hint:
-            yield problem("settings", words, hint)
-        else:
-            yield warning(
-                "settings",
-                words,
-                "unset it; a secret of yours needs a name that does not begin with RIVYA",
-            )
-    if not (found or unknown):
+    unknown, overridden = unknown_names(), overridden_of_folder()
+    for each in unknown:
+        words = f"{each.where}: {each.name} is no setting, and changes nothing"
+        yield (problem if each.is_mistake else warning)("settings", words, each.hint)
+    for name, (where, remove) in overridden.items():
+        words = f"{where}: {name} has another value in the environment, which counts"
+        yield warning("settings", words, f"`unset {name}`, or {remove}")
+    if not (found or unknown or overridden):
         yield ok("settings", "no harmful variable is set, and no unknown one")
 
 

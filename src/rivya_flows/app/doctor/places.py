@@ -14,10 +14,10 @@ from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
+from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, located
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
@@ -76,16 +76,15 @@ async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
     async with RivyaClient(api_key, base_url, timeout=_ANSWER_SECONDS) as client:
         try:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
-        except APIConnectionError as error:
-            yield problem("service", str(error), error.hint)  # which names the address
-            return
         except APIStatusError as error:
             if error.code != "api_scope_denied":
-                yield problem("service", f"{shown}: {error}", error.hint)
+                yield problem("service", f"{shown}: {error}", located(str(error), error.hint))
                 return
             yield ok("service", f"{shown} knows the key")
         else:
-            yield ok("service", f"{shown} knows the key; {balance} credits")
+            words = f"{shown} knows the key; {balance} credits"
+            add = "add credits to the account: until then nothing can be bought"
+            yield ok("service", words) if balance else warning("service", words, add)
         yield await _scopes(client)
 
 
@@ -145,10 +144,19 @@ def webhooks(
 async def _sent_through(client: RivyaClient, url: str) -> Check:
     """The check after a test event from the service to the endpoint of a URL."""
     shown = shown_url(url)
-    again = "`rivya-flows down`, then `up`; or `rivya-flows webhooks listen --register`"
+    again = "`rivya-flows down`, then `rivya-flows up`; or `rivya-flows webhooks listen --register`"
+    unused = None
+    if not url.startswith("https://"):  # `up` registers no other with a service
+        unused = ok(
+            "webhooks",
+            "not used: runs poll, and need nothing more; to use them, set RIVYA_FLOWS_PUBLIC_URL to"
+            " an https:// address that leads to the receiver, then `rivya-flows down` and `up`",
+        )
     try:
         endpoints = (await client.webhooks.list(retry=_ONCE)).data
         named = [one for one in endpoints if one.url == url and one.status != "revoked"]
+        if not named and unused:
+            return unused
         if not named:
             words = f"no endpoint of the service leads to {shown}: runs poll"
             return warning("webhooks", words, again)
@@ -173,8 +181,9 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
                 error = tried[0].error or f"the receiver answered {tried[0].response_status}"
                 break
     except APIError as failed:
-        return warning("webhooks", f"could not be tried: {failed}", failed.hint or again)
-    return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", again)
+        return unused or warning("webhooks", f"could not be tried: {failed}", failed.hint or again)
+    hint = f"{again}; a proxy must pass {WEBHOOK_PATH} on"
+    return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", hint)
 
 
 def public_url(settings: Settings) -> Iterator[Check]:

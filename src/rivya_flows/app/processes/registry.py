@@ -38,7 +38,8 @@ class ManagedProcess(BaseModel):
         log: Path of its log.
         fingerprint: Of its settings, to see whether the next `up` wants the same.
         registered: Of the receiver: whether the service sends its events there.
-        rehearses: Of the worker: whether it buys with pretend credits.
+        rehearses: Whether the `up` that started it buys with pretend credits.
+        account: A hash of the key and service of that `up`; "" for the local sandbox.
         restarts: How often the watcher restarted it.
         restarted: When it last did, in ISO 8601; "" for never.
     """
@@ -54,6 +55,7 @@ class ManagedProcess(BaseModel):
     fingerprint: str = Field(default="", alias="wish")
     registered: bool = False
     rehearses: bool = False
+    account: str = ""
     restarts: int = 0
     restarted: str = ""
 

@@ -73,6 +73,10 @@ class UpOptions:
         """Whether runs buy with pretend credits."""
         return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
 
+    def account(self, mark: str) -> str:
+        """As the function `account`."""
+        return "" if self.sandbox else account(self.settings, mark)
+
     @property
     def data(self) -> Path:
         """The data folder."""
@@ -182,6 +186,17 @@ def fingerprint(environment: Mapping[str, str], mark: str) -> str:
     }
     text = json.dumps([mark, ours], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def account(settings: Settings, mark: str) -> str:
+    """A hash of the key and the service that a worker with these settings buys with.
+
+    "" for the local sandbox. Of the mark, see `fingerprint`.
+    """
+    if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
+        return ""
+    key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
+    return fingerprint({"RIVYA_API_KEY": key, "RIVYA_BASE_URL": url}, mark)
 
 
 def database_url(url: str) -> str:

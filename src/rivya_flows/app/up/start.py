@@ -245,8 +245,7 @@ class _Starter:
         if left := self._prefect.requeue_left():
             self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         command = self._prefect.worker_command(self._options.settings.rivya_flows_worker_limit)
-        rehearses = self._options.rehearses
-        return self._start("worker", command, environment, mark, rehearses=rehearses)
+        return self._start("worker", command, environment, mark)
 
     def _watcher(self) -> None:
         options = self._options
@@ -307,16 +306,13 @@ class _Starter:
         port: int | None = None,
         *,
         registers: bool = False,
-        rehearses: bool = False,
     ) -> StartedProcess:
         # The sandbox prints its new key, once; nobody needs it.
         output: Output = "discard" if name == "sandbox" else "log"
         # Programs read .env and prefect.toml of the current folder.
         folder = self._options.prefect_home
         started = start(ProcessSpec(name, command, environment, self._log(name), folder, output))
-        return self._record(
-            name, started, mark, environment, port, registers=registers, rehearses=rehearses
-        )
+        return self._record(name, started, mark, environment, port, registers=registers)
 
     def _record(
         self,
@@ -327,7 +323,6 @@ class _Starter:
         port: int | None,
         *,
         registers: bool = False,
-        rehearses: bool = False,
     ) -> StartedProcess:
         """Record a part before anything else happens to it, so that `down` finds it."""
         process = process_tree.known(started.handle.pid)
@@ -342,7 +337,8 @@ class _Starter:
             log=str(started.spec.log),
             fingerprint=fingerprint(wanted, mark),
             registered=registers,
-            rehearses=rehearses,
+            rehearses=self._options.rehearses,
+            account=self._options.account(mark),
         )
         registry.write(self._options.data, registry.read(self._options.data).with_part(part))
         self.status.parts[name] = part
