@@ -282,11 +282,13 @@ def test_a_run_of_a_sandbox_that_was_deleted_is_given_up(
     monkeypatch.delenv("RIVYA_API_KEY")
     monkeypatch.delenv("RIVYA_BASE_URL")
     removing = "rivya-flows store remove run-2"
-    assert f"its sandbox was deleted; remove it with: {removing}" in call("runs").out
+    assert (
+        f"its sandbox is not in the data folder; if it was deleted: {removing}" in call("runs").out
+    )
     resumed = call("resume", "run-2")
     assert (resumed.code, removing in resumed.err) == (2, True)
     said = call("store", "remove", "run-2", "-y", "--json")
-    assert "for pretend credits: still (1 credit, unanswered)" in said.err
+    assert "and has not collected goes too: still (1 credit, unanswered)" in said.err
     assert said.document[0]["uncollected"] == ["still (1 credit, unanswered)"]
     assert call("spend", "--json").document["total"]["open"] == 0
 

@@ -109,7 +109,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         )
     if is_lost(run.row.service, sandbox):
         removed = f"rivya-flows store remove {run.row.run_id}"
-        return f"{name}: its sandbox was deleted; remove it with: {removed}"
+        return f"{name}: its sandbox is not in the data folder; if it was deleted: {removed}"
     try:
         following = continuation(receipt(journal.entries(run.row.run_id)))
     except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong

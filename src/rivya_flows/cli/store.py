@@ -167,7 +167,10 @@ def _going(run: RemovedRun) -> str:
     words = f"This deletes {run.run_id} ({run.name}, {run.status}){folder}."
     if run.uncollected:
         lost = ", ".join(run.uncollected)
-        words += f" Its sandbox is gone, and with it what it has not collected, for pretend credits: {lost}."
+        words += (
+            " Its sandbox is not in the data folder, so what it bought there for pretend credits"
+            f" and has not collected goes too: {lost}."
+        )
     if run.batch:
         words += f" It is a row of {run.batch}; rerunning that batch buys it again."
     return words
