@@ -179,8 +179,8 @@ def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None
     for name in same:
         if count := status.parts[name].restarts:
             tell(f"{name}: died and was restarted, {'once' if count == 1 else f'{count} times'}")
-        if name in status.differing:
-            tell(f"{name}: has other settings; `rivya-flows down` first to change them")
+        if names := ", ".join(status.differing.get(name, ())):
+            tell(f"{name}: was started with another {names}; `rivya-flows down` first to change it")
     if opened:
         show(f"Prefect    {status.url('server')}/v2, in your browser")
     else:

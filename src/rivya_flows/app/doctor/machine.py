@@ -145,7 +145,7 @@ def left_running(settings: Settings) -> Iterator[Check]:
         other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
         yield warning(
             "up",
-            f"the worker of `up` was started with {other}: runs of deployments buy there",
+            f"the worker of `up` was started with {other}: runs of deployments buy {worker.source}",
             "`rivya-flows down`, then `rivya-flows up` to use this key",
         )
     if dead := [part for part in parts if not part.lives]:
@@ -158,12 +158,8 @@ def left_running(settings: Settings) -> Iterator[Check]:
             words = ", ".join(sorted(missing))
             yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
     else:
-        keyed = (
-            "; the worker buys with the key of its `up`"
-            if worker and worker.account and not wanted
-            else ""
-        )
-        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run" + keyed)
+        buys = f"; the worker buys {worker.source}" if worker else ""
+        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run" + buys)
 
 
 def _with_restarts(part: registry.ManagedProcess) -> str:
