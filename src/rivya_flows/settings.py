@@ -116,7 +116,9 @@ _BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Le, "le", "at most"),
 )
-_NOT_ABSOLUTE = "relative"
+_WRONG_FORM = "form"
+_URL = re.compile(r"https?://(?!.*rvya_)[^/\s]", re.IGNORECASE)
+"""A URL, and no key in the wrong place."""
 
 REQUESTS_PER_SECOND = 100.0
 """The most requests per second to one service."""
@@ -245,8 +247,22 @@ class Settings(BaseSettings):
     def _is_absolute(cls, folder: Path | None) -> Path | None:
         # "." would trust whatever folder a command is called in.
         if folder is not None and not folder.is_absolute():
-            raise PydanticCustomError(_NOT_ABSOLUTE, "must be the absolute path of a folder")
+            raise PydanticCustomError(_WRONG_FORM, "must be the absolute path of a folder")
         return folder
+
+    @field_validator("rivya_base_url", "rivya_flows_public_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not _URL.match(url.strip()):
+            raise PydanticCustomError(_WRONG_FORM, "takes a URL, such as https://rivya.ai")
+        return url
+
+    @field_validator("rivya_flows_metrics_auth")
+    @classmethod
+    def _is_pair(cls, auth: SecretStr | None) -> SecretStr | None:
+        if auth is not None and not all(auth.get_secret_value().partition(":")):
+            raise PydanticCustomError(_WRONG_FORM, "takes name:password")
+        return auth
 
     @classmethod
     def settings_customise_sources(
@@ -289,7 +305,7 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = str(first["loc"][0])
-        words = first["msg"] if first["type"] == _NOT_ABSOLUTE else f"takes {takes(name)}"
+        words = first["msg"] if first["type"] == _WRONG_FORM else f"takes {takes(name)}"
         at = _place(name)
         where, remove = at if at else _in_environment(name.upper())
         raise UsageError(

@@ -164,6 +164,32 @@ def test_two_places_of_a_setting_that_disagree_are_a_warning(
     assert found(terminal, "settings")["status"] == "ok"
 
 
+def test_a_setting_that_a_file_may_not_set_is_a_warning(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("RIVYA_FLOWS_LIVE=true\n")
+    check = found(terminal, "settings")
+    words = ".env, line 1: RIVYA_FLOWS_LIVE is ignored in a file of a folder"
+    assert (check["status"], check["message"]) == ("warning", words)
+    assert check["hint"] == "set it in the environment, and remove line 1 of .env"
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "words"),
+    [
+        ("RIVYA_FLOWS_SPECS", "specs", "RIVYA_FLOWS_SPECS names no folder"),
+        ("RIVYA_FLOWS_C2PA_KEY", "signing", "signing needs both"),
+    ],
+)
+def test_a_path_that_a_command_would_refuse_later_is_a_problem(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str
+) -> None:
+    monkeypatch.setenv(name, "/nowhere")
+    assert found(terminal, check)["status"] == "problem"
+    assert found(terminal, check)["message"].startswith(words)
+
+
 def test_a_value_that_prefect_refuses_is_named_and_not_shown(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,10 +222,18 @@ def test_scopes_that_a_key_lacks_are_named(
     terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
-    scopes = ["credits:read", "generations:read", "files:read"]
-    key = admin.create_key(sandbox.data, scopes=scopes)["api_key"]
-    monkeypatch.setenv("RIVYA_API_KEY", key)
-    assert found(terminal, "scopes")["message"] == "the key lacks chat:read, webhooks:manage"
+
+    def check(*scopes: str) -> tuple[str, str]:
+        key = admin.create_key(sandbox.data, scopes=[*scopes])["api_key"]
+        monkeypatch.setenv("RIVYA_API_KEY", key)
+        scope = found(terminal, "scopes")
+        return scope["status"], scope["message"]
+
+    words = "the key lacks webhooks:manage: no webhooks, so runs poll"
+    needed = ("credits:read", "generations:read")
+    assert check(*needed, "files:read", "chat:read") == ("warning", words)
+    words = "the key lacks generations:read: every run fails"
+    assert check("credits:read", "chat:read") == ("problem", words)
 
 
 def test_a_wrong_key_is_a_problem(
@@ -218,7 +252,7 @@ def test_without_a_network_everything_else_is_still_checked(
 ) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", "rk_any")
     monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
-    said = terminal("doctor", "--json")
+    said = terminal("doctor", "--live", "--json")
     assert said.code == 1
     wrong = [one for one in said.document["checks"] if one["status"] == "problem"]
     assert [one["name"] for one in wrong] == ["service"]

@@ -89,6 +89,7 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
 
 def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
     """What to do about a line whose runs did not all complete."""
+    from rivya_flows.app.runs import to_begin
     from rivya_flows.errors import RivyaFlowsError
     from rivya_flows.ledger.receipt import receipt
     from rivya_flows.planning.continuing import continuation
@@ -99,9 +100,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
         batch = run.row.labels[BATCH_LABEL]
         return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
     if run.unbegun is not None:
-        return (
-            f"{name}: it never began: {run.unbegun}; solve that, then Retry in its menu in Prefect"
-        )
+        return f"{name}: it never began: {run.unbegun}; {to_begin(run.row.run_id)}"
     try:
         following = continuation(receipt(journal.entries(run.row.run_id)))
     except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong

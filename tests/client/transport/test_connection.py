@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 import socket
@@ -109,6 +110,19 @@ async def test_a_refused_connection_is_told_in_the_words_of_the_system() -> None
             with pytest.raises(APIConnectionError) as raised:
                 await client.credits.retrieve()
     assert str(raised.value) == f"GET /api/v1/credits: no connection: Connection refused ({url})"
+
+
+async def test_https_to_a_port_without_tls_is_told_in_words() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read()  # closing with unread bytes would reset the connection
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with RivyaClient(KEY, url, retry=ONCE) as client:
+            with pytest.raises(APIConnectionError, match="speaks no TLS at this port; is it http"):
+                await client.credits.retrieve()
 
 
 async def test_a_page_instead_of_an_answer_is_told_with_its_address() -> None:

@@ -20,10 +20,17 @@ from typing import NamedTuple
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
+from rivya_flows.app.signing import signer_of
 from rivya_flows.app.up.options import account
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.settings import Settings, overridden_of_folder, unknown_names
+from rivya_flows.settings import (
+    Settings,
+    ignored_of_folder,
+    located,
+    overridden_of_folder,
+    unknown_names,
+)
 
 NEEDED = {
     "prefect": "3.8",
@@ -105,6 +112,20 @@ def data_folder(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free; {_held(data)}")
+
+
+def specs(settings: Settings) -> Iterator[Check]:
+    """What `up` deploys, if a setting says where that is."""
+    folder = settings.rivya_flows_specs
+    if folder is not None and not folder.expanduser().is_dir():
+        words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
+        yield problem("specs", words, located(words, "correct or remove it"))
+
+
+def signing(settings: Settings) -> Iterator[Check]:
+    """Certificate and key, if composed media are signed."""
+    if signer_of(settings) is not None:
+        yield ok("signing", "composed media are signed")
 
 
 def _held(data: Path) -> str:
@@ -226,14 +247,17 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     for one in found:
         name = f"{one.name}={variables[one.name]}"
         yield warning("settings", f"{name}: {one.effect}", one.hint)
-    unknown, overridden = unknown_names(), overridden_of_folder()
+    unknown, overridden, ignored = unknown_names(), overridden_of_folder(), ignored_of_folder()
     for each in unknown:
         words = f"{each.where}: {each.name} is no setting, and changes nothing"
         yield (problem if each.is_mistake else warning)("settings", words, each.hint)
     for name, (where, remove) in overridden.items():
         words = f"{where}: {name} has another value in the environment, which counts"
         yield warning("settings", words, f"`unset {name}`, or {remove}")
-    if not (found or unknown or overridden):
+    for name, (where, remove) in ignored.items():
+        words = f"{where}: {name} is ignored in a file of a folder"
+        yield warning("settings", words, f"set it in the environment, and {remove}")
+    if not (found or unknown or overridden or ignored):
         yield ok("settings", "no harmful variable is set, and no unknown one")
 
 
