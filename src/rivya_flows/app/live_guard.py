@@ -12,13 +12,10 @@ from rivya_flows.hosts import is_loopback
 from rivya_flows.ledger.phrases import without_bound
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
-from rivya_flows.settings import Settings, unknown_names
+from rivya_flows.settings import Settings, end_of, unknown_names
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
-
-_SHORTEST_SHOWN = 20
-"""Characters from which on the last four of a key do not give it away."""
 
 _TO_GO_ON = (
     "give --budget N or a `budget:` in the spec, or --yes (in Python budget=N or yes=True);"
@@ -102,7 +99,7 @@ def source_of(service: ServiceConnection, balance: int | None) -> str:
 def shown_key(key: str) -> str:
     """A key as people may see it: ``rvya_sk_…abcd``."""
     prefix = PREFIX if key.startswith(PREFIX) else ""
-    return f"{prefix}…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
+    return f"{prefix}{end_of(key)}"
 
 
 def refuse_misspelled() -> None:

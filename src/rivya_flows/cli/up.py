@@ -191,6 +191,7 @@ def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None
         first, *_ = status.deployments
         show(f"Deployed   {', '.join(status.deployments)}")
         show(f"Start      rivya-flows prefect deployment run {first}, or Run on its page")
+        show("Runs       rivya-flows runs, also why one failed")
     elif has_specs:
         show("Deployed   nothing: a spec needs `deploy: [{name: by-hand}]`; then run `up` again")
     else:

@@ -47,6 +47,7 @@ def examine(
     checks = run_checks("python", machine.python)
     checks += run_checks("extras", lambda: machine.extras(settings))
     checks += run_checks("settings", lambda: machine.environment(variables()))
+    checks += run_checks("set", machine.places_of_settings)
     checks += run_checks("data folder", lambda: machine.data_folder(settings))
     checks += run_checks("privacy", lambda: machine.privacy(settings))
     checks += run_checks("specs", lambda: machine.specs(settings))

@@ -29,6 +29,7 @@ from rivya_flows.settings import (
     ignored_of_folder,
     located,
     overridden_of_folder,
+    set_here,
     unknown_names,
 )
 
@@ -259,6 +260,12 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
         yield warning("settings", words, f"set it in the environment, and {remove}")
     if not (found or unknown or overridden or ignored):
         yield ok("settings", "no harmful variable is set, and no unknown one")
+
+
+def places_of_settings() -> Iterator[Check]:
+    """Which settings are set, and where; no value but the end of the key."""
+    if found := set_here():
+        yield ok("set", ", ".join(f"{name} ({where})" for name, where in found.items()))
 
 
 def _version(package: str) -> str | None:

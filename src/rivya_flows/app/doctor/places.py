@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
+from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.local_sandbox import chosen_service, serving
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
@@ -92,6 +93,8 @@ async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
             yield ok("service", f"{shown} knows the key")
         else:
             words = f"{shown} knows the key; {balance} credits"
+            if is_rehearsal(base_url, settings):
+                words += ", pretend: it is on this machine, and RIVYA_FLOWS_LIVE is not set"
             add = "add credits to the account: until then nothing can be bought"
             yield ok("service", words) if balance else warning("service", words, add)
         yield await _scopes(client)
@@ -195,7 +198,7 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
                 break
     except APIError as failed:
         return unused or warning("webhooks", f"could not be tried: {failed}", failed.hint or again)
-    hint = f"{again}; a proxy must pass {WEBHOOK_PATH} on"
+    hint = f"let the proxy or tunnel pass {WEBHOOK_PATH} on to the receiver; else {again}"
     return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", hint)
 
 
@@ -207,7 +210,8 @@ def public_url(settings: Settings) -> Iterator[Check]:
             yield problem(
                 "public url",
                 "RIVYA_FLOWS_WEBHOOKS is on, but RIVYA_FLOWS_PUBLIC_URL is not set",
-                "set it, and run `rivya-flows webhooks listen`",
+                "set it to an https:// address that leads to the receiver, then `rivya-flows down` and"
+                " `up`, or `rivya-flows webhooks listen --register`",
             )
         else:
             yield ok("public url", "not set; `up` serves media from this machine")
