@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import rivya_flows as rf
-from rivya_flows.errors import BudgetError
+from rivya_flows.errors import NotConfirmedError
 from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -146,7 +146,7 @@ def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
         assert f"the key rvya_sk_…{service.api_key[-4:]} (wallet: " in said.err
     assert "At most 1 credit (budget 5).\n" in said.err
     assert bought(service) == {"z-image": 2}
-    with pytest.raises(BudgetError, match="not confirmed"):
+    with pytest.raises(NotConfirmedError, match="not confirmed"):
         rf.run(spec)
     done = rf.run(spec, yes=True)
     assert (done.status, done.document["credits"]["budget"]) == ("completed", 1)

@@ -388,7 +388,8 @@ def refuse_over(found: Estimate) -> None:
     missing = found.min - (found.balance or 0)
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
-        hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
+        least = found.spent + found.min
+        hint = f"give --budget {least} or more, or raise `budget:` in the spec; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

@@ -94,6 +94,7 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
 def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> str:
     """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
     from rivya_flows.app.local_sandbox import is_lost
+    from rivya_flows.app.runs import to_begin
     from rivya_flows.errors import RivyaFlowsError
     from rivya_flows.ledger.receipt import receipt
     from rivya_flows.planning.continuing import continuation
@@ -104,9 +105,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         batch = run.row.labels[BATCH_LABEL]
         return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
     if run.unbegun is not None:
-        return (
-            f"{name}: it never began: {run.unbegun}; solve that, then Retry in its menu in Prefect"
-        )
+        return f"{name}: it never began: {run.unbegun}; {to_begin(run.row.run_id)}"
     if is_lost(run.row.service, sandbox):
         removed = f"rivya-flows store remove {run.row.run_id}"
         return f"{name}: its sandbox is not in the data folder; if it was deleted: {removed}"
