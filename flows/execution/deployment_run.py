@@ -116,7 +116,7 @@ async def _run(
         # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
         # the process that executes it ends it.
         driven = await context.leases.until_free(run_id)
-        row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
+        row = await in_thread(partial(known_run, context, run_id))
         reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
         execution = Execution(context, reporter, outlasts=await can_try_later())
         report = await _execute(execution, workflow, driven=driven)

@@ -12,6 +12,7 @@ from prefect.context import FlowRunContext
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext
+from rivya_flows.app.run_media import restore_media
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
@@ -143,6 +144,11 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
         )
         with using(session), traced(run_id, execution.reporter.row.name) as tracing:
             state = await take_answers(context, lease, execution.reporter)
+            options = execution.options
+            resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
+            if state.totals.tally.ended:  # `prepare` has seen the media of a first execution
+                restored = partial(restore_media, context.assets, execution.reporter)
+                await in_thread(partial(restored, state, resumed))
             await _tag_flow_run(execution.reporter.frozen.labels)
             logger.info("%s", start_line(state))
             calls = PrefectCalls(
@@ -168,9 +174,6 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
                 slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 outlasts=execution.outlasts,
             )
-
-            options = execution.options
-            resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
             try:
                 await Engine(run, state).run(resumed)
             finally:

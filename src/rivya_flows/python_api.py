@@ -213,8 +213,8 @@ async def afork(
     Args:
         run_id: The run: its id, or the path of its folder. Its finished work is taken for nothing.
         inputs: Values of the inputs that change, by name; None changes none.
-        from_step: Make this step and what depends on it again, though nothing of it changes. None
-            makes only what changes.
+        from_step: Make this step and what depends on it again, though nothing of it changes; or
+            ``step[key]`` and what uses it. None makes only what changes.
         labels: Labels beside those of the run; they win.
         budget: Overrides the spec's budget, in credits; None keeps that.
         out: The run gets a folder in this one.

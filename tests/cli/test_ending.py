@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.report import write_report
-from rivya_flows.cli.ending import commands, end
+from rivya_flows.cli.ending import commands, end, with_spec_here
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.planning.continuing import resume_options
@@ -161,3 +161,16 @@ def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
 def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:
     told = sentence(ended_in("completed", stills=["completed", "failed"]))
     assert told == "1 of 2 stills; 4 credits"
+
+
+def test_the_path_of_a_spec_is_that_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, receipt = tmp_path / "shop" / "runs" / "run-1", {"spec": {"file": "specs/film.yaml"}}
+    (tmp_path / "shop" / "specs").mkdir(parents=True)
+    (tmp_path / "shop" / "specs" / "film.yaml").touch()
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    found = with_spec_here(receipt, folder)["spec"]["file"]
+    assert found == "../shop/specs/film.yaml"
+    assert with_spec_here(receipt, None) is receipt

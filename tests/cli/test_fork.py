@@ -29,6 +29,23 @@ steps:
   other: {uses: generate, with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}}
 outputs: {still: "${{ steps.still.asset }}"}
 """
+PICKED = """
+version: 1
+name: picked
+inputs:
+  mode: {type: enum, values: [first, human], default: first}
+  look: {type: string, default: warm}
+steps:
+  stills:
+    uses: generate
+    foreach: [a, b]
+    with: {model: z-image, prompt: "lamp ${{ item }}, ${{ inputs.look }}"}
+  hero: {uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.mode }}"}}
+  large:
+    uses: generate
+    with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.hero.asset }}"]}
+  after: {uses: generate, needs: [large], with: {model: z-image, prompt: After it}}
+"""
 POSTER = """
 version: 1
 name: poster
@@ -67,6 +84,23 @@ def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
     assert call("fork", "run-1", "--from", "other", "--budget", "0", "--plan").code == 3
 
 
+def test_a_plan_of_a_fork_says_at_most_of_what_a_pick_that_is_open_may_take(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    execute(shared_sandbox, PICKED, "run-2")
+    said = call("fork", "run-2", "-i", "mode=human", "--plan", "--json").document
+    prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
+    assert prices["large"] == {"min": 0, "max": 5}
+    assert prices["after"] == {"min": 0, "max": 1}
+    said = call("fork", "run-2", "-i", "look=cold", "--plan", "--json").document
+    prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
+    assert prices["large"] == {"min": 5, "max": 5}, "its candidates are new"
+    one = call("fork", "run-2", "--from", "stills[b]", "--plan", "--json").document
+    taken = [item["taken_from"] for item in one["steps"][0]["items"]]
+    assert (taken, one["credits"]) == (["run-2", None], {"min": 1, "max": 7})
+    assert prices["after"] == {"min": 0, "max": 1}
+
+
 @pytest.mark.prefect
 def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -98,13 +132,17 @@ def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_not
         write_report(journal.entries("run-1"), folder, assets)
     shutil.move(folder, tmp_path / "aside")  # this one is in the data folder, and would be pruned
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    assert call("fork", tmp_path / "aside", "--plan", "--json").document["credits"]["max"] == 0
+    assert not folder.exists()
+    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     shutil.move(tmp_path / "aside", folder)
     assert call("fork", "run-1", "--plan", "--json").document["credits"] == {"min": 0, "max": 0}
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     assert not folder.exists()
     said = call("fork", "run-1", "--plan", "--json")
     assert said.document["credits"] == {"min": 2, "max": 2}
-    assert "warning: 2 media of run-1 are in neither the store nor its folder" in said.err
+    for step in ("still", "other"):
+        assert f"{step}: deleted by `store prune`, bought again: 1 credit\n" in said.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import json
@@ -18,7 +19,13 @@ from pathlib import Path
 import pytest
 
 import rivya_flows as rf
+from rivya_flows.app.execution import Observer
+from rivya_flows.app.resume import ResumeOptions, resume
 from rivya_flows.errors import NotConfirmedError
+from rivya_flows.flows.execution.plain_runner import PlainRunner
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.settings import read_settings
 from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -62,9 +69,35 @@ steps:
       prompt: "${{ item }}: LONG"
       params: {voice: TX3LPaxmHKxFdv7VOQHJ}
 """
+TIMES = """
+version: 1
+name: times
+budget: {credits: 2, on_exceed: pause}
+steps:
+  ideas:
+    uses: chat
+    with:
+      model: gemini-2-5-flash-chat
+      message: Name three times of a day
+      expect: {times: [string]}
+  stills:
+    uses: generate
+    foreach: ${{ steps.ideas.json.times }}
+    with: {model: z-image, prompt: "A lamp at ${{ item }}"}
+"""
 LARGER = """
     uses: generate
     with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.picture.asset }}"]}
+"""
+OTHER = """
+    uses: generate
+    with: {model: z-image, prompt: A table}
+"""
+POSTER = """
+    uses: layout
+    with:
+      image: ${{ steps.larger.asset }}
+      overlays: [{image: "${{ steps.other.asset }}"}]
 """
 ONE = """
 version: 1
@@ -244,6 +277,24 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
 
 
+def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    run_id = call("run", written(tmp_path, TIMES), "--json").document["run_id"]
+    said = call("resume", run_id)
+    assert (said.code, "hint: give --budget 4 or more; nothing was bought" in said.err) == (3, True)
+    asked: list[str] = []
+
+    async def ask(question: Question, _report: object) -> Choice:
+        asked.append(question.text)
+        return Choice(("yes",))
+
+    observer = Observer(ask=ask)
+    asyncio.run(resume(run_id, ResumeOptions(), read_settings(), PlainRunner(), observer=observer))
+    assert ["Raise the budget to 4?" in one for one in asked] == [True]
+    assert bought(service)["z-image"] == 3
+
+
 def test_allowed_failures_can_be_bought_again_after_the_run_is_completed(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,9 +389,7 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
-    spec = ONE.replace(
-        "outputs:", "  larger:" + LARGER + "outputs:\n  larger: ${{ steps.larger.asset }}"
-    )
+    spec = ONE.replace("outputs:", f"  larger:{LARGER}  other:{OTHER}  poster:{POSTER}outputs:")
     fault = "faults: [{on: generation, model: nano-banana-2, do: fail, times: 3}]"
     with running(tmp_path / "sandbox", credits=90, faults=fault) as sandbox:
         buy_from(sandbox, monkeypatch)
@@ -352,17 +401,21 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
             assert call("store", "prune", "--older-than", "0", "--yes").code == 0
 
         prune()
-        [copy] = run.glob("picture*")
-        moved = copy.rename(tmp_path / "elsewhere.png")
-        before = bought(sandbox)
+        before, moved = bought(sandbox), run.rename(tmp_path / "moved")
         said = call(*again)
         assert said.code == 2
-        assert "media that the rest of the run needs are not in the store: picture;" in said.err
+        # The second is read by a step that was skipped because the first failed.
+        assert (
+            "media that the rest of the run needs are not in the store: picture, other;" in said.err
+        )
+        assert f"buy them again (rivya-flows fork {run.name})" in said.err
         assert bought(sandbox) == before
-        moved.rename(copy)
+        assert not run.exists()
         set_faults(sandbox.data, "faults: []")
-        assert call(*again).code == 0
-        assert bought(sandbox)["z-image"] == 1
+        assert call("resume", moved, "--regenerate", "larger").code == 0
+        assert bought(sandbox)["z-image"] == 2
+        assert [*moved.glob("media/poster*")]
+        assert not run.exists()
 
 
 def test_run_of_another_service_is_refused(

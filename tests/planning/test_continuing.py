@@ -59,16 +59,16 @@ def test_a_key_that_is_refused_is_replaced_first(code: str, key: str) -> None:
     assert "fails again until the worker has that key" in str(step)
 
 
-def test_what_a_failed_job_costs_again_is_said() -> None:
-    rows = [{"step": "film", "key": "", "reserved": one} for one in (8, 10)]
-    film = continuation(ended("job_failed", ledger=rows))
+def test_what_a_failed_job_and_all_that_follows_cost_is_said() -> None:
+    credits = {"needed": 10, "left": 10}
+    film = continuation(ended("job_failed", credits=credits))
     assert film.advice == "resume, which buys film again for 10 credits, with"
-    both = continuation(ended("job_failed", "job_failed", ledger=rows))
-    assert both.advice == "resume, which buys 2 failed jobs again for 20 credits, with"
-    assert continuation(ended("job_failed", "connection", ledger=rows)).advice == film.advice
-    for ledger in (None, [3], [{"step": "film"}], [{"step": "film", "key": "", "reserved": "9"}]):
-        assert continuation(ended("job_failed", ledger=ledger)).advice == "resume with"
-    cancelled = continuation(ended("job_failed", ledger=rows, status="cancelled"))
+    both = continuation(ended("job_failed", "job_failed", credits={"needed": 20, "left": None}))
+    assert both.advice == "resume, which buys 2 failed jobs again for at least 20 credits, with"
+    found = continuation(ended("job_failed", "connection", credits=credits))
+    assert found.advice == "resume, which buys film again and all that follows for 10 credits, with"
+    assert continuation(ended("job_failed")).advice == "resume with"
+    cancelled = continuation(ended("job_failed", credits=credits, status="cancelled"))
     assert cancelled.advice == "resume with"
 
 
@@ -97,7 +97,7 @@ def test_a_prompt_that_a_filter_refused_is_changed_and_not_bought_again() -> Non
 
 def test_a_run_that_waits_is_answered() -> None:
     found = continuation(ended(status="suspended"))
-    assert str(found) == "answer with: rivya-flows resume run-1 --budget N"
+    assert str(found) == "answer with: rivya-flows resume run-1"
 
 
 @pytest.mark.parametrize("steps", [None, 3, [4], [{"items": 5}], [{"items": [6]}]])

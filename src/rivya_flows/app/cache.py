@@ -12,7 +12,7 @@ from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.planning.queue.actions import AskCache
 from rivya_flows.planning.queue.events import CacheAnswered
-from rivya_flows.planning.queue.forks import Finished, finished
+from rivya_flows.planning.queue.forks import Finished, finished, is_made_again
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
@@ -54,6 +54,9 @@ def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
 class Reuse:
     """Finds finished work that costs nothing again: in the run that is forked and those
     that it forks itself, then in the index.
+
+    Attributes:
+        lost: Step and key of what was asked for and finished there, and whose media are gone.
     """
 
     def __init__(self, results: CacheIndex, assets: AssetStore, journal: Journal) -> None:
@@ -62,6 +65,7 @@ class Reuse:
         self._journal = journal
         self._runs: dict[str, dict[str, Finished]] = {}
         self._reading = threading.Lock()
+        self.lost: set[tuple[str, str]] = set()
 
     def __call__(self, asked: AskCache) -> CacheAnswered:
         """The outputs of an equal request, if their media are intact; may read whole journals.
@@ -75,10 +79,12 @@ class Reuse:
             taken = self._of(asked.run_id).get(name)
             # A fallback that made it may read otherwise here, although the step as written does not.
             is_equal = taken is not None and taken.request_hash in asked.hashes
-            if taken and is_equal and is_intact(self._assets, taken.outputs):
-                which = asked.hashes.index(taken.request_hash)
-                facts = {"run_id": taken.run_id, "alternative": which}
-                return _found(answer, taken.outputs, taken.credits, **facts)
+            if taken and is_equal:
+                if is_intact(self._assets, taken.outputs):
+                    which = asked.hashes.index(taken.request_hash)
+                    facts = {"run_id": taken.run_id, "alternative": which}
+                    return _found(answer, taken.outputs, taken.credits, **facts)
+                self.lost.add((asked.step, asked.key))
         found = look_up(self._results, self._assets, name) if asked.index else None
         return _found(answer, *found) if found else answer
 
@@ -94,7 +100,7 @@ class Reuse:
         while run_id is not None and (entries := self._journal.entries(run_id)):
             state = replay(entry.event for entry in entries)
             own = finished(state).items()
-            found = {name: one for name, one in own if one.step not in again} | found
+            found = {name: one for name, one in own if not is_made_again(one.item, again)} | found
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
         return found

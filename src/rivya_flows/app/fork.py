@@ -15,6 +15,7 @@ from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import uncollected
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.labels import labels_of
+from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.forks import fork_of
 from rivya_flows.planning.queue.queue import replay
@@ -28,7 +29,8 @@ class ForkOptions:
 
     Attributes:
         inputs: Gives the values that change.
-        step: Make this step and what depends on it again, though nothing of it changes.
+        step: Make this step and what depends on it again, though nothing of it changes; or ``step[key]``
+            and what uses it.
         budget: Overrides the spec's credit budget; None keeps it.
         labels: Labels beside those of the run; they win.
     """
@@ -67,8 +69,9 @@ def fork_request(
         events = [entry.event for entry in journal.entries(row.run_id)]
     frozen, state = events[0], replay(events)
     assert isinstance(frozen, RunFrozen)
-    if options.step is not None and options.step not in state.steps:
-        hint = meant(options.step, state.plan.order)
+    items = [label(step_id, item.key) for step_id, item in state.each()]
+    if options.step is not None and options.step not in {*state.steps, *items}:
+        hint = meant(options.step, [*state.plan.order, *items])
         raise UsageError(f"--from: the run has no step {options.step!r}", hint)
     request = RunRequest(
         SpecFile(frozen.spec_text, frozen.spec_file, None, frozen.includes, frozen.files),
@@ -77,6 +80,7 @@ def fork_request(
         frozen.cache,
         labels={**_given_labels(frozen, state), **options.labels},
         fork=fork_of(state, options.step),
+        forked=row.folder,
         uncollected=uncollected(state),
         wallet=row.wallet,
         earlier=frozen.inputs,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivya_flows.app.asset_ingest import each_found, keep, put_all_back, put_back
+from rivya_flows.app.asset_ingest import each_found, keep, put_back
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.inputs import FrozenInputs
@@ -33,7 +33,7 @@ from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import digest
 from rivya_flows.planning.plan import RunPlan
-from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
+from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -43,7 +43,6 @@ from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
     from rivya_flows.app.run_context import RunContext
-    from rivya_flows.store.journal import RunRow
 
 CacheMode = Literal["off", "run", "spec"]
 
@@ -74,6 +73,7 @@ class RunRequest:
         labels: Labels beside those of the spec; they win.
         quote: Id of the quote that it runs; None without one.
         fork: The run that finished work is taken from; None without one.
+        forked: The folder of that run; None for where the store has it.
         uncollected: What that run has bought, or may have, and does not have: see `uncollected`.
         wallet: Name of the wallet of that run; None: that of the process's key.
     """
@@ -86,6 +86,7 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     quote: str | None = None
     fork: Fork | None = None
+    forked: Path | None = None
     uncollected: tuple[str, ...] = ()
     wallet: str | None = None
     earlier: Mapping[str, Any] = field(default_factory=dict)
@@ -177,14 +178,13 @@ async def prepare_here(
     """
     # A plan without a service opens no database.
     from rivya_flows.app.run_context import known_run
+    from rivya_flows.app.run_media import restore_copies
     from rivya_flows.store.secrets import shared_secret
 
-    if request.fork is not None:  # refuses one of another service or wallet
-        row = known_run(context, request.fork.run_id, makes_folder=False)
-        if lost := await asyncio.to_thread(_lost_media, context, row):
-            many = "1 medium" if lost == 1 else f"{lost} media"
-            notify(f"warning: {many} of {row.run_id} are in neither the store nor its folder")
-            notify("what the fork needs of them is bought again")
+    if request.fork is not None:
+        row = known_run(context, request.fork.run_id)  # refuses one of another service or wallet
+        row = replace(row, folder=request.forked or row.folder)
+        await asyncio.to_thread(restore_copies, context.assets, context.journal, row)
         if request.uncollected:
             forked, open_items = request.fork.run_id, ", ".join(request.uncollected)
             notify(f"warning: {forked} has bought, or may have, what is not taken: {open_items}")
@@ -202,6 +202,8 @@ async def prepare_here(
         machine=context.settings if starts else None,
         secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
     )
+    for line in _bought_again(ready.estimate, context.look_up.lost):
+        notify(line)
     items = (item for step in ready.estimate.steps for item in step.items)
     models = (name for item in items for name in (item.model, *item.fallback) if name)
     for line in price_changes(market.catalogue, shipped(), models):
@@ -209,16 +211,13 @@ async def prepare_here(
     return ready
 
 
-def _lost_media(context: RunContext, row: RunRow) -> int:
-    """Puts back into the store what `store prune` deleted of a run and its folder has; gives how many media
-    are lost.
-    """
-    from rivya_flows.app.report import RunReporter, copies_of
-
-    reporter = RunReporter(context.journal, context.assets, row)
-    reporter.follow()
-    copies = copies_of(reporter.receipt(), row.folder)
-    return len(put_all_back(context.assets, {name: [place] for name, place in copies.items()}))
+def _bought_again(found: Estimate, lost: Collection[tuple[str, str]]) -> Iterator[str]:
+    """What a fork does not take from its run because the media are gone, a line for each step."""
+    for step in found.steps:
+        prices = [item.price for item in step.items if (step.id, item.key) in lost]
+        if prices:
+            price = price_of(sum(one.min for one in prices), greatest(prices))
+            yield f"{step.id}: deleted by `store prune`, bought again: {price}"
 
 
 def prepare(
@@ -377,8 +376,12 @@ def _joined(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def refuse_over(found: Estimate) -> None:
+def refuse_over(found: Estimate, *, resumes: bool = False) -> None:
     """Refuses a plan that cannot be paid.
+
+    Args:
+        found: Its price.
+        resumes: It is what is left of a run, which keeps its spec.
 
     Raises:
         BudgetError: The least it costs is over the budget or the balance.
@@ -389,7 +392,8 @@ def refuse_over(found: Estimate) -> None:
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         least = found.spent + found.min
-        hint = f"give --budget {least} or more, or raise `budget:` in the spec; nothing was bought"
+        spec = "" if resumes else ", or raise `budget:` in the spec"
+        hint = f"give --budget {least} or more{spec}; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.asset_ingest import put_all_back
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
-from rivya_flows.app.report import RunReport, RunReporter, copies_of
-from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext, continuable
+from rivya_flows.app.run_media import restore_media
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal, which
-from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import total_of
@@ -32,7 +30,7 @@ from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.questions.open_questions import Choice, answerable
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.questions.reading_answers import read_answers
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, Unpaid
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.reducer import BUDGET
@@ -40,7 +38,6 @@ from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
-from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import RunRow
 
@@ -96,7 +93,7 @@ async def resume(
         asyncio.CancelledError: See `execute`.
     """
     async with _service_of(name, settings, runner, observer.notify) as (context, row):
-        report = await _resume(context, row.run_id, options, runner, observer)
+        report = await _resume(context, row, options, runner, observer)
         await runner.wake(context.settings, row.run_id, observer.notify)
         return report
 
@@ -116,14 +113,13 @@ async def plan_resume(
         APIError: The service did not answer.
     """
     async with _service_of(name, settings, runner, notify) as (context, row):
-        known_run(context, row.run_id, makes_folder=False)
-        reporter = RunReporter(context.journal, context.assets, row)
+        reporter = RunReporter(context.journal, context.assets, continuable(context, row))
         state, answers = await _asked(reporter, options, notify)
-        await in_thread(partial(_restore_media, context.assets, reporter, state))
-        unpaid = _unasked(state, options, answers)
+        resumed = _resumed(context, options, _unasked(state, options, answers))
         for answer in answers:
             state, _ = step(state, answer)
-        return await _rest(context, state, options, reporter.frozen.labels, notify, unpaid)
+        await in_thread(partial(restore_media, context.assets, reporter, state, resumed))
+        return await _rest(context, state, resumed, reporter.frozen.labels, notify)
 
 
 @asynccontextmanager
@@ -158,10 +154,10 @@ async def _asked(
 
 
 async def _resume(
-    context: RunContext, run_id: str, options: ResumeOptions, runner: Runner, observer: Observer
+    context: RunContext, row: RunRow, options: ResumeOptions, runner: Runner, observer: Observer
 ) -> RunReport:
-    row = known_run(context, run_id)
-    reporter = RunReporter(context.journal, context.assets, row)
+    run_id = row.run_id
+    reporter = RunReporter(context.journal, context.assets, continuable(context, row))
     state, answers = await _asked(reporter, options, observer.notify)
     if state.ended == "completed" and not (
         answers or _has_more(reporter.receipt(), state, options)
@@ -170,12 +166,12 @@ async def _resume(
         observer.notify(f"{run_id} is already completed{useless}; rewriting its report")
         observer.notify("`rivya-flows runs` names the runs that have not completed")
         return await asyncio.to_thread(reporter.write)
-    if state.ended != "completed" or options.buys or answers:
-        await in_thread(partial(_restore_media, context.assets, reporter, state))
+    resumed = _resumed(context, options, _unasked(state, options, answers))
     for answer in answers:  # what they let the run buy is priced before they count
         state, _ = step(state, answer)
+    await in_thread(partial(restore_media, context.assets, reporter, state, resumed))
     labels = reporter.frozen.labels
-    unpaid, budget, left = await _unpaid(context, state, options, answers, labels, observer)
+    unpaid, budget, left = await _unpaid(context, state, options, resumed, labels, observer)
     to_buy = (
         f"; still to buy: {total_of(left)}" if left and unpaid is None and left.max != 0 else ""
     )
@@ -186,56 +182,6 @@ async def _resume(
         observer.notify(answer_line(answer))
     run_options = RunOptions(budget, options.regenerate, options.resubmit, unpaid)
     return await execute(context, runner, run_id, run_options, observer, reporter)
-
-
-def _restore_media(assets: AssetStore, reporter: RunReporter, state: State) -> None:
-    """Put back into the store what the rest of the run needs and `store prune` deleted.
-
-    Raises:
-        UsageError: Of some there is no copy in the folder of the run or of the spec; nothing was bought.
-    """
-    folder, frozen = reporter.row.folder, reporter.frozen
-    copies = copies_of(reporter.receipt(), folder)
-    beside = Path(frozen.spec_file).parent
-    named: list[tuple[str, Asset, Path | None]] = [
-        (name, one, beside / name) for name, one in frozen.files.items()
-    ]
-    named += [
-        (name, one, None) for name, given in frozen.inputs.items() for one in assets_in(given)
-    ]
-    needed = {
-        upstream
-        for step_id, planned in state.plan.steps.items()
-        if not _is_done(state, step_id)
-        for upstream in planned.upstream
-    }
-    for step_id, item in state.each():
-        if step_id in needed:
-            named += [
-                (label(step_id, item.key), one, None) for one in output_assets(item.outputs or {})
-            ]
-    places = {one.sha256: (name, place) for name, one, place in named if one.sha256}
-
-    found = {
-        digest: [one for one in (place, copies.get(digest)) if one]
-        for digest, (_, place) in places.items()
-    }
-    lost = dict.fromkeys(places[digest][0] for digest in put_all_back(assets, found))
-    if lost:
-        raise UsageError(
-            f"media that the rest of the run needs are not in the store: {', '.join(lost)};"
-            " nothing was bought",
-            "`store prune` deletes those of old runs: run the spec again"
-            f" (rivya-flows run {frozen.spec_file}), or set RIVYA_FLOWS_ASSETS to the store that has them",
-        )
-
-
-def _is_done(state: State, step_id: str) -> bool:
-    """Whether a step has nothing left to do."""
-    items = state.steps[step_id].items
-    if items is None and state.planned(step_id).round_of:
-        return True  # nobody asked for it
-    return items is not None and all(one.phase in (Phase.COMPLETED, Phase.SKIPPED) for one in items)
 
 
 def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions) -> bool:
@@ -253,7 +199,7 @@ async def _unpaid(
     context: RunContext,
     state: State,
     options: ResumeOptions,
-    answers: Sequence[AnswerGiven],
+    resumed: RunResumed,
     labels: Mapping[str, str],
     observer: Observer,
 ) -> tuple[Unpaid | None, int | None, Estimate | None]:
@@ -266,11 +212,15 @@ async def _unpaid(
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
             it was not confirmed.
     """
-    if unpaid := _unasked(state, options, answers):
+    if unpaid := resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None
-    left = await _rest(context, state, options, labels, observer.notify)
-    if left.verdict == "ok" or not left.under_way:
-        refuse_over(left)
+    left = await _rest(context, state, resumed, labels, observer.notify)
+    # Where somebody is there, the run asks them for more budget.
+    asks = left.asks and observer.ask is not None and options.budget is None
+    fits = (replace(left, budget=None) if asks else left).verdict == "ok"
+    if fits or not left.under_way:
+        if not fits:
+            refuse_over(left, resumes=True)
         agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
         return None, options.budget if agreed is None else left.spent + agreed, left
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
@@ -284,17 +234,20 @@ def _unasked(state: State, options: ResumeOptions, answers: Sequence[AnswerGiven
     return "budget" if any(one.step == BUDGET and one.answer == "no" for one in answers) else None
 
 
+def _resumed(context: RunContext, options: ResumeOptions, unpaid: Unpaid | None) -> RunResumed:
+    """What the execution would begin with that the options ask for."""
+    wanted = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
+    return wanted.resumed(context.settings.rivya_flows_resend_hours)
+
+
 async def _rest(
     context: RunContext,
     state: State,
-    options: ResumeOptions,
+    resumed: RunResumed,
     labels: Mapping[str, str],
     notify: Callable[[str], object],
-    unpaid: Unpaid | None = None,
 ) -> Estimate:
     """The price of all that is left; `state` has the answers, `labels` are those of the run."""
-    wanted = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
-    resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
     async with context.first_client(notify) as client:
         balance = (await client.credits.retrieve()).current_credits
     pools = await in_thread(partial(context.pools, labels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
@@ -223,13 +222,8 @@ def wallet_words(wallet: str | None) -> str:
     return "the key of the process" if wallet is None else f"the wallet {wallet}"
 
 
-def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) -> RunRow:
-    """The row of a run of this service and wallet.
-
-    Args:
-        context: Of the store and the service.
-        run_id: The run.
-        makes_folder: Gives it a folder that this machine can write.
+def known_run(context: RunContext, run_id: str) -> RunRow:
+    """The row of a run of this service and wallet, with a folder that this machine can write.
 
     Raises:
         UsageError: It is not in the store, or belongs to another service or wallet.
@@ -237,6 +231,16 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
     row = context.journal.run(run_id)
     if row is None:
         raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
+    return continuable(context, row)
+
+
+def continuable(context: RunContext, row: RunRow) -> RunRow:
+    """The same row with a folder that this machine can write; the folder may be missing still.
+
+    Raises:
+        UsageError: The run belongs to another service or wallet.
+    """
+    run_id = row.run_id
     if one_spelling(row.service) != context.service.identity:
         if is_sandbox(row.service) and is_sandbox(context.service.identity):
             raise UsageError(
@@ -255,17 +259,14 @@ def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) ->
             f" {wallet_words(context.service.wallet)}",
             "continue it with that one",
         )
-    if not makes_folder:
+    # It may have begun on another machine, or as another user.
+    if _can_be_written(row.folder):
         return row
-    other = context.settings.data / "runs" / run_id  # rows of two batches may have equal names
-    return replace(row, folder=_folder_here(row.folder, other))
+    # Rows of two batches may have equal names.
+    return replace(row, folder=context.settings.data / "runs" / run_id)
 
 
-def _folder_here(folder: Path, other: Path) -> Path:
-    """The folder for the report: the run may have begun on another machine, or as another user."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        # A full disk is reported when the report is written, and does not move it.
-        return folder if error.errno == errno.ENOSPC else other
-    return folder if os.access(folder, os.W_OK) else other
+def _can_be_written(folder: Path) -> bool:
+    """Whether this process can write a folder, or make it."""
+    nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

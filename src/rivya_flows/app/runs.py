@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -51,6 +52,9 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         name: Its id, the path of its folder, also after the folder was moved, `LAST`, or the id of its
             flow run in Prefect.
         only_read: The run is only looked at, so the beginning of one id will do.
+
+    Returns:
+        Its row, with the folder that the user named, if any.
 
     Raises:
         UsageError: It is not in the store, it never began, or a flow run called several.
@@ -158,8 +162,6 @@ def receipt_run(folder: Path) -> str | None:
 def _run_in(journal: Journal, folder: Path) -> RunRow | None:
     """The run of a folder: rows of a batch have folders with names for people."""
     # Its receipt moves with it.
-    if (told := receipt_run(folder)) and (row := journal.run(told)):
-        return row
-    return journal.run(folder.name) or next(
-        (row for row in journal.runs() if row.folder.resolve() == folder), None
-    )
+    if row := journal.run(receipt_run(folder) or folder.name) or journal.run(folder.name):
+        return replace(row, folder=folder)
+    return next((row for row in journal.runs() if row.folder.resolve() == folder), None)

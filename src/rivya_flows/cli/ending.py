@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.report import RunReport
@@ -102,7 +104,7 @@ def _advice(report: RunReport) -> Iterator[str]:
     items = [item for step in report.receipt["steps"] for item in step["items"]]
     yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
     if report.status != "suspended":
-        yield str(continuation(report.receipt))
+        yield str(continuation(with_spec_here(report.receipt, report.folder)))
 
 
 def _next_step(report: RunReport) -> Iterator[str]:
@@ -110,6 +112,15 @@ def _next_step(report: RunReport) -> Iterator[str]:
     if report.status == "completed" and (names := [*report.receipt["inputs"]]):
         fork = f"rivya-flows fork {report.run_id} -i {names[0]}=VALUE"
         yield f"change it, and buy only what differs, with: {fork}"
+
+
+def with_spec_here(receipt: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
+    """The receipt with the path of its spec from here, if that lies above the folder of the run."""
+    file = receipt["spec"]["file"]
+    for above in () if folder is None else folder.parents:
+        if (above / file).is_file():
+            return {**receipt, "spec": {**receipt["spec"], "file": os.path.relpath(above / file)}}
+    return receipt
 
 
 def raise_pools(names: Iterable[str]) -> Iterator[str]:

@@ -15,14 +15,18 @@ from rivya_flows.cli.plan import show_plan
 from rivya_flows.cli.run import begun, who
 
 
-@click.command(epilog=examples("fork RUN -i voice=Jessica --plan", "fork RUN --from film"))
+@click.command(
+    epilog=examples(
+        "fork RUN -i voice=Jessica --plan", "fork RUN --from film", "fork RUN --from 'stills[neon]'"
+    )
+)
 @RUN_ARGUMENT
 @click.option(
     "--from",
     "step",
-    metavar="STEP",
+    metavar="STEP[KEY]",
     shell_complete=completion.steps,
-    help="Make STEP and what depends on it again.",
+    help="Make STEP and what depends on it again, or STEP[KEY] and what uses it.",
 )
 @with_inputs
 @click.option(

@@ -95,6 +95,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
     from rivya_flows.app.local_sandbox import is_lost
     from rivya_flows.app.runs import to_begin
+    from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaFlowsError
     from rivya_flows.ledger.receipt import receipt
     from rivya_flows.planning.continuing import continuation
@@ -110,7 +111,8 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         removed = f"rivya-flows store remove {run.row.run_id}"
         return f"{name}: its sandbox is not in the data folder; if it was deleted: {removed}"
     try:
-        following = continuation(receipt(journal.entries(run.row.run_id)))
+        document = receipt(journal.entries(run.row.run_id))
+        following = continuation(with_spec_here(document, run.row.folder))
     except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong
         following = continuation({"run_id": run.row.run_id})
     if run.waits is not None:

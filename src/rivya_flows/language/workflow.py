@@ -158,7 +158,8 @@ class Step(SpecModel):
         key: An expression that names each item; without it the values name it.
         max_items: Limit of a `foreach` whose list is known only during the run.
         if_: Condition: the step is skipped if it is false.
-        needs: Steps to wait for, without using their results.
+        needs: Steps to wait for, without using their results. The step is skipped where one of them failed,
+            or was skipped because a step before it failed; not where their own `if` skipped them.
         allow_failures: How many items may fail without failing the step.
         retry: How the requests of this step are repeated.
         regenerate: How many more jobs may be bought after failed ones.

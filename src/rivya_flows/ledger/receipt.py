@@ -21,12 +21,12 @@ from rivya_flows.ledger.provenance import (
 from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.times import Times, iso
-from rivya_flows.planning.continuing import NO_CREDITS
+from rivya_flows.planning.continuing import BOUGHT_AGAIN
 from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import item_status
-from rivya_flows.planning.names import subject_of
-from rivya_flows.planning.pricing.estimate import estimate, most_left, rehearse
-from rivya_flows.planning.queue.events import OtherRun, RunFrozen, Stamped
+from rivya_flows.planning.names import label, subject_of
+from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
+from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
@@ -124,9 +124,10 @@ def credits_of(
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
     the other runs of the store; None if a balance is not known. `other_runs` names those if they
-    explain a difference. `needed` is the least that all that is left costs, where a budget, a pool or
-    the wallet did not cover it; else None. `left` is the most that follows while it waits for an answer.
+    explain a difference. `needed` and `left` are the least and the most that is still bought; None of a
+    run that works or completed. While it waits for an answer, the budget bounds the most.
     """
+    rest = _left(state)
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
     unexplained = None
@@ -140,20 +141,26 @@ def credits_of(
         "spent": spent,
         "saved": state.saved,
         "budget": state.cap,
-        "needed": _needed(state),
-        "left": most_left(state) if state.ended == "suspended" else None,
+        "needed": rest and rest.min,
+        "left": rest and (rest.most if state.ended == "suspended" else rest.max),
         "unexplained": unexplained,
         "others": explained,
         "other_runs": [one.model_dump() for one in other_runs] if explained else [],
     }
 
 
-def _needed(state: State) -> int | None:
-    """The least that all that is left costs, where a budget or a wallet did not cover it."""
-    if state.ended != "failed" or not any(item.code in NO_CREDITS for _, item in state.each()):
+def _left(state: State) -> Estimate | None:
+    """What the command that continues the run buys, without the cache; None of one that needs none."""
+    if state.ended in (None, "completed"):
         return None
-    left = rehearse(replace(state, ended=None), state.now, lambda _: None)
-    return estimate(left, None).min
+    items = [(label(step_id, item.key), item.code) for step_id, item in state.each()]
+    failed = items if state.ended == "failed" else []
+    resumed = RunResumed(
+        at=state.now,
+        regenerate=tuple(name for name, code in failed if code in BOUGHT_AGAIN),
+        resubmit=tuple(name for name, code in items if code == "uncertain"),
+    )
+    return estimate(rehearse(replace(state, ended=None), state.now, lambda _: None, resumed), None)
 
 
 def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, str]:

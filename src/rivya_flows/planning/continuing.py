@@ -11,10 +11,8 @@ from typing import Any
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.markdown import code, text
 from rivya_flows.planning.names import label, short_label
-from rivya_flows.planning.questions.choice_phrases import answering_command, blank_answer
 from rivya_flows.planning.queue.scheduler import refusing_pool
 
-_MOST_ANSWERS = 50
 _FEW = 3  # failed jobs of a step that are named one by one
 
 NO_CREDITS = frozenset({"over_budget", "insufficient_credits"})
@@ -55,7 +53,7 @@ _WORDS = {
 }
 
 
-_BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
+BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
 """Codes of items that only ``resume --regenerate`` buys again."""
 
 
@@ -106,9 +104,10 @@ def next_step(receipt: Mapping[str, Any], *, deployed: bool) -> Continuation | N
 
 def continuation(receipt: Mapping[str, Any]) -> Continuation:
     """The command that continues a run that did not complete, also one that was killed."""
-    if receipt.get("status") == "suspended":
-        return Continuation("answer with", _answering(receipt))
     run_id, spec = str(receipt.get("run_id")), receipt.get("spec")
+    resume = f"rivya-flows resume {shlex.quote(run_id)}"
+    if receipt.get("status") == "suspended":
+        return Continuation("answer with", resume)  # which asks
     file = str(spec.get("file") or "SPEC") if isinstance(spec, Mapping) else "SPEC"
     then, cache = "take what was paid from the cache", " --cache spec"
     if not _has_paid(receipt):
@@ -143,7 +142,7 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         key = "a key with that scope" if "api_scope_denied" in refused else "a new key"
         advice = f"set RIVYA_API_KEY to {key} first, then {advice}"
         retry = retry or "fails again until the worker has that key"
-    command = f"rivya-flows resume {shlex.quote(run_id)}{options}"
+    command = f"{resume}{options}"
     return Continuation(advice, command, retry, _where_lost(receipt, command))
 
 
@@ -159,44 +158,23 @@ def _where_lost(receipt: Mapping[str, Any], command: str) -> str:
     return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
-def _answering(receipt: Mapping[str, Any]) -> str:
-    """The command that answers what a run waits for: its picks, or else more budget."""
-    answers: dict[str, str] = {}
-    for step_id, items in _steps(receipt):
-        for item in items:
-            choice = item.get("choice")
-            if len(answers) < _MOST_ANSWERS and choice and choice["waiting"]:
-                keys = [one["key"] for one in choice["candidates"]]
-                name = label(step_id, str(item.get("key") or ""))
-                answers[name] = blank_answer(keys, choice["count"])
-    if answers:
-        return answering_command(receipt["run_id"], answers)
-    return f"rivya-flows resume {shlex.quote(str(receipt['run_id']))} --budget N"
-
-
 def _price_again(receipt: Mapping[str, Any]) -> str:
-    """``, which buys film again for 10 credits,``: what failed jobs took; "" where none is bought again."""
-    if receipt.get("status") == "cancelled":
-        return ""
+    """``, which buys film again and all that follows for 13 credits,``; "" where no job is bought again."""
+    items = [(step_id, item) for step_id, found in _steps(receipt) for item in found]
     failed = [
         (step_id, str(item.get("key") or ""))
-        for step_id, items in _steps(receipt)
-        for item in items
-        if item.get("code") in _BOUGHT_AGAIN
+        for step_id, item in items
+        if item.get("code") in BOUGHT_AGAIN
     ]
-    ledger = receipt.get("ledger")
-    rows = [
-        one
-        for one in (ledger if isinstance(ledger, list | tuple) else ())
-        if isinstance(one, Mapping)
-    ]
-    took = {(row.get("step"), row.get("key")): row.get("reserved") for row in rows}  # the newest
-    prices = [took.get(one) for one in failed]
-    known = [one for one in prices if isinstance(one, int)]
-    if not failed or len(known) < len(failed):
+    least = _credits(receipt, "needed")
+    if not failed or least is None or receipt.get("status") == "cancelled":
         return ""
     what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
-    return f", which buys {what} again for {price_of(sum(known), sum(known))},"
+    lacking = sum(item.get("status") in ("failed", "skipped") for _, item in items)
+    what += " again and all that follows" if lacking > len(failed) else " again"
+    most = _credits(receipt, "left")
+    price = f"at least {price_of(least, least)}" if most is None else price_of(least, most)
+    return f", which buys {what} for {price},"
 
 
 def _inputs(receipt: Mapping[str, Any]) -> str:
@@ -263,7 +241,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             words += f" --regenerate {step_id}"
         for item in items:
             name, code = label(step_id, str(item.get("key") or "")), item.get("code")
-            if code in _BOUGHT_AGAIN:
+            if code in BOUGHT_AGAIN:
                 words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
             elif code == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"

@@ -195,8 +195,9 @@ def test_an_equal_answer_is_skipped_and_another_one_is_refused() -> None:
     [answer] = read_answers(["hero=neon"], run.state.asking, run.state, COMMAND)
     run.feed(answer)
     assert read_answers(["hero=neon"], run.state.asking, run.state, COMMAND) == ()
-    with pytest.raises(UsageError, match="already answered with 'neon'"):
+    with pytest.raises(UsageError, match="already answered with 'neon'") as caught:
         read_answers(["hero=studio"], run.state.asking, run.state, COMMAND)
+    assert f"rivya-flows fork {run.state.run_id} --from hero" in str(caught.value.hint)
 
 
 def test_a_pick_that_its_deadline_failed_can_be_answered() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.planning.plan import RunPlan
-from rivya_flows.planning.queue.forks import finished, fork_of, made_again
+from rivya_flows.planning.queue.forks import finished, fork_of, is_made_again, made_again
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.reducer import initial_state
 from support.judged_picks import Judging, again, chats, hero, judged, judged_spec
@@ -103,6 +103,10 @@ def test_a_pick_is_made_again_with_its_rounds() -> None:
     plan = plan_of(judged_spec("human", more="none: {rounds: 1}"))
     assert made_again(plan, "hero") == {"hero", "hero.stills.2", "film"}
     assert made_again(plan, "stills") == {"stills", "hero", "hero.stills.2", "film"}
+    assert made_again(plan, "stills[a]") == {"stills[a]"}, "what uses it reads something new"
+    assert is_made_again("stills[a]", {"stills[a]"})
+    assert is_made_again("stills[a]", {"stills"})
+    assert not is_made_again("stills[b]", {"stills[a]"})
 
 
 def fork(first: Rehearsal, **options: Any) -> ItemState:

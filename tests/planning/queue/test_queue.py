@@ -20,6 +20,22 @@ from support.campaigns import SET_OF, a_set, campaign
 from support.counted_calls import within
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
+NEEDS = """
+version: 1
+name: needs
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: A lamp}}
+  large:
+    uses: generate
+    with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.still.asset }}"]}
+  bed: {uses: generate, needs: [large], with: {model: z-image, prompt: A bed}}
+  spare:
+    uses: generate
+    if: ${{ steps.still.status == 'completed' }}
+    with: {model: z-image, prompt: A spare}
+  after: {uses: generate, needs: [spare], with: {model: z-image, prompt: After it}}
+"""
+
 
 def phases(state: State, step: str) -> list[str]:
     return [item.phase.value for item in state.steps[step].items or ()]
@@ -119,6 +135,19 @@ def test_a_failed_step_skips_its_dependants_and_leaves_the_others_alone() -> Non
     assert statuses(rehearsal.state)["script"] == "failed"
     assert {statuses(rehearsal.state)[name] for name in ("stills", "films", "spot")} == {"skipped"}
     assert rehearsal.ended == ["failed"]
+
+
+def test_what_was_skipped_because_of_a_failure_counts_as_failed_and_what_its_condition_skipped_does_not() -> (
+    None
+):
+    rehearsal = Rehearsal(frozen(NEEDS), NaiveService(failing=1.0))
+    rehearsal.take_up()
+    rehearsal.run()
+    reasons = {name: item.reason for name, item in rehearsal.state.each()}
+    assert reasons["large"] == reasons["bed"] == "still failed"
+    assert reasons["spare"] == "its condition is false"
+    assert statuses(rehearsal.state)["after"] == "failed"
+    assert len(rehearsal.service.charges) == 2
 
 
 def test_replaying_the_written_journal_gives_the_same_state() -> None:

@@ -295,14 +295,24 @@ def _expand_now(state: State, step_id: str) -> State:
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
-    """Why a step cannot run; a step of a later part sees failed steps as null instead."""
-    failed = [
-        name
-        for name in sorted(names - planned.tolerates)
-        if state.planned(name).part == planned.part
-        and step_status(state.planned(name), state.steps[name]) == "failed"
-    ]
-    return f"{', '.join(failed)} failed" if failed else None
+    """Why a step cannot run: what failed before it, also where a step between them was skipped for that.
+
+    A step of a later part sees failed steps as null instead.
+    """
+    failed, seen, waiting = set[str](), set[str](), names - planned.tolerates
+    while waiting:
+        seen |= waiting
+        later = set[str]()
+        for name in waiting:
+            one = state.planned(name)
+            status = step_status(one, state.steps[name]) if one.part == planned.part else ""
+            if status == "failed":
+                failed.add(name)
+            elif status == "skipped" and not one.skipped:
+                # Its own condition is read only where nothing failed, but for the item that it follows.
+                later |= (one.upstream if one.step.if_ is None else one.whole) - one.tolerates
+        waiting = frozenset(later - seen)
+    return f"{', '.join(sorted(failed))} failed" if failed else None
 
 
 def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State:

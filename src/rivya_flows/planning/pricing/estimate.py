@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price
+from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import GenerateWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.picking import picked_from
@@ -243,11 +244,11 @@ def estimate(
     `pools` are those that match the labels of the run.
     """
     budget = state.plan.workflow.budget
-    unsure = set[str]()
+    unsure, fresh = set[str](), set[str]()
     made = films(state)
     name = state.plan.workflow.name
     priced = (
-        _with_usual_time(_step_estimate(state, one, unsure), name, usual)
+        _with_usual_time(_step_estimate(state, one, unsure, fresh), name, usual)
         for one in state.plan.order
     )
     steps = tuple(
@@ -262,7 +263,7 @@ def estimate(
         name=name,
         steps=steps,
         min=sum(one.min for one in prices),
-        max=_greatest(prices),
+        max=greatest(prices),
         spent=state.spent,
         budget=state.cap,
         balance=balance,
@@ -290,8 +291,11 @@ def _with_usual_time(step: StepEstimate, spec: str, usual: Mapping[str, float]) 
     return replace(step, usual_seconds=round(max(known), 1)) if known else step
 
 
-def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate:
-    """The prices of a step; `unsure` has those before it that a condition may skip, and gets it."""
+def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]) -> StepEstimate:
+    """The prices of a step.
+
+    `unsure` has the steps before it that a condition may skip, `fresh` those that a fork makes anew. Both get it.
+    """
     planned, current = state.planned(step_id), state.steps[step_id]
     uses = planned.step.uses
     if planned.skipped:
@@ -303,6 +307,12 @@ def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
+    if state.fork is not None:
+        if step_id in state.again or _buys(current) or _read(planned) & fresh:
+            fresh.add(step_id)
+        elif _is_waiting(current):
+            taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
+            items = tuple(_if(item, taken) for item in items)
     if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
         unsure.add(step_id)
     if planned.part == "on_failure":
@@ -310,6 +320,20 @@ def _step_estimate(state: State, step_id: str, unsure: set[str]) -> StepEstimate
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
         items = tuple(_if(item, "only if none of the first are picked") for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
+
+
+def _buys(step: StepState) -> bool:
+    """Whether all that it gives is new: something is certainly bought, and nothing was taken."""
+    items = step.items or ()
+    return not step.tally.cached and any(
+        item.phase not in TERMINAL and item.request is not None and item.request.buys
+        for item in items
+    )
+
+
+def _read(planned: PlannedStep) -> frozenset[str]:
+    """The steps whose results a step uses; not those that it only waits for."""
+    return planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
 
 
 def _is_waiting(step: StepState) -> bool:
@@ -370,7 +394,7 @@ def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
     """Nothing, or what is bought if the open purchase of an item gives nothing."""
     last = item.last
     settled = last is not None and last.status == "succeeded"
-    more = 0 if settled else _greatest(one.price for one in after_failure(planned.step, item))
+    more = 0 if settled else greatest(one.price for one in after_failure(planned.step, item))
     if more == 0:
         return Price(0, 0, "already bought")
     told = "more" if more is None else f"up to {more} more"
@@ -418,13 +442,13 @@ def _with_fallbacks(
     if not others:
         return ItemEstimate(key, model, one)
     models = tuple(name for name, _ in others)
-    more, top = _greatest(price for _, price in others), _greatest([one, *(p for _, p in others)])
+    more, top = greatest(price for _, price in others), greatest([one, *(p for _, p in others)])
     added = "more" if more is None else f"up to {more} more"
     reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
     return ItemEstimate(key, model, Price(one.min, top, reason), fallback=models)
 
 
-def _greatest(prices: Iterable[Price]) -> int | None:
+def greatest(prices: Iterable[Price]) -> int | None:
     """Of all together; None if one has no upper bound."""
     tops = [one.max for one in prices]
     return None if None in tops else sum(top for top in tops if top is not None)

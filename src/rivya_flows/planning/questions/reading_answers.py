@@ -267,7 +267,8 @@ def _read_answer(
     if known is not None:
         raise UsageError(
             f"{name} is already answered with {_told(known)!r}",
-            "a purchase may depend on that answer, so it cannot change; start a new run",
+            "it stays, since a purchase may depend on it; to be asked again and keep what was bought:"
+            f" rivya-flows fork {state.run_id} --from {known.step}",
         )
     raise _not_asked(name, [name_of(question) for question in questions])
 

@@ -27,7 +27,8 @@ class Fork(Entry):
     Attributes:
         run_id: Finished work with an equal request is taken from it, or from a run that it forks
             itself, and costs nothing.
-        step: From this step on everything is made again; None where only what changed is.
+        step: From this step on everything is made again; or ``step[key]``, which is; None where only
+            what changed is.
         answers: Keys that were picked there, by ``step`` or ``step[key]``.
         notes: What people asked there to be different, one for each round of such a pick.
         seen: SHA-256 of what was asked about which candidates, in each round and in the last one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -24,14 +24,14 @@ class Finished(NamedTuple):
 
     Attributes:
         run_id: The run.
-        step: Its step there.
+        item: ``step`` or ``step[key]`` there.
         outputs: What it gave.
         credits: What it cost, or what it saved where the run had it for nothing itself.
         request_hash: Of the request that gave it, as written or a `fallback`.
     """
 
     run_id: str
-    step: str
+    item: str
     outputs: Mapping[str, Any]
     credits: int
     request_hash: str
@@ -49,7 +49,9 @@ def finished(state: State) -> dict[str, Finished]:
             made = item.requests[item.alternative].request_hash
             credits = item.credits + item.saved
             name = f"{written.request_hash}-{ordinal}"
-            found[name] = Finished(state.run_id, step_id, item.outputs, credits, made)
+            found[name] = Finished(
+                state.run_id, label(step_id, item.key), item.outputs, credits, made
+            )
     return found
 
 
@@ -76,13 +78,18 @@ def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
     if fork is None:
         return [{}, {}, {}]
     return [
-        {name: one for name, one in known.items() if name.partition("[")[0] not in state.again}
+        {name: one for name, one in known.items() if not is_made_again(name, state.again)}
         for known in (fork.answers, fork.notes, fork.seen)
     ]
 
 
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:
-    """A step, those of the spec that it includes, and all that depends on one of them."""
+    """A step, those of the spec that it includes, and all that depends on one of them.
+
+    Of ``step[key]`` it is that alone: what uses it reads something new then.
+    """
+    if step not in plan.steps:
+        return frozenset({step})
     inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(f"{step}__"))
     found, waiting = set[str](), [step, *inside]
     while waiting:
@@ -93,13 +100,20 @@ def made_again(plan: RunPlan, step: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_made_again(item: str, again: AbstractSet[str]) -> bool:
+    """Whether ``step`` or ``step[key]`` is among what is made again, or all of its step is."""
+    return item in again or item.partition("[")[0] in again
+
+
 def decided(state: State, step_id: str, item: ItemState) -> ItemState:
     """A pick as it was decided in the forked run, if it asks the same there; else unchanged.
 
     Candidates that were rejected there are bought again with the same note, round by round.
     """
     fork, name = state.fork, label(step_id, item.key)
-    if fork is None or item.picked is not None or step_id in state.again or not _is_decided(item):
+    if fork is None or item.picked is not None or not _is_decided(item):
+        return item
+    if is_made_again(name, state.again):
         return item
     assert item.request is not None
     seen, notes = fork.seen.get(name, ()), fork.notes.get(name, ())

@@ -23,7 +23,7 @@ from rivya_flows.planning.expansion.request_bodies import (
     generation_body,
     trace_name,
 )
-from rivya_flows.planning.names import idempotency_key
+from rivya_flows.planning.names import idempotency_key, label
 from rivya_flows.planning.pricing.least_price import least_left
 from rivya_flows.planning.pricing.quoted_prices import quoted_price
 from rivya_flows.planning.queue import judging
@@ -37,6 +37,7 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import Unpaid
+from rivya_flows.planning.queue.forks import is_made_again
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
@@ -128,7 +129,9 @@ def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) ->
     else that of the command line, else that of the spec.
     """
     bought = any(one.alternative == item.alternative for one in item.purchases)
-    if item.asked_cache or bought or not request.request_hash or step_id in state.again:
+    if item.asked_cache or bought or not request.request_hash:
+        return None
+    if is_made_again(label(step_id, item.key), state.again):
         return None
     run_id = state.fork.run_id if state.fork and request.buys else None
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache

@@ -1,0 +1,79 @@
+"""Put back into the store what `store prune` deleted, from the folders of the run and its spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rivya_flows.app.asset_ingest import put_all_back
+from rivya_flows.app.report import RunReporter, copies_of
+from rivya_flows.assets import Asset, assets_in, output_assets
+from rivya_flows.errors import UsageError
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.queue import step
+from rivya_flows.planning.queue.state import State
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal, RunRow
+
+
+def restore_media(
+    assets: AssetStore, reporter: RunReporter, state: State, resumed: RunResumed
+) -> None:
+    """Puts back into the store the media that the rest of a run needs.
+
+    Args:
+        assets: The store.
+        reporter: Of the run.
+        state: Of the run, with the answers that it is given.
+        resumed: What its next execution begins with; it says what is bought again.
+
+    Raises:
+        UsageError: Of some there is no copy in the folder of the run or of the spec.
+    """
+    if resumed.unpaid == "completed":  # it only collects what was paid
+        return
+    frozen = reporter.frozen
+    copies = copies_of(reporter.receipt(), reporter.row.folder)
+    beside = Path(frozen.spec_file).parent
+    named: list[tuple[str, Asset, Path | None]] = [
+        (name, one, beside / name) for name, one in frozen.files.items()
+    ]
+    named += [
+        (name, one, None) for name, given in frozen.inputs.items() for one in assets_in(given)
+    ]
+    rest, _ = step(state, resumed)
+    needed = {
+        upstream
+        for step_id, planned in rest.plan.steps.items()
+        if not rest.steps[step_id].settled
+        for upstream in planned.upstream
+    }
+    for step_id, item in rest.each():
+        if step_id in needed:
+            named += [
+                (label(step_id, item.key), one, None) for one in output_assets(item.outputs or {})
+            ]
+    places = {one.sha256: (name, place) for name, one, place in named if one.sha256}
+    found = {
+        digest: [one for one in (place, copies.get(digest)) if one]
+        for digest, (_, place) in places.items()
+    }
+    lost = dict.fromkeys(places[digest][0] for digest in put_all_back(assets, found))
+    if lost:
+        again = f"rivya-flows fork {frozen.run_id}"
+        if not lost.keys().isdisjoint({*frozen.files, *frozen.inputs}):
+            again = f"rivya-flows run {frozen.spec_file}"
+        raise UsageError(
+            f"media that the rest of the run needs are not in the store: {', '.join(lost)};"
+            " nothing was bought",
+            f"`store prune` deletes those of old runs: buy them again ({again}), or set"
+            " RIVYA_FLOWS_ASSETS to the store that has them",
+        )
+
+
+def restore_copies(assets: AssetStore, journal: Journal, row: RunRow) -> None:
+    """Puts back into the store all media of a run that its folder has; what is gone stays away."""
+    reporter = RunReporter(journal, assets, row)
+    reporter.follow()
+    copies = copies_of(reporter.receipt(), row.folder)
+    put_all_back(assets, {digest: [place] for digest, place in copies.items()})
