@@ -7,7 +7,6 @@ connection, a store) comes from the session of the surrounding context.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -23,6 +22,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.wire.api_objects import File, Generation
 from rivya_flows.errors import APIError, UsageError
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.secret_values import secret_block
@@ -141,8 +141,7 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
     settings = await with_key(settings or read_settings(), secret_block)
     if settings.rivya_api_key is None:
         raise UsageError("RIVYA_API_KEY is not set", "a key is made in Settings, API Keys")
-    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
-        scratch = Path(folder)
+    with scratch() as folder:
         client = RivyaClient(
             settings.rivya_api_key.get_secret_value(),
             settings.rivya_base_url,
@@ -152,8 +151,8 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
         async with client:
             opened = Session(
                 client,
-                AssetStore(settings.assets_url, scratch),
-                scratch,
+                AssetStore(settings.assets_url, folder),
+                folder,
                 max_results=settings.rivya_flows_max_results,
                 max_job_bytes=settings.rivya_flows_max_job_bytes,
             )

@@ -73,20 +73,17 @@ class BackgroundServer(PrefectBackend):
         from rivya_flows.flows.deployment.desired import read_specs
         from rivya_flows.flows.deployment.spending import deployed_spending
 
+        worker = None if options.restarts else registry.read(self._data).part("worker")
+        if worker and worker.account != options.account(worker.mark):
+            raise UsageError(
+                f"the worker that runs buys {worker.source}, and this `up` would buy"
+                f" {options.source}; nothing was deployed",
+                "`rivya-flows down` first, then this command again",
+            )
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings
         self._sources = sources
-        worker = registry.read(self._data).part("worker")
-        if worker and worker.account != options.account(worker.mark):
-            if options.sandbox:
-                words = "buys with a key, and this `up` would rehearse"
-            else:
-                words = "was started with another RIVYA_API_KEY or RIVYA_BASE_URL, or with none"
-            raise UsageError(
-                f"the worker that runs {words}; nothing was deployed",
-                "`rivya-flows down` first, then this command again",
-            )
 
         async def agree() -> None:
             found = await deployed_spending(sources, datetime.now(UTC))

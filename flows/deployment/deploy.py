@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from prefect import get_client
@@ -46,6 +45,7 @@ from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.server.select_server import health_problem, password_hint
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpecs
@@ -194,9 +194,9 @@ async def _deploy(
     await _check_shared(pools, options, settings)
     made, process_pools = await _make_default_pool(client, pools, options)
     existing = await read_existing(client, sources.specs)
-    with TemporaryDirectory(prefix="rivya-flows-") as scratch:
-        url = (Path(scratch) / "kept").as_uri() if options.dry else settings.assets_url
-        assets = AssetStore(url, Path(scratch))
+    with scratch() as folder:
+        url = (folder / "kept").as_uri() if options.dry else settings.assets_url
+        assets = AssetStore(url, folder)
         desired = desired_deployments(
             sources,
             shipped(),

@@ -5,6 +5,7 @@ RivyaFlowsError
 ├── UsageError                the call, the configuration or the machine is wrong (exit code 2)
 ├── BudgetError               credits or budget do not suffice; nothing more was bought (exit code 3)
 │   ├── PoolExceededError     a pool of the store does not cover a purchase
+│   ├── NotConfirmedError     nobody agreed to buy from a real wallet without a cap
 │   └── QuoteError            a quote does not hold any more, or was used
 ├── StoreError                the journal cannot be read or written, or another driver holds the run
 │   ├── LeaseLostError        another process took the run over; this one must stop
@@ -116,6 +117,12 @@ class PoolExceededError(BudgetError):
         self.needs = needs
         self.left = left
         self.until = until
+
+
+class NotConfirmedError(BudgetError):
+    """A purchase from a real wallet without a cap was not confirmed; nothing was bought."""
+
+    code = "not_confirmed"
 
 
 class QuoteError(BudgetError):

@@ -42,6 +42,9 @@ _OURS = "RIVYA_FLOW"
 
 _ENVIRONMENT = "environment"
 
+_SHORTEST_SHOWN = 20
+"""Characters from which on the last four of a key do not give it away."""
+
 _NAME = re.compile(r"\bRIVYA_[A-Z0-9_]+")
 """Our settings in a text."""
 
@@ -116,7 +119,9 @@ _BOUNDS = (
     (annotated_types.Gt, "gt", "above"),
     (annotated_types.Le, "le", "at most"),
 )
-_NOT_ABSOLUTE = "relative"
+_WRONG_FORM = "form"
+_URL = re.compile(r"https?://(?!.*rvya_)[^/\s]", re.IGNORECASE)
+"""A URL, and no key in the wrong place."""
 
 REQUESTS_PER_SECOND = 100.0
 """The most requests per second to one service."""
@@ -245,8 +250,22 @@ class Settings(BaseSettings):
     def _is_absolute(cls, folder: Path | None) -> Path | None:
         # "." would trust whatever folder a command is called in.
         if folder is not None and not folder.is_absolute():
-            raise PydanticCustomError(_NOT_ABSOLUTE, "must be the absolute path of a folder")
+            raise PydanticCustomError(_WRONG_FORM, "must be the absolute path of a folder")
         return folder
+
+    @field_validator("rivya_base_url", "rivya_flows_public_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not _URL.match(url.strip()):
+            raise PydanticCustomError(_WRONG_FORM, "takes a URL, such as https://rivya.ai")
+        return url
+
+    @field_validator("rivya_flows_metrics_auth")
+    @classmethod
+    def _is_pair(cls, auth: SecretStr | None) -> SecretStr | None:
+        if auth is not None and not all(auth.get_secret_value().partition(":")):
+            raise PydanticCustomError(_WRONG_FORM, "takes name:password")
+        return auth
 
     @classmethod
     def settings_customise_sources(
@@ -289,9 +308,9 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = str(first["loc"][0])
-        words = first["msg"] if first["type"] == _NOT_ABSOLUTE else f"takes {takes(name)}"
-        at = _place(name)
-        where, remove = at if at else _in_environment(name.upper())
+        words = first["msg"] if first["type"] == _WRONG_FORM else f"takes {takes(name)}"
+        at = _found(name)
+        where, remove = at.place if at else _in_environment(name.upper())
         raise UsageError(
             f"{where}: {name.upper()} {words}", f"correct the value, or {remove}"
         ) from None
@@ -414,23 +433,46 @@ def located(message: str, hint: str | None) -> str | None:
     """The hint of an error, and where the settings are set that the error names."""
     try:
         named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
-        places = {name: _place(name) for name in named if name.lower() in Settings.model_fields}
+        places = {name: _found(name) for name in named if name.lower() in Settings.model_fields}
     except UsageError:  # of a file that cannot be read
         return hint
-    found = [f"{name}: {at.where}" for name, at in places.items() if at and at.where not in message]
+    found = [
+        f"{_shown(name, one)}: {one.place.where}"
+        for name, one in places.items()
+        if one and one.place.where not in message
+    ]
     return " ".join([*([hint] if hint else []), f"({'; '.join(found)})"]) if found else hint
 
 
-def _place(name: str) -> Place | None:
-    """Where a setting has its value from; the environment overrides ``.env``."""
-    own = (given for given, value in environment.variables().items() if value)
-    for given in own:
-        if given.upper() == name.upper():
-            return _in_environment(given)
-    for given, entry in _read(Path(".env")).items():
-        if given.upper() == name.upper():
-            return entry.place
-    return None
+def set_here() -> dict[str, str]:
+    """Where each setting is set that counts, by its name, and that of the key with its end.
+
+    Raises:
+        UsageError: ``.env`` cannot be read.
+    """
+    found = {name: _found(name) for name in Settings.model_fields.keys() - _BETWEEN_PROCESSES}
+    return {
+        _shown(name.upper(), one): one.place.where
+        for name, one in sorted(found.items())
+        if one and (one.place.where == _ENVIRONMENT or name in OF_THE_FOLDER)
+    }
+
+
+def _shown(name: str, entry: _Entry) -> str:
+    return f"{name} {end_of(entry.value)}" if name == "RIVYA_API_KEY" else name
+
+
+def end_of(key: str) -> str:
+    """The end of a key, ``…abcd``; only ``…`` of one so short that this gives it away."""
+    return f"…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
+
+
+def _found(name: str) -> _Entry | None:
+    """A setting, and where it has its value from; the environment overrides ``.env``."""
+    own = {one: value for one, value in environment.variables().items() if value}
+    places = {one: _Entry(value, _in_environment(one)) for one, value in own.items()}
+    found = [*places.items(), *_read(Path(".env")).items()]
+    return next((one for given, one in found if given.upper() == name.upper()), None)
 
 
 def _in_environment(name: str) -> Place:
@@ -482,6 +524,8 @@ class UnknownName(NamedTuple):
 def unknown_names() -> list[UnknownName]:
     """Variables that begin with ``RIVYA`` and are no setting, of the environment and of ``.env``.
 
+    None that begins with the name of a setting, such as that of an old key, ``RIVYA_API_KEY_OLD``.
+
     Raises:
         UsageError: The file cannot be read.
     """
@@ -499,12 +543,17 @@ def unknown_names() -> list[UnknownName]:
     return [
         _unknown(name, where, known)
         for name, where in sorted(places)
-        if name.upper().startswith("RIVYA") and name.upper() not in known
+        if name.upper().startswith("RIVYA")
+        and name.upper() not in known
+        and (
+            name.upper().startswith(_OURS)
+            or not name.upper().startswith(tuple(f"{one}_" for one in known))
+        )
     ]
 
 
 def _unknown(name: str, place: Place, known: set[str]) -> UnknownName:
-    """What is wrong with a name that is no setting; one of its own may be that of an old key."""
+    """What is wrong with a name that is no setting."""
     upper = name.upper()
     hint, is_mistake = place.remove, upper.startswith(_OURS)
     if upper == "RIVYA_FLOWS_BUDGET":
@@ -633,14 +682,10 @@ def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping
 
 
 class _Entry(NamedTuple):
-    """A value of ``.env``, and its line, from 1."""
+    """A value, and where it is set."""
 
     value: str
-    line: int
-
-    @property
-    def place(self) -> Place:
-        return Place(f".env, line {self.line}", f"remove line {self.line} of .env")
+    place: Place
 
 
 def _read(file: Path) -> dict[str, _Entry]:
@@ -660,7 +705,7 @@ def _read(file: Path) -> dict[str, _Entry]:
         raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it") from None
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}", "make it readable") from error
-    values = {}
+    values = dict[str, _Entry]()
     for line in parse_stream(io.StringIO(text)):
         # Nothing of the line is shown: it may be a key.
         written = line.original.string.lstrip()
@@ -671,5 +716,10 @@ def _read(file: Path) -> dict[str, _Entry]:
                 f"{file}, line {number}: {wrong}", "write NAME=value, with both quotes or none"
             )
         if line.key:
-            values[line.key] = _Entry(line.value or "", number)
+            place = Place(f".env, line {number}", f"remove line {number} of .env")
+            before = values.get(line.key)
+            if before and before.value != line.value and line.key.upper().startswith("RIVYA"):
+                words = f"{file}, line {number}: {line.key} has another value than in {before.place.where}"
+                raise UsageError(words, f"{place.remove}, or {before.place.remove}")
+            values[line.key] = _Entry(line.value or "", place)
     return {name: entry for name, entry in values.items() if entry.value}

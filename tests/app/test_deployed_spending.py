@@ -13,7 +13,7 @@ from rivya_flows.app.deployed_spending import (
     agree_to_spending,
     agree_to_uncapped,
 )
-from rivya_flows.errors import AuthenticationError, BudgetError, UsageError
+from rivya_flows.errors import AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
@@ -75,7 +75,7 @@ class Person:
 
 async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settings) -> None:
     refuses, agrees = Person(agrees=False), Person(agrees=True)
-    with pytest.raises(BudgetError, match="not confirmed: lamp/d may buy without a cap"):
+    with pytest.raises(NotConfirmedError, match="not confirmed: lamp/d may buy without a cap"):
         await refuses.deploy(spending(WEEKLY), live)
     assert refuses.told[0].endswith("(wallet: 1,000 credits).")
     await agrees.deploy(spending(WEEKLY), live)
@@ -90,13 +90,13 @@ async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settin
         spending(EVENT),
         spending(budget=None),
     ):
-        with pytest.raises(BudgetError):
+        with pytest.raises(NotConfirmedError):
             await refuses.deploy(dearer, live)
     await agrees.deploy(spending(EVENT, budget=None), live)
     assert agrees.asked[-1].endswith("without asking, and it has no bound.")
-    with pytest.raises(BudgetError):  # runs of any price, but not so many
+    with pytest.raises(NotConfirmedError):  # runs of any price, but not so many
         await refuses.deploy(spending(OFTEN, budget=1), live)
-    with pytest.raises(BudgetError):
+    with pytest.raises(NotConfirmedError):
         await refuses.deploy(spending(Start("on each event *"), budget=1), live)
     await refuses.deploy(spending(EVENT, budget=9_000), live)
 
@@ -144,7 +144,7 @@ async def test_runs_of_any_price_that_come_more_often_are_asked_for(live: Settin
     refuses, agrees = Person(agrees=False), Person(agrees=True)
     await agrees.deploy(spending(WEEKLY, budget=None), live)
     await refuses.deploy(spending(WEEKLY, budget=9), live)  # a cap is not dearer
-    with pytest.raises(BudgetError):
+    with pytest.raises(NotConfirmedError):
         await refuses.deploy(spending(OFTEN, budget=None), live)
 
 
@@ -156,7 +156,7 @@ async def test_a_pool_or_nothing_to_buy_needs_no_answer(live: Settings, tmp_path
     with closing(Journal(live.store_url)) as journal:
         pools = Pools(journal.engine)
         pools.set(Pool("other", {"client": "other"}, 40))
-        with pytest.raises(BudgetError):
+        with pytest.raises(NotConfirmedError):
             await refuses.deploy(spending(OFTEN), live)
         pools.set(Pool("acme", {"client": "acme"}, 40))
     await refuses.deploy(spending(OFTEN), live)
@@ -178,13 +178,15 @@ async def test_what_a_pool_alone_caps_is_asked_for_before_the_pool_goes(live: Se
     await refuses.deploy(spending(WEEKLY), live)
     assert refuses.asked == []
     await left(refuses, Pool("all", {}, 900))
-    with pytest.raises(BudgetError, match="lamp/d may buy without a cap over time; the pool is as"):
+    with pytest.raises(
+        NotConfirmedError, match="lamp/d may buy without a cap over time; the pool is as"
+    ):
         await left(refuses, other)
     assert refuses.asked[-1].endswith("without asking: at most 10 credits a month.")
     await left(agrees, other)
     await left(refuses, other)  # a yes is one to an amount
     await refuses.deploy(spending(WEEKLY, WEEKLY), live)
-    with pytest.raises(BudgetError):
+    with pytest.raises(NotConfirmedError):
         await left(refuses)
     await refuses.deploy(spending(), live)  # its schedules are off
     await left(refuses)

@@ -26,7 +26,7 @@ from rivya_flows.app.run import run
 from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.errors import BudgetError, UsageError
+from rivya_flows.errors import NotConfirmedError, UsageError
 from rivya_flows.flows.execution.deployment_run import _begin
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
@@ -129,7 +129,7 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
     confirm = None if answer is None else answering(answer, questions)
     with open_context(Settings(rivya_flows_data=tmp_path), service) as context:
         if refused:
-            with pytest.raises(BudgetError, match=refused) as caught:
+            with pytest.raises(NotConfirmedError, match=refused) as caught:
                 await confirm_live(context, found, lines.append, confirm)
             assert "--budget N" in str(caught.value.hint)
             assert "--yes" in str(caught.value.hint)
@@ -194,7 +194,7 @@ def live(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path: Path) -> None:
     settings, out = read_settings(), tmp_path / "runs"
     request = RunRequest(SpecFile(stills(2), "spec.yaml", None), lambda _: {})
-    with pytest.raises(BudgetError, match="not confirmed: this buys from http://127"):
+    with pytest.raises(NotConfirmedError, match="not confirmed: this buys from http://127"):
         await run(request, settings, Unprepared(), out=out)
     assert not out.exists()
     assert ledger(live.data)["generations"] == []
@@ -250,11 +250,11 @@ async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
         Pools(context.journal.engine).set(Pool("acme", {"client": "acme"}, 40))
         for budget in (None, 4):
             options = batch_options(studio, ROWS, budget=budget)
-            with pytest.raises((BudgetError, ReachedError)) as caught:
+            with pytest.raises((NotConfirmedError, ReachedError)) as caught:
                 await run_batch_in(
                     context, options, Unprepared(), observer, answering(False, asked)
                 )
-            assert caught.type is (BudgetError if budget is None else ReachedError)
+            assert caught.type is (NotConfirmedError if budget is None else ReachedError)
         with pytest.raises(ReachedError):
             await run_batch_in(
                 context, batch_options(studio, ROWS), Unprepared(), observer, answering(True, asked)

@@ -12,7 +12,7 @@ import pytest
 
 from rivya_flows.app import retention
 from rivya_flows.app.cache import Pruned
-from rivya_flows.app.retention import prune_store
+from rivya_flows.app.retention import losing, prune_store
 from rivya_flows.assets import Asset
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
 from rivya_flows.store.failed_starts import FailedStart, failed_start_counts, record_failed_start
@@ -81,11 +81,16 @@ def test_what_only_old_runs_need_goes_and_their_journals_stay(
     assert pruned_store(store, 30).media == ()
 
 
-def test_what_the_folder_of_a_run_has_too_is_told(store: AgedStore) -> None:
+def test_what_each_run_loses_and_what_folders_of_runs_have_too_is_told(store: AgedStore) -> None:
     store.days_ago = 40
     digest = store.medium("a film")
     os.link(store.assets.local_path(digest), store.folder / "film.mp4")
     store.run("run-1", digest, "completed")
+    store.run("run-2", store.medium("a still"), "failed")
+    found = losing(store.journal, store.assets, pruned_store(store, 30, pretend=True))
+    assert [
+        (one.run.row.run_id, one.run.status, one.size_bytes, one.linked_bytes) for one in found
+    ] == [("run-1", "completed", 6, 6), ("run-2", "failed", 7, 0)]
     pruned = pruned_store(store, 30)
-    assert (pruned.media, pruned.size_bytes, pruned.linked_bytes) == ((digest,), 6, 6)
+    assert (len(pruned.media), pruned.size_bytes, pruned.linked_bytes) == (2, 13, 6)
     assert (store.folder / "film.mp4").read_text() == "a film"

@@ -47,7 +47,10 @@ def test_old_results_are_deleted(call: Terminal) -> None:
     assert call("cache", "prune", "--older-than", 30, "--plan").out == (
         "1 result would be deleted\n"
     )
-    assert call("cache", "prune", "--older-than", 30).out == "1 result deleted\n"
+    asked = call("cache", "prune", "--older-than", 30)
+    assert (asked.code, asked.out) == (2, "")
+    assert "1 result would be deleted. The results are worth 2 credits. `cache prune`" in asked.err
+    assert call("cache", "prune", "--older-than", 30, "-y").out == "1 result deleted\n"
     assert [one["cache_key"] for one in call("cache", "list", "--json").document] == ["picture"]
 
 
@@ -60,7 +63,7 @@ def test_media_alone_leaves_all_results(call: Terminal) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_all_deletes_all_results(call: Terminal) -> None:
-    assert call("cache", "prune", "--all").out == "2 results deleted\n"
+    assert call("cache", "prune", "--all", "--yes").out == "2 results deleted\n"
     assert call("cache", "list").out == "0 results, worth 0 credits; 0 bytes\n"
 
 
@@ -70,7 +73,7 @@ def test_all_deletes_all_results(call: Terminal) -> None:
         ([], "nothing selected to prune"),
         (["--all", "--older-than", "3"], "contradict each other"),
         (["--older-than", "-1"], "--older-than: '-1' is not an age"),
-        (["--older-than", "nan"], "'nan' is not an age; write 30d, 12h, 4w or a number of days"),
+        (["--older-than", "nan"], "'nan' is not an age of hours, days or weeks; write 30d"),
     ],
 )
 def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str) -> None:
@@ -101,4 +104,5 @@ def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
     nothing = call("store", "prune", "--older-than", "30d")  # asks nobody
     assert nothing.code == 0
     assert nothing.out.endswith(done.replace("1 result", "0 results"))
+    # It may mean a month, and would delete nearly everything.
     assert "'1m' is not an age" in call("store", "prune", "--older-than", "1m").err

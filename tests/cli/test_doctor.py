@@ -49,6 +49,7 @@ def test_a_machine_with_nothing_running_has_no_problem(terminal: Terminal) -> No
         "packages",
         "extras",
         "settings",
+        "set",
         "data folder",
         "privacy",
         "store",
@@ -113,6 +114,9 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     check = found(terminal, "settings")
     words = ".env, line 1: RIVYA_HOOK_SECRET is no setting, and changes nothing"
     assert (check["status"], check["message"]) == ("warning", words)
+    assert f"warning: {words}: remove line 1 of .env; a secret" in terminal("runs").err
+    Path(".env").write_text("RIVYA_API_KEY_OLD=1\n")
+    assert found(terminal, "settings")["status"] == "ok"
     assert terminal("runs").err == ""
 
 
@@ -127,7 +131,7 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
         said = terminal("doctor", "--json")
         assert said.code == 1
         checks = said.document["checks"]
-        assert {one["name"] for one in checks} == names
+        assert {one["name"] for one in checks} | {"set"} == names
         assert [one for one in checks if one["message"].startswith("not checked: the settings")]
         [wrong] = [one for one in checks if one["status"] == "problem"]
         assert wrong["name"] == "settings"
@@ -164,6 +168,54 @@ def test_two_places_of_a_setting_that_disagree_are_a_warning(
     assert found(terminal, "settings")["status"] == "ok"
 
 
+def test_settings_are_listed_with_their_places_and_the_end_of_the_key(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
+    Path(".env").write_text("RIVYA_FLOWS_LIVE=true\nRIVYA_API_KEY=rvya_sk_0123456789abcdef\n")
+    listed = found(terminal, "set")["message"]
+    assert listed.startswith("RIVYA_API_KEY …cdef (.env, line 2), RIVYA_BASE_URL (environment), ")
+    assert "RIVYA_FLOWS_LIVE" not in listed
+
+
+def test_two_values_of_one_setting_in_a_file_are_an_error(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("RIVYA_API_KEY=rvya_sk_a\nTOKEN=1\nTOKEN=2\nRIVYA_API_KEY=rvya_sk_b\n")
+    assert terminal("credits").err.splitlines() == [
+        "error: .env, line 4: RIVYA_API_KEY has another value than in .env, line 1",
+        "hint: remove line 4 of .env, or remove line 1 of .env",
+    ]
+
+
+def test_a_setting_that_a_file_may_not_set_is_a_warning(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("RIVYA_FLOWS_LIVE=true\n")
+    check = found(terminal, "settings")
+    words = ".env, line 1: RIVYA_FLOWS_LIVE is ignored in a file of a folder"
+    assert (check["status"], check["message"]) == ("warning", words)
+    assert check["hint"] == "set it in the environment, and remove line 1 of .env"
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "words"),
+    [
+        ("RIVYA_FLOWS_SPECS", "specs", "RIVYA_FLOWS_SPECS names no folder"),
+        ("RIVYA_FLOWS_C2PA_KEY", "signing", "signing needs both"),
+    ],
+)
+def test_a_path_that_a_command_would_refuse_later_is_a_problem(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str
+) -> None:
+    monkeypatch.setenv(name, "/nowhere")
+    assert found(terminal, check)["status"] == "problem"
+    assert found(terminal, check)["message"].startswith(words)
+
+
 def test_a_value_that_prefect_refuses_is_named_and_not_shown(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,17 +241,26 @@ def test_the_key_is_tried_and_never_shown(
     poor = admin.create_key(sandbox.data, account="poor")["api_key"]
     monkeypatch.setenv("RIVYA_API_KEY", poor)
     check = found(terminal, "service")
-    assert (check["status"], check["message"][-9:]) == ("warning", "0 credits")
+    assert check["status"] == "warning"
+    assert "knows the key; 0 credits, pretend: it is on this machine" in check["message"]
 
 
 def test_scopes_that_a_key_lacks_are_named(
     terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
-    scopes = ["credits:read", "generations:read", "files:read"]
-    key = admin.create_key(sandbox.data, scopes=scopes)["api_key"]
-    monkeypatch.setenv("RIVYA_API_KEY", key)
-    assert found(terminal, "scopes")["message"] == "the key lacks chat:read, webhooks:manage"
+
+    def check(*scopes: str) -> tuple[str, str]:
+        key = admin.create_key(sandbox.data, scopes=[*scopes])["api_key"]
+        monkeypatch.setenv("RIVYA_API_KEY", key)
+        scope = found(terminal, "scopes")
+        return scope["status"], scope["message"]
+
+    words = "the key lacks webhooks:manage: no webhooks, so runs poll"
+    needed = ("credits:read", "generations:read")
+    assert check(*needed, "files:read", "chat:read") == ("warning", words)
+    words = "the key lacks generations:read: every run fails"
+    assert check("credits:read", "chat:read") == ("problem", words)
 
 
 def test_a_wrong_key_is_a_problem(
@@ -218,7 +279,7 @@ def test_without_a_network_everything_else_is_still_checked(
 ) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", "rk_any")
     monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
-    said = terminal("doctor", "--json")
+    said = terminal("doctor", "--live", "--json")
     assert said.code == 1
     wrong = [one for one in said.document["checks"] if one["status"] == "problem"]
     assert [one["name"] for one in wrong] == ["service"]

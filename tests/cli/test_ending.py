@@ -45,7 +45,7 @@ def test_what_moved_the_wallet_beside_the_run_is_told_with_its_direction(
     unexplained: int, words: str
 ) -> None:
     credits = {"before": 10, "after": 8, "spent": 2, "saved": 0, "unexplained": unexplained}
-    assert wallet(credits) == words
+    assert wallet({"credits": credits, "ledger": ()}) == words
 
 
 @pytest.mark.parametrize(

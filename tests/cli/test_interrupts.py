@@ -31,6 +31,13 @@ run_interruptibly(work)
     ("begin", "told"),
     [
         ("interrupts.begin('run-1')", ["resume with: rivya-flows resume run-1"]),
+        (
+            "interrupts.begin('run-1'); interrupts.jobs = lambda: ['film (10 credits, task_1)']",
+            [
+                "still running, and paid for: film (10 credits, task_1)",
+                "resume with: rivya-flows resume run-1",
+            ],
+        ),
         ("pass", []),
     ],
 )

@@ -299,7 +299,7 @@ def test_a_hint_goes_by_what_is_wanted_not_by_letters(
         ("run a.yaml --budget", "--budget needs a value"),
         (
             "store prune --older-than week",
-            "--older-than: 'week' is not an age; write 30d, 12h, 4w or a number of days",
+            "--older-than: 'week' is not an age of hours, days or weeks; write 30d, 12h, 4w, or 0 for everything",
         ),
     ],
 )
@@ -316,6 +316,10 @@ def test_a_wrong_value_is_told_in_plain_words(call: Terminal, typed: str, words:
         ("RIVYA_POLL_SECONDS", "rvya_sk_secret", "takes a number, above 0"),
         ("RIVYA_FLOWS_KEEP_MEDIA_DAYS", "0", "takes a number, above 0, at most 36,500"),
         ("RIVYA_FLOWS_TRUST_FOLDER", ".", "must be the absolute path of a folder"),
+        ("RIVYA_BASE_URL", "rivya.ai", "takes a URL, such as https://rivya.ai"),
+        ("RIVYA_BASE_URL", "https://rvya_sk_secret", "takes a URL, such as https://rivya.ai"),
+        ("RIVYA_FLOWS_PUBLIC_URL", "media.test", "takes a URL, such as https://rivya.ai"),
+        ("RIVYA_FLOWS_METRICS_AUTH", "secret", "takes name:password"),
     ],
 )
 def test_a_wrong_setting_is_told_in_plain_words_without_its_value(
@@ -332,7 +336,13 @@ def test_an_error_says_on_which_line_of_env_a_setting_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RIVYA_BASE_URL", raising=False)
-    lines = ["# the key", "", "RIVYA_API_KEY=rvya_sk_any", "", "RIVYA_BASE_URL=ftp://elsewhere"]
+    lines = [
+        "# the key",
+        "",
+        "RIVYA_API_KEY=rvya_sk_any",
+        "",
+        "RIVYA_BASE_URL=https://me:word@elsewhere",
+    ]
     Path(".env").write_text("\n".join(lines))
     hint = "hint: write it like https://rivya.ai (RIVYA_BASE_URL: .env, line 5)"
     assert call("credits").err.splitlines()[-1] == hint

@@ -48,9 +48,12 @@ def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     execute(shared_sandbox, "run-1")
 
 
-def execute(sandbox: Sandbox, run_id: str, spec: str = SPEC) -> None:
+def execute(
+    sandbox: Sandbox, run_id: str, spec: str = SPEC, *, identity: str | None = None
+) -> None:
     studio = customer(sandbox, read_settings().data)
-    studio = replace(studio, service=replace(studio.service, identity=sandbox.base_url))
+    service = replace(studio.service, identity=identity or sandbox.base_url)
+    studio = replace(studio, service=service)
     asyncio.run(studio.start(spec, run_id))
     asyncio.run(studio.execute(run_id))
 
@@ -183,7 +186,7 @@ def test_a_removed_run_is_gone_with_its_media_and_what_it_spent_stays(call: Term
     [medium] = (call("receipt", "run-1", "--json").document["outputs"]["still"],)
     refused = call("store", "remove", "run-1")
     assert (refused.code, "asks first" in refused.err) == (2, True)
-    found = call("store", "remove", "run-1", "--yes", "--json").document
+    [found] = call("store", "remove", "run-1", "--yes", "--json").document
     assert (found["media"], found["spent"]) == ([medium["sha256"]], spent)
     assert found["freed_bytes"] > 0
     assert not Path(medium["path"]).exists()
@@ -204,7 +207,8 @@ def test_media_of_other_runs_stay_when_a_run_is_removed(
         for run in ("run-1", "run-2")
     }
     assert media["run-1"]["sha256"] == media["run-2"]["sha256"]
-    assert call("store", "remove", "run-1", "-y", "--json").document["media"] == []
+    [gone] = call("store", "remove", "run-1", "-y", "--json").document
+    assert gone["media"] == []
     assert Path(media["run-2"]["path"]).is_file()
 
 
@@ -231,7 +235,7 @@ def test_a_removal_that_was_killed_is_finished_by_a_second_one(
     assert call("runs", "--json").document == []
     assert "rivya-flows store remove run-1" in call("receipt", "run-1").err
     named = row.folder if by == "folder" else "run-1"
-    found = call("store", "remove", named, "-y", "--json").document
+    [found] = call("store", "remove", named, "-y", "--json").document
     assert (found["status"], found["spent"]) == ("removed in part", spent)
     assert not Path(receipt["outputs"]["still"]["path"]).exists()
     assert not row.folder.exists()
@@ -242,7 +246,8 @@ def test_a_folder_goes_only_if_its_receipt_is_that_of_the_run(call: Terminal) ->
     call("receipt", "run-1", "--out", "kept")
     with_receipt = Path("kept/run-1")
     assert (with_receipt / "receipt.json").is_file()
-    assert call("store", "remove", with_receipt, "-y", "--json").document["folder"] is None
+    [gone] = call("store", "remove", with_receipt, "-y", "--json").document
+    assert gone["folder"] is None
     assert with_receipt.is_dir()
 
 
@@ -254,12 +259,38 @@ def test_a_run_that_runs_or_is_owed_something_is_not_removed(
     order(shared_sandbox)
     said = call("store", "remove", "run-2", "-y")
     assert (said.code, "rivya-flows resume run-2" in said.err) == (2, True)
+    assert "has not collected: still (1 credit, unanswered)" in said.err
+    order(shared_sandbox, 'on: "GET /media/results/*", do: status, status: 404')
+    execute(shared_sandbox, "run-3")
+    order(shared_sandbox)
+    said = call("store", "remove", "run-1", "run-3", "-y")
+    assert (said.code, "run-3 has paid, or may have" in said.err) == (2, True)
     journal = Journal(read_settings().store_url)
     lease = Leases(journal.engine).acquire("run-1", "elsewhere:1:1")
     assert call("store", "remove", "run-1", "-y").code == 2
     Leases(journal.engine).release(lease)
     journal.close()
     assert call("receipt", "run-1").code == 0
+
+
+def test_a_run_of_a_sandbox_that_was_deleted_is_given_up(
+    call: Terminal, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(shared_sandbox, 'on: "POST /api/v1/generations", do: drop_after_commit')
+    execute(shared_sandbox, "run-2", identity="sandbox:gone")
+    order(shared_sandbox)
+    monkeypatch.delenv("RIVYA_API_KEY")
+    monkeypatch.delenv("RIVYA_BASE_URL")
+    removing = "rivya-flows store remove run-2"
+    assert (
+        f"its sandbox is not in the data folder; if it was deleted: {removing}" in call("runs").out
+    )
+    resumed = call("resume", "run-2")
+    assert (resumed.code, removing in resumed.err) == (2, True)
+    said = call("store", "remove", "run-2", "-y", "--json")
+    assert "and has not collected goes too: still (1 credit, unanswered)" in said.err
+    assert said.document[0]["uncollected"] == ["still (1 credit, unanswered)"]
+    assert call("spend", "--json").document["total"]["open"] == 0
 
 
 def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
@@ -272,9 +303,8 @@ def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
     execute(shared_sandbox, "batch-lamps-1-desk", of_batch)
     asked = call("store", "remove", "batch-lamps-1-desk")
     assert "a row of batch-lamps-1; rerunning that batch buys it again" in asked.err
-    gone = call("store", "remove", "batch-lamps-1-desk", "-y", "--json").document
-    assert gone["batch"] == "batch-lamps-1"
-    assert call("store", "remove", "run-1", "-y", "--json").document["batch"] is None
+    gone = call("store", "remove", "batch-lamps-1-desk", "run-1", "run-1", "-y", "--json").document
+    assert [one["batch"] for one in gone] == ["batch-lamps-1", None]
     assert call("receipt", "last").code == 2, "a removed run is not the last one"
 
 

@@ -7,9 +7,15 @@ from dataclasses import replace
 
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
-from rivya_flows.ledger.phrases import open_jobs
+from rivya_flows.ledger.phrases import not_downloaded, open_jobs
 from rivya_flows.planning.questions.open_questions import Choice, given, open_questions
-from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    Event,
+    JobEnded,
+    PurchaseAccepted,
+    RunEnded,
+)
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import initial_state
@@ -164,6 +170,14 @@ def test_open_jobs_are_named_with_price_and_id() -> None:
     [job] = [one for one in open_jobs(replay(journal[: bought + 1])) if "task_" in one]
     assert job.startswith("stills[")
     assert "(1 credit, task_" in job
+
+
+def test_a_job_that_is_done_and_not_downloaded_is_named_until_its_item_has_it() -> None:
+    journal = rehearsed().journal
+    ended = next(number for number, event in enumerate(journal) if isinstance(event, JobEnded))
+    [job] = not_downloaded(replay(journal[: ended + 1]))
+    assert job.startswith("stills[")
+    assert not not_downloaded(replay(journal))
 
 
 def test_a_judge_says_how_many_it_has_scored_and_when_it_is_asked_again() -> None:

@@ -21,7 +21,7 @@ import pytest
 import rivya_flows as rf
 from rivya_flows.app.execution import Observer
 from rivya_flows.app.resume import ResumeOptions, resume
-from rivya_flows.errors import BudgetError
+from rivya_flows.errors import NotConfirmedError
 from rivya_flows.flows.execution.plain_runner import PlainRunner
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
@@ -179,7 +179,7 @@ def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
         assert f"the key rvya_sk_…{service.api_key[-4:]} (wallet: " in said.err
     assert "At most 1 credit (budget 5).\n" in said.err
     assert bought(service) == {"z-image": 2}
-    with pytest.raises(BudgetError, match="not confirmed"):
+    with pytest.raises(NotConfirmedError, match="not confirmed"):
         rf.run(spec)
     done = rf.run(spec, yes=True)
     assert (done.status, done.document["credits"]["budget"]) == ("completed", 1)
@@ -282,7 +282,7 @@ def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
 ) -> None:
     run_id = call("run", written(tmp_path, TIMES), "--json").document["run_id"]
     said = call("resume", run_id)
-    assert (said.code, "hint: give --budget 4; nothing was bought" in said.err) == (3, True)
+    assert (said.code, "hint: give --budget 4 or more; nothing was bought" in said.err) == (3, True)
     asked: list[str] = []
 
     async def ask(question: Question, _report: object) -> Choice:

@@ -89,8 +89,13 @@ def test_a_flow_run_that_failed_before_it_began_is_listed_with_the_reason(call: 
         record_failed_start(journal.engine, failed)
     said = call("runs", "--status", "failed").out.splitlines()
     assert said[1].split()[:4] == ["run-3", "dear", "failed", "0"]
-    reason = "it never began: over the budget; solve that, then Retry in its menu in Prefect"
-    assert said[-2] == f"run-3 failed: {reason}"
+    hint = "solve that, then Retry in its menu in Prefect; its log: `rivya-flows prefect flow-run logs 3`"
+    assert said[-2] == f"run-3 failed: it never began: over the budget; {hint}"
+    refused = call("receipt", "run-3")
+    assert (refused.code, refused.err) == (
+        2,
+        f"error: run-3 never began: over the budget\nhint: {hint}\n",
+    )
     found = call("runs", "--status", "failed", "--json").document[0]
     assert (found["unbegun"], found["folder"]) == ("over the budget", None)
 

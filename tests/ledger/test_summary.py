@@ -209,7 +209,7 @@ def test_three_other_runs_are_named_and_the_rest_counted() -> None:
     runs = [{"run_id": f"run-{n}", "name": "stills", "credits": 2} for n in range(5)]
     named = "run-0 (stills) 2, run-1 (stills) 2, run-2 (stills) 2"
     assert other_runs(6, runs[:3]) == f": {named}"
-    assert other_runs(10, runs) == f": {named}, 2 runs more"
+    assert other_runs(10, runs) == f": {named}, 2 more runs"
     assert other_runs(9, runs[:3]) == f" while others spent: {named}"
     assert other_runs(0, [{"run_id": "run-0", "name": None, "credits": None}]) == ": run-0"
     assert other_runs(3, []) == " while others spent: other runs"

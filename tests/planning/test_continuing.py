@@ -48,10 +48,14 @@ def test_a_wallet_that_is_too_small_is_filled_first(credits: object, words: str)
     assert str(step).startswith(f"{words}: rivya-flows resume run-1; Retry")
 
 
-def test_a_key_that_lacks_a_scope_is_replaced_first() -> None:
-    found = continuation(ended("api_scope_denied"))
-    assert found.advice == "set RIVYA_API_KEY to a key with that scope first, then resume with"
-    step = next_step(ended("api_scope_denied"), deployed=True)
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [("api_scope_denied", "a key with that scope"), ("api_key_revoked", "a new key")],
+)
+def test_a_key_that_is_refused_is_replaced_first(code: str, key: str) -> None:
+    found = continuation(ended(code))
+    assert found.advice == f"set RIVYA_API_KEY to {key} first, then resume with"
+    step = next_step(ended(code), deployed=True)
     assert "fails again until the worker has that key" in str(step)
 
 

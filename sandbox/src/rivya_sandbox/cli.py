@@ -236,7 +236,9 @@ def wallet() -> None:
 def add(number: int, data: Path, account: str, as_json: bool) -> None:
     """Add N credits to an account."""
     added = admin.add_credits(data, number, account=account)
-    output.show(added, as_json, f"added {added['added']}; {account} has {added['balance']} credits")
+    balance = added["balance"]
+    words = f"added {added['added']}; {account} has {balance} credit{'s' * (balance != 1)}"
+    output.show(added, as_json, words)
 
 
 @program.command()

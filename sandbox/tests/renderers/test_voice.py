@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import av
@@ -51,3 +55,10 @@ def test_voices_differ_and_each_is_repeatable() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "[laughs]", "😀"])
 def test_a_text_without_words_is_a_short_silence(text: str) -> None:
     assert spoken(text)[0] == pytest.approx(0.3, abs=0.05)
+
+
+def test_speech_leaves_nothing_in_the_home_of_the_user(tmp_path: Path) -> None:
+    code = "from rivya_sandbox.renderers.voice import _engine; _engine()"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not [*tmp_path.rglob("*")]

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rivya_flows.app.agent_processes import continue_run, is_at_work, log_of
 from rivya_flows.app.agent_questions import answers_of, question_lines, question_of
@@ -73,6 +72,7 @@ from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles
 from rivya_flows.private import private_folder
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -242,11 +242,11 @@ class AgentTools:
         return await asyncio.to_thread(self._status, given.run)
 
     def _status(self, run: str) -> Reply[Status]:
-        with self._journal() as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
+        with self._journal() as journal, scratch() as copies:
             row = run_inside(self.root, journal, run)
             entries = journal.entries(row.run_id)
             [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
-            assets = AssetStore(self.settings.assets_url, Path(scratch))
+            assets = AssetStore(self.settings.assets_url, copies)
             # Whose process is at work writes its folder itself.
             folder = None if listed.status == "running" else row.folder
             report = write_report(entries, folder, assets)
@@ -317,9 +317,9 @@ class AgentTools:
         return await asyncio.to_thread(self._receipt, given.run)
 
     def _receipt(self, run: str) -> Reply[AgentReceipt]:
-        with self._journal() as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
+        with self._journal() as journal, scratch() as copies:
             row = run_inside(self.root, journal, run)
-            assets = AssetStore(self.settings.assets_url, Path(scratch))
+            assets = AssetStore(self.settings.assets_url, copies)
             report = write_report(journal.entries(row.run_id), row.folder, assets)
         receipt = report.receipt
         result = AgentReceipt(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rivya_flows.app.report import media_of, write_whole
@@ -15,6 +14,7 @@ from rivya_flows.ledger.comparison import comparison
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
@@ -53,8 +53,8 @@ def compare(
         page = sheet_folder(settings, rows[1]) / f"compared-with-{rows[0].run_id}.html"
     if page is not None:
         page = page.expanduser().absolute()
-        with TemporaryDirectory(prefix="rivya-flows-") as scratch:
-            assets = AssetStore(settings.assets_url, Path(scratch))
+        with scratch() as folder:
+            assets = AssetStore(settings.assets_url, folder)
             receipts = [receipt(entries) for entries in journals]
             media = [
                 media_of(one, row.folder, assets) for one, row in zip(receipts, rows, strict=True)

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from rivya_flows.app.live_guard import Confirm, credits_in, refuse_misspelled, source_of
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.errors import APIError, AuthenticationError, BudgetError
+from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError
 from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.phrases import EACH_PERIOD
 from rivya_flows.settings import Settings
@@ -134,7 +134,7 @@ async def agree_to_spending(
     Raises:
         UsageError: As `refuse_misspelled`, unless `dry`.
         AuthenticationError: The service does not take the key.
-        BudgetError: Something without a cap over time was not confirmed.
+        NotConfirmedError: Something without a cap over time was not confirmed.
         StoreError: The store cannot be read or written.
     """
     if rehearses or not any(one.buys for one in found):
@@ -165,7 +165,7 @@ async def agree_to_spending(
             return True
         if asked and (confirm is None or not await confirm(_question(asked.values()))):
             names = ", ".join(sorted(asked))
-            raise BudgetError(
+            raise NotConfirmedError(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
                 hint,
             )
@@ -187,7 +187,7 @@ async def agree_to_uncapped(
         confirm: Asks; None where there is nobody to ask.
 
     Raises:
-        BudgetError: It was not confirmed.
+        NotConfirmedError: It was not confirmed.
         StoreError: The store cannot be read or written.
     """
     agreements = Agreements(engine)
@@ -199,7 +199,7 @@ async def agree_to_uncapped(
     names = ", ".join(dict.fromkeys(one.deployment for one in lost))
     tell(f"When {names} was deployed, nobody was asked, because this pool caps what it buys.")
     if confirm is None or not await confirm(_question([one.most for one in lost])):
-        raise BudgetError(
+        raise NotConfirmedError(
             f"not confirmed: {names} may buy without a cap over time; the pool is as it was",
             "make another pool that covers them, switch their schedules and triggers off and deploy"
             " again, or give --yes",

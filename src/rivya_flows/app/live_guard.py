@@ -7,18 +7,15 @@ from dataclasses import dataclass, field
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.client.transport.key_masking import PREFIX
-from rivya_flows.errors import BudgetError, UsageError
+from rivya_flows.errors import NotConfirmedError, UsageError
 from rivya_flows.hosts import is_loopback
 from rivya_flows.ledger.phrases import without_bound
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
-from rivya_flows.settings import Settings, unknown_names
+from rivya_flows.settings import Settings, end_of, unknown_names
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""
-
-_SHORTEST_SHOWN = 20
-"""Characters from which on the last four of a key do not give it away."""
 
 _TO_GO_ON = (
     "give --budget N or a `budget:` in the spec, or --yes (in Python budget=N or yes=True);"
@@ -93,16 +90,16 @@ def source_of(service: ServiceConnection, balance: int | None) -> str:
         key = shown_key(service.api_key.get_secret_value())
     if service.wallet is not None:
         wallet = f" of the wallet {service.wallet}"
-        wallet += "" if balance is None else f" ({balance:,} credits)"
+        wallet += "" if balance is None else f" ({credits_in(balance)})"
     else:
-        wallet = "" if balance is None else f" (wallet: {balance:,} credits)"
+        wallet = "" if balance is None else f" (wallet: {credits_in(balance)})"
     return f"from {service.base_url} with the key {key}{wallet}"
 
 
 def shown_key(key: str) -> str:
     """A key as people may see it: ``rvya_sk_…abcd``."""
     prefix = PREFIX if key.startswith(PREFIX) else ""
-    return f"{prefix}…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
+    return f"{prefix}{end_of(key)}"
 
 
 def refuse_misspelled() -> None:
@@ -137,7 +134,7 @@ async def confirm_live(
 
     Raises:
         UsageError: As `refuse_misspelled`.
-        BudgetError: It was not confirmed; nothing was bought.
+        NotConfirmedError: It was not confirmed; nothing was bought.
     """
     service = context.service
     if is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings):
@@ -150,11 +147,11 @@ async def confirm_live(
         notify(words)
         return None
     if confirm is None:
-        raise BudgetError(
+        raise NotConfirmedError(
             f"not confirmed: {words[0].lower()}{words[1:]} Nothing was bought", _TO_GO_ON
         )
     if not await confirm(words):
-        raise BudgetError("not confirmed; nothing was bought", _TO_GO_ON)
+        raise NotConfirmedError("not confirmed; nothing was bought", _TO_GO_ON)
     return found.bound
 
 

@@ -25,11 +25,13 @@ from rivya_flows.app.run_context import ServiceConnection, WalletCredentials, re
 from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.private import private_folder
 from rivya_flows.settings import Settings
 
 TIME_SCALE = "0.02"
 _RECORD = "serving.json"
+_IDENTITY = "identity"
 
 LOCK = "lock"
 """The lock file that a sandbox holds while it serves a folder, see `rivya_sandbox.service.startup`."""
@@ -171,12 +173,22 @@ class SandboxShare:
         return start(spec).first_line()
 
     def _connection(self, base_url: str, api_key: str) -> ServiceConnection:
-        path = self._folder / "identity"
+        path = self._folder / _IDENTITY
         if not path.exists():
             path.write_text(uuid.uuid4().hex[:12])
-        identity = f"sandbox:{path.read_text().strip()}"
-        key = SecretStr(api_key)
+        identity, key = _identity(self._folder), SecretStr(api_key)
         return ServiceConnection(base_url, key, identity, POLL_SECONDS, REQUESTS_PER_SECOND)
+
+
+def _identity(folder: Path) -> str:
+    return f"sandbox:{(folder / _IDENTITY).read_text().strip()}"
+
+
+def is_lost(service: str, folder: Path) -> bool:
+    """Whether a service is another sandbox than that of a folder, such as one that was deleted there."""
+    with suppress(OSError):
+        return is_sandbox(service) and service != _identity(folder)
+    return is_sandbox(service)
 
 
 def sandbox_arguments(folder: Path) -> tuple[str, ...]:

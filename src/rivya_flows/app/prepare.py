@@ -391,8 +391,9 @@ def refuse_over(found: Estimate, *, resumes: bool = False) -> None:
     missing = found.min - (found.balance or 0)
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
-        spec = "" if resumes else "raise `budget: {credits: …}` in the spec, or "
-        hint = f"{spec}give --budget {found.spent + found.min}; nothing was bought"
+        least = found.spent + found.min
+        spec = "" if resumes else ", or raise `budget:` in the spec"
+        hint = f"give --budget {least} or more{spec}; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from rivya_flows.app.execution import run_folder
@@ -16,6 +15,7 @@ from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Fit, Verdict
 from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
@@ -180,10 +180,10 @@ def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> 
         UsageError: It is not in the store.
         StoreError: The store cannot be read, or the folder cannot be written.
     """
-    with open_journal(settings) as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
+    with open_journal(settings) as journal, scratch() as copies:
         row = find_run(journal, name)
         folder = None if out is None else run_folder(out, row.run_id)
-        assets = AssetStore(settings.assets_url, Path(scratch))
+        assets = AssetStore(settings.assets_url, copies)
         return receipt_of(write_report(journal.entries(row.run_id), folder, assets))
 
 

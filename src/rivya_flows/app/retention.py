@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
-from rivya_flows.app.local_sandbox import forget_results
+from rivya_flows.app.local_sandbox import forget_results, is_lost
 from rivya_flows.app.runs import find_run, receipt_run
-from rivya_flows.errors import UsageError
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.ledger.phrases import credits_of, open_jobs, uncollected
 from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.charges import spent_by
@@ -24,7 +25,7 @@ from rivya_flows.store.failed_starts import forget_failed_starts
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
-from rivya_flows.store.run_list import listed_runs
+from rivya_flows.store.run_list import ListedRun, listed_runs
 
 _HALF = "removed in part"
 """The status of a run whose removal was interrupted."""
@@ -87,6 +88,41 @@ def prune_store(
 
 
 @dataclass(frozen=True)
+class PrunedRun:
+    """A run that loses media.
+
+    Attributes:
+        size_bytes: Of these media; those that several runs use count for each.
+        linked_bytes: The part of them that folders of runs have too, and that is not freed.
+    """
+
+    run: ListedRun
+    size_bytes: int
+    linked_bytes: int
+
+
+def losing(journal: Journal, assets: AssetStore, pruned: Pruned) -> tuple[PrunedRun, ...]:
+    """The runs that lose media, the oldest first.
+
+    Args:
+        journal: Of the store.
+        assets: The media.
+        pruned: What `prune_store` would delete.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    gone, found = frozenset(pruned.media), []
+    sizes = {one.sha256: one for one in assets.listing() if one.sha256 in gone}
+    for run_id in pruned.runs:
+        if lost := [sizes[one] for one in journal.mentioned_hashes(of=run_id) if one in sizes]:
+            [run] = listed_runs(journal.engine, labels={}, run_id=run_id, limit=1)
+            linked = sum(one.size_bytes for one in lost if one.linked)
+            found.append(PrunedRun(run, sum(one.size_bytes for one in lost), linked))
+    return tuple(sorted(found, key=lambda one: one.run.row.started_at))
+
+
+@dataclass(frozen=True)
 class RemovedRun:
     """A run that is or would be removed.
 
@@ -98,6 +134,7 @@ class RemovedRun:
         media: SHA-256 of the media of the store that nothing else needs.
         results: Cached results that it bought; an equal request is bought again.
         freed_bytes: On the disks of folder and store.
+        uncollected: Purchases whose results nobody can collect, since the sandbox of the run is gone.
     """
 
     run_id: str
@@ -109,20 +146,23 @@ class RemovedRun:
     media: tuple[str, ...] = ()
     results: int = 0
     freed_bytes: int = 0
+    uncollected: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``store remove --json``."""
         folder = None if self.folder is None else str(self.folder)
-        return {**vars(self), "folder": folder, "media": list(self.media)}
+        lists = {"media": list(self.media), "uncollected": list(self.uncollected)}
+        return {**vars(self), "folder": folder, **lists}
 
 
-def removable(journal: Journal, name: str) -> RemovedRun:
+def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
     """What would be removed of a run, without its media.
 
     Args:
         journal: Of the store.
         name: Names the run, see `find_run`; its whole id or its folder. A run whose removal was
             interrupted is found too.
+        data: The data folder. What a run bought in a sandbox that is not there is lost.
 
     Raises:
         UsageError: There is no such run, it has not ended, or it is owed something.
@@ -141,13 +181,26 @@ def removable(journal: Journal, name: str) -> RemovedRun:
             f"{row.run_id} {at}; nothing was removed",
             "end it with Ctrl-C where it runs, or cancel it in Prefect",
         )
-    if spent_by(journal.engine, row.run_id).get(row.run_id, (0, 0))[1]:
+    owed = _uncollected(journal, row.run_id)
+    if listed.open and not owed:
+        owed = (f"{credits_of(listed.open)} of purchases that are not settled",)
+    if owed and not is_lost(row.service, data / "sandbox"):
         raise UsageError(
-            f"{row.run_id} has {credits_of(listed.open)} of purchases that are not settled",
-            f"first collect what was paid: rivya-flows resume {row.run_id}",
+            f"{row.run_id} has paid, or may have, for what it has not collected: {', '.join(owed)}",
+            f"first collect it: rivya-flows resume {row.run_id}",
         )
     batch, folder = _batch_of(row), _own_folder(row)
-    return RemovedRun(row.run_id, row.name, listed.status, listed.spent, batch, folder)
+    return RemovedRun(
+        row.run_id, row.name, listed.status, listed.spent, batch, folder, uncollected=owed
+    )
+
+
+def _uncollected(journal: Journal, run_id: str) -> tuple[str, ...]:
+    try:
+        state = replay(entry.event for entry in journal.entries(run_id))
+    except RivyaFlowsError:  # such as a spec that another version took
+        return ()
+    return tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
 
 
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:

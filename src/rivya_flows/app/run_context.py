@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,8 +20,10 @@ from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
+from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
@@ -195,8 +196,7 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
         StoreError: One of them cannot be opened.
         UsageError: The data folder cannot be trusted.
     """
-    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
-        scratch = Path(folder)
+    with scratch() as folder:
         private_folder(settings.data)
         if settings.rivya_flows_assets is None:
             private_folder(settings.data / "assets", "RIVYA_FLOWS_ASSETS")
@@ -210,8 +210,8 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
                 journal=journal,
                 leases=Leases(journal.engine),
                 results=CacheIndex(journal.engine),
-                assets=AssetStore(settings.assets_url, scratch / "assets"),
-                scratch=scratch,
+                assets=AssetStore(settings.assets_url, folder / "assets"),
+                scratch=folder,
             )
         finally:
             journal.close()
@@ -242,6 +242,12 @@ def continuable(context: RunContext, row: RunRow) -> RunRow:
     """
     run_id = row.run_id
     if one_spelling(row.service) != context.service.identity:
+        if is_sandbox(row.service) and is_sandbox(context.service.identity):
+            raise UsageError(
+                f"the sandbox of {run_id} is not in the data folder {context.settings.data}",
+                "set RIVYA_FLOWS_DATA to the folder that has it; if it was deleted, its credits were"
+                f" pretend ones: rivya-flows store remove {run_id}",
+            )
         raise UsageError(
             f"{run_id} belongs to {row.service}, not to {context.service.identity}",
             "use the key and RIVYA_BASE_URL of that service",

@@ -16,6 +16,7 @@ from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
+from rivya_flows.store.failed_starts import unbegun_runs
 from rivya_flows.store.journal import Journal, RunRow
 
 
@@ -56,7 +57,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         Its row, with the folder that the user named, if any.
 
     Raises:
-        UsageError: It is not in the store, or a flow run called several.
+        UsageError: It is not in the store, it never began, or a flow run called several.
     """
     path = Path(name)
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
@@ -83,6 +84,8 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
             f"{batch} is a batch of {len(rows)} runs, and no run",
             f"name one of them: `rivya-flows runs --label {BATCH_LABEL}={batch}` lists them",
         )
+    for failed in unbegun_runs(journal.engine, run_id=name, name=None, since=0, limit=1):
+        raise UsageError(f"{name} never began: {failed.reason}", to_begin(name))
     known = [row.run_id for row in begun or journal.runs()]
     near = known[0] if len(begun) == 1 else nearest(name, known[:_MOST_ALIKE], alike=0.9)
     if len(begun) > 1:
@@ -111,6 +114,12 @@ def _called(journal: Journal, name: str) -> RunRow | None:
             f"name one of: {', '.join(found[:12])}",
         )
     return journal.run(found[0]) if found else None
+
+
+def to_begin(run_id: str) -> str:
+    """What to do about a run that never began, once one knows why."""
+    log = f"`rivya-flows prefect flow-run logs {run_id.removeprefix('run-')}`"
+    return f"solve that, then Retry in its menu in Prefect; its log: {log}"
 
 
 def batch_runs(journal: Journal, name: str) -> tuple[RunRow, ...]:

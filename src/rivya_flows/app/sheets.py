@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from rivya_flows.app.execution import run_folder
@@ -18,6 +17,7 @@ from rivya_flows.ledger.rows import History
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.planning.names import BATCH_LABEL, subject_of
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import RunRow
@@ -51,8 +51,8 @@ def sheet_of(settings: Settings, name: str) -> Path:
         if (own := row.folder / _SHEET).is_file():
             return own
         entries = journal.entries(row.run_id)
-    with TemporaryDirectory(prefix="rivya-flows-") as scratch:
-        assets = AssetStore(settings.assets_url, Path(scratch))
+    with scratch() as copies:
+        assets = AssetStore(settings.assets_url, copies)
         return write_report(entries, sheet_folder(settings, row), assets).sheet_path
 
 
@@ -118,8 +118,8 @@ def share(
         if one not in outputs:
             hint = meant(one, outputs) or f"it has {', '.join(outputs) or 'no outputs'}"
             raise UsageError(f"--output {one!r:.60}: {row.run_id} has no such output", hint)
-    with TemporaryDirectory(prefix="rivya-flows-") as scratch:
-        assets = AssetStore(settings.assets_url, Path(scratch))
+    with scratch() as copies:
+        assets = AssetStore(settings.assets_url, copies)
         every = shared_outputs(document, media_of(document, row.folder, assets), only)
         lacks = {one: "not made" for one in only or outputs if outputs[one] is None}
         lacks |= {one.name: "deleted" for one in every if one.gone}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.open_questions import Choice, name_of
 from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 
 AT_ONCE = 2
@@ -208,8 +208,7 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
     from rivya_sandbox.service.serve import running
 
     with ExitStack() as stack:
-        made = tempfile.TemporaryDirectory(prefix="rivya-flows-test-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(made))
+        folder = stack.enter_context(scratch())
         faults, chat = as_yaml({"faults": case.faults}), as_yaml(case.chat)
         served = running(folder / "sandbox", credits=_WALLET, faults=faults, answers=chat)
         sandbox = await asyncio.to_thread(stack.enter_context, served)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from rivya_flows.receiver import server
 from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
 from rivya_flows.receiver.notification import Emit
 from rivya_flows.receiver.registration import register
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -109,7 +109,7 @@ async def serve_receiver(
             is_local = settings.rivya_flows_public_url is None
             registering = _registered(service, webhooks, removes=is_local)
             endpoint = await stack.enter_async_context(registering)
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="rivya-flows-"))
+        folder = stack.enter_context(scratch())
         journal = stack.enter_context(contextlib.closing(Journal(settings.store_url)))
 
         # Read for each delivery, so that new endpoints and secrets count at once.
@@ -126,12 +126,12 @@ async def serve_receiver(
         public_host = host_in(settings.rivya_flows_public_url or "")
         context = ReceiverContext(
             journal,
-            AssetStore(settings.assets_url, Path(scratch)),
+            AssetStore(settings.assets_url, folder),
             secrets,
             emit,
             Metrics(StoreMetrics(journal.engine).text, auth) if auth else None,
             frozenset(name for name in (public_host, options.host.lower()) if name),
-            _pruning(settings, journal, Path(scratch)),
+            _pruning(settings, journal, folder),
             None if (key := settings.rivya_api_key) is None else key.get_secret_value(),
         )
         await server.serve(receiver(context), bound, ready=ready)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import click
 
 from rivya_flows.cli.groups import Group
 from rivya_flows.cli.input_options import PLAN_OPTION
-from rivya_flows.cli.moments import LONGEST, age
+from rivya_flows.cli.moments import AGES, LONGEST, age
 from rivya_flows.cli.output import print_json, print_table, show, size_of
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
@@ -49,17 +50,24 @@ def list_results(as_json: bool) -> None:
 
 
 @cache.command("prune")
-@click.option("--older-than", type=age, metavar="AGE", help="Delete older results: 30d, 12h, 4w.")
+@click.option("--older-than", type=age, metavar="AGE", help=f"Delete older results: {AGES}.")
 @click.option("--all", "everything", is_flag=True, help="Delete all results.")
 @click.option("--media", is_flag=True, help="Delete media that no run and no result uses.")
 @PLAN_OPTION
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prune_cache(
-    older_than: timedelta | None, everything: bool, media: bool, only_plan: bool, as_json: bool
+    older_than: timedelta | None,
+    everything: bool,
+    media: bool,
+    only_plan: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Delete results from the cache; equal requests are then bought again.
 
-    Existing runs keep everything they need for `resume` and `receipt`.
+    Existing runs keep everything they need for `resume` and `receipt`. Asks first, unless --yes is
+    given.
     """
     if older_than is not None and everything:
         raise UsageError("--older-than and --all contradict each other", "give one of them")
@@ -68,19 +76,30 @@ def prune_cache(
             "nothing selected to prune", "give --older-than AGE, --all, or --media alone"
         )
     from rivya_flows.app.cache import prune
+    from rivya_flows.cli.terminal import agreed
 
     if older_than is None and not everything:
         older_than = LONGEST
     with _opened() as (results, assets, journal):
-        pruned = prune(
+        selected = partial(
+            prune,
             results,
             assets,
             journal,
             now=datetime.now(UTC),
             older_than=older_than,
             media=media,
-            pretend=only_plan,
         )
+        pruned = selected(pretend=only_plan or not yes)
+        if not yes and not only_plan:
+            if pruned.entries or pruned.media:
+                worth = credits_of(sum(entry.credits for entry in pruned.entries))
+                words = (
+                    f"{summary(pruned, media=media, would=True)}. The results are worth {worth}."
+                )
+                if not agreed("cache prune", [words], as_json=as_json):
+                    return
+            pruned = selected()
     if as_json:
         print_json(pruned.as_json())
     else:
@@ -98,18 +117,17 @@ def _opened() -> Iterator[tuple[CacheIndex, AssetStore, Journal]]:
 @contextmanager
 def opened_store() -> Iterator[tuple[Journal, AssetStore, Path]]:
     """The journal, the media, and the data folder."""
-    import tempfile
-
     from rivya_flows.app.runs import open_journal
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.scratch import scratch
     from rivya_flows.store.assets import AssetStore
 
     chosen = settings()
     with (
-        tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
+        scratch() as copies,
         open_journal(chosen) as journal,
     ):
-        yield journal, AssetStore(chosen.assets_url, Path(scratch)), chosen.data
+        yield journal, AssetStore(chosen.assets_url, copies), chosen.data
 
 
 def _row(entry: CacheEntry) -> list[str]:

@@ -38,7 +38,7 @@ def settings(*, uses_data: bool = True) -> Settings:
         )
     if uses_data:
         for one in unknown_names():
-            if one.is_mistake and one.name not in _TOLD:
+            if one.name not in _TOLD:
                 _TOLD.add(one.name)
                 tell(
                     f"warning: {one.where}: {one.name} is no setting, and changes nothing: {one.hint}"

@@ -39,12 +39,18 @@ def doctor(live: bool, as_json: bool) -> int:
         checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
     except UsageError as error:
         # Prefect would configure itself from the same files, so it is not imported.
-        wrong = problem("settings", str(error), located(str(error), error.hint))
+        wrong, why = problem("settings", str(error), located(str(error), error.hint)), error
+
+        async def known_key(settings: Settings) -> Settings:
+            if settings.rivya_api_key is None and not settings.rivya_flows_sandbox:
+                raise why  # the file may have a key
+            return settings
+
         unasked = warning("prefect server", "not checked: the settings are wrong", "correct them")
         rest = examine(
-            usable_settings(), with_key=_as_it_is, prefect_checks=lambda _: [unasked], live=live
+            usable_settings(), with_key=known_key, prefect_checks=lambda _: [unasked], live=live
         )
-        checks = [wrong, *(one for one in rest if one != wrong)]
+        checks = [wrong, *(one for one in rest if one.message != wrong.message)]
     healthy = not any(check.status == "problem" for check in checks)
     if as_json:
         print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})
@@ -55,10 +61,6 @@ def doctor(live: bool, as_json: bool) -> int:
             if check.hint:
                 show(f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}")
     return 0 if healthy else 1
-
-
-async def _as_it_is(settings: Settings) -> Settings:
-    return settings
 
 
 async def _with_key(settings: Settings) -> Settings:

@@ -14,7 +14,7 @@ from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
-from rivya_flows.ledger.phrases import open_jobs
+from rivya_flows.ledger.phrases import not_downloaded, open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
 from rivya_flows.planning.continuing import NO_CREDITS, continuation
 from rivya_flows.planning.questions.open_questions import name_of
@@ -63,7 +63,7 @@ def _result(report: RunReport) -> Iterator[str]:
             yield from located(f"  {'' if index else name:<14}", line)
     yield from located(f"  {'contact sheet':<14}", report.sheet_path)
     yield from located(f"  {'receipt':<14}", report.receipt_path)
-    yield f"  {'credits':<14}{wallet(receipt['credits'])}"
+    yield f"  {'credits':<14}{wallet(receipt)}"
     for line in (*pools(receipt, soft_passed=True), *troubles(receipt)):
         yield f"  {line}"
 
@@ -88,15 +88,17 @@ def _advice(report: RunReport) -> Iterator[str]:
         return
     for job in (jobs := open_jobs(report.state)):
         yield f"still running: {job}"
-    if jobs and report.status == "cancelled":
-        yield "what still runs is paid for: resume collects it at no extra price"
+    if report.status == "cancelled":
+        for job in (done := not_downloaded(report.state)):
+            yield f"done, not downloaded: {job}"
+        if jobs or done:
+            yield "that is paid for: resume collects it at no extra price"
     if report.status == "suspended":
         for question in report.questions:
             asked, *choices = question_lines(question, report.media_paths)
             yield f"waiting for an answer: {asked}"
             yield from choices
-    # A deadline that failed a pick can still be answered.
-    if report.questions and report.status != "suspended":
+    if report.questions:  # a deadline that failed a pick can still be answered
         yield "answer with:"
     yield from commands(report.run_id, report.questions)
     items = [item for step in report.receipt["steps"] for item in step["items"]]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from rivya_flows.cli.failures import INTERRUPTED
@@ -22,6 +22,7 @@ class Interrupts:
         happened: A signal came.
         say: Prints a line; what draws on the terminal replaces it.
         resume: The command that continues what was cancelled; None while there is nothing yet.
+        jobs: Gives the jobs that run at this moment, in words.
         begun: This process has executed a run, which may have bought.
     """
 
@@ -31,6 +32,7 @@ class Interrupts:
         self.happened = False
         self.say: Callable[[str], object] = tell
         self.resume: str | None = None
+        self.jobs: Callable[[], Sequence[str]] = tuple
         self._task = task
 
     def listen(self) -> None:
@@ -57,6 +59,8 @@ class Interrupts:
         if self.happened:
             with contextlib.suppress(Exception):  # whatever state the terminal is in
                 show_cursor()
+                if jobs := self.jobs():
+                    tell(f"still running, and paid for: {', '.join(jobs)}")
                 self.tell_resume()
             # Ends at once: nothing that hangs may prevent it.
             os._exit(INTERRUPTED)

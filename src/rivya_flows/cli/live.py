@@ -121,7 +121,8 @@ class Screen(ABC):
             self._live = None
 
     def _drawn(self, out: Console) -> RenderableType:
-        width, height = columns_of(sys.stderr), out.height
+        # A `^C` that the terminal echoes behind the last line would wrap, and the table stand twice.
+        width, height = max(1, columns_of(sys.stderr) - len("^C")), out.height
         seconds, most = self._clock() - self._began, max(1, height - 3)
         while True:
             shown = self.draw(most, seconds)

@@ -44,6 +44,10 @@ LONGEST = timedelta(days=36_500)
 """Nothing is that old."""
 
 
+AGES = "30d, 12h, 4w, or 0 for everything"
+"""What an age is, for people. No minutes: `1m` may mean a month, and would delete nearly everything."""
+
+
 def age(text: str) -> timedelta:
     """How old something is, `LONGEST` at most: ``30d``, ``12h``, ``4w``, or a number of days.
 
@@ -52,7 +56,7 @@ def age(text: str) -> timedelta:
     """
     written = _AGE.fullmatch(text)
     if written is None:
-        words = f"{text!r:.60} is not an age; write 30d, 12h, 4w or a number of days."
+        words = f"{text!r:.60} is not an age of hours, days or weeks; write {AGES}."
         raise click.BadParameter(words)
     return min(LONGEST, timedelta(**{_UNITS[written[2] or "d"]: float(written[1])}))
 

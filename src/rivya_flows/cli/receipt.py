@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from rivya_flows.cli.completion import runs
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.ledger.phrases import credits_of, other_runs
+from rivya_flows.scratch import scratch
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
     from rivya_flows.store.run_list import ListedRun
@@ -50,8 +50,8 @@ def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None
         from rivya_flows.store.assets import AssetStore
 
         folder = run_folder(out, row.run_id)
-        with tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch:
-            assets = AssetStore(chosen.assets_url, Path(scratch))
+        with scratch() as copies:
+            assets = AssetStore(chosen.assets_url, copies)
             document = write_report(entries, folder, assets).receipt
     else:
         document = receipt_of(entries)
@@ -96,25 +96,22 @@ def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> 
         if lines:
             show("", *lines)
     show("")
-    held = sum(row["held"] for row in document["ledger"] if row["final"] is None)
-    show(f"credits {wallet(document['credits'], held)}", bold=True)
+    show(f"credits {wallet(document)}", bold=True)
     show(*pools(document))
     for line in troubles(document):
         show(line)
     show(*located("folder ", folder or "–; --out DIR writes one"))
 
 
-def wallet(credits: Mapping[str, Any], held: int = 0) -> str:
-    """``1000 → 974: 26 spent, 3 saved``, and what the run does not explain.
-
-    `held` of what it spent may still come back: of purchases that are not settled.
-    """
+def wallet(receipt: Mapping[str, Any]) -> str:
+    """``1000 → 974: 26 spent, 3 saved``, what may still come back, and what the run does not explain."""
+    credits = receipt["credits"]
+    held = sum(row["held"] for row in receipt["ledger"] if row["final"] is None)
     before, after = credits["before"], credits["after"]
     # The balance after is read at the end only: not for a run that was cancelled, or waits.
-    moved = f"{before} → {after}: " if None not in (before, after) else ""
+    moved = "" if before is None else f"{before} → {'?' if after is None else after}: "
     open_ = f"{held} held, " if held else ""
-    of = f" of {before}" if before is not None and after is None else ""
-    words = f"{moved}{credits['spent'] - held}{of} spent, {open_}{credits['saved']} saved"
+    words = f"{moved}{credits['spent'] - held} spent, {open_}{credits['saved']} saved"
     if others := credits.get("others"):
         words += f"; the wallet lost {credits_of(others)} more{other_runs(others, credits['other_runs'])}"
     unexplained = credits["unexplained"] or 0

@@ -18,6 +18,8 @@ from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from pathlib import Path
+
     from rivya_flows.store.journal import Journal
     from rivya_flows.store.run_list import ListedRun
 
@@ -52,7 +54,8 @@ def runs(
 
     wanted = read_labels(labels)
     grouped = not as_json and BATCH_LABEL not in wanted
-    with open_journal(settings()) as journal:
+    chosen = settings()
+    with open_journal(chosen) as journal:
         most = limit + 1
         while True:
             found = listed_runs(
@@ -65,7 +68,8 @@ def runs(
         unknown = () if found else tuple(unknown_names(journal, wanted, spec))
         listed = lines[:limit]
         unfinished = [] if as_json else [runs for runs in listed if not _is_well(runs)]
-        steps = [_next_step(runs, journal) for runs in unfinished[:_RESUMED]]
+        sandbox = chosen.data / "sandbox"
+        steps = [_next_step(runs, journal, sandbox) for runs in unfinished[:_RESUMED]]
     if as_json:
         print_json([_document(run) for run in found[:limit]])
         return
@@ -87,8 +91,10 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
     return all(run.status in ("completed", "running") for run in runs)
 
 
-def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
-    """What to do about a line whose runs did not all complete."""
+def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> str:
+    """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
+    from rivya_flows.app.local_sandbox import is_lost
+    from rivya_flows.app.runs import to_begin
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaFlowsError
     from rivya_flows.ledger.receipt import receipt
@@ -100,9 +106,10 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal) -> str:
         batch = run.row.labels[BATCH_LABEL]
         return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
     if run.unbegun is not None:
-        return (
-            f"{name}: it never began: {run.unbegun}; solve that, then Retry in its menu in Prefect"
-        )
+        return f"{name}: it never began: {run.unbegun}; {to_begin(run.row.run_id)}"
+    if is_lost(run.row.service, sandbox):
+        removed = f"rivya-flows store remove {run.row.run_id}"
+        return f"{name}: its sandbox is not in the data folder; if it was deleted: {removed}"
     try:
         document = receipt(journal.entries(run.row.run_id))
         following = continuation(with_spec_here(document, run.row.folder))

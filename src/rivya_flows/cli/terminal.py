@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rivya_flows.app.execution import Observer, QuestionHandler
@@ -19,6 +20,7 @@ from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, near, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import (
@@ -51,6 +53,7 @@ def observer(
             yield
 
     def listen(event: Event, state: State) -> None:
+        interrupts.jobs = partial(open_jobs, state)
         if isinstance(event, RunResumed):
             # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
             interrupts.listen()
@@ -89,6 +92,27 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
     if yes:
         return agree
     return ask if _is_terminal() and not as_json and not variables().get("CI") else None
+
+
+def agreed(command: str, words: Sequence[str], *, as_json: bool) -> bool:
+    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    confirm = confirmer(yes=False, as_json=as_json)
+    if confirm is None:
+        message = f"{' '.join(words)} `{command}` asks first, and there is no terminal to answer at"
+        raise UsageError(message, "add --yes")
+
+    async def ask() -> bool:
+        tell(*words[:-1])
+        return await confirm(words[-1])
+
+    may = asyncio.run(ask())
+    if not may:
+        tell("nothing was deleted")
+    return may
 
 
 def _is_terminal() -> bool:

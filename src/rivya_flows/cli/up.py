@@ -132,7 +132,7 @@ def up(
 @click.option("--force", is_flag=True, help="Stop it even while a run of the command line uses it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def down(force: bool, as_json: bool) -> None:
-    """Stop what `up` left running.
+    """Stop what `up` left running, or the Prefect server that waits for the next run.
 
     Interrupted runs continue with the next `up`.
     """
@@ -179,8 +179,8 @@ def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None
     for name in same:
         if count := status.parts[name].restarts:
             tell(f"{name}: died and was restarted, {'once' if count == 1 else f'{count} times'}")
-        if name in status.differing:
-            tell(f"{name}: has other settings; `rivya-flows down` first to change them")
+        if names := ", ".join(status.differing.get(name, ())):
+            tell(f"{name}: was started with another {names}; `rivya-flows down` first to change it")
     if opened:
         show(f"Prefect    {status.url('server')}/v2, in your browser")
     else:
@@ -191,6 +191,7 @@ def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None
         first, *_ = status.deployments
         show(f"Deployed   {', '.join(status.deployments)}")
         show(f"Start      rivya-flows prefect deployment run {first}, or Run on its page")
+        show("Runs       rivya-flows runs, also why one failed")
     elif has_specs:
         show("Deployed   nothing: a spec needs `deploy: [{name: by-hand}]`; then run `up` again")
     else:

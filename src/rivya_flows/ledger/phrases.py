@@ -78,7 +78,8 @@ _NAMED = 3
 def other_runs(lost: int, runs: Sequence[Mapping[str, Any]]) -> str:
     """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
     named = [_other_run(one) for one in runs[:_NAMED]]
-    more = [f"{len(runs) - _NAMED} runs more"] if len(runs) > _NAMED else []
+    left = len(runs) - _NAMED
+    more = [f"{left} more run{'s' * (left > 1)}"] if left > 0 else []
     # They may be those of another wallet: then they spent more than this one lost.
     surely = sum(one["credits"] or 0 for one in runs)
     exactly = surely <= lost <= surely + sum(one.get("held", 0) for one in runs)
@@ -115,12 +116,19 @@ def open_jobs(state: State) -> tuple[str, ...]:
 
 def uncollected(state: State) -> tuple[str, ...]:
     """Items without a result whose newest purchase was made, or may have been, as `open_jobs`."""
+    return _lacking(state, "intended", "accepted", "succeeded", "uncertain")
+
+
+def not_downloaded(state: State) -> tuple[str, ...]:
+    """Items without a result whose newest job succeeded, as `open_jobs`."""
+    return _lacking(state, "succeeded")
+
+
+def _lacking(state: State, *statuses: str) -> tuple[str, ...]:
     return tuple(
         _purchase(step_id, item, item.last)
         for step_id, item in state.each()
-        if item.outputs is None
-        and item.last is not None
-        and item.last.status in ("intended", "accepted", "succeeded", "uncertain")
+        if item.outputs is None and item.last is not None and item.last.status in statuses
     )
 
 

@@ -18,6 +18,8 @@ _FEW = 3  # failed jobs of a step that are named one by one
 NO_CREDITS = frozenset({"over_budget", "insufficient_credits"})
 """Codes of purchases that a budget, a pool or the wallet did not cover."""
 
+_KEY_REFUSED = {"api_scope_denied", "api_key_invalid", "api_key_revoked", "api_key_expired"}
+
 _REFUSED = {
     "validation_failed",
     "content_refused",
@@ -136,8 +138,9 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         number = f"at least {lacking} " if lacking > 0 else ""
         advice = f"add {number}credit{'s' * (lacking != 1)} first, then {advice}"
         retry = retry or "continues it once they are there"
-    if "api_scope_denied" in codes:
-        advice = f"set RIVYA_API_KEY to a key with that scope first, then {advice}"
+    if refused := codes & _KEY_REFUSED:
+        key = "a key with that scope" if "api_scope_denied" in refused else "a new key"
+        advice = f"set RIVYA_API_KEY to {key} first, then {advice}"
         retry = retry or "fails again until the worker has that key"
     command = f"{resume}{options}"
     return Continuation(advice, command, retry, _where_lost(receipt, command))

@@ -20,7 +20,7 @@ from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stampe
 from rivya_flows.store.database import open_engine, reading, writing
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
 from rivya_flows.store.leases import Lease
-from rivya_flows.store.tables import EVENTS, LEASES, RESULTS, RUNS
+from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RESULTS, RUNS
 
 _RUNS_AT_ONCE = 500
 _DIGITS = bytes(ord("x" if chr(one) in "0123456789abcdef" else " ") for one in range(256))
@@ -148,6 +148,10 @@ class Journal:
             _refuse_lost(connection, lease)
             connection.execute(delete(EVENTS).where(EVENTS.c.run_id == run_id))
             connection.execute(delete(LEASES).where(LEASES.c.run_id == run_id))
+            # Nothing can settle them any more; of a run of a lost sandbox some are open.
+            connection.execute(
+                update(CHARGES).where(CHARGES.c.run_id == run_id).values(settled=True)
+            )
             removed = update(RUNS).where(RUNS.c.run_id == run_id)
             connection.execute(removed.values(removed_at=time.time(), folder=""))
 

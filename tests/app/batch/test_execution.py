@@ -118,7 +118,9 @@ def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox)
 
 def removed(studio: Studio, run_id: str) -> None:
     with studio.context(Bomb()) as context:
-        remove_run(context.journal, context.assets, removable(context.journal, run_id))
+        remove_run(
+            context.journal, context.assets, removable(context.journal, run_id, studio.folder)
+        )
 
 
 def test_a_row_whose_run_was_removed_is_made_again_and_what_it_spent_counts(

@@ -34,7 +34,12 @@ def test_a_worker_of_another_key_is_a_warning(tmp_path: Path) -> None:
     def first(worker: Settings, command: Settings) -> tuple[str, str]:
         parts = tuple(
             ManagedProcess(
-                name=name, pid=me.pid, birth=me.birth, mark="m", account=account(worker, "m")
+                name=name,
+                pid=me.pid,
+                birth=me.birth,
+                mark="m",
+                account=account(worker, "m"),
+                source="there",
             )
             for name in ("server", "receiver", "worker", "watcher")
         )
@@ -47,8 +52,8 @@ def test_a_worker_of_another_key_is_a_warning(tmp_path: Path) -> None:
     for command in (changed, elsewhere):
         assert first(keyed, command) == ("warning", f"{other}: runs of deployments buy there")
     assert "with the local sandbox" in first(keyless, keyed)[1]
-    well = "server, receiver, worker, watcher run"
+    well = "server, receiver, worker, watcher run; the worker buys there"
     for command in (keyless, rehearsing):
-        assert first(keyed, command) == ("ok", f"{well}; the worker buys with the key of its `up`")
+        assert first(keyed, command) == ("ok", well)
         assert first(keyless, command) == ("ok", well)
     assert first(keyed, keyed) == ("ok", well)

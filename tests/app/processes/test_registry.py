@@ -32,8 +32,10 @@ def test_a_folder_without_a_record_has_no_processes(tmp_path: Path) -> None:
 
 
 def test_a_part_replaces_one_of_its_name() -> None:
-    left = LeftRunning().with_part(part("server")).with_part(part("server", fingerprint="another"))
-    assert [one.fingerprint for one in left.parts] == ["another"]
+    left = (
+        LeftRunning().with_part(part("server")).with_part(part("server", settings={"--port": "1f"}))
+    )
+    assert [one.settings for one in left.parts] == [{"--port": "1f"}]
 
 
 def test_the_port_of_a_removed_part_stays(tmp_path: Path) -> None:

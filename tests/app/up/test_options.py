@@ -9,7 +9,7 @@ from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.app.up.options import (
     UpOptions,
     database_url,
-    fingerprint,
+    hashed_settings,
     marked_environment,
     messages_url,
     working_environment,
@@ -91,13 +91,17 @@ def test_server_and_sandbox_get_no_key() -> None:
     assert made == {"PATH": "/bin", "DO_NOT_TRACK": "1", MARK: "m"}
 
 
-def test_a_fingerprint_differs_with_settings_and_reveals_none(tmp_path: Path) -> None:
+def test_the_hash_of_a_setting_differs_with_its_value_and_its_process_and_reveals_none(
+    tmp_path: Path,
+) -> None:
     one = working(tmp_path, RIVYA_API_KEY="rk_one")
     other = working(tmp_path, RIVYA_API_KEY="rk_other")
-    assert fingerprint(one, "m") == fingerprint(dict(one), "m")
-    assert fingerprint(one, "m") != fingerprint(other, "m")
-    assert fingerprint(one, "m") != fingerprint(one, "another mark")
-    assert "rk_one" not in fingerprint(one, "m")
+    hashed = hashed_settings(one, "m")
+    assert hashed == hashed_settings(dict(one), "m")
+    differing = hashed.items() ^ hashed_settings(other, "m").items()
+    assert {name for name, _ in differing} == {"RIVYA_API_KEY"}
+    assert not hashed.items() & hashed_settings(one, "another mark").items()
+    assert "rk_one" not in str(hashed)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rivya_flows.app.processes import process_tree, registry
 from rivya_flows.app.processes.ports import free_port
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.app.up import start
-from rivya_flows.app.up.options import UpOptions, account
+from rivya_flows.app.up.options import UpOptions
 from rivya_flows.app.up.start import bring_up
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.background_server import BackgroundServer
@@ -22,6 +22,7 @@ from rivya_flows.flows.server.server_process import LOCK
 from rivya_flows.settings import Settings
 from support.cli_calls import Terminal
 
+OLD_KEY, NEW_KEY = "rvya_sk_0123456789abcdef0old", "rvya_sk_0123456789abcdef0new"
 UNCAPPED = """
 version: 1
 name: lamp
@@ -117,34 +118,39 @@ def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
     ("worker_key", "key", "words"),
     [
         (None, None, None),
-        ("rvya_sk_one", None, "would rehearse"),
-        (None, "rvya_sk_one", "with another RIVYA_API_KEY"),
-        ("rvya_sk_old", "rvya_sk_new", "with another RIVYA_API_KEY"),
+        (OLD_KEY, None, "buys from https://rivya.ai with the key rvya_sk_…0old, and this `up`"),
+        (None, NEW_KEY, "the worker that runs buys from the local sandbox, and this `up`"),
+        (OLD_KEY, NEW_KEY, "would buy from https://rivya.ai with the key rvya_sk_…0new; nothing"),
     ],
 )
 def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
     tmp_path: Path, worker_key: str | None, key: str | None, words: str | None
 ) -> None:
-    (tmp_path / "spec.yaml").write_text(UNCAPPED)
     me = process_tree.known(os.getpid())
     assert me is not None
-    settings = {
-        one: Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr(one) if one else None)
+    options = {
+        one: UpOptions(
+            Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr(one) if one else None),
+            {},
+            sandbox=one is None,
+            specs=(),
+        )
         for one in (worker_key, key)
     }
+    of_worker = options[worker_key]
     worker = ManagedProcess(
         name="worker",
         pid=me.pid,
         birth=me.birth,
         mark="m",
-        account=account(settings[worker_key], "m"),
+        account=of_worker.account("m"),
+        source=of_worker.source,
     )
     registry.write(tmp_path, registry.read(tmp_path).with_part(worker))
-    specs = (tmp_path / "spec.yaml",)
-    options = UpOptions(settings[key], {}, sandbox=key is None, specs=specs)
     refused = pytest.raises(UsageError, match=words) if words else contextlib.nullcontext()
     with refused:
-        BackgroundServer(tmp_path).check(options, lambda _: None)
+        BackgroundServer(tmp_path).check(options[key], lambda _: None)
+    BackgroundServer(tmp_path).check(options[key].restarting(), lambda _: None)  # by the watcher
 
 
 @pytest.fixture

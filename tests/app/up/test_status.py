@@ -20,15 +20,15 @@ def test_the_document_names_urls_and_lists_running_parts_first() -> None:
         "receiver": part("receiver", "http://127.0.0.1:8710", registered=True),
         "worker": part("worker"),
     }
-    status.started, status.differing = ["server"], ["worker"]
+    status.started, status.differing = ["server"], {"worker": ["RIVYA_FLOWS_LIVE"]}
     document = status.as_json()
     assert document["api"] == "http://127.0.0.1:4200/api"
     assert document["receiver"] == "http://127.0.0.1:8710"
     assert (document["sandbox"], document["webhooks"]) == (None, True)
     assert [(one["name"], one["status"], one["differs"]) for one in document["parts"]] == [
-        ("receiver", "running", False),
-        ("worker", "running", True),
-        ("server", "started", False),
+        ("receiver", "running", []),
+        ("worker", "running", ["RIVYA_FLOWS_LIVE"]),
+        ("server", "started", []),
     ]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 import socket
+import threading
 from pathlib import Path
 
 import httpx
@@ -109,6 +111,24 @@ async def test_a_refused_connection_is_told_in_the_words_of_the_system() -> None
             with pytest.raises(APIConnectionError) as raised:
                 await client.credits.retrieve()
     assert str(raised.value) == f"GET /api/v1/credits: no connection: Connection refused ({url})"
+
+
+async def test_https_to_a_port_without_tls_is_told_in_words() -> None:
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(ConnectionError):
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            while connection.recv(4096):  # closing with unread bytes would reset the connection
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answering = threading.Thread(target=answer, args=(server,), daemon=True)
+        answering.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        async with RivyaClient(KEY, url, retry=ONCE) as client:
+            with pytest.raises(APIConnectionError, match="speaks no TLS at this port; is it http"):
+                await client.credits.retrieve()
+        answering.join()
 
 
 async def test_a_page_instead_of_an_answer_is_told_with_its_address() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 from dataclasses import dataclass
@@ -131,6 +132,8 @@ def _engine() -> Any:
 
 @lru_cache(maxsize=1)
 def _loaded() -> Any:
+    # It runs on onnxruntime, which would write an id of this machine to ~/.cache and send events.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     from hibari import Hibari  # takes half a second, so it is imported on first use
 
     # Other voices would be downloaded; this one is inside the package.

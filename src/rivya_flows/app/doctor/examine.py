@@ -47,16 +47,21 @@ def examine(
     checks = run_checks("python", machine.python)
     checks += run_checks("extras", lambda: machine.extras(settings))
     checks += run_checks("settings", lambda: machine.environment(variables()))
+    checks += run_checks("set", machine.places_of_settings)
     checks += run_checks("data folder", lambda: machine.data_folder(settings))
     checks += run_checks("privacy", lambda: machine.privacy(settings))
+    checks += run_checks("specs", lambda: machine.specs(settings))
+    checks += run_checks("signing", lambda: machine.signing(settings))
     checks += run_checks("store", lambda: places.store(settings))
     checks += run_checks("assets", lambda: places.assets(settings))
     checks += run_checks("service", lambda: places.service(settings, ask))
-    if live:
+    serves = not any(one.name == "service" and one.status == "problem" for one in checks)
+    if live and serves:
         checks += run_checks("live", lambda: of_service.contract(settings, ask))
-    checks += run_checks("clock", lambda: machine.clock(settings))
+    if serves:  # else these would say the same again, each after a wait
+        checks += run_checks("clock", lambda: machine.clock(settings))
     checks += run_checks("public url", lambda: places.public_url(settings))
-    if not any(one.name == "service" and one.status == "problem" for one in checks):
+    if serves:
         checks += run_checks("webhooks", lambda: places.webhooks(settings, ask))
     checks += run_checks("up", lambda: machine.left_running(settings))
     checks += run_checks("prefect server", of_prefect)

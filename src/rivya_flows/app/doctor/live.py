@@ -19,6 +19,7 @@ from rivya_flows.errors import APIError
 from rivya_flows.settings import Settings
 
 _ONCE = RetryPolicy(attempts=1)
+_ANSWER_SECONDS = 10.0  # for a long list
 _PREFIX = "/api/v1"
 _OF_RUNS = (
     "GET /models",
@@ -69,7 +70,7 @@ def contract(
             )
             return [problem("live", "there is no key of the service to try", hint)]
         key = found.rivya_api_key.get_secret_value()
-        async with RivyaClient(key, found.rivya_base_url) as client:
+        async with RivyaClient(key, found.rivya_base_url, timeout=_ANSWER_SECONDS) as client:
             return [check async for check in _compared(client)]
 
     return asyncio.run(checks())

@@ -20,10 +20,18 @@ from typing import NamedTuple
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
+from rivya_flows.app.signing import signer_of
 from rivya_flows.app.up.options import account
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.settings import Settings, overridden_of_folder, unknown_names
+from rivya_flows.settings import (
+    Settings,
+    ignored_of_folder,
+    located,
+    overridden_of_folder,
+    set_here,
+    unknown_names,
+)
 
 NEEDED = {
     "prefect": "3.8",
@@ -107,6 +115,20 @@ def data_folder(settings: Settings) -> Iterator[Check]:
         yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free; {_held(data)}")
 
 
+def specs(settings: Settings) -> Iterator[Check]:
+    """What `up` deploys, if a setting says where that is."""
+    folder = settings.rivya_flows_specs
+    if folder is not None and not folder.expanduser().is_dir():
+        words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
+        yield problem("specs", words, located(words, "correct or remove it"))
+
+
+def signing(settings: Settings) -> Iterator[Check]:
+    """Certificate and key, if composed media are signed."""
+    if signer_of(settings) is not None:
+        yield ok("signing", "composed media are signed")
+
+
 def _held(data: Path) -> str:
     """The sizes of the parts of the data folder, such as ``assets 6.9 MB, other 0.2 MB``, or ``empty``."""
     sizes, looked = Counter[str](), 0
@@ -145,7 +167,7 @@ def left_running(settings: Settings) -> Iterator[Check]:
         other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
         yield warning(
             "up",
-            f"the worker of `up` was started with {other}: runs of deployments buy there",
+            f"the worker of `up` was started with {other}: runs of deployments buy {worker.source}",
             "`rivya-flows down`, then `rivya-flows up` to use this key",
         )
     if dead := [part for part in parts if not part.lives]:
@@ -158,12 +180,8 @@ def left_running(settings: Settings) -> Iterator[Check]:
             words = ", ".join(sorted(missing))
             yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
     else:
-        keyed = (
-            "; the worker buys with the key of its `up`"
-            if worker and worker.account and not wanted
-            else ""
-        )
-        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run" + keyed)
+        buys = f"; the worker buys {worker.source}" if worker else ""
+        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run" + buys)
 
 
 def _with_restarts(part: registry.ManagedProcess) -> str:
@@ -230,15 +248,24 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     for one in found:
         name = f"{one.name}={variables[one.name]}"
         yield warning("settings", f"{name}: {one.effect}", one.hint)
-    unknown, overridden = unknown_names(), overridden_of_folder()
+    unknown, overridden, ignored = unknown_names(), overridden_of_folder(), ignored_of_folder()
     for each in unknown:
         words = f"{each.where}: {each.name} is no setting, and changes nothing"
         yield (problem if each.is_mistake else warning)("settings", words, each.hint)
     for name, (where, remove) in overridden.items():
         words = f"{where}: {name} has another value in the environment, which counts"
         yield warning("settings", words, f"`unset {name}`, or {remove}")
-    if not (found or unknown or overridden):
+    for name, (where, remove) in ignored.items():
+        words = f"{where}: {name} is ignored in a file of a folder"
+        yield warning("settings", words, f"set it in the environment, and {remove}")
+    if not (found or unknown or overridden or ignored):
         yield ok("settings", "no harmful variable is set, and no unknown one")
+
+
+def places_of_settings() -> Iterator[Check]:
+    """Which settings are set, and where; no value but the end of the key."""
+    if found := set_here():
+        yield ok("set", ", ".join(f"{name} ({where})" for name, where in found.items()))
 
 
 def _version(package: str) -> str | None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
-from pathlib import Path
+from functools import partial
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
+from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.local_sandbox import chosen_service, serving
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings, located
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -28,6 +29,13 @@ _LOOK_SECONDS = 0.2
 _NOTHING = "doctor-0"
 """An id that does not exist: a key that may read gets 404."""
 
+_WITHOUT = {
+    "files:read": "no input can be the id of an upload",
+    "chat:read": "perhaps no chat either, and no `mode: judge`",
+    "webhooks:manage": "no webhooks, so runs poll",
+}
+"""What does not work without a scope; every run needs the others."""
+
 
 def store(settings: Settings) -> Iterator[Check]:
     """The journal; opening it migrates an older one."""
@@ -37,14 +45,14 @@ def store(settings: Settings) -> Iterator[Check]:
 
 def assets(settings: Settings) -> Iterator[Check]:
     """The media: one is written, read and removed."""
-    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
-        probe = Path(folder) / "probe"
+    with scratch() as folder:
+        probe = folder / "probe"
         probe.write_bytes(b"rivya-flows doctor\n")
-        kept = AssetStore(settings.assets_url, Path(folder) / "copies")
+        kept = AssetStore(settings.assets_url, folder / "copies")
         # The same content each time: the next check removes what a killed one left.
         digest = kept.put(probe)
         # Another store: this one has verified what it wrote.
-        AssetStore(settings.assets_url, Path(folder) / "read").local_path(digest)
+        AssetStore(settings.assets_url, folder / "read").local_path(digest)
         kept.remove(digest)
     yield ok("assets", f"{kept.url} can be written, read and cleared")
 
@@ -84,34 +92,40 @@ async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
             yield ok("service", f"{shown} knows the key")
         else:
             words = f"{shown} knows the key; {balance} credits"
+            if is_rehearsal(base_url, settings):
+                words += ", pretend: it is on this machine, and RIVYA_FLOWS_LIVE is not set"
             add = "add credits to the account: until then nothing can be bought"
             yield ok("service", words) if balance else warning("service", words, add)
         yield await _scopes(client)
 
 
 async def _scopes(client: RivyaClient) -> Check:
-    tried = {
-        "credits:read": client.credits.retrieve(retry=_ONCE),
-        "generations:read": client.generations.retrieve(_NOTHING, retry=_ONCE),
-        "files:read": client.files.retrieve(_NOTHING, retry=_ONCE),
-        "chat:read": client.chat.sessions.retrieve(_NOTHING, retry=_ONCE),
-        "webhooks:manage": client.webhooks.retrieve(_NOTHING, retry=_ONCE),
+    """Which scopes the key lacks, as far as calls that change nothing show it."""
+    tried: dict[str, Callable[[], Awaitable[object]]] = {
+        "credits:read": partial(client.credits.retrieve, retry=_ONCE),
+        "generations:read": partial(client.generations.retrieve, _NOTHING, retry=_ONCE),
+        "files:read": partial(client.files.retrieve, _NOTHING, retry=_ONCE),
+        "chat:read": partial(client.chat.sessions.retrieve, _NOTHING, retry=_ONCE),
+        "webhooks:manage": partial(client.webhooks.retrieve, _NOTHING, retry=_ONCE),
     }
     denied = []
-    for scope, asking in tried.items():
+    for scope, ask in tried.items():
         try:
-            await asking
+            await ask()
         except APIStatusError as error:
             if error.code == "api_scope_denied":
                 denied.append(scope)
+        except APIConnectionError:  # the others would be as silent
+            break
         except APIError:
             continue
-    if not denied:
-        return ok("scopes", "the key may read; only a purchase shows whether it may buy")
-    hint = "make a key with all scopes in Settings, API Keys"
-    if denied == ["webhooks:manage"]:
-        return warning("scopes", "the key may not manage webhooks", hint)
-    return problem("scopes", f"the key lacks {', '.join(denied)}", hint)
+    hint = "make a key with these scopes in Settings, API Keys"
+    if needed := [scope for scope in denied if scope not in _WITHOUT]:
+        return problem("scopes", f"the key lacks {', '.join(needed)}: every run fails", hint)
+    if denied:
+        words = "; ".join(f"{scope}: {_WITHOUT[scope]}" for scope in denied)
+        return warning("scopes", f"the key lacks {words}", f"where you want that, {hint}")
+    return ok("scopes", "the key may read; only a purchase shows whether it may buy")
 
 
 def webhooks(
@@ -183,7 +197,7 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
                 break
     except APIError as failed:
         return unused or warning("webhooks", f"could not be tried: {failed}", failed.hint or again)
-    hint = f"{again}; a proxy must pass {WEBHOOK_PATH} on"
+    hint = f"let the proxy or tunnel pass {WEBHOOK_PATH} on to the receiver; else {again}"
     return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", hint)
 
 
@@ -195,7 +209,8 @@ def public_url(settings: Settings) -> Iterator[Check]:
             yield problem(
                 "public url",
                 "RIVYA_FLOWS_WEBHOOKS is on, but RIVYA_FLOWS_PUBLIC_URL is not set",
-                "set it, and run `rivya-flows webhooks listen`",
+                "set it to an https:// address that leads to the receiver, then `rivya-flows down` and"
+                " `up`, or `rivya-flows webhooks listen --register`",
             )
         else:
             yield ok("public url", "not set; `up` serves media from this machine")

@@ -36,15 +36,16 @@ class ManagedProcess(BaseModel):
         mark: A variable in its environment, and in that of everything that it starts.
         url: Where it answers; "" for one that does not listen.
         log: Path of its log.
-        fingerprint: Of its settings, to see whether the next `up` wants the same.
+        settings: A hash of each, to see which of them the next `up` wants otherwise.
         registered: Of the receiver: whether the service sends its events there.
         rehearses: Whether the `up` that started it buys with pretend credits.
         account: A hash of the key and service of that `up`; "" for the local sandbox.
+        source: From whom it buys, for people.
         restarts: How often the watcher restarted it.
         restarted: When it last did, in ISO 8601; "" for never.
     """
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True)
 
     name: str
     pid: int
@@ -52,10 +53,11 @@ class ManagedProcess(BaseModel):
     mark: str
     url: str = ""
     log: str = ""
-    fingerprint: str = Field(default="", alias="wish")
+    settings: dict[str, str] = Field(default_factory=dict)
     registered: bool = False
     rehearses: bool = False
     account: str = ""
+    source: str = ""
     restarts: int = 0
     restarted: str = ""
 
@@ -134,7 +136,7 @@ def write(data: Path, left: LeftRunning) -> None:
     path = data / _RECORD
     record = _Record(version=1, ports=left.ports, parts=left.parts)
     draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
-    draft.write_text(record.model_dump_json(indent=2, by_alias=True) + "\n")
+    draft.write_text(record.model_dump_json(indent=2) + "\n")
     draft.replace(path)
 
 

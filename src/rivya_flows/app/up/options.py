@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.live_guard import Confirm, is_rehearsal
+from rivya_flows.app.live_guard import Confirm, is_rehearsal, shown_key
 from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
@@ -78,6 +79,15 @@ class UpOptions:
         return "" if self.sandbox else account(self.settings, mark)
 
     @property
+    def source(self) -> str:
+        """From whom runs buy, for people."""
+        key = self.settings.rivya_api_key
+        if self.sandbox or key is None:
+            return "from the local sandbox"
+        shown = shown_key(key.get_secret_value())
+        return f"from {shown_url(self.settings.rivya_base_url)} with the key {shown}"
+
+    @property
     def data(self) -> Path:
         """The data folder."""
         return self.settings.data
@@ -93,10 +103,9 @@ class UpOptions:
         return self.data / "sandbox"
 
 
-def watcher_options(options: UpOptions) -> str:
-    """What the watcher cannot read in its environment, as JSON."""
-    names = ("sandbox", "postgres", "redis")
-    return json.dumps({name: getattr(options, name) for name in names})
+def watcher_options(options: UpOptions) -> dict[str, str | bool | None]:
+    """What the watcher cannot read in its environment."""
+    return {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
 
 
 def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
@@ -174,29 +183,31 @@ def working_environment(
     )
 
 
-def fingerprint(environment: Mapping[str, str], mark: str) -> str:
-    """A hash by which to compare the settings of two processes.
+def hashed_settings(environment: Mapping[str, str], mark: str) -> dict[str, str]:
+    """A hash of each setting and option, to say which of them differ between two processes.
 
-    It includes the mark, so that nobody can try out keys against the recorded hash.
+    They include the mark, so that equal values of two processes have different hashes.
     """
-    ours = {
-        name: value
+    return {
+        name: _hash(mark, name, value)
         for name, value in environment.items()
-        if name.startswith(_OURS) and name != MARK
+        if name.startswith((*_OURS, "--")) and name != MARK
     }
-    text = json.dumps([mark, ours], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def account(settings: Settings, mark: str) -> str:
     """A hash of the key and the service that a worker with these settings buys with.
 
-    "" for the local sandbox. Of the mark, see `fingerprint`.
+    "" for the local sandbox. Of the mark, see `hashed_settings`.
     """
     if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
         return ""
     key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
-    return fingerprint({"RIVYA_API_KEY": key, "RIVYA_BASE_URL": url}, mark)
+    return _hash(mark, key, url)
 
 
 def database_url(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -29,7 +30,7 @@ from rivya_flows.app.up.backend import PrefectBackend
 from rivya_flows.app.up.end import GRACE_SECONDS, end_parts
 from rivya_flows.app.up.options import (
     UpOptions,
-    fingerprint,
+    hashed_settings,
     marked_environment,
     watcher_environment,
     watcher_options,
@@ -127,11 +128,12 @@ class _Starter:
     def _server(self) -> StartedProcess | None:
         options = self._options
         found, mark = self._find("server")
-        wanted = {"PREFECT_DB": options.postgres or "", "PREFECT_R": options.redis or ""}
-        wanted["PREFECT_KEEP"] = f"{options.settings.rivya_flows_keep_flow_runs_days:g}"
+        wanted = {"--postgres": options.postgres or "", "--redis": options.redis or ""}
+        days = f"{options.settings.rivya_flows_keep_flow_runs_days:g}"
+        wanted["RIVYA_FLOWS_KEEP_FLOW_RUNS_DAYS"] = days
         if found is not None:
             same_port = options.port in (None, 0, urlsplit(found.url).port)
-            self._keep(found, wanted, same=same_port)
+            self._keep(found, wanted, () if same_port else ("--port",))
             return None
         port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         # They know neither the URL nor the password of the new server.
@@ -190,7 +192,7 @@ class _Starter:
         environment = working_environment(options, mark, client, public_url="", webhooks=False)
         if found is not None:
             same_port = options.receiver_port in (None, 0, urlsplit(found.url).port)
-            self._keep(found, environment, same=same_port)
+            self._keep(found, environment, () if same_port else ("--receiver-port",))
             return None
         if options.sandbox:
             # A sandbox that somebody else started may refuse to send to this machine.
@@ -251,8 +253,9 @@ class _Starter:
         options = self._options
         found, mark = self._find("watcher")
         wanted, environment = watcher_options(options), watcher_environment(options, mark)
+        compared = environment | {f"--{name}": str(value) for name, value in wanted.items()}
         if found is not None and (found.pid == os.getpid() or not options.foreground):
-            self._keep(found, {**environment, "RIVYA_OPTIONS": wanted})
+            self._keep(found, compared)
             return
         if options.foreground:
             if found is not None:
@@ -265,7 +268,7 @@ class _Starter:
             return
         read, write = os.pipe()
         with os.fdopen(write, "w") as pipe:
-            pipe.write(wanted)
+            json.dump(wanted, pipe)
         try:
             spec = ProcessSpec(
                 "watcher",
@@ -278,7 +281,6 @@ class _Starter:
             started = start(spec)
         finally:
             os.close(read)
-        compared = {**environment, "RIVYA_OPTIONS": wanted}
         self._record("watcher", started, mark, compared, None)
 
     # --- the record ---
@@ -291,11 +293,14 @@ class _Starter:
     def _last_port(self, name: str) -> int | None:
         return registry.read(self._options.data).ports.get(name)
 
-    def _keep(self, part: ManagedProcess, wanted: Mapping[str, str], *, same: bool = True) -> None:
-        """Note a part that runs, and whether it differs from what is wanted."""
+    def _keep(
+        self, part: ManagedProcess, environment: Mapping[str, str], others: tuple[str, ...] = ()
+    ) -> None:
+        """Note a part that runs, and which settings are wanted otherwise; `others` are."""
         self.status.parts[part.name] = part
-        if part.fingerprint != fingerprint(wanted, part.mark) or not same:
-            self.status.differing.append(part.name)
+        differing = part.settings.items() ^ hashed_settings(environment, part.mark).items()
+        if names := sorted({*others, *(name for name, _ in differing)}):
+            self.status.differing[part.name] = names
 
     def _start(
         self,
@@ -335,10 +340,11 @@ class _Starter:
             mark=mark,
             url=f"http://127.0.0.1:{port}" if port else "",
             log=str(started.spec.log),
-            fingerprint=fingerprint(wanted, mark),
+            settings=hashed_settings(wanted, mark),
             registered=registers,
             rehearses=self._options.rehearses,
             account=self._options.account(mark),
+            source=self._options.source,
         )
         registry.write(self._options.data, registry.read(self._options.data).with_part(part))
         self.status.parts[name] = part

@@ -17,7 +17,7 @@ class UpStatus:
         data: The data folder.
         parts: By name.
         started: Names of parts that this call started; the others ran already.
-        differing: Names of parts that were started with other settings.
+        differing: The settings that a part was started with otherwise, by its name.
         other_sandbox: URL of a sandbox that `up` did not start.
         deployments: As ``flow/deployment``.
     """
@@ -25,7 +25,7 @@ class UpStatus:
     data: Path
     parts: dict[str, ManagedProcess] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
-    differing: list[str] = field(default_factory=list)
+    differing: dict[str, list[str]] = field(default_factory=dict)
     other_sandbox: str | None = None
     deployments: tuple[str, ...] = ()
 
@@ -55,7 +55,7 @@ class UpStatus:
                 {
                     "name": name,
                     "status": "started" if name in self.started else "running",
-                    "differs": name in self.differing,
+                    "differs": self.differing.get(name, []),
                     "log": self.parts[name].log,
                     "restarts": self.parts[name].restarts,
                 }

@@ -139,6 +139,8 @@ def describe(error: httpx.RequestError) -> str:
         return f"no connection within {CONNECT_SECONDS:g} s"
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "no connection: the host speaks no TLS at this port; is it http:// there?"
     if isinstance(error, httpx.ConnectError):
         return f"no connection: {reason}"
     return _QUOTED.sub("", str(error)) or type(error).__name__

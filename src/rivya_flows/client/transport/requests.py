@@ -70,7 +70,7 @@ def checked_base_url(base_url: str) -> str:
     if "@" in base_url:
         raise UsageError("RIVYA_BASE_URL: has a user name or a password", hint)
     if not known or parts.query or parts.fragment or re.search(r"[\s\\]", base_url.strip()):
-        raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
+        raise UsageError("RIVYA_BASE_URL: is not the address of a service", hint)
     return base_url.strip().rstrip("/").removesuffix("/api/v1")
 
 
