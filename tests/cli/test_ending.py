@@ -87,7 +87,7 @@ def test_after_a_wrong_output_the_spec_is_mended_and_not_the_run_resumed(
     assert end(report, as_json=False, open_sheet=False) == 1
     told = capsys.readouterr()
     assert "output lines failed: steps.talk.by has no " in told.out
-    assert "rivya-flows run spec.yaml --cache spec" in told.err
+    assert f"rivya-flows fork {report.run_id} --spec spec.yaml" in told.err
     assert "resume with" not in told.err
     assert "output lines — steps.talk.by has no" in report.sheet_path.read_text()
 

@@ -101,6 +101,22 @@ def test_a_plan_of_a_fork_says_at_most_of_what_a_pick_that_is_open_may_take(
     assert prices["after"] == {"min": 0, "max": 1}
 
 
+def test_a_fork_with_an_edited_spec_takes_what_is_equal_and_needs_no_cache(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("cache", "prune", "--all", "--yes").code == 0
+    edited = tmp_path / "edited.yaml"
+    edited.write_text(SPEC.replace('"a lamp, ${{ inputs.look }}"', "another lamp"))
+    fork = ("fork", "run-1", "--spec", edited, "--plan")
+    found = call(*fork, "--json").document
+    assert (found["credits"], found["saved"]) == ({"min": 1, "max": 1}, 1)
+    edited.write_text(
+        edited.read_text().replace("inputs: {look: {type: string, default: warm}}", "")
+    )
+    assert call(*fork, "--json").document["saved"] == 1, "an input that is gone is left out"
+    assert call("fork", "run-1", "--spec", tmp_path / "none.yaml", "--plan").code == 2
+
+
 @pytest.mark.prefect
 def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

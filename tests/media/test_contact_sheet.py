@@ -369,7 +369,7 @@ def test_a_failed_run_says_what_failed_what_is_kept_and_the_command_that_continu
     for words in (
         f"film — the service did not find something that the request names {raw}",
         "2 credits are spent. Kept, and not bought again: stills (2 of 2).",
-        "rivya-flows run spot.yaml --cache spec -i 'product=Comet kettle' Copy",
+        "rivya-flows fork run-1 --spec spot.yaml Copy",
         "spot Not made.",
     ):
         assert words in page.text, words

@@ -72,14 +72,11 @@ def test_what_a_failed_job_and_all_that_follows_cost_is_said() -> None:
     assert cancelled.advice == "resume with"
 
 
-def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inputs() -> None:
-    inputs = {"product": "Comet's", "styles": ["ink", "neon"], "photo": None, "n": 2}
-    found = continuation(ended("not_found", inputs=inputs))
-    assert "mend specs/my spec.yaml" in found.advice
-    assert found.command == (
-        "rivya-flows run 'specs/my spec.yaml' --cache spec"
-        """ -i 'product=Comet'"'"'s' -i 'styles=["ink", "neon"]' -i n=2"""
-    )
+def test_a_request_that_is_refused_again_is_mended_in_the_spec_or_by_an_input() -> None:
+    found = continuation(ended("not_found", inputs={"product": "Comet"}))
+    assert "mend specs/my spec.yaml, or its input with -i NAME=VALUE, then fork" in found.advice
+    assert found.command == "rivya-flows fork run-1 --spec 'specs/my spec.yaml'"
+    assert "-i" not in continuation(ended("not_found")).advice
     both = continuation(ended("not_found", "job_failed"))
     assert both.command.startswith("rivya-flows resume")
 
@@ -87,8 +84,9 @@ def test_a_request_that_is_refused_again_is_mended_in_the_spec_with_the_same_inp
 def test_a_prompt_that_a_filter_refused_is_changed_and_not_bought_again() -> None:
     found = continuation(ended("content_refused"))
     assert str(found) == (
-        "the same prompt is refused again: change it, then take what was paid from the cache: "
-        "rivya-flows run 'specs/my spec.yaml' --cache spec"
+        "the same prompt is refused again: change it in specs/my spec.yaml, "
+        "then fork the run, which takes what it has paid for: "
+        "rivya-flows fork run-1 --spec 'specs/my spec.yaml'"
     )
     assert found.retry == "buys no failed job again"
     many = continuation(ended("content_refused", *["job_failed"] * 4, ledger=[]))
@@ -111,13 +109,3 @@ def test_a_failure_is_told_in_plain_words() -> None:
     )
     assert plain_reason({"code": "api_key_revoked"}) == "the service did not accept the key"
     assert plain_reason({"code": "something_new"}) == plain_reason({}) == ""
-
-
-@pytest.mark.parametrize("facts", [{}, {"failed_outputs": ["spot"], "steps": []}])
-def test_where_nothing_was_paid_there_is_nothing_to_take_from_the_cache(
-    facts: dict[str, Any],
-) -> None:
-    for spent, saved, words in ((0, 0, "then run it again"), (0, 2, "take what was paid")):
-        found = continuation(ended("not_found", credits={"spent": spent, "saved": saved}, **facts))
-        assert words in found.advice
-        assert ("--cache spec" in found.command) == bool(saved)

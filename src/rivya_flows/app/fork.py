@@ -9,7 +9,7 @@ from typing import Any
 from rivya_flows.app.inputs import InputValues
 from rivya_flows.app.prepare import InputReader, RunRequest
 from rivya_flows.app.runs import find_run, open_journal, which
-from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.app.spec_file import SpecFile, spec_path
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import uncollected
@@ -33,12 +33,14 @@ class ForkOptions:
             and what uses it.
         budget: Overrides the spec's credit budget; None keeps it.
         labels: Labels beside those of the run; they win.
+        spec: Takes the place of that of the run; None keeps it.
     """
 
     inputs: InputReader = field(default_factory=lambda: InputValues((), None, ""))
     step: str | None = None
     budget: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    spec: SpecFile | None = None
 
 
 def fork_request(
@@ -49,7 +51,8 @@ def fork_request(
 ) -> tuple[RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
-    It has the spec of the run as it was frozen, and its inputs, labels and cache mode with changes.
+    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels and
+    cache mode with changes.
 
     Args:
         name: Names the run, see `find_run`; it may still be executed, or wait.
@@ -73,8 +76,9 @@ def fork_request(
     if options.step is not None and options.step not in {*state.steps, *items}:
         hint = meant(options.step, [*state.plan.order, *items])
         raise UsageError(f"--from: the run has no step {options.step!r}", hint)
+    file = str(spec_path(frozen.spec_file, row.folder))
     request = RunRequest(
-        SpecFile(frozen.spec_text, frozen.spec_file, None, frozen.includes, frozen.files),
+        options.spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
         options.inputs,
         options.budget,
         frozen.cache,

@@ -257,9 +257,12 @@ def prepare(
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
     files = None if spec.files is None else _carried_files(spec, spec.files, assets)
+    given = request.inputs(workflow)
+    kept = workflow.inputs.keys() - given.keys()
+    earlier = {name: value for name, value in request.earlier.items() if name in kept}
     inputs = resolve_inputs(
         workflow,
-        {**FrozenInputs(request.earlier, assets)(workflow), **request.inputs(workflow)},
+        {**FrozenInputs(earlier, assets)(workflow), **given},
         folder=spec.folder,
         paths=request.local_files,
         files=files,

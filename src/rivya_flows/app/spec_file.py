@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -121,6 +122,17 @@ def read_file(path: Path, newline: str | None = None) -> SpecFile:
         raise UsageError(f"{path}: is a folder", _specs_in(path)) from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", _meant(path)) from error
+
+
+def spec_path(name: str, folder: Path) -> Path:
+    """Where the spec of a run lies, from here; as `name` where it is not found.
+
+    Args:
+        name: Its path from where the run was started, as the run has it.
+        folder: Of the run, which lies below that place unless it was put elsewhere.
+    """
+    found = next((one / name for one in folder.parents if (one / name).is_file()), None)
+    return Path(name) if found is None else Path(os.path.relpath(found))
 
 
 def _specs_in(folder: Path) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.report import RunReport
+from rivya_flows.app.spec_file import spec_path
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
@@ -116,11 +116,10 @@ def _next_step(report: RunReport) -> Iterator[str]:
 
 def with_spec_here(receipt: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
     """The receipt with the path of its spec from here, if that lies above the folder of the run."""
-    file = receipt["spec"]["file"]
-    for above in () if folder is None else folder.parents:
-        if (above / file).is_file():
-            return {**receipt, "spec": {**receipt["spec"], "file": os.path.relpath(above / file)}}
-    return receipt
+    if folder is None:
+        return receipt
+    file = spec_path(receipt["spec"]["file"], folder)
+    return {**receipt, "spec": {**receipt["spec"], "file": str(file)}}
 
 
 def raise_pools(names: Iterable[str]) -> Iterator[str]:

@@ -28,6 +28,12 @@ from rivya_flows.cli.run import begun, who
     shell_complete=completion.steps,
     help="Make STEP and what depends on it again, or STEP[KEY] and what uses it.",
 )
+@click.option(
+    "--spec",
+    type=Path,
+    shell_complete=completion.specs,
+    help="Run this file, such as the edited spec of RUN, instead of the spec that RUN had.",
+)
 @with_inputs
 @click.option(
     "--label",
@@ -53,6 +59,7 @@ from rivya_flows.cli.run import begun, who
 def fork(
     named: str,
     step: str | None,
+    spec: Path | None,
     assignments: tuple[str, ...],
     file: Path | None,
     labels: tuple[str, ...],
@@ -73,11 +80,14 @@ def fork(
     from rivya_flows.app.fork import ForkOptions, fork_request
     from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.run import plan, run
+    from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
     from rivya_flows.planning.labels import read_labels
 
-    options = ForkOptions(read_inputs(assignments, file), step, budget, read_labels(labels))
+    edited = None if spec is None else read_spec(spec)
+    given = read_inputs(assignments, file)
+    options = ForkOptions(given, step, budget, read_labels(labels), edited)
     request, of_sandbox = fork_request(named, options, chosen, tell)
     there = sandbox or of_sandbox
     if only_plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -109,12 +108,10 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     if receipt.get("status") == "suspended":
         return Continuation("answer with", resume)  # which asks
     file = str(spec.get("file") or "SPEC") if isinstance(spec, Mapping) else "SPEC"
-    then, cache = "take what was paid from the cache", " --cache spec"
-    if not _has_paid(receipt):
-        then, cache = "run it again", ""
-    again = f"rivya-flows run {shlex.quote(file)}{cache}"
+    again = f"rivya-flows fork {shlex.quote(run_id)} --spec {shlex.quote(file)}"
+    then = "then fork the run, which takes what it has paid for"
     if _lacks_only_outputs(receipt):
-        return Continuation(f"mend the output in {file}, then {then}", again, "ends the same way")
+        return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
     codes = {
         item.get("code")
         for _, items in _steps(receipt)
@@ -122,11 +119,11 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         if item.get("status") == "failed"
     }
     if codes and codes <= _REFUSED:
-        again += _inputs(receipt)
+        where = f"{file}, or its input with -i NAME=VALUE" if receipt.get("inputs") else file
         if codes == {"content_refused"}:
-            advice = f"the same prompt is refused again: change it, then {then}"
+            advice = f"the same prompt is refused again: change it in {where}, {then}"
             return Continuation(advice, again, "buys no failed job again")
-        advice = f"the same request is refused again: mend {file}, then {then}"
+        advice = f"the same request is refused again: mend {where}, {then}"
         return Continuation(advice, again, "sends the same request again")
     options = resume_options(receipt)
     retry = "continues it without these options" if options else ""
@@ -175,21 +172,6 @@ def _price_again(receipt: Mapping[str, Any]) -> str:
     most = _credits(receipt, "left")
     price = f"at least {price_of(least, least)}" if most is None else price_of(least, most)
     return f", which buys {what} for {price},"
-
-
-def _inputs(receipt: Mapping[str, Any]) -> str:
-    """The options that give the same inputs, so that finished work is found in the cache."""
-    given, words = receipt.get("inputs"), ""
-    for name, value in given.items() if isinstance(given, Mapping) else ():
-        if value is not None and not isinstance(value, Mapping):
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            words += f" -i {shlex.quote(f'{name}={text}')}"
-    return words
-
-
-def _has_paid(receipt: Mapping[str, Any]) -> bool:
-    """Whether the cache may have something for the next run."""
-    return any(_credits(receipt, one) != 0 for one in ("spent", "saved"))
 
 
 def _credits(receipt: Mapping[str, Any], name: str) -> int | None:
