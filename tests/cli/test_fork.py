@@ -130,12 +130,19 @@ def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
     [run] = (tmp_path / "runs").iterdir()
     monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     assert call("fork", run.name, "--plan").code == 0
-    (tmp_path / "specs" / "lamp.png").write_bytes(b"another")
+    assert call("fork", run, "--from", "poster").code == 0
+    [fork] = (tmp_path / "elsewhere" / "runs").iterdir()
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    monkeypatch.chdir(tmp_path.parent)
+    assert call("fork", fork.name, "--plan").code == 0
+    (tmp_path / "specs" / "lamp.png").write_bytes(b"another")
     said = call("fork", run.name, "--plan")
     assert said.code == 2
     assert "files that are not in the asset store: lamp.png" in said.err
+    assert f"put them back, unchanged, in {tmp_path.name}/specs" in said.err
 
 
 def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_not_bought_again(
@@ -150,7 +157,7 @@ def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_not
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     assert call("fork", tmp_path / "aside", "--plan", "--json").document["credits"]["max"] == 0
     assert not folder.exists()
-    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+    assert not [*assets.listing()], "a plan writes nothing"
     shutil.move(tmp_path / "aside", folder)
     assert call("fork", "run-1", "--plan", "--json").document["credits"] == {"min": 0, "max": 0}
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0

@@ -30,6 +30,7 @@ from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from, started, stopped
+from support.composed_media import still
 
 pytestmark = pytest.mark.prefect
 
@@ -408,14 +409,39 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
         assert (
             "media that the rest of the run needs are not in the store: picture, other;" in said.err
         )
-        assert f"buy them again (rivya-flows fork {run.name})" in said.err
+        assert f"put the folder of the run back: runs/{run.name}; or see what they" in said.err
+        assert f"cost again: rivya-flows fork {run.name} --plan" in said.err
         assert bought(sandbox) == before
         assert not run.exists()
         set_faults(sandbox.data, "faults: []")
+        media = read_settings().data / "assets"
+        assert call("resume", moved, "--regenerate", "larger", "--plan").code == 0
+        assert not [one for one in media.rglob("*") if one.is_file()], "a plan writes nothing"
         assert call("resume", moved, "--regenerate", "larger").code == 0
         assert bought(sandbox)["z-image"] == 2
         assert [*moved.glob("media/poster*")]
         assert not run.exists()
+
+
+def test_a_resume_elsewhere_takes_a_file_of_the_spec_from_its_folder_or_names_that(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    (tmp_path / "specs").mkdir()
+    still(tmp_path / "specs" / "lamp.png", (64, 64))
+    made = "model: nano-banana-2, references: [lamp.png]"
+    written(tmp_path / "specs", ONE.replace("model: z-image", made))
+    fault = "faults: [{on: generation, do: fail, times: 1}]"
+    with running(tmp_path / "sandbox", credits=90, faults=fault) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        assert call("run", "specs/spec.yaml").code == 1
+        assert call("store", "prune", "--older-than", "0", "--yes").code == 0
+        monkeypatch.chdir(tmp_path.parent)
+        assert call("resume", "last", "--regenerate", "--plan").code == 0
+        (tmp_path / "specs" / "lamp.png").unlink()
+        said = call("resume", "last", "--regenerate", "--plan")
+        assert said.code == 2
+        assert f"put lamp.png back, unchanged, in {tmp_path.name}/specs; or set" in said.err
 
 
 def test_run_of_another_service_is_refused(

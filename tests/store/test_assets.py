@@ -16,8 +16,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from rivya_flows.errors import StoreError
-from rivya_flows.store.assets import AssetStore
+from rivya_flows.errors import LostMediumError, StoreError
+from rivya_flows.store.assets import AssetStore, file_hash
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -269,8 +269,8 @@ def test_a_removed_medium_is_gone(store: AssetStore, tmp_path: Path) -> None:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from rivya_flows.errors import StoreError
-from rivya_flows.store.assets import AssetStore
+from rivya_flows.errors import LostMediumError, StoreError
+from rivya_flows.store.assets import AssetStore, file_hash
 folder = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 try:
@@ -302,3 +302,18 @@ def test_a_password_in_the_address_of_the_store_is_not_told(tmp_path: Path) -> N
     with pytest.raises(StoreError) as caught:
         store.local_path("a" * 64)
     assert "sesame" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_medium_that_is_lent_is_read_where_it_lies_and_never_deleted(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    lent = tmp_path / "lent.png"
+    lent.write_bytes(b"picture")
+    digest = file_hash(lent)
+    store.lend(lent, digest)
+    assert store.local_path(digest) == lent
+    assert not [*store.listing()]
+    lent.write_bytes(b"another")
+    with pytest.raises(LostMediumError, match="changed"):
+        store.local_path(digest)
+    assert lent.exists()

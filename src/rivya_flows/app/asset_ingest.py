@@ -106,8 +106,10 @@ def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
     )
 
 
-def put_back(assets: AssetStore, sha256: str, places: Iterable[Path]) -> bool:
+def put_back(assets: AssetStore, sha256: str, places: Iterable[Path], *, writes: bool) -> bool:
     """Whether the store has a medium, if need be again, from a place with the same content.
+
+    Without `writes` it is only read from that place, by this `AssetStore`.
 
     Raises:
         StoreError: The store cannot be reached or written.
@@ -117,20 +119,27 @@ def put_back(assets: AssetStore, sha256: str, places: Iterable[Path]) -> bool:
     for place in places:
         with suppress(OSError):
             if place.is_file() and file_hash(place) == sha256:
-                assets.put(place)
+                if writes:
+                    assets.put(place)
+                else:
+                    assets.lend(place, sha256)
                 return True
     return False
 
 
-def put_all_back(assets: AssetStore, places: Mapping[str, Sequence[Path]]) -> list[str]:
+def put_all_back(
+    assets: AssetStore, places: Mapping[str, Sequence[Path]], *, writes: bool
+) -> list[str]:
     """Puts back media, each by its hash from its places, see `put_back`; gives those that are lost."""
     with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store elsewhere answers slowly
-        found = threads.map(lambda digest: put_back(assets, digest, places[digest]), places)
+        found = threads.map(
+            lambda digest: put_back(assets, digest, places[digest], writes=writes), places
+        )
         return [digest for digest, is_kept in zip(places, found, strict=True) if not is_kept]
 
 
-def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:
-    """What `find` gives for each value; it asks the asset store for media.
+def each_found(named: Mapping[str, T], find: Callable[[T], U], hint: str) -> dict[str, U]:
+    """What `find` gives for each value; it asks the asset store for media; `hint` is for those it lacks.
 
     Raises:
         LostMediumError: It raised that for some, which are all named.
@@ -144,7 +153,7 @@ def each_found(named: Mapping[str, T], find: Callable[[T], U]) -> dict[str, U]:
     if lost:
         raise LostMediumError(
             f"files that are not in the asset store: {', '.join(lost)}",
-            "set RIVYA_FLOWS_ASSETS to the store that has them; after `store prune`, run the spec again, with its files",
+            f"{hint}, or set RIVYA_FLOWS_ASSETS to the store that has them",
         )
     return found
 

@@ -64,7 +64,8 @@ class FrozenInputs:
         declared = workflow.inputs.items()
         names = {name for name, one in declared if "file" in (one.type, one.of)}
         files = {name: value for name, value in self.values.items() if name in names}
-        return {**self.values, **each_found(files, self._here)}
+        hint = "give these inputs again, with their files"
+        return {**self.values, **each_found(files, self._here, hint)}
 
     def _here(self, value: Any) -> Any:
         if isinstance(value, list):

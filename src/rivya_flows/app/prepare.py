@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivya_flows.app.asset_ingest import each_found, keep, put_back
+from rivya_flows.app.asset_ingest import each_found, keep, put_all_back
 from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.inputs import FrozenInputs
@@ -166,7 +166,8 @@ async def prepare_here(
         context: Where it would run.
         request: The run.
         run_id: Its name.
-        starts: It starts now, on this machine: what its callbacks need here must be there.
+        starts: It starts now, on this machine: what its callbacks need here must be there, and media
+            that `store prune` deleted are put back into the store.
         notify: Is told of a service that does not answer, of prices that are not the shipped, and of
             purchases of a forked run that it would make again.
         market: What the service offers; None reads it.
@@ -181,10 +182,13 @@ async def prepare_here(
     from rivya_flows.app.run_media import restore_copies
     from rivya_flows.store.secrets import shared_secret
 
+    beside, files = Path(request.spec.name).parent, (request.spec.files or {}).items()
+    places = {one.sha256: [beside / name] for name, one in files}
+    await asyncio.to_thread(put_all_back, context.assets, places, writes=starts)
     if request.fork is not None:
         row = known_run(context, request.fork.run_id)  # refuses one of another service or wallet
         row = replace(row, folder=request.forked or row.folder)
-        await asyncio.to_thread(restore_copies, context.assets, context.journal, row)
+        await asyncio.to_thread(restore_copies, context.assets, context.journal, row, writes=starts)
         if request.uncollected:
             forked, open_items = request.fork.run_id, ", ".join(request.uncollected)
             notify(f"warning: {forked} has bought, or may have, what is not taken: {open_items}")
@@ -444,12 +448,9 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
 def _carried_files(
     spec: SpecFile, files: Mapping[str, Asset], assets: AssetStore
 ) -> dict[str, Asset]:
-    """The media that a spec carries, with their paths on this machine.
-
-    One that the store has lost is taken from the folder of the spec, if it is there unchanged.
-    """
-    for name, one in files.items():
-        put_back(assets, one.sha256, [Path(spec.name).parent / name])
+    """The media that a spec carries, with their paths on this machine."""
     return each_found(
-        files, lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)})
+        files,
+        lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
+        f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
     )

@@ -118,7 +118,9 @@ async def plan_resume(
         resumed = _resumed(context, options, _unasked(state, options, answers))
         for answer in answers:
             state, _ = step(state, answer)
-        await in_thread(partial(restore_media, context.assets, reporter, state, resumed))
+        await in_thread(
+            partial(restore_media, context.assets, reporter, state, resumed, writes=False)
+        )
         return await _rest(context, state, resumed, reporter.frozen.labels, notify)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rivya_flows.app.asset_ingest import put_all_back
 from rivya_flows.app.report import RunReporter, copies_of
+from rivya_flows.app.spec_file import spec_path
 from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
@@ -17,7 +18,12 @@ from rivya_flows.store.journal import Journal, RunRow
 
 
 def restore_media(
-    assets: AssetStore, reporter: RunReporter, state: State, resumed: RunResumed
+    assets: AssetStore,
+    reporter: RunReporter,
+    state: State,
+    resumed: RunResumed,
+    *,
+    writes: bool = True,
 ) -> None:
     """Puts back into the store the media that the rest of a run needs.
 
@@ -26,6 +32,7 @@ def restore_media(
         reporter: Of the run.
         state: Of the run, with the answers that it is given.
         resumed: What its next execution begins with; it says what is bought again.
+        writes: False only looks whether there are copies.
 
     Raises:
         UsageError: Of some there is no copy in the folder of the run or of the spec.
@@ -33,8 +40,9 @@ def restore_media(
     if resumed.unpaid == "completed":  # it only collects what was paid
         return
     frozen = reporter.frozen
-    copies = copies_of(reporter.receipt(), reporter.row.folder)
-    beside = Path(frozen.spec_file).parent
+    folder = reporter.row.folder
+    copies = copies_of(reporter.receipt(), folder)
+    beside = spec_path(frozen.spec_file, folder).parent
     named: list[tuple[str, Asset, Path | None]] = [
         (name, one, beside / name) for name, one in frozen.files.items()
     ]
@@ -58,22 +66,27 @@ def restore_media(
         digest: [one for one in (place, copies.get(digest)) if one]
         for digest, (_, place) in places.items()
     }
-    lost = dict.fromkeys(places[digest][0] for digest in put_all_back(assets, found))
+    lost = dict.fromkeys(places[digest][0] for digest in put_all_back(assets, found, writes=writes))
     if lost:
-        again = f"rivya-flows fork {frozen.run_id}"
-        if not lost.keys().isdisjoint({*frozen.files, *frozen.inputs}):
-            again = f"rivya-flows run {frozen.spec_file}"
+        fork, ways = f"rivya-flows fork {frozen.run_id}", []
+        if own := [name for name in lost if name in frozen.files]:
+            ways.append(f"put {', '.join(own)} back, unchanged, in {beside.absolute()}")
+        if given := [name for name in lost if name in frozen.inputs]:
+            ways.append(f"give {', '.join(given)} again: {fork} -i {given[0]}=FILE")
+        if len(lost) > len(own) + len(given):
+            ways.append(f"put the folder of the run back: {folder}")
+            ways.append(f"or see what they cost again: {fork} --plan")
         raise UsageError(
             f"media that the rest of the run needs are not in the store: {', '.join(lost)};"
             " nothing was bought",
-            f"`store prune` deletes those of old runs: buy them again ({again}), or set"
+            f"`store prune` deletes those of old runs: {'; '.join(ways)}; or set"
             " RIVYA_FLOWS_ASSETS to the store that has them",
         )
 
 
-def restore_copies(assets: AssetStore, journal: Journal, row: RunRow) -> None:
+def restore_copies(assets: AssetStore, journal: Journal, row: RunRow, *, writes: bool) -> None:
     """Puts back into the store all media of a run that its folder has; what is gone stays away."""
     reporter = RunReporter(journal, assets, row)
     reporter.follow()
     copies = copies_of(reporter.receipt(), row.folder)
-    put_all_back(assets, {digest: [place] for digest, place in copies.items()})
+    put_all_back(assets, {digest: [place] for digest, place in copies.items()}, writes=writes)

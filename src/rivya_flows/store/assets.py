@@ -109,6 +109,7 @@ class AssetStore:
         self._scratch = scratch
         self._is_local = isinstance(self._files, LocalFileSystem)
         self._verified: dict[str, _Mark] = {}
+        self._lent: dict[str, Path] = {}
 
     def incoming(self) -> Path:
         """A new path for a file on its way here, in a folder that may be missing still.
@@ -135,6 +136,15 @@ class AssetStore:
         finally:
             staged.unlink(missing_ok=True)
         return digest
+
+    def lend(self, path: Path, sha256: str) -> None:
+        """Reads a medium that is not here from a file that is another's; nothing is written.
+
+        Args:
+            path: The file; it must stay as it is.
+            sha256: Of its content.
+        """
+        self._lent[sha256] = path
 
     def take(self, path: Path, sha256: str) -> Path:
         """Moves a file from `incoming` into the store; an intact medium is not written again.
@@ -178,13 +188,14 @@ class AssetStore:
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
-        path = Path(self._place(sha256)) if self._is_local else self._fetched(sha256)
+        lent = self._lent.get(sha256)
+        path = lent or self.shared_path(sha256) or self._fetched(sha256)
         with self._reaching(f"cannot read medium {sha256[:12]}"):
             if not path.is_file():
                 raise self._missing(sha256)
             whole = self._is_intact(path, sha256)
         if not whole:
-            if not self._is_local:
+            if not (self._is_local or lent):
                 path.unlink()
             raise LostMediumError(
                 f"medium {sha256[:12]} in {self.url} has changed on disk",
