@@ -293,6 +293,21 @@ def test_a_run_of_a_sandbox_that_was_deleted_is_given_up(
     assert call("spend", "--json").document["total"]["open"] == 0
 
 
+def test_a_removal_says_that_an_open_question_goes_too(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    pick = "  hero: {uses: pick, with: {from: '${{ steps.stills.items }}', mode: human}}\noutputs:"
+    several = "stills: {uses: generate, foreach: [a, b],"
+    spec = SPEC.replace("outputs:", pick).replace("still: {uses: generate,", several)
+    spec = spec.replace("steps.still.asset", "steps.hero.asset")
+    execute(shared_sandbox, "run-2", spec)
+    asked = call("store", "remove", "run-2")
+    assert "run-2 (lamps, suspended)" in asked.err
+    assert "Its open question goes too, unanswered." in asked.err
+    assert "open question" in call("store", "remove", "run-2", "-y").err
+    assert "open question" not in call("store", "remove", "run-1").err
+
+
 def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:

@@ -80,6 +80,24 @@ def test_purchases_of_other_runs_without_a_response_may_have_been_charged(tmp_pa
         assert found.most == 7 + found.held
 
 
+def test_what_a_removed_run_spent_is_known_from_its_charges(tmp_path: Path) -> None:
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        mine = begun(journal, "mine")
+        journal.append("mine", balance(100), mine)
+        journal.create(frozen("gone"), tmp_path / "gone")
+        lease = Leases(journal.engine).acquire("gone")
+        journal.append("gone", intent(1), lease.fence)
+        journal.append("gone", accepted(1, 2), lease.fence)
+        found = spent_by_others(journal.engine, "mine", "sandbox:test", None)
+        assert [(one.run_id, one.credits, one.held) for one in found] == [("gone", 2, 0)]
+        journal.hide(lease)
+        assert spent_by_others(journal.engine, "mine", "sandbox:test", None) == found
+        journal.remove(lease)
+        assert spent_by_others(journal.engine, "mine", "sandbox:test", None) == found
+        assert spent_by_others(journal.engine, "mine", "https://rivya.ai", None) == ()
+        assert spent_since(journal.engine, 0, "sandbox:test", None, {"mine", "gone"}) == ()
+
+
 def test_the_runs_that_spent_most_come_first_and_those_of_another_time_are_not_read(
     tmp_path: Path,
 ) -> None:

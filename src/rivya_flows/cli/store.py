@@ -171,6 +171,8 @@ def _going(run: RemovedRun) -> str:
             " Its sandbox is not in the data folder, so what it bought there for pretend credits"
             f" and has not collected goes too: {lost}."
         )
+    if run.status == "suspended":
+        words += " Its open question goes too, unanswered."
     if run.batch:
         words += f" It is a row of {run.batch}; rerunning that batch buys it again."
     return words

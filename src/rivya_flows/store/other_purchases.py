@@ -29,7 +29,8 @@ def spent_by_others(
     A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
     before the balance counts with what its end changed. So the table of charges only says which
     journals to read; it has no moment of either. A purchase without a response may have been charged
-    at any moment since its intent.
+    at any moment since its intent. Of a removed run only the table is left, so its purchases count from
+    their intent.
 
     Raises:
         StoreError: The store cannot be read.
@@ -58,7 +59,17 @@ def spent_since(
             .where(EVENTS.c.kind.in_(_KINDS))
             .order_by(EVENTS.c.run_id, EVENTS.c.seq)
         ).all()
+        removed = connection.execute(
+            select(CHARGES.c.run_id, RUNS.c.name, CHARGES.c.credits)
+            .join(RUNS, RUNS.c.run_id == CHARGES.c.run_id)
+            .where(RUNS.c.service == service, RUNS.c.wallet.is_not_distinct_from(wallet))
+            .where(CHARGES.c.at >= began)
+            .where(RUNS.c.removed_at.is_not(None), RUNS.c.folder == "")
+        ).all()
     spent: dict[tuple[str, str], int] = defaultdict(int)
+    for other, name, credits in removed:
+        if other not in own:
+            spent[other, name] += credits
     reserved: dict[tuple[Any, ...], int] = {}
     held: dict[tuple[Any, ...], int] = {}
     for other, name, kind, at, body in events:
