@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rivya_flows.app.live_guard import refuse_unknown_names
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.process_tree import MARK
@@ -80,6 +81,8 @@ class BackgroundServer(PrefectBackend):
                 f" {options.source}; nothing was deployed",
                 "`rivya-flows down` first, then this command again",
             )
+        if not (options.restarts or options.rehearses):
+            refuse_unknown_names()
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings

@@ -100,7 +100,7 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     assert found(terminal, "settings")["hint"] == hint
     monkeypatch.setenv("RIVYA_FLOW_MINE", "9")
     told = "RIVYA_FLOW_MINE is no setting, and changes nothing: `unset RIVYA_FLOW_MINE`"
-    assert f"warning: environment: {told}\n" in terminal("runs").err
+    assert f"warning: environment: {told}; a variable of yours needs a name" in terminal("runs").err
     monkeypatch.delenv("RIVYA_FLOW_MINE")
     Path(".env").write_text(
         "RIVYA_FLOWS_SPEC=a.yaml\n"
@@ -113,9 +113,15 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:1")
     check = found(terminal, "settings")
     words = ".env, line 1: RIVYA_HOOK_SECRET is no setting, and changes nothing"
-    assert (check["status"], check["message"]) == ("warning", words)
-    assert f"warning: {words}: remove line 1 of .env; a secret" in terminal("runs").err
-    Path(".env").write_text("RIVYA_API_KEY_OLD=1\n")
+    assert (check["status"], check["message"]) == ("problem", words)
+    assert f"warning: {words}: remove line 1 of .env; a variable" in terminal("runs").err
+    Path(".env").write_text("RIVIA_API_KEY=1\n")
+    check = found(terminal, "settings")
+    assert (check["status"], check["hint"]) == (
+        "warning",
+        "write RIVYA_API_KEY instead, or remove line 1 of .env",
+    )
+    Path(".env").write_text("RIVER_KEY=1\n")
     assert found(terminal, "settings")["status"] == "ok"
     assert terminal("runs").err == ""
 

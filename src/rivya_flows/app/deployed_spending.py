@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from rivya_flows.app.live_guard import Confirm, credits_in, refuse_misspelled, source_of
+from rivya_flows.app.live_guard import Confirm, credits_in, refuse_unknown_names, source_of
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError
@@ -132,7 +132,7 @@ async def agree_to_spending(
         Whether something buys from a real wallet, so that it is said from whom.
 
     Raises:
-        UsageError: As `refuse_misspelled`, unless `dry`.
+        UsageError: As `refuse_unknown_names`, unless `dry`.
         AuthenticationError: The service does not take the key.
         NotConfirmedError: Something without a cap over time was not confirmed.
         StoreError: The store cannot be read or written.
@@ -143,7 +143,7 @@ async def agree_to_spending(
                 tell(line)
         return False
     if not dry:
-        refuse_misspelled()
+        refuse_unknown_names()
     service = _service(settings)
     if names_service:
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")

@@ -251,7 +251,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     unknown, overridden, ignored = unknown_names(), overridden_of_folder(), ignored_of_folder()
     for each in unknown:
         words = f"{each.where}: {each.name} is no setting, and changes nothing"
-        yield (problem if each.is_mistake else warning)("settings", words, each.hint)
+        yield (problem if each.is_ours else warning)("settings", words, each.hint)
     for name, (where, remove) in overridden.items():
         words = f"{where}: {name} has another value in the environment, which counts"
         yield warning("settings", words, f"`unset {name}`, or {remove}")
