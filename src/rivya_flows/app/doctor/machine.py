@@ -163,12 +163,13 @@ def left_running(settings: Settings) -> Iterator[Check]:
     left = registry.read(settings.data)
     parts, worker = left.parts, left.part("worker")
     wanted = account(settings, worker.mark) if worker else ""
-    if worker and wanted and wanted != worker.account:
+    if worker and wanted != worker.account:
         other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
+        use = "use this key" if wanted else "rehearse"
         yield warning(
             "up",
             f"the worker of `up` was started with {other}: runs of deployments buy {worker.source}",
-            "`rivya-flows down`, then `rivya-flows up` to use this key",
+            f"`rivya-flows down` first, then `rivya-flows up` to {use}",
         )
     if dead := [part for part in parts if not part.lives]:
         names = ", ".join(part.name for part in dead)
