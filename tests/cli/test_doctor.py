@@ -137,8 +137,12 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
         said = terminal("doctor", "--json")
         assert said.code == 1
         checks = said.document["checks"]
-        assert {one["name"] for one in checks} | {"set"} == names
-        assert [one for one in checks if one["message"].startswith("not checked: the settings")]
+        assert names - {one["name"] for one in checks} == {
+            *("set", "clock", "public url", "prefect server")
+        }
+        [service] = [one["message"] for one in checks if one["name"] == "service"]
+        assert service == "not tried, nor what needs it: the settings are wrong"
+        assert [one["name"] for one in checks].count("settings") == 1
         [wrong] = [one for one in checks if one["status"] == "problem"]
         assert wrong["name"] == "settings"
         assert wrong["hint"]
@@ -148,6 +152,8 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
     assert problem().startswith(
         ".env, line 1: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY"
     )
+    Path(".env").write_text("RIVYA_FLOWS_SANDBOX=true\n")
+    assert problem().startswith(".env, line 1: RIVYA_FLOWS_SANDBOX cannot be set by a file")
     Path(".env").write_bytes(b"\xff")
     assert problem() == ".env is not UTF-8 text"
     Path(".env").write_text("# the key\n\nRIVYA_API_KEY rvya_sk_1\n")
@@ -183,6 +189,8 @@ def test_settings_are_listed_with_their_places_and_the_end_of_the_key(
     listed = found(terminal, "set")["message"]
     assert listed.startswith("RIVYA_API_KEY …cdef (.env, line 2), RIVYA_BASE_URL (environment), ")
     assert "RIVYA_FLOWS_LIVE" not in listed
+    said = terminal("doctor")
+    assert (said.out + said.err).count("RIVYA_FLOWS_LIVE is ignored") == 1
 
 
 def test_two_values_of_one_setting_in_a_file_are_an_error(

@@ -158,12 +158,17 @@ def privacy(settings: Settings) -> Iterator[Check]:
         yield ok("privacy", "only you can read data folder, journal, Prefect's database and .env")
 
 
-def left_running(settings: Settings) -> Iterator[Check]:
-    """The processes of `up`, if there are any."""
+def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check]:
+    """The processes of `up`, if there are any.
+
+    Args:
+        settings: Of this command.
+        compares: Say whether the worker buys from somebody else than these settings.
+    """
     left = registry.read(settings.data)
     parts, worker = left.parts, left.part("worker")
     wanted = account(settings, worker.mark) if worker else ""
-    if worker and wanted != worker.account:
+    if compares and worker and wanted != worker.account:
         other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
         use = "use this key" if wanted else "rehearse"
         yield warning(
