@@ -269,6 +269,14 @@ class Settings(BaseSettings):
             raise PydanticCustomError(_WRONG_FORM, "takes a URL, such as https://rivya.ai")
         return url
 
+    @field_validator("rivya_base_url")
+    @classmethod
+    def _is_root(cls, url: str) -> str:
+        if url.strip().rstrip("/").endswith("/api"):
+            words = "is the address of the service without /api"
+            raise PydanticCustomError(_WRONG_FORM, words)
+        return url
+
     @field_validator("rivya_flows_metrics_auth")
     @classmethod
     def _is_pair(cls, auth: SecretStr | None) -> SecretStr | None:

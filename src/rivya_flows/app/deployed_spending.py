@@ -23,10 +23,11 @@ from rivya_flows.store.agreements import Agreements, Capped, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
-TO_GO_ON = (
+_BY_ITSELF = (
     "cap it with `rivya-flows budgets set NAME --credits N --period month` (and `budget:` in the "
     "spec), switch its schedules and triggers off with `active: false`, or give --yes"
 )
+_BY_HAND = "write `budget: {credits: N}` into the spec, which caps each run, or give --yes"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ async def agree_to_spending(
     *,
     rehearses: bool,
     dry: bool = False,
-    hint: str = TO_GO_ON,
+    hint: str | None = None,
     names_service: bool = True,
 ) -> bool:
     """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
@@ -125,7 +126,7 @@ async def agree_to_spending(
         confirm: Asks; None where there is nobody to ask.
         rehearses: Workers buy with pretend credits.
         dry: Nothing is deployed, so nothing is asked.
-        hint: What to do where it is not confirmed.
+        hint: What to do where it is not confirmed; None: what helps the specs that are deployed.
         names_service: Nobody has said from whom it buys yet.
 
     Returns:
@@ -165,9 +166,10 @@ async def agree_to_spending(
             return True
         if asked and (confirm is None or not await confirm(_question(asked.values()))):
             names = ", ".join(sorted(asked))
+            starts = any(one.starts for one in found if one.name in asked)
             raise NotConfirmedError(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
-                hint,
+                hint or (_BY_ITSELF if starts else _BY_HAND),
             )
         agreements.record(service.identity, asked, capped, [one.name for one in found])
     return True

@@ -110,7 +110,7 @@ def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
     said = terminal("up", "--specs", tmp_path)
     assert said.code == 3
     assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in said.err
-    assert "--yes" in said.err
+    assert "hint: write `budget: {credits: N}` into the spec, which caps each run" in said.err
     assert not (tmp_path / "data" / "logs").exists()
 
 

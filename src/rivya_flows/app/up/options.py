@@ -15,13 +15,14 @@ from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.settings import Settings
+from rivya_flows.settings import ENV_FILE_VARIABLE, Settings
 
 HEARTBEAT_SECONDS = 30
 """Prefect's shortest: a run whose machine died is restarted after about two minutes."""
 
 WORKER_QUERY_SECONDS = "2"
 _OURS = ("PREFECT_", "RIVYA_")
+_COMPARED = Settings.model_fields.keys() | {ENV_FILE_VARIABLE.lower()}
 _FROM_SANDBOX = "from the local sandbox"
 
 
@@ -189,7 +190,7 @@ def hashed_settings(environment: Mapping[str, str], mark: str) -> dict[str, str]
     return {
         name: _hash(mark, name, value)
         for name, value in environment.items()
-        if name.startswith((*_OURS, "--")) and name != MARK
+        if name.startswith(("PREFECT_", "--")) or name.lower() in _COMPARED
     }
 
 
