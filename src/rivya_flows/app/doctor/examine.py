@@ -53,7 +53,7 @@ def examine(
     if wrong is None:
         checks += named + run_checks("set", machine.places_of_settings)
     else:
-        first = problem("settings", str(wrong), located(str(wrong), wrong.hint))
+        first = problem("settings", located(str(wrong), wrong.hint), wrong.hint)
         others = (one for one in named if one.status != "ok" and one.message != first.message)
         checks += [first, *others]
     checks += run_checks("data folder", lambda: machine.data_folder(settings))
