@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rivya_flows.app.live_guard import refuse_unknown_names
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.app.processes.supervisor import StartedProcess
 from rivya_flows.app.shared_store_checks import this_machine
 from rivya_flows.app.up.backend import PrefectBackend
-from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions
+from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions, buys_elsewhere
 from rivya_flows.environment import variables
-from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.server.environment import client_environment, server_environment
 from rivya_flows.flows.server.follower import followed
@@ -75,11 +75,9 @@ class BackgroundServer(PrefectBackend):
 
         worker = None if options.restarts else registry.read(self._data).part("worker")
         if worker and worker.account != options.account(worker.mark):
-            raise UsageError(
-                f"the worker that runs buys {worker.source}, and this `up` would buy"
-                f" {options.source}; nothing was deployed",
-                "`rivya-flows down` first, then this command again",
-            )
+            raise buys_elsewhere(worker, options.source, "up")
+        if not (options.restarts or options.rehearses):
+            refuse_unknown_names()
         if not options.specs:
             return
         sources, settings = read_specs(options.specs, shipped()), options.settings

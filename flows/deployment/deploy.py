@@ -20,6 +20,7 @@ from rivya_flows.app.live_guard import Confirm, is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
+from rivya_flows.app.up.options import account, buys_elsewhere, source
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
@@ -130,8 +131,8 @@ async def deploy(
         SpecError: A spec is wrong; nothing was deployed.
         BudgetError: Something would buy from a real wallet without a cap over time, and was not
             confirmed; nothing was deployed.
-        UsageError: The server does not answer or refuses something, a deployment of that name is
-            not ours, or workers cannot reach the store or the media, or lack this package.
+        UsageError: The server does not answer or refuses something, its worker buys with another
+            key than that of the settings, a deployment of that name is not ours, or workers cannot reach the store or the media, or lack this package.
         StoreError: The store cannot be written.
     """
     sources = options.sources or read_specs(
@@ -156,10 +157,15 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
 
     The worker of an `up` says so. Of other workers the environment speaks, and not a file of the folder:
     a stranger may have written that.
+
+    Raises:
+        UsageError: The worker of an `up` buys with another key, or from another service.
     """
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")
     if server is not None and worker is not None and f"{server.url}/api" == api_url.rstrip("/"):
+        if worker.account and worker.account != account(settings, worker.mark):
+            raise buys_elsewhere(worker, source(settings), "deploy")
         return worker.rehearses
     if settings.rivya_flows_sandbox:
         return True

@@ -37,8 +37,17 @@ another folder."""
 _ALIKE = 0.85
 """How similar a name must be to that of a setting to mean it, from 0 to 1."""
 
-_OURS = "RIVYA_FLOW"
+_OURS = "RIVYA"
 """Only our settings begin so: any other such name is a mistake."""
+
+_LIKE_OURS = "RIV"
+"""A name that begins so and is like that of a setting is perhaps a mistake."""
+
+_ELSEWHERE = {
+    **dict.fromkeys(("URL", "API_URL", "ENDPOINT", "API_ENDPOINT", "HOST"), "BASE_URL"),
+    **dict.fromkeys(("KEY", "TOKEN", "API_TOKEN", "ACCESS_TOKEN"), "API_KEY"),
+}
+"""How other programs call what our settings are: the ends of their names, and of ours."""
 
 _ENVIRONMENT = "environment"
 
@@ -258,6 +267,14 @@ class Settings(BaseSettings):
     def _is_url(cls, url: str | None) -> str | None:
         if url is not None and not _URL.match(url.strip()):
             raise PydanticCustomError(_WRONG_FORM, "takes a URL, such as https://rivya.ai")
+        return url
+
+    @field_validator("rivya_base_url")
+    @classmethod
+    def _is_root(cls, url: str) -> str:
+        if url.strip().rstrip("/").endswith("/api"):
+            words = "is the address of the service without /api"
+            raise PydanticCustomError(_WRONG_FORM, words)
         return url
 
     @field_validator("rivya_flows_metrics_auth")
@@ -485,7 +502,8 @@ def ignored_of_folder() -> dict[str, Place]:
     Raises:
         UsageError: The file cannot be read.
     """
-    known = Settings.model_fields.keys() - OF_THE_FOLDER - _BETWEEN_PROCESSES - {"prefect_api_url"}
+    refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
+    known = Settings.model_fields.keys() - OF_THE_FOLDER - _BETWEEN_PROCESSES - refused
     found = _read(Path(".env")).items()
     return {name: entry.place for name, entry in found if name.lower() in known}
 
@@ -506,25 +524,23 @@ def overridden_of_folder() -> dict[str, Place]:
 
 
 class UnknownName(NamedTuple):
-    """A variable that begins with ``RIVYA`` and is no setting.
+    """A variable that begins with ``RIVYA``, or is like one that does, and is no setting.
 
     Attributes:
         name: The variable.
         where: See `Place`.
         hint: What to do.
-        is_mistake: It was meant as a setting, and is no name of its own.
+        is_ours: It begins with ``RIVYA``, so that nothing real is bought beside it.
     """
 
     name: str
     where: str
     hint: str
-    is_mistake: bool
+    is_ours: bool
 
 
 def unknown_names() -> list[UnknownName]:
-    """Variables that begin with ``RIVYA`` and are no setting, of the environment and of ``.env``.
-
-    None that begins with the name of a setting, such as that of an old key, ``RIVYA_API_KEY_OLD``.
+    """Variables that begin with ``RIVYA``, or like it, and are no setting, of the environment and of ``.env``.
 
     Raises:
         UsageError: The file cannot be read.
@@ -540,34 +556,42 @@ def unknown_names() -> list[UnknownName]:
         if name.lower() not in _BETWEEN_PROCESSES and not name.startswith(links)
     ]
     places += [(name, entry.place) for name, entry in _read(Path(".env")).items()]
-    return [
-        _unknown(name, where, known)
-        for name, where in sorted(places)
-        if name.upper().startswith("RIVYA")
-        and name.upper() not in known
-        and (
-            name.upper().startswith(_OURS)
-            or not name.upper().startswith(tuple(f"{one}_" for one in known))
-        )
-    ]
+    found = (_unknown(name, place, known) for name, place in sorted(places))
+    return [one for one in found if one is not None]
 
 
-def _unknown(name: str, place: Place, known: set[str]) -> UnknownName:
-    """What is wrong with a name that is no setting."""
+def _unknown(name: str, place: Place, known: set[str]) -> UnknownName | None:
+    """What is wrong with a name; None if it is a setting, or somebody else's."""
     upper = name.upper()
-    hint, is_mistake = place.remove, upper.startswith(_OURS)
-    if upper == "RIVYA_FLOWS_BUDGET":
+    if upper in known or not upper.startswith(_LIKE_OURS):
+        return None
+    is_ours = upper.startswith(_OURS)
+    hint, meant = place.remove, _meant(upper, known)
+    if upper in ("RIVYA_BUDGET", "RIVYA_FLOWS_BUDGET"):
         hint += "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"
-    elif not any(upper.startswith(f"{one}_") for one in known) and (
-        meant := difflib.get_close_matches(upper, known, 1, _ALIKE)
-    ):
-        in_file = place.where != _ENVIRONMENT and meant[0].lower() in OF_THE_FOLDER
-        instead = f"set {meant[0]} in the environment instead"
-        hint = f"write {meant[0]} instead, or {hint}" if in_file else f"{hint}, and {instead}"
-        is_mistake = True
-    elif not is_mistake:
-        hint += "; a secret of yours needs a name that does not begin with RIVYA"
-    return UnknownName(name, place.where, hint, is_mistake)
+    elif meant is not None:
+        in_file = place.where != _ENVIRONMENT and meant.lower() in OF_THE_FOLDER
+        instead = f"set {meant} in the environment instead"
+        hint = f"write {meant} instead, or {hint}" if in_file else f"{hint}, and {instead}"
+    elif is_ours:
+        hint += "; a variable of yours needs a name that does not begin with RIVYA"
+    else:
+        return None
+    return UnknownName(name, place.where, hint, is_ours)
+
+
+def _meant(upper: str, known: set[str]) -> str | None:
+    """The setting that a name resembles, also without or with ``FLOWS_``.
+
+    None for one with a longer name, such as that of an old key, ``RIVYA_API_KEY_OLD``.
+    """
+    if upper.startswith(tuple(f"{one}_" for one in known)):
+        return None
+    end = upper.removeprefix("RIVYA_").removeprefix("FLOWS_")
+    end = _ELSEWHERE.get(end, end)
+    spellings = (f"RIVYA_{end}", f"RIVYA_FLOWS_{end}", upper)
+    found = (difflib.get_close_matches(one, known, 1, _ALIKE) for one in spellings)
+    return next((match for [match] in filter(None, found)), None)
 
 
 def refuse_prefect_files(settings: Settings) -> None:

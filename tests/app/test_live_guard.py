@@ -16,6 +16,7 @@ from rivya_flows.app.live_guard import (
     Spending,
     confirm_live,
     is_rehearsal,
+    refuse_unknown_names,
     sentence,
     shown_key,
 )
@@ -142,7 +143,7 @@ async def test_what_no_cap_limits_is_bought_only_after_a_yes(
 async def test_nothing_real_is_bought_beside_a_misspelled_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RIVYA_API_KEY_OLD", "a name of its own")
+    monkeypatch.setenv("RIVIA_API_KEY", "perhaps somebody else's")
     monkeypatch.setenv("RIVYA_FLOWS_SANBOX", "true")
     settings, told = Settings(rivya_flows_data=tmp_path), Asked()
     capped = Spending(1, 2, 9, {"budget 9": 9})
@@ -158,18 +159,43 @@ async def test_nothing_real_is_bought_beside_a_misspelled_setting(
         await confirm_live(context, capped, told.append, None)
     assert told == []
     monkeypatch.delenv("RIVYA_FLOWS_SANBOX")
-    monkeypatch.setenv("RIVYA_FLOWS_BUDGET", "1")  # like no setting, but the prefix is ours
-    with open_context(settings, REAL) as context:
-        with pytest.raises(UsageError, match="RIVYA_FLOWS_BUDGET is no setting") as refused:
-            await confirm_live(context, capped, told.append, answering(True, told))
-        instead = "a budget is `--budget N`, or `budget: {credits: N}` in the spec"
-        assert refused.value.hint == f"`unset RIVYA_FLOWS_BUDGET`; {instead}"
-    monkeypatch.delenv("RIVYA_FLOWS_BUDGET")
-    monkeypatch.setenv("RIVYA_NOTE", "like no setting")
     monkeypatch.setenv("RIVYA_FLOWS_RECEIVER_SERVICE_HOST", "10.0.0.9")  # of Kubernetes
     monkeypatch.setenv("RIVYA_FLOWS_RECEIVER_PORT_8710_TCP", "tcp://10.0.0.9:8710")
     with open_context(settings, REAL) as context:
         await confirm_live(context, capped, told.append, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("RIVYA_BUDGET", "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"),
+        ("RIVYA_NOTE", "; a variable of yours needs a name that does not begin with RIVYA"),
+        ("RIVYA_API_KEY_OLD", "; a variable of yours needs a name that does not begin with RIVYA"),
+        *(
+            (name, f", and set {meant} in the environment instead")
+            for name, meant in {
+                "RIVYA_SANDBOX": "RIVYA_FLOWS_SANDBOX",
+                "RIVYA_SANBOX": "RIVYA_FLOWS_SANDBOX",
+                "RIVYA_LIVE": "RIVYA_FLOWS_LIVE",
+                "RIVYA_DATA": "RIVYA_FLOWS_DATA",
+                "RIVYA_URL": "RIVYA_BASE_URL",
+                "RIVYA_API_URL": "RIVYA_BASE_URL",
+                "RIVYA_ENDPOINT": "RIVYA_BASE_URL",
+                "RIVYA_KEY": "RIVYA_API_KEY",
+                "RIVYA_TOKEN": "RIVYA_API_KEY",
+                "RIVYA_FLOWS_API_KEY": "RIVYA_API_KEY",
+                "rivya_sandbox": "RIVYA_FLOWS_SANDBOX",
+            }.items()
+        ),
+    ],
+)
+def test_a_variable_that_begins_as_ours_and_is_none_is_refused_with_what_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, instead: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(UsageError, match=f"environment: {name} is no setting") as refused:
+        refuse_unknown_names()
+    assert refused.value.hint == f"`unset {name}`{instead}"
 
 
 class ReachedError(Exception):

@@ -9,17 +9,23 @@ from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from pydantic import SecretStr
 
+from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
+from rivya_flows.app.up.options import account, source
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, prefect_yaml
 from rivya_flows.flows.recovery.automations import LOST, MISSED_HEARTBEATS
 from rivya_flows.language.load import load
 from rivya_flows.language.trigger_values import for_prefect
+from rivya_flows.settings import Settings
 from support.cli_calls import Terminal
 from support.prefect_workers import Server, deploy as prefect_deploy, eventually
 
 pytestmark = pytest.mark.prefect
 
+NEW_KEY = "rvya_sk_0123456789abcdef0new"
 SPEC = """\
 version: 1
 name: NAME
@@ -84,6 +90,40 @@ def automations(server: Server, deployment_id: str) -> list[dict[str, Any]]:
         "GET", f"/automations/related-to/prefect.deployment.{deployment_id}"
     )
     return found
+
+
+def test_nothing_is_deployed_for_a_worker_of_up_that_buys_with_another_key(
+    call: Terminal, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = process_tree.known(os.getpid())
+    assert me is not None
+    key = SecretStr("rvya_sk_0123456789abcdef0old")
+    own = Settings(rivya_api_key=key, rivya_flows_sandbox=False)
+    of_up: dict[str, Any] = {
+        "pid": me.pid,
+        "birth": me.birth,
+        "mark": "m",
+        "url": server.api_url.removesuffix("/api"),
+    }
+    parts = tuple(
+        ManagedProcess(name=one, account=account(own, "m"), source=source(own), **of_up)
+        for one in ("server", "worker")
+    )
+    (tmp_path / "data").mkdir()
+    registry.write(tmp_path / "data", LeftRunning(parts))
+    flow = name()
+    spec = put(tmp_path, flow)
+    for variable, words in {
+        "RIVYA_FLOWS_SANDBOX": "from the local sandbox",
+        "RIVYA_API_KEY": "from https://rivya.ai with the key rvya_sk_…0new",
+    }.items():
+        monkeypatch.delenv("RIVYA_FLOWS_SANDBOX", raising=False)
+        monkeypatch.setenv(variable, "true" if "SANDBOX" in variable else NEW_KEY)
+        said = call("deploy", spec)
+        assert said.code == 2
+        worker = "buys from https://rivya.ai with the key rvya_sk_…0old"
+        assert f"{worker}, and this `deploy` would buy {words}; nothing was deployed" in said.err
+    assert names(server, flow) == []
 
 
 def test_thirty_specs_are_deployed_at_once_and_one_that_is_gone_is_pruned(

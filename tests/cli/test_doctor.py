@@ -100,7 +100,7 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     assert found(terminal, "settings")["hint"] == hint
     monkeypatch.setenv("RIVYA_FLOW_MINE", "9")
     told = "RIVYA_FLOW_MINE is no setting, and changes nothing: `unset RIVYA_FLOW_MINE`"
-    assert f"warning: environment: {told}\n" in terminal("runs").err
+    assert f"warning: environment: {told}; a variable of yours needs a name" in terminal("runs").err
     monkeypatch.delenv("RIVYA_FLOW_MINE")
     Path(".env").write_text(
         "RIVYA_FLOWS_SPEC=a.yaml\n"
@@ -113,9 +113,15 @@ def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
     monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:1")
     check = found(terminal, "settings")
     words = ".env, line 1: RIVYA_HOOK_SECRET is no setting, and changes nothing"
-    assert (check["status"], check["message"]) == ("warning", words)
-    assert f"warning: {words}: remove line 1 of .env; a secret" in terminal("runs").err
-    Path(".env").write_text("RIVYA_API_KEY_OLD=1\n")
+    assert (check["status"], check["message"]) == ("problem", words)
+    assert f"warning: {words}: remove line 1 of .env; a variable" in terminal("runs").err
+    Path(".env").write_text("RIVIA_API_KEY=1\n")
+    check = found(terminal, "settings")
+    assert (check["status"], check["hint"]) == (
+        "warning",
+        "write RIVYA_API_KEY instead, or remove line 1 of .env",
+    )
+    Path(".env").write_text("RIVER_KEY=1\n")
     assert found(terminal, "settings")["status"] == "ok"
     assert terminal("runs").err == ""
 
@@ -131,8 +137,12 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
         said = terminal("doctor", "--json")
         assert said.code == 1
         checks = said.document["checks"]
-        assert {one["name"] for one in checks} | {"set"} == names
-        assert [one for one in checks if one["message"].startswith("not checked: the settings")]
+        assert names - {one["name"] for one in checks} == {
+            *("set", "clock", "public url", "prefect server")
+        }
+        [service] = [one["message"] for one in checks if one["name"] == "service"]
+        assert service == "not tried, nor what needs it: the settings are wrong"
+        assert [one["name"] for one in checks].count("settings") == 1
         [wrong] = [one for one in checks if one["status"] == "problem"]
         assert wrong["name"] == "settings"
         assert wrong["hint"]
@@ -142,6 +152,8 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
     assert problem().startswith(
         ".env, line 1: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY"
     )
+    Path(".env").write_text("RIVYA_FLOWS_SANDBOX=true\n")
+    assert problem().startswith(".env, line 1: RIVYA_FLOWS_SANDBOX cannot be set by a file")
     Path(".env").write_bytes(b"\xff")
     assert problem() == ".env is not UTF-8 text"
     Path(".env").write_text("# the key\n\nRIVYA_API_KEY rvya_sk_1\n")
@@ -177,6 +189,8 @@ def test_settings_are_listed_with_their_places_and_the_end_of_the_key(
     listed = found(terminal, "set")["message"]
     assert listed.startswith("RIVYA_API_KEY …cdef (.env, line 2), RIVYA_BASE_URL (environment), ")
     assert "RIVYA_FLOWS_LIVE" not in listed
+    said = terminal("doctor")
+    assert (said.out + said.err).count("RIVYA_FLOWS_LIVE is ignored") == 1
 
 
 def test_two_values_of_one_setting_in_a_file_are_an_error(

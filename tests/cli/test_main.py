@@ -318,6 +318,7 @@ def test_a_wrong_value_is_told_in_plain_words(call: Terminal, typed: str, words:
         ("RIVYA_FLOWS_TRUST_FOLDER", ".", "must be the absolute path of a folder"),
         ("RIVYA_BASE_URL", "rivya.ai", "takes a URL, such as https://rivya.ai"),
         ("RIVYA_BASE_URL", "https://rvya_sk_secret", "takes a URL, such as https://rivya.ai"),
+        ("RIVYA_BASE_URL", "https://rivya.ai/api/", "is the address of the service without /api"),
         ("RIVYA_FLOWS_PUBLIC_URL", "media.test", "takes a URL, such as https://rivya.ai"),
         ("RIVYA_FLOWS_METRICS_AUTH", "secret", "takes name:password"),
     ],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from rivya_flows.app.live_guard import Confirm, credits_in, refuse_misspelled, source_of
+from rivya_flows.app.live_guard import Confirm, credits_in, refuse_unknown_names, source_of
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, ServiceConnection
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError
@@ -23,10 +23,11 @@ from rivya_flows.store.agreements import Agreements, Capped, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
-TO_GO_ON = (
+_BY_ITSELF = (
     "cap it with `rivya-flows budgets set NAME --credits N --period month` (and `budget:` in the "
     "spec), switch its schedules and triggers off with `active: false`, or give --yes"
 )
+_BY_HAND = "write `budget: {credits: N}` into the spec, which caps each run, or give --yes"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ async def agree_to_spending(
     *,
     rehearses: bool,
     dry: bool = False,
-    hint: str = TO_GO_ON,
+    hint: str | None = None,
     names_service: bool = True,
 ) -> bool:
     """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
@@ -125,14 +126,14 @@ async def agree_to_spending(
         confirm: Asks; None where there is nobody to ask.
         rehearses: Workers buy with pretend credits.
         dry: Nothing is deployed, so nothing is asked.
-        hint: What to do where it is not confirmed.
+        hint: What to do where it is not confirmed; None: what helps the specs that are deployed.
         names_service: Nobody has said from whom it buys yet.
 
     Returns:
         Whether something buys from a real wallet, so that it is said from whom.
 
     Raises:
-        UsageError: As `refuse_misspelled`, unless `dry`.
+        UsageError: As `refuse_unknown_names`, unless `dry`.
         AuthenticationError: The service does not take the key.
         NotConfirmedError: Something without a cap over time was not confirmed.
         StoreError: The store cannot be read or written.
@@ -143,7 +144,7 @@ async def agree_to_spending(
                 tell(line)
         return False
     if not dry:
-        refuse_misspelled()
+        refuse_unknown_names()
     service = _service(settings)
     if names_service:
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
@@ -165,9 +166,10 @@ async def agree_to_spending(
             return True
         if asked and (confirm is None or not await confirm(_question(asked.values()))):
             names = ", ".join(sorted(asked))
+            starts = any(one.starts for one in found if one.name in asked)
             raise NotConfirmedError(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
-                hint,
+                hint or (_BY_ITSELF if starts else _BY_HAND),
             )
         agreements.record(service.identity, asked, capped, [one.name for one in found])
     return True

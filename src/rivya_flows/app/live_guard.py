@@ -102,15 +102,15 @@ def shown_key(key: str) -> str:
     return f"{prefix}{end_of(key)}"
 
 
-def refuse_misspelled() -> None:
-    """Refuses to buy for real while a variable is meant as a setting and is none: it may be the one that
-    was to prevent that.
+def refuse_unknown_names() -> None:
+    """Refuses to buy for real while a variable begins with ``RIVYA`` and is no setting: it may be the
+    one that was to prevent that.
 
     Raises:
         UsageError: There is such a variable.
     """
     for one in unknown_names():
-        if one.is_mistake:
+        if one.is_ours:
             words = "is no setting; nothing is bought from a real wallet while it is set"
             raise UsageError(f"{one.where}: {one.name} {words}", one.hint)
 
@@ -133,7 +133,7 @@ async def confirm_live(
         The credits that were agreed to, which nothing else caps; None where there is no such bound.
 
     Raises:
-        UsageError: As `refuse_misspelled`.
+        UsageError: As `refuse_unknown_names`.
         NotConfirmedError: It was not confirmed; nothing was bought.
     """
     service = context.service
@@ -141,7 +141,7 @@ async def confirm_live(
         return None
     if found.most == 0:  # not where a cap leaves nothing: it may be raised during the run
         return None
-    refuse_misspelled()
+    refuse_unknown_names()
     words = sentence(service, found)
     if found.caps:
         notify(words)

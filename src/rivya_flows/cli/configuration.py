@@ -31,12 +31,12 @@ def settings(*, uses_data: bool = True) -> Settings:
     """
     found = read_settings()
     refuse_prefect_files(found)
-    for name, (where, remove) in ignored_of_folder().items():
-        tell(
-            f"note: {where}: {name} is ignored in a file of a folder;"
-            f" set it in the environment, and {remove}"
-        )
     if uses_data:
+        for name, (where, remove) in ignored_of_folder().items():
+            tell(
+                f"note: {where}: {name} is ignored in a file of a folder;"
+                f" set it in the environment, and {remove}"
+            )
         for one in unknown_names():
             if one.name not in _TOLD:
                 _TOLD.add(one.name)

@@ -29,28 +29,18 @@ def doctor(live: bool, as_json: bool) -> int:
 
     Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
     """
-    from rivya_flows.app.doctor.checks import problem, warning
     from rivya_flows.app.doctor.examine import examine
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.settings import located, usable_settings
+    from rivya_flows.settings import usable_settings
 
+    wrong = None
     try:
         found = settings(uses_data=False)
-        checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
     except UsageError as error:
-        # Prefect would configure itself from the same files, so it is not imported.
-        wrong, why = problem("settings", located(str(error), error.hint), error.hint), error
-
-        async def known_key(settings: Settings) -> Settings:
-            if settings.rivya_api_key is None and not settings.rivya_flows_sandbox:
-                raise why  # the file may have a key
-            return settings
-
-        unasked = warning("prefect server", "not checked: the settings are wrong", "correct them")
-        rest = examine(
-            usable_settings(), with_key=known_key, prefect_checks=lambda _: [unasked], live=live
-        )
-        checks = [wrong, *(one for one in rest if one.message != wrong.message)]
+        found, wrong = usable_settings(), error
+    checks = examine(
+        found, with_key=_with_key, prefect_checks=_prefect_checks, live=live, wrong=wrong
+    )
     healthy = not any(check.status == "problem" for check in checks)
     if as_json:
         print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})

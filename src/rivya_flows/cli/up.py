@@ -137,13 +137,17 @@ def down(force: bool, as_json: bool) -> None:
     Interrupted runs continue with the next `up`.
     """
     from rivya_flows.app.up.end import take_down
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.environment import set_default
+    from rivya_flows.private import secure_data
+    from rivya_flows.settings import usable_settings
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
+    data = usable_settings().data
+    secure_data(data)
+    # A worker that buys must end whatever the files of this folder say, and Prefect reads those.
+    os.chdir(data.anchor)
     from rivya_flows.flows.deployment.background_server import BackgroundServer
 
-    data = settings().data
     ended = take_down(data, BackgroundServer(data), force=force, tell=tell)
     if as_json:
         print_json({"ended": ended})

@@ -95,7 +95,7 @@ def test_the_hash_of_a_setting_differs_with_its_value_and_its_process_and_reveal
     tmp_path: Path,
 ) -> None:
     one = working(tmp_path, RIVYA_API_KEY="rk_one")
-    other = working(tmp_path, RIVYA_API_KEY="rk_other")
+    other = working(tmp_path, RIVYA_API_KEY="rk_other", RIVYA_SANDBOX="no setting")
     hashed = hashed_settings(one, "m")
     assert hashed == hashed_settings(dict(one), "m")
     differing = hashed.items() ^ hashed_settings(other, "m").items()

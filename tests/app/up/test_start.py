@@ -110,7 +110,19 @@ def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
     said = terminal("up", "--specs", tmp_path)
     assert said.code == 3
     assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in said.err
-    assert "--yes" in said.err
+    assert "hint: write `budget: {credits: N}` into the spec, which caps each run" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_nothing_real_starts_beside_a_variable_that_is_no_setting(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_any")
+    monkeypatch.setenv("RIVYA_SANDBOX", "true")
+    monkeypatch.chdir(tmp_path)
+    said = terminal("up")
+    assert said.code == 2
+    assert "error: environment: RIVYA_SANDBOX is no setting; nothing is bought" in said.err
     assert not (tmp_path / "data" / "logs").exists()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from rivya_flows.app.doctor import live as of_service, machine, places
-from rivya_flows.app.doctor.checks import Check, problem, run_checks
+from rivya_flows.app.doctor.checks import Check, problem, run_checks, warning
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, located
 
 
 def examine(
@@ -17,6 +17,7 @@ def examine(
     with_key: Callable[[Settings], Awaitable[Settings]],
     prefect_checks: Callable[[Settings], Iterable[Check]],
     live: bool = False,
+    wrong: UsageError | None = None,
 ) -> list[Check]:
     """Check this machine, the places that runs need, and the Prefect server; buys nothing.
 
@@ -25,6 +26,8 @@ def examine(
         with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
         prefect_checks: Checks the Prefect server that commands would use.
         live: Compare models and routes of the real service with what this version expects.
+        wrong: Why `settings` are only some of those that are set: no service is tried with them, and
+            Prefect, which would configure itself from the same files, is not imported. None: they are all.
     """
     silent: list[UsageError] = []
 
@@ -46,14 +49,23 @@ def examine(
 
     checks = run_checks("python", machine.python)
     checks += run_checks("extras", lambda: machine.extras(settings))
-    checks += run_checks("settings", lambda: machine.environment(variables()))
-    checks += run_checks("set", machine.places_of_settings)
+    named = run_checks("settings", lambda: machine.environment(variables()))
+    if wrong is None:
+        checks += named + run_checks("set", machine.places_of_settings)
+    else:
+        first = problem("settings", located(str(wrong), wrong.hint), wrong.hint)
+        others = (one for one in named if one.status != "ok" and one.message != first.message)
+        checks += [first, *others]
     checks += run_checks("data folder", lambda: machine.data_folder(settings))
     checks += run_checks("privacy", lambda: machine.privacy(settings))
     checks += run_checks("specs", lambda: machine.specs(settings))
     checks += run_checks("signing", lambda: machine.signing(settings))
     checks += run_checks("store", lambda: places.store(settings))
     checks += run_checks("assets", lambda: places.assets(settings))
+    if wrong is not None:
+        checks += run_checks("up", lambda: machine.left_running(settings, compares=False))
+        words = "not tried, nor what needs it: the settings are wrong"
+        return [*checks, warning("service", words, "correct them")]
     checks += run_checks("service", lambda: places.service(settings, ask))
     serves = not any(one.name == "service" and one.status == "problem" for one in checks)
     if live and serves:

@@ -158,17 +158,23 @@ def privacy(settings: Settings) -> Iterator[Check]:
         yield ok("privacy", "only you can read data folder, journal, Prefect's database and .env")
 
 
-def left_running(settings: Settings) -> Iterator[Check]:
-    """The processes of `up`, if there are any."""
+def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check]:
+    """The processes of `up`, if there are any.
+
+    Args:
+        settings: Of this command.
+        compares: Say whether the worker buys from somebody else than these settings.
+    """
     left = registry.read(settings.data)
     parts, worker = left.parts, left.part("worker")
     wanted = account(settings, worker.mark) if worker else ""
-    if worker and wanted and wanted != worker.account:
+    if compares and worker and wanted != worker.account:
         other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
+        use = "use this key" if wanted else "rehearse"
         yield warning(
             "up",
             f"the worker of `up` was started with {other}: runs of deployments buy {worker.source}",
-            "`rivya-flows down`, then `rivya-flows up` to use this key",
+            f"`rivya-flows down` first, then `rivya-flows up` to {use}",
         )
     if dead := [part for part in parts if not part.lives]:
         names = ", ".join(part.name for part in dead)
@@ -251,7 +257,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     unknown, overridden, ignored = unknown_names(), overridden_of_folder(), ignored_of_folder()
     for each in unknown:
         words = f"{each.where}: {each.name} is no setting, and changes nothing"
-        yield (problem if each.is_mistake else warning)("settings", words, each.hint)
+        yield (problem if each.is_ours else warning)("settings", words, each.hint)
     for name, (where, remove) in overridden.items():
         words = f"{where}: {name} has another value in the environment, which counts"
         yield warning("settings", words, f"`unset {name}`, or {remove}")

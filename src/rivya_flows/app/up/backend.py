@@ -20,6 +20,8 @@ class PrefectBackend(Protocol):
 
         Raises:
             SpecError: One is wrong.
+            UsageError: The worker that runs buys elsewhere, or a variable that begins with ``RIVYA`` is
+                no setting and runs would buy for real.
             BudgetError: Something would buy from a real wallet without a cap over time, and was not
                 confirmed.
         """

@@ -10,17 +10,20 @@ from pathlib import Path
 
 from rivya_flows.app.live_guard import Confirm, is_rehearsal, shown_key
 from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.settings import Settings
+from rivya_flows.settings import ENV_FILE_VARIABLE, Settings
 
 HEARTBEAT_SECONDS = 30
 """Prefect's shortest: a run whose machine died is restarted after about two minutes."""
 
 WORKER_QUERY_SECONDS = "2"
 _OURS = ("PREFECT_", "RIVYA_")
+_COMPARED = Settings.model_fields.keys() | {ENV_FILE_VARIABLE.lower()}
+_FROM_SANDBOX = "from the local sandbox"
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,8 @@ class UpOptions:
 
     @property
     def source(self) -> str:
-        """From whom runs buy, for people."""
-        key = self.settings.rivya_api_key
-        if self.sandbox or key is None:
-            return "from the local sandbox"
-        shown = shown_key(key.get_secret_value())
-        return f"from {shown_url(self.settings.rivya_base_url)} with the key {shown}"
+        """As the function `source`."""
+        return _FROM_SANDBOX if self.sandbox else source(self.settings)
 
     @property
     def data(self) -> Path:
@@ -191,7 +190,7 @@ def hashed_settings(environment: Mapping[str, str], mark: str) -> dict[str, str]
     return {
         name: _hash(mark, name, value)
         for name, value in environment.items()
-        if name.startswith((*_OURS, "--")) and name != MARK
+        if name.startswith(("PREFECT_", "--")) or name.lower() in _COMPARED
     }
 
 
@@ -208,6 +207,33 @@ def account(settings: Settings, mark: str) -> str:
         return ""
     key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
     return _hash(mark, key, url)
+
+
+def source(settings: Settings) -> str:
+    """From whom a worker with these settings buys, for people."""
+    key = settings.rivya_api_key
+    if settings.rivya_flows_sandbox or key is None:
+        return _FROM_SANDBOX
+    shown = shown_key(key.get_secret_value())
+    return f"from {shown_url(settings.rivya_base_url)} with the key {shown}"
+
+
+def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageError:
+    """What is said where a worker of `up` buys from somebody else than a command names.
+
+    Args:
+        worker: Of an `up`.
+        source: From whom the command would buy.
+        command: ``up`` or ``deploy``.
+    """
+    return UsageError(
+        f"the worker that runs buys {worker.source}, and this `{command}` would buy {source};"
+        " nothing was deployed",
+        "`rivya-flows down` first, then "
+        + (
+            "this command again" if command == "up" else "`rivya-flows up`, then this command again"
+        ),
+    )
 
 
 def database_url(url: str) -> str:
