@@ -25,7 +25,7 @@ from rivya_flows.planning.expansion.request_bodies import (
 )
 from rivya_flows.planning.names import idempotency_key, label
 from rivya_flows.planning.pricing.least_price import least_left
-from rivya_flows.planning.pricing.quoted_prices import quoted_price
+from rivya_flows.planning.pricing.quoted_prices import quoted_price, reserve_of
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (
     Action,
@@ -169,7 +169,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
             return _over_budget(state, step_id, item, 0)
         if verdict == "wait":
             return state, []
-    reserve = _reserve(state, price)
+    reserve = reserve_of(state.quoted, price)
     verdict = _afford(state, state.committed + reserve)
     if verdict == "wait":
         return state, []
@@ -247,14 +247,6 @@ def _reveals_price(state: State, items: Items) -> bool:
     return any(
         price is None or quoted_price(state.quoted, price) is None for price in items.bought_by
     )
-
-
-def _reserve(state: State, price: PriceClass) -> int:
-    """Credits to reserve: what the service charged before, else the catalogue price."""
-    charged = quoted_price(state.quoted, price)
-    if charged is not None:
-        return max(price.min, charged)
-    return price.min if price.max is None else price.max
 
 
 def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
@@ -380,7 +372,7 @@ def budget_question(state: State) -> Question | None:
     if budget is None or budget.on_exceed != "pause":
         return None
     needs = [
-        (step_id, _reserve(state, item.request.price_class))
+        (step_id, reserve_of(state.quoted, item.request.price_class))
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
