@@ -14,7 +14,7 @@ from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.store.assets import AssetStore
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -91,6 +91,27 @@ def test_after_a_wrong_output_the_spec_is_mended_and_not_the_run_resumed(
     assert "rivya-flows run spec.yaml --cache spec" in told.err
     assert "resume with" not in told.err
     assert "output lines — steps.talk.by has no" in report.sheet_path.read_text()
+
+
+def test_a_purchase_without_an_answer_may_be_paid_and_does_not_count_as_running(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal(frozen(SPEC, words=["one"]), NaiveService())
+    rehearsal.take_up()
+    while not isinstance(rehearsal.journal[-1], PurchaseIntended):
+        rehearsal.advance(0)
+    [item] = rehearsal.state.steps["talk"].items or ()
+    rehearsal.feed(PurchaseUnanswered(step="talk", key=item.key, n=1, reason="no answer"))
+    entries = [Stamped(n + 1, NOON.timestamp(), one) for n, one in enumerate(rehearsal.journal)]
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    report = write_report(entries, tmp_path / "run", store)
+    end(report, as_json=False, open_sheet=False)
+    told = capsys.readouterr().err
+    assert "still running" not in told
+    assert (
+        "may be paid: talk[one] (1 credit, unanswered); resume asks the service, and buys "
+        "nothing twice" in told
+    )
 
 
 def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() -> None:
