@@ -429,19 +429,19 @@ class Place(NamedTuple):
     remove: str
 
 
-def located(message: str, hint: str | None) -> str | None:
-    """The hint of an error, and where the settings are set that the error names."""
+def located(message: str, hint: str | None) -> str:
+    """The message of an error, and where the settings are set that it or its hint names."""
     try:
         named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
         places = {name: _found(name) for name in named if name.lower() in Settings.model_fields}
     except UsageError:  # of a file that cannot be read
-        return hint
+        return message
     found = [
         f"{_shown(name, one)}: {one.place.where}"
         for name, one in places.items()
         if one and one.place.where not in message
     ]
-    return " ".join([*([hint] if hint else []), f"({'; '.join(found)})"]) if found else hint
+    return f"{message} ({'; '.join(found)})" if found else message
 
 
 def set_here() -> dict[str, str]:

@@ -226,7 +226,7 @@ def test_every_end_is_told_once_with_its_reason_and_what_to_do(
     [question] = [
         body for subject, body in messages.items() if subject.startswith("asks suspended")
     ]
-    assert f"rivya-flows resume run-{asks} --answer hero=NUMBER" in question.replace("\\", "")
+    assert f"`rivya-flows resume run-{asks}`" in question
     [hopeless] = [body for subject, body in messages.items() if subject.startswith("hopeless")]
     assert f"rivya-flows receipt run-{ended['hopeless']}" in hopeless
     assert "https://x.example" not in hopeless

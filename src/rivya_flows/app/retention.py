@@ -189,7 +189,8 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
             f"{row.run_id} has paid, or may have, for what it has not collected: {', '.join(owed)}",
             f"first collect it: rivya-flows resume {row.run_id}",
         )
-    batch, folder = _batch_of(row), _own_folder(row)
+    # A folder that the user named may be a copy: only the run's own goes.
+    batch, folder = _batch_of(row), _own_folder(journal.run(row.run_id) or row)
     return RemovedRun(
         row.run_id, row.name, listed.status, listed.spent, batch, folder, uncollected=owed
     )

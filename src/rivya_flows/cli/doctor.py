@@ -39,7 +39,7 @@ def doctor(live: bool, as_json: bool) -> int:
         checks = examine(found, with_key=_with_key, prefect_checks=_prefect_checks, live=live)
     except UsageError as error:
         # Prefect would configure itself from the same files, so it is not imported.
-        wrong, why = problem("settings", str(error), located(str(error), error.hint)), error
+        wrong, why = problem("settings", located(str(error), error.hint), error.hint), error
 
         async def known_key(settings: Settings) -> Settings:
             if settings.rivya_api_key is None and not settings.rivya_flows_sandbox:

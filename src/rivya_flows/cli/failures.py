@@ -85,8 +85,8 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, RivyaFlowsError):
         from rivya_flows.settings import located  # heavy, and needed only here
 
-        hint = located(str(error), error.hint)
-        return Failure(exit_code(error), error.code, str(error), hint)
+        message = located(str(error), error.hint)
+        return Failure(exit_code(error), error.code, message, error.hint)
     if isinstance(error, OSError):
         return _machine(error)
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of `expanduser`

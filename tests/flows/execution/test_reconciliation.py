@@ -159,7 +159,7 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
     assert receipt["credits"]["others"] == 4
-    assert wallet(receipt["credits"]).endswith(
+    assert wallet(receipt).endswith(
         f"0 saved; the wallet lost 4 credits more: run-2 ({other.name}) 4"
     )
     assert (troubles(receipt), notes(receipt)) == ([], [])

@@ -55,7 +55,7 @@ def run_checks(name: str, checks: Callable[[], Iterable[Check]]) -> list[Check]:
     try:
         return list(checks())
     except RivyaFlowsError as error:
-        return [problem(name, str(error), located(str(error), error.hint))]
+        return [problem(name, located(str(error), error.hint), error.hint)]
     except ValidationError as error:
         # The value is not shown: it may be a key in the wrong place.
         first = error.errors(include_input=False)[0]

@@ -120,7 +120,7 @@ def specs(settings: Settings) -> Iterator[Check]:
     folder = settings.rivya_flows_specs
     if folder is not None and not folder.expanduser().is_dir():
         words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
-        yield problem("specs", words, located(words, "correct or remove it"))
+        yield problem("specs", located(words, None), "correct or remove it")
 
 
 def signing(settings: Settings) -> Iterator[Check]:

@@ -87,7 +87,7 @@ async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIStatusError as error:
             if error.code != "api_scope_denied":
-                yield problem("service", f"{shown}: {error}", located(str(error), error.hint))
+                yield problem("service", f"{shown}: {located(str(error), error.hint)}", error.hint)
                 return
             yield ok("service", f"{shown} knows the key")
         else:
