@@ -100,8 +100,8 @@ def test_a_purchase_without_an_answer_may_be_paid_and_does_not_count_as_running(
     rehearsal.take_up()
     while not isinstance(rehearsal.journal[-1], PurchaseIntended):
         rehearsal.advance(0)
-    [item] = rehearsal.state.steps["talk"].items or ()
-    rehearsal.feed(PurchaseUnanswered(step="talk", key=item.key, n=1, reason="no answer"))
+    [(step, item)] = rehearsal.state.each()
+    rehearsal.feed(PurchaseUnanswered(step=step, key=item.key, n=1, reason="no answer"))
     entries = [Stamped(n + 1, NOON.timestamp(), one) for n, one in enumerate(rehearsal.journal)]
     store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
     report = write_report(entries, tmp_path / "run", store)

@@ -281,6 +281,25 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
 
 
+def test_a_run_whose_budget_was_raised_goes_on_and_asks_for_what_was_not_certain(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    voices = VOICES.replace("LONG", "A long tale. " * 100).replace("credits: 17", "credits: 23")
+    title = """
+  title: {uses: chat, needs: [voices], with: {model: gemini-2-5-flash-chat, message: A title}}
+  pictures:
+    uses: generate
+    foreach: [one, two]
+    with: {model: nano-banana-2, prompt: "${{ item }} ${{ steps.title.text }}"}
+"""
+    run_id = call("run", written(tmp_path, voices + title), "--json").document["run_id"]
+    for budget in (25, 35):
+        said = call("resume", run_id, "--answer", "budget=yes")
+        assert (said.code, f"Raise the budget to {budget}?" in said.err) == (3, True)
+    assert call("resume", run_id, "--answer", "budget=yes").code == 0
+    assert bought(service)["nano-banana-2"] == 2
+
+
 def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:

@@ -372,25 +372,29 @@ def budget_question(state: State) -> Question | None:
     if budget is None or budget.on_exceed != "pause":
         return None
     needs = [
-        (step_id, reserve_of(state.quoted, item.request.price_class))
+        (step_id, reserve_of(state.quoted, item.request.price_class), item.request.price.min)
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
-    if state.rest is not None and state.rest.is_over:
-        what, more, joint = "All that is left needs at least", state.rest.least or 0, ". "
-        is_over = _is_over_cap(state, state.spent + more)
+    dearer = sum(reserve - least for _, reserve, least in needs)
+    if (rest := state.rest) is not None and rest.is_over:
+        what, joint = "All that is left needs at least", ". "
+        more = (rest.least or 0) + dearer
+        is_over = _is_over_cap(state, state.spent + (rest.least or 0))
     else:
         what = ", ".join(
             step_id if count == 1 else f"{count} {step_id}"
-            for step_id, count in Counter(step_id for step_id, _ in needs).items()
+            for step_id, count in Counter(step_id for step_id, *_ in needs).items()
         )
         what += " needs" if len(needs) == 1 else " need"
-        more, joint = sum(reserve for _, reserve in needs), "; "
-        is_over = any(_is_over_cap(state, state.spent + reserve) for _, reserve in needs)
+        more, joint = sum(reserve for _, reserve, _ in needs), "; "
+        is_over = any(_is_over_cap(state, state.spent + reserve) for _, reserve, _ in needs)
     if is_over and state.refused_cap is None:
-        cap = state.spent + more
+        follows = max(0, least_left(state) + dearer - more)
+        cap = state.spent + more + follows
         spent = f"{state.spent} of {state.cap} are spent"
-        text = f"{what} {_credits(more)}; {spent}. Raise the budget to {cap}?"
+        then = f", what follows at least {follows}" if follows else ""
+        text = f"{what} {_credits(more)}{then}; {spent}. Raise the budget to {cap}?"
         return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
     limit = state.pool
     if not needs or limit is None or limit.declined:
