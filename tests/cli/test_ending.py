@@ -10,10 +10,11 @@ import pytest
 from rivya_flows.app.report import write_report
 from rivya_flows.cli.ending import commands, end, with_spec_here
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.store.assets import AssetStore
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -92,6 +93,27 @@ def test_after_a_wrong_output_the_spec_is_mended_and_not_the_run_resumed(
     assert "output lines — steps.talk.by has no" in report.sheet_path.read_text()
 
 
+def test_a_purchase_without_an_answer_may_be_paid_and_does_not_count_as_running(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal(frozen(SPEC, words=["one"]), NaiveService())
+    rehearsal.take_up()
+    while not isinstance(rehearsal.journal[-1], PurchaseIntended):
+        rehearsal.advance(0)
+    [(step, item)] = rehearsal.state.each()
+    rehearsal.feed(PurchaseUnanswered(step=step, key=item.key, n=1, reason="no answer"))
+    entries = [Stamped(n + 1, NOON.timestamp(), one) for n, one in enumerate(rehearsal.journal)]
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    report = write_report(entries, tmp_path / "run", store)
+    end(report, as_json=False, open_sheet=False)
+    told = capsys.readouterr().err
+    assert "still running" not in told
+    assert (
+        "may be paid: talk[one] (1 credit, unanswered); resume asks the service, and buys "
+        "nothing twice" in told
+    )
+
+
 def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() -> None:
     hero = Question("hero", "", "?", ("studio", "neon"))
     assert commands("run-1", [hero]) == (
@@ -112,28 +134,51 @@ def test_of_many_choices_one_command_shows_how_to_answer() -> None:
 
 
 def test_many_failed_jobs_of_a_step_are_bought_again_with_one_option() -> None:
-    def receipt(status: str, count: int, code: str = "job_failed") -> dict[str, Any]:
+    def failed(status: str, count: int, code: str = "job_failed") -> dict[str, Any]:
         items = [{"key": f"s {number}", "code": code} for number in range(count)]
         return {"status": status, "steps": [{"id": "stills", "items": items}]}
 
-    assert resume_options(receipt("failed", 1)) == " --regenerate 'stills[s 0]'"
-    assert resume_options(receipt("failed", 4)) == " --regenerate stills"
-    vain = receipt("failed", 1, "unexpected_answer")
+    assert resume_options(failed("failed", 1)) == " --regenerate 'stills[s 0]'"
+    assert resume_options(failed("failed", 4)) == " --regenerate stills"
+    vain = failed("failed", 1, "unexpected_answer")
     assert resume_options(vain) == " --regenerate 'stills[s 0]'"
-    assert resume_options(receipt("cancelled", 1)) == resume_options(receipt("cancelled", 4)) == ""
+    assert resume_options(failed("cancelled", 1)) == resume_options(failed("cancelled", 4)) == ""
 
 
 def test_another_budget_is_no_advice_about_a_pool() -> None:
-    def receipt(*reasons: str) -> dict[str, Any]:
+    def refused(*reasons: str) -> dict[str, Any]:
         items = [{"key": "", "code": "over_budget", "reason": reason} for reason in reasons]
         return {"status": "failed", "steps": [{"id": "stills", "items": items}]}
 
     pool = "needs 4 credits; the pool acme has 1 left until 2026-12-01"
-    assert resume_options(receipt(pool)) == ""
+    assert resume_options(refused(pool)) == ""
     own = "needs 4 credits; the budget of 9 has 1 left"
-    assert resume_options(receipt(pool, own)) == " --budget N"
-    priced = receipt(own) | {"credits": {"spent": 8, "needed": 33}}
+    assert resume_options(refused(pool, own)) == " --budget N"
+    priced = refused(own) | {"credits": {"enough": 41}}
     assert resume_options(priced) == " --budget 41"
+
+
+def test_the_budget_that_a_message_names_is_enough_at_the_prices_that_were_charged() -> None:
+    voices = """
+version: 1
+name: voices
+budget: {credits: 20}
+steps:
+  voices:
+    uses: generate
+    foreach: [anna, ben, cara]
+    with: {model: elevenlabs-turbo-2-5, prompt: "${{ item }}", params: {voice: TX3LPaxmHKxFdv7VOQHJ}}
+  title: {uses: chat, needs: [voices], with: {model: gpt-5-2-chat, message: A title}}
+"""
+    run = Rehearsal(frozen(voices), NaiveService(extra=6))  # charges 12 for what is listed as 6
+    run.take_up()
+    run.run()
+    assert (run.state.ended, run.state.spent) == ("failed", 12)
+    document = receipt([Stamped(n, NOON.timestamp(), one) for n, one in enumerate(run.journal)])
+    assert resume_options(document) == " --budget 39"
+    run.take_up(budget=39)
+    run.run()
+    assert all(one.outputs for step, one in run.state.each() if step == "voices")
 
 
 def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:

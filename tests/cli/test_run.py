@@ -272,10 +272,33 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert "Raise the budget to 24?" in said.err
     line = next(line for line in said.err.splitlines() if line.endswith("--answer budget=yes"))
     run_id = line.split()[2]
-    assert call("resume", run_id).code == 3
+    said = call("resume", run_id)
+    assert said.code == 3
+    assert "error: over the budget: at least 24 credits, and the budget is 17" in said.err
+    assert "give --budget 24 or more, or agree to 'voices needs 12 credits;" in said.err
+    assert "Raise the budget to 24?' with --answer budget=yes; nothing was bought" in said.err
     assert bought(service) == {"elevenlabs-turbo-2-5": 1}
     assert call("resume", run_id, "--answer", "budget=yes").code == 0
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
+
+
+def test_a_run_whose_budget_was_raised_goes_on_and_asks_for_what_was_not_certain(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    voices = VOICES.replace("LONG", "A long tale. " * 100).replace("credits: 17", "credits: 23")
+    title = """
+  title: {uses: chat, needs: [voices], with: {model: gemini-2-5-flash-chat, message: A title}}
+  pictures:
+    uses: generate
+    foreach: [one, two]
+    with: {model: nano-banana-2, prompt: "${{ item }} ${{ steps.title.text }}"}
+"""
+    run_id = call("run", written(tmp_path, voices + title), "--json").document["run_id"]
+    for budget in (25, 35):
+        said = call("resume", run_id, "--answer", "budget=yes")
+        assert (said.code, f"Raise the budget to {budget}?" in said.err) == (3, True)
+    assert call("resume", run_id, "--answer", "budget=yes").code == 0
+    assert bought(service)["nano-banana-2"] == 2
 
 
 def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
@@ -283,7 +306,7 @@ def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
 ) -> None:
     run_id = call("run", written(tmp_path, TIMES), "--json").document["run_id"]
     said = call("resume", run_id)
-    assert (said.code, "hint: give --budget 4 or more; nothing was bought" in said.err) == (3, True)
+    assert (said.code, "hint: give --budget 4 or more, or agree to " in said.err) == (3, True)
     asked: list[str] = []
 
     async def ask(question: Question, _report: object) -> Choice:
@@ -324,11 +347,17 @@ def test_allowed_failures_can_be_bought_again_after_the_run_is_completed(
 def test_budget_that_is_not_raised_ends_the_run_with_what_it_has(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:
-    said = call("run", written(tmp_path, VOICES.replace("LONG", "A long tale. " * 100)))
+    voices = VOICES.replace("LONG", "A long tale. " * 100).replace("two]", "two, six]")
+    said = call("run", written(tmp_path, voices.replace("credits: 17", "credits: 20")))
     line = next(line for line in said.err.splitlines() if line.endswith("--answer budget=no"))
     said = call("resume", line.split()[2], "--answer", "budget=no", "--json")
     assert (said.code, said.document["status"]) == (3, "failed")
     assert bought(service) == {"elevenlabs-turbo-2-5": 1}
+    line = next(line for line in said.err.splitlines() if line.startswith("resume, "))
+    assert line.startswith("resume, which buys what is left for at least 24 credits, with: ")
+    assert line.endswith(" --budget 36")
+    assert call("resume", line.split()[-3], "--budget", 36).code == 0
+    assert bought(service) == {"elevenlabs-turbo-2-5": 3}
 
 
 def test_a_resume_that_cannot_pay_the_rest_collects_paid_results(
@@ -379,6 +408,10 @@ def test_a_failed_job_exits_1_and_is_bought_again_only_when_asked(
         assert line.endswith(" --regenerate picture")
         run_id = line.split()[-3]
         assert call("resume", run_id).code == 1
+        planned = call("resume", run_id, "--plan").err
+        assert "failed, and not bought again without --regenerate: picture" in planned
+        planned = call("resume", run_id, "--plan", "--regenerate", "picture").err
+        assert "not bought again" not in planned
         assert call("resume", run_id, "--regenerate", "pictures").code == 2
         assert call("resume", run_id, "--regenerate").code == 0
         said = call("resume", run_id, "--regenerate", "picture")

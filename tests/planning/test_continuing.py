@@ -69,7 +69,27 @@ def test_what_a_failed_job_and_all_that_follows_cost_is_said() -> None:
     assert found.advice == "resume, which buys film again and all that follows for 10 credits, with"
     assert continuation(ended("job_failed")).advice == "resume with"
     cancelled = continuation(ended("job_failed", credits=credits, status="cancelled"))
-    assert cancelled.advice == "resume with"
+    assert cancelled.advice == "resume, which buys what is left for 10 credits, with"
+
+
+def test_what_a_stopped_run_still_buys_is_said() -> None:
+    credits = {"spent": 12, "needed": 12, "left": None, "enough": 36}
+    found = continuation(ended("over_budget", credits=credits))
+    assert str(found) == (
+        "resume, which buys what is left for at least 24 credits, with: "
+        "rivya-flows resume run-1 --budget 36"
+    )
+    done = continuation(ended("connection", credits={"needed": 0, "left": 0}))
+    assert done.advice == "resume with"
+
+
+def test_beside_a_failed_job_a_refused_request_is_mended_in_the_spec() -> None:
+    found = continuation(ended("job_failed", "validation_failed", inputs={"n": 2}))
+    assert found.command == "rivya-flows resume run-1 --regenerate film"
+    assert found.more == (
+        "; film: refused again as it stands: mend specs/my spec.yaml, then take what was paid from "
+        "the cache: rivya-flows run 'specs/my spec.yaml' --cache spec -i n=2"
+    )
 
 
 def test_a_request_that_is_refused_again_is_mended_in_the_spec_or_by_an_input() -> None:

@@ -341,7 +341,7 @@ def remaining(
 def verdict(found: Estimate) -> str:
     """Says whether the plan can be paid."""
     if found.is_over_cap:
-        least = credits_of(found.spent + found.min)
+        least = credits_of(found.enough)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
     if (pool := found.exceeded) is not None:
         return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
@@ -383,12 +383,12 @@ def _joined(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def refuse_over(found: Estimate, *, resumes: bool = False) -> None:
+def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the spec") -> None:
     """Refuses a plan that cannot be paid.
 
     Args:
         found: Its price.
-        resumes: It is what is left of a run, which keeps its spec.
+        otherwise: What raises the budget beside ``--budget``; a run keeps its spec.
 
     Raises:
         BudgetError: The least it costs is over the budget or the balance.
@@ -398,9 +398,7 @@ def refuse_over(found: Estimate, *, resumes: bool = False) -> None:
     missing = found.min - (found.balance or 0)
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
-        least = found.spent + found.min
-        spec = "" if resumes else ", or raise `budget:` in the spec"
-        hint = f"give --budget {least} or more{spec}; nothing was bought"
+        hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

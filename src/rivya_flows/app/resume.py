@@ -25,6 +25,7 @@ from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.summary import is_owed
+from rivya_flows.planning.continuing import BOUGHT_AGAIN
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.questions.open_questions import Choice, answerable
@@ -121,6 +122,17 @@ async def plan_resume(
         await in_thread(
             partial(restore_media, context.assets, reporter, state, resumed, writes=False)
         )
+        failed = [
+            name
+            for step_id, item in state.each()
+            if item.code in BOUGHT_AGAIN
+            and not {"*", step_id, name := label(step_id, item.key)}.intersection(
+                options.regenerate
+            )
+        ]
+        if failed:
+            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            notify(f"failed, and not bought again without --regenerate: {failed[0]}{more}")
         return await _rest(context, state, resumed, reporter.frozen.labels, notify)
 
 
@@ -173,7 +185,8 @@ async def _resume(
         state, _ = step(state, answer)
     await in_thread(partial(restore_media, context.assets, reporter, state, resumed))
     labels = reporter.frozen.labels
-    unpaid, budget, left = await _unpaid(context, state, options, resumed, labels, observer)
+    raised = any(one.step == BUDGET and one.answer == "yes" for one in answers)
+    unpaid, budget, left = await _unpaid(context, state, options, resumed, labels, observer, raised)
     to_buy = (
         f"; still to buy: {total_of(left)}" if left and unpaid is None and left.max != 0 else ""
     )
@@ -204,11 +217,13 @@ async def _unpaid(
     resumed: RunResumed,
     labels: Mapping[str, str],
     observer: Observer,
+    raised: bool,
 ) -> tuple[Unpaid | None, int | None, Estimate | None]:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
     And its new budget: as given, or what was agreed to, or None to keep the old one; and the price of what
-    is left, None where that is not asked for. `state` has the answers, `labels` are those of the run.
+    is left, None where that is not asked for. `state` has the answers, one of which raised the budget if
+    `raised`; `labels` are those of the run.
 
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
@@ -217,12 +232,14 @@ async def _unpaid(
     if unpaid := resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None
     left = await _rest(context, state, resumed, labels, observer.notify)
-    # Where somebody is there, the run asks them for more budget.
-    asks = left.asks and observer.ask is not None and options.budget is None
+    # Where somebody is there, or has agreed to more budget, the run asks for what it still lacks.
+    asks = left.asks and options.budget is None and (observer.ask is not None or raised)
     fits = (replace(left, budget=None) if asks else left).verdict == "ok"
     if fits or not left.under_way:
         if not fits:
-            refuse_over(left, resumes=True)
+            asked = next((one for one in answerable(state) if one.step == BUDGET), None)
+            agree = f", or agree to {asked.text!r} with --answer budget=yes" if asked else ""
+            refuse_over(left, agree)
         agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
         return None, options.budget if agreed is None else left.spent + agreed, left
     observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")

@@ -14,7 +14,7 @@ from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
-from rivya_flows.ledger.phrases import not_downloaded, open_jobs
+from rivya_flows.ledger.phrases import not_downloaded, open_jobs, unanswered
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
 from rivya_flows.planning.continuing import NO_CREDITS, continuation
 from rivya_flows.planning.questions.open_questions import name_of
@@ -86,8 +86,11 @@ def _advice(report: RunReport) -> Iterator[str]:
         if is_owed(report.receipt):
             yield f"collect paid results with: rivya-flows resume {report.run_id}"
         return
-    for job in (jobs := open_jobs(report.state)):
+    lost = unanswered(report.state)
+    for job in (jobs := [one for one in open_jobs(report.state) if one not in lost]):
         yield f"still running: {job}"
+    for job in lost:
+        yield f"may be paid: {job}; resume asks the service, and buys nothing twice"
     if report.status == "cancelled":
         for job in (done := not_downloaded(report.state)):
             yield f"done, not downloaded: {job}"

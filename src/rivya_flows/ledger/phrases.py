@@ -114,6 +114,11 @@ def open_jobs(state: State) -> tuple[str, ...]:
     )
 
 
+def unanswered(state: State) -> tuple[str, ...]:
+    """Items whose newest purchase has no answer: it may have been made. As `open_jobs`."""
+    return _lacking(state, "intended")
+
+
 def uncollected(state: State) -> tuple[str, ...]:
     """Items without a result whose newest purchase was made, or may have been, as `open_jobs`."""
     return _lacking(state, "intended", "accepted", "succeeded", "uncertain")

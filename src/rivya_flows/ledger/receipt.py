@@ -124,8 +124,8 @@ def credits_of(
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
     the other runs of the store; None if a balance is not known. `other_runs` names those if they
-    explain a difference. `needed` and `left` are the least and the most that is still bought; None of a
-    run that works or completed. While it waits for an answer, the budget bounds the most.
+    explain a difference. `needed` and `left` are the least and the most that is still bought, `enough` is
+    the least budget that pays for it; None of a run that works or completed. While it waits for an answer, the budget bounds the most.
     """
     rest = _left(state)
     before, after = state.balances.get("before"), state.balances.get("after")
@@ -142,6 +142,7 @@ def credits_of(
         "saved": state.saved,
         "budget": state.cap,
         "needed": rest and rest.min,
+        "enough": rest and rest.enough,
         "left": rest and (rest.most if state.ended == "suspended" else rest.max),
         "unexplained": unexplained,
         "others": explained,

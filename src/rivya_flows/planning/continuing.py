@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,13 +113,14 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     if _lacks_only_outputs(receipt):
         return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
     codes = {
-        item.get("code")
+        str(item.get("code"))
         for _, items in _steps(receipt)
         for item in items
         if item.get("status") == "failed"
     }
-    if codes and codes <= _REFUSED:
-        where = f"{file}, or its input with -i NAME=VALUE" if receipt.get("inputs") else file
+    refused = codes & _REFUSED
+    where = f"{file}, or its input with -i NAME=VALUE" if receipt.get("inputs") else file
+    if refused and refused == codes:
         if codes == {"content_refused"}:
             advice = f"the same prompt is refused again: change it in {where}, {then}"
             return Continuation(advice, again, "buys no failed job again")
@@ -129,48 +130,68 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     retry = "continues it without these options" if options else ""
     if "--regenerate" in options:
         retry = "buys no failed job again"
-    advice = f"resume{_price_again(receipt)} with"
+    advice = f"resume{_price_of_rest(receipt)} with"
     if "insufficient_credits" in codes:
         lacking = (_credits(receipt, "needed") or 0) - (_credits(receipt, "after") or 0)
         number = f"at least {lacking} " if lacking > 0 else ""
         advice = f"add {number}credit{'s' * (lacking != 1)} first, then {advice}"
         retry = retry or "continues it once they are there"
-    if refused := codes & _KEY_REFUSED:
-        key = "a key with that scope" if "api_scope_denied" in refused else "a new key"
+    if of_key := codes & _KEY_REFUSED:
+        key = "a key with that scope" if "api_scope_denied" in of_key else "a new key"
         advice = f"set RIVYA_API_KEY to {key} first, then {advice}"
         retry = retry or "fails again until the worker has that key"
     command = f"{resume}{options}"
-    return Continuation(advice, command, retry, _where_lost(receipt, command))
+    more = _where_lost(receipt, command)
+    if refused:
+        name, *others = _named(receipt, refused)
+        name += f" and {len(others)} more" if others else ""
+        more += f"; {name}: refused again as it stands: mend {where}, {then}: {again}"
+    return Continuation(advice, command, retry, more)
 
 
 def _where_lost(receipt: Mapping[str, Any], command: str) -> str:
     """What buys paid results again that the service has no longer; "" where none failed to download."""
-    lost = [
-        label(step_id, str(item.get("key") or ""))
-        for step_id, items in _steps(receipt)
-        for item in items
-        if item.get("code") == "download"
-    ]
+    lost = _named(receipt, {"download"})
     again = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
     return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
-def _price_again(receipt: Mapping[str, Any]) -> str:
-    """``, which buys film again and all that follows for 13 credits,``; "" where no job is bought again."""
+def _named(receipt: Mapping[str, Any], codes: Collection[str]) -> list[str]:
+    """The items that failed with one of these codes."""
+    return [
+        label(step_id, str(item.get("key") or ""))
+        for step_id, items in _steps(receipt)
+        for item in items
+        if item.get("code") in codes
+    ]
+
+
+def _price_of_rest(receipt: Mapping[str, Any]) -> str:
+    """``, which buys film again and all that follows for 13 credits,``; "" where nothing is bought or the
+    price is not known.
+    """
     items = [(step_id, item) for step_id, found in _steps(receipt) for item in found]
     failed = [
         (step_id, str(item.get("key") or ""))
         for step_id, item in items
-        if item.get("code") in BOUGHT_AGAIN
+        if item.get("code") in BOUGHT_AGAIN and receipt.get("status") != "cancelled"
     ]
-    least = _credits(receipt, "needed")
-    if not failed or least is None or receipt.get("status") == "cancelled":
+    least, most = _credits(receipt, "needed"), _credits(receipt, "left")
+    if least is None or most == 0:
         return ""
-    what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
-    lacking = sum(item.get("status") in ("failed", "skipped") for _, item in items)
-    what += " again and all that follows" if lacking > len(failed) else " again"
-    most = _credits(receipt, "left")
-    price = f"at least {price_of(least, least)}" if most is None else price_of(least, most)
+    if not failed and any(item.get("code") == "insufficient_credits" for _, item in items):
+        return ""  # how many credits to add says it
+    if not failed:
+        what = "what is left"
+    else:
+        what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
+        lacking = sum(item.get("status") in ("failed", "skipped") for _, item in items)
+        what += " again and all that follows" if lacking > len(failed) else " again"
+    price = price_of(least, most)
+    if most is None:  # as the budget of that command counts: by what the service has charged
+        spent, enough = _credits(receipt, "spent") or 0, _credits(receipt, "enough") or 0
+        least = max(least, enough - spent)
+        price = f"at least {price_of(least, least)}"
     return f", which buys {what} for {price},"
 
 
@@ -229,9 +250,8 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
                 words += f" --resubmit {shlex.quote(name)}"
             elif code == "over_budget" and "--budget" not in words:
                 # Another budget of the run changes nothing of a pool.
-                spent, needed = _credits(receipt, "spent"), _credits(receipt, "needed")
-                least = "N" if spent is None or needed is None else spent + needed
+                enough = _credits(receipt, "enough") or "N"
                 words += (
-                    "" if refusing_pool(str(item.get("reason") or "")) else f" --budget {least}"
+                    "" if refusing_pool(str(item.get("reason") or "")) else f" --budget {enough}"
                 )
     return words

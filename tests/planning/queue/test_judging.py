@@ -316,8 +316,10 @@ def test_a_budget_that_pauses_asks_before_the_judge_is_bought() -> None:
     top = "budget: {credits: 3, on_exceed: pause}"
     run = judged(mode="human", top=top)
     [question] = run.state.asking
-    assert question.text == "hero needs 1 credit; 3 of 3 are spent. Raise the budget to 4?"
-    run.feed(AnswerGiven(step="$budget", key="4", answer="yes", by="terminal"))
+    assert question.text == (
+        "hero needs 1 credit, what follows at least 3; 3 of 3 are spent. Raise the budget to 7?"
+    )
+    run.feed(AnswerGiven(step="$budget", key="7", answer="yes", by="terminal"))
     run.run()
     assert [one.step for one in run.state.asking] == ["hero"]
 

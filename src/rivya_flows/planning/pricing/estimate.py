@@ -17,6 +17,7 @@ from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.judge_prices import judge_price
+from rivya_flows.planning.pricing.quoted_prices import reserve_of
 from rivya_flows.planning.pricing.written_prices import written_prices
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
@@ -49,6 +50,7 @@ class ItemEstimate:
     Attributes:
         model: None if free or not known yet.
         price: With all that it may fall back to in `max`.
+        reserve: Credits that its next purchase takes from the budget; 0 if it may not be bought.
         saved: What a cache hit saves.
         taken_from: The forked run that it is taken from; None for none.
         film: What is known of the film or still that it makes; None for other steps.
@@ -58,6 +60,7 @@ class ItemEstimate:
     key: str
     model: str | None
     price: Price
+    reserve: int = 0
     cached: bool = False
     saved: int = 0
     fallback: tuple[str | None, ...] = ()
@@ -113,6 +116,11 @@ class Estimate:
     def saved(self) -> int:
         """Credits that the cache saves."""
         return sum(item.saved for one in self.steps for item in one.items)
+
+    @property
+    def enough(self) -> int:
+        """The least budget with which nothing that is certainly bought is refused."""
+        return self.spent + sum(item.reserve for one in self.steps for item in one.items)
 
     @property
     def is_over_cap(self) -> bool:
@@ -358,10 +366,12 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         before = f"taken from {source}" if source else "an equal request was bought before"
         model = request.model if request else None
         free = Price(0, 0, before)
-        return ItemEstimate(item.key, model, free, True, item.saved, taken_from=source)
+        return ItemEstimate(item.key, model, free, cached=True, saved=item.saved, taken_from=source)
     if item.phase not in TERMINAL and request is not None and is_judged(item):
         left = judge_price(state, planned, item, bought=_is_bought(item))
-        return ItemEstimate(item.key, request.model, left)
+        chats = max(0, len(request.chats) - _is_bought(item))
+        reserve = chats * reserve_of(state.quoted, request.price_class)
+        return ItemEstimate(item.key, request.model, left, reserve)
     if request is not None and _is_bought(item):
         return ItemEstimate(item.key, request.model, _rest_of_bought(planned, item))
     if item.phase in TERMINAL or _is_bought(item):
@@ -376,7 +386,8 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         again, requests = True, _first_requests(state, planned, item.key)
     if requests:
         expected = [(one.model, one.price) for one in requests]
-        return _with_fallbacks(planned, item.key, expected, again)
+        reserve = reserve_of(state.quoted, requests[0].price_class)
+        return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
     expected = written_prices(state, planned, item.variables, item.round)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
@@ -427,7 +438,9 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
     found = _perhaps(one, why, times=most)
-    return replace(found, price=replace(found.price, min=one.price.min * min(least, most)))
+    least = min(least, most)
+    price = replace(found.price, min=one.price.min * least)
+    return replace(found, price=price, reserve=one.reserve * least)
 
 
 def _with_fallbacks(
@@ -439,13 +452,15 @@ def _with_fallbacks(
     """
     (model, first), *others = expected
     one = _attempts(planned, first) if again else first
+    # A chat reserves the most of one turn, and is settled later.
+    reserve = (planned.step.uses == "chat" and first.max) or first.min
     if not others:
-        return ItemEstimate(key, model, one)
+        return ItemEstimate(key, model, one, reserve)
     models = tuple(name for name, _ in others)
     more, top = greatest(price for _, price in others), greatest([one, *(p for _, p in others)])
     added = "more" if more is None else f"up to {more} more"
     reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
-    return ItemEstimate(key, model, Price(one.min, top, reason), fallback=models)
+    return ItemEstimate(key, model, Price(one.min, top, reason), reserve, fallback=models)
 
 
 def greatest(prices: Iterable[Price]) -> int | None:
@@ -474,7 +489,7 @@ def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
         reason += f": {one.price.assumption}"
     if one.fallback:
         reason += f"; with fallbacks: {_names(one.fallback)}"
-    return replace(one, price=Price(0, top, reason))
+    return replace(one, price=Price(0, top, reason), reserve=0)
 
 
 def _if(one: ItemEstimate, reason: str) -> ItemEstimate:

@@ -33,3 +33,11 @@ def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
     lengths = quoted.get(price.by.model, ())
     at = bisect_left(lengths, (price.by.length, 0))
     return lengths[at][1] if at < len(lengths) else None
+
+
+def reserve_of(quoted: QuotedPrices, price: PriceClass) -> int:
+    """Credits that a purchase reserves: what the service charged before, else the catalogue price."""
+    charged = quoted_price(quoted, price)
+    if charged is not None:
+        return max(price.min, charged)
+    return price.min if price.max is None else price.max

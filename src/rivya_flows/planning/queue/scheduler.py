@@ -25,7 +25,7 @@ from rivya_flows.planning.expansion.request_bodies import (
 )
 from rivya_flows.planning.names import idempotency_key, label
 from rivya_flows.planning.pricing.least_price import least_left
-from rivya_flows.planning.pricing.quoted_prices import quoted_price
+from rivya_flows.planning.pricing.quoted_prices import quoted_price, reserve_of
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (
     Action,
@@ -169,7 +169,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
             return _over_budget(state, step_id, item, 0)
         if verdict == "wait":
             return state, []
-    reserve = _reserve(state, price)
+    reserve = reserve_of(state.quoted, price)
     verdict = _afford(state, state.committed + reserve)
     if verdict == "wait":
         return state, []
@@ -247,14 +247,6 @@ def _reveals_price(state: State, items: Items) -> bool:
     return any(
         price is None or quoted_price(state.quoted, price) is None for price in items.bought_by
     )
-
-
-def _reserve(state: State, price: PriceClass) -> int:
-    """Credits to reserve: what the service charged before, else the catalogue price."""
-    charged = quoted_price(state.quoted, price)
-    if charged is not None:
-        return max(price.min, charged)
-    return price.min if price.max is None else price.max
 
 
 def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
@@ -380,25 +372,29 @@ def budget_question(state: State) -> Question | None:
     if budget is None or budget.on_exceed != "pause":
         return None
     needs = [
-        (step_id, _reserve(state, item.request.price_class))
+        (step_id, reserve_of(state.quoted, item.request.price_class), item.request.price.min)
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
-    if state.rest is not None and state.rest.is_over:
-        what, more, joint = "All that is left needs at least", state.rest.least or 0, ". "
-        is_over = _is_over_cap(state, state.spent + more)
+    dearer = sum(reserve - least for _, reserve, least in needs)
+    if (rest := state.rest) is not None and rest.is_over:
+        what, joint = "All that is left needs at least", ". "
+        more = (rest.least or 0) + dearer
+        is_over = _is_over_cap(state, state.spent + (rest.least or 0))
     else:
         what = ", ".join(
             step_id if count == 1 else f"{count} {step_id}"
-            for step_id, count in Counter(step_id for step_id, _ in needs).items()
+            for step_id, count in Counter(step_id for step_id, *_ in needs).items()
         )
         what += " needs" if len(needs) == 1 else " need"
-        more, joint = sum(reserve for _, reserve in needs), "; "
-        is_over = any(_is_over_cap(state, state.spent + reserve) for _, reserve in needs)
+        more, joint = sum(reserve for _, reserve, _ in needs), "; "
+        is_over = any(_is_over_cap(state, state.spent + reserve) for _, reserve, _ in needs)
     if is_over and state.refused_cap is None:
-        cap = state.spent + more
+        follows = max(0, least_left(state) + dearer - more)
+        cap = state.spent + more + follows
         spent = f"{state.spent} of {state.cap} are spent"
-        text = f"{what} {_credits(more)}; {spent}. Raise the budget to {cap}?"
+        then = f", what follows at least {follows}" if follows else ""
+        text = f"{what} {_credits(more)}{then}; {spent}. Raise the budget to {cap}?"
         return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
     limit = state.pool
     if not needs or limit is None or limit.declined:
