@@ -87,8 +87,9 @@ def test_beside_a_failed_job_a_refused_request_is_mended_in_the_spec() -> None:
     found = continuation(ended("job_failed", "validation_failed", inputs={"n": 2}))
     assert found.command == "rivya-flows resume run-1 --regenerate film"
     assert found.more == (
-        "; film: refused again as it stands: mend specs/my spec.yaml, then take what was paid from "
-        "the cache: rivya-flows run 'specs/my spec.yaml' --cache spec -i n=2"
+        "; film: refused again as it stands: mend specs/my spec.yaml, or its input with -i "
+        "NAME=VALUE, then fork the run, which takes what it has paid for: "
+        "rivya-flows fork run-1 --spec 'specs/my spec.yaml'"
     )
 
 
