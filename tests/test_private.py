@@ -118,7 +118,7 @@ def test_a_folder_that_others_may_have_filled_is_refused(
     data.chmod(0o777)
     said = terminal("plan", "spec.yaml", "--sandbox")
     assert (said.code, list(data.iterdir())) == (2, [])
-    assert "every user can write into data\n" in said.err
+    assert "every user can write into data (RIVYA_FLOWS_DATA: environment)\n" in said.err
     data.chmod(0o700)
     link.symlink_to(data)
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(link))
