@@ -99,6 +99,8 @@ def test_a_plan_of_a_fork_says_at_most_of_what_a_pick_that_is_open_may_take(
     taken = [item["taken_from"] for item in one["steps"][0]["items"]]
     assert (taken, one["credits"]) == (["run-2", None], {"min": 1, "max": 7})
     assert prices["after"] == {"min": 0, "max": 1}
+    all_of_it = call("fork", "run-2", "--from", "stills", "--plan", "--json").document
+    assert [item["taken_from"] for item in all_of_it["steps"][0]["items"]] == [None, None]
 
 
 def test_a_fork_with_an_edited_spec_takes_what_is_equal_and_needs_no_cache(
@@ -209,6 +211,7 @@ def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
     [
         (["run-9"], "there is no run 'run-9' in the store"),
         (["run-1", "--from", "stil"], "--from: the run has no step 'stil'"),
+        (["run-1", "--from", "still", "--from", "other"], "name one step or one item"),
         (["run-1", "-i", "lok=cold"], "unknown input 'lok'"),
         (["run-1", "--label", "client"], "label 'client': it has no value"),
         (["run-1", "--sandbox"], "run-1 belongs to http://127.0.0.1"),

@@ -72,9 +72,10 @@ def fork_request(
         events = [entry.event for entry in journal.entries(row.run_id)]
     frozen, state = events[0], replay(events)
     assert isinstance(frozen, RunFrozen)
-    items = [label(step_id, item.key) for step_id, item in state.each()]
-    if options.step is not None and options.step not in {*state.steps, *items}:
-        hint = meant(options.step, [*state.plan.order, *items])
+    items = (label(step_id, item.key) for step_id, item in state.each())
+    known = dict.fromkeys((*state.plan.order, *items))
+    if options.step is not None and options.step not in known:
+        hint = meant(options.step, known)
         raise UsageError(f"--from: the run has no step {options.step!r}", hint)
     file = str(spec_path(frozen.spec_file, row.folder))
     request = RunRequest(

@@ -15,6 +15,12 @@ from rivya_flows.cli.plan import show_plan
 from rivya_flows.cli.run import begun, who
 
 
+def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ...]) -> str | None:
+    if len(named) > 1:
+        raise click.BadParameter("name one step or one item; fork the fork for the next one")
+    return next(iter(named), None)
+
+
 @click.command(
     epilog=examples(
         "fork RUN -i voice=Jessica --plan", "fork RUN --from film", "fork RUN --from 'stills[neon]'"
@@ -25,6 +31,8 @@ from rivya_flows.cli.run import begun, who
     "--from",
     "step",
     metavar="STEP[KEY]",
+    multiple=True,
+    callback=_one,
     shell_complete=completion.steps,
     help="Make STEP and what depends on it again, or STEP[KEY] and what uses it.",
 )
