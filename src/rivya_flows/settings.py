@@ -567,7 +567,7 @@ def _unknown(name: str, place: Place, known: set[str]) -> UnknownName | None:
         return None
     is_ours = upper.startswith(_OURS)
     hint, meant = place.remove, _meant(upper, known)
-    if upper in ("RIVYA_BUDGET", "RIVYA_FLOWS_BUDGET"):
+    if is_ours and upper.endswith("_BUDGET"):
         hint += "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"
     elif meant is not None:
         in_file = place.where != _ENVIRONMENT and meant.lower() in OF_THE_FOLDER
@@ -583,7 +583,7 @@ def _unknown(name: str, place: Place, known: set[str]) -> UnknownName | None:
 def _meant(upper: str, known: set[str]) -> str | None:
     """The setting that a name resembles, also without or with ``FLOWS_``.
 
-    None for one with a longer name, such as that of an old key, ``RIVYA_API_KEY_OLD``.
+    None for one with a longer name, such as that of an old key.
     """
     if upper.startswith(tuple(f"{one}_" for one in known)):
         return None

@@ -34,7 +34,7 @@ def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ..
     multiple=True,
     callback=_one,
     shell_complete=completion.steps,
-    help="Make STEP and what depends on it again, or STEP[KEY] and what uses it.",
+    help="Make STEP and what depends on it again, or STEP[KEY] and what uses it; not more than once.",
 )
 @click.option(
     "--spec",
