@@ -12,10 +12,9 @@ import pytest
 from rivya_flows.app.up.options import UpOptions, working_environment
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import UsageError
+from rivya_flows.folder_files import MAX_ENV_FILE_BYTES, MAX_TOML_BYTES
 from rivya_flows.settings import (
     ENV_FILE_VARIABLE,
-    MAX_ENV_FILE_BYTES,
-    MAX_TOML_BYTES,
     Settings,
     read_secret,
     read_settings,

@@ -12,7 +12,8 @@ from rivya_flows.hosts import is_loopback
 from rivya_flows.ledger.phrases import without_bound
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
-from rivya_flows.settings import Settings, end_of, unknown_names
+from rivya_flows.setting_names import end_of, unknown_names
+from rivya_flows.settings import Settings
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Answers whether a command may buy what a sentence says."""

@@ -115,7 +115,7 @@ async def plan_resume(
     """
     async with _service_of(name, settings, runner, notify) as (context, row):
         reporter = RunReporter(context.journal, context.assets, continuable(context, row))
-        state, answers = await _asked(reporter, options, notify)
+        state, answers = await _state_and_answers(reporter, options, notify)
         resumed = _resumed(context, options, _unasked(state, options, answers))
         for answer in answers:
             state, _ = step(state, answer)
@@ -152,7 +152,7 @@ async def _service_of(
         yield context, row
 
 
-async def _asked(
+async def _state_and_answers(
     reporter: RunReporter, options: ResumeOptions, notify: Callable[[str], object]
 ) -> tuple[State, tuple[AnswerGiven, ...]]:
     """The run as it is, and the answers that the options give.
@@ -172,7 +172,7 @@ async def _resume(
 ) -> RunReport:
     run_id = row.run_id
     reporter = RunReporter(context.journal, context.assets, continuable(context, row))
-    state, answers = await _asked(reporter, options, observer.notify)
+    state, answers = await _state_and_answers(reporter, options, observer.notify)
     if state.ended == "completed" and not (
         answers or _has_more(reporter.receipt(), state, options)
     ):

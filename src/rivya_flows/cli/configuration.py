@@ -5,15 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from rivya_flows.cli.output import tell
+from rivya_flows.folder_files import prefect_profile, refuse_prefect_files
 from rivya_flows.private import secure_data
-from rivya_flows.settings import (
-    Settings,
-    ignored_of_folder,
-    prefect_profile,
-    read_settings,
-    refuse_prefect_files,
-    unknown_names,
-)
+from rivya_flows.setting_names import ignored_of_folder, unknown_names
+from rivya_flows.settings import Settings, read_settings
 
 _TOLD: set[str] = set()
 """Profiles and variables that a command of this process has named."""
@@ -30,7 +25,7 @@ def settings(*, uses_data: bool = True) -> Settings:
             this folder configures what no folder may, or the data folder cannot be trusted.
     """
     found = read_settings()
-    refuse_prefect_files(found)
+    refuse_prefect_files(found.rivya_flows_trust_folder)
     if uses_data:
         for name, (where, remove) in ignored_of_folder().items():
             tell(

@@ -83,9 +83,9 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, SpecError):
         return Failure(WRONG, error.code, counted(len(error.diagnostics)), None, error.diagnostics)
     if isinstance(error, RivyaFlowsError):
-        from rivya_flows.settings import located  # heavy, and needed only here
+        from rivya_flows.setting_names import with_places  # heavy, and needed only here
 
-        message = located(str(error), error.hint)
+        message = with_places(str(error), error.hint)
         return Failure(exit_code(error), error.code, message, error.hint)
     if isinstance(error, OSError):
         return _machine(error)

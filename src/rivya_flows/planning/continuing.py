@@ -143,7 +143,7 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     command = f"{resume}{options}"
     more = _where_lost(receipt, command)
     if refused:
-        name, *others = _named(receipt, refused)
+        name, *others = _items_with(receipt, refused)
         name += f" and {len(others)} more" if others else ""
         more += f"; {name}: refused again as it stands: mend {where}, {then}: {again}"
     return Continuation(advice, command, retry, more)
@@ -151,12 +151,12 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
 
 def _where_lost(receipt: Mapping[str, Any], command: str) -> str:
     """What buys paid results again that the service has no longer; "" where none failed to download."""
-    lost = _named(receipt, {"download"})
+    lost = _items_with(receipt, {"download"})
     again = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
     return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
-def _named(receipt: Mapping[str, Any], codes: Collection[str]) -> list[str]:
+def _items_with(receipt: Mapping[str, Any], codes: Collection[str]) -> list[str]:
     """The items that failed with one of these codes."""
     return [
         label(step_id, str(item.get("key") or ""))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.settings import located
+from rivya_flows.setting_names import with_places
 
 _TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 
@@ -55,7 +55,7 @@ def run_checks(name: str, checks: Callable[[], Iterable[Check]]) -> list[Check]:
     try:
         return list(checks())
     except RivyaFlowsError as error:
-        return [problem(name, located(str(error), error.hint), error.hint)]
+        return [problem(name, with_places(str(error), error.hint), error.hint)]
     except ValidationError as error:
         # The value is not shown: it may be a key in the wrong place.
         first = error.errors(include_input=False)[0]

@@ -8,7 +8,8 @@ from rivya_flows.app.doctor import live as of_service, machine, places
 from rivya_flows.app.doctor.checks import Check, problem, run_checks, warning
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
-from rivya_flows.settings import Settings, located
+from rivya_flows.setting_names import with_places
+from rivya_flows.settings import Settings
 
 
 def examine(
@@ -53,7 +54,7 @@ def examine(
     if wrong is None:
         checks += named + run_checks("set", machine.places_of_settings)
     else:
-        first = problem("settings", located(str(wrong), wrong.hint), wrong.hint)
+        first = problem("settings", with_places(str(wrong), wrong.hint), wrong.hint)
         others = (one for one in named if one.status != "ok" and one.message != first.message)
         checks += [first, *others]
     checks += run_checks("data folder", lambda: machine.data_folder(settings))

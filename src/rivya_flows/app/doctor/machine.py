@@ -24,14 +24,14 @@ from rivya_flows.app.signing import signer_of
 from rivya_flows.app.up.options import account
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.settings import (
-    Settings,
+from rivya_flows.setting_names import (
     ignored_of_folder,
-    located,
     overridden_of_folder,
     set_here,
     unknown_names,
+    with_places,
 )
+from rivya_flows.settings import Settings
 
 NEEDED = {
     "prefect": "3.8",
@@ -120,7 +120,7 @@ def specs(settings: Settings) -> Iterator[Check]:
     folder = settings.rivya_flows_specs
     if folder is not None and not folder.expanduser().is_dir():
         words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
-        yield problem("specs", located(words, None), "correct or remove it")
+        yield problem("specs", with_places(words, None), "correct or remove it")
 
 
 def signing(settings: Settings) -> Iterator[Check]:

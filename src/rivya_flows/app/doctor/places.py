@@ -19,7 +19,8 @@ from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
-from rivya_flows.settings import Settings, located
+from rivya_flows.setting_names import with_places
+from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
@@ -87,7 +88,9 @@ async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIStatusError as error:
             if error.code != "api_scope_denied":
-                yield problem("service", f"{shown}: {located(str(error), error.hint)}", error.hint)
+                yield problem(
+                    "service", f"{shown}: {with_places(str(error), error.hint)}", error.hint
+                )
                 return
             yield ok("service", f"{shown} knows the key")
         else:

@@ -316,7 +316,7 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
     if state.fork is not None:
-        if step_id in state.again or _buys(current) or _read(planned) & fresh:
+        if step_id in state.again or _buys(current) or _used_by(planned) & fresh:
             fresh.add(step_id)
         elif _is_waiting(current):
             taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
@@ -339,7 +339,7 @@ def _buys(step: StepState) -> bool:
     )
 
 
-def _read(planned: PlannedStep) -> frozenset[str]:
+def _used_by(planned: PlannedStep) -> frozenset[str]:
     """The steps whose results a step uses; not those that it only waits for."""
     return planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
 

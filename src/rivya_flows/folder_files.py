@@ -1,0 +1,271 @@
+"""What the files of the current folder may set: ``.env``, and those that configure Prefect.
+
+The environment is the user's own; the folder, and its files, may be a stranger's.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from dotenv.parser import parse_stream
+
+from rivya_flows import environment
+from rivya_flows.errors import UsageError
+
+_ENV_FILE = Path(".env")
+
+MAX_ENV_FILE_BYTES = 64 << 10
+MAX_TOML_BYTES = 1 << 20
+ENVIRONMENT = "environment"
+
+OF_THE_FOLDER = frozenset(
+    {
+        "rivya_api_key",  # its own account
+        "rivya_base_url",  # only with a key in the same file, see `settings_of_folder`
+        "rivya_flows_specs",  # specs lie in the folder too
+        # Pace: these cost time, as a spec of the folder may.
+        "rivya_poll_seconds",
+        "rivya_flows_requests_per_second",
+        "rivya_flows_resend_hours",
+        "rivya_flows_outage_retries",
+        "rivya_flows_webhooks",
+        "rivya_flows_webhook_poll_seconds",
+        "rivya_flows_worker_limit",
+        "rivya_flows_worker_drain_seconds",
+        "rivya_flows_model_parallel",
+        "rivya_flows_global_limit",
+        "rivya_flows_catchup_grace_seconds",
+    }
+)
+"""Settings that ``.env`` may set. The others decide who gets prompts, receipts and secrets, or what
+code runs."""
+
+NEVER_OF_THE_FOLDER = frozenset(
+    {"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets", "rivya_flows_sandbox"}
+)
+"""Refused and not ignored: with another journal, finished work would be bought again, and whoever asks for
+the sandbox must not buy from a real wallet."""
+
+_OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
+"""Variables of ``compose.yaml`` that are not settings of Prefect."""
+
+_PREFECT_FILES = {"prefect.toml": (), "pyproject.toml": ("tool", "prefect")}
+"""The files of the current folder that configure Prefect beside ``.env``, the one that counts first,
+and where in them its settings are.
+
+Source: ``prefect/settings/sources.py`` of Prefect 3.9.
+"""
+
+
+class Place(NamedTuple):
+    """Where a variable is set.
+
+    Attributes:
+        where: ``environment``, or ``.env, line 3``.
+        remove: What removes it there: a command, or which line to remove.
+    """
+
+    where: str
+    remove: str
+
+
+class Entry(NamedTuple):
+    """A value, and where it is set."""
+
+    value: str
+    place: Place
+
+
+def in_environment(name: str) -> Place:
+    return Place(ENVIRONMENT, f"`unset {shlex.quote(name)}`")
+
+
+def entry_of(name: str) -> Entry | None:
+    """A setting, and where it has its value from; the environment overrides ``.env``."""
+    own = {one: value for one, value in environment.variables().items() if value}
+    places = {one: Entry(value, in_environment(one)) for one, value in own.items()}
+    found = [*places.items(), *read_env_file().items()]
+    return next((one for given, one in found if given.upper() == name.upper()), None)
+
+
+def settings_of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
+    """The settings that ``.env`` sets and may set, by name.
+
+    Args:
+        chosen: Settings from elsewhere, which override the file.
+        checked: Refuse a file that sets what it may not.
+
+    Raises:
+        UsageError: The file would send a key from elsewhere to its address, move the journal, or
+            configure Prefect, which reads that file by itself.
+    """
+    found = {name.lower(): entry for name, entry in read_env_file().items()}
+    trusts = _trusts(chosen.get("rivya_flows_trust_folder"))
+    for name in sorted(found) if checked else ():
+        of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
+        if name in NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
+            where, remove = found[name].place
+            hint = f"set it in the environment, and {remove}"
+            raise UsageError(
+                f"{where}: {name.upper()} cannot be set by a file in a folder",
+                f"{hint}; or, {_trust_hint()}" if of_prefect else hint,
+            )
+    allowed = {name: entry.value for name, entry in found.items() if name in OF_THE_FOLDER}
+    if trusts:
+        allowed |= _api_url_of_files()
+        allowed |= {name: entry.value for name, entry in found.items() if name == "prefect_api_url"}
+    address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
+    foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
+    if checked and address_counts and foreign_key:
+        raise UsageError(
+            f"{found['rivya_base_url'].place.where}: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
+            " so that no other key is sent there",
+            "set RIVYA_BASE_URL in the environment, or "
+            + (
+                "`unset RIVYA_API_KEY` to use the key of the file"
+                if "rivya_api_key" in allowed
+                else "write the key of that service into the file too"
+            ),
+        )
+    return allowed
+
+
+def read_env_file(file: Path = _ENV_FILE) -> dict[str, Entry]:
+    """The non-empty values of an ``.env`` file; none if it is not a file.
+
+    ``${NAME}`` is not expanded: it would copy variables of the environment, such as the key.
+    """
+    if not file.is_file():  # a pipe has no end
+        return {}
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_ENV_FILE_BYTES + 1)
+        if len(content) > MAX_ENV_FILE_BYTES:
+            raise UsageError(f"{file}: is larger than 64 KiB", "remove what is not a setting")
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it") from None
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}", "make it readable") from error
+    values = dict[str, Entry]()
+    for line in parse_stream(io.StringIO(text)):
+        # Nothing of the line is shown: it may be a key.
+        written = line.original.string.lstrip()
+        number = line.original.line + line.original.string[: -len(written)].count("\n")
+        if line.error or (line.key and line.value is None):
+            wrong = "cannot be read" if "=" in written else 'no "="'
+            raise UsageError(
+                f"{file}, line {number}: {wrong}", "write NAME=value, with both quotes or none"
+            )
+        if line.key:
+            place = Place(f".env, line {number}", f"remove line {number} of .env")
+            before = values.get(line.key)
+            if before and before.value != line.value and line.key.upper().startswith("RIVYA"):
+                words = f"{file}, line {number}: {line.key} has another value than in {before.place.where}"
+                raise UsageError(words, f"{place.remove}, or {before.place.remove}")
+            values[line.key] = Entry(line.value or "", place)
+    return {name: entry for name, entry in values.items() if entry.value}
+
+
+def refuse_prefect_files(trusted: Path | None) -> None:
+    """Refuse files of the current folder from which Prefect would configure itself.
+
+    They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
+    reads them when it is imported, in the current folder alone, and we cannot prevent it.
+
+    Raises:
+        UsageError: There is such a file, and the folder is not the one that is trusted.
+            (`settings_of_folder` looks at ``.env``.)
+    """
+    if _trusts(trusted):
+        return
+    for name, keys in _PREFECT_FILES.items():
+        if _of_toml(Path(name), keys) is not None:
+            where = f", [{'.'.join(keys)}]," if keys else ""
+            raise UsageError(
+                f"{name}: Prefect's settings{where} cannot come from a folder",
+                f"set it in the environment; or, {_trust_hint()}; or call the command from another"
+                " folder",
+            )
+
+
+def prefect_profile() -> tuple[str, str] | None:
+    """Name and API address of the user's active Prefect profile; None if it names no address.
+
+    From ``PREFECT_PROFILES_PATH``, ``PREFECT_HOME`` or the home of the user, never from the current
+    folder. Read here, since Prefect takes more than a second to be imported.
+
+    Raises:
+        UsageError: The file of the profiles cannot be read.
+    """
+    own = environment.variables()
+    home = Path(own.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    file = Path(own.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    if not (file.is_absolute() and file.is_file()):
+        return None
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_ENV_FILE_BYTES).decode()
+        found = tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{file}: {getattr(error, 'strerror', None) or 'not a file of Prefect profiles'}",
+            "mend it, or set PREFECT_API_URL",
+        ) from None
+    name = own.get("PREFECT_PROFILE") or found.get("active")
+    profiles = found.get("profiles")
+    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    url = profile.get("PREFECT_API_URL") if isinstance(profile, dict) else None
+    return (str(name), url) if isinstance(url, str) and url else None
+
+
+def _api_url_of_files() -> dict[str, str]:
+    """The address of a server that the files of a trusted folder name beside ``.env``."""
+    for name, keys in _PREFECT_FILES.items():
+        api = (_of_toml(Path(name), keys) or {}).get("api")
+        url = api.get("url") if isinstance(api, dict) else None
+        if isinstance(url, str) and url:
+            return {"prefect_api_url": url}
+    return {}
+
+
+def _of_toml(file: Path, keys: tuple[str, ...]) -> dict[str, object] | None:
+    """What a file has under these keys; None if it is not there.
+
+    Empty where it cannot be read: Prefect reads it too, and may understand more of it.
+    """
+    if not file.exists():
+        return None
+    if not file.is_file():  # a pipe or a device has no end
+        return {}
+    try:
+        with file.open("rb") as opened:
+            found: object = tomllib.loads(opened.read(MAX_TOML_BYTES + 1).decode())
+            if opened.tell() > MAX_TOML_BYTES:
+                return {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if found is None or isinstance(found, dict) else {}
+
+
+def _trusts(folder: object) -> bool:
+    """Whether the current folder is this one."""
+    if not isinstance(folder, str | Path) or not Path(folder).is_absolute():
+        return False
+    try:
+        return Path(folder).samefile(Path())
+    except OSError:
+        return False
+
+
+def _trust_hint() -> str:
+    # Quoted, because people copy it and the folder's name may be hostile.
+    path = shlex.quote(str(Path.cwd()))
+    return f"if the files of this folder are yours, `export RIVYA_FLOWS_TRUST_FOLDER={path}`"

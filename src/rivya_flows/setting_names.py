@@ -1,0 +1,181 @@
+"""Where settings are set, and names that are meant to be settings: for errors, `doctor` and the guard of purchases."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import NamedTuple
+
+from rivya_flows import environment
+from rivya_flows.errors import UsageError
+from rivya_flows.folder_files import (
+    ENVIRONMENT,
+    NEVER_OF_THE_FOLDER,
+    OF_THE_FOLDER,
+    Entry,
+    Place,
+    entry_of,
+    in_environment,
+    read_env_file,
+)
+from rivya_flows.settings import BETWEEN_PROCESSES, Settings
+
+_ALIKE = 0.85
+"""How similar a name must be to that of a setting to mean it, from 0 to 1."""
+
+_OURS = "RIVYA"
+"""Only our settings begin so: any other such name is a mistake."""
+
+_LIKE_OURS = "RIV"
+"""A name that begins so and is like that of a setting is perhaps a mistake."""
+
+_ELSEWHERE = {
+    **dict.fromkeys(("URL", "API_URL", "ENDPOINT", "API_ENDPOINT", "HOST"), "BASE_URL"),
+    **dict.fromkeys(("KEY", "TOKEN", "API_TOKEN", "ACCESS_TOKEN"), "API_KEY"),
+}
+"""How other programs call what our settings are: the ends of their names, and of ours."""
+
+_SHORTEST_SHOWN = 20
+"""Characters from which on the last four of a key do not give it away."""
+
+_NAME = re.compile(r"\bRIVYA_[A-Z0-9_]+")
+"""Our settings in a text."""
+
+_HOST = "_SERVICE_HOST"
+"""How the first variable of a service of Kubernetes ends."""
+
+
+def with_places(message: str, hint: str | None) -> str:
+    """The message of an error, and where the settings are set that it or its hint names."""
+    try:
+        named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
+        places = {name: entry_of(name) for name in named if name.lower() in Settings.model_fields}
+    except UsageError:  # of a file that cannot be read
+        return message
+    found = [
+        f"{_name_with_end(name, one)}: {one.place.where}"
+        for name, one in places.items()
+        if one and one.place.where not in message
+    ]
+    return f"{message} ({'; '.join(found)})" if found else message
+
+
+def set_here() -> dict[str, str]:
+    """Where each setting is set that counts, by its name, and that of the key with its end.
+
+    Raises:
+        UsageError: ``.env`` cannot be read.
+    """
+    found = {name: entry_of(name) for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
+    return {
+        _name_with_end(name.upper(), one): one.place.where
+        for name, one in sorted(found.items())
+        if one and (one.place.where == ENVIRONMENT or name in OF_THE_FOLDER)
+    }
+
+
+def _name_with_end(name: str, entry: Entry) -> str:
+    return f"{name} {end_of(entry.value)}" if name == "RIVYA_API_KEY" else name
+
+
+def end_of(key: str) -> str:
+    """The end of a key, ``…abcd``; only ``…`` of one so short that this gives it away."""
+    return f"…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
+
+
+def ignored_of_folder() -> dict[str, Place]:
+    """Settings that ``.env`` sets although it may not; they are ignored.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
+    known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
+    found = read_env_file().items()
+    return {name: entry.place for name, entry in found if name.lower() in known}
+
+
+def overridden_of_folder() -> dict[str, Place]:
+    """Settings of ``.env`` for which the environment has another value, which counts.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    own = {name.upper(): value for name, value in environment.variables().items() if value}
+    return {
+        upper: entry.place
+        for name, entry in read_env_file().items()
+        if (upper := name.upper()).lower() in OF_THE_FOLDER
+        and own.get(upper, entry.value) != entry.value
+    }
+
+
+class UnknownName(NamedTuple):
+    """A variable that begins with ``RIVYA``, or is like one that does, and is no setting.
+
+    Attributes:
+        name: The variable.
+        where: See `Place`.
+        hint: What to do.
+        is_ours: It begins with ``RIVYA``, so that nothing real is bought beside it.
+    """
+
+    name: str
+    where: str
+    hint: str
+    is_ours: bool
+
+
+def unknown_names() -> list[UnknownName]:
+    """Variables that begin with ``RIVYA``, or like it, and are no setting, of the environment and of ``.env``.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    known = {name.upper() for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
+    own = {name for name, value in environment.variables().items() if value}
+    # Kubernetes sets such variables in every container for a service that is called like us.
+    services = {name.removesuffix(_HOST) for name in own if name.endswith(_HOST)}
+    links = tuple(f"{one}_{kind}" for one in services for kind in ("SERVICE_", "PORT"))
+    places = [
+        (name, in_environment(name))
+        for name in own
+        if name.lower() not in BETWEEN_PROCESSES and not name.startswith(links)
+    ]
+    places += [(name, entry.place) for name, entry in read_env_file().items()]
+    found = (_unknown(name, place, known) for name, place in sorted(places))
+    return [one for one in found if one is not None]
+
+
+def _unknown(name: str, place: Place, known: set[str]) -> UnknownName | None:
+    """What is wrong with a name; None if it is a setting, or somebody else's."""
+    upper = name.upper()
+    if upper in known or not upper.startswith(_LIKE_OURS):
+        return None
+    is_ours = upper.startswith(_OURS)
+    hint, meant = place.remove, _meant(upper, known)
+    if is_ours and upper.endswith("_BUDGET"):
+        hint += "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"
+    elif meant is not None:
+        in_file = place.where != ENVIRONMENT and meant.lower() in OF_THE_FOLDER
+        instead = f"set {meant} in the environment instead"
+        hint = f"write {meant} instead, or {hint}" if in_file else f"{hint}, and {instead}"
+    elif is_ours:
+        hint += "; a variable of yours needs a name that does not begin with RIVYA"
+    else:
+        return None
+    return UnknownName(name, place.where, hint, is_ours)
+
+
+def _meant(upper: str, known: set[str]) -> str | None:
+    """The setting that a name resembles, also without or with ``FLOWS_``.
+
+    None for one with a longer name, such as that of an old key.
+    """
+    if upper.startswith(tuple(f"{one}_" for one in known)):
+        return None
+    end = upper.removeprefix("RIVYA_").removeprefix("FLOWS_")
+    end = _ELSEWHERE.get(end, end)
+    spellings = (f"RIVYA_{end}", f"RIVYA_FLOWS_{end}", upper)
+    found = (difflib.get_close_matches(one, known, 1, _ALIKE) for one in spellings)
+    return next((match for [match] in filter(None, found)), None)
