@@ -12,6 +12,7 @@ import pytest
 
 from frozen.golden import hash_of, normal
 from frozen.seams import (
+    BASE_URL,
     DOCS,
     OWN,
     SPECS,
@@ -24,10 +25,22 @@ from frozen.seams import (
     recorded_sandbox,
     said_well,
 )
-from support.cli_calls import Terminal, buy_from
+from support.cli_calls import Terminal
 from support.function_steps import installing
 
-_NOISE = {"kind", "step", "key", "at", "rest", "body", "idempotency_key", "request_hash", "message"}
+_NOISE = {
+    "kind",
+    "step",
+    "key",
+    "at",
+    "rest",
+    "body",
+    "idempotency_key",
+    "request_hash",
+    "message",
+    "looks",
+    "catalogue_date",
+}
 """Fields of an event that vary, or that stand elsewhere in a golden file."""
 
 
@@ -151,10 +164,11 @@ def stage(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Stage]:
     """A place with a wallet of its own, where `split_words` is a kind of step."""
-    buy_from(wire.sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_BASE_URL", BASE_URL)
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.02")
     monkeypatch.setenv("RIVYA_API_KEY", new_customer(wire.sandbox, tmp_path.name))
     monkeypatch.setenv("RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY", "true")
-    monkeypatch.setenv("FROZEN_HOOK", f"{wire.sandbox.base_url}/hook")
+    monkeypatch.setenv("FROZEN_HOOK", f"{BASE_URL}/hook")
     monkeypatch.setenv("USER", "frozen")
     monkeypatch.setenv("LOGNAME", "frozen")
     monkeypatch.setenv("COLUMNS", "200")

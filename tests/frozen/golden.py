@@ -15,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ _ASSET = {
     "kind", "path", "url", "mime_type", "width", "height", "duration_seconds", "size_bytes", "sha256",
 }  # fmt: skip
 _VARYING = {
-    "seconds", "late_seconds", "looks", "work_seconds", "size_bytes", "usual_seconds",
-    "balance_before", "balance_after",
+    "seconds", "late_seconds", "looks", "work_seconds", "size_bytes",
+    "balance_before", "balance_after", "catalogue_date",
 }  # fmt: skip
-"""Numbers that depend on how busy the machine is, on an encoder, or on what was faster."""
+"""What depends on the day, on how busy the machine is, on an encoder, or on what was faster."""
 _NUMBERED = (
     ("run", re.compile(r"\brun-\d{8}-\d{6}-[0-9a-f]{4}\b")),
     ("batch", re.compile(r"\bbatch-[0-9a-f]{8,}\b")),
@@ -73,13 +74,14 @@ def normal(value: Any, replaced: Mapping[str, str]) -> Any:
         text = pattern.sub(instead, text)
     for word, pattern in _NUMBERED:
         names: dict[str, str] = {}
-        text = pattern.sub(
-            lambda found, names=names, word=word: names.setdefault(
-                found[0], f"<{word} {len(names) + 1}>"
-            ),
-            text,
-        )
+        for found in pattern.findall(text):
+            names.setdefault(found, f"<{word} {len(names) + 1}>")
+        text = pattern.sub(partial(_named, names), text)
     return json.loads(text)
+
+
+def _named(names: Mapping[str, str], found: re.Match[str]) -> str:
+    return names[found[0]]
 
 
 def shape(value: Any, path: str = "") -> list[str]:
@@ -109,8 +111,9 @@ def _plain(value: Any) -> Any:
         where = [str(value[key]) for key in ("url", "path")]
         return " ".join(["asset", *shown, *where, value["sha256"] or "no sha"])
     return {
-        key: f"<{type(one).__name__}>" if key in _VARYING and one is not None else _plain(one)
+        key: "<varies>" if key in _VARYING and one is not None else _plain(one)
         for key, one in value.items()
+        if key != "usual_seconds"  # null until three jobs ended within what is counted
     }
 
 
