@@ -63,8 +63,8 @@ class Stage:
         words = [str(one).replace("RUN", last) for one in arguments]
         said = self.call(*words, "--json")
         document = said.document
-        if isinstance(document, dict):
-            rows = document["rows"] if words[0] == "batch" else [document]
+        if isinstance(document, dict) and "--plan" not in words:
+            rows = document.get("rows", []) if words[0] == "batch" else [document]
             self.runs += [
                 row["run_id"]
                 for row in rows
