@@ -10,14 +10,14 @@ import griffe
 from reference_tables import in_one_line, package, table
 
 _RESOURCES = {
-    "models": "models.Models",
-    "credits": "credits.Wallet",
-    "files": "files.Files",
-    "generations": "generations.Generations",
-    "chat": "chat.Chat",
-    "chat.sessions": "chat.Sessions",
-    "webhooks": "webhooks.Webhooks",
-    "webhook_events": "webhooks.WebhookEvents",
+    "models": "Models",
+    "credits": "Wallet",
+    "files": "Files",
+    "generations": "Generations",
+    "chat": "Chat",
+    "chat.sessions": "Sessions",
+    "webhooks": "Webhooks",
+    "webhook_events": "WebhookEvents",
 }
 """The attributes of a client with calls, and where their classes are."""
 

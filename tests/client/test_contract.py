@@ -9,10 +9,9 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.resources.generations import MAX_PAUSE, SLOWER
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import Generation, ModelEntry
-from rivya_flows.client.wire.list_page import ModelList
+from rivya_flows.client.jobs import MAX_PAUSE, SLOWER
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import Generation, ModelEntry, ModelList
 from rivya_flows.errors import APIStatusError, UsageError
 from support.api_stage import KEY, Stage, refused
 

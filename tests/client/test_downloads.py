@@ -14,9 +14,9 @@ import pytest
 
 from rivya_flows.client import downloads
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.retries import LAG_PAUSES
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.retries import LAG_PAUSES
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
 
 FILM = bytes(range(256)) * 400

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.client.event_loop_thread import EventLoopThread
+from rivya_flows.client.calls import EventLoopThread
 from rivya_flows.errors import UsageError
 
 

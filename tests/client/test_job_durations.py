@@ -7,8 +7,8 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.client.job_durations import KEPT, Expected, JobDurations, Watched, watched
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.jobs import KEPT, Expected, JobDurations, Watched, watched
+from rivya_flows.client.types import Generation
 
 
 def ended(created: str | None, updated: str | None) -> Generation:

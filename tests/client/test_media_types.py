@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.client.media_types import (
+from rivya_flows.client.types import MediaKind
+from rivya_flows.client.uploads import (
     BY_DEFAULT,
     BY_SOME_MODEL,
     Accepted,
     checked_media_type,
     media_type_of,
 )
-from rivya_flows.client.wire.api_objects import MediaKind
 from rivya_flows.errors import MediaError
 
 MB = 2**20

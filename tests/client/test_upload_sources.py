@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_flows.client.upload_sources import Readable
+from rivya_flows.client.uploads import Readable
 from rivya_flows.errors import MediaError, UsageError
 from support.api_stage import Stage
 

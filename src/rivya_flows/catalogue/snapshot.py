@@ -28,7 +28,7 @@ MAX_ID_CHARACTERS = 512
 """Characters of a model's id."""
 
 MAX_CREDITS = 10**9
-"""A higher price is ignored. `client.wire.fields` has the same bounds for the rest of the wire."""
+"""A higher price is ignored. `client.wire` has the same bounds for the rest of the wire."""
 
 
 @functools.cache

@@ -17,17 +17,23 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from rivya_flows.client.transport.addresses import RefusedAddressError, is_private, origin_of, shown
-from rivya_flows.client.transport.connection import describe
-from rivya_flows.client.transport.retries import RetryPolicy, retrying
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.addresses import is_private, origin_of, shown
+from rivya_flows.client.connection import describe
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.retries import RetryPolicy, retrying
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.webhook_signatures import SignatureScheme, sign_webhook
 from rivya_flows.errors import APIError
 
 logger = logging.getLogger("rivya_flows.wire")
 
+
 CALLBACK_SCHEME = SignatureScheme("X-Rivya-Flows-Timestamp", "X-Rivya-Flows-Signature")
+
+
 ID_HEADER = "X-Rivya-Flows-Id"
+
+
 SECONDS = 30.0
 """For one attempt, response included."""
 

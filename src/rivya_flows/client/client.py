@@ -11,34 +11,32 @@ from typing import Any, ClassVar, Self, Unpack
 import httpx
 from pydantic import ValidationError
 
-from rivya_flows.client.downloads import Download, fetch
-from rivya_flows.client.event_loop_thread import EventLoopThread
-from rivya_flows.client.job_durations import JobDurations
-from rivya_flows.client.resources.chat import Chat
-from rivya_flows.client.resources.credits import Wallet
-from rivya_flows.client.resources.files import Files
-from rivya_flows.client.resources.generations import Generations
-from rivya_flows.client.resources.models import Models
-from rivya_flows.client.resources.resource import (
+from rivya_flows.client.calls import (
     Async,
     Blocking,
     CallContext,
+    EventLoopThread,
     M,
     RawAsync,
     RawBlocking,
     Resource,
     api_call,
 )
-from rivya_flows.client.resources.webhooks import WebhookEvents, Webhooks
-from rivya_flows.client.transport.request_options import (
-    NOT_GIVEN,
-    NotGiven,
-    RequestOptions,
-    RequestSettings,
+from rivya_flows.client.downloads import Download, fetch
+from rivya_flows.client.jobs import JobDurations
+from rivya_flows.client.options import NOT_GIVEN, NotGiven, RequestOptions, RequestSettings
+from rivya_flows.client.resources import (
+    Chat,
+    Files,
+    Generations,
+    Models,
+    Wallet,
+    WebhookEvents,
+    Webhooks,
 )
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.transport.transport import Transport
-from rivya_flows.client.wire.api_objects import Document
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.transport import Transport
+from rivya_flows.client.types import Document
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 

@@ -17,14 +17,8 @@ from typing import IO
 
 import httpx
 
-from rivya_flows.client.transport.addresses import (
-    RefusedAddressError,
-    joined,
-    origin_of,
-    public_alone,
-    shown,
-)
-from rivya_flows.client.transport.connection import (
+from rivya_flows.client.addresses import joined, origin_of, public_alone, shown
+from rivya_flows.client.connection import (
     HEADERS,
     SILENCE_SECONDS,
     cause_of,
@@ -32,20 +26,26 @@ from rivya_flows.client.transport.connection import (
     send_quietly,
     time_outs,
 )
-from rivya_flows.client.transport.key_masking import answer_without_key
-from rivya_flows.client.transport.response_body import body_of, codings, raw_pieces
-from rivya_flows.client.transport.response_parsing import refusal
-from rivya_flows.client.transport.retries import LAG_PAUSES, LAG_SECONDS, retrying
-from rivya_flows.client.transport.transport import Transport
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.key_masking import answer_without_key
+from rivya_flows.client.responses import body_of, codings, raw_pieces, refusal
+from rivya_flows.client.retries import LAG_PAUSES, LAG_SECONDS, retrying
+from rivya_flows.client.transport import Transport
 from rivya_flows.errors import APIConnectionError, MediaError, NotFoundError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
+
 MAX_REDIRECTS = 5
+
+
 DOWNLOAD_SECONDS = 1800.0
 """For one attempt; the silence time-out of the transport ends a dead one much earlier."""
 
+
 _PIECE_BYTES = 2**20
+
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 

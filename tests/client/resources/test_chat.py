@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_flows.client.wire.chat import SessionMessage
-from rivya_flows.client.wire.request_types import ChatRequest
+from rivya_flows.client.request_types import ChatRequest
+from rivya_flows.client.types import SessionMessage
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import Stage, refused
 

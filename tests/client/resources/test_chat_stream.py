@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.response_body import MAX_ANSWER_BYTES
-from rivya_flows.client.transport.response_parsing import (
+from rivya_flows.client.errors import (
     BrokenStreamError,
     NotSentError,
     RefusedAfterSilenceError,
     StreamFailedError,
 )
+from rivya_flows.client.responses import MAX_ANSWER_BYTES
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import BODY, KEY, Answer, Stage, refused
 

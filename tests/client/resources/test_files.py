@@ -10,10 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rivya_flows.client.media_types import (
-    Accepted,
-)
-from rivya_flows.client.wire.api_objects import MediaKind
+from rivya_flows.client.types import MediaKind
+from rivya_flows.client.uploads import Accepted
 from rivya_flows.errors import MediaError, UsageError
 from support.api_stage import Stage
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.resources.generations import JobStatusError, JobTimeoutError
-from rivya_flows.client.transport.retries import LAG_SECONDS, RetryPolicy
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.errors import JobStatusError, JobTimeoutError
+from rivya_flows.client.jobs import Watched
+from rivya_flows.client.retries import LAG_SECONDS, RetryPolicy
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
     APIConnectionError,
     APIError,

@@ -9,9 +9,9 @@ from typing import assert_type
 import httpx
 import pytest
 
+from rivya_flows.client.calls import ApiCall, RawResponse
 from rivya_flows.client.client import RivyaClient, SyncRivyaClient
-from rivya_flows.client.resources.resource import ApiCall, RawResponse
-from rivya_flows.client.wire.api_objects import Credits, Generation
+from rivya_flows.client.types import Credits, Generation
 from rivya_flows.errors import APIStatusError, UsageError
 from support.api_stage import BODY, KEY, Stage, job, refused
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.response_parsing import RefusedAfterSilenceError
+from rivya_flows.client.errors import RefusedAfterSilenceError
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import Stage, refused
 from support.webhook_objects import DELIVERY, ENDPOINT, SECRET, listed

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from rivya_flows.client.transport.addresses import RefusedAddressError, is_private, shown
+from rivya_flows.client.addresses import is_private, shown
+from rivya_flows.client.errors import RefusedAddressError
 
 
 @pytest.mark.parametrize(

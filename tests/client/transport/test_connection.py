@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.connection import _trust, through_proxy
-from rivya_flows.client.transport.retries import ONCE
+from rivya_flows.client.connection import _trust, through_proxy
+from rivya_flows.client.retries import ONCE
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from rivya_flows.version import __version__
 from support.api_stage import KEY, Stage

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.client.transport.rate_limit import (
+from rivya_flows.client.rate_limit import (
     BURST_SECONDS,
     MAX_HOLD_SECONDS,
     MAX_PAUSE_SECONDS,
@@ -19,7 +19,7 @@ from rivya_flows.client.transport.rate_limit import (
     RateLimiter,
     shared_limiter,
 )
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.runtime import Runtime
 
 
 class Time:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from rivya_flows.client.transport.request_options import RequestSettings
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.options import RequestSettings
+from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import BODY, Stage, job, refused
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rivya_flows.client.wire.request_types import GenerationRequest
+from rivya_flows.client.request_types import GenerationRequest
 from rivya_flows.errors import MediaError, UsageError
 from support.api_stage import BODY, Stage, job
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rivya_flows.client.resources.chat_stream import MAX_LINES
-from rivya_flows.client.transport.response_body import MAX_ANSWER_BYTES
-from rivya_flows.client.transport.retries import ONCE
+from rivya_flows.client.chat_stream import MAX_LINES
+from rivya_flows.client.responses import MAX_ANSWER_BYTES
+from rivya_flows.client.retries import ONCE
 from rivya_flows.errors import (
     APIConnectionError,
     APIError,

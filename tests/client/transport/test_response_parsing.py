@@ -11,10 +11,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.response_parsing import read_answer, refusal, retry_after_seconds
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.responses import read_answer, refusal, retry_after_seconds
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,

@@ -12,12 +12,9 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.response_parsing import (
-    NotSentError,
-    RefusedAfterSilenceError,
-)
-from rivya_flows.client.transport.retries import RetryPolicy, backoff_seconds
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.errors import NotSentError, RefusedAfterSilenceError
+from rivya_flows.client.retries import RetryPolicy, backoff_seconds
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIStatusError
 from support.api_stage import BODY, JOB, KEY, Answer, Stage, job, refused
 

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rivya_flows.client.transport.response_parsing import read_answer
-from rivya_flows.client.wire.api_objects import File, Generation, JobResult
-from rivya_flows.client.wire.chat import ChatCompletion
-from rivya_flows.client.wire.list_page import ModelList
+from rivya_flows.client.responses import read_answer
+from rivya_flows.client.types import ChatCompletion, File, Generation, JobResult, ModelList
 
 DONE = {
     "id": "task_1",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.client.wire.chat import ChatCompletion, ChatSession
+from rivya_flows.client.types import ChatCompletion, ChatSession
 
 
 def test_chat_answer_reads_without_usage() -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.client.transport.response_parsing import StreamFailedError
-from rivya_flows.client.wire.chat import ChatCredits, ChatUsage
-from rivya_flows.client.wire.chat_events import Answering
-from rivya_flows.client.wire.server_sent_events import ServerEvent
+from rivya_flows.client.chat_stream import Answering, ServerEvent
+from rivya_flows.client.errors import StreamFailedError
+from rivya_flows.client.types import ChatCredits, ChatUsage
 from rivya_flows.errors import APIConnectionError
 
 WHOLE = {

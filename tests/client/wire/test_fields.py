@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.client.wire.api_objects import Credits, Generation
+from rivya_flows.client.types import Credits, Generation
 
 DONE = {
     "id": "task_1",

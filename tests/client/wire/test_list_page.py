@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.client.wire.chat import ChatSession
-from rivya_flows.client.wire.list_page import Listing, ModelList
+from rivya_flows.client.types import ChatSession, Listing, ModelList
 
 
 def test_a_list_iterates_over_its_entries_and_has_a_length_and_an_index() -> None:

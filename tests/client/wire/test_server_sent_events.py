@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.client.wire.server_sent_events import EventDecoder, ServerEvent
+from rivya_flows.client.chat_stream import EventDecoder, ServerEvent
 
 
 def events(*pieces: bytes) -> list[ServerEvent]:

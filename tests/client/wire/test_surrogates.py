@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.client.transport.response_parsing import read_answer
-from rivya_flows.client.wire.chat import ChatCompletion
+from rivya_flows.client.responses import read_answer
+from rivya_flows.client.types import ChatCompletion
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_flows.client.wire.webhooks import SigningSecret, WebhookEndpoint
+from rivya_flows.client.types import SigningSecret, WebhookEndpoint
 from support.api_stage import Stage
 from support.webhook_objects import DELIVERY, ENDPOINT, SECRET, listed
 

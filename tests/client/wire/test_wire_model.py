@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pickle
 
-from rivya_flows.client.wire.api_objects import File, Generation
-from rivya_flows.client.wire.fields import MAX_WORD_LENGTH
-from rivya_flows.client.wire.webhooks import SigningSecret, WebhookEndpoint
-from rivya_flows.client.wire.wire_model import MAX_EXTRA_FIELDS, MAX_EXTRA_LENGTH
+from rivya_flows.client.types import File, Generation, SigningSecret, WebhookEndpoint
+from rivya_flows.client.wire import MAX_EXTRA_FIELDS, MAX_EXTRA_LENGTH, MAX_WORD_LENGTH
 
 
 def test_unknown_fields_are_kept_but_neither_dumped_nor_shown() -> None:

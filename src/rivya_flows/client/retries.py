@@ -8,24 +8,31 @@ from typing import TypeVar
 
 import tenacity
 
-from rivya_flows.client.transport.response_parsing import (
+from rivya_flows.client.errors import (
     NotSentError,
     RefusedAfterSilenceError,
     may_have_been_carried_out,
 )
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 FIRST_BACKOFF_SECONDS = 1.0
+
+
 MAX_BACKOFF_SECONDS = 30.0
+
+
 LAG_SECONDS = 6.0
 """How long a part of the service may not know a job or a result that another part has just named."""
+
 
 LAG_PAUSES = 4
 """Pauses within that time."""
 
+
 SUSPENDED_SECONDS = 60.0
 """The machine was suspended if the time of day advanced by this much more than the clock, or than a pause."""
+
 
 T = TypeVar("T")
 

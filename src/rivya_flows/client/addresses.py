@@ -1,44 +1,64 @@
-"""Which addresses a download may use: nobody may lead it into a private network."""
+"""Which addresses may be used: of the service with a key, and of downloads, which may lead nobody into a private network."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.fields import MAX_URL_LENGTH
-from rivya_flows.errors import APIError
+import httpx
+
+from rivya_flows.client.errors import _MAX_SHOWN, RefusedAddressError
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.wire import MAX_URL_LENGTH
+from rivya_flows.errors import UsageError
+
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
+def checked_base_url(base_url: str) -> str:
+    """The address of a service without a slash at its end.
+
+    Raises:
+        UsageError: It is not an http or https address.
+    """
+    hint = "write it like https://rivya.ai"
+    try:
+        parts = urlsplit(base_url.strip())
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        known = known and bool(httpx.URL(base_url.strip()).host)
+    except (ValueError, httpx.InvalidURL):  # such as for a port that is not a number
+        known = False
+    if "@" in base_url:
+        raise UsageError("RIVYA_BASE_URL: has a user name or a password", hint)
+    if not known or parts.query or parts.fragment or re.search(r"[\s\\]", base_url.strip()):
+        raise UsageError("RIVYA_BASE_URL: is not the address of a service", hint)
+    return base_url.strip().rstrip("/").removesuffix("/api/v1")
+
+
+def refuse_plain_http(base_url: str) -> None:
+    """Protects a key from a network that could read it.
+
+    Raises:
+        UsageError: The address is http, and not on this machine.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and parts.hostname not in THIS_MACHINE:
+        raise UsageError(
+            f"RIVYA_BASE_URL: {base_url} would get the API key unencrypted",
+            "write https://; http:// works only on this machine, such as http://127.0.0.1:8700",
+        )
+
 
 _PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
 """Every public IPv6 address is in this network."""
 
+
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """Stands for every IPv4 host in a network without IPv4, so it cannot be refused as a whole."""
-
-_MAX_SHOWN = 500  # characters
-
-
-class RefusedAddressError(APIError):
-    """The address of a download is not allowed.
-
-    Attributes:
-        url: The address without its query, which may hold a signature.
-        reason: Why not.
-    """
-
-    code = "address_refused"
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(url, reason)
-        self.url = url
-        self.reason = reason
-        self.hint = "nothing was downloaded; check where this address comes from"
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
-from rivya_flows.client.wire.api_objects import MediaKind
+from rivya_flows.client.types import MediaKind
 
 ReasoningEffort = Literal["default", "minimal", "low", "medium", "high", "xhigh"]
 

@@ -1,17 +1,20 @@
-"""Options of a request: time limit, repetition, further headers and the idempotency key."""
+"""What a caller may say of a request, checked before anything is sent: options, keys, ids and bodies."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypedDict
+from typing import IO, Any, Final, TypedDict
+from urllib.parse import quote
 
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.key_masking import MASK
+from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.errors import UsageError
 
 _OWN_HEADERS = {
@@ -32,6 +35,7 @@ class NotGiven(enum.Enum):
 
 
 NOT_GIVEN: Final = NotGiven.NOT_GIVEN
+
 
 IdempotencyKey = str | NotGiven | None
 """The key of one purchase, 1 to 255 printable ASCII characters.
@@ -114,3 +118,85 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if not re.fullmatch(r"[\x20-\x7e\t]*", value):  # the message shows no value
             raise UsageError(f"extra_headers: the value of {name} is not printable ASCII text")
     return {name.lower(): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True)
+class Form:
+    """One multipart request.
+
+    Attributes:
+        content: The bytes, or an open file, which each attempt reads from the start.
+        name: File name to send.
+        mime_type: Media type to send.
+        fields: The text parts.
+    """
+
+    content: bytes | IO[bytes]
+    name: str
+    mime_type: str
+    fields: Mapping[str, str]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments for the HTTP client."""
+        file = (self.name, self.content, self.mime_type)
+        return {"files": {"file": file}, "data": dict(self.fields)}
+
+
+def as_json(body: Mapping[str, object]) -> bytes:
+    """The compact JSON of a body, in UTF-8; the same mapping always gives the same bytes.
+
+    Raises:
+        UsageError: A value has no JSON form.
+    """
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode()
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"request body: {exc}") from exc
+
+
+def checked_key(api_key: str | None) -> str | None:
+    """The key without surrounding blanks; None if it is empty.
+
+    Raises:
+        UsageError: It is not possible in a header. The message does not show it.
+    """
+    key = (api_key or "").strip()
+    if key and not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise UsageError(
+            "RIVYA_API_KEY: contains a blank or a character that no key has",
+            "copy the key again, without quotes",
+        )
+    return key or None
+
+
+def masked(api_key: str | None) -> str:
+    """A key for messages and logs: whether there is one."""
+    return "none" if api_key is None else MASK
+
+
+def path_of(resource: str, name: str) -> str:
+    """The path of one object; an id is an opaque string with any characters.
+
+    Raises:
+        UsageError: The id would lead to another path, or is not a string.
+    """
+    try:
+        quoted = quote(name, safe="")
+    except (TypeError, UnicodeError):  # None, or half a character
+        quoted = ""
+    if quoted in ("", ".", ".."):
+        raise UsageError(f"{resource}: {name!r} is not an id")
+    return f"/api/v1/{resource}/{quoted}"
+
+
+def checked_idempotency_key(key: str) -> str:
+    """The key unchanged.
+
+    Raises:
+        UsageError: It is not 1 to 255 printable ASCII characters. Source: contract, section 2.4.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
+    return key

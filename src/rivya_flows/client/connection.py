@@ -16,33 +16,41 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from rivya_flows.client.transport.addresses import shown
-from rivya_flows.client.transport.requests import THIS_MACHINE
+from rivya_flows.client.addresses import THIS_MACHINE, shown
 from rivya_flows.errors import UsageError
 from rivya_flows.version import __version__
 
 CONNECT_SECONDS = 10.0
+
+
 SILENCE_SECONDS = 60.0
 """Longest pause between two pieces of a response, and between two pieces of a request."""
+
 
 ANSWER_SECONDS = 120.0
 """For one whole attempt, so that a response that drips forever ends too."""
 
+
 CHAT_SECONDS = 600.0
 """For one whole attempt of a chat turn; of a streamed one, for each piece of its text."""
 
+
 UPLOAD_SECONDS = 1800.0
+
 
 MAX_CONNECTIONS = 200
 """More than requests and downloads of 500 jobs need."""
+
 
 MAX_IDLE_CONNECTIONS = 10
 """A connection that is closed after its response costs a later request a TLS handshake, so as many stay
 as a burst of the rate needs. Not more: the pool asks the kernel about each idle one, several times for
 each request, and 100 of them took half of a request's processor time."""
 
+
 ACCEPTED = "gzip"
 """The only content coding that requests accept."""
+
 
 HEADERS = {
     "User-Agent": f"rivya-flows/{__version__} python/{platform.python_version()}"
@@ -51,7 +59,9 @@ HEADERS = {
 }
 """Headers of every request, also with an HTTP client of the caller's."""
 
+
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy", "socks")))
+
 
 _IS_OURS: ContextVar[bool] = ContextVar("rivya_flows_request", default=False)
 

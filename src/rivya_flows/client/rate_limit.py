@@ -14,25 +14,34 @@ import weakref
 from collections import deque
 from dataclasses import dataclass, replace
 
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.runtime import Runtime
 
 START = 20.0
 """Initial requests per second."""
 
+
 MAX_HOLD_SECONDS = 60.0
 """A longer `Retry-After` holds back the call that got it, and not all the others."""
+
 
 MAX_PAUSE_SECONDS = 5.0
 """Longest pause between two requests, however often the service answers 429."""
 
+
 BURST_SECONDS = 0.1
 """Length of a burst at the ceiling rate; a late wake-up can catch up within it."""
+
 
 _CLIMB_SECONDS = 20.0
 """Time of a linear climb from 0 to the ceiling after the first slowdown; before it the rate doubles."""
 
+
 _SAMPLES = 8
+
+
 _SLOWER_SECONDS = 0.5
+
+
 _WINDOW_SECONDS = 30.0
 
 
@@ -249,6 +258,8 @@ def _granted(turn: asyncio.Future[float], now: float) -> None:
 
 
 _LIMITERS: weakref.WeakValueDictionary[object, RateLimiter] = weakref.WeakValueDictionary()
+
+
 _LIMITERS_LOCK = threading.Lock()
 
 

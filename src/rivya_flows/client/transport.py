@@ -13,7 +13,8 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from rivya_flows.client.transport.connection import (
+from rivya_flows.client.addresses import checked_base_url, refuse_plain_http
+from rivya_flows.client.connection import (
     ANSWER_SECONDS,
     CHAT_SECONDS,
     HEADERS,
@@ -26,42 +27,37 @@ from rivya_flows.client.transport.connection import (
     through_proxy,
     time_outs,
 )
-from rivya_flows.client.transport.key_masking import answer_without_key
-from rivya_flows.client.transport.rate_limit import shared_limiter
-from rivya_flows.client.transport.request_options import (
+from rivya_flows.client.errors import NotSentError
+from rivya_flows.client.key_masking import answer_without_key
+from rivya_flows.client.options import (
     NOT_GIVEN,
+    Form,
     IdempotencyKey,
     RequestOptions,
     RequestSettings,
-)
-from rivya_flows.client.transport.requests import (
-    Form,
     as_json,
-    checked_base_url,
     checked_idempotency_key,
     checked_key,
     masked,
-    refuse_plain_http,
 )
-from rivya_flows.client.transport.response_body import (
+from rivya_flows.client.rate_limit import shared_limiter
+from rivya_flows.client.responses import (
+    Shape,
     StreamingResponse,
     arriving,
     beginning,
     body_of,
-    within,
-)
-from rivya_flows.client.transport.response_parsing import (
-    NotSentError,
-    Shape,
     read_answer,
     refusal,
     request_id,
+    within,
 )
-from rivya_flows.client.transport.retries import remembering, retrying
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.retries import remembering, retrying
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
+
 
 Begun = TypeVar("Begun")
 
