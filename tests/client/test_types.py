@@ -1,15 +1,28 @@
-"""Answers of the service as models: what is required, tolerated, and never guessed."""
+"""Answers of the service as frozen models."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
 from rivya_flows.client.responses import read_answer
-from rivya_flows.client.types import ChatCompletion, File, Generation, JobResult, ModelList
+from rivya_flows.client.types import (
+    ChatCompletion,
+    ChatSession,
+    File,
+    Generation,
+    JobResult,
+    Listing,
+    ModelList,
+    SigningSecret,
+    WebhookEndpoint,
+)
+from support.api_stage import Stage
+from support.webhook_objects import DELIVERY, ENDPOINT, SECRET, listed
 
 DONE = {
     "id": "task_1",
@@ -122,3 +135,88 @@ def test_models_are_frozen() -> None:
     generation = Generation.model_validate(DONE)
     with pytest.raises(ValidationError, match="frozen"):
         generation.status = "failed"  # type: ignore[misc]  # that it is refused is the test
+
+
+def test_chat_answer_reads_without_usage() -> None:
+    answer = ChatCompletion.model_validate({"id": "chatcmpl_1", "message": {"content": "Hi"}})
+    assert (answer.message.content, answer.usage, answer.session_id) == ("Hi", None, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "Hi"}, {"type": "image"}, " you"], "Hi you"),
+        ({"text": "Hi"}, "Hi"),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_a_message_in_parts_shows_its_text(content: Any, text: str) -> None:
+    session = ChatSession.model_validate({"id": "s", "messages": [{"content": content}]})
+    assert session.messages is not None
+    assert session.messages[0].content == text
+
+
+def test_a_list_iterates_over_its_entries_and_has_a_length_and_an_index() -> None:
+    listing = Listing[ChatSession].model_validate(
+        {"object": "list", "data": [{"id": "a"}, {}, 7, {"id": "b"}], "has_more": True, "next": "c"}
+    )
+    assert [session.id for session in listing] == ["a", "b"]
+    assert (len(listing), listing[0].id, listing[-1].id) == (2, "a", "b")
+    assert listing[1] in listing
+    assert (listing.has_more, listing.model_extra) == (True, {"object": "list", "next": "c"})
+    with pytest.raises(IndexError):
+        listing[2]
+
+
+def test_an_empty_list_is_false() -> None:
+    assert not Listing[ChatSession].model_validate([])
+
+
+def test_the_list_of_models_keeps_the_whole_answer() -> None:
+    answer = {"data": [{"id": "z-image", "new": 1}, {"name": "no id"}], "version": 3}
+    models = ModelList.model_validate(answer)
+    assert [model.id for model in models] == ["z-image"]
+    assert models.payload == answer
+    assert models[0].model_extra == {"new": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({**ENDPOINT, "signing_secret": SECRET}, id="the-endpoint"),
+        pytest.param({"signing_secret": SECRET}, id="alone"),
+        pytest.param({"secret": SECRET}, id="another-name"),
+        pytest.param({"endpoint": {**ENDPOINT, "signing_secret": SECRET}}, id="one-deeper"),
+    ],
+)
+def test_a_new_secret_is_found_in_every_known_place(answer: dict[str, Any]) -> None:
+    assert SigningSecret.model_validate(answer).signing_secret.get_secret_value() == SECRET
+
+
+async def test_deliveries_read_the_convention_and_less() -> None:
+    async with Stage(listed(DELIVERY, {"id": "whdel_2"}, "odd")).client() as client:
+        first, second = (await client.webhooks.deliveries("whend_1")).data
+    assert first.model_dump() == {k: v for k, v in DELIVERY.items() if k != "object"}
+    assert (second.id, second.attempt) == ("whdel_2", None)
+
+
+async def test_a_delivery_survives_a_strange_field() -> None:
+    strange = {**DELIVERY, "error": {"code": "timeout"}, "attempt": "2 of 8", "created_at": 5}
+    async with Stage(listed(strange)).client() as client:
+        (delivery,) = (await client.webhooks.deliveries("whend_1")).data
+    assert (delivery.status, delivery.response_status) == ("failed", 500)
+    assert (delivery.error, delivery.attempt, delivery.created_at) == (None, None, None)
+
+
+async def test_a_secret_survives_a_strange_field() -> None:
+    told = {**ENDPOINT, "signing_secret": SECRET, "failure_count": {"row": 0}, "created_at": 5}
+    async with Stage(httpx.Response(201, json=told)).client() as client:
+        endpoint = await client.webhooks.create("https://example.com/")
+    assert endpoint.signing_secret is not None
+    assert (endpoint.signing_secret.get_secret_value(), endpoint.failure_count) == (SECRET, None)
+
+
+def test_an_endpoint_needs_only_its_id() -> None:
+    endpoint = WebhookEndpoint.model_validate({"id": "whend_1", "new": 1})
+    assert (endpoint.signing_secret, endpoint.failure_count) == (None, None)
