@@ -26,7 +26,7 @@ from statistics import mean
 import httpx  # noqa: TID251 - the peer
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.jobs import Watched
+from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.request_types import GenerationRequest
 from rivya_sandbox.service.admin import set_faults
 

@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from rivya_flows.app.connect import with_key
 from rivya_flows.app.signing import Signing
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.jobs import Watched
+from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.types import File, Generation
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.scratch import scratch

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.jobs import MAX_PAUSE, SLOWER
+from rivya_flows.client.generations import MAX_PAUSE, SLOWER
 from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.client.types import Generation, ModelEntry, ModelList
 from rivya_flows.errors import APIStatusError, UsageError

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.errors import JobStatusError, JobTimeoutError
-from rivya_flows.client.jobs import KEPT, Expected, JobDurations, Watched, watched
+from rivya_flows.client.job_durations import KEPT, Expected, JobDurations, Watched, watched
 from rivya_flows.client.retries import LAG_SECONDS, RetryPolicy
 from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.types import Generation

@@ -20,10 +20,10 @@ import rivya_flows.errors
 from rivya_flows.client.calls import ApiCall
 from rivya_flows.client.chat_stream import StreamCall
 from rivya_flows.client.client import ApiCalls, RivyaClient, SyncRivyaClient
+from rivya_flows.client.generations import Generations
 from rivya_flows.client.resources import (
     Chat,
     Files,
-    Generations,
     Models,
     Sessions,
     Wallet,

@@ -1,4 +1,6 @@
-"""Which addresses may be used: of the service with a key, and of downloads, which may lead nobody into a private network."""
+"""Which addresses may be used: of the service with a key, and of downloads, which nobody may lead
+into a private network.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,17 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from rivya_flows.client.errors import _MAX_SHOWN, RefusedAddressError
+from rivya_flows.client.errors import RefusedAddressError
 from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.wire import MAX_URL_LENGTH
 from rivya_flows.errors import UsageError
 
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")  # every public IPv6 address is in it
+# Stands for every IPv4 host in a network without IPv4, so it cannot be refused as a whole.
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+_MAX_SHOWN = 500  # characters
 
 
 def checked_base_url(base_url: str) -> str:
@@ -51,14 +58,6 @@ def refuse_plain_http(base_url: str) -> None:
             f"RIVYA_BASE_URL: {base_url} would get the API key unencrypted",
             "write https://; http:// works only on this machine, such as http://127.0.0.1:8700",
         )
-
-
-_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
-"""Every public IPv6 address is in this network."""
-
-
-_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-"""Stands for every IPv4 host in a network without IPv4, so it cannot be refused as a whole."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,17 @@ async def origin_of(url: str, runtime: Runtime) -> Origin:
     if parts.username or parts.password:
         raise RefusedAddressError(shown(url), "the address has a user name or a password")
     host = parts.hostname.rstrip(".")
-    found = (host,) if _is_ip(host) else await runtime.resolve(host)
+    found = await ip_addresses(host, runtime)
     return Origin(parts.scheme, host, port, any(map(is_private, found)))
+
+
+async def ip_addresses(host: str, runtime: Runtime) -> tuple[str, ...]:
+    """The IP addresses of a host, which may be one itself; none if the name is unknown."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return await runtime.resolve(host)
+    return (host,)
 
 
 def is_private(address: str) -> bool:
@@ -145,10 +153,7 @@ def shown(url: str) -> str:
     return whole if len(whole) <= _MAX_SHOWN else whole[:_MAX_SHOWN] + "…"
 
 
-Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
-
-
-def public_alone(host: str, url: str) -> Trace:
+def public_alone(host: str, url: str) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
     """Ends a new connection to a private address before anything is sent.
 
     For the `trace` extension of a request to a host that was found to be public: its name may
@@ -171,11 +176,3 @@ def public_alone(host: str, url: str) -> Trace:
                 raise RefusedAddressError(url, reason)
 
     return trace
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True

@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from rivya_flows.client.addresses import is_private, origin_of, shown
+from rivya_flows.client.addresses import ip_addresses, is_private, origin_of, shown
 from rivya_flows.client.connection import describe
 from rivya_flows.client.errors import RefusedAddressError
-from rivya_flows.client.retries import RetryPolicy, retrying
+from rivya_flows.client.retries import RetryPolicy, repeated
 from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.webhook_signatures import SignatureScheme, sign_webhook
 from rivya_flows.errors import APIError
@@ -124,8 +124,7 @@ async def post_callback(
                     await answer.aclose()
             return _accepted(answer.status_code, url)
 
-        status: int = await retrying(retry, around, repeatable=True)(attempt)
-    return status
+        return await repeated(attempt, retry, around)
 
 
 def _plain(url: str | Revealed) -> str:
@@ -183,11 +182,7 @@ def _kind_of(error: httpx.RequestError) -> str:
 async def _checked_address(url: str, around: Runtime, allow_private: bool) -> str:
     """The IP address to connect to, so that no second look-up can lead elsewhere."""
     host = (await origin_of(url, around)).host
-    try:
-        is_private(host)
-        found: tuple[str, ...] = (host,)
-    except ValueError:
-        found = await around.resolve(host)
+    found = await ip_addresses(host, around)
     if not found:
         raise CallbackError("the host name is unknown", True)
     if not allow_private and any(map(is_private, found)):

@@ -13,14 +13,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    ExitStack,
     aclosing,
     asynccontextmanager,
     contextmanager,
 )
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
-
-from pydantic import ValidationError
+from typing import Any, Concatenate, Generic, ParamSpec, Self, overload
 
 from rivya_flows.client.calls import (
     Async,
@@ -32,15 +31,14 @@ from rivya_flows.client.calls import (
     Resource,
 )
 from rivya_flows.client.errors import BrokenStreamError, StreamFailedError
-from rivya_flows.client.key_masking import possible_key, value_without_key, without_key
+from rivya_flows.client.key_masking import body_without_key, possible_key, without_key
 from rivya_flows.client.responses import StreamingResponse, error_of_stream, read_answer, within
 from rivya_flows.client.types import ChatAnswer, ChatCompletion, ChatCredits, ChatMessage, ChatUsage
-from rivya_flows.client.wire import WireModel, is_id, whole_characters
+from rivya_flows.client.wire import is_id, whole_characters
 from rivya_flows.errors import APIConnectionError, APIError, UsageError
 
 MAX_LINES = 1_000_000
 """Of one stream; an empty line takes as long to read as one of a hundred bytes."""
-
 
 P = ParamSpec("P")
 
@@ -57,8 +55,7 @@ class ChatStream(Generic[M]):
         self._answering = Answering(response.asked, response.api_key)
         self._events = _events(response)
         self._thread: EventLoopThread | None = None
-        self._first: str | None = None
-        self._handed_on = False
+        self._first: str | None = None  # until `begin` has returned
         self._over = False
         self._closed = False
         self._failure: APIError | None = None
@@ -130,11 +127,9 @@ class ChatStream(Generic[M]):
             StreamFailedError: The service ended the stream with an error.
             APIConnectionError: It broke, or ended without an answer.
         """
+        streamed = self._response.content_type != "application/json"
         try:
-            if self._response.content_type == "application/json":
-                self._read_at_once(b"".join([piece async for piece in self._response.pieces]))
-                return self
-            self._first = await self._next()
+            self._first = await (self._next() if streamed else self._at_once())
             if self._first or self.confirmed:
                 return self
             raise APIConnectionError(
@@ -156,25 +151,27 @@ class ChatStream(Generic[M]):
 
     async def _piece(self) -> str:
         """The next piece for the caller; empty when there is none."""
-        if self._first:
-            piece, self._first = self._first, None
-        else:
-            piece = await self._next()
-        self._handed_on = self._handed_on or bool(piece)
+        piece = self._first or await self._next()
+        self._first = ""
         return piece
 
-    def _read_at_once(self, body: bytes) -> None:
-        """For a service that does not stream this answer."""
+    async def _at_once(self) -> str:
+        """The text of a service that does not stream this answer."""
         response = self._response
-        read_answer(response.asked, response.status, body, ChatCompletion, response.api_key)
-        self._first = self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
-        self._over = True
+        body = b"".join([piece async for piece in response.pieces])
+        read_answer(
+            response.asked,
+            response.status,
+            body_without_key(body, response.api_key),
+            ChatCompletion,
+        )
+        return self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
 
     async def _next(self) -> str:
         """The next piece of the response; empty when there is none."""
         if self._failure is not None:
             raise self._failure
-        if self._over:
+        if self._over or self.confirmed:
             return ""
         if self._closed:
             raise UsageError("chat stream: its context was left before it was read to its end")
@@ -185,8 +182,7 @@ class ChatStream(Generic[M]):
             self._failure = exc
             raise
         except APIConnectionError as exc:
-            if not self._handed_on:
-                self._failure = exc
+            if self._first is None:
                 raise
             self._failure = self._broken(exc.message)
             raise self._failure from exc
@@ -194,7 +190,7 @@ class ChatStream(Generic[M]):
             # Such as a cancelled read: the rest is lost, and the answer must not look whole.
             self._failure = self._broken(f"{self._response.asked}: reading was interrupted")
             raise
-        self._over = not piece or self.confirmed
+        self._over = not piece
         return piece
 
     async def _read(self) -> str:
@@ -224,20 +220,13 @@ async def _events(response: StreamingResponse) -> AsyncGenerator[ServerEvent]:
 
 
 _ENDS = frozenset({"completed", "done", "message.completed"})
-
-
 # Events with text of the answer. Others, such as thoughts, have "content" too.
 # fmt: off
 _TEXTS = frozenset({
     "", "message", "delta", "message.delta", "content", "content.delta", "text", "text.delta",
 })
 # fmt: on
-
-
 _FACTS = ("id", "session_id", "model", "created_at")
-
-
-Part = TypeVar("Part", bound=WireModel)
 
 
 class Answering:
@@ -280,25 +269,27 @@ class Answering:
         """
         if self.ended:
             return ""
-        data = _json(event.data, self._api_key)
-        name = _name(event, data)
-        if name == "error" or (name in _TEXTS and _is_error(data)):
-            raise error_of_stream(event.data, self.text, self._api_key)
-        if isinstance(data, dict):
-            self._usage = _part(ChatUsage, data.get("usage")) or self._usage
-            self._credits = _part(ChatCredits, data.get("credits")) or self._credits
-        if name in _ENDS:
-            if data is None and event.data.lstrip().startswith("{"):
-                raise self._unreadable()
-            return self._end(data if isinstance(data, dict) else {})
-        if name not in _TEXTS:
+        said = body_without_key(event.data.encode(errors="replace"), self._api_key).decode()
+        try:
+            data: Any = json.loads(said)
+        except (ValueError, RecursionError):
+            data = None
+        fields = data if isinstance(data, dict) else {}
+        name = _name(event, fields)
+        if name == "error" or (name in _TEXTS and fields.get("error")):
+            raise error_of_stream(said, self.text)
+        self._usage = ChatUsage.readable(fields.get("usage") or None) or self._usage
+        self._credits = ChatCredits.readable(fields.get("credits") or None) or self._credits
+        if name not in _TEXTS | _ENDS:
             # The id of an unknown event may be the id of anything.
-            self._note(data, self._facts, _FACTS if name == "session" else ("session_id",))
+            self._note(fields, self._facts, _FACTS if name == "session" else ("session_id",))
             return ""
-        if data is None and event.data:
-            raise self._unreadable()
+        if data is None and (said.lstrip().startswith("{") if name in _ENDS else said):
+            raise APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
+        if name in _ENDS:
+            return self._end(fields)
         piece = _text(data)
-        self._note(data, self._facts_of_pieces if piece else self._facts)
+        self._note(fields, self._facts_of_pieces if piece else self._facts)
         piece, half = whole_characters(without_key(self._held + piece, self._api_key))
         end = possible_key(piece, self._api_key)
         piece, self._held = piece[:end], piece[end:] + half
@@ -314,7 +305,7 @@ class Answering:
     def whole(self) -> ChatAnswer:
         """The answer so far."""
         text = without_key(self.text, self._api_key)  # an encoded one may have been in two pieces
-        message = _part(ChatMessage, {**self._message, "content": text})
+        message = ChatMessage.readable({**self._message, "content": text})
         return ChatAnswer(
             message=message or ChatMessage(content=text),
             usage=self._usage,
@@ -322,91 +313,61 @@ class Answering:
             **{fact: self._fact(fact) for fact in _FACTS},
         )
 
-    def _unreadable(self) -> APIConnectionError:
-        return APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
-
     def _fact(self, name: str) -> str | None:
         # The id of a piece may be that of its message, so it counts last.
         return self._facts.get(name) or self._facts_of_pieces.get(name)
 
-    def _note(self, data: Any, facts: dict[str, str], names: tuple[str, ...] = _FACTS) -> None:
-        if isinstance(data, dict):
-            facts |= {name: _whole(data[name]) for name in names if is_id(data.get(name))}
+    def _note(
+        self, fields: dict[str, Any], facts: dict[str, str], names: tuple[str, ...] = _FACTS
+    ) -> None:
+        facts |= {name: _whole(fields[name]) for name in names if is_id(fields.get(name))}
 
-    def _end(self, data: dict[str, Any]) -> str:
+    def _end(self, fields: dict[str, Any]) -> str:
         """The text that is in the last event only."""
         self.ended = True
-        self._note(data, self._facts)
-        message = data.get("message")
+        self._note(fields, self._facts)
+        message = fields.get("message")
         inner = message if isinstance(message, dict) else {}
         self._message = {name: _whole(value) for name, value in inner.items()}
-        whole = message if _is_text(message) else _text(self._message or data)
+        said = message if isinstance(message, str) and message else None
+        whole = _whole(said or _text(self._message or fields))
         if not whole:
             return self.rest()
-        whole = _whole(whole)
         # The caller has the pieces already; the whole text of the service counts.
         piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
         self._pieces = [whole]
-        return piece
+        return str(piece)
 
 
-def _name(event: ServerEvent, data: Any) -> str:
+def _name(event: ServerEvent, fields: dict[str, Any]) -> str:
     """The kind of an event: its name, else by its data."""
     name = event.name.lower()
     if event.data.strip() == "[DONE]":
         return "done"
-    if name not in ("", "message") or not isinstance(data, dict):
+    if name not in ("", "message"):
         return name
-    if data.get("object") == "chat.completion":
+    if fields.get("object") == "chat.completion":
         return "completed"
-    return str(data.get("type") or data.get("event") or name).lower()
-
-
-def _json(data: str, api_key: str | None) -> Any:
-    """The data of an event without the API key; None if they are not JSON."""
-    try:
-        return value_without_key(json.loads(data), api_key)
-    except (ValueError, RecursionError):
-        return None
+    return str(fields.get("type") or fields.get("event") or name).lower()
 
 
 def _text(data: Any) -> str:
     """The text, in one of the fields where it may be."""
-    if _is_text(data):
-        return str(data)
+    if isinstance(data, str):
+        return data
     if not isinstance(data, dict):
         return ""
     delta = data.get("delta")
     inner = delta if isinstance(delta, dict) else {}
     places = (data.get("content"), delta, inner.get("content"), data.get("text"), inner.get("text"))
-    return next((str(found) for found in places if _is_text(found)), "")
+    return next((found for found in places if isinstance(found, str) and found), "")
 
 
 def _whole(value: Any) -> Any:
     return whole_characters(value)[0] if isinstance(value, str) else value
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_error(data: Any) -> bool:
-    return isinstance(data, dict) and bool(data.get("error"))
-
-
-def _part(shape: type[Part], data: Any) -> Part | None:
-    """A part of the answer; None if it has another shape, since the text matters more."""
-    if not isinstance(data, dict) or not data:
-        return None
-    try:
-        return shape.model_validate(data)
-    except ValidationError:
-        return None
-
-
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-
-
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -424,9 +385,10 @@ class ServerEvent:
 
 
 class EventDecoder:
-    """Takes bytes in pieces, cut anywhere, and returns whole events.
+    """Takes bytes in pieces, cut anywhere, and returns whole server-sent events.
 
-    Lines end with CR, LF or both and with nothing else: JSON may contain U+2028.
+    Lines end with CR, LF or both and with nothing else: JSON may contain U+2028. Source: the HTML
+    standard, "Server-sent events", without the parts for browsers.
 
     Attributes:
         lines: Lines so far, empty ones too.
@@ -442,10 +404,11 @@ class EventDecoder:
 
     def feed(self, piece: bytes) -> Iterator[ServerEvent]:
         """The events that end in this piece."""
-        if self._after_cr and piece:
+        if not piece:
+            return
+        if self._after_cr:
             piece = piece.removeprefix(b"\n")
-            self._after_cr = False
-        self._after_cr = self._after_cr or piece.endswith(b"\r")
+        self._after_cr = piece.endswith(b"\r")
         *ends, rest = _LINE_END.split(piece)
         self.lines += len(ends)
         for end in ends:
@@ -503,30 +466,25 @@ class StreamCall(Generic[P]):
     def __get__(self, instance: Resource[Any] | None, owner: Any) -> Any:
         if instance is None:
             return self
-        thread = instance._context.thread
-        return functools.wraps(self._open)(
-            functools.partial(self._open, instance)
-            if thread is None
-            else functools.partial(_blocking, thread, self._open, instance)
-        )
+        thread, opener = instance._context.thread, self._open
+
+        @functools.wraps(opener)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+            opened = opener(instance, *args, **kwargs)
+            return opened if thread is None else _blocking(thread, opened)
+
+        return call
 
 
 @contextmanager
 def _blocking(
-    thread: EventLoopThread,
-    opener: Callable[..., AbstractAsyncContextManager[ChatStream[Any]]],
-    *args: Any,
-    **kwargs: Any,
+    thread: EventLoopThread, opened: AbstractAsyncContextManager[ChatStream[Any]]
 ) -> Iterator[ChatStream[Blocking]]:
-    opened = opener(*args, **kwargs)
-    stream = thread.run(opened.__aenter__())
-    stream._thread = thread
-    try:
+    with ExitStack() as stack:
+        stream = thread.run(opened.__aenter__())
+        stack.push(lambda *error: thread.run(opened.__aexit__(*error)))
+        stream._thread = thread
         yield stream
-    except BaseException as error:
-        thread.run(opened.__aexit__(type(error), error, None))
-        raise
-    thread.run(opened.__aexit__(None, None, None))
 
 
 stream_call = StreamCall

@@ -23,17 +23,10 @@ from rivya_flows.client.calls import (
     api_call,
 )
 from rivya_flows.client.downloads import Download, fetch
-from rivya_flows.client.jobs import JobDurations
+from rivya_flows.client.generations import Generations
+from rivya_flows.client.job_durations import JobDurations
 from rivya_flows.client.options import NOT_GIVEN, NotGiven, RequestOptions, RequestSettings
-from rivya_flows.client.resources import (
-    Chat,
-    Files,
-    Generations,
-    Models,
-    Wallet,
-    WebhookEvents,
-    Webhooks,
-)
+from rivya_flows.client.resources import Chat, Files, Models, Wallet, WebhookEvents, Webhooks
 from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.transport import Transport
 from rivya_flows.client.types import Document

@@ -27,9 +27,9 @@ from rivya_flows.client.connection import (
     time_outs,
 )
 from rivya_flows.client.errors import RefusedAddressError
-from rivya_flows.client.key_masking import answer_without_key
-from rivya_flows.client.responses import body_of, codings, raw_pieces, refusal
-from rivya_flows.client.retries import LAG_PAUSES, LAG_SECONDS, retrying
+from rivya_flows.client.key_masking import answer_without_key, body_without_key
+from rivya_flows.client.responses import body_of, codings, content_type_of, raw_pieces, refusal
+from rivya_flows.client.retries import LAG_PAUSES, LAG_SECONDS, repeated
 from rivya_flows.client.transport import Transport
 from rivya_flows.errors import APIConnectionError, MediaError, NotFoundError, UsageError
 
@@ -69,20 +69,20 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
     if not isinstance(destination, Path):
         raise UsageError(f"destination: {destination!r} is not a path", "pass a pathlib.Path")
     url = joined(transport.base_url + "/", url)
-    attempts = retrying(transport.settings.retry, transport.runtime, repeatable=True)
-    lags = LAG_PAUSES if transport.settings.retry.attempts > 1 else 0
+    policy, runtime = transport.settings.retry, transport.runtime
+    lags = LAG_PAUSES if policy.attempts > 1 else 0
     try:
         with closing(_Part(destination)) as part:
             fetching = _Fetching(transport, url, part, max_bytes)
             while True:
                 try:
-                    content_type: str | None = await attempts(fetching.attempt)
+                    content_type = await repeated(fetching.attempt, policy, runtime)
                     break
                 except NotFoundError:
                     if lags == 0:
                         raise
                 lags -= 1
-                await transport.runtime.sleep(LAG_SECONDS / LAG_PAUSES)
+                await runtime.sleep(LAG_SECONDS / LAG_PAUSES)
             await part.finish()
     except OSError as exc:
         raise UsageError(
@@ -255,8 +255,7 @@ class _Fetching:
                     f"{self._label}: ended after {self._part.size_bytes} of {total} bytes"
                 )
             self._transport.record(answer)
-            content_type: str = answer.headers.get("content-type", "")
-            return content_type.partition(";")[0].strip().lower() or None
+            return content_type_of(answer) or None
 
     async def _start(self, answer: httpx.Response, *, resuming: bool) -> int | None:
         """Size of the whole file, None if unknown; keeps the bytes so far if the rest follows."""
@@ -273,10 +272,10 @@ class _Fetching:
         if answer.status_code == 416 and resuming:
             # The file was complete when the connection broke, or it has changed.
             raise APIConnectionError(f"{self._label}: the rest is not available")
-        body = await body_of(self._label, answer)
+        body = body_without_key(await body_of(self._label, answer), self._transport.api_key)
         now = self._transport.runtime.now()
-        key, about = self._transport.api_key, f"{shown(self._url)}: "
-        raise refusal(answer.status_code, answer.headers, body, now, key, about=about)
+        about = f"{shown(self._url)}: "
+        raise refusal(answer.status_code, answer.headers, body, now, about=about)
 
     @asynccontextmanager
     async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:

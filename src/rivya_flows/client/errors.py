@@ -1,4 +1,4 @@
-"""Errors of the client that are none of the service's status codes."""
+"""The errors of the client beyond those of a status, and what they say about the request."""
 
 from __future__ import annotations
 
@@ -66,13 +66,6 @@ class BrokenStreamError(APIConnectionError):
         )
 
 
-def may_have_been_carried_out(error: APIError) -> bool:
-    """Whether the service may have carried out the request in spite of this error."""
-    if isinstance(error, APIStatusError):
-        return error.of_gateway or error.status == 408 or error.status >= 500
-    return not isinstance(error, NotSentError)
-
-
 class JobTimeoutError(APIError):
     """A job did not end in time. It may still end, and it is paid for.
 
@@ -120,9 +113,6 @@ class JobStatusError(APIError):
         return f"{self.generation_id}: ended with the unknown status {self.status!r}, {cost}"
 
 
-_MAX_SHOWN = 500  # characters
-
-
 class RefusedAddressError(APIError):
     """The address of a download is not allowed.
 
@@ -141,3 +131,10 @@ class RefusedAddressError(APIError):
 
     def __str__(self) -> str:
         return f"{self.url}: {self.reason}"
+
+
+def may_have_been_carried_out(error: APIError) -> bool:
+    """Whether the service may have carried out the request in spite of this error."""
+    if isinstance(error, APIStatusError):
+        return error.of_gateway or error.status == 408 or error.status >= 500
+    return not isinstance(error, NotSentError)

@@ -17,10 +17,8 @@ import httpx
 LEAST_LENGTH = 8
 """A shorter key is not a secret, and masking it would spoil other words."""
 
-
 PREFIX = "rvya_sk_"
 """The beginning of each key, which is no secret."""
-
 
 MASK = f"{PREFIX}***"
 
@@ -37,31 +35,28 @@ def without_key(text: str, api_key: str | None) -> str:
     return _spellings(api_key).sub(MASK, text)
 
 
-def value_without_key(value: Any, api_key: str | None) -> Any:
-    """Decoded JSON with the key masked in each text and each name of a field."""
-    if isinstance(value, str):
-        return without_key(value, api_key)
-    if isinstance(value, list):
-        return [value_without_key(one, api_key) for one in value]
-    if isinstance(value, dict):
-        return {
-            without_key(name, api_key): value_without_key(one, api_key)
-            for name, one in value.items()
-        }
-    return value
-
-
 def body_without_key(body: bytes, api_key: str | None) -> bytes:
-    """A body with the key masked; the same bytes if it does not quote the key."""
+    """A body with the key masked in each text and name of its JSON; else the same bytes."""
     if api_key is None or not _may_quote(body.decode("latin-1"), api_key):
         return body
     try:
         decoded = json.loads(body)
-        masked = value_without_key(decoded, api_key)
+        masked = _value_without_key(decoded, api_key)
     except (ValueError, RecursionError):  # a page of a proxy, or what no reader accepts
         text = body.decode(errors="surrogateescape")
         return without_key(text, api_key).encode(errors="surrogateescape")
     return body if masked == decoded else json.dumps(masked).encode()
+
+
+def _value_without_key(value: Any, api_key: str) -> Any:
+    if isinstance(value, str):
+        return without_key(value, api_key)
+    if isinstance(value, list):
+        return [_value_without_key(one, api_key) for one in value]
+    if isinstance(value, dict):
+        items = value.items()
+        return {without_key(k, api_key): _value_without_key(one, api_key) for k, one in items}
+    return value
 
 
 def answer_without_key(answer: httpx.Response, api_key: str | None) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""What a caller may say of a request, checked before anything is sent: options, keys, ids and bodies."""
+"""What a caller may say of a request, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import enum
 import json
 import math
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import IO, Any, Final, TypedDict
 from urllib.parse import quote
 
-from rivya_flows.client.key_masking import MASK
 from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.errors import UsageError
 
@@ -35,7 +35,6 @@ class NotGiven(enum.Enum):
 
 
 NOT_GIVEN: Final = NotGiven.NOT_GIVEN
-
 
 IdempotencyKey = str | NotGiven | None
 """The key of one purchase, 1 to 255 printable ASCII characters.
@@ -70,7 +69,6 @@ class RequestSettings:
     """Checked options.
 
     Attributes:
-        retry: Attempts and patience.
         timeout: Seconds for one attempt; None is the default of the route.
         headers: Further headers, names in lower case.
     """
@@ -120,43 +118,7 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-@dataclass(frozen=True)
-class Form:
-    """One multipart request.
-
-    Attributes:
-        content: The bytes, or an open file, which each attempt reads from the start.
-        name: File name to send.
-        mime_type: Media type to send.
-        fields: The text parts.
-    """
-
-    content: bytes | IO[bytes]
-    name: str
-    mime_type: str
-    fields: Mapping[str, str]
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Arguments for the HTTP client."""
-        file = (self.name, self.content, self.mime_type)
-        return {"files": {"file": file}, "data": dict(self.fields)}
-
-
-def as_json(body: Mapping[str, object]) -> bytes:
-    """The compact JSON of a body, in UTF-8; the same mapping always gives the same bytes.
-
-    Raises:
-        UsageError: A value has no JSON form.
-    """
-    try:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode()
-    except (TypeError, ValueError) as exc:
-        raise UsageError(f"request body: {exc}") from exc
-
-
-def checked_key(api_key: str | None) -> str | None:
+def checked_api_key(api_key: str | None) -> str | None:
     """The key without surrounding blanks; None if it is empty.
 
     Raises:
@@ -171,9 +133,17 @@ def checked_key(api_key: str | None) -> str | None:
     return key or None
 
 
-def masked(api_key: str | None) -> str:
-    """A key for messages and logs: whether there is one."""
-    return "none" if api_key is None else MASK
+def checked_idempotency_key(key: IdempotencyKey) -> str | None:
+    """The key to send. Source: contract, section 2.4.
+
+    Raises:
+        UsageError: It is not 1 to 255 printable ASCII characters.
+    """
+    if key is NOT_GIVEN:
+        return secrets.token_hex(16)
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
+    return key
 
 
 def path_of(resource: str, name: str) -> str:
@@ -191,12 +161,42 @@ def path_of(resource: str, name: str) -> str:
     return f"/api/v1/{resource}/{quoted}"
 
 
-def checked_idempotency_key(key: str) -> str:
-    """The key unchanged.
+@dataclass(frozen=True)
+class Form:
+    """One multipart request.
+
+    Attributes:
+        content: The bytes, or an open file, which each attempt reads from the start.
+        name: File name to send.
+        fields: The text parts.
+    """
+
+    content: bytes | IO[bytes]
+    name: str
+    mime_type: str
+    fields: Mapping[str, str]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments for the HTTP client."""
+        file = (self.name, self.content, self.mime_type)
+        return {"files": {"file": file}, "data": dict(self.fields)}
+
+
+Body = bytes | Mapping[str, object] | Form | None
+"""Of a request; bytes are sent unchanged."""
+
+
+def sendable(body: Body) -> bytes | Form | None:
+    """A mapping as compact JSON in UTF-8, always the same bytes; another body unchanged.
 
     Raises:
-        UsageError: It is not 1 to 255 printable ASCII characters. Source: contract, section 2.4.
+        UsageError: A value has no JSON form.
     """
-    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-        raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
-    return key
+    if not isinstance(body, Mapping):
+        return body
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode()
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"request body: {exc}") from exc

@@ -1,4 +1,8 @@
-"""Responses: the body in bounded memory, decompressed at most once, then a wire model or an error."""
+"""Responses: the body in bounded memory, decompressed at most once, then a wire model or an error.
+
+The HTTP library decompresses as often as the headers say and without a bound, so a few kilobytes
+become gigabytes before anybody can count them.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +21,39 @@ import httpx
 from pydantic import ValidationError
 
 from rivya_flows.client.addresses import shown as shown_address
-from rivya_flows.client.connection import ACCEPTED, CHAT_SECONDS, cause_of, describe
+from rivya_flows.client.connection import ACCEPTED, cause_of, describe
 from rivya_flows.client.errors import StreamFailedError
-from rivya_flows.client.key_masking import body_without_key, without_key
 from rivya_flows.client.wire import WireModel
 from rivya_flows.errors import APIConnectionError, APIStatusError
 
 MAX_ANSWER_BYTES = 16 * 2**20
 """This API gives no larger answer, unpacked."""
 
-
 MAX_PIECE_BYTES = 2**16
 """Of decompressed data at once."""
 
+_MAX_ERROR_BYTES = 65_536  # read for an error envelope
+_MAX_DETAIL_LENGTH = 500  # characters; a proxy's page must not fill a log
+_MAX_REQUEST_ID_LENGTH = 128  # characters
+_SECRET = re.compile(r"(?i)(rvya(?:_|%5f)sk(?:_|%5f)|whsec(?:_|%5f))[^\s\"'<>,]+")
 
-_MAX_ERROR_BYTES = 65_536  # bytes read for an error envelope
+# HTTP status of each code, for an error inside a stream. Source: contract, section 2.2.
+# fmt: off
+_STATUS = {
+    "validation_failed": 400, "webhook_url_rejected": 400, "chat_model_not_supported": 400,
+    "chat_attachment_not_supported": 400, "api_key_missing": 401, "api_key_invalid": 401,
+    "api_key_revoked": 401, "api_key_expired": 401, "insufficient_credits": 402,
+    "api_scope_denied": 403, "not_found": 404, "chat_session_conflict": 409,
+    "idempotency_conflict": 409, "rate_limited": 429, "internal_error": 500,
+    "public_api_disabled": 503,
+}
+# fmt: on
+
+Shape = TypeVar("Shape", bound=WireModel)
+
+
+class Nothing(WireModel):
+    """The shape of an answer that is not read."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +65,7 @@ class StreamingResponse:
         status: HTTP status, 2xx.
         content_type: Media type without parameters, in lower case; empty if absent.
         pieces: The body; raises APIConnectionError when it breaks or grows too large.
-        api_key: The key of the request, masked where the response quotes it.
+        api_key: The key of the request, to be masked where the body quotes it.
         seconds: For each piece.
         idempotency_key: The key of the purchase.
         request_id: ``req_…``; None if absent.
@@ -53,45 +75,10 @@ class StreamingResponse:
     status: int
     content_type: str
     pieces: AsyncGenerator[bytes]
-    api_key: str | None = field(default=None, repr=False)
-    seconds: float = CHAT_SECONDS
-    idempotency_key: str | None = None
-    request_id: str | None = None
-
-
-@asynccontextmanager
-async def arriving(
-    asked: str, answer: httpx.Response, **more: Any
-) -> AsyncIterator[StreamingResponse]:
-    """The response, its body not read yet; the connection is given back at the end."""
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        async with aclosing(_pieces(asked, answer)) as pieces:
-            yield StreamingResponse(asked, answer.status_code, kind, pieces, **more)
-    finally:
-        await answer.aclose()
-
-
-async def body_of(asked: str, answer: httpx.Response) -> bytes:
-    """The whole body of a success; of an error as much as an envelope may be long.
-
-    Raises:
-        APIConnectionError: It breaks or grows too large.
-    """
-    async with arriving(asked, answer) as response:
-        if answer.is_success:
-            return b"".join([piece async for piece in response.pieces])
-        return await beginning(response.pieces)
-
-
-async def beginning(pieces: AsyncGenerator[bytes]) -> bytes:
-    """The body of an error, or as much of it as an envelope may be long."""
-    body = b""
-    async for piece in pieces:
-        body += piece
-        if len(body) > _MAX_ERROR_BYTES:
-            break
-    return body
+    api_key: str | None = field(repr=False)
+    seconds: float
+    idempotency_key: str | None
+    request_id: str | None
 
 
 @asynccontextmanager
@@ -108,6 +95,30 @@ async def within(seconds: float, asked: str) -> AsyncIterator[None]:
         raise APIConnectionError(f"{asked}: no whole answer within {seconds:g} s") from None
 
 
+async def body_of(asked: str, answer: httpx.Response) -> bytes:
+    """The whole body of a success; of an error as much as an envelope may be long.
+
+    Raises:
+        APIConnectionError: It breaks or grows too large.
+    """
+    body = bytearray()
+    try:
+        async with aclosing(pieces_of(asked, answer)) as pieces:
+            async for piece in pieces:
+                body += piece
+                if not answer.is_success and len(body) > _MAX_ERROR_BYTES:
+                    break
+    finally:
+        await answer.aclose()
+    return bytes(body)
+
+
+def content_type_of(answer: httpx.Response) -> str:
+    """The media type without parameters, in lower case; empty if absent."""
+    named: str = answer.headers.get("content-type", "")
+    return named.partition(";")[0].strip().lower()
+
+
 def codings(answer: httpx.Response) -> tuple[str, ...]:
     """The content codings of a body in order, in lower case; empty for a plain body."""
     named = answer.headers.get("content-encoding", "").lower().split(",")
@@ -122,7 +133,7 @@ async def raw_pieces(answer: httpx.Response) -> AsyncGenerator[bytes]:
         yield piece
 
 
-async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
+async def pieces_of(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
     """The decompressed body; the body of an error that cannot be decompressed is empty.
 
     Raises:
@@ -155,8 +166,8 @@ def _decompressor(names: tuple[str, ...]) -> Callable[[bytes], Iterable[bytes]]:
     if not names:
         return lambda part: (part,)
     if len(names) > 1 or names[0] not in ("gzip", "x-gzip"):  # RFC 9110, section 8.4.1.3
-        shown = ", ".join(names)[:60]
-        raise httpx.DecodingError(f"compressed as {shown!r}, but only {ACCEPTED}, once, is allowed")
+        named = ", ".join(names)[:60]
+        raise httpx.DecodingError(f"compressed as {named!r}, but only {ACCEPTED}, once, is allowed")
     inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     def decompress(packed: bytes) -> Iterator[bytes]:
@@ -175,39 +186,8 @@ def _decompressor(names: tuple[str, ...]) -> Callable[[bytes], Iterable[bytes]]:
     return decompress
 
 
-Shape = TypeVar("Shape", bound=WireModel)
-
-
-# HTTP status of each code, for an error inside a stream. Source: contract, section 2.2.
-# fmt: off
-_STATUS = {
-    "validation_failed": 400, "webhook_url_rejected": 400, "chat_model_not_supported": 400,
-    "chat_attachment_not_supported": 400, "api_key_missing": 401, "api_key_invalid": 401,
-    "api_key_revoked": 401, "api_key_expired": 401, "insufficient_credits": 402,
-    "api_scope_denied": 403, "not_found": 404, "chat_session_conflict": 409,
-    "idempotency_conflict": 409, "rate_limited": 429, "internal_error": 500,
-    "public_api_disabled": 503,
-}
-# fmt: on
-
-
-_SECRET = re.compile(r"(?i)(rvya(?:_|%5f)sk(?:_|%5f)|whsec(?:_|%5f))[^\s\"'<>,]+")
-
-
-_MAX_DETAIL_LENGTH = 500  # characters; a proxy's page must not fill a log
-
-
-_MAX_REQUEST_ID_LENGTH = 128  # characters
-
-
-class Nothing(WireModel):
-    """The shape of an answer that is not read."""
-
-
-def read_answer(
-    asked: str, status: int, body: bytes, shape: type[Shape], api_key: str | None = None
-) -> Shape:
-    """A 2xx answer as a model without the API key; messages name the request as `asked`.
+def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Shape:
+    """A 2xx answer as a model; messages name the request as `asked`.
 
     Raises:
         APIConnectionError: The body is cut or has another shape. The request may have been carried
@@ -216,7 +196,7 @@ def read_answer(
     if shape is Nothing:
         return shape()
     try:
-        return shape.from_json(body_without_key(body, api_key) or b"{}")
+        return shape.from_json(body or b"{}")
     except ValidationError as exc:
         # Not str(exc), which quotes the body.
         first = exc.errors(include_url=False, include_input=False)[0]
@@ -227,22 +207,15 @@ def read_answer(
 
 
 def refusal(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float,
-    api_key: str | None = None,
-    *,
-    about: str = "",
+    status: int, headers: Mapping[str, str], body: bytes, now: float, *, about: str = ""
 ) -> APIStatusError:
     """The error of a response other than 2xx.
 
     Args:
         status: HTTP status.
-        headers: Of the response; looked up in lower case.
+        headers: Looked up in lower case.
         body: The error envelope, or whatever a proxy wrote.
         now: Seconds since 1970, for an HTTP date in ``Retry-After``.
-        api_key: Masked where the response quotes it, as a proxy's page may do.
         about: What the message begins with, where the request alone does not say what was asked for.
 
     Source: contract, section 2.1.
@@ -250,28 +223,23 @@ def refusal(
     envelope = _envelope(body)
     return APIStatusError.of_status(status)(
         status,
-        _shown(_text(envelope.get("code")) or f"http_{status}", api_key),
-        about + _shown(_text(envelope.get("message")) or _reason(status, headers), api_key),
-        _request_id(envelope, api_key) or request_id(headers),
+        _shown(_text(envelope.get("code")) or f"http_{status}"),
+        about + _shown(_text(envelope.get("message")) or _reason(status, headers)),
+        _request_id(envelope) or request_id(headers),
         retry_after_seconds(headers.get("retry-after"), now),
     )
 
 
-def error_of_stream(data: str, text: str, api_key: str | None = None) -> StreamFailedError:
-    """The error of an event: an envelope, the object inside it, or plain text; the key is masked.
+def error_of_stream(data: str, text: str) -> StreamFailedError:
+    """The error of an event: an envelope, the object inside it, or plain text.
 
-    Source: contract, section 6.4.
+    `text` is what was streamed until then. Source: contract, section 6.4.
     """
     envelope = _envelope(data.encode(), bare=True)
-    code = _shown(_text(envelope.get("code")) or "stream_failed", api_key)
-    return StreamFailedError(
-        _STATUS.get(code, 500),
-        code,
-        _shown(_text(envelope.get("message")) or "no reason given", api_key),
-        _request_id(envelope, api_key),
-        None,
-        text,
-    )
+    code = _shown(_text(envelope.get("code")) or "stream_failed")
+    detail = _shown(_text(envelope.get("message")) or "no reason given")
+    status = _STATUS.get(code, 500)
+    return StreamFailedError(status, code, detail, _request_id(envelope), None, text)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -297,9 +265,9 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     return max(0.0, seconds) if seconds < float("inf") else None
 
 
-def _request_id(envelope: Mapping[str, Any], api_key: str | None = None) -> str | None:
+def _request_id(envelope: Mapping[str, Any]) -> str | None:
     found = _text(envelope.get("requestId")) or _text(envelope.get("request_id"))
-    return None if found is None else _shown(found, api_key)[:_MAX_REQUEST_ID_LENGTH]
+    return None if found is None else _shown(found)[:_MAX_REQUEST_ID_LENGTH]
 
 
 def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
@@ -315,12 +283,12 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _shown(text: str, api_key: str | None = None) -> str:
+def _shown(text: str) -> str:
     """The service's words, short, on one line, and without any key or secret."""
-    shown = _SECRET.sub(r"\1***", without_key(text, api_key)[:_MAX_DETAIL_LENGTH])
+    short = _SECRET.sub(r"\1***", text[:_MAX_DETAIL_LENGTH])
     # Control characters could control a terminal or forge a line of a log.
     return "".join(
-        one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in shown
+        one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in short
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
-
-import tenacity
 
 from rivya_flows.client.errors import (
     NotSentError,
@@ -17,22 +16,15 @@ from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 FIRST_BACKOFF_SECONDS = 1.0
-
-
 MAX_BACKOFF_SECONDS = 30.0
-
-
 LAG_SECONDS = 6.0
 """How long a part of the service may not know a job or a result that another part has just named."""
-
 
 LAG_PAUSES = 4
 """Pauses within that time."""
 
-
 SUSPENDED_SECONDS = 60.0
 """The machine was suspended if the time of day advanced by this much more than the clock, or than a pause."""
-
 
 T = TypeVar("T")
 
@@ -54,7 +46,7 @@ class RetryPolicy:
 ONCE = RetryPolicy(attempts=1)
 
 
-def backoff_seconds(error: BaseException | None, attempt: int, chance: float) -> float:
+def backoff_seconds(error: APIError, attempt: int, chance: float) -> float:
     """Seconds between this failed attempt and the next.
 
     Args:
@@ -69,75 +61,53 @@ def backoff_seconds(error: BaseException | None, attempt: int, chance: float) ->
     return longest * (1 + chance) / 2
 
 
-def retrying(
-    policy: RetryPolicy, runtime: Runtime, *, repeatable: bool, ages: bool = False
-) -> tenacity.AsyncRetrying:
-    """Calls a coroutine function until it returns, fails for good, or patience ends.
-
-    The last error is raised unchanged. Without `repeatable` there is one call.
+async def repeated(
+    attempt: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    runtime: Runtime,
+    *,
+    repeatable: bool = True,
+    changes: bool = False,
+) -> T:
+    """The result of the first good attempt; else the last error.
 
     Args:
+        attempt: One request.
         policy: How long to repeat.
         runtime: Sleep, clocks and chance.
-        repeatable: Whether a second call does no harm.
-        ages: It does no harm for a limited time, while the service remembers the key. So there is
-            no further call after the machine was suspended, or the process stopped, as by Ctrl-Z:
-            only the caller knows how old the request is.
+        repeatable: Whether a second request does no harm; without it there is one.
+        changes: The request buys or changes something. A repetition does no harm while the service
+            remembers the key, so there is none after the machine was suspended, or the process
+            stopped, as by Ctrl-Z: only the caller knows how old the request is. A refusal does not
+            say what an earlier attempt without an answer did.
+
+    Raises:
+        RefusedAfterSilenceError: The service refused a change, after an attempt without an answer.
     """
     started, began = runtime.clock(), runtime.now()
-    last: list[BaseException] = []
-
-    def suspended() -> bool:
-        # The monotonic clock stands still while a machine is suspended.
-        elapsed = runtime.now() - began
-        return ages and elapsed - (runtime.clock() - started) > SUSPENDED_SECONDS
-
-    async def sleep(seconds: float) -> None:
-        due = runtime.now() + seconds
-        await runtime.sleep(seconds)
-        if ages and last and runtime.now() - due > SUSPENDED_SECONDS:
-            raise last[-1]
-
-    def over(state: tenacity.RetryCallState) -> bool:
-        waited = runtime.clock() - started + state.upcoming_sleep
-        impatient = state.attempt_number >= policy.attempts or waited > policy.patience_seconds
-        if state.outcome and (error := state.outcome.exception()):
-            last.append(error)
-        return impatient or suspended()
-
-    def pause(state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        return backoff_seconds(error, state.attempt_number, runtime.chance())
-
-    def again(error: BaseException) -> bool:
-        return repeatable and isinstance(error, APIError) and error.retryable
-
-    return tenacity.AsyncRetrying(
-        sleep=sleep,
-        stop=over,
-        wait=pause,
-        retry=tenacity.retry_if_exception(again),
-        reraise=True,
-    )
-
-
-def remembering(
-    attempt: Callable[[], Awaitable[T]], *, changes: bool
-) -> Callable[[], Awaitable[T]]:
-    """The same attempt, whose error covers what earlier attempts of the call may have done."""
     unsure = False
-
-    async def remembered() -> T:
-        nonlocal unsure
+    for number in itertools.count(1):
         try:
             return await attempt()
         except APIError as exc:
+            error: APIError = exc
             if changes and unsure and isinstance(exc, APIStatusError) and not exc.retryable:
                 raise RefusedAfterSilenceError(*exc.args[:5]) from exc  # not the text of a stream
             if unsure and isinstance(exc, NotSentError):
                 # This attempt had no connection, but an earlier one of the same call did.
-                raise APIConnectionError(exc.message) from exc
-            unsure = unsure or may_have_been_carried_out(exc)
-            raise
-
-    return remembered
+                error = APIConnectionError(exc.message)
+                error.__cause__ = exc
+        unsure = unsure or may_have_been_carried_out(error)
+        if not (repeatable and error.retryable) or number >= policy.attempts:
+            raise error
+        pause = backoff_seconds(error, number, runtime.chance())
+        waited, passed = runtime.clock() - started, runtime.now() - began
+        # The monotonic clock stands still while a machine is suspended.
+        suspended = changes and passed - waited > SUSPENDED_SECONDS
+        if suspended or waited + pause > policy.patience_seconds:
+            raise error
+        due = runtime.now() + pause
+        await runtime.sleep(pause)
+        if changes and runtime.now() - due > SUSPENDED_SECONDS:
+            raise error
+    raise AssertionError("unreachable")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self, TypeVar, Unpack
@@ -28,36 +27,34 @@ from rivya_flows.client.connection import (
     time_outs,
 )
 from rivya_flows.client.errors import NotSentError
-from rivya_flows.client.key_masking import answer_without_key
+from rivya_flows.client.key_masking import MASK, answer_without_key, body_without_key
 from rivya_flows.client.options import (
-    NOT_GIVEN,
+    Body,
     Form,
     IdempotencyKey,
     RequestOptions,
     RequestSettings,
-    as_json,
+    checked_api_key,
     checked_idempotency_key,
-    checked_key,
-    masked,
+    sendable,
 )
 from rivya_flows.client.rate_limit import shared_limiter
 from rivya_flows.client.responses import (
     Shape,
     StreamingResponse,
-    arriving,
-    beginning,
     body_of,
+    content_type_of,
+    pieces_of,
     read_answer,
     refusal,
     request_id,
     within,
 )
-from rivya_flows.client.retries import remembering, retrying
+from rivya_flows.client.retries import repeated
 from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
-
 
 Begun = TypeVar("Begun")
 
@@ -85,9 +82,6 @@ class _Request:
         content: The body, or the form of an upload; None sends none.
         key: The idempotency key.
         public: No API key is needed, so none is sent and an expired one does no harm.
-        changes: It buys, makes, changes or removes something.
-        repeatable: Sending it again does no harm.
-        seconds: For one attempt.
         silence_seconds: Until the next piece of the response.
         accept: The media types of the response.
     """
@@ -95,18 +89,25 @@ class _Request:
     method: str
     path: str
     settings: RequestSettings
-    content: bytes | Form | None = None
-    key: str | None = None
+    content: bytes | Form | None
+    key: str | None
     public: bool = False
-    changes: bool = True
-    repeatable: bool = True
-    seconds: float = ANSWER_SECONDS
     silence_seconds: float = SILENCE_SECONDS
     accept: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
 
     @property
     def label(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it buys, makes, changes or removes something."""
+        return self.method != "GET" and not isinstance(self.content, Form)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again does no harm."""
+        return self.method != "POST" or not self.changes or self.key is not None
 
     def arguments(self, api_key: str | None) -> dict[str, Any]:
         """Arguments for the HTTP client."""
@@ -156,7 +157,7 @@ class Transport:
         self.base_url = checked_base_url(base_url)
         self.runtime = runtime
         self.settings = settings
-        self.api_key = checked_key(api_key)
+        self.api_key = checked_api_key(api_key)
         if self.api_key is not None:
             refuse_plain_http(self.base_url)
         self._rate = shared_limiter(self.base_url, self.api_key, per_second, runtime)
@@ -191,7 +192,7 @@ class Transport:
         method: str,
         path: str,
         shape: type[Shape],
-        body: bytes | Mapping[str, object] | Form | None = None,
+        body: Body = None,
         *,
         idempotency_key: IdempotencyKey = None,
         public: bool = False,
@@ -213,7 +214,7 @@ class Transport:
             idempotency_key: See `IdempotencyKey`.
             public: No API key is needed, so none is sent.
             compares: Its answers always take about as long, so slower ones lower the rate.
-            seconds: For one attempt, unless the options say otherwise.
+            seconds: For one attempt, unless the options say otherwise; 30 minutes for a form.
             silence_seconds: Until the next piece of the response.
             options: See `RequestOptions`.
 
@@ -223,33 +224,22 @@ class Transport:
             APIStatusError: The service refused.
             APIConnectionError: No readable answer arrived; with a key the same call is safe again.
         """
-        key = _checked_key(idempotency_key)
-        form = isinstance(body, Form)
-        request = _Request(
-            method,
-            path,
-            self.settings.updated(**options),
-            as_json(body) if isinstance(body, Mapping) else body,
-            key,
-            public=public,
-            changes=method != "GET" and not form,
-            repeatable=method != "POST" or form or key is not None,
-            seconds=UPLOAD_SECONDS if form else seconds,
-            silence_seconds=silence_seconds,
-        )
+        key = checked_idempotency_key(idempotency_key)
+        settings, content = self.settings.updated(**options), sendable(body)
+        request = _Request(method, path, settings, content, key, public, silence_seconds)
+        limit = settings.limit(UPLOAD_SECONDS if isinstance(body, Form) else seconds)
 
         async def attempt() -> Shape:
             taken_at = await self._rate.turn(changes=method != "GET")
             began = self.runtime.clock()
-            asked = f"{request.label} ({self.base_url})"
-            async with within(request.settings.limit(request.seconds), asked):
-                answer, content = await self._exchange(request)
+            async with within(limit, f"{request.label} ({self.base_url})"):
+                answer, read = await self._exchange(request)
             self.record(answer)
             if not answer.is_success:
-                raise self._refused(answer, content, taken_at)
-            seconds = self.runtime.clock() - began
-            self._rate.answered(taken_at, seconds if compares else None)
-            return read_answer(request.label, answer.status_code, content, shape, self.api_key)
+                raise self._refused(answer, read, taken_at)
+            took = self.runtime.clock() - began
+            self._rate.answered(taken_at, took if compares else None)
+            return read_answer(request.label, answer.status_code, read, shape)
 
         return await self._repeated(request, attempt)
 
@@ -257,7 +247,7 @@ class Transport:
     async def stream(
         self,
         path: str,
-        body: bytes | Mapping[str, object],
+        body: Body,
         begin: Callable[[StreamingResponse], Awaitable[Begun]],
         *,
         idempotency_key: IdempotencyKey,
@@ -265,52 +255,41 @@ class Transport:
     ) -> AsyncIterator[Begun]:
         """Buys something that arrives in pieces; closed at the end of the context.
 
-        Repeated under an idempotency key until `begin` returns, and never after.
-
-        Args:
-            path: From ``/api/v1`` on.
-            body: Bytes are sent unchanged.
-            begin: Reads what the caller needs before the context is entered.
-            idempotency_key: See `IdempotencyKey`.
-            options: See `RequestOptions`.
-
-        Raises as `send` does.
+        Repeated under an idempotency key until `begin` returns, and never after. `begin` reads what
+        the caller needs before the context is entered. Arguments and errors are those of `send`.
         """
-        key = _checked_key(idempotency_key)
+        key = checked_idempotency_key(idempotency_key)
+        settings, content = self.settings.updated(**options), sendable(body)
+        # Compression would hold pieces back.
+        accept = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity"}
         request = _Request(
-            "POST",
-            path,
-            self.settings.updated(**options),
-            as_json(body) if isinstance(body, Mapping) else body,
-            key,
-            repeatable=key is not None,
-            silence_seconds=CHAT_SECONDS,
-            # Compression would hold pieces back.
-            accept={
-                "Accept": "text/event-stream, application/json",
-                "Accept-Encoding": "identity",
-            },
+            "POST", path, settings, content, key, silence_seconds=CHAT_SECONDS, accept=accept
         )
-        seconds = request.settings.limit(CHAT_SECONDS)
+        limit = settings.limit(CHAT_SECONDS)
         async with AsyncExitStack() as kept:
 
             async def attempt() -> Begun:
                 taken_at = await self._rate.turn(changes=True)
-                async with AsyncExitStack() as opened, within(seconds, request.label):
+                async with AsyncExitStack() as opened, within(limit, request.label):
                     answer, _ = await self._exchange(request, whole=False)
-                    coming = arriving(
-                        request.label,
-                        answer,
-                        api_key=self.api_key,
-                        seconds=seconds,
-                        idempotency_key=key,
-                        request_id=request_id(answer.headers),
-                    )
-                    response = await opened.enter_async_context(coming)
+                    opened.push_async_callback(answer.aclose)
                     if not answer.is_success:
-                        raise self._refused(answer, await beginning(response.pieces), taken_at)
+                        read = body_without_key(await body_of(request.label, answer), self.api_key)
+                        raise self._refused(answer, read, taken_at)
                     self._rate.answered(taken_at, None)
                     self.record(answer)
+                    response = StreamingResponse(
+                        request.label,
+                        answer.status_code,
+                        content_type_of(answer),
+                        await opened.enter_async_context(
+                            aclosing(pieces_of(request.label, answer))
+                        ),
+                        self.api_key,
+                        limit,
+                        key,
+                        request_id(answer.headers),
+                    )
                     begun = await begin(response)
                     await kept.enter_async_context(opened.pop_all())
                     return begun
@@ -321,14 +300,14 @@ class Transport:
         """The result of the first good attempt; the error knows what all attempts together did."""
         if not request.public and self.api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
-        attempts = retrying(
-            request.settings.retry,
-            self.runtime,
-            repeatable=request.repeatable,
-            ages=request.changes,
-        )
         try:
-            return await attempts(remembering(attempt, changes=request.changes))
+            return await repeated(
+                attempt,
+                request.settings.retry,
+                self.runtime,
+                repeatable=request.repeatable,
+                changes=request.changes,
+            )
         except APIError as exc:
             exc.idempotency_key = request.key
             raise
@@ -336,14 +315,13 @@ class Transport:
     async def _exchange(
         self, request: _Request, *, whole: bool = True
     ) -> tuple[httpx.Response, bytes]:
-        """A response and its body, which is empty and not yet read if not `whole`."""
+        """A response and its body without the key; the body is not yet read if not `whole`."""
         began = self.runtime.clock()
         outcome = "no answer"
         try:
             arguments = request.arguments(self.api_key)
-            built = self.http.build_request(
-                request.method, self.base_url + request.path, **arguments
-            )
+            url = self.base_url + request.path
+            built = self.http.build_request(request.method, url, **arguments)
             answer = answer_without_key(await send_quietly(self.http, built), self.api_key)
             outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
             if not whole:
@@ -351,7 +329,7 @@ class Transport:
             outcome += ", broken off"
             body = await body_of(request.label, answer)
             outcome = outcome.removesuffix(", broken off")
-            return answer, body
+            return answer, body_without_key(body, self.api_key)
         except httpx.RequestError as exc:
             outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
@@ -364,7 +342,7 @@ class Transport:
                 request.method,
                 self.base_url,
                 request.path,
-                "none" if request.public else masked(self.api_key),
+                "none" if request.public or self.api_key is None else MASK,
                 request.key or "none",
                 outcome,
                 (self.runtime.clock() - began) * 1000,
@@ -377,15 +355,9 @@ class Transport:
             self._record(ResponseHead(answer.status_code, head, request_id(answer.headers)))
 
     def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
-        error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self.api_key)
+        error = refusal(answer.status_code, answer.headers, body, self.runtime.now())
         if error.of_gateway:
             error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
         if error.status == 429 or error.retry_after_seconds is not None:
             self._rate.refused(taken_at, error.retry_after_seconds)
         return error
-
-
-def _checked_key(key: IdempotencyKey) -> str | None:
-    if key is NOT_GIVEN:
-        return secrets.token_hex(16)
-    return None if key is None else checked_idempotency_key(key)

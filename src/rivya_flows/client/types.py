@@ -10,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -247,7 +246,7 @@ class Listing(WireModel, Generic[Entry]):
         if not isinstance(listed, dict) or not isinstance(listed.get("data"), list):
             return answer
         shape = cls.model_fields["data"].annotation.__args__[0]  # type: ignore[union-attr]  # tuple[Entry, ...]
-        entries = [_read(shape, raw) for raw in listed["data"]]
+        entries = [shape.readable(raw) for raw in listed["data"]]
         more = listed.get("has_more")
         return {
             "data": [entry for entry in entries if entry is not None],
@@ -266,13 +265,6 @@ class ModelList(Listing[ModelEntry]):
     """
 
     payload: dict[str, Any]
-
-
-def _read(shape: type[Entry], raw: Any) -> Entry | None:
-    try:
-        return shape.model_validate(raw)
-    except ValidationError:
-        return None
 
 
 def _text(content: Any) -> str:
@@ -526,11 +518,6 @@ class WebhookEvent(TolerantModel):
 
 def _job(value: Any) -> Generation | None:
     """The job, if the value is one."""
-    if isinstance(value, Generation):
-        return value
-    if not isinstance(value, dict) or not {"id", "status", "model"} <= value.keys():
+    if isinstance(value, dict) and not {"id", "status", "model"} <= value.keys():
         return None
-    try:
-        return Generation.model_validate(value)
-    except ValidationError:
-        return None
+    return Generation.readable(value)

@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO, Any, Protocol, get_args
 
+from rivya_flows.client.options import Form
 from rivya_flows.client.types import MediaKind
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head
 
+logger = logging.getLogger("rivya_flows.files")
+
 _MB = 2**20  # or 10**6: not documented; the larger one refuses no good file
+_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,8 @@ class Accepted:
 
 
 _IMAGES = ("image/jpeg", "image/png", "image/webp")
-
-
 _VIDEOS = ("video/mp4", "video/quicktime", "video/webm")
-
-
 _AUDIO = ("audio/mpeg", "audio/mp4", "audio/wav", "audio/x-wav", "audio/aac", "audio/ogg")
-
 
 BY_DEFAULT: Mapping[MediaKind, Accepted] = {
     "image": Accepted(10 * _MB, _IMAGES),
@@ -54,7 +53,6 @@ BY_DEFAULT: Mapping[MediaKind, Accepted] = {
     "audio": Accepted(10 * _MB, _AUDIO),
 }
 """For a file without a model."""
-
 
 BY_SOME_MODEL: Mapping[MediaKind, Accepted] = {
     "image": Accepted(30 * _MB, _IMAGES),
@@ -64,10 +62,46 @@ BY_SOME_MODEL: Mapping[MediaKind, Accepted] = {
 """The largest known limits of any model; the service checks those of the model."""
 
 
+class Readable(Protocol):
+    """An open binary file or stream, with a synchronous or asynchronous `read`."""
+
+    def read(self, size: int, /) -> bytes | Awaitable[bytes]:
+        """At most `size` bytes; empty at the end."""
+        ...
+
+
 def check_kind(kind: str) -> None:
     """Refuses what is not a media kind, with a UsageError."""
     if kind not in get_args(MediaKind):
         raise UsageError(f"kind: {kind!r} is not one of {', '.join(get_args(MediaKind))}")
+
+
+@asynccontextmanager
+async def form_of(
+    content: bytes | Path | Readable,
+    kind: MediaKind,
+    name: str | None,
+    mime_type: str | None,
+    accepted: Accepted | None,
+    fields: Mapping[str, str],
+) -> AsyncIterator[Form]:
+    """The checked form of an upload; for the arguments and errors see `Files.upload`."""
+    check_kind(kind)
+    # A file name may not be valid text; its other bytes become "?".
+    name = (name or _name_of(content) or kind).encode(errors="replace").decode()
+    limits = accepted or (BY_SOME_MODEL if "model" in fields else BY_DEFAULT)[kind]
+    async with _repeatable(content, name, limits.max_bytes) as (source, head, size_bytes):
+        found = checked_media_type(name, head, size_bytes, kind, limits)
+        if limits.max_bytes is not None and size_bytes > limits.max_bytes / _MB * 10**6:
+            words = "%s: %d bytes; the service refuses it if its MB are 10^6 bytes"
+            logger.warning(words, name, size_bytes)
+        guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        yield Form(source, name, mime_type or found or guessed, fields)
+
+
+def _name_of(content: object) -> str | None:
+    name = getattr(content, "name", None)  # of an open file it may be a number
+    return PurePath(name).name if isinstance(name, str) else None
 
 
 def checked_media_type(
@@ -86,7 +120,8 @@ def checked_media_type(
             "make it smaller; if the model accepts more, pass accepted=",
         )
     found = media_type_of(head, kind)
-    if accepted.mime_types and not _among(found, accepted.mime_types):
+    names = {found, "audio/x-wav"} if found == "audio/wav" else {found}
+    if accepted.mime_types and names.isdisjoint(accepted.mime_types):
         raise MediaError(
             f"{where}: is {found or 'not a known media type'},"
             f" accepted for {kind} are {', '.join(accepted.mime_types)}",
@@ -106,63 +141,31 @@ def media_type_of(head: bytes, kind: MediaKind) -> str | None:
     return found
 
 
-def _among(found: str | None, mime_types: tuple[str, ...]) -> bool:
-    same = {"audio/wav": "audio/x-wav", "audio/x-wav": "audio/wav"}
-    return found in mime_types or same.get(found or "") in mime_types
-
-
-_PIECE_BYTES = 2**20
-
-
-class Readable(Protocol):
-    """An open binary file or stream, with a synchronous or asynchronous `read`."""
-
-    def read(self, size: int, /) -> bytes | Awaitable[bytes]:
-        """At most `size` bytes; empty at the end."""
-        ...
-
-
-@dataclass(frozen=True)
-class UploadSource:
-    """Bytes that can be sent again.
-
-    Attributes:
-        content: The bytes, or an open file of ours.
-        head: The first `HEAD_BYTES` of them.
-        size_bytes: Their number.
-    """
-
-    content: bytes | IO[bytes]
-    head: bytes
-    size_bytes: int
-
-
 @asynccontextmanager
-async def repeatable(
+async def _repeatable(
     content: bytes | Path | Readable, where: str, max_bytes: int | None
-) -> AsyncIterator[UploadSource]:
-    """The content with its size and first bytes, to be read any number of times.
+) -> AsyncIterator[tuple[bytes | IO[bytes], bytes, int]]:
+    """The content, to be read any number of times, its first `HEAD_BYTES` and its size.
 
     A stream is copied from its current position to a temporary file, which is removed at the end:
-    it can be checked first and sent again after a failure.
-
-    It is not closed, and one longer than `max_bytes` (None: no limit) is not read to its end.
+    it can be checked first and sent again after a failure. It is not closed, and one longer than
+    `max_bytes` (None: no limit) is not read to its end.
 
     Raises:
         MediaError: It cannot be read, or a stream is longer than `max_bytes`.
         UsageError: It is none of the three, or there is no space for a copy.
     """
     if isinstance(content, bytes):
-        yield UploadSource(content, content[:HEAD_BYTES], len(content))
+        yield content, content[:HEAD_BYTES], len(content)
     elif isinstance(content, Path):
         with await asyncio.to_thread(_opened, content) as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            yield UploadSource(file, await asyncio.to_thread(file.read, HEAD_BYTES), size_bytes)
+            yield file, await asyncio.to_thread(file.read, HEAD_BYTES), size_bytes
     elif hasattr(content, "read"):
         with tempfile.TemporaryFile() as copy:
             size_bytes = await _copy(content, copy, where, max_bytes)
             copy.seek(0)
-            yield UploadSource(copy, copy.read(HEAD_BYTES), size_bytes)
+            yield copy, copy.read(HEAD_BYTES), size_bytes
     else:
         raise UsageError(
             f"{where}: is neither bytes nor a path nor an open file: {type(content)!r}",
@@ -216,25 +219,3 @@ async def _piece(stream: Readable, where: str) -> bytes:
     raise UsageError(
         f"{where}: gives {type(piece).__name__}, not bytes", "open the file in binary mode"
     )
-
-
-logger = logging.getLogger("rivya_flows.files")
-
-
-def _name_of(content: bytes | Path | Readable) -> str | None:
-    name = getattr(content, "name", None)  # of an open file it may be a number
-    return PurePath(name).name if isinstance(name, str) else None
-
-
-def _guessed(name: str) -> str:
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-def _warn_between_two_megabytes(name: str, size_bytes: int, accepted: Accepted) -> None:
-    """Whether the service's MB are 2^20 bytes or 10^6 is not documented."""
-    if accepted.max_bytes is not None and size_bytes > accepted.max_bytes / 2**20 * 10**6:
-        logger.warning(
-            "%s: %d bytes; the service refuses it if its MB are 10^6 bytes",
-            name,
-            size_bytes,
-        )

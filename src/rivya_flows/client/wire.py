@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, Self
 
@@ -35,25 +36,26 @@ from pydantic import (
 MAX_ID_LENGTH = 512
 """Characters of an id; ids appear in addresses, database columns and log lines."""
 
-
 MAX_WORD_LENGTH = 1_000
 """Characters of a name, a date or another short string."""
-
 
 MAX_SENTENCE_LENGTH = 2_000
 """Characters of a message of the service; longer ones are cut."""
 
-
 MAX_URL_LENGTH = 8_192
 """Characters of an address of a file."""
-
 
 MAX_CREDITS = 10**9
 """A higher cost or price is not valid."""
 
+MAX_EXTRA_FIELDS = 64
+"""Unknown fields of one object that are kept."""
 
-_EXACT = 2**53
-"""JSON does not distinguish larger whole numbers."""
+MAX_EXTRA_LENGTH = 16_384
+"""Characters of one unknown field, as JSON."""
+
+_EXACT = 2**53  # JSON does not distinguish larger whole numbers
+_MAX_DIGITS = 309  # of a whole number that is finite as a float
 
 
 def is_id(value: Any) -> bool:
@@ -80,63 +82,34 @@ def _cut(text: str) -> str:
     return text[:MAX_SENTENCE_LENGTH].replace("\0", "\ufffd")
 
 
-def _number(value: Any) -> Any:
-    """Credits as a number; decimals are often sent as strings."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = Decimal(value) if isinstance(value, str) else Decimal(repr(value))
-        # Rounding errors of binary fractions are not credits.
-        return round(number, 6) if number.is_finite() else None
-    except (InvalidOperation, TypeError, ValueError):
-        return value
+def _whole(rounded: Callable[[Decimal], int]) -> BeforeValidator:
+    """Credits as a whole number; decimals are often sent as strings."""
 
+    def read(value: Any) -> Any:
+        if isinstance(value, bool):
+            return None
+        try:
+            number = Decimal(value if isinstance(value, str) else repr(value))
+            # Rounding errors of binary fractions are not credits.
+            return rounded(round(number, 6)) if number.is_finite() else None
+        except (InvalidOperation, TypeError, ValueError):
+            return value
 
-def _round_up(value: Any) -> Any:
-    """A cost is never shown too small."""
-    number = _number(value)
-    return math.ceil(number) if isinstance(number, Decimal) else number
-
-
-def _round_down(value: Any) -> Any:
-    """A balance is never shown too large."""
-    number = _number(value)
-    return math.floor(number) if isinstance(number, Decimal) else number
+    return BeforeValidator(read)
 
 
 Id = Annotated[str, AfterValidator(_checked_id)]
-
-
 Word = Annotated[str, Field(max_length=MAX_WORD_LENGTH)]
-
-
 Sentence = Annotated[str, AfterValidator(_cut)]
-
-
 Address = Annotated[str, Field(max_length=MAX_URL_LENGTH)]
-
-
 Count = Annotated[int, Field(ge=0, le=_EXACT)]
-
-
 Seconds = Annotated[float, Field(ge=0, le=_EXACT, allow_inf_nan=False)]
-
-
 Price = Annotated[float, Field(ge=0, le=MAX_CREDITS, allow_inf_nan=False)]
+Cost = Annotated[int, _whole(math.ceil), Field(ge=0, le=MAX_CREDITS)]
+"""Never shown too small."""
 
-
-Cost = Annotated[int, BeforeValidator(_round_up), Field(ge=0, le=MAX_CREDITS)]
-
-
-Balance = Annotated[int, BeforeValidator(_round_down), Field(ge=-_EXACT, le=_EXACT)]
-
-
-MAX_EXTRA_FIELDS = 64
-"""Unknown fields of one object that are kept."""
-
-
-MAX_EXTRA_LENGTH = 16_384
-"""Characters of one unknown field, as JSON."""
+Balance = Annotated[int, _whole(math.floor), Field(ge=-_EXACT, le=_EXACT)]
+"""Never shown too large."""
 
 
 class WireModel(BaseModel):
@@ -187,6 +160,14 @@ class WireModel(BaseModel):
                 raise
             return cls.model_validate_json(readable)
 
+    @classmethod
+    def readable(cls, value: Any) -> Self | None:
+        """The model of a JSON value; None if it has another shape."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError:
+            return None
+
 
 @functools.cache
 def _known(model: type[WireModel]) -> frozenset[str]:
@@ -225,9 +206,8 @@ class TolerantModel(WireModel):
             return field.default
 
 
-_MAX_DIGITS = 309  # of a whole number that is finite as a float
-
-
+# JavaScript counts in UTF-16 units, so a piece of text may end in the middle of an emoji. JSON can
+# spell such a half, a surrogate, as \ud83d; but no file, terminal or database accepts it.
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole character
     rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -257,11 +237,11 @@ def readable_json(body: bytes) -> bytes:
     whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
     if re.search(rb"(?<![0-9])[0-9]{%d}" % (_MAX_DIGITS + 1), whole):
         with contextlib.suppress(ValueError, RecursionError):
-            return json.dumps(json.loads(whole, parse_int=_whole_number)).encode()
+            return json.dumps(json.loads(whole, parse_int=_finite)).encode()
     return whole
 
 
-def _whole_number(digits: str) -> int | float:
+def _finite(digits: str) -> int | float:
     if len(digits) <= _MAX_DIGITS:
         return int(digits)
     return -math.inf if digits.startswith("-") else math.inf

@@ -1,23 +1,21 @@
-"""Waits for jobs: polls follow from the durations of earlier jobs of the model."""
+"""Job durations of each model, learned from ended jobs, and the poll schedule that follows from them."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from rivya_flows.client.types import Generation, MediaKind
+from rivya_flows.client.types import Generation
 
 KEPT = 64
 """Number of jobs of a model that are kept, the newest."""
 
-
 LOOKS = 4
 """Number of polls within the time in which most jobs end."""
-
 
 _ENOUGH = 8
 """Minimum number of jobs to measure the spread of durations; with fewer, 15 percent is assumed."""
@@ -161,30 +159,3 @@ def _dated(job: Generation) -> float | None:
     except (ValueError, TypeError, OverflowError):  # TypeError: one of them has no zone
         return None
     return seconds if seconds > 0 else None
-
-
-FIRST_PAUSE: Mapping[MediaKind, float] = {"image": 1, "video": 4, "audio": 1}
-"""First pause as a multiple of `poll_seconds`, for a model whose durations are unknown."""
-
-
-SLOWER = 0.25
-"""For such a model, the next pause is this part of the job's time so far, and at least `poll_seconds`:
-a first film of 12 s is known after 12.5 s, not after 24."""
-
-
-MAX_PAUSE: Mapping[MediaKind, float] = {"image": 4, "video": 8, "audio": 8}
-"""In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4."""
-
-
-MAX_WAIT_SECONDS: Mapping[MediaKind, float] = {"image": 900, "video": 3600, "audio": 3600}
-"""A job that takes longer has stalled; how long jobs may take is not documented."""
-
-
-# Terminal statuses that the contract does not have.
-# fmt: off
-_TERMINAL = frozenset({
-    "aborted", "blocked", "cancelled", "canceled", "complete", "completed", "deleted", "denied",
-    "done", "error", "errored", "expired", "failure", "finished", "killed", "refused", "rejected",
-    "success", "successful", "terminated", "timed_out", "timeout",
-})
-# fmt: on
