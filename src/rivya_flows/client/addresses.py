@@ -27,11 +27,7 @@ _MAX_SHOWN = 500  # characters
 
 
 def checked_base_url(base_url: str) -> str:
-    """The address of a service without a slash at its end.
-
-    Raises:
-        UsageError: It is not an http or https address.
-    """
+    """The address of a service without a slash at its end."""
     hint = "write it like https://rivya.ai"
     try:
         parts = urlsplit(base_url.strip())
@@ -47,11 +43,7 @@ def checked_base_url(base_url: str) -> str:
 
 
 def refuse_plain_http(base_url: str) -> None:
-    """Protects a key from a network that could read it.
-
-    Raises:
-        UsageError: The address is http, and not on this machine.
-    """
+    """Protects a key from a network that could read it."""
     parts = urlsplit(base_url)
     if parts.scheme == "http" and parts.hostname not in THIS_MACHINE:
         raise UsageError(
@@ -79,11 +71,7 @@ class Origin:
 
 
 def joined(base: str, url: str) -> str:
-    """The whole address of a `url` in a response of `base`.
-
-    Raises:
-        RefusedAddressError: It is not an address, or too long.
-    """
+    """The whole address of a `url` in a response of `base`."""
     if len(url) > MAX_URL_LENGTH:
         reason = f"an address has at most {MAX_URL_LENGTH:,} characters"
         raise RefusedAddressError(shown(url), reason)
@@ -94,11 +82,7 @@ def joined(base: str, url: str) -> str:
 
 
 async def origin_of(url: str, runtime: Runtime) -> Origin:
-    """The origin of an address.
-
-    Raises:
-        RefusedAddressError: It is not http or https, or it has a user name.
-    """
+    """The origin of an address."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)

@@ -27,12 +27,9 @@ from rivya_flows.errors import APIError
 
 logger = logging.getLogger("rivya_flows.wire")
 
-
 CALLBACK_SCHEME = SignatureScheme("X-Rivya-Flows-Timestamp", "X-Rivya-Flows-Signature")
 
-
 ID_HEADER = "X-Rivya-Flows-Id"
-
 
 SECONDS = 30.0
 """For one attempt, response included."""
@@ -61,12 +58,7 @@ class CallbackError(APIError):
 
 @dataclass(frozen=True)
 class Revealed:
-    """A secret and its name, which is all that messages show.
-
-    Attributes:
-        name: As in the spec: ``env:NAME`` or ``block:NAME``.
-        value: The secret.
-    """
+    """A secret and its name in the spec, such as ``env:NAME``, which is all that messages show."""
 
     name: str
     value: SecretStr
@@ -100,8 +92,8 @@ async def post_callback(
         retry: How often to repeat a failed attempt.
         allow_private: Allow this machine and private networks too.
         seconds: For one attempt, from the name look-up to the head of the response.
-        runtime: Sleep, clocks, chance and host names.
-        transport: Answers instead of the network, in tests.
+        runtime: For tests, as `transport`.
+        transport: Answers instead of the network.
 
     Raises:
         RefusedAddressError: The address is not allowed.

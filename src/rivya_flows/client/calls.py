@@ -16,36 +16,22 @@ import types
 import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 from rivya_flows.client.job_durations import JobDurations
 from rivya_flows.client.transport import ResponseHead, Transport
 from rivya_flows.errors import UsageError
 
-
-class Mode:
-    """How the methods of a resource answer; a mark for type checkers, without instances."""
-
-
-class Async(Mode):
-    """A method is a coroutine function that gives the answer."""
-
-
-class Blocking(Mode):
-    """A method gives the answer."""
-
-
-class RawAsync(Mode):
-    """A method is a coroutine function that gives a `RawResponse`."""
-
-
-class RawBlocking(Mode):
-    """A method gives a `RawResponse`."""
-
+# How the methods of a resource answer, for type checkers: with a coroutine or not, and with the answer
+# alone or in a `RawResponse`.
+Async = Literal["async"]
+Blocking = Literal["blocking"]
+RawAsync = Literal["raw async"]
+RawBlocking = Literal["raw blocking"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-M = TypeVar("M", bound=Mode)
+M = TypeVar("M", bound=str)
 
 
 @dataclass(frozen=True)

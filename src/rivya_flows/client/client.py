@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar, Self, Unpack
 
 import httpx
@@ -216,12 +215,7 @@ class RivyaClient(_Client[Async]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
 
@@ -249,21 +243,12 @@ class SyncRivyaClient(_Client[Blocking]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
 def _connection(api_key: str | NotGiven | None, base_url: str | None) -> tuple[str | None, str]:
-    """Key and address; the settings fill in for an absent argument.
-
-    Raises:
-        UsageError: A ``.env`` file sets an address without a key, or a setting is not valid.
-    """
+    """Key and address; the settings fill in for an absent argument."""
     if base_url is not None and api_key is not NOT_GIVEN:
         return api_key, base_url
     # The settings have to know both: the address of a .env file gets no key but its own.

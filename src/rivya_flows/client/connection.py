@@ -57,11 +57,7 @@ _QUOTED = re.compile(r""":? (?:bytearray\()?b['"].*""", re.DOTALL)
 
 
 def open_pool(transport: Any = None) -> httpx.AsyncClient:
-    """A pool that holds no key: it also downloads from other hosts.
-
-    Raises:
-        UsageError: The environment names a proxy or certificates that cannot be used.
-    """
+    """A pool that holds no key: it also downloads from other hosts."""
     direct = [f"all://[{host}]" if ":" in host else f"all://{host}" for host in THIS_MACHINE]
     try:
         return httpx.AsyncClient(

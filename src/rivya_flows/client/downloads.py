@@ -35,16 +35,12 @@ from rivya_flows.errors import APIConnectionError, MediaError, NotFoundError, Us
 
 logger = logging.getLogger("rivya_flows.wire")
 
-
 MAX_REDIRECTS = 5
-
 
 DOWNLOAD_SECONDS = 1800.0
 """For one attempt; the silence time-out of the transport ends a dead one much earlier."""
 
-
 _PIECE_BYTES = 2**20
-
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -203,11 +199,9 @@ class _Fetching:
         self._validator: str | None = None
 
     async def _restart(self, validator: str | None) -> None:
-        """Drops the bytes so far.
+        """Drops the bytes so far; `validator` is the host's mark for the bytes that follow.
 
-        Args:
-            validator: The host's mark for the bytes that follow. Without one nothing is resumed,
-                since the rest might be the rest of another file.
+        Without one nothing is resumed, since the rest might be the rest of another file.
         """
         await self._part.restart()
         self._validator = validator

@@ -85,11 +85,7 @@ class RequestSettings:
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> RequestSettings:
-        """These settings with some options changed; see `RequestOptions`.
-
-        Raises:
-            UsageError: An option has a value that is not possible.
-        """
+        """These settings with some options changed; see `RequestOptions`."""
         # A comparison that is false for NaN too.
         if timeout is not None and not 0 < timeout < math.inf:
             raise UsageError(f"timeout: {timeout!r} is not a number of seconds above 0")
@@ -119,11 +115,7 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked_api_key(api_key: str | None) -> str | None:
-    """The key without surrounding blanks; None if it is empty.
-
-    Raises:
-        UsageError: It is not possible in a header. The message does not show it.
-    """
+    """The key without surrounding blanks; None if it is empty."""
     key = (api_key or "").strip()
     if key and not re.fullmatch(r"[\x21-\x7e]+", key):
         raise UsageError(
@@ -134,11 +126,7 @@ def checked_api_key(api_key: str | None) -> str | None:
 
 
 def checked_idempotency_key(key: IdempotencyKey) -> str | None:
-    """The key to send. Source: contract, section 2.4.
-
-    Raises:
-        UsageError: It is not 1 to 255 printable ASCII characters.
-    """
+    """The key to send. Source: contract, section 2.4."""
     if key is NOT_GIVEN:
         return secrets.token_hex(16)
     if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
@@ -147,11 +135,7 @@ def checked_idempotency_key(key: IdempotencyKey) -> str | None:
 
 
 def path_of(resource: str, name: str) -> str:
-    """The path of one object; an id is an opaque string with any characters.
-
-    Raises:
-        UsageError: The id would lead to another path, or is not a string.
-    """
+    """The path of one object; an id is an opaque string with any characters."""
     try:
         quoted = quote(name, safe="")
     except (TypeError, UnicodeError):  # None, or half a character
@@ -188,11 +172,7 @@ Body = bytes | Mapping[str, object] | Form | None
 
 
 def sendable(body: Body) -> bytes | Form | None:
-    """A mapping as compact JSON in UTF-8, always the same bytes; another body unchanged.
-
-    Raises:
-        UsageError: A value has no JSON form.
-    """
+    """A mapping as compact JSON in UTF-8, always the same bytes; another body unchanged."""
     if not isinstance(body, Mapping):
         return body
     try:

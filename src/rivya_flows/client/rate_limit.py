@@ -19,29 +19,20 @@ from rivya_flows.client.runtime import Runtime
 START = 20.0
 """Initial requests per second."""
 
-
 MAX_HOLD_SECONDS = 60.0
 """A longer `Retry-After` holds back the call that got it, and not all the others."""
-
 
 MAX_PAUSE_SECONDS = 5.0
 """Longest pause between two requests, however often the service answers 429."""
 
-
 BURST_SECONDS = 0.1
 """Length of a burst at the ceiling rate; a late wake-up can catch up within it."""
-
 
 _CLIMB_SECONDS = 20.0
 """Time of a linear climb from 0 to the ceiling after the first slowdown; before it the rate doubles."""
 
-
 _SAMPLES = 8
-
-
 _SLOWER_SECONDS = 0.5
-
-
 _WINDOW_SECONDS = 30.0
 
 
@@ -113,12 +104,9 @@ class Rate:
         return max(0.0, self.ceiling * BURST_SECONDS - 1) / self.per_second
 
     def answered(self, now: float, taken_at: float, seconds: float | None) -> Rate:
-        """After a good answer.
+        """After a good answer to a request that took its turn at `taken_at`.
 
-        Args:
-            now: The moment.
-            taken_at: When its request took its turn.
-            seconds: Latency of a poll; None for other requests, whose latency depends on their work.
+        `seconds` is the latency of a poll; None for others, whose latency depends on their work.
         """
         if taken_at <= self.slowed_at:
             return self
@@ -167,11 +155,7 @@ class RateLimiter:
 
     If both wait, one read follows three changes, so that a purchase does not wait behind hundreds of
     polls. It can be shared between event loops: each loop with waiting calls runs one task, which
-    grants due turns to the waiting calls of all loops.
-
-    Args:
-        ceiling: Requests per second.
-        runtime: Sleep and clock.
+    grants due turns to the waiting calls of all loops. The ceiling is in requests per second.
     """
 
     def __init__(self, ceiling: float, runtime: Runtime) -> None:
@@ -258,7 +242,6 @@ def _granted(turn: asyncio.Future[float], now: float) -> None:
 
 
 _LIMITERS: weakref.WeakValueDictionary[object, RateLimiter] = weakref.WeakValueDictionary()
-
 
 _LIMITERS_LOCK = threading.Lock()
 

@@ -48,7 +48,6 @@ _STATUS = {
     "public_api_disabled": 503,
 }
 # fmt: on
-
 Shape = TypeVar("Shape", bound=WireModel)
 
 
@@ -62,12 +61,10 @@ class StreamingResponse:
 
     Attributes:
         asked: The request, such as ``POST /api/v1/chat/completions/stream``, for messages.
-        status: HTTP status, 2xx.
-        content_type: Media type without parameters, in lower case; empty if absent.
+        content_type: See `content_type_of`.
         pieces: The body; raises APIConnectionError when it breaks or grows too large.
-        api_key: The key of the request, to be masked where the body quotes it.
+        api_key: To be masked where the body quotes it.
         seconds: For each piece.
-        idempotency_key: The key of the purchase.
         request_id: ``req_…``; None if absent.
     """
 
@@ -83,11 +80,7 @@ class StreamingResponse:
 
 @asynccontextmanager
 async def within(seconds: float, asked: str) -> AsyncIterator[None]:
-    """Limits the time of the block.
-
-    Raises:
-        APIConnectionError: It took longer.
-    """
+    """Limits the time of the block; an APIConnectionError says that it took longer."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -96,11 +89,7 @@ async def within(seconds: float, asked: str) -> AsyncIterator[None]:
 
 
 async def body_of(asked: str, answer: httpx.Response) -> bytes:
-    """The whole body of a success; of an error as much as an envelope may be long.
-
-    Raises:
-        APIConnectionError: It breaks or grows too large.
-    """
+    """The whole body of a success; of an error as much as an envelope may be long."""
     body = bytearray()
     try:
         async with aclosing(pieces_of(asked, answer)) as pieces:
@@ -136,9 +125,8 @@ async def raw_pieces(answer: httpx.Response) -> AsyncGenerator[bytes]:
 async def pieces_of(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
     """The decompressed body; the body of an error that cannot be decompressed is empty.
 
-    Raises:
-        APIConnectionError: It breaks, is compressed twice or not with gzip, is damaged, or is
-            larger than `MAX_ANSWER_BYTES`, as received or decompressed.
+    Raises an APIConnectionError if it breaks, is damaged, compressed twice or not with gzip, or
+    larger than `MAX_ANSWER_BYTES`, as received or decompressed.
     """
     too_large = APIConnectionError(f"{asked}: more than {MAX_ANSWER_BYTES} bytes")
     received = size = 0
@@ -189,9 +177,8 @@ def _decompressor(names: tuple[str, ...]) -> Callable[[bytes], Iterable[bytes]]:
 def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Shape:
     """A 2xx answer as a model; messages name the request as `asked`.
 
-    Raises:
-        APIConnectionError: The body is cut or has another shape. The request may have been carried
-            out; the same request under the same key finds out.
+    An APIConnectionError says that the body is cut or has another shape: the request may have been
+    carried out, and the same request under the same key finds out.
     """
     if shape is Nothing:
         return shape()
@@ -209,14 +196,14 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
 def refusal(
     status: int, headers: Mapping[str, str], body: bytes, now: float, *, about: str = ""
 ) -> APIStatusError:
-    """The error of a response other than 2xx.
+    """The error of a response other than 2xx, whose body may be a page of a proxy.
 
     Args:
         status: HTTP status.
         headers: Looked up in lower case.
-        body: The error envelope, or whatever a proxy wrote.
+        body: By contract an error envelope.
         now: Seconds since 1970, for an HTTP date in ``Retry-After``.
-        about: What the message begins with, where the request alone does not say what was asked for.
+        about: The beginning of the message.
 
     Source: contract, section 2.1.
     """

@@ -47,12 +47,10 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def backoff_seconds(error: APIError, attempt: int, chance: float) -> float:
-    """Seconds between this failed attempt and the next.
+    """Seconds between this failed attempt, counted from 1, and the next.
 
-    Args:
-        error: The failure; its ``Retry-After`` is never shortened.
-        attempt: Number of the failed attempt, from 1.
-        chance: From 0 to 1; spreads clients that failed at the same moment.
+    A ``Retry-After`` is never shortened. `chance`, from 0 to 1, spreads clients that failed at the
+    same moment.
     """
     requested = error.retry_after_seconds if isinstance(error, APIStatusError) else None
     if requested is not None:
@@ -78,11 +76,8 @@ async def repeated(
         repeatable: Whether a second request does no harm; without it there is one.
         changes: The request buys or changes something. A repetition does no harm while the service
             remembers the key, so there is none after the machine was suspended, or the process
-            stopped, as by Ctrl-Z: only the caller knows how old the request is. A refusal does not
-            say what an earlier attempt without an answer did.
-
-    Raises:
-        RefusedAfterSilenceError: The service refused a change, after an attempt without an answer.
+            stopped, as by Ctrl-Z: only the caller knows how old the request is. A refusal after an
+            attempt without an answer is a RefusedAfterSilenceError.
     """
     started, began = runtime.clock(), runtime.now()
     unsure = False

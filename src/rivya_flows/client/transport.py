@@ -76,14 +76,9 @@ class ResponseHead:
 
 @dataclass(frozen=True)
 class _Request:
-    """One request of one call, however often it is sent.
+    """One request of one call, however often it is sent; `key` is its idempotency key.
 
-    Attributes:
-        content: The body, or the form of an upload; None sends none.
-        key: The idempotency key.
-        public: No API key is needed, so none is sent and an expired one does no harm.
-        silence_seconds: Until the next piece of the response.
-        accept: The media types of the response.
+    A public one needs no API key, so none is sent and an expired one does no harm.
     """
 
     method: str
@@ -129,18 +124,8 @@ class _Request:
 class Transport:
     """One pool of connections to one service, used by every resource of a client.
 
-    Args:
-        api_key: Sent to the service only; None allows the public routes only.
-        base_url: Where the service is; paths start with ``/api/v1``.
-        settings: For requests without options of their own.
-        per_second: The most requests per second, shared with all transports of the process to this
-            service with this key; see `rate_limit`.
-        runtime: Sleep, clocks and chance.
-        http_client: Sends the requests, and is not closed; None opens a pool.
-        transport: Answers instead of the network; None is the network.
-
-    Raises:
-        UsageError: The key or the address is not possible.
+    The most requests `per_second` are those of all transports of the process to this service with
+    this key; see `rate_limit`. For the other arguments see `RivyaClient`.
     """
 
     def __init__(
@@ -217,12 +202,6 @@ class Transport:
             seconds: For one attempt, unless the options say otherwise; 30 minutes for a form.
             silence_seconds: Until the next piece of the response.
             options: See `RequestOptions`.
-
-        Raises:
-            UsageError: There is no API key, or an argument is not possible.
-            RefusedAfterSilenceError: The service refused a change, after an attempt without answer.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived; with a key the same call is safe again.
         """
         key = checked_idempotency_key(idempotency_key)
         settings, content = self.settings.updated(**options), sendable(body)

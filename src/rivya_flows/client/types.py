@@ -378,7 +378,6 @@ class ChatSession(TolerantModel):
 
 EventType = Literal["generation.succeeded", "generation.failed"]
 
-
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 """Every event type. Source: contract, section 8.4."""
 

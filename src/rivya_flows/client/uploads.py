@@ -107,11 +107,7 @@ def _name_of(content: object) -> str | None:
 def checked_media_type(
     where: str, head: bytes, size_bytes: int, kind: MediaKind, accepted: Accepted
 ) -> str | None:
-    """The MIME type of a file within its limits; None if unknown and any type is accepted.
-
-    Raises:
-        MediaError: It is empty, too large or of another kind or type.
-    """
+    """The MIME type of a file within its limits; None if unknown and any type is accepted."""
     if size_bytes == 0:
         raise MediaError(f"{where}: is empty", "nothing was sent")
     if accepted.max_bytes is not None and size_bytes > accepted.max_bytes:
@@ -150,10 +146,6 @@ async def _repeatable(
     A stream is copied from its current position to a temporary file, which is removed at the end:
     it can be checked first and sent again after a failure. It is not closed, and one longer than
     `max_bytes` (None: no limit) is not read to its end.
-
-    Raises:
-        MediaError: It cannot be read, or a stream is longer than `max_bytes`.
-        UsageError: It is none of the three, or there is no space for a copy.
     """
     if isinstance(content, bytes):
         yield content, content[:HEAD_BYTES], len(content)

@@ -147,9 +147,6 @@ class WireModel(BaseModel):
 
         Half a character in it becomes U+FFFD, and a whole number with too many digits becomes
         infinite, which no field accepts.
-
-        Raises:
-            ValidationError: It is not JSON, or has another shape.
         """
         try:
             return cls.model_validate_json(body)
