@@ -129,27 +129,6 @@ async def test_a_stream_without_a_key_is_never_repeated(trouble: Answer) -> None
     assert len(stage.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        (400, "chat_model_not_supported"),
-        (400, "chat_attachment_not_supported"),
-        (409, "chat_session_conflict"),
-        (402, "insufficient_credits"),
-    ],
-)
-async def test_an_error_before_the_stream_is_an_ordinary_error(status: int, code: str) -> None:
-    stage = Stage(refused(status, code))
-    with pytest.raises(APIStatusError) as caught:
-        await read(stage)
-    assert (caught.value.status, caught.value.code, caught.value.request_id) == (
-        status,
-        code,
-        "req_1",
-    )
-    assert len(stage.requests) == 1
-
-
 async def test_a_refusal_of_a_stream_after_silence_does_not_say_that_nothing_was_bought() -> None:
     stage = Stage(streamed(SESSION, httpx.ReadError("")), refused(401, "api_key_revoked"))
     with pytest.raises(RefusedAfterSilenceError):

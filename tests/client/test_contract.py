@@ -170,6 +170,12 @@ async def test_a_model_id_with_a_dot_is_as_good_as_any() -> None:
         assert (await client.models.retrieve("gpt-5.4-codex-chat")).id == "gpt-5.4-codex-chat"
 
 
+async def test_a_model_that_the_service_does_not_list_is_an_error() -> None:
+    async with Stage(httpx.Response(200, json={"data": [ONE]})).client() as client:
+        with pytest.raises(UsageError, match="'z-imag'"):
+            await client.models.retrieve("z-imag")
+
+
 async def test_the_documented_balance_is_read() -> None:
     stage = Stage(httpx.Response(200, json={"current_credits": 123, "new": 1}))
     async with stage.client() as client:
@@ -214,13 +220,3 @@ async def test_the_description_of_the_routes_is_unchanged() -> None:
     stage = Stage(httpx.Response(200, json={"openapi": "3.1.0", "paths": {}}))
     async with stage.client() as client:
         assert await client.openapi() == {"openapi": "3.1.0", "paths": {}}
-
-
-async def test_an_exhausted_rate_limit_is_waited_out() -> None:
-    stage = Stage(
-        refused(429, "rate_limited", **{"Retry-After": "9"}),
-        httpx.Response(200, json={"current_credits": 1}),
-    )
-    async with stage.client() as client:
-        await client.credits.retrieve()
-    assert stage.time == pytest.approx(9)

@@ -378,7 +378,7 @@ async def test_any_escaped_key_is_masked() -> None:
     assert "0123abc" not in str(caught.value)
 
 
-async def test_a_redirect_is_shown_without_its_signature() -> None:
+async def test_a_redirect_is_not_followed_and_shown_without_its_signature() -> None:
     answer = http(b"", "Location: https://other.test/a?X-Signature=CANARY#CANARY", status=302)
     with saying(answer) as raw:
         async with raw.client() as client:
@@ -387,6 +387,7 @@ async def test_a_redirect_is_shown_without_its_signature() -> None:
             ) as it:
                 await client.credits.retrieve()
     assert "CANARY" not in str(it.value)
+    assert len(raw.heads) == 1
 
 
 async def test_an_endless_address_is_refused_with_a_short_message(tmp_path: Path) -> None:
