@@ -23,9 +23,7 @@ from rivya_flows.catalogue.catalogue import (
 
 _MAX_NUMBER = 2**64  # a larger one is ignored: the largest of a catalogue are bounds of seeds
 
-MAX_ID_CHARACTERS = 512
-"""Characters of a model's id."""
-
+MAX_ID_CHARACTERS = 512  # characters of a model's id
 MAX_CREDITS = 10**9
 """A higher price is ignored. `client.wire` has the same bounds for the rest of the wire."""
 

@@ -31,8 +31,7 @@ CALLBACK_SCHEME = SignatureScheme("X-Rivya-Flows-Timestamp", "X-Rivya-Flows-Sign
 
 ID_HEADER = "X-Rivya-Flows-Id"
 
-SECONDS = 30.0
-"""For one attempt, response included."""
+SECONDS = 30.0  # for one attempt, response included
 
 
 class CallbackError(APIError):

@@ -24,25 +24,19 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 """Longest pause between two pieces of a response, and between two pieces of a request."""
 
-ANSWER_SECONDS = 120.0
-"""For one whole attempt, so that a response that drips forever ends too."""
-
+ANSWER_SECONDS = 120.0  # for one whole attempt, so that a response that drips forever ends too
 CHAT_SECONDS = 600.0
 """For one whole attempt of a chat turn; of a streamed one, for each piece of its text."""
 
 UPLOAD_SECONDS = 1800.0
 
-MAX_CONNECTIONS = 200
-"""More than requests and downloads of 500 jobs need."""
-
+MAX_CONNECTIONS = 200  # more than requests and downloads of 500 jobs need
 MAX_IDLE_CONNECTIONS = 10
 """A connection that is closed after its response costs a later request a TLS handshake, so as many stay
 as a burst of the rate needs. Not more: the pool asks the kernel about each idle one, several times for
 each request, and 100 of them took half of a request's processor time."""
 
-ACCEPTED = "gzip"
-"""The only content coding that requests accept."""
-
+ACCEPTED = "gzip"  # the only content coding that requests accept
 HEADERS = {
     "User-Agent": f"rivya-flows/{__version__} python/{platform.python_version()}"
     f" ({platform.system()} {platform.machine()})",

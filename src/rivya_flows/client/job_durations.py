@@ -11,12 +11,8 @@ from statistics import median
 
 from rivya_flows.client.types import Generation
 
-KEPT = 64
-"""Number of jobs of a model that are kept, the newest."""
-
-LOOKS = 4
-"""Number of polls within the time in which most jobs end."""
-
+KEPT = 64  # number of jobs of a model that are kept, the newest
+LOOKS = 4  # number of polls within the time in which most jobs end
 _ENOUGH = 8
 """Minimum number of jobs to measure the spread of durations; with fewer, 15 percent is assumed."""
 

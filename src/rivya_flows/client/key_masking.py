@@ -14,12 +14,8 @@ from typing import Any
 
 import httpx
 
-LEAST_LENGTH = 8
-"""A shorter key is not a secret, and masking it would spoil other words."""
-
-PREFIX = "rvya_sk_"
-"""The beginning of each key, which is no secret."""
-
+LEAST_LENGTH = 8  # a shorter key is not a secret, and masking it would spoil other words
+PREFIX = "rvya_sk_"  # the beginning of each key, which is no secret
 MASK = f"{PREFIX}***"
 
 

@@ -16,18 +16,12 @@ from dataclasses import dataclass, replace
 
 from rivya_flows.client.runtime import Runtime
 
-START = 20.0
-"""Initial requests per second."""
-
+START = 20.0  # initial requests per second
 MAX_HOLD_SECONDS = 60.0
 """A longer `Retry-After` holds back the call that got it, and not all the others."""
 
-MAX_PAUSE_SECONDS = 5.0
-"""Longest pause between two requests, however often the service answers 429."""
-
-BURST_SECONDS = 0.1
-"""Length of a burst at the ceiling rate; a late wake-up can catch up within it."""
-
+MAX_PAUSE_SECONDS = 5.0  # longest pause between two requests, however often the service answers 429
+BURST_SECONDS = 0.1  # length of a burst at the ceiling rate; a late wake-up can catch up within it
 _CLIMB_SECONDS = 20.0
 """Time of a linear climb from 0 to the ceiling after the first slowdown; before it the rate doubles."""
 

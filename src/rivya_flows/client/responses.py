@@ -26,12 +26,8 @@ from rivya_flows.client.errors import StreamFailedError
 from rivya_flows.client.wire import WireModel
 from rivya_flows.errors import APIConnectionError, APIStatusError
 
-MAX_ANSWER_BYTES = 16 * 2**20
-"""This API gives no larger answer, unpacked."""
-
-MAX_PIECE_BYTES = 2**16
-"""Of decompressed data at once."""
-
+MAX_ANSWER_BYTES = 16 * 2**20  # this API gives no larger answer, unpacked
+MAX_PIECE_BYTES = 2**16  # of decompressed data at once
 _MAX_ERROR_BYTES = 65_536  # read for an error envelope
 _MAX_DETAIL_LENGTH = 500  # characters; a proxy's page must not fill a log
 _MAX_REQUEST_ID_LENGTH = 128  # characters

@@ -20,9 +20,7 @@ MAX_BACKOFF_SECONDS = 30.0
 LAG_SECONDS = 6.0
 """How long a part of the service may not know a job or a result that another part has just named."""
 
-LAG_PAUSES = 4
-"""Pauses within that time."""
-
+LAG_PAUSES = 4  # pauses within that time
 SUSPENDED_SECONDS = 60.0
 """The machine was suspended if the time of day advanced by this much more than the clock, or than a pause."""
 
