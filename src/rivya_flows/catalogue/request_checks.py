@@ -125,8 +125,8 @@ def check_references(
 ) -> tuple[Diagnostic, ...]:
     """Whether the model takes these reference files.
 
-    Args:
-        sizes: In bytes, in the same order; None or absent where not known yet.
+    Of each there is the kind (``image``, ``video`` or ``audio``) and in the same order its size in
+    bytes and its MIME type; None or absent where they are not known yet.
     """
     if not kinds:
         return ()
