@@ -68,6 +68,7 @@ def coerce_params(
 
     Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``, the name of
     a voice its id), numeric text becomes a number. Defaults are not added: the service applies them.
+    The values of the keys in `unknown` are not known yet and not checked.
 
     Source: contract, section 3.4; an unknown key is refused, so that no paid job runs with
     a misspelled one.
