@@ -189,18 +189,6 @@ async def test_any_2xx_is_a_success(status: int) -> None:
         assert (await client.generations.create(b"{}", idempotency_key="k")).id == "task_1"
 
 
-def test_a_job_without_optional_fields_is_read() -> None:
-    job = Generation.model_validate(
-        {"id": "task_1", "status": "queued", "model": "z-image", "reserved_credits": 20}
-    )
-    assert (job.reserved_credits, job.final_credits, job.result, job.error) == (
-        20,
-        None,
-        None,
-        None,
-    )
-
-
 def test_a_failed_job_has_the_documented_error() -> None:
     error = {"code": "generation_failed", "message": "The generation failed."}
     job = Generation.model_validate({"id": "task_1", "status": "failed", "error": error})
