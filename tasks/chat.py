@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from rivya_flows.client.wire.chat import ChatCompletion
+from rivya_flows.client.types import ChatCompletion
 from rivya_flows.tasks.generations import policy
 from rivya_flows.tasks.session import PLAIN, session
 

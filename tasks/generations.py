@@ -17,8 +17,8 @@ from prefect import task
 from rivya_flows.app.asset_ingest import of_kept, take
 from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.downloads import Download
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
     APIError,
     APIStatusError,

@@ -20,7 +20,7 @@ from rivya_flows.app.connect import with_key
 from rivya_flows.app.signing import Signing
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.wire.api_objects import File, Generation
+from rivya_flows.client.types import File, Generation
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings

@@ -13,7 +13,7 @@ import pytest
 
 import rivya_flows
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.client.wire.api_objects import Generation, JobError
+from rivya_flows.client.types import Generation, JobError
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.api_objects import File
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.types import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.provenance import is_sandbox

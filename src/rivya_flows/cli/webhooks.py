@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from sqlalchemy import Engine
 
     from rivya_flows.client.client import RivyaClient
-    from rivya_flows.client.wire.webhooks import WebhookEndpoint
+    from rivya_flows.client.types import WebhookEndpoint
 
 ENDPOINT = click.argument("endpoint_id", metavar="ID")
 EVENTS = click.option(
@@ -146,7 +146,7 @@ async def create(
 
     The store keeps its signing secret.
     """
-    from rivya_flows.client.wire.webhooks import EVENT_TYPES
+    from rivya_flows.client.types import EVENT_TYPES
     from rivya_flows.receiver.registration import create_endpoint
 
     types = events or EVENT_TYPES

@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from rivya_flows.client.transport.key_masking import body_without_key
+from rivya_flows.client.key_masking import body_without_key
+from rivya_flows.client.types import WebhookEvent
 from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
-from rivya_flows.client.wire.webhooks import WebhookEvent
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.dispatcher import NotificationDispatcher
 from rivya_flows.receiver.notification import JobNotification, notification_of

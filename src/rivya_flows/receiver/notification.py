@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from rivya_flows.client.wire.webhooks import WebhookEvent
+from rivya_flows.client.types import WebhookEvent
 
 EVENT_PREFIX = "rivya.generation."
 """Prefix of the events that notifications become, and of the ids of their jobs."""

@@ -7,7 +7,7 @@ import contextlib
 from sqlalchemy import Engine
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.wire.webhooks import EVENT_TYPES, WebhookEndpoint
+from rivya_flows.client.types import EVENT_TYPES, WebhookEndpoint
 from rivya_flows.errors import APIError
 from rivya_flows.store.secrets import (
     has_signing_secret,

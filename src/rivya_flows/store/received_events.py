@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.client.wire.webhooks import WebhookEvent
+from rivya_flows.client.types import WebhookEvent
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import RECEIVED
 

@@ -15,7 +15,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
