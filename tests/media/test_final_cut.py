@@ -111,7 +111,7 @@ def test_the_end_card_comes_after_the_narration_and_fades_in(tmp_path: Path) -> 
 
 def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (320, 180), "black")
-    composition = Composition(clips=(Clip(image, seconds=0.6),), captions=_CUES, clean=True)
+    composition = Composition(clips=(Clip(image, seconds=0.6),), captions=_CUES, extras=("clean",))
     found = _rendered(composition, tmp_path / "out")
     assert list(found.media) == ["film.mp4", "film-clean.mp4"]
     assert (found.cues, found.estimated) == (_CUES.cues, False)
@@ -125,7 +125,9 @@ def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> No
 
 def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> None:
     composition = Composition(
-        video=film(tmp_path / "a.mp4"), captions=Captions(text="One. Two."), end_card=EndCard()
+        clips=(Clip(film(tmp_path / "a.mp4")),),
+        captions=Captions(text="One. Two."),
+        end_card=EndCard(),
     )
     found = _rendered(composition, tmp_path / "out")
     assert found.estimated
@@ -134,7 +136,7 @@ def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> N
 
 def test_no_film_is_made_twice_without_captions(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
-    composition = Composition(clips=(Clip(image, seconds=0.2),), clean=True)
+    composition = Composition(clips=(Clip(image, seconds=0.2),), extras=("clean",))
     assert list(_rendered(composition, tmp_path / "out").media) == ["film.mp4"]
 
 
@@ -282,8 +284,7 @@ def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
         overlays=(
             Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3, start=0.3),
         ),
-        poster=True,
-        gif=True,
+        extras=("poster", "gif"),
         end_card=EndCard(seconds=0.5),
     )
     found = _rendered(composition, tmp_path / "out")
@@ -296,19 +297,7 @@ def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
         assert loop.info["loop"] == 0
 
 
-def test_old_keys_alone_are_composed_as_before(tmp_path: Path) -> None:
-    composition = Composition(
-        video=film(tmp_path / "a.mp4"), audio=(tone(tmp_path / "v.wav", seconds=1.5),), fit="loop"
-    )
-    found = _rendered(composition, tmp_path / "out")
-    assert list(found.media) == ["film.mp4"]
-    assert found.loudness is not None
-    shown = greys(tmp_path / "out" / "film.mp4")
-    assert len(shown) == 18
-    assert shown[12] < 10
-
-
-def test_old_keys_alone_keep_names_and_tell_what_is_lost(tmp_path: Path) -> None:
+def test_a_film_keeps_names_and_tells_what_is_lost(tmp_path: Path) -> None:
     with av.open(str(film(tmp_path / "a.mp4"))) as read:
         stream = read.streams.video[0]
         with av.open(str(tmp_path / "b.mp4"), "w") as container:
@@ -318,7 +307,7 @@ def test_old_keys_alone_keep_names_and_tell_what_is_lost(tmp_path: Path) -> None
                 if packet.dts is not None:
                     packet.stream = copied
                     container.mux(packet)
-    found = _rendered(Composition(video=tmp_path / "b.mp4"), tmp_path / "out")
+    found = _rendered(Composition((Clip(tmp_path / "b.mp4"),)), tmp_path / "out")
     assert found.lost == ("comment of b.mp4",)
     with av.open(str(tmp_path / "out" / "film.mp4")) as made:
         assert made.metadata["artist"] == "Aurora"
@@ -362,7 +351,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
         clips=(Clip(film(tmp_path / "a.mp4", sound=0.2)), Clip(image, seconds=1, motion="push-in")),
         transition=Transition("fade"),
         captions=_CUES,
-        gif=True,
+        extras=("gif",),
     )
     for name in ("one", "two"):
         _rendered(composition, tmp_path / name)

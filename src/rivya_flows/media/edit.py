@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rivya_flows.assets import Probe
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
+    Extra,
     Fit,
     Format,
     Motion,
@@ -126,19 +128,19 @@ class Composition:
     """A film to be rendered once for each format.
 
     Attributes:
-        clips: Films and stills in order. Empty where `video` or `images` is given, which mean what
-            they did before there were clips, see `compose`.
+        clips: Films and stills in order, one or more.
+        given_as: The key that gave them: a `video` is one film, and `images` share the length of the
+            leading sound.
         narration: Leads the length and the level.
-        audio: As of `compose`: the first leads, the others lie under it.
+        audio: The first leads where there is no narration; the others lie under it.
         formats: Names of `FORMATS`; empty: one film in the size of the first clip.
-        clean: Also render each film without captions.
-        poster, gif: Also make a still, and a short loop, of the first format.
+        extras: ``clean``: also each film without captions; ``poster``, ``gif``: also a still, and a
+            short loop, of the first format.
         shrink: Divides the width and height of the formats, as tests of specs do.
     """
 
     clips: tuple[Clip, ...] = ()
-    video: Path | None = None
-    images: tuple[Path, ...] = ()
+    given_as: Literal["clips", "video", "images"] = "clips"
     audio: tuple[Path, ...] = ()
     narration: Path | None = None
     music: Music | None = None
@@ -150,9 +152,7 @@ class Composition:
     reframe: Reframe = "crop"
     loudness: float = -16.0
     fit: Fit = "hold"
-    clean: bool = False
-    poster: bool = False
-    gif: bool = False
+    extras: tuple[Extra, ...] = ()
     look: Look = Look()
     shrink: int = 1
 

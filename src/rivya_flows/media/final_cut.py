@@ -23,10 +23,8 @@ from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_PIXELS
 from rivya_flows.media.captions import cut_text, timed
-from rivya_flows.media.compose import compose
 from rivya_flows.media.drawing.layers import end_card_picture
 from rivya_flows.media.edit import (
-    Clip,
     Composition,
     EndCard,
     Layout,
@@ -35,19 +33,17 @@ from rivya_flows.media.edit import (
 )
 from rivya_flows.media.encoding import audio_stream, blocks, unwritable
 from rivya_flows.media.metadata import MAX_LOST, carried, lost_metadata, png_info
-from rivya_flows.media.picture import film, still_size
 from rivya_flows.media.probe import probe
-from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names, sizes_of
+from rivya_flows.media.rendered import GIF, POSTER, clean_name, sizes_of
 from rivya_flows.media.rendering.drawn import Drawn
 from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
 from rivya_flows.media.rendering.film_writer import FilmWriter
-from rivya_flows.media.rendering.joins import card, picture
 from rivya_flows.media.rendering.layout import laid_out
 from rivya_flows.media.rendering.planes import frame_of_image, stamped
-from rivya_flows.media.rendering.reframe import Size, bars, even
+from rivya_flows.media.rendering.reframe import Size, even
 from rivya_flows.media.rendering.schedule import of_overlay
-from rivya_flows.media.rendering.shots import shot_frames
-from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged, base_clips
+from rivya_flows.media.rendering.shots import card, pace, picture_frames, still_size
+from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged
 from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
 from rivya_flows.media.speech import spoken
 
@@ -61,8 +57,7 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
 
     Clips follow each other as `rendering.timeline.arranged` says. The narration, else the first
     `audio`, leads: if it is longer than the clips, `fit` says how they last as long, and the end card
-    comes after it. Overlays end where the end card begins. A composition with keys of the first
-    version alone is composed as ever, see `compose`.
+    comes after it. Overlays end where the end card begins.
 
     Args:
         composition: What is to be rendered.
@@ -75,12 +70,7 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
             exceeds a bound, or a file cannot be written.
     """
     with _own_folder(folder) as work:
-        if _is_plain(composition):
-            [name] = film_names(())
-            cues, unlike = tuple[Cue, ...](), list[str]()
-            media = {name: compose(work / name, composition, carried(_sources(composition)))}
-        else:
-            media, cues, unlike = _cut(composition, work, progress)
+        media, cues, unlike = _cut(composition, work, progress)
         made = [work / name for name in media]
         rendered = Rendered(
             media,
@@ -138,20 +128,6 @@ def _lost(texts: Iterable[str], crowded: Sequence[str], metadata: Sequence[str])
     return (*crowded, *metadata)[:MAX_LOST]
 
 
-def _is_plain(composition: Composition) -> bool:
-    """Whether it has nothing but the keys of the first version."""
-    first = Composition(
-        video=composition.video,
-        images=composition.images,
-        audio=composition.audio,
-        loudness=composition.loudness,
-        fit=composition.fit,
-        reframe=composition.reframe,
-        look=composition.look,
-    )
-    return composition == first
-
-
 @contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
     """A folder inside of the given one, deleted at the end; errors of writing become `MediaError`."""
@@ -203,7 +179,7 @@ def _naming(name: str) -> Iterator[None]:
 
 def _sources(composition: Composition) -> list[Path]:
     """The media of a composition, each once."""
-    clips = [clip.media for clip in base_clips(composition)]
+    clips = [clip.media for clip in composition.clips]
     card = [] if composition.end_card is None else [composition.end_card.image]
     music = [] if composition.music is None else [composition.music.audio]
     sounds = [composition.narration, *composition.audio, *music]
@@ -217,7 +193,7 @@ def _cut(
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
     _check_images(composition.overlays, composition.end_card)
     _check_sounds(composition)
-    media = [_medium(name, clip) for name, clip in _named_clips(composition)]
+    media = [_medium(composition, index) for index in range(len(composition.clips))]
     lead = composition.narration or next(iter(composition.audio), None)
     with _naming("audio[0]" if composition.narration is None else "narration"):
         lead_seconds = None if lead is None else _sound_seconds(lead)
@@ -239,9 +215,9 @@ def _cut(
             frames.stop()
             raise
     names = [*sizes, *(map(clean_name, sizes) if job.clean else ())]
-    if composition.poster:
+    if "poster" in composition.extras:
         names.append(POSTER)
-    if composition.gif:
+    if "gif" in composition.extras:
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
     lost = [*_shortened(timeline), *_unseen(composition, timeline), *sorted(crowded)]
@@ -268,29 +244,24 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
             yield f"overlays[{index}] is not seen: it starts after the end of the clips"
 
 
-def _named_clips(composition: Composition) -> Iterator[tuple[str, Clip]]:
-    clips = base_clips(composition)
-    if composition.video is not None and not composition.clips:
-        yield "video", clips[0]
-        return
-    key = "clips" if composition.clips else "images"
-    for index, clip in enumerate(clips):
-        yield f"{key}[{index}]", clip
-
-
-def _medium(name: str, clip: Clip) -> ClipMedium:
+def _medium(composition: Composition, index: int) -> ClipMedium:
+    path, key = composition.clips[index].media, composition.given_as
+    name = key if key == "video" else f"{key}[{index}]"
     with _naming(name):
-        found = probe(clip.media)
+        found = probe(path)
+        if key == "video" and found.kind != "video":
+            raise MediaError(f"{path}: not a film", "give stills as `images`, a sound as `audio`")
+        if key == "images" and found.kind != "image":
+            raise MediaError(f"{path}: not an image", "give a film as `video`")
         if found.kind == "audio":
-            raise MediaError(f"{clip.media}: a sound", "give a film or an image")
+            raise MediaError(f"{path}: a sound", "give a film or an image")
         assert found.width is not None
         assert found.height is not None
-        if found.kind == "image":
-            return ClipMedium(name, clip.media, (found.width, found.height))
-        shown = film(clip.media)
-        seconds = float(shown.frame_count / shown.rate)
         size = (found.width, found.height)
-        return ClipMedium(name, clip.media, size, shown.rate, seconds, found.has_audio)
+        if found.kind == "image":
+            return ClipMedium(name, path, size)
+        rate, frames = pace(path)
+        return ClipMedium(name, path, size, rate, float(frames / rate), found.has_audio)
 
 
 def _own_size(medium: ClipMedium) -> Size:
@@ -400,7 +371,7 @@ class _Job:
     @property
     def clean(self) -> bool:
         """Whether there are films without captions; without any, they would be the same."""
-        return self.composition.clean and bool(self.cues)
+        return "clean" in self.composition.extras and bool(self.cues)
 
     def film(self, name: str, size: Size, first: bool) -> tuple[str, ...]:
         """Write the film of one format, the one without captions, and of the first the poster.
@@ -416,7 +387,7 @@ class _Job:
                 stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound, self.tags))
                 for name in names
             ]
-            for frames in self._frames(size, drawn, first and self.composition.poster):
+            for frames in self._frames(size, drawn, first and "poster" in self.composition.extras):
                 for writer, frame in zip(writers, frames, strict=False):
                     writer.write(frame)
                 self.progress.count()
@@ -429,11 +400,7 @@ class _Job:
         made, timeline = self.composition, self.timeline
         shown = poster_frame(timeline, drawn.appearances) if poster else None
         plain = None
-        frames = picture(
-            timeline,
-            lambda shot: shot_frames(shot, timeline.rate, size, made.reframe, bars(made.look)),
-        )
-        for index, frame in enumerate(frames):
+        for index, frame in enumerate(picture_frames(made, timeline, size)):
             lower, upper = list(drawn.overlays.stamps(index)), list(drawn.captions.stamps(index))
             full = plain = stamped(frame, [*lower, *upper])
             if upper and (self.clean or index == shown):

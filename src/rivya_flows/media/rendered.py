@@ -52,8 +52,9 @@ def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[
     if isinstance(work, Layout):
         return frozenset(film_names(work.formats, ".png")), frozenset()
     films = film_names(work.formats)
-    extras = [name for name, on in ((POSTER, work.poster), (GIF, work.gif)) if on]
-    return frozenset([*films, *extras]), frozenset(map(clean_name, films if work.clean else ()))
+    extras = [name for one, name in (("poster", POSTER), ("gif", GIF)) if one in work.extras]
+    clean = films if "clean" in work.extras else ()
+    return frozenset([*films, *extras]), frozenset(map(clean_name, clean))
 
 
 def checked_probe(probe: Probe) -> Probe:

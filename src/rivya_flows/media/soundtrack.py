@@ -32,7 +32,6 @@ from rivya_flows.media.sound import (
     SILENT_LUFS,
     SINK,
     UNDER_DB,
-    Track,
     pump,
     samples,
     source,
@@ -138,7 +137,7 @@ def measured(path: Path) -> Loudness:
     Raises:
         MediaError: The file holds no sound, or is broken or too long.
     """
-    return _loudness(samples(Track(path)))
+    return _loudness(samples(path))
 
 
 def _loudness(frames: Iterator[AudioFrame]) -> Loudness:
@@ -168,7 +167,7 @@ def _voice(path: Path, total: int) -> Bus:
     """A sound from second 0, with a fade where it is cut off."""
     length = _length(path, total + round(_SLACK * RATE))
     fade = round(_FADE * RATE) if length >= total + round(_SLACK * RATE) else 0
-    piece = Piece(partial(samples, Track(path)), 0, total, fade_out=min(fade, total))
+    piece = Piece(partial(samples, path), 0, total, fade_out=min(fade, total))
     return Bus(lanes_of([piece]))
 
 
@@ -194,7 +193,7 @@ def _clips(clip_sounds: Sequence[ClipSound], goal: float, total: int) -> list[Pi
             min(round(max(fade, _JOIN) * RATE), count // 2) for fade in (one.fade_in, one.fade_out)
         )
         piece = Piece(
-            partial(samples, Track(one.path)),
+            partial(samples, one.path),
             round(one.at * RATE),
             count,
             round(one.start_in_file * RATE),
@@ -224,7 +223,7 @@ def _music(music: Music, total: int, seconds: float) -> Bus:
 
 def _repeated(path: Path, total: int) -> Sequence[Lane]:
     length = _length(path, total)
-    sound: Callable[[], Iterable[AudioFrame]] = partial(samples, Track(path))
+    sound: Callable[[], Iterable[AudioFrame]] = partial(samples, path)
     if length >= total:
         return lanes_of([Piece(sound, 0, total)])
     if length <= _HELD * RATE:
@@ -259,7 +258,7 @@ def _held(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
 def _length(path: Path, most: int) -> int:
     """Samples of a sound, counted up to `most`."""
     count = 0
-    for frame in samples(Track(path)):
+    for frame in samples(path):
         count += frame.samples
         if count >= most:
             break

@@ -12,7 +12,7 @@ from pathlib import Path
 from av.filter import Graph
 
 from rivya_flows.media.graphs import link
-from rivya_flows.media.sound import SINK, Track, pump, samples, source
+from rivya_flows.media.sound import SINK, pump, samples, source
 
 _RATE = 16_000
 _WINDOW = 160  # samples: 0.01 s
@@ -58,7 +58,7 @@ def _powers(path: Path) -> Iterator[float]:
     windows = ("asetnsamples", f"n={_WINDOW}:p=0")
     sink = link(graph, begin, [("highpass", "f=110"), ("aformat", shape), windows, SINK])
     graph.configure()
-    for frame in pump([(begin, samples(Track(path)))], sink):
+    for frame in pump([(begin, samples(path))], sink):
         wave = array("h", bytes(frame.planes[0])[: 2 * frame.samples])
         yield sum(map(mul, wave, wave)) / (len(wave) * 32_768**2)
 

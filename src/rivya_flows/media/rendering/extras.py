@@ -14,10 +14,10 @@ from av.video.frame import VideoFrame
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.graphs import ready
-from rivya_flows.media.picture import film_frames
 from rivya_flows.media.rendering.planes import image_of
 from rivya_flows.media.rendering.reframe import even
 from rivya_flows.media.rendering.schedule import Appearance
+from rivya_flows.media.rendering.shots import film_frames
 from rivya_flows.media.rendering.timeline import Timeline
 
 MAX_GIF_BYTES = 8 * 2**20
