@@ -75,11 +75,7 @@ class Limits:
     """Resources that one decoding may use.
 
     Attributes:
-        kind: As in the names of the bounds: ``PROBE``, ``POSTER``, ``VERIFY`` or ``COMPOSE``.
-        seconds: Wall time.
-        cpu_seconds: Processor time of all threads.
         file_bytes: Size of a file that it writes; 0 if it writes none.
-        memory_bytes: Of address space.
     """
 
     kind: str

@@ -118,9 +118,10 @@ class Decoder:
         self._process.wait()
 
     def close(self) -> None:
-        """Let it end by itself, with what it decodes."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        """Let it end by itself, with what it decodes, and close its pipes."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -153,7 +154,6 @@ class Call:
         about: The file that errors name: the input, or the output.
         read: The result for what was found, which is untrusted; a `ValueError` refuses it.
         gathers: It may wait for others to share its process.
-        hears: Is told its progress, in a thread.
         decoder: The one that answered it last, or answers it now.
     """
 
@@ -210,7 +210,10 @@ class Pool:
                 some = [call for call in some if not call.result.done()]
                 try:
                     if some:
-                        decoder = decoder if decoder is not None and decoder.lives else Decoder()
+                        if decoder is not None and not decoder.lives:
+                            decoder.close()
+                            decoder = None
+                        decoder = decoder or Decoder()
                         _answer(some, decoder)
                 except BaseException as error:
                     for call in some:

@@ -104,11 +104,9 @@ async def render(
 ) -> Rendered:
     """Render a film once for each format, with its extras, see `media.final_cut`.
 
-    Args:
-        composition: What to render.
-        folder: Where to; it must not exist. On success it has exactly the files of the result, and
-            is gone after an error or a cancellation.
-        progress: Called in the event loop with the share that is done, 0 to 1, at most 99 times.
+    The folder must not exist. On success it has exactly the files of the result, and is gone after an
+    error or a cancellation. `progress` is called in the event loop with the share that is done, 0 to 1,
+    at most 99 times.
 
     Raises:
         MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 from av.video.frame import VideoFrame
+from PIL import Image, ImageChops, ImageFilter
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
@@ -23,7 +24,7 @@ from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_PIXELS
 from rivya_flows.media.captions import cut_text, timed
-from rivya_flows.media.drawing.layers import end_card_picture
+from rivya_flows.media.drawing.layers import end_card_picture, overlay_layers
 from rivya_flows.media.edit import (
     Composition,
     EndCard,
@@ -31,17 +32,32 @@ from rivya_flows.media.edit import (
     Overlay,
     Rendered,
 )
-from rivya_flows.media.encoding import audio_stream, blocks, unwritable
+from rivya_flows.media.encoding import (
+    FilmWriter,
+    unwritable,
+    write_loop,
+    write_poster,
+    write_sound,
+)
 from rivya_flows.media.metadata import MAX_LOST, carried, lost_metadata, png_info
-from rivya_flows.media.probe import probe
+from rivya_flows.media.probe import on_ground, probe, upright
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, sizes_of
-from rivya_flows.media.rendering.drawn import Drawn
-from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
-from rivya_flows.media.rendering.film_writer import FilmWriter
-from rivya_flows.media.rendering.layout import laid_out
+from rivya_flows.media.rendering.overlays import Drawn, no_room, of_overlay, poster_frame
 from rivya_flows.media.rendering.planes import frame_of_image, stamped
-from rivya_flows.media.rendering.reframe import Size, even
-from rivya_flows.media.rendering.schedule import of_overlay
+from rivya_flows.media.rendering.reframe import (
+    GROUND_BLUR,
+    GROUND_SCALE,
+    Placement,
+    Size,
+    bars,
+    edges_over,
+    even,
+    focus_of,
+    ground_light,
+    placement,
+    soft_seam,
+    window,
+)
 from rivya_flows.media.rendering.shots import card, pace, picture_frames, still_size
 from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged
 from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
@@ -59,11 +75,8 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
     `audio`, leads: if it is longer than the clips, `fit` says how they last as long, and the end card
     comes after it. Overlays end where the end card begins.
 
-    Args:
-        composition: What is to be rendered.
-        folder: Gets the files that `Rendered.media` names, all or none.
-        progress: Told the share that is done, from 0 to 1, never less than before; one call at a
-            time, from several threads.
+    `progress` is told the share that is done, from 0 to 1, never less than before; one call at a time,
+    from several threads.
 
     Raises:
         MediaError: A medium is missing, broken or of the wrong kind (names the clip), the whole
@@ -90,29 +103,59 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
 
 
 def lay_out(layout: Layout, folder: Path) -> Rendered:
-    """Draw a still once for each format, as PNG, with its overlays.
+    """Draw a still once for each format, as PNG, with its overlays; as `render`.
 
-    Args:
-        layout: What is to be drawn.
-        folder: Gets the files that `Rendered.media` names, all or none.
-
-    Raises:
-        MediaError: A picture is missing, broken or of the wrong kind, or a file cannot be written.
+    An image keeps its transparency, unless there are bars beside it.
     """
     with _own_folder(folder) as work:
         _check_images(layout.overlays)
-        media = {}
+        media, crowded = {}, []
         sources = [layout.image, *_images(layout.overlays)]
         info = png_info(carried(sources))
-        crowded: list[str] = []
-        for name, image in laid_out(layout, crowded.append):
-            image.save(work / name, "png", compress_level=1, pnginfo=info)
+        image = upright(layout.image)
+        for name, size in sizes_of(layout, lambda: image.size, ".png").items():
+            drawn = _reframed(image, size, layout).convert("RGBA")
+            layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
+            for index, layer in sorted(layers.items()):
+                if not layer.clear:
+                    crowded.append(no_room(index, name))
+                drawn.alpha_composite(layer.image, (layer.x, layer.y))
+            drawn = drawn if image.mode == "RGBA" else drawn.convert("RGB")
+            drawn.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
         lost = _lost(_texts(layout), crowded, lost_metadata(sources, made))
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)
+
+
+def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
+    if size == image.size:
+        return image
+    place = placement(image.size, size, layout.reframe, "none")
+    focus = focus_of(on_ground(image, "white"), place.region)
+    box = window(image.size, place.region, focus)
+    inner = image.resize(place.region, Image.Resampling.LANCZOS, box=box)
+    if place.region == size:
+        return inner
+    ground = _ground(image, place, layout)
+    cover = inner.getchannel("A") if inner.mode == "RGBA" else Image.new("L", inner.size, 255)
+    if layout.reframe == "blur":
+        cover = ImageChops.multiply(cover, soft_seam(place))
+    ground.paste(inner, place.corner, cover)
+    return ground
+
+
+def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image:
+    if layout.reframe == "pad":
+        return Image.new("RGB", place.size, bars(layout.look))
+    tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
+    opaque = on_ground(image, "white")
+    light = ground_light(opaque.convert("L"))
+    small = edges_over(opaque, tiny).filter(ImageFilter.GaussianBlur(GROUND_BLUR))
+    small = small.point([round(value * light) for value in range(256)] * 3)
+    return small.resize(place.size, Image.Resampling.BICUBIC)
 
 
 def _texts(work: Composition | Layout) -> Iterator[str]:
@@ -302,11 +345,7 @@ def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Pa
     sound = soundtrack(composition, clip_sounds(timeline), timeline.seconds)
     if sound is None:
         return None
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = audio_stream(container)
-        for block in blocks(sound.frames(), sound.samples):
-            container.mux(stream.encode(block))
-        container.mux(stream.encode(None))
+    write_sound(sound.frames(), path)
     return path
 
 

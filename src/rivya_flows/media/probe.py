@@ -111,9 +111,7 @@ def turn(frame: VideoFrame) -> int:
 def upright(path: Path, side: int | None = None) -> Image.Image:
     """An image, turned as its camera was held: RGBA if a part of it is transparent, else RGB.
 
-    Args:
-        path: Of the image.
-        side: It may be decoded at about this many pixels; None: in full.
+    It may be decoded at about `side` pixels; None: in full.
 
     Raises:
         MediaError: It is not an image, too large, or broken.
@@ -142,13 +140,7 @@ def on_ground(image: Image.Image, colour: str) -> Image.Image:
 
 
 def poster(path: Path, side: int = POSTER_SIDE, form: str = "jpeg") -> bytes | None:
-    """A small picture of a picture, or from inside a film; None if none can be made.
-
-    Args:
-        path: The file.
-        side: The most pixels of its longer side.
-        form: ``jpeg``, or ``webp``, which has half its size at the same look.
-    """
+    """A small picture of a picture, or from inside a film; None if none can be made."""
     try:
         if _mime_type(path).startswith("image/"):
             image: Image.Image | None = on_ground(upright(path, side), "white")

@@ -70,12 +70,7 @@ def checked_probe(probe: Probe) -> Probe:
 
 
 def checked_rendered(found: object, work: Composition | Layout, folder: Path) -> Rendered:
-    """What was rendered, if it is what was asked for; deletes every other file of the folder.
-
-    Raises:
-        ValueError: It is not.
-        OSError: The folder cannot be read.
-    """
+    """What was rendered, if it is what was asked for; deletes every other file of the folder."""
     rendered = _RENDERED.validate_python(found)
     must, may = wanted_names(work)
     if not must <= rendered.media.keys() <= must | may:

@@ -24,7 +24,6 @@ from av.filter import Graph
 from rivya_flows.media.edit import Composition, Loudness, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
 from rivya_flows.media.graphs import Step, link
-from rivya_flows.media.lanes import Bus, Lane, Piece, Point, lanes_of, mixed
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
     METER,
@@ -32,6 +31,12 @@ from rivya_flows.media.sound import (
     SILENT_LUFS,
     SINK,
     UNDER_DB,
+    Bus,
+    Lane,
+    Piece,
+    Point,
+    lanes_of,
+    mixed,
     pump,
     samples,
     source,
@@ -63,9 +68,6 @@ class ClipSound:
     """The sound of a film on the timeline, in seconds.
 
     Attributes:
-        start_in_file: Where it begins in the file.
-        at: Where it begins in the composition.
-        seconds: Its length.
         fade_in, fade_out: Lengths of the fades inside `seconds`, as of transitions.
     """
 
@@ -86,8 +88,9 @@ class Soundtrack:
     samples: int
 
     def frames(self) -> Iterator[AudioFrame]:
-        """Stereo at `RATE`, planar floats; may differ from `samples` by a few at the end."""
-        return mixed(self.buses, self.samples, *self.steps)
+        """Exactly `samples` as stereo at `RATE`, planar floats."""
+        whole = ("apad", f"whole_len={self.samples}"), ("atrim", f"end_sample={self.samples}")
+        return mixed(self.buses, self.samples, *self.steps, *whole)
 
 
 def soundtrack(
@@ -98,11 +101,6 @@ def soundtrack(
     The narration, else the first of `audio`, leads and is heard from second 0; the further ones of
     `audio` lie 12 dB under it. The sound of a clip has the loudness of the composition where nobody
     speaks, and the music its `level`; these give way where the whole would miss its loudness.
-
-    Args:
-        composition: Its `narration`, `audio`, `music` and `loudness` count.
-        clip_sounds: Of the films that have sound.
-        seconds: Length of the film.
 
     Raises:
         MediaError: A file is missing, broken, too long or without sound.

@@ -14,7 +14,6 @@ from typing import get_args
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from rivya_flows.language.cut_terms import Position
-from rivya_flows.media.drawing.bidi import right_to_left
 from rivya_flows.media.drawing.colours import (
     INK,
     WHITE,
@@ -26,7 +25,15 @@ from rivya_flows.media.drawing.colours import (
     readable,
     text_on,
 )
-from rivya_flows.media.drawing.type import Align, Outline, Style, clean, drawn, fitted
+from rivya_flows.media.drawing.type import (
+    Align,
+    Outline,
+    Style,
+    clean,
+    drawn,
+    fitted,
+    right_to_left,
+)
 from rivya_flows.media.edit import Captions, EndCard, Look, Overlay
 from rivya_flows.media.probe import upright
 
@@ -72,10 +79,8 @@ class Layer:
     """A picture and where it lies on the frame.
 
     Attributes:
-        image: Mode RGBA; shared, so copy it before changing it.
         x, y: Of its left upper corner, in pixels.
         box: What it covers without its shadow.
-        clear: Whether it covers nothing that it should keep clear of.
     """
 
     image: Image.Image
@@ -106,14 +111,8 @@ def caption_layer(
 
     Two lines, unless the text is so long that they could not be read; more and smaller ones then.
 
-    Args:
-        text: Lines joined by line breaks; they are broken again where they do not fit.
-        size: Of the frame, in pixels.
-        captions: Gives position and style.
-        look: Gives the font.
-        avoid: What to keep clear of, such as the box of a lower third: a caption at its height moves
-            to the nearest place in the safe area that is free, beside it if there is none else.
-        ever: What other captions of the film keep clear of, and this one too where there is room.
+    It moves to the nearest place in the safe area that is free of the boxes to `avoid`, beside them if
+    there is none else. It keeps clear of what other captions `ever` do, too, where there is room.
 
     Raises:
         MediaError: The text is too long to be drawn.

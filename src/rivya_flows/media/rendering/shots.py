@@ -112,15 +112,7 @@ def film_frames(
     start: float = 0.0,
     part: _Part = _WHOLE,
 ) -> Iterator[VideoFrame]:
-    """Frames of a film, upright, of one size and pace, 4:2:0 in BT.709.
-
-    Args:
-        path: Of the film.
-        size: Even width and height.
-        rate: Frames a second.
-        start: Second of the film at which they start.
-        part: What is shown of it.
-    """
+    """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709."""
     with open_media(path) as container:
         stream = _stream(path, container)
         if start and stream.time_base:

@@ -46,7 +46,6 @@ class Shot:
         frames: Shown ones, with those that overlap.
         own: Frames that the film has from `start` on; after them the last is held, or the film
             restarts at `start`. All frames of a still.
-        start: Second of the film.
     """
 
     medium: ClipMedium
@@ -99,12 +98,7 @@ def arranged(
     they overlap: never more than half of a clip. If the leading sound is longer than all clips,
     `hold` holds the last frame of the last clip (a still lasts longer) until the sound ends, and
     `loop` restarts that clip. With `cut` the picture ends with the shorter of the two. The end card
-    comes after picture and sound.
-
-    Args:
-        composition: What is to be arranged.
-        media: Of the clips, in that order.
-        lead_seconds: Length of the leading sound; None without one.
+    comes after picture and sound. `lead_seconds` is None without a leading sound.
 
     Raises:
         MediaError: A film ends before its `start`, or the whole exceeds a bound.
