@@ -27,9 +27,7 @@ from rivya_flows.media.captions import cut_text, timed
 from rivya_flows.media.drawing.layers import end_card_picture, overlay_layers
 from rivya_flows.media.edit import (
     Composition,
-    EndCard,
     Layout,
-    Overlay,
     Rendered,
 )
 from rivya_flows.media.encoding import (
@@ -108,9 +106,9 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
     An image keeps its transparency, unless there are bars beside it.
     """
     with _own_folder(folder) as work:
-        _check_images(layout.overlays)
+        _check_images(layout)
         media, crowded = {}, []
-        sources = [layout.image, *_images(layout.overlays)]
+        sources = _sources(layout)
         info = png_info(carried(sources))
         image = upright(layout.image)
         for name, size in sizes_of(layout, lambda: image.size, ".png").items():
@@ -186,29 +184,25 @@ def _own_folder(folder: Path) -> Iterator[Path]:
         raise unwritable(folder, error) from error
 
 
-def _images(overlays: Sequence[Overlay]) -> list[Path]:
-    return [overlay.image for overlay in overlays if overlay.image is not None]
+def _images(work: Composition | Layout) -> dict[str, Path]:
+    """The pictures over the film or still, by where they stand."""
+    named = {f"overlays[{index}]": one.image for index, one in enumerate(work.overlays)}
+    if isinstance(work, Composition) and work.end_card is not None:
+        named["end_card.image"] = work.end_card.image
+    return {name: path for name, path in named.items() if path is not None}
 
 
-def _check_images(overlays: Sequence[Overlay], end_card: EndCard | None = None) -> None:
-    named = [(f"overlays[{index}]", overlay.image) for index, overlay in enumerate(overlays)]
-    if end_card is not None:
-        named.append(("end_card.image", end_card.image))
-    for name, path in named:
-        if path is not None:
-            with _naming(name):
-                if probe(path).kind != "image":
-                    raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
+def _sounds(composition: Composition) -> dict[str, Path]:
+    named = {"narration": composition.narration} if composition.narration else {}
+    named |= {f"audio[{index}]": path for index, path in enumerate(composition.audio)}
+    return named | ({"music.audio": composition.music.audio} if composition.music else {})
 
 
-def _check_sounds(composition: Composition) -> None:
-    named = [(f"audio[{index}]", path) for index, path in enumerate(composition.audio)]
-    if composition.music is not None:
-        named.append(("music.audio", composition.music.audio))
-    for name, path in named:
+def _check_images(work: Composition | Layout) -> None:
+    for name, path in _images(work).items():
         with _naming(name):
-            if not probe(path).has_audio:
-                raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+            if probe(path).kind != "image":
+                raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
 
 
 @contextmanager
@@ -220,28 +214,25 @@ def _naming(name: str) -> Iterator[None]:
         raise MediaError(f"{name}: {error.message}", error.hint) from error
 
 
-def _sources(composition: Composition) -> list[Path]:
-    """The media of a composition, each once."""
-    clips = [clip.media for clip in composition.clips]
-    card = [] if composition.end_card is None else [composition.end_card.image]
-    music = [] if composition.music is None else [composition.music.audio]
-    sounds = [composition.narration, *composition.audio, *music]
-    found = [*clips, *_images(composition.overlays), *card, *sounds]
-    return [path for path in dict.fromkeys(found) if path is not None]
+def _sources(work: Composition | Layout) -> list[Path]:
+    """The media of a composition or layout, each once."""
+    if isinstance(work, Layout):
+        return [*dict.fromkeys([work.image, *_images(work).values()])]
+    clips = (clip.media for clip in work.clips)
+    return [*dict.fromkeys([*clips, *_images(work).values(), *_sounds(work).values()])]
 
 
 def _cut(
     composition: Composition, work: Path, progress: Callable[[float], None]
 ) -> tuple[dict[str, Probe], tuple[Cue, ...], list[str]]:
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
-    _check_images(composition.overlays, composition.end_card)
-    _check_sounds(composition)
+    _check_images(composition)
+    sounds = _sounds(composition)
+    lead = next((name for name in ("narration", "audio[0]") if name in sounds), None)
+    lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
     media = [_medium(composition, index) for index in range(len(composition.clips))]
-    lead = composition.narration or next(iter(composition.audio), None)
-    with _naming("audio[0]" if composition.narration is None else "narration"):
-        lead_seconds = None if lead is None else _sound_seconds(lead)
-    timeline = arranged(composition, media, lead_seconds)
-    cues = _cues(composition, lead, timeline)
+    timeline = arranged(composition, media, lengths[lead] if lead else None)
+    cues = _cues(composition, sounds[lead] if lead else None, timeline)
     sizes = sizes_of(composition, lambda: _own_size(media[0]))
     # The largest first, so that no thread is left with it alone.
     order = sorted(sizes, key=lambda name: sizes[name][0] * sizes[name][1], reverse=True)
@@ -320,11 +311,12 @@ def _own_size(medium: ClipMedium) -> Size:
     return even(medium.size[0]), even(medium.size[1])
 
 
-def _sound_seconds(path: Path) -> float:
-    found = probe(path)
-    if found.kind != "audio" or found.duration_seconds is None:
-        raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
-    return found.duration_seconds
+def _sound_seconds(name: str, path: Path, leads: bool) -> float:
+    with _naming(name):
+        found = probe(path)
+        if not found.has_audio or (leads and found.kind != "audio"):
+            raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+        return found.duration_seconds or 0.0
 
 
 def _cues(composition: Composition, lead: Path | None, timeline: Timeline) -> tuple[Cue, ...]:

@@ -37,9 +37,9 @@ _FORMAT, _LAYOUT = "fltp", "stereo"
 _BLOCK = 4096  # samples
 _MAX_STEPS = 2_400  # of one fade
 
-SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
-"""Gives what `source` takes."""
-SINK: Step = ("abuffersink", "")
+_SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
+"""Gives what `_source` takes."""
+_SINK: Step = ("abuffersink", "")
 # A sound below one block of 0.4 s has no loudness; silence after it is not counted.
 METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
 """Writes the loudness so far into the metadata of each frame."""
@@ -73,14 +73,23 @@ def _decoded(path: Path) -> Iterator[AudioFrame]:
         yield from resampler.resample(None)
 
 
-def source(graph: Graph) -> FilterContext:
+def filtered(frames: Iterator[AudioFrame], *steps: Step) -> Iterator[AudioFrame]:
+    """The frames of a sound, as `samples` gives them, after filters."""
+    graph = Graph()
+    begin = _source(graph)
+    sink = link(graph, begin, [*steps, _SINK])
+    graph.configure()
+    yield from _pump([(begin, frames)], sink)  # a graph without a reference is freed
+
+
+def _source(graph: Graph) -> FilterContext:
     """Where stereo frames at `RATE` enter a graph."""
     return graph.add_abuffer(
         sample_rate=RATE, format=_FORMAT, layout=_LAYOUT, time_base=Fraction(1, RATE)
     )
 
 
-def pump(
+def _pump(
     sources: Sequence[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
 ) -> Iterator[AudioFrame]:
     """Feed all sources in step and give the filtered frames."""
@@ -148,7 +157,7 @@ def mixed(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame
     sources: list[tuple[FilterContext, Iterator[AudioFrame]]] = []
 
     def moved(start: FilterContext, points: Iterable[Point]) -> FilterContext:
-        gains = source(graph)
+        gains = _source(graph)
         sources.append((gains, _gains(points, total)))
         product = graph.add("amultiply")
         start.link_to(product, 0, 0)
@@ -165,14 +174,14 @@ def mixed(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame
     for bus in buses:
         starts = []
         for lane in bus.lanes:
-            begin = source(graph)
+            begin = _source(graph)
             sources.append((begin, _heard(lane, total)))
             starts.append(moved(begin, _points(lane())))
         end = link(graph, sum_of(starts), bus.steps)
         ends.append(moved(end, bus.points) if bus.points else end)
-    sink = link(graph, sum_of(ends), [*steps, SHAPE, SINK])
+    sink = link(graph, sum_of(ends), [*steps, _SHAPE, _SINK])
     graph.configure()
-    yield from pump(sources, sink)  # a graph without a reference is freed
+    yield from _pump(sources, sink)
 
 
 def _points(pieces: Iterable[Piece]) -> Iterator[Point]:

@@ -19,27 +19,24 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
-from av.filter import Graph
 
 from rivya_flows.media.edit import Composition, Loudness, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
-from rivya_flows.media.graphs import Step, link
+from rivya_flows.media.graphs import Step
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
     METER,
     RATE,
     SILENT_LUFS,
-    SINK,
     UNDER_DB,
     Bus,
     Lane,
     Piece,
     Point,
+    filtered,
     lanes_of,
     mixed,
-    pump,
     samples,
-    source,
 )
 from rivya_flows.media.speech import Intervals, spoken
 
@@ -139,13 +136,9 @@ def measured(path: Path) -> Loudness:
 
 
 def _loudness(frames: Iterator[AudioFrame]) -> Loudness:
-    graph = Graph()
-    begin = source(graph)
     (pad, (meter, how)) = METER
-    sink = link(graph, begin, [pad, (meter, f"{how}:peak=true"), SINK])
-    graph.configure()
     lufs, peak = -70.0, 0.0
-    for frame in pump([(begin, frames)], sink):
+    for frame in filtered(frames, pad, (meter, f"{how}:peak=true")):
         lufs = float(frame.metadata.get("lavfi.r128.I", lufs))
         peak = max(peak, float(frame.metadata.get("lavfi.r128.true_peak", 0.0)))
     return Loudness(max(lufs, -70.0), 20 * math.log10(peak) if peak > 0 else _NO_PEAK_DBTP)

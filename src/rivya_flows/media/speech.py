@@ -9,10 +9,7 @@ from itertools import accumulate
 from operator import mul
 from pathlib import Path
 
-from av.filter import Graph
-
-from rivya_flows.media.graphs import link
-from rivya_flows.media.sound import SINK, pump, samples, source
+from rivya_flows.media.sound import filtered, samples
 
 _RATE = 16_000
 _WINDOW = 160  # samples: 0.01 s
@@ -52,13 +49,9 @@ def spoken(narration: Path) -> Intervals:
 
 def _powers(path: Path) -> Iterator[float]:
     """Mean square of each window, 1 at full scale, without the hum below a voice."""
-    graph = Graph()
-    begin = source(graph)
     shape = f"sample_fmts=s16:channel_layouts=mono:sample_rates={_RATE}"
     windows = ("asetnsamples", f"n={_WINDOW}:p=0")
-    sink = link(graph, begin, [("highpass", "f=110"), ("aformat", shape), windows, SINK])
-    graph.configure()
-    for frame in pump([(begin, samples(path))], sink):
+    for frame in filtered(samples(path), ("highpass", "f=110"), ("aformat", shape), windows):
         wave = array("h", bytes(frame.planes[0])[: 2 * frame.samples])
         yield sum(map(mul, wave, wave)) / (len(wave) * 32_768**2)
 
