@@ -119,13 +119,19 @@ def upright(path: Path, side: int | None = None) -> Image.Image:
     mime_type = _mime_type(path)
     if not mime_type.startswith("image/"):
         raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
-    try:
-        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as opened:
-            _check_pixels(path, *opened.size)
-            if side is not None:
-                opened.draft("RGB", (side, side))
-            image = ImageOps.exif_transpose(opened)
+    with _image(path, mime_type) as opened:
+        if side is not None:
+            opened.draft("RGB", (side, side))
+        image = ImageOps.exif_transpose(opened)
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+@contextmanager
+def _image(path: Path, mime_type: str) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as image:
+            _check_pixels(path, *image.size)
+            yield image
     except _BOMBS as error:
         raise _too_large(path) from error
     except _BROKEN as error:
@@ -193,17 +199,11 @@ def _mime_type(path: Path) -> str:
 
 
 def _probe_image(path: Path, mime_type: str) -> Probe:
-    try:
-        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as image:
-            _check_pixels(path, *image.size)
-            image.load()
-            # Exif orientations 5 to 8 swap width and height.
-            sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
-            width, height = reversed(image.size) if sideways else image.size
-    except _BOMBS as error:
-        raise _too_large(path) from error
-    except _BROKEN as error:
-        raise _broken(path) from error
+    with _image(path, mime_type) as image:
+        image.load()
+        # Exif orientations 5 to 8 swap width and height.
+        sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
+        width, height = reversed(image.size) if sideways else image.size
     return Probe("image", mime_type, path.stat().st_size, width, height)
 
 
