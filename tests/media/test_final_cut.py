@@ -29,7 +29,7 @@ from rivya_flows.media.edit import (
 from rivya_flows.media.final_cut import clip_sounds, lay_out, render
 from rivya_flows.media.probe import open_media
 from rivya_flows.media.rendering.timeline import ClipMedium, Shot, Timeline
-from support.composed_media import film, greys, heard, seconds, still, strength, tone, turned
+from support.composed_media import RATE, film, greys, heard, seconds, still, strength, tone, turned
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
 
@@ -260,22 +260,25 @@ def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) 
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
     shot = Shot(medium, 25, 10, start=0.5)
     held = Timeline(Fraction(10), (shot,), (), Transition(), 25)
-    assert [(one.at, one.seconds) for one in clip_sounds(held)] == [(0, 1)]
+    [sound] = clip_sounds(held)[medium.path]
+    assert (sound.at, sound.count) == (0, RATE)
     looped = replace(held, shots=(replace(shot, looped=True),))
-    found = clip_sounds(looped)
-    assert [(one.start_in_file, one.at, one.seconds) for one in found] == [
-        (0.5, 0, 1),
-        (0.5, 1, 1),
-        (0.5, 2, 0.5),
+    found = clip_sounds(looped)[medium.path]
+    assert [(one.skip, one.at, one.count) for one in found] == [
+        (RATE // 2, 0, RATE),
+        (RATE // 2, RATE, RATE),
+        (RATE // 2, 2 * RATE, RATE // 2),
     ]
 
 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
     shots = (Shot(medium, 20, 20), Shot(medium, 20, 20))
-    one, other = clip_sounds(Timeline(Fraction(10), shots, (4,), Transition("fade"), 36))
-    assert (one.at, one.fade_in, one.fade_out) == (0, 0, 0.4)
-    assert (other.at, other.fade_in, other.fade_out) == (1.6, 0.4, 0)
+    faded = Timeline(Fraction(10), shots, (4,), Transition("fade"), 36)
+    one, other = clip_sounds(faded)[medium.path]
+    fade, join = 0.4 * RATE, 0.01 * RATE
+    assert (one.at, one.fade_in, one.fade_out) == (0, join, fade)
+    assert (other.at, other.fade_in, other.fade_out) == (1.6 * RATE, fade, join)
 
 
 def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:

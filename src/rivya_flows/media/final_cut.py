@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
@@ -58,12 +59,14 @@ from rivya_flows.media.rendering.reframe import (
 )
 from rivya_flows.media.rendering.shots import card, pace, picture_frames, still_size
 from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged
-from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
+from rivya_flows.media.sound import RATE, Piece, samples
+from rivya_flows.media.soundtrack import measured, soundtrack
 from rivya_flows.media.speech import spoken
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
 _MAX_SIDE = 16_384  # pixels that the encoder takes
+_JOIN = round(0.01 * RATE)
 
 
 def render(composition: Composition, folder: Path, progress: Callable[[float], None]) -> Rendered:
@@ -341,27 +344,31 @@ def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Pa
     return path
 
 
-def clip_sounds(timeline: Timeline) -> list[ClipSound]:
-    """The sounds of the films on a timeline; a held frame is silent, a restarted film sounds again."""
-    found = []
+def clip_sounds(timeline: Timeline) -> dict[Path, list[Piece]]:
+    """The sounds of the films on a timeline, by file.
+
+    A held frame is silent, and a restarted film sounds again. They fade with their transitions.
+    """
+    found: dict[Path, list[Piece]] = {}
     overlaps = (0, *timeline.overlaps, 0)
+
+    def length(frames: int) -> int:
+        return round(frames / timeline.rate * RATE)
+
     for index, (shot, begin) in enumerate(zip(timeline.shots, timeline.begins(), strict=True)):
-        if not shot.medium.has_sound:
+        path, end = shot.medium.path, min(begin + shot.frames, timeline.picture_frames)
+        if not shot.medium.has_sound or begin >= end:
             continue
-        end = min(begin + shot.frames, timeline.picture_frames)
         for at in range(begin, end, shot.own) if shot.looped else (begin,):
             last = min(at + shot.own, end)
-            into, out = overlaps[index], overlaps[index + 1]
-            found.append(
-                ClipSound(
-                    shot.medium.path,
-                    shot.start,
-                    float(at / timeline.rate),
-                    float((last - at) / timeline.rate),
-                    float(into / timeline.rate) if at == begin else 0.0,
-                    float(out / timeline.rate) if last == begin + shot.frames else 0.0,
-                )
-            )
+            count = length(last - at)
+            into = overlaps[index] if at == begin else 0
+            out = overlaps[index + 1] if last == begin + shot.frames else 0
+            # Short fades at hard cuts, so that there is no click.
+            come, go = (min(max(length(one), _JOIN), count // 2) for one in (into, out))
+            start = round(shot.start * RATE)
+            piece = Piece(partial(samples, path), length(at), count, start, 1.0, come, go)
+            found.setdefault(path, []).append(piece)
     return found
 
 

@@ -8,7 +8,7 @@ has the loudness of the composition, and its true peak is measured behind the AA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -51,29 +51,13 @@ _CLOSE_DB = 0.2
 # In seconds. Speech that pauses for less than the first is one passage, so the music rests there.
 _PAUSE, _ATTACK, _RELEASE = 1.0, 0.25, 0.6
 _WINDOW = 1.5  # of speech, for the distance: the loudest part of the music counts, not the mean
-_JOIN, _FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.01, 0.5, 0.3, 1.5, 2.0
+_FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.5, 0.3, 1.5, 2.0
 _SLACK = 1 / 8  # a sound that is longer by less is not faded
 _HELD = 10.0  # music up to this length is decoded once for all its repetitions
 _LEAST_LOOP = (
     0.25  # shorter music is repeated as it is until it lasts as long: each loop costs time
 )
 _TICK = 0.1  # of the meter
-
-
-@dataclass(frozen=True)
-class ClipSound:
-    """The sound of a film on the timeline, in seconds.
-
-    Attributes:
-        fade_in, fade_out: Lengths of the fades inside `seconds`, as of transitions.
-    """
-
-    path: Path
-    start_in_file: float
-    at: float
-    seconds: float
-    fade_in: float = 0.0
-    fade_out: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +75,7 @@ class Soundtrack:
 
 
 def soundtrack(
-    composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
+    composition: Composition, clips: Mapping[Path, Sequence[Piece]], seconds: float
 ) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
 
@@ -104,13 +88,13 @@ def soundtrack(
     """
     total = round(seconds * RATE)
     voices = [one for one in (composition.narration, *composition.audio) if one is not None]
-    if total < 1 or not (voices or clip_sounds or composition.music):
+    if total < 1 or not (voices or clips or composition.music):
         return None
     goal, music = composition.loudness, composition.music
     speech = _clipped(spoken(voices[0]), seconds) if voices else ()
     lead = _levelled(_voice(voices[0], total), goal, total) if voices else None
     under = [_levelled(_voice(one, total), goal - UNDER_DB, total) for one in voices[1:]]
-    if pieces := _clips(clip_sounds, goal, total):
+    if pieces := _clips(clips, goal, total):
         under.append(Bus(lanes_of(pieces)))
     over: list[Bus] = []
     if music is not None:
@@ -172,29 +156,10 @@ def _moved(bus: Bus, gain_db: float) -> Bus:
     return replace(bus, steps=(*bus.steps, ("volume", f"{gain_db:.2f}dB")))
 
 
-def _clips(clip_sounds: Sequence[ClipSound], goal: float, total: int) -> list[Piece]:
+def _clips(clips: Mapping[Path, Sequence[Piece]], goal: float, total: int) -> list[Piece]:
     """The pieces of each file at one gain."""
-    by_file: dict[Path, list[Piece]] = {}
-    for one in clip_sounds:
-        count = min(round(one.seconds * RATE), total - round(one.at * RATE))
-        if count < 1:
-            continue
-        # Short fades at hard cuts, so that there is no click.
-        fade_in, fade_out = (
-            min(round(max(fade, _JOIN) * RATE), count // 2) for fade in (one.fade_in, one.fade_out)
-        )
-        piece = Piece(
-            partial(samples, one.path),
-            round(one.at * RATE),
-            count,
-            round(one.start_in_file * RATE),
-            1.0,
-            fade_in,
-            fade_out,
-        )
-        by_file.setdefault(one.path, []).append(piece)
     placed = []
-    for pieces in by_file.values():
+    for pieces in clips.values():
         lufs = _meter([Bus(lanes_of(pieces))], total)[0]
         gain_db = 0.0 if lufs is None else min(goal - lufs, _MOST_RAISED_DB)
         placed += [replace(piece, gain=10 ** (gain_db / 20)) for piece in pieces]
