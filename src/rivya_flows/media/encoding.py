@@ -166,11 +166,7 @@ def write_poster(frame: VideoFrame, destination: Path) -> None:
 
 
 def write_loop(film: Path, size: Size, destination: Path) -> None:
-    """Write the first 6 s of a film as a GIF, at most 480 pixels wide, 12 frames a second.
-
-    Raises:
-        MediaError: Even the smallest is larger than `MAX_GIF_BYTES`.
-    """
+    """Write the first 6 s of a film as a GIF, at most 480 pixels wide, 12 frames a second."""
     for width in _LOOP_WIDTHS:
         width = min(width, size[0])
         small = (even(width), even(width * size[1] / size[0]))

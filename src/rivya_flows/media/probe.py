@@ -53,11 +53,7 @@ _POSTER_POSITION = 0.4  # of the length: past a fade from black, mostly the hear
 
 
 def probe(path: Path) -> Probe:
-    """Probe a file by its bytes, not its name.
-
-    Raises:
-        MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
-    """
+    """Probe a file by its bytes, not its name."""
     mime_type = _mime_type(path)
     if mime_type.startswith("image/"):
         return _probe_image(path, mime_type)
@@ -112,9 +108,6 @@ def upright(path: Path, side: int | None = None) -> Image.Image:
     """An image, turned as its camera was held: RGBA if a part of it is transparent, else RGB.
 
     It may be decoded at about `side` pixels; None: in full.
-
-    Raises:
-        MediaError: It is not an image, too large, or broken.
     """
     mime_type = _mime_type(path)
     if not mime_type.startswith("image/"):

@@ -46,11 +46,7 @@ METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
 
 
 def samples(path: Path) -> Iterator[AudioFrame]:
-    """The sound of a file as stereo at `RATE`, numbered from sample 0.
-
-    Raises:
-        MediaError: It holds no sound, or is broken or too long.
-    """
+    """The sound of a file as stereo at `RATE`, numbered from sample 0."""
     done = 0
     for frame in _decoded(path):
         frame.pts, frame.time_base = done, Fraction(1, RATE)

@@ -82,9 +82,6 @@ def soundtrack(
     The narration, else the first of `audio`, leads and is heard from second 0; the further ones of
     `audio` lie 12 dB under it. The sound of a clip has the loudness of the composition where nobody
     speaks, and the music its `level`; these give way where the whole would miss its loudness.
-
-    Raises:
-        MediaError: A file is missing, broken, too long or without sound.
     """
     total = round(seconds * RATE)
     voices = [one for one in (composition.narration, *composition.audio) if one is not None]
@@ -111,11 +108,7 @@ def soundtrack(
 
 
 def measured(path: Path) -> Loudness:
-    """Integrated loudness and true peak of a file; -70 LUFS and -120 dBTP are silence.
-
-    Raises:
-        MediaError: The file holds no sound, or is broken or too long.
-    """
+    """Integrated loudness and true peak of a file; -70 LUFS and -120 dBTP are silence."""
     return _loudness(samples(path))
 
 

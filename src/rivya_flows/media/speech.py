@@ -32,9 +32,6 @@ def spoken(narration: Path) -> Intervals:
 
     Silence is not speech; a steady sound without pauses is. A pause below 0.15 s belongs to the
     speech around it, so there are at most five intervals a second.
-
-    Raises:
-        MediaError: The file holds no sound, or is broken or too long.
     """
     powers = [*_powers(narration)]
     syllables = _averaged(powers, _SYLLABLE)

@@ -113,9 +113,6 @@ def caption_layer(
 
     It moves to the nearest place in the safe area that is free of the boxes to `avoid`, beside them if
     there is none else. It keeps clear of what other captions `ever` do, too, where there is room.
-
-    Raises:
-        MediaError: The text is too long to be drawn.
     """
     area, short = safe_area(size), min(size)
     style, plate = Style(look.font), captions.style == "plate"
@@ -152,9 +149,6 @@ def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box]
     A text in a corner stands on a plate in the main colour of the brand, if there is one; elsewhere it
     is white with a dark outline. A lower third is a plate with an accent, its first line strong. It moves
     up or down from what it should `avoid`, where there is room in the safe area.
-
-    Raises:
-        MediaError: The picture is missing, broken or not an image; the text is too long.
     """
     if overlay.image is not None:
         part = _lifted(_picture(overlay.image, *_bounds(overlay, size)), min(size))
@@ -201,11 +195,7 @@ def obstacles(boxes: Iterable[Box], size: Size) -> list[Box]:
 
 
 def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
-    """The card as a whole frame, mode RGB: logo, title and line on the main colour of the brand.
-
-    Raises:
-        MediaError: The picture is missing, broken or not an image; a text is too long.
-    """
+    """The card as a whole frame, mode RGB: logo, title and line on the main colour of the brand."""
     main, accent = _brand(look)
     ink, short = text_on(main), min(size)
     width = size[0] - 2 * round(size[0] * 0.08)

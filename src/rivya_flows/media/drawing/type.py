@@ -66,9 +66,6 @@ def clean(text: str, style: Style) -> str:
     """The text with what can be drawn: no controls, no characters without a font, few marks on a letter.
 
     Line breaks stay, other white space becomes single spaces.
-
-    Raises:
-        MediaError: It is too long.
     """
     if len(text) > MAX_DRAWN_CHARACTERS:
         raise beyond("a text", f"{MAX_DRAWN_CHARACTERS:,} characters", "MAX_DRAWN_CHARACTERS")

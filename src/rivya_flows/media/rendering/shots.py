@@ -62,11 +62,7 @@ _LONG_SIDE, _SHORT_SIDE = 1920, 1080
 
 
 def pace(path: Path) -> tuple[Fraction, int]:
-    """Frames a second of a film, at most 60, and how many it has.
-
-    Raises:
-        MediaError: It is broken, or has more than `MAX_FRAMES`.
-    """
+    """Frames a second of a film, at most 60, and how many it has."""
     with open_media(path) as container:
         stream = _stream(path, container)
         rate = Fraction(stream.average_rate or stream.guessed_rate or 24)
@@ -90,11 +86,7 @@ def still_size(path: Path) -> Size:
 def picture_frames(
     composition: Composition, timeline: Timeline, size: Size
 ) -> Iterator[VideoFrame]:
-    """The frames before the end card, in even `size`: its shots, joined by their transitions.
-
-    Raises:
-        MediaError: A medium is broken; names the clip.
-    """
+    """The frames before the end card, in even `size`: its shots, joined by their transitions."""
     return islice(_joined(composition, timeline, size), timeline.picture_frames)
 
 

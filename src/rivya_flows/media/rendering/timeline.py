@@ -99,9 +99,6 @@ def arranged(
     `hold` holds the last frame of the last clip (a still lasts longer) until the sound ends, and
     `loop` restarts that clip. With `cut` the picture ends with the shorter of the two. The end card
     comes after picture and sound. `lead_seconds` is None without a leading sound.
-
-    Raises:
-        MediaError: A film ends before its `start`, or the whole exceeds a bound.
     """
     rates = (medium.rate for medium in media if medium.rate is not None)
     rate = min(next(rates, _STILL_RATE), Fraction(60))
