@@ -9,6 +9,7 @@ new name.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import unicodedata
@@ -23,6 +24,13 @@ _FOLDER = Path(__file__).parent
 _NOTO_WEIGHT = 700
 _BEYOND_LATIN = re.compile(r"[^\0-\u036f]")
 _JOINING = frozenset((0x200C, 0x200D, 0x25CC))  # joiners, and the circle under a lone mark
+
+
+MAX_PAGE_BYTES = 4_000_000
+"""A page with all its fonts; those of the rarest scripts are left out beyond it."""
+
+PLACE = "/* fonts */"
+"""Where they go in the style of a page; before all text, which could contain the same."""
 
 
 @dataclass(frozen=True)
@@ -186,3 +194,32 @@ def _ranges() -> dict[str, str]:
 def _characters(file: str) -> frozenset[int]:
     ends = (part.split("-") for part in _ranges()[file].split())
     return frozenset(code for end in ends for code in range(int(end[0], 16), int(end[-1], 16) + 1))
+
+
+def with_fonts(page: str, most: int = MAX_PAGE_BYTES) -> str:
+    """The page with a font for each script beyond Latin that is in it.
+
+    All are weights of one family ``Scripts`` and take only characters of their scripts. Chinese,
+    Japanese and Korean have none: theirs are larger than a page may be.
+
+    Args:
+        page: Its text.
+        most: Bytes that it may have with them.
+    """
+    room = most - len(page.encode(errors="surrogatepass"))  # a receipt may have broken text
+    rules = []
+    for script in scripts_in(page):
+        rule = _rule(script)
+        if len(rule) <= room:
+            room -= len(rule)
+            rules.append(rule)
+    return page.replace(PLACE, "\n".join(rules), 1)
+
+
+def _rule(script: str) -> str:
+    characters, data = page_font(script)
+    return (
+        f"/* Noto Sans {script}, under the SIL Open Font License 1.1 */\n"
+        f'@font-face {{ font-family: "Scripts"; font-weight: 100 900; unicode-range: {characters};'
+        f' src: url(data:font/woff2;base64,{base64.b64encode(data).decode()}) format("woff2"); }}'
+    )

@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import ImageFont
 
-from rivya_flows.fonts import SCRIPTS, noto, page_font, scripts_in
-from rivya_flows.media.page_fonts import MAX_PAGE_BYTES, PLACE, with_fonts
+from rivya_flows.fonts import (
+    MAX_PAGE_BYTES,
+    PLACE,
+    SCRIPTS,
+    noto,
+    page_font,
+    scripts_in,
+    with_fonts,
+)
 from support.browser import CHROMIUM, browsing
 
 LETTERS = {
