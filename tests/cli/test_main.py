@@ -13,8 +13,8 @@ from typing import IO
 import click
 import pytest
 
+from rivya_flows.cli.commands import Group
 from rivya_flows.cli.failures import explain
-from rivya_flows.cli.groups import Group
 from rivya_flows.cli.main import COMMANDS, GROUPS, program
 from rivya_flows.errors import (
     APIConnectionError,

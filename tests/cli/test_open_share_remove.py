@@ -111,7 +111,7 @@ def test_a_page_that_is_large_for_a_mail_says_what_to_send_instead(
     call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "note" not in call("share", "run-1").err
-    monkeypatch.setattr("rivya_flows.cli.share._MAILED_BYTES", 10)
+    monkeypatch.setattr("rivya_flows.cli.results._MAILED_BYTES", 10)
     assert re.search("choose with --output NAME: still .* MB; or send", call("share", "run-1").err)
     alone = call("share", "run-1", "--output", "still").err
     assert ("--output" in alone, "send the files of" in alone) == (False, True)

@@ -13,11 +13,11 @@ from rivya_flows.catalogue.prices import price_range
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.live import Screen
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
-from rivya_flows.cli.tables import Cell
 from rivya_flows.cli.terminal import show_page
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed

@@ -9,35 +9,36 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion
+from rivya_flows.cli.commands import JSON, argument, command, flag, option
 from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.run_context import RunContext
     from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
+    from rivya_flows.client.client import RivyaClient
 
 
-@click.command()
-@click.argument("model_id", metavar="[ID]", required=False, shell_complete=completion.models)
-@click.option(
-    "--kind",
-    type=click.Choice(["image", "video", "audio", "chat"]),
-    help="List only the models that make this.",
-)
-@click.option("--live", is_flag=True, help="Ask the service, also without a key.")
-@click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@command()
 def models(
-    model_id: str | None, kind: str | None, live: bool, sandbox: bool, as_json: bool
+    model_id: str | None = argument(
+        metavar="[ID]", required=False, shell_complete=completion.models
+    ),
+    kind: str | None = option(
+        "List only the models that make this.",
+        type=click.Choice(["image", "video", "audio", "chat"]),
+    ),
+    live: bool = flag("Ask the service, also without a key."),
+    sandbox: bool = flag("Ask the local sandbox."),
+    as_json: bool = JSON,
 ) -> None:
     """List the models, or show one with its parameters and price.
 
     ID may be a part of ids, such as veo, which lists those that have it. With a key, it asks the
     service; without one, it shows the catalogue of this package.
     """
-    from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.service import catalogue_of
-
     live = live or sandbox or settings().rivya_api_key is not None
     catalogue = catalogue_of(live=live, sandbox=sandbox)
     model_id = model_id or ""
@@ -61,14 +62,14 @@ def models(
         _print_one(model)
 
 
-@click.command()
-@click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def credits(sandbox: bool, as_json: bool) -> None:
+@command()
+def credits(sandbox: bool = flag("Ask the local sandbox."), as_json: bool = JSON) -> None:
     """Show the credits of the account."""
-    from rivya_flows.cli.service import balance
 
-    number, address = balance(sandbox=sandbox)
+    async def read(client: RivyaClient, context: RunContext) -> tuple[int, str]:
+        return (await client.credits.retrieve()).current_credits, context.service.base_url
+
+    number, address = asked(read, sandbox=sandbox)
     if as_json:
         print_json({"credits": number, "service": address})
     else:

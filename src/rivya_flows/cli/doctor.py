@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
+from rivya_flows.cli.commands import JSON, command, flag
 from rivya_flows.cli.output import print_json, show
+from rivya_flows.cli.service import settings, with_key_of_block
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -19,18 +19,16 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
 
-@click.command()
-@click.option(
-    "--live", is_flag=True, help="Compare models and routes of the service with the expected."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def doctor(live: bool, as_json: bool) -> int:
+@command()
+def doctor(
+    live: bool = flag("Compare models and routes of the service with the expected."),
+    as_json: bool = JSON,
+) -> int:
     """Show what is installed, reachable and configured, and how to fix what is not.
 
     Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
     """
     from rivya_flows.app.doctor.examine import examine
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.settings import usable_settings
 
     wrong = None
@@ -54,7 +52,6 @@ def doctor(live: bool, as_json: bool) -> int:
 
 
 async def _with_key(settings: Settings) -> Settings:
-    from rivya_flows.cli.service import with_key_of_block
     from rivya_flows.flows.server.select_server import pointed_at
 
     url = settings.prefect_api_url

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.cli.groups import example_of
 from rivya_flows.cli.guesses import of_option
 from rivya_flows.errors import (
     APIError,
@@ -36,15 +35,7 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class Failure:
-    """What a command prints about an error.
-
-    Attributes:
-        code: Exit code of the command.
-        name: Stable name of the error.
-        problems: Each mistake of a wrong spec, at its place.
-        is_bug: It is unexpected.
-        usage: Help that is printed before the message.
-    """
+    """What a command prints about an error."""
 
     code: int
     name: str
@@ -120,7 +111,8 @@ def _call(error: click.ClickException) -> Failure:
         known = [name for one in options for name in (*one.opts, *one.secondary_opts)]
         hint = of_option(error.option_name, known) or hint
     elif isinstance(error, click.MissingParameter) and context:
-        example = example_of(context.command)
+        lines = (context.command.epilog or "").splitlines()
+        example = next((line.strip() for line in lines if line.startswith("  ")), None)
         hint = f"for example: {example}" if example else hint
     message = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
     for pattern, words in _PLAIN:

@@ -19,11 +19,7 @@ class Interrupts:
     """Turns signals into the cancellation of one task.
 
     Attributes:
-        happened: A signal came.
-        say: Prints a line; what draws on the terminal replaces it.
         resume: The command that continues what was cancelled; None while there is nothing yet.
-        jobs: Gives the jobs that run at this moment, in words.
-        begun: This process has executed a run, which may have bought.
     """
 
     begun: ClassVar = False

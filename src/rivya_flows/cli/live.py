@@ -7,12 +7,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from rivya_flows.cli.line_breaks import broken
+from rivya_flows.cli.layout import Cell, broken, fit
 from rivya_flows.cli.moments import clock, elapsed
-from rivya_flows.cli.output import COLOURS, columns_of, console, draws, print_above, table, tell
+from rivya_flows.cli.output import (
+    COLOURS,
+    columns_of,
+    draws,
+    live,
+    print_above,
+    table_lines,
+    tell,
+)
 from rivya_flows.cli.progress import (
     News,
     begun_steps,
@@ -22,11 +29,9 @@ from rivya_flows.cli.progress import (
     rows,
     time_left,
 )
-from rivya_flows.cli.tables import Cell
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
-    from rich.console import Console, RenderableType
     from rich.live import Live
 
     from rivya_flows.planning.queue.events import Event
@@ -36,11 +41,7 @@ _COLOURS = {**COLOURS, "waiting": "dim"}
 
 
 class Screen(ABC):
-    """A live table on stderr, as high as the terminal at most; lines go above it.
-
-    Attributes:
-        columns, still: As of `tables.fit`.
-    """
+    """A live table on stderr, as high as the terminal at most; lines go above it."""
 
     columns: ClassVar[tuple[str, ...]]
     still: ClassVar[Mapping[str, int]]
@@ -102,17 +103,8 @@ class Screen(ABC):
                 self._start()
 
     def _start(self) -> None:
-        from rich.live import Live
-
-        out = console(stderr=True)
         # A new one each time: a restarted one draws over the lines printed since.
-        self._live = Live(
-            console=out,
-            get_renderable=partial(self._drawn, out),
-            refresh_per_second=4,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = live(self._render)
         self._live.start(refresh=True)
 
     def _stop(self) -> None:
@@ -120,18 +112,19 @@ class Screen(ABC):
             self._live.stop()
             self._live = None
 
-    def _drawn(self, out: Console) -> RenderableType:
+    def _render(self, height: int) -> Sequence[str]:
         # A `^C` that the terminal echoes behind the last line would wrap, and the table stand twice.
-        width, height = max(1, columns_of(sys.stderr) - len("^C")), out.height
+        width = max(1, columns_of(sys.stderr) - len("^C"))
         seconds, most = self._clock() - self._began, max(1, height - 3)
         while True:
             shown = self.draw(most, seconds)
-            drawn = table(shown, self.columns, width, self.still) if shown else None
-            if drawn is None:
-                return "\n".join(broken(self.sentence(seconds), width)[: height - 1])
-            over = len(out.render_lines(drawn)) - (height - 1)
+            fitting = fit(shown, self.columns, width, self.still) if shown else None
+            if fitting is None:
+                return broken(self.sentence(seconds), width)[: height - 1]
+            lines = table_lines(self.columns, shown, fitting, sys.stderr)
+            over = len(lines) - (height - 1)
             if over <= 0 or most == 1:
-                return drawn
+                return lines
             most = max(1, most - over)
 
 
@@ -140,11 +133,7 @@ LINE_SECONDS = 15.0
 
 
 class Progress(Screen):
-    """Shows what happens in a run; `listen` and `render` are its listeners.
-
-    Args:
-        clock: Seconds.
-    """
+    """Shows what happens in a run; `listen` and `render` are its listeners."""
 
     columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
     still: ClassVar = {"status": 9, "items": 6, "now": 36, "time": 7, "credits": 10}

@@ -15,7 +15,7 @@ from dataclasses import replace
 import click
 
 from rivya_flows.cli import failures
-from rivya_flows.cli.groups import Group, examples
+from rivya_flows.cli.commands import Group, examples
 from rivya_flows.cli.output import (
     fill_closed_streams,
     log_handler,
@@ -30,45 +30,45 @@ from rivya_flows.private import keep_private
 
 GROUPS = {
     "Write a spec": {
-        "init": "init",
+        "init": "project",
         "check": "check",
         "plan": "plan",
         "test": "test",
-        "graph": "graph",
-        "schema": "schema",
+        "graph": "plan",
+        "schema": "project",
         "models": "catalogue",
     },
     "Run it": {
         "run": "run",
         "resume": "run",
-        "fork": "fork",
+        "fork": "run",
         "batch": "batch",
     },
     "Look at runs": {
         "runs": "runs",
         "receipt": "receipt",
-        "open": "open",
-        "share": "share",
-        "compare": "compare",
-        "verify": "verify",
+        "open": "results",
+        "share": "results",
+        "compare": "results",
+        "verify": "results",
     },
     "Watch the money": {
         "credits": "catalogue",
         "spend": "spend",
         "budgets": "budgets",
-        "cache": "cache",
+        "cache": "store",
     },
     "Work with Prefect": {
         "up": "up",
         "down": "up",
         "deploy": "deploy",
-        "automations": "automations",
-        "prefect": "prefect",
+        "automations": "deploy",
+        "prefect": "up",
     },
     "Look after it": {
         "doctor": "doctor",
         "webhooks": "webhooks",
-        "sandbox": "sandbox",
+        "sandbox": "up",
         "store": "store",
         "mcp": "mcp",
     },
@@ -172,7 +172,7 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
 def main() -> None:
     """The console script."""
     if "_RIVYA_FLOWS_COMPLETE" in variables():
-        import rivya_flows.cli.shells  # noqa: F401  # click finds the shells that it registers
+        import rivya_flows.cli.completion  # noqa: F401  # click finds the shells that it registers
     keep_private()
     fill_closed_streams()
     tolerate_narrow_terminals()

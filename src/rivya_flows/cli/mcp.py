@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_type_hint
 import click
 
 from rivya_flows.cli import failures
+from rivya_flows.cli.commands import SANDBOX, command, option
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.printable import printable, printable_json
 
@@ -63,15 +65,15 @@ class Served(NamedTuple):
     hints: Mapping[str, bool]
 
 
-@click.command()
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(),
-    help="Folder of the specs, files and runs that the client may name.  [default: .]",
-)
-@click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
-def mcp(root: Path, sandbox: bool) -> int:
+@command()
+def mcp(
+    root: Path = option(
+        "Folder of the specs, files and runs that the client may name.  [default: .]",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        default=Path(),
+    ),
+    sandbox: bool = SANDBOX,
+) -> int:
     """Serve an agent over MCP, on stdin and stdout.
 
     It plans, buys only with a quote, and answers picks. A run continues when this command ends.
@@ -80,7 +82,6 @@ def mcp(root: Path, sandbox: bool) -> int:
 
     need("mcp", "`mcp`")
     from rivya_flows.app.agent_tools import AgentTools
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
     logging.getLogger().addHandler(log_handler(level=logging.WARNING))
@@ -222,7 +223,7 @@ def server_of(tools: AgentTools) -> Server[Any]:
     ) -> types.ReadResourceResult:
         if str(params.uri) != SCHEMA:
             raise MCPError(types.INVALID_PARAMS, f"there is no resource but {SCHEMA}")
-        from rivya_flows.cli.schema import known_schema
+        from rivya_flows.cli.project import known_schema
 
         # It has names and notices of the service's models.
         text = printable_json(json.dumps(await asyncio.to_thread(known_schema), ensure_ascii=False))

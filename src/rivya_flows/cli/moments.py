@@ -17,10 +17,6 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 def moment(text: str, *, ends: bool = False) -> datetime:
     """A time ago, or an ISO date or time, in UTC where it names no zone.
 
-    Args:
-        text: As it was written.
-        ends: A date means its end, not its begin.
-
     Raises:
         click.BadParameter: It is neither.
     """

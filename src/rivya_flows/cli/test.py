@@ -11,10 +11,11 @@ import click
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.check import specs_folder
+from rivya_flows.cli.commands import JSON, argument, command, option
 from rivya_flows.cli.failures import FAILED, WRONG, counted
-from rivya_flows.cli.groups import examples
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_styled
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -34,31 +35,29 @@ _OF_A_RUN = {
 }
 
 
-@click.command(
-    epilog=examples("test", "test specs/product-launch.yaml -k street", "test --junit tests.xml")
-)
-@click.argument(
-    "paths",
-    metavar="[SPEC|TEST|FOLDER]...",
-    nargs=-1,
-    type=Path,
-    shell_complete=completion.specs_and_tests,
-)
-@click.option("-k", "text", metavar="TEXT", help="Run only cases whose file or name contains TEXT.")
-@click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the results as JUnit XML too.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def test(paths: tuple[Path, ...], text: str | None, junit: Path | None, as_json: bool) -> int:
+@command("test", "test specs/product-launch.yaml -k street", "test --junit tests.xml")
+def test(
+    paths: tuple[Path, ...] = argument(
+        metavar="[SPEC|TEST|FOLDER]...",
+        nargs=-1,
+        type=Path,
+        shell_complete=completion.specs_and_tests,
+    ),
+    text: str | None = option(
+        "Run only cases whose file or name contains TEXT.", "-k", metavar="TEXT"
+    ),
+    junit: Path | None = option(
+        "Write the results as JUnit XML too.",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+    ),
+    as_json: bool = JSON,
+) -> int:
     """Run the test cases of specs, each on a sandbox of its own.
 
     SPEC is a spec with NAME.test.yaml beside it, TEST such a file, FOLDER one with such files; by
     default `specs`. No key, journal or Prefect server of yours is used.
     """
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.environment import set_variables
 
     replaced = set_variables(_OF_A_RUN)
