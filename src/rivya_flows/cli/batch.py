@@ -6,22 +6,8 @@ from pathlib import Path
 
 import click
 
-from rivya_flows.cli.commands import (
-    CACHE,
-    INPUTS,
-    INPUTS_FILE,
-    JSON_AT_END,
-    LABELS,
-    OPEN,
-    PLAN,
-    SANDBOX,
-    SPEC,
-    YES,
-    Cache,
-    command,
-    folder_option,
-    option,
-)
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.completion import files
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
@@ -34,7 +20,7 @@ from rivya_flows.cli.run import begun
     "batch specs/social-set.yaml --rows rows.csv --plan",
 )
 def batch(
-    spec: Path = SPEC,
+    spec: Path = options.SPEC,
     table: Path = option(
         "CSV file; its header names inputs of the spec.",
         "--rows",
@@ -43,8 +29,8 @@ def batch(
         required=True,
         shell_complete=files,
     ),
-    assignments: tuple[str, ...] = INPUTS,
-    file: Path | None = INPUTS_FILE,
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
     budget: int | None = option("Cap the credits of all rows together.", type=click.IntRange(0)),
     parallel: int = option(
         "Run at most this many rows at once.",
@@ -52,7 +38,7 @@ def batch(
         default=4,
         show_default=True,
     ),
-    out: Path = folder_option(
+    out: Path = options.folder(
         "Create the batch's folder here: summary, contact sheet, and a folder for each row."
     ),
     keys: str | None = option(
@@ -60,13 +46,13 @@ def batch(
         "--key",
         metavar="COL[,COL]",
     ),
-    cache: Cache = CACHE,
-    labels: tuple[str, ...] = LABELS,
-    only_plan: bool = PLAN,
-    yes: bool = YES,
-    sandbox: bool = SANDBOX,
-    as_json: bool = JSON_AT_END,
-    open_sheet: bool = OPEN,
+    cache: options.Cache = options.CACHE,
+    labels: tuple[str, ...] = options.LABELS,
+    only_plan: bool = options.PLAN,
+    yes: bool = options.YES,
+    sandbox: bool = options.SANDBOX,
+    as_json: bool = options.JSON_AT_END,
+    open_sheet: bool = options.OPEN,
 ) -> int:
     """Run a spec once for each row of a table.
 
@@ -85,15 +71,15 @@ def batch(
 
     request = request_of(spec, assignments, file, None, cache, labels)
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
-    options = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
+    wanted = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
     if only_plan:
         found = run_interruptibly(
-            lambda _: plan_batch(options, chosen, runner, sandbox=sandbox, say=tell)
+            lambda _: plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
         )
         return print_plan(found, as_json=as_json)
     result = run_interruptibly(
         lambda interrupts: run_batch(
-            options,
+            wanted,
             chosen,
             runner,
             sandbox=sandbox,

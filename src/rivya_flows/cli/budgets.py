@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import JSON, Group, argument, flag, option
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, flag, option
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
@@ -91,7 +91,7 @@ def set_pool(
 
 
 @budgets.command("list")
-def list_pools(as_json: bool = JSON) -> None:
+def list_pools(as_json: bool = options.JSON) -> None:
     """List the pools, with what is spent and left in their current period."""
     from rivya_flows.store.pools import Pools
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import JSON, argument, command, flag, option
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import argument, command, flag, option
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError
@@ -32,7 +32,7 @@ def models(
     ),
     live: bool = flag("Ask the service, also without a key."),
     sandbox: bool = flag("Ask the local sandbox."),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """List the models, or show one with its parameters and price.
 
@@ -63,7 +63,7 @@ def models(
 
 
 @command()
-def credits(sandbox: bool = flag("Ask the local sandbox."), as_json: bool = JSON) -> None:
+def credits(sandbox: bool = flag("Ask the local sandbox."), as_json: bool = options.JSON) -> None:
     """Show the credits of the account."""
 
     async def read(client: RivyaClient, context: RunContext) -> tuple[int, str]:

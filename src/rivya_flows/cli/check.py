@@ -18,7 +18,7 @@ import click
 from rivya_flows.cli import completion
 from rivya_flows.cli.commands import argument, command, flag, option
 from rivya_flows.cli.failures import WRONG, counted
-from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem, tell_styled
+from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.service import catalogue_of, settings
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import UsageError
@@ -127,7 +127,7 @@ def _show(
             show(f"{file.path}: ok ({of})")
     problems = [problem for file in files for problem in file.diagnostics]
     if problems:
-        tell_styled(f"error: {counted(len(problems))}", fg="red")
+        tell(f"error: {counted(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
 

@@ -1,4 +1,11 @@
-"""What the Tab key offers, and how bash, zsh and fish ask for it."""
+"""What the Tab key offers, and how bash, zsh and fish ask for it.
+
+A completer must answer before the person types on: it asks no service, imports neither Prefect nor
+SQLAlchemy, and only reads the store. What cannot be read gives no names and no error.
+
+Click's own scripts cut a word of bash at its ``=`` and a word of fish at its comma, and add a space
+after an incomplete name. Words may come from an untrusted spec, so they are quoted.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +29,8 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from rivya_flows.environment import variables
+from rivya_flows.environment import data_folder, variables
+from rivya_flows.store import names
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 Names = Iterable[str | tuple[str, str]]
@@ -40,25 +48,18 @@ def completer(find: Callable[[click.Context, str], Names]) -> Completer:
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        named = _nothing_on_error(find, ctx, incomplete)
-        return [
-            CompletionItem(name, help=words or None)
-            for name, words in islice(named, _MOST)
-            if name.startswith(incomplete)
-        ]
+        items = []
+        with suppress(Exception):  # such as a store that another version has changed
+            named = ((one, "") if isinstance(one, str) else one for one in find(ctx, incomplete))
+            # What is not printable could act on the shell or the terminal.
+            safe = (one for one in named if one[0].isprintable())
+            for name, words in islice(safe, _MOST):
+                if name.startswith(incomplete):
+                    told = words if words.isprintable() else ""
+                    items.append(CompletionItem(name, help=told or None))
+        return items
 
     return complete
-
-
-def _nothing_on_error(
-    find: Callable[[click.Context, str], Names], ctx: click.Context, incomplete: str
-) -> Iterator[tuple[str, str]]:
-    with suppress(Exception):  # such as a store that another version has changed
-        for one in find(ctx, incomplete):
-            name, words = (one, "") if isinstance(one, str) else one
-            # What is not printable could act on the shell or the terminal.
-            if name.isprintable():
-                yield name, words if words.isprintable() else ""
 
 
 @completer
@@ -66,8 +67,6 @@ def runs(ctx: click.Context, incomplete: str) -> Names:
     """Ids of runs, newest first; folders of runs once there is a ``/``."""
     if "/" in incomplete:
         return _files(incomplete, lambda name: False)
-    from rivya_flows.store import names
-
     with names.opened(_store()) as store:
         found = names.runs(store, incomplete)
     given = set(_given(ctx))
@@ -106,7 +105,11 @@ def inputs(ctx: click.Context, incomplete: str) -> Names:
     name, equals, _ = incomplete.partition("=")
     if not equals:
         return [(f"{one}=", _title(about)) for one, about in declared.items()]
-    return [f"{name}={value}" for value in _values(declared.get(name))]
+    about = declared[name]
+    values = [True, False] if about.get("type") == "boolean" else about.get("values")
+    listed = values if isinstance(values, list) else []
+    shown = (str(one).lower() if isinstance(one, bool) else str(one) for one in listed)
+    return [f"{name}={value}" for value in shown]
 
 
 @completer
@@ -119,8 +122,6 @@ def steps(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def answers(ctx: click.Context, incomplete: str) -> Names:
     """``STEP=`` of an open question of the run on the line; its keys after the ``=``."""
-    from rivya_flows.store import names
-
     asked: dict[str, int] = {}
     keys: dict[str, list[str]] = {}
     with names.opened(_store()) as store:
@@ -150,8 +151,6 @@ def answers(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def labels(ctx: click.Context, incomplete: str) -> Names:
     """``NAME=`` of labels that newer runs have; their values after the ``=``."""
-    from rivya_flows.store import names
-
     with names.opened(_store()) as store:
         known = [one for run in names.runs(store) for one in run.labels.items()]
     if "=" not in incomplete:
@@ -162,8 +161,6 @@ def labels(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def run_names(ctx: click.Context, incomplete: str) -> Names:
     """Names of the specs of newer runs."""
-    from rivya_flows.store import names
-
     with names.opened(_store()) as store:
         return dict.fromkeys(run.spec for run in names.runs(store))
 
@@ -171,8 +168,6 @@ def run_names(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def pools(ctx: click.Context, incomplete: str) -> Names:
     """Names of pools."""
-    from rivya_flows.store import names
-
     with names.opened(_store()) as store:
         return names.pools(store)
 
@@ -183,17 +178,12 @@ def templates(ctx: click.Context, incomplete: str) -> Names:
     from importlib import resources
 
     found = [one.name for one in (resources.files("rivya_flows") / "templates").iterdir()]
-    return sorted(
-        one.removesuffix(".yaml")
-        for one in found
-        if one.endswith(".yaml") and not one.endswith(_TESTS)
-    )
+    specs = (one for one in found if one.endswith(".yaml") and not one.endswith(_TESTS))
+    return sorted(one.removesuffix(".yaml") for one in specs)
 
 
 def _store() -> str:
     """URL of the store; `Settings.store_url` says the same and takes longer."""
-    from rivya_flows.environment import data_folder, variables
-
     own = variables()
     data = Path(own.get("RIVYA_FLOWS_DATA") or data_folder()).expanduser().absolute()
     return own.get("RIVYA_FLOWS_STORE") or f"sqlite:///{data / 'journal.sqlite'}"
@@ -212,9 +202,9 @@ def _files(incomplete: str, is_wanted: Callable[[str], bool]) -> Iterator[str]:
 
 def _given(ctx: click.Context) -> list[str]:
     """The arguments on the line so far: click has not read them if an option lacks its value."""
-    params = [ctx.params.get(one.name or "") for one in ctx.command.params
-              if isinstance(one, click.Argument)]  # fmt: skip
-    flat = [one for value in params for one in (value if isinstance(value, tuple) else (value,))]
+    arguments = (one for one in ctx.command.params if isinstance(one, click.Argument))
+    values = [ctx.params.get(one.name or "") for one in arguments]
+    flat = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
     return [*(str(one) for one in flat if one is not None), *ctx.args]
 
 
@@ -222,7 +212,6 @@ def _document(ctx: click.Context) -> Mapping[str, Any]:
     """The spec on the line, or the one that the run on the line froze, as YAML has it."""
     from rivya_flows.language.syntax.source import MAX_BYTES, read
     from rivya_flows.language.syntax.tree import plain
-    from rivya_flows.store import names
 
     named = _given(ctx)[0]
     path = Path(named).expanduser()
@@ -238,18 +227,9 @@ def _document(ctx: click.Context) -> Mapping[str, Any]:
 
 
 def _title(about: Any) -> str:
-    found = about.get("title") or about.get("type") or about.get("uses") if isinstance(about, dict) else ""  # fmt: skip
+    keys = ("title", "type", "uses") if isinstance(about, dict) else ()
+    found = next((about[key] for key in keys if about.get(key)), "")
     return found if isinstance(found, str) else ""
-
-
-def _values(declared: Any) -> Iterator[str]:
-    if not isinstance(declared, dict):
-        return
-    values = declared.get("values") or []
-    if declared.get("type") == "boolean":
-        values = [True, False]
-    for value in values if isinstance(values, list) else []:
-        yield str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _BASH = r"""

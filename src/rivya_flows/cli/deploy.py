@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import JSON, PLAN, YES, Group, argument, command, flag, option
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, command, flag, option
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
 from rivya_flows.cli.service import settings
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.flows.deployment.deploy import Deployed
     from rivya_flows.settings import Settings
 
-T = TypeVar("T")
 _MOST_WAITING = 20
 
 
@@ -36,7 +35,7 @@ def deploy(
         "Remove schedules, triggers and deployments that the given specs no longer have, and "
         "deployments of specs that were deleted from a given folder."
     ),
-    only_plan: bool = PLAN,
+    only_plan: bool = options.PLAN,
     work_pool: str | None = option(
         "Work pool for deployments that name none; created if missing. [default: campaigns]",
         metavar="NAME",
@@ -53,8 +52,8 @@ def deploy(
         multiple=True,
         metavar="NAME=VALUE",
     ),
-    yes: bool = YES,
-    as_json: bool = JSON,
+    yes: bool = options.YES,
+    as_json: bool = options.JSON,
 ) -> None:
     """Make one Prefect deployment for each `deploy:` entry of specs.
 
@@ -178,7 +177,7 @@ def apply(
         metavar="END,...",
     ),
     spec: str | None = option("Send runs of this spec only.", metavar="NAME"),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """Make the automations that restart lost runs, or with --notify one that sends messages.
 
@@ -186,21 +185,16 @@ def apply(
     """
     if block is None and (ends or spec):
         raise UsageError("--on and --spec belong to --notify", "name a block: --notify TYPE/NAME")
-
-    async def work() -> dict[str, str]:
+    with _on_server(settings()):
         from rivya_flows.flows.notifications import NEWS, apply_notification, apply_recovery
 
         every = (one for one in NEWS if one != "cancelled")
         wanted = list(every) if ends is None else [one.strip() for one in ends.split(",")]
         if unknown := [one for one in wanted if one not in NEWS]:
-            raise UsageError(
-                f"--on: {unknown[0]!r:.80} is not an end of a run", f"choose of {', '.join(NEWS)}"
-            )
-        if block is None:
-            return await apply_recovery()
-        return await apply_notification(block, wanted, spec)
-
-    done = _called(work)
+            hint = f"choose of {', '.join(NEWS)}"
+            raise UsageError(f"--on: {unknown[0]!r:.80} is not an end of a run", hint)
+        making = apply_recovery() if block is None else apply_notification(block, wanted, spec)
+        done = asyncio.run(making)
     lines = [f"{name}: {what}" for name, what in done.items()]
     document = [{"name": name, "done": what} for name, what in done.items()]
     show_result(*lines, document=document, as_json=as_json)
@@ -212,20 +206,17 @@ def apply(
 @automations.command()
 def test(
     blocks: tuple[str, ...] = argument(metavar="[TYPE/NAME]...", nargs=-1),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> int:
     """Send a test message through notification blocks, and say whether it was taken.
 
     Without TYPE/NAME: through each block of `apply --notify`. It is sent from this machine. Exit code 1: a
     message was not taken.
     """
-
-    async def work() -> dict[str, str | None]:
+    with _on_server(settings()):
         from rivya_flows.flows.notifications import try_notifications
 
-        return await try_notifications(blocks)
-
-    done = _called(work)
+        done = asyncio.run(try_notifications(blocks))
     lines = [f"{name}: {f'not sent: {why}' if why else 'sent'}" for name, why in done.items()]
     document = [{"block": name, "problem": why} for name, why in done.items()]
     show_result(*lines, document=document, as_json=as_json)
@@ -233,18 +224,14 @@ def test(
 
 
 @automations.command("list")
-def list_automations(as_json: bool = JSON) -> None:
+def list_automations(as_json: bool = options.JSON) -> None:
     """List the automations of this package on the server."""
-
-    async def work() -> list[dict[str, Any]]:
+    with _on_server(settings()):
         from rivya_flows.flows.notifications import automations_of_ours
 
-        return [
-            one.model_dump(mode="json", include={"id", "name", "description", "enabled"})
-            for one in await automations_of_ours()
-        ]
-
-    found = _called(work)
+        shown = {"id", "name", "description", "enabled"}
+        every = asyncio.run(automations_of_ours())
+        found = [one.model_dump(mode="json", include=shown) for one in every]
     if as_json:
         print_json(found)
     elif found:
@@ -262,13 +249,10 @@ def remove(name: str = argument()) -> None:
 
     `deploy` and `up` make those that restart runs again; to be without one, switch it off.
     """
-
-    async def work() -> None:
+    with _on_server(settings()):
         from rivya_flows.flows.notifications import remove_automation
 
-        await remove_automation(name)
-
-    _called(work)
+        asyncio.run(remove_automation(name))
     show(f"{name} removed")
 
 
@@ -288,9 +272,3 @@ def _tell_waiting(spec: str | None) -> None:
                 f"{number} {waits} for an answer already, and no message is sent of that:"
                 " rivya-flows runs --status suspended"
             )
-
-
-def _called(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-
-    with _on_server(settings()):
-        return asyncio.run(work())

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rivya_flows.cli.commands import JSON, command, flag
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, flag
 from rivya_flows.cli.output import print_json, show
 from rivya_flows.cli.service import settings, with_key_of_block
 from rivya_flows.errors import UsageError
@@ -22,7 +23,7 @@ _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 @command()
 def doctor(
     live: bool = flag("Compare models and routes of the service with the expected."),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> int:
     """Show what is installed, reachable and configured, and how to fix what is not.
 

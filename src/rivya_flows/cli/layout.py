@@ -113,11 +113,9 @@ def fit(
     """How a table fits so many columns of a terminal; None if words had to be broken.
 
     Columns whose name begins with ``?`` are left out, from the right, until the rest fits. Then the
-    others wrap, the widest first, but for those with ``>`` (set to the right) and ``!``.
-
-    Args:
-        still: Widths by column, for a table that is drawn again and again and must stand still: of one
-            that wraps, as far as there is room; of another, at least.
+    others wrap, the widest first, but for those with ``>`` (set to the right) and ``!``. `still` has
+    widths by column, for a table that is drawn again and again and must stand still: of one that
+    wraps, as far as there is room; of another, at least.
     """
     sizes = [
         _sizes(name, (row[at] for row in rows), still.get(name.lstrip(">!?")))

@@ -17,13 +17,12 @@ import click
 from rivya_flows.cli import failures
 from rivya_flows.cli.commands import Group, examples
 from rivya_flows.cli.output import (
-    fill_closed_streams,
     log_handler,
+    prepare_streams,
     print_json,
     tell,
     tell_problem,
     tell_traceback,
-    tolerate_narrow_terminals,
 )
 from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
@@ -117,16 +116,11 @@ def program(verbose: bool) -> None:
 
     Without a key it buys with pretend credits from a sandbox on this machine.
     """
+    trace = logging.getLogger("rivya_flows.wire")  # of the client, which masks keys itself
     if verbose:
-        show_requests()
-
-
-def show_requests() -> None:
-    """Shows the trace of the client on stderr; the client masks keys itself."""
-    trace = logging.getLogger("rivya_flows.wire")
-    trace.setLevel(logging.DEBUG)
-    if not trace.handlers:
-        trace.addHandler(log_handler())
+        trace.setLevel(logging.DEBUG)
+        if not trace.handlers:
+            trace.addHandler(log_handler())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -136,25 +130,22 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = program.main(list(arguments), prog_name="rivya-flows", standalone_mode=False)
+    except SystemExit:
+        raise
     except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
         failure = failures.explain(error)
-        if failure.code == failures.INTERRUPTED and _buys_nothing(arguments):
+        from rivya_flows.cli.interrupts import Interrupts
+
+        interrupted = failure.code == failures.INTERRUPTED
+        buys = any(one in GROUPS["Run it"] for one in arguments[:2])
+        if interrupted and buys and not Interrupts.begun:
             failure = replace(failure, message=f"{failure.message}; nothing was bought")
         as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
-        _tell(failure, as_json=as_json and failure.code != failures.INTERRUPTED)
+        _tell(failure, as_json=as_json and not interrupted)
         if failure.is_bug and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code
     return result if isinstance(result, int) else 0
-
-
-def _buys_nothing(arguments: Sequence[str]) -> bool:
-    """Whether a command that buys was interrupted before it could."""
-    from rivya_flows.cli.interrupts import Interrupts
-
-    return any(one in GROUPS["Run it"] for one in arguments[:2]) and not Interrupts.begun
 
 
 def _tell(failure: failures.Failure, *, as_json: bool) -> None:
@@ -174,8 +165,7 @@ def main() -> None:
     if "_RIVYA_FLOWS_COMPLETE" in variables():
         import rivya_flows.cli.completion  # noqa: F401  # click finds the shells that it registers
     keep_private()
-    fill_closed_streams()
-    tolerate_narrow_terminals()
+    prepare_streams()
     logging.captureWarnings(True)  # a decoder's warning can quote a foreign file
     logging.lastResort = log_handler(level=logging.WARNING)  # for loggers without a handler
     sys.exit(run(sys.argv[1:]))

@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_type_hint
 
 import click
 
-from rivya_flows.cli import failures
-from rivya_flows.cli.commands import SANDBOX, command, option
+from rivya_flows.cli import failures, options
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
+from rivya_flows.cli.project import known_schema
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.printable import printable, printable_json
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.server.lowlevel import Server
-    from mcp.types import CallToolResult, Tool
+    from mcp.types import CallToolResult
     from pydantic import BaseModel
 
     from rivya_flows.app.agent_results import Arguments, Reply
@@ -72,7 +73,7 @@ def mcp(
         type=click.Path(path_type=Path, file_okay=False, exists=True),
         default=Path(),
     ),
-    sandbox: bool = SANDBOX,
+    sandbox: bool = options.SANDBOX,
 ) -> int:
     """Serve an agent over MCP, on stdin and stdout.
 
@@ -99,19 +100,18 @@ async def _serve(tools: AgentTools) -> None:
     """Serves until the client closes stdin, or a signal comes."""
     from mcp.server.stdio import stdio_server
 
-    loop, this = asyncio.get_running_loop(), asyncio.current_task()
-    assert this is not None
-    serving = this
+    loop, serving = asyncio.get_running_loop(), asyncio.current_task()
+    assert serving is not None
+    cancel = serving.cancel
 
     def stop() -> None:
         _end_soon(failures.INTERRUPTED)
-        serving.cancel()
+        cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     server = server_of(tools)
-    # Only its iteration is used.
-    lines = cast("Any", _lines(_own_stdin()))
+    lines = cast("Any", _lines(_own_stdin()))  # only its iteration is used
     async with stdio_server(stdin=lines) as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
 
@@ -197,7 +197,24 @@ def server_of(tools: AgentTools) -> Server[Any]:
     from rivya_flows.version import __version__
 
     known = served(tools)
-    listed = [_described(name, one) for name, one in known.items()]
+    listed = [
+        types.Tool(
+            name=name,
+            title=one.title,
+            description=one.description,
+            input_schema=one.arguments.model_json_schema(),
+            output_schema=one.result.model_json_schema(mode="serialization"),
+            annotations=types.ToolAnnotations.model_validate({"title": one.title, **one.hints}),
+        )
+        for name, one in known.items()
+    ]
+    resource = types.Resource(
+        uri=SCHEMA,
+        name="schema",
+        title="JSON Schema of specs",
+        description="What a spec may say, with every model and parameter.",
+        mime_type="application/schema+json",
+    )
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=listed)
@@ -209,27 +226,16 @@ def server_of(tools: AgentTools) -> Server[Any]:
         return await _called(one, params.arguments or {})
 
     async def list_resources(_: Any, __: Any) -> types.ListResourcesResult:
-        schema = types.Resource(
-            uri=SCHEMA,
-            name="schema",
-            title="JSON Schema of specs",
-            description="What a spec may say, with every model and parameter.",
-            mime_type="application/schema+json",
-        )
-        return types.ListResourcesResult(resources=[schema])
+        return types.ListResourcesResult(resources=[resource])
 
     async def read_resource(
         _: Any, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         if str(params.uri) != SCHEMA:
             raise MCPError(types.INVALID_PARAMS, f"there is no resource but {SCHEMA}")
-        from rivya_flows.cli.project import known_schema
-
         # It has names and notices of the service's models.
         text = printable_json(json.dumps(await asyncio.to_thread(known_schema), ensure_ascii=False))
-        found = types.TextResourceContents(
-            uri=SCHEMA, mime_type="application/schema+json", text=text
-        )
+        found = types.TextResourceContents(uri=SCHEMA, mime_type=resource.mime_type, text=text)
         return types.ReadResourceResult(contents=[found])
 
     return Server(
@@ -244,19 +250,6 @@ def server_of(tools: AgentTools) -> Server[Any]:
     )
 
 
-def _described(name: str, one: Served) -> Tool:
-    from mcp import types
-
-    return types.Tool(
-        name=name,
-        title=one.title,
-        description=one.description,
-        input_schema=one.arguments.model_json_schema(),
-        output_schema=one.result.model_json_schema(mode="serialization"),
-        annotations=types.ToolAnnotations.model_validate({"title": one.title, **one.hints}),
-    )
-
-
 async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
     """The result of a call, or its error with code, message, hint and problems."""
     from mcp import types
@@ -266,8 +259,10 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
 
     try:
         reply = await one.work(one.arguments.model_validate(arguments))
-    except ValidationError as error:
-        return _refused(UsageError(_argument_problem(error), "see the schema of the tool"))
+    except ValidationError as error:  # told without the values, which may be long
+        wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
+        words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
+        return _refused(UsageError(words, "see the schema of the tool"))
     except (RivyaFlowsError, OSError) as error:
         return _refused(error)
     except Exception as error:
@@ -296,14 +291,6 @@ def _refused(error: Exception) -> CallToolResult:
         structured_content=bounded(found.document),
         is_error=True,
     )
-
-
-def _argument_problem(error: Any) -> str:
-    """What is wrong with arguments; not their values, which may be long."""
-    found = [
-        f"{'.'.join(map(str, one['loc'])):.100}: {one['msg']:.200}" for one in error.errors()[:5]
-    ]
-    return "; ".join(found)
 
 
 def _text(text: str) -> Any:

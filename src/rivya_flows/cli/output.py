@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -36,15 +36,9 @@ _UNSIZED = 80
 """Columns of a terminal that reports none, as rich has it too."""
 
 
-def tolerate_narrow_terminals() -> None:
-    """Prints escapes for characters that the terminal cannot encode."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def fill_closed_streams() -> None:
-    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``.
+def prepare_streams() -> None:
+    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``, and makes them print
+    escapes for characters that the terminal cannot encode.
 
     Otherwise the next file that is opened, such as the journal, becomes standard output.
     """
@@ -54,39 +48,31 @@ def fill_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
-COLOURS = {
-    "completed": "green",
-    "cached": "green",
-    "running": "cyan",
-    "suspended": "yellow",
-    "waiting": "yellow",
-    "cancelled": "yellow",
-    "skipped": "yellow",
-    "failed": "red",
-    "killed": "red",
-    "error": "red",
-    "warning": "yellow",
-    "note": "yellow",
-    "hint": "cyan",
+_MEANINGS = {
+    "green": ("completed", "cached"),
+    "cyan": ("running", "hint"),
+    "yellow": ("suspended", "waiting", "cancelled", "skipped", "warning", "note"),
+    "red": ("failed", "killed", "error"),
 }
+COLOURS = {word: colour for colour, words in _MEANINGS.items() for word in words}
 """What a word means, in a table or before the first colon of a line."""
 
 
-def tell(*lines: str) -> None:
-    r"""Prints messages on stderr; a line feed inside a line is shown as ``\n``."""
-    for line in lines:
-        _echo(line, sys.stderr)
+def tell(*lines: str, **style: Any) -> None:
+    r"""Prints messages on stderr, in a style of click's where it shows colours; a line feed inside a
+    line is shown as ``\n``.
+    """
+    _echo(lines, sys.stderr, style)
 
 
 def show(*lines: str, **style: Any) -> None:
-    r"""Prints lines of the result, on stdout; a line feed inside a line is shown as ``\n``.
-
-    `style` is one of click's, for terminals.
-    """
-    for line in lines:
-        _echo(line, sys.stdout, **style)
+    """Prints lines of the result, as `tell`, on stdout."""
+    _echo(lines, sys.stdout, style)
 
 
 def show_verbatim(lines: Iterable[str]) -> None:
@@ -96,8 +82,10 @@ def show_verbatim(lines: Iterable[str]) -> None:
         click.echo(one_line(text) + line.removeprefix(text))
 
 
-def _echo(line: str, stream: TextIO, **style: Any) -> None:
-    click.echo(styled(line, stream, **style), err=stream is sys.stderr, color=has_colours(stream))
+def _echo(lines: Iterable[str], stream: TextIO, style: Mapping[str, Any]) -> None:
+    for line in lines:
+        text = styled(line, stream, **style)
+        click.echo(text, err=stream is sys.stderr, color=has_colours(stream))
 
 
 def styled(line: str, stream: TextIO, **style: Any) -> str:
@@ -142,11 +130,11 @@ def tell_problem(problem: Diagnostic) -> None:
     place, *rest = problem.lines
     hint = rest.pop() if problem.hint else None
     code, colour = f"[{problem.code}]", "yellow" if problem.code in LINTS else "red"
-    if has_colours(sys.stderr) and place.endswith(code):
+    coloured = has_colours(sys.stderr)
+    if coloured and place.endswith(code):
         *lines, last = styled(place, sys.stderr).split("\n")
-        ending = click.style(last.removesuffix(code), bold=True) + click.style(code, fg=colour)
-        bold = (click.style(line, bold=True) for line in lines)
-        click.echo("\n".join([*bold, ending]), err=True, color=True)
+        bold = "\n".join(click.style(line, bold=True) for line in (*lines, last.removesuffix(code)))
+        click.echo(bold + click.style(code, fg=colour), err=True, color=True)
     else:
         tell(place)
     if rest:
@@ -155,16 +143,9 @@ def tell_problem(problem: Diagnostic) -> None:
             source, column = excerpt(source, len(caret) - 1, columns_of(sys.stderr))
             caret = " " * column + "^"
         click.echo(source, err=True)
-        click.echo(
-            click.style(caret, fg=colour, bold=True), err=True, color=has_colours(sys.stderr)
-        )
+        click.echo(click.style(caret, fg=colour, bold=True), err=True, color=coloured)
     if hint:
-        tell_styled(hint, fg="cyan")
-
-
-def tell_styled(line: str, **style: Any) -> None:
-    """Prints a line on stderr, in a style of click's where stderr shows colours."""
-    _echo(line, sys.stderr, **style)
+        tell(hint, fg="cyan")
 
 
 def has_colours(stream: TextIO) -> bool:

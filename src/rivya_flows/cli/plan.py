@@ -8,20 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.catalogue.prices import price_range
-from rivya_flows.cli.commands import (
-    BUDGET,
-    CACHE,
-    INPUTS,
-    INPUTS_FILE,
-    JSON,
-    LABELS,
-    NEW_FILE,
-    SPEC,
-    Cache,
-    command,
-    flag,
-    option,
-)
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, flag, option
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
@@ -43,19 +31,19 @@ _PLAIN = ("free", "fixed price of the default request")
     "plan specs/product-launch.yaml --out launch.quote",
 )
 def plan(
-    spec: Path = SPEC,
-    assignments: tuple[str, ...] = INPUTS,
-    file: Path | None = INPUTS_FILE,
-    budget: int | None = BUDGET,
-    cache: Cache = CACHE,
-    labels: tuple[str, ...] = LABELS,
+    spec: Path = options.SPEC,
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    budget: int | None = options.BUDGET,
+    cache: options.Cache = options.CACHE,
+    labels: tuple[str, ...] = options.LABELS,
     out: Path | None = option(
         "Write a quote, which `run --quote FILE` runs as it is, once, within 24 hours.",
-        type=NEW_FILE,
+        type=options.NEW_FILE,
         metavar="FILE",
     ),
     sandbox: bool = flag("Plan for the local sandbox, also with a key."),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> int:
     """Show the steps of a spec with their price; nothing is bought.
 
@@ -74,7 +62,7 @@ def request_of(
     assignments: tuple[str, ...],
     file: Path | None,
     budget: int | None = None,
-    cache: Cache = None,
+    cache: options.Cache = None,
     labels: tuple[str, ...] = (),
 ) -> RunRequest:
     """What options ask for."""
@@ -102,9 +90,9 @@ def show_plan(work: Awaitable[Estimate], out: Path | None = None, *, as_json: bo
 
 @command()
 def graph(
-    spec: Path = SPEC,
-    assignments: tuple[str, ...] = INPUTS,
-    file: Path | None = INPUTS_FILE,
+    spec: Path = options.SPEC,
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
 ) -> None:
     """Print the plan of a spec as a Mermaid flow chart, with items, models and credits.
 

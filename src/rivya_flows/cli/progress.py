@@ -175,8 +175,7 @@ def rendering(share: float) -> str:
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
     """All steps, in the order of the plan, without rounds that have not begun.
 
-    Args:
-        shares: How much of an item is rendered, 0 to 1, by step and key.
+    `shares` says how much of an item is rendered, 0 to 1, by step and key.
     """
     at_work: dict[str, list[float]] = {}
     for (step_id, key), share in shares.items():
@@ -247,12 +246,13 @@ def time_left(
 ) -> str:
     """When a run will end: ``about 2 min left``; ``at least`` where that of a step is not known.
 
+    Nothing if nothing is known, and once no step is left or the run has ended.
+
     Args:
+        state: The run.
         usual: Seconds that a job of a step usually takes, by step, where known.
         at_work: Seconds since the steps began that have not ended, by step.
-
-    Returns:
-        Nothing if nothing is known, and once no step is left or the run has ended.
+        shares: As of `rows`.
     """
     if state.ended:
         return ""

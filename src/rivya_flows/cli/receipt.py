@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli.commands import JSON, argument, command, flag, option
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import argument, command, flag, option
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
@@ -29,7 +30,7 @@ def receipt(
         metavar="DIR",
     ),
     open_sheet: bool = flag("Open the contact sheet.", "--open"),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """Show the receipt of a run so far.
 

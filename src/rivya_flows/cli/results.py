@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli.commands import JSON, LAST_RUN, NEW_FILE, argument, command, flag, option
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import argument, command, flag, option
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 
 @command()
-def open(run: str = LAST_RUN) -> None:  # noqa: A001  # a command is found under its name
+def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is found under its name
     """Open the contact sheet of a run, and print its path.
 
     RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
@@ -52,11 +53,11 @@ _MAILED_BYTES = 15_000_000
 
 @command("share last", "share last --output spot --out comet-kettle.html")
 def share(
-    run: str = LAST_RUN,
+    run: str = options.LAST_RUN,
     file: Path | None = option(
         "Write this file, or replace a page; default: a new one here, named after spec and product.",
         "--out",
-        type=NEW_FILE,
+        type=options.NEW_FILE,
         metavar="FILE",
     ),
     outputs: tuple[str, ...] = option(
@@ -95,11 +96,11 @@ def compare(
     page: Path | None = option(
         "Write a page with the pictures, films, sounds and texts of both.",
         "--out",
-        type=NEW_FILE,
+        type=options.NEW_FILE,
         metavar="FILE",
     ),
     opens: bool = flag("Open that page; without --out, a new one beside the sheet of B.", "--open"),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """Show two runs side by side: what differs, and what each made and cost.
 
@@ -197,7 +198,7 @@ def _listed(values: list[str]) -> str:
 @command()
 def verify(
     file: Path = argument(type=click.Path(exists=True, dir_okay=False, path_type=Path)),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> int:
     """Check the content credentials (C2PA) of a film or picture.
 

@@ -10,26 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import (
-    BUDGET,
-    CACHE,
-    INPUTS,
-    INPUTS_FILE,
-    JSON_AT_END,
-    LABELS,
-    OPEN,
-    PLAN,
-    RUN,
-    RUN_FOLDER,
-    SANDBOX,
-    YES,
-    Cache,
-    argument,
-    command,
-    label_option,
-    option,
-)
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan
@@ -53,24 +35,24 @@ _BY = option("Who answers; left out, your user name.", metavar="NAME")
 )
 def run(
     spec: Path | None = argument(type=Path, required=False, shell_complete=completion.specs),
-    assignments: tuple[str, ...] = INPUTS,
-    file: Path | None = INPUTS_FILE,
-    only_plan: bool = PLAN,
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    only_plan: bool = options.PLAN,
     quote: Path | None = option(
         "Run a quote of `plan --out` as it is, instead of SPEC and its options.",
         type=Path,
         metavar="QUOTE",
         shell_complete=completion.files,
     ),
-    out: Path = RUN_FOLDER,
-    budget: int | None = BUDGET,
-    cache: Cache = CACHE,
-    labels: tuple[str, ...] = LABELS,
+    out: Path = options.RUN_FOLDER,
+    budget: int | None = options.BUDGET,
+    cache: options.Cache = options.CACHE,
+    labels: tuple[str, ...] = options.LABELS,
     by: str | None = _BY,
-    yes: bool = YES,
-    open_sheet: bool = OPEN,
-    sandbox: bool = SANDBOX,
-    as_json: bool = JSON_AT_END,
+    yes: bool = options.YES,
+    open_sheet: bool = options.OPEN,
+    sandbox: bool = options.SANDBOX,
+    as_json: bool = options.JSON_AT_END,
 ) -> int:
     """Run a spec here and now.
 
@@ -124,7 +106,7 @@ def run(
     "resume RUN --regenerate film --budget 60",
 )
 def resume(
-    named: str = RUN,
+    named: str = options.RUN,
     answers: tuple[str, ...] = option(
         "Answer a question of the run: a key, a number, several, or none: NOTE.",
         "--answer",
@@ -149,10 +131,10 @@ def resume(
         metavar="STEP[KEY]",
         multiple=True,
     ),
-    only_plan: bool = PLAN,
-    yes: bool = YES,
-    open_sheet: bool = OPEN,
-    as_json: bool = JSON_AT_END,
+    only_plan: bool = options.PLAN,
+    yes: bool = options.YES,
+    open_sheet: bool = options.OPEN,
+    as_json: bool = options.JSON_AT_END,
 ) -> int:
     """Resume a run that failed, was cancelled, killed or suspended.
 
@@ -164,10 +146,10 @@ def resume(
     from rivya_flows.cli.ending import end
 
     name = who(by)
-    options = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
+    wanted = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
     if only_plan:
-        return show_plan(plan_resume(named, options, chosen, runner, notify=tell), as_json=as_json)
-    work = partial(resume_run, named, options, chosen, runner)
+        return show_plan(plan_resume(named, wanted, chosen, runner, notify=tell), as_json=as_json)
+    work = partial(resume_run, named, wanted, chosen, runner)
     report = _executed(work, name, yes=yes, as_json=as_json)
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
@@ -179,10 +161,12 @@ def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ..
 
 
 @command(
-    "fork RUN -i voice=Jessica --plan", "fork RUN --from film", "fork RUN --from 'stills[neon]'"
+    "fork RUN -i voice=Jessica --plan",
+    "fork RUN --from film",
+    "fork RUN --from 'stills[neon]'",
 )
 def fork(
-    named: str = RUN,
+    named: str = options.RUN,
     step: str | None = option(
         "Make STEP and what depends on it again, or STEP[KEY] and what uses it; not more than once.",
         "--from",
@@ -196,18 +180,18 @@ def fork(
         type=Path,
         shell_complete=completion.specs,
     ),
-    assignments: tuple[str, ...] = INPUTS,
-    file: Path | None = INPUTS_FILE,
-    labels: tuple[str, ...] = label_option(
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    labels: tuple[str, ...] = options.labels(
         "Count the run under this, beside the labels of RUN; it wins."
     ),
-    budget: int | None = BUDGET,
-    only_plan: bool = PLAN,
-    out: Path = RUN_FOLDER,
-    yes: bool = YES,
-    open_sheet: bool = OPEN,
-    sandbox: bool = SANDBOX,
-    as_json: bool = JSON_AT_END,
+    budget: int | None = options.BUDGET,
+    only_plan: bool = options.PLAN,
+    out: Path = options.RUN_FOLDER,
+    yes: bool = options.YES,
+    open_sheet: bool = options.OPEN,
+    sandbox: bool = options.SANDBOX,
+    as_json: bool = options.JSON_AT_END,
 ) -> int:
     """Run a run again with changes, and buy only what they change.
 
@@ -224,8 +208,8 @@ def fork(
 
     edited = None if spec is None else read_spec(spec)
     given = read_inputs(assignments, file)
-    options = ForkOptions(given, step, budget, read_labels(labels), edited)
-    request, of_sandbox = fork_request(named, options, chosen, tell)
+    wanted = ForkOptions(given, step, budget, read_labels(labels), edited)
+    request, of_sandbox = fork_request(named, wanted, chosen, tell)
     there = sandbox or of_sandbox
     if only_plan:
         return show_plan(plan(request, chosen, runner, sandbox=there, notify=tell), as_json=as_json)

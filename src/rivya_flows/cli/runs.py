@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import FILTER, JSON, command, option
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
@@ -30,7 +30,7 @@ _RESUMED = 3  # runs that a line says how to resume
 
 @command()
 def runs(
-    labels: tuple[str, ...] = FILTER,
+    labels: tuple[str, ...] = options.FILTER,
     spec: str | None = option(
         "Only of this spec.", metavar="NAME", shell_complete=completion.run_names
     ),
@@ -39,7 +39,7 @@ def runs(
     limit: int = option(
         "Most runs.", type=click.IntRange(1, 100_000), default=50, show_default=True
     ),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """List runs, newest first, with what each has spent."""
     from rivya_flows.app.runs import open_journal, unknown_names

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli.commands import FILTER, JSON, command, flag, option
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, flag, option
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
@@ -32,10 +33,10 @@ def spend(
     until: datetime | None = option(
         "Bought before; a date counts whole.", type=end_moment, metavar="WHEN"
     ),
-    labels: tuple[str, ...] = FILTER,
+    labels: tuple[str, ...] = options.FILTER,
     service: str | None = option("Spent there; `sandbox` for pretend credits.", metavar="URL"),
     as_csv: bool = flag("Print CSV.", "--csv"),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
     plot: Path | None = option(
         "Also draw credits over time, by the first of --by.",
         type=click.Path(dir_okay=False, path_type=Path),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import JSON, PLAN, Group, argument, flag, option
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, flag, option
 from rivya_flows.cli.moments import AGES, LONGEST, age
 from rivya_flows.cli.output import near, print_json, print_table, show, show_result, size_of, tell
 from rivya_flows.cli.service import settings
@@ -58,9 +58,9 @@ def prune_store(
     older_than: timedelta = option(
         f"Keep what younger runs need: {AGES}.", type=age, required=True, metavar="AGE"
     ),
-    only_plan: bool = PLAN,
+    only_plan: bool = options.PLAN,
     yes: bool = _DELETE,
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
@@ -121,7 +121,7 @@ def remove(
         metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs
     ),
     yes: bool = flag("Remove without asking.", "-y", "--yes"),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """Delete runs: their journals, receipts and folders, and the media that nothing else needs.
 
@@ -184,7 +184,7 @@ def cache() -> None:
 
 
 @cache.command("list")
-def list_results(as_json: bool = JSON) -> None:
+def list_results(as_json: bool = options.JSON) -> None:
     """List the results, newest first, with what each saves."""
     from rivya_flows.app.cache import listing
     from rivya_flows.store.cache_index import CacheIndex
@@ -209,9 +209,9 @@ def prune_cache(
     ),
     everything: bool = flag("Delete all results.", "--all"),
     media: bool = flag("Delete media that no run and no result uses."),
-    only_plan: bool = PLAN,
+    only_plan: bool = options.PLAN,
     yes: bool = _DELETE,
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> None:
     """Delete results from the cache; equal requests are then bought again.
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion
+from rivya_flows.cli import completion, options
 from rivya_flows.cli.check import specs_folder
-from rivya_flows.cli.commands import JSON, argument, command, option
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.failures import FAILED, WRONG, counted
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-from rivya_flows.cli.output import print_json, show, tell, tell_problem, tell_styled
+from rivya_flows.cli.output import print_json, show, tell, tell_problem
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
@@ -51,7 +51,7 @@ def test(
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
     ),
-    as_json: bool = JSON,
+    as_json: bool = options.JSON,
 ) -> int:
     """Run the test cases of specs, each on a sandbox of its own.
 
@@ -134,7 +134,7 @@ def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
         return WRONG
     for one in problems:
         tell_problem(one)
-    tell_styled(f"error: {counted(len(problems))}", fg="red")
+    tell(f"error: {counted(len(problems))}", fg="red")
     return WRONG
 
 

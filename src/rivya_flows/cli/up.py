@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.commands import JSON_AT_END, YES, Group, argument, command, flag, option
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, command, flag, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
@@ -52,7 +52,7 @@ def up(
         type=click.IntRange(0, 65535),
     ),
     sandbox: bool = flag("Buy from the local sandbox even if a key is set."),
-    yes: bool = YES,
+    yes: bool = options.YES,
     foreground: bool = flag("Run in the foreground; stop everything on exit."),
     opens: bool = flag("Open Prefect's pages when all is ready.", "--open"),
     as_json: bool = flag("Print one JSON document when all is ready.", "--json"),
@@ -74,7 +74,7 @@ def up(
     from rivya_flows.settings import variables_for_children
 
     found = settings()
-    options = UpOptions(
+    wanted = UpOptions(
         settings=found,
         variables=variables_for_children(),
         sandbox=sandbox or found.rivya_flows_sandbox or found.rivya_api_key is None,
@@ -92,17 +92,17 @@ def up(
         )
     prefect = BackgroundServer(found.data)
     with _terminable():
-        status = bring_up(options, prefect, tell)
+        status = bring_up(wanted, prefect, tell)
         link = prefect.link()
         opened = opens and show_page(link)
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, link, opened=opened, has_specs=bool(options.specs))
+            _show(status, link, opened=opened, has_specs=bool(wanted.specs))
         if not foreground:
             return 0
         try:
-            again = options.restarting()
+            again = wanted.restarting()
             watch(found.data, os.getpid(), lambda: bring_up(again, prefect, tell), tell)
         except KeyboardInterrupt:
             pass
@@ -114,7 +114,7 @@ def up(
 @command()
 def down(
     force: bool = flag("Stop it even while a run of the command line uses it."),
-    as_json: bool = JSON_AT_END,
+    as_json: bool = options.JSON_AT_END,
 ) -> None:
     """Stop what `up` left running, or the Prefect server that waits for the next run.
 

@@ -15,7 +15,8 @@ import click
 
 from rivya_flows.app.processes.part_log import JsonLines, is_json
 from rivya_flows.app.processes.ports import RECEIVER_PORT
-from rivya_flows.cli.commands import JSON, Group, argument, flag, option
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import Group, argument, flag, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, tell
 from rivya_flows.cli.service import asked, at_home, settings
 from rivya_flows.errors import UsageError
@@ -82,13 +83,13 @@ def listen(
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")
     secrets = tuple(_read_secret(name) for name in named)
-    options = ListenOptions(host, port, secrets, registers, sandbox)
+    wanted = ListenOptions(host, port, secrets, registers, sandbox)
     found = settings()
     with _log_to_stderr():
         asyncio.run(
             serve_receiver(
                 found,
-                options,
+                wanted,
                 lambda ready: _announce(ready, as_json=as_json),
                 events=lambda: _events(found),
                 service=lambda: at_home(sandbox=sandbox),
@@ -212,7 +213,7 @@ def _command(
 
             asked(work, sandbox=sandbox)
 
-        shared = [flag("Use the local sandbox.")("sandbox"), JSON("as_json")]
+        shared = [flag("Use the local sandbox.")("sandbox"), options.JSON("as_json")]
         made: click.Command = endpoints.command(name or function.__name__, params=shared)(run)
         return made
 
