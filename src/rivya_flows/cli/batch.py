@@ -25,7 +25,6 @@ def batch(
         "CSV file; its header names inputs of the spec.",
         "--rows",
         metavar="FILE",
-        type=Path,
         required=True,
         shell_complete=files,
     ),

@@ -36,9 +36,7 @@ _WORDS = {
     "not_started": "not started",
 }
 _EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
-_MAX_ROWS = 40
-"""Rows up to which stdout shows every row; above, only those that are not completed."""
-
+_MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those that are not completed
 _MAX_COMMANDS = 10
 
 

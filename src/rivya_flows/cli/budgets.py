@@ -12,7 +12,7 @@ import click
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, flag, option
+from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
     from rivya_flows.store.pools import Period, Pool, PoolState
 
-_YES = flag("Agree to what deployments then buy without a cap over time.", "-y", "--yes")
+_YES = option("Agree to what deployments then buy without a cap over time.", "-y", "--yes")
 
 
 @click.group(cls=Group)
@@ -40,7 +40,6 @@ def set_pool(
     assignments: tuple[str, ...] = option(
         "Cover runs with this label; several must all match.",
         "--match",
-        multiple=True,
         metavar="LABEL=VALUE",
         shell_complete=completion.labels,
     ),

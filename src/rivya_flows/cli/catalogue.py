@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rivya_flows.catalogue.prices import price, price_range
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import argument, command, flag, option
-from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result
 from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
@@ -23,15 +24,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @command()
 def models(
-    model_id: str | None = argument(
-        metavar="[ID]", required=False, shell_complete=completion.models
-    ),
+    model_id: str | None = argument(metavar="[ID]", shell_complete=completion.models),
     kind: str | None = option(
         "List only the models that make this.",
         type=click.Choice(["image", "video", "audio", "chat"]),
     ),
-    live: bool = flag("Ask the service, also without a key."),
-    sandbox: bool = flag("Ask the local sandbox."),
+    live: bool = option("Ask the service, also without a key."),
+    sandbox: bool = option("Ask the local sandbox."),
     as_json: bool = options.JSON,
 ) -> None:
     """List the models, or show one with its parameters and price.
@@ -41,6 +40,7 @@ def models(
     """
     live = live or sandbox or settings().rivya_api_key is not None
     catalogue = catalogue_of(live=live, sandbox=sandbox)
+    of = {"date": catalogue.date, "source": catalogue.source}
     model_id = model_id or ""
     model = catalogue.get(model_id)
     found = [one for one in catalogue.models.values() if model_id.lower() in one.id]
@@ -50,46 +50,38 @@ def models(
             kinds = ", ".join(sorted({one.category for one in found}))
             hint = f"those that have make {kinds}; leave --kind out to list them"
             raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
-        _print_all(catalogue, of_kind, as_json)
+        if as_json:
+            print_json({**of, "models": [_document(one) for one in of_kind]})
+        else:
+            _print_all(catalogue, of_kind)
         return
     if model is None:
         near = catalogue.closest(model_id)
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
         raise UsageError(f"there is no model {model_id!r}", hint)
     if as_json:
-        print_json({**_of(catalogue), "model": _document(model)})
+        print_json({**of, "model": _document(model)})
     else:
         _print_one(model)
 
 
 @command()
-def credits(sandbox: bool = flag("Ask the local sandbox."), as_json: bool = options.JSON) -> None:
+def credits(sandbox: bool = option("Ask the local sandbox."), as_json: bool = options.JSON) -> None:
     """Show the credits of the account."""
 
     async def read(client: RivyaClient, context: RunContext) -> tuple[int, str]:
         return (await client.credits.retrieve()).current_credits, context.service.base_url
 
     number, address = asked(read, sandbox=sandbox)
-    if as_json:
-        print_json({"credits": number, "service": address})
-    else:
-        show(f"{credits_of(number)} at {address}")
-
-
-def _of(catalogue: Catalogue) -> dict[str, Any]:
-    return {"date": catalogue.date, "source": catalogue.source}
+    document = {"credits": number, "service": address}
+    show_result(f"{credits_of(number)} at {address}", document=document, as_json=as_json)
 
 
 def _document(model: Model) -> dict[str, Any]:
-    from rivya_flows.catalogue.prices import price
-
     return {**asdict(model), "price": asdict(price(model, {}))}
 
 
-def _print_all(catalogue: Catalogue, found: Sequence[Model], as_json: bool) -> None:
-    if as_json:
-        print_json({**_of(catalogue), "models": [_document(model) for model in found]})
-        return
+def _print_all(catalogue: Catalogue, found: Sequence[Model]) -> None:
     rows = [
         [
             model.id,
@@ -106,8 +98,6 @@ def _print_all(catalogue: Catalogue, found: Sequence[Model], as_json: bool) -> N
 
 
 def _price(model: Model) -> str:
-    from rivya_flows.catalogue.prices import price, price_range
-
     known = price(model, {})
     return price_range(known.min, known.max)
 
@@ -120,8 +110,6 @@ def _references(rule: ReferenceRule | None) -> str:
 
 
 def _print_one(model: Model) -> None:
-    from rivya_flows.catalogue.prices import price
-
     known = price(model, {})
     show(f"{model.id}  {model.display_name}")
     facts = [
@@ -138,14 +126,13 @@ def _print_one(model: Model) -> None:
             show(f"  {name:<11}{words}")
     if model.params:
         show("")
-        print_table(
-            ["parameter", "type", "default", "values", ""], [_row(one) for one in model.params]
-        )
+        rows = [_row(one) for one in model.params]
+        print_table(["parameter", "type", "default", "values", ""], rows)
     for param in model.params:
         if param.voices:
             show("")
-            rows = [_voice(one) for one in param.voices]
-            print_table([param.key, "!id", "sex", "accent", "character"], rows)
+            columns = [param.key, "!id", "sex", "accent", "character"]
+            print_table(columns, [_voice(one) for one in param.voices])
     if any(param.bears_price for param in model.params):
         show("", "* values other than the default may change the price")
 
@@ -158,7 +145,9 @@ def _prompt(model: Model) -> str:
 
 def _row(param: Param) -> list[str]:
     marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
-    default = "" if param.default is None else _word(param.written_default)
+    default = "" if param.default is None else str(param.written_default)
+    if isinstance(param.written_default, bool):
+        default = default.lower()
     return [param.key, param.type, default, _values(param), marks.strip()]
 
 
@@ -174,13 +163,5 @@ def _values(param: Param) -> str:
         return ", ".join(param.options)
     if param.min is None and param.max is None:
         return ""
-    bounds = [
-        f"from {param.min:g}" if param.min is not None else "",
-        f"to {param.max:g}" if param.max is not None else "",
-        f"in steps of {param.step:g}" if param.step is not None else "",
-    ]
-    return " ".join(bound for bound in bounds if bound)
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    bounds = (("from", param.min), ("to", param.max), ("in steps of", param.step))
+    return " ".join(f"{words} {bound:g}" for words, bound in bounds if bound is not None)

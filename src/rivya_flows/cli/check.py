@@ -16,7 +16,7 @@ from urllib.parse import quote
 import click
 
 from rivya_flows.cli import completion
-from rivya_flows.cli.commands import argument, command, flag, option
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.service import catalogue_of, settings
@@ -35,19 +35,19 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")
 def check(
     specs: tuple[Path, ...] = argument(
-        metavar="[SPEC...]", nargs=-1, type=Path, shell_complete=completion.specs_and_tests
+        metavar="[SPEC...]", shell_complete=completion.specs_and_tests
     ),
-    live: bool = flag("Check against the models of the service as it is now."),
-    fix: bool = flag("Fix what is certain, and report what is left."),
-    diff: bool = flag("Print what --fix would change, and write nothing."),
-    strict: bool = flag("Take warnings for mistakes."),
+    live: bool = option("Check against the models of the service as it is now."),
+    fix: bool = option("Fix what is certain, and report what is left."),
+    diff: bool = option("Print what --fix would change, and write nothing."),
+    strict: bool = option("Take warnings for mistakes."),
     form: str | None = option(
         "How to print what was found: for people, as one JSON document, as annotations of GitHub "
         "Actions, or as SARIF 2.1.0.  [default: text]",
         "--format",
         type=click.Choice(["text", "json", "github", "sarif"]),
     ),
-    as_json: bool = flag("The same as --format json.", "--json"),
+    as_json: bool = option("The same as --format json.", "--json"),
 ) -> int:
     """Find every mistake in specs and their tests; of a folder, in all of its *.yaml files.
 

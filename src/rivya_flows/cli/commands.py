@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from rivya_flows.program import program
 
 
 class Command(click.Command):
-    """A command whose parameters are the defaults of its function: what the functions below give."""
+    """A command whose parameters are the defaults of its function, as the functions below give them."""
 
     def __init__(
         self,
@@ -27,29 +28,38 @@ class Command(click.Command):
         params: Sequence[click.Parameter] = (),
         **settings: Any,
     ) -> None:
-        declared = [(one.name, one.default) for one in signature(callback).parameters.values()]
-        made = [declare(name) for name, declare in declared if declare is not Parameter.empty]
+        given = signature(callback).parameters.values()
+        declared = [one for one in given if one.default is not Parameter.empty]
+        made = [one.default(one.name, str(one.annotation)) for one in declared]
         super().__init__(callback=callback, params=[*params, *made], **settings)
 
 
 def option(words: str, *names: str, **attributes: Any) -> Any:
-    """An option; without names that of its parameter, with dashes. Attributes as of click."""
+    """An option with its help; without names it has that of its parameter, with dashes.
 
-    def declare(name: str) -> click.Parameter:
+    The type of the parameter says whether it is a flag, a path, or may be given more than once; other
+    attributes are those of click.
+    """
+
+    def declare(name: str, kind: str) -> click.Parameter:
+        own: dict[str, Any] = {"type": Path} if "Path" in kind else {}
+        own |= {"is_flag": True} if kind == "bool" else {"multiple": kind.startswith("tuple")}
         flags = names or (f"--{name.replace('_', '-')}",)
-        return click.Option([name, *flags], help=words, **attributes)
+        return click.Option([name, *flags], help=words, **own | attributes)
 
     return declare
 
 
-def flag(words: str, *names: str) -> Any:
-    """An option without a value."""
-    return option(words, *names, is_flag=True)
-
-
 def argument(**attributes: Any) -> Any:
-    """An argument; attributes as of click."""
-    return lambda name: click.Argument([name], **attributes)
+    """An argument. The type of its parameter says whether it is a path, optional, or one of many."""
+
+    def declare(name: str, kind: str) -> click.Parameter:
+        own: dict[str, Any] = {"type": Path} if "Path" in kind else {}
+        own |= {"nargs": -1} if kind.startswith("tuple") else {}
+        own |= {"required": False} if kind.endswith("| None") else {}
+        return click.Argument([name], **own | attributes)
+
+    return declare
 
 
 def command(*lines: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:

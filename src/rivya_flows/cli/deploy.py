@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, command, flag, option
+from rivya_flows.cli.commands import Group, argument, command, option
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
 from rivya_flows.cli.service import settings
@@ -29,9 +29,9 @@ _MOST_WAITING = 20
 @command("deploy specs", "deploy specs --prune --plan")
 def deploy(
     specs: tuple[Path, ...] = argument(
-        metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
+        metavar="SPEC...", required=True, shell_complete=completion.specs
     ),
-    prune: bool = flag(
+    prune: bool = option(
         "Remove schedules, triggers and deployments that the given specs no longer have, and "
         "deployments of specs that were deleted from a given folder."
     ),
@@ -45,11 +45,10 @@ def deploy(
         "folder changes, as a checkout in CI does.",
         metavar="NAME",
     ),
-    single_machine: bool = flag("All workers run on this machine, so files on it are shared."),
+    single_machine: bool = option("All workers run on this machine, so files on it are shared."),
     job_variables: tuple[str, ...] = option(
         "Set a job variable of the deployments, such as image or env.NAME; VALUE is JSON or text.",
         "--job-variable",
-        multiple=True,
         metavar="NAME=VALUE",
     ),
     yes: bool = options.YES,

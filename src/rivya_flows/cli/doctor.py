@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, flag
-from rivya_flows.cli.output import print_json, show
+from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.output import show_result
 from rivya_flows.cli.service import settings, with_key_of_block
 from rivya_flows.errors import UsageError
 
@@ -22,7 +23,7 @@ _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
 @command()
 def doctor(
-    live: bool = flag("Compare models and routes of the service with the expected."),
+    live: bool = option("Compare models and routes of the service with the expected."),
     as_json: bool = options.JSON,
 ) -> int:
     """Show what is installed, reachable and configured, and how to fix what is not.
@@ -41,14 +42,13 @@ def doctor(
         found, with_key=_with_key, prefect_checks=_prefect_checks, live=live, wrong=wrong
     )
     healthy = not any(check.status == "problem" for check in checks)
-    if as_json:
-        print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})
-    else:
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            show(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
-            if check.hint:
-                show(f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}")
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
+        lines += [f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}"] if check.hint else []
+    document = {"ok": healthy, "checks": [check.as_json() for check in checks]}
+    show_result(*lines, document=document, as_json=as_json)
     return 0 if healthy else 1
 
 
@@ -90,8 +90,6 @@ def _prefect_checks(settings: Settings) -> list[Check]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence Prefect's own log: the checks say what matters."""
-    import logging
-
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -24,14 +24,11 @@ _ARGUMENT = re.compile(r"""#.*|(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")
 _WORD = re.compile(r"(?:[^\s`]|`[^`]*`|`)+")
 """What is between backticks is one word: people copy it."""
 
-_GAP = re.compile(r"\S {2,}(?=\S)")
-"""Between two columns of a line."""
-
+_GAP = re.compile(r"\S {2,}(?=\S)")  # between two columns of a line
 _LONGEST = 10  # columns that hold each word of what a step does now
 _NARROW = 24  # columns below which what wraps is not pressed by a column that can be left out
 
-Cell = str | tuple[str, str]
-"""Words, or words and a style such as ``green`` or ``dim``."""
+Cell = str | tuple[str, str]  # words, or words and a style such as ``green`` or ``dim``
 
 
 def width_of(text: str) -> int:

@@ -11,24 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rivya_flows.cli.layout import Cell, broken, fit
 from rivya_flows.cli.moments import clock, elapsed
-from rivya_flows.cli.output import (
-    COLOURS,
-    columns_of,
-    draws,
-    live,
-    print_above,
-    table_lines,
-    tell,
-)
-from rivya_flows.cli.progress import (
-    News,
-    begun_steps,
-    folded,
-    news,
-    rendering,
-    rows,
-    time_left,
-)
+from rivya_flows.cli.output import COLOURS, columns_of, draws, live, print_above, table_lines, tell
+from rivya_flows.cli.progress import News, begun_steps, folded, news, rendering, rows, time_left
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
@@ -128,8 +112,7 @@ class Screen(ABC):
             most = max(1, most - over)
 
 
-LINE_SECONDS = 15.0
-"""Between two lines about one rendering, where there is no table."""
+LINE_SECONDS = 15.0  # between two lines about one rendering, where there is no table
 
 
 class Progress(Screen):

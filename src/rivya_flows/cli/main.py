@@ -10,7 +10,9 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 import click
 
@@ -28,59 +30,35 @@ from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
 GROUPS = {
-    "Write a spec": {
-        "init": "project",
-        "check": "check",
-        "plan": "plan",
-        "test": "test",
-        "graph": "plan",
-        "schema": "project",
-        "models": "catalogue",
-    },
-    "Run it": {
-        "run": "run",
-        "resume": "run",
-        "fork": "run",
-        "batch": "batch",
-    },
-    "Look at runs": {
-        "runs": "runs",
-        "receipt": "receipt",
-        "open": "results",
-        "share": "results",
-        "compare": "results",
-        "verify": "results",
-    },
-    "Watch the money": {
-        "credits": "catalogue",
-        "spend": "spend",
-        "budgets": "budgets",
-        "cache": "store",
-    },
-    "Work with Prefect": {
-        "up": "up",
-        "down": "up",
-        "deploy": "deploy",
-        "automations": "deploy",
-        "prefect": "up",
-    },
-    "Look after it": {
-        "doctor": "doctor",
-        "webhooks": "webhooks",
-        "sandbox": "up",
-        "store": "store",
-        "mcp": "mcp",
-    },
+    "Write a spec": ("init", "check", "plan", "test", "graph", "schema", "models"),
+    "Run it": ("run", "resume", "fork", "batch"),
+    "Look at runs": ("runs", "receipt", "open", "share", "compare", "verify"),
+    "Watch the money": ("credits", "spend", "budgets", "cache"),
+    "Work with Prefect": ("up", "down", "deploy", "automations", "prefect"),
+    "Look after it": ("doctor", "webhooks", "sandbox", "store", "mcp"),
 }
-"""The commands as the help groups them, and the module of this package that defines each of them
-under the same name."""
+"""The commands as the help groups them."""
 
-COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
-"""Each command, and its module."""
+_DEFINES = {
+    "catalogue": ("models", "credits"),
+    "deploy": ("automations",),
+    "plan": ("graph",),
+    "project": ("init", "schema"),
+    "results": ("open", "share", "compare", "verify"),
+    "run": ("resume", "fork"),
+    "store": ("cache",),
+    "up": ("down", "prefect", "sandbox"),
+}
+"""Modules of this package that define commands of other names than their own."""
+
+COMMANDS = {name: name for group in GROUPS.values() for name in group} | {
+    name: module for module, names in _DEFINES.items() for name in names
+}
+"""The module of each command, which defines it under its name."""
 
 
-class Commands(Group):
-    """A group that imports the module of a command when the command is used."""
+class _Commands(Group):
+    """Imports the module of a command when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -92,12 +70,11 @@ class Commands(Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"rivya_flows.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return cast("click.Command", getattr(module, cmd_name))
 
 
 @click.group(
-    cls=Commands,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "init my-campaign",
@@ -150,11 +127,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _tell(failure: failures.Failure, *, as_json: bool) -> None:
     if as_json:
-        try:
+        with suppress(OSError):  # such as a full disk behind stdout
             print_json(failure.document)
             return
-        except OSError:  # such as a full disk behind stdout
-            pass
     for problem in failure.problems:
         tell_problem(problem)
     tell(*failure.lines)

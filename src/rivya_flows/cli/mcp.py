@@ -35,9 +35,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.agent_results import Arguments, Reply
     from rivya_flows.app.agent_tools import AgentTools
 
-MAX_MESSAGE = 16 << 20
-"""Bytes of one message of a client."""
-
+MAX_MESSAGE = 16 << 20  # bytes of one message of a client
 GRACE_SECONDS = 0.8
 """How long the server takes to end at most; what is still at work then ends with it."""
 

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import click
 
 from rivya_flows.cli import completion
-from rivya_flows.cli.commands import argument, flag, option
+from rivya_flows.cli.commands import argument, option
 
 
 def labels(words: str) -> Any:
     """The option ``--label``, which may be given more than once."""
     tab = completion.labels
-    return option(words, "--label", metavar="NAME=VALUE", multiple=True, shell_complete=tab)
+    return option(words, "--label", metavar="NAME=VALUE", shell_complete=tab)
 
 
 def folder(words: str) -> Any:
@@ -24,10 +24,8 @@ def folder(words: str) -> Any:
 
 
 Cache = Literal["off", "run", "spec"] | None
-NEW_FILE = click.Path(path_type=Path, dir_okay=False)
-"""The type of a path to write to."""
-
-SPEC = argument(type=Path, shell_complete=completion.specs)
+NEW_FILE = click.Path(path_type=Path, dir_okay=False)  # the type of a path to write to
+SPEC = argument(shell_complete=completion.specs)
 RUN = argument(metavar="RUN", shell_complete=completion.runs)
 LAST_RUN = argument(default="last", shell_complete=completion.runs)
 INPUTS = option(
@@ -35,24 +33,22 @@ INPUTS = option(
     "-i",
     "--input",
     metavar="NAME=VALUE",
-    multiple=True,
     shell_complete=completion.inputs,
 )
 INPUTS_FILE = option(
     "YAML or JSON file of inputs; -i wins over it.",
     "--inputs",
     metavar="FILE",
-    type=Path,
     shell_complete=completion.files,
 )
 BUDGET = option("Override the spec's credit budget.", type=click.IntRange(0))
 CACHE = option("Override the spec's cache mode.", type=click.Choice(["off", "run", "spec"]))
-PLAN = flag("Only show what it would do and cost; buy and change nothing.", "--plan")
-YES = flag("Buy from a real wallet without a cap and without asking.", "-y", "--yes")
-SANDBOX = flag("Buy from the local sandbox, also with a key.")
-OPEN = flag("Open the contact sheet at the end.", "--open")
-JSON = flag("Print one JSON document.", "--json")
-JSON_AT_END = flag("Print one JSON document at the end.", "--json")
+PLAN = option("Only show what it would do and cost; buy and change nothing.", "--plan")
+YES = option("Buy from a real wallet without a cap and without asking.", "-y", "--yes")
+SANDBOX = option("Buy from the local sandbox, also with a key.")
+OPEN = option("Open the contact sheet at the end.", "--open")
+JSON = option("Print one JSON document.", "--json")
+JSON_AT_END = option("Print one JSON document at the end.", "--json")
 
 LABELS = labels("Count the credits under this label; wins over that of the spec.")
 FILTER = labels("Only runs with the label.")

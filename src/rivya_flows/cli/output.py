@@ -29,11 +29,8 @@ from rivya_flows.program import callable_here
 if TYPE_CHECKING:  # imported where something is drawn
     from rich.live import Live
 
-WIDE = 200
-"""Columns of a table that is printed into a file or a pipe."""
-
-_UNSIZED = 80
-"""Columns of a terminal that reports none, as rich has it too."""
+WIDE = 200  # columns of a table that is printed into a file or a pipe
+_UNSIZED = 80  # columns of a terminal that reports none, as rich has it too
 
 
 def prepare_streams() -> None:

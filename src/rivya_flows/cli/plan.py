@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rivya_flows.catalogue.prices import price_range
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, flag, option
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
@@ -42,7 +42,7 @@ def plan(
         type=options.NEW_FILE,
         metavar="FILE",
     ),
-    sandbox: bool = flag("Plan for the local sandbox, also with a key."),
+    sandbox: bool = option("Plan for the local sandbox, also with a key."),
     as_json: bool = options.JSON,
 ) -> int:
     """Show the steps of a spec with their price; nothing is bought.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.cli import completion
-from rivya_flows.cli.commands import argument, command, flag, option
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
@@ -22,15 +22,15 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @command()
 def init(
-    folder: Path = argument(metavar="[DIR]", default=".", type=Path),
+    folder: Path = argument(metavar="[DIR]", default="."),
     name: str | None = option(
         "The campaign to start from. [default: first-picture]",
         "--template",
         metavar="NAME",
         shell_complete=completion.templates,
     ),
-    lists: bool = flag("List the templates with their prices.", "--list"),
-    as_json: bool = flag("Print the list as one JSON document.", "--json"),
+    lists: bool = option("List the templates with their prices.", "--list"),
+    as_json: bool = option("Print the list as one JSON document.", "--json"),
 ) -> None:
     """Write a campaign into DIR: its spec, tests, files and README.
 
@@ -68,8 +68,7 @@ def _document(one: SpecTemplate) -> dict[str, Any]:
 
 @command()
 def schema(
-    folder: Path | None = argument(required=False, type=Path),
-    write: bool = flag("Write the files into FOLDER instead."),
+    folder: Path | None = argument(), write: bool = option("Write the files into FOLDER instead.")
 ) -> None:
     """Print the JSON Schema of specs, for editors.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import argument, command, flag, option
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
@@ -29,7 +29,7 @@ def receipt(
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
     ),
-    open_sheet: bool = flag("Open the contact sheet.", "--open"),
+    open_sheet: bool = option("Open the contact sheet.", "--open"),
     as_json: bool = options.JSON,
 ) -> None:
     """Show the receipt of a run so far.

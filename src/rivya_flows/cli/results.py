@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import argument, command, flag, option
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import (
@@ -61,7 +61,7 @@ def share(
         metavar="FILE",
     ),
     outputs: tuple[str, ...] = option(
-        "Only this output; may be repeated.", "--output", metavar="NAME", multiple=True
+        "Only this output; may be repeated.", "--output", metavar="NAME"
     ),
     title: str | None = option(
         "Title of the page; default: the product, with the title of the spec below.", metavar="TEXT"
@@ -92,14 +92,16 @@ def share(
 @command("compare last", "compare RUN last --open")
 def compare(
     first: str = argument(metavar="A", shell_complete=runs),
-    second: str | None = argument(metavar="[B]", required=False, shell_complete=runs),
+    second: str | None = argument(metavar="[B]", shell_complete=runs),
     page: Path | None = option(
         "Write a page with the pictures, films, sounds and texts of both.",
         "--out",
         type=options.NEW_FILE,
         metavar="FILE",
     ),
-    opens: bool = flag("Open that page; without --out, a new one beside the sheet of B.", "--open"),
+    opens: bool = option(
+        "Open that page; without --out, a new one beside the sheet of B.", "--open"
+    ),
     as_json: bool = options.JSON,
 ) -> None:
     """Show two runs side by side: what differs, and what each made and cost.

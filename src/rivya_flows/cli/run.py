@@ -34,13 +34,12 @@ _BY = option("Who answers; left out, your user name.", metavar="NAME")
     "run --quote launch.quote",
 )
 def run(
-    spec: Path | None = argument(type=Path, required=False, shell_complete=completion.specs),
+    spec: Path | None = argument(shell_complete=completion.specs),
     assignments: tuple[str, ...] = options.INPUTS,
     file: Path | None = options.INPUTS_FILE,
     only_plan: bool = options.PLAN,
     quote: Path | None = option(
         "Run a quote of `plan --out` as it is, instead of SPEC and its options.",
-        type=Path,
         metavar="QUOTE",
         shell_complete=completion.files,
     ),
@@ -112,7 +111,6 @@ def resume(
         "--answer",
         metavar="STEP=KEY",
         shell_complete=completion.answers,
-        multiple=True,
     ),
     by: str | None = _BY,
     budget: int | None = option(
@@ -124,12 +122,9 @@ def resume(
         shell_complete=completion.steps,
         is_flag=False,
         flag_value="*",
-        multiple=True,
     ),
     resubmit: tuple[str, ...] = option(
-        "Send an uncertain purchase again; it may then be paid twice.",
-        metavar="STEP[KEY]",
-        multiple=True,
+        "Send an uncertain purchase again; it may then be paid twice.", metavar="STEP[KEY]"
     ),
     only_plan: bool = options.PLAN,
     yes: bool = options.YES,
@@ -161,9 +156,7 @@ def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ..
 
 
 @command(
-    "fork RUN -i voice=Jessica --plan",
-    "fork RUN --from film",
-    "fork RUN --from 'stills[neon]'",
+    "fork RUN -i voice=Jessica --plan", "fork RUN --from film", "fork RUN --from 'stills[neon]'"
 )
 def fork(
     named: str = options.RUN,
@@ -177,7 +170,6 @@ def fork(
     ),
     spec: Path | None = option(
         "Run this file, such as the edited spec of RUN, instead of the spec that RUN had.",
-        type=Path,
         shell_complete=completion.specs,
     ),
     assignments: tuple[str, ...] = options.INPUTS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, flag, option
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
@@ -35,7 +35,7 @@ def spend(
     ),
     labels: tuple[str, ...] = options.FILTER,
     service: str | None = option("Spent there; `sandbox` for pretend credits.", metavar="URL"),
-    as_csv: bool = flag("Print CSV.", "--csv"),
+    as_csv: bool = option("Print CSV.", "--csv"),
     as_json: bool = options.JSON,
     plot: Path | None = option(
         "Also draw credits over time, by the first of --by.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, flag, option
+from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.moments import AGES, LONGEST, age
 from rivya_flows.cli.output import near, print_json, print_table, show, show_result, size_of, tell
 from rivya_flows.cli.service import settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.assets import AssetStore
     from rivya_flows.store.journal import Journal
 
-_DELETE = flag("Delete without asking.", "-y", "--yes")
+_DELETE = option("Delete without asking.", "-y", "--yes")
 _STAYS = (
     "Journals, receipts and spending stay."
     " To resume or fork one of these runs later, keep its folder: its media are then taken from there."
@@ -118,9 +118,9 @@ def _show_losing(losing: Sequence[PrunedRun]) -> None:
 @store.command()
 def remove(
     runs: tuple[str, ...] = argument(
-        metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs
+        metavar="RUN...", required=True, shell_complete=completion.runs
     ),
-    yes: bool = flag("Remove without asking.", "-y", "--yes"),
+    yes: bool = option("Remove without asking.", "-y", "--yes"),
     as_json: bool = options.JSON,
 ) -> None:
     """Delete runs: their journals, receipts and folders, and the media that nothing else needs.
@@ -207,8 +207,8 @@ def prune_cache(
     older_than: timedelta | None = option(
         f"Delete older results: {AGES}.", type=age, metavar="AGE"
     ),
-    everything: bool = flag("Delete all results.", "--all"),
-    media: bool = flag("Delete media that no run and no result uses."),
+    everything: bool = option("Delete all results.", "--all"),
+    media: bool = option("Delete media that no run and no result uses."),
     only_plan: bool = options.PLAN,
     yes: bool = _DELETE,
     as_json: bool = options.JSON,

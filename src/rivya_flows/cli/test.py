@@ -38,10 +38,7 @@ _OF_A_RUN = {
 @command("test", "test specs/product-launch.yaml -k street", "test --junit tests.xml")
 def test(
     paths: tuple[Path, ...] = argument(
-        metavar="[SPEC|TEST|FOLDER]...",
-        nargs=-1,
-        type=Path,
-        shell_complete=completion.specs_and_tests,
+        metavar="[SPEC|TEST|FOLDER]...", shell_complete=completion.specs_and_tests
     ),
     text: str | None = option(
         "Run only cases whose file or name contains TEXT.", "-k", metavar="TEXT"
@@ -131,26 +128,20 @@ def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
     if as_json:
         counts = {"ok": False, "passed": 0, "failed": 0, "seconds": 0.0, "cases": []}
         print_json({**counts, "problems": [one.as_json() for one in problems]})
-        return WRONG
-    for one in problems:
-        tell_problem(one)
-    tell(f"error: {counted(len(problems))}", fg="red")
+    else:
+        for one in problems:
+            tell_problem(one)
+        tell(f"error: {counted(len(problems))}", fg="red")
     return WRONG
 
 
 def _show(result: CaseResult) -> None:
     """One line of a case."""
     word = "ok    " if result.passed else "FAILED"
-    show(
-        f"{word} {result.file}: {result.name} ({result.seconds:.2f} s)",
-        fg=None if result.passed else "red",
-    )
+    colour = None if result.passed else "red"
+    show(f"{word} {result.file}: {result.name} ({result.seconds:.2f} s)", fg=colour)
 
 
 def _show_failure(result: CaseResult) -> None:
-    show("", f"{result.file}: {result.name}")
-    for line in result.lines:
-        show(f"  {line}")
-    for line in result.problems:
-        show(f"  run: {line}")
-    show(f"  by hand: {result.command}")
+    show("", f"{result.file}: {result.name}", *(f"  {line}" for line in result.lines))
+    show(*(f"  run: {line}" for line in result.problems), f"  by hand: {result.command}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, command, flag, option
+from rivya_flows.cli.commands import Group, argument, command, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
@@ -26,10 +26,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @command("up", "up specs/product-launch.yaml --sandbox")
 def up(
     named: tuple[Path, ...] = argument(
-        metavar="[SPEC]...",
-        nargs=-1,
-        type=click.Path(path_type=Path),
-        shell_complete=completion.specs,
+        metavar="[SPEC]...", type=click.Path(path_type=Path), shell_complete=completion.specs
     ),
     folder: Path | None = option(
         "Deploy every spec in this folder; default: RIVYA_FLOWS_SPECS, else ./specs.",
@@ -51,11 +48,11 @@ def up(
         "Port of the receiver; 0: any free one; default: the last one, else 8710, else any free one.",
         type=click.IntRange(0, 65535),
     ),
-    sandbox: bool = flag("Buy from the local sandbox even if a key is set."),
+    sandbox: bool = option("Buy from the local sandbox even if a key is set."),
     yes: bool = options.YES,
-    foreground: bool = flag("Run in the foreground; stop everything on exit."),
-    opens: bool = flag("Open Prefect's pages when all is ready.", "--open"),
-    as_json: bool = flag("Print one JSON document when all is ready.", "--json"),
+    foreground: bool = option("Run in the foreground; stop everything on exit."),
+    opens: bool = option("Open Prefect's pages when all is ready.", "--open"),
+    as_json: bool = option("Print one JSON document when all is ready.", "--json"),
 ) -> int:
     """Start Prefect with a worker, and the sandbox if there is no key; leave them running.
 
@@ -113,7 +110,7 @@ def up(
 
 @command()
 def down(
-    force: bool = flag("Stop it even while a run of the command line uses it."),
+    force: bool = option("Stop it even while a run of the command line uses it."),
     as_json: bool = options.JSON_AT_END,
 ) -> None:
     """Stop what `up` left running, or the Prefect server that waits for the next run.
@@ -203,9 +200,7 @@ def _terminable() -> Iterator[None]:
     }
 )
 def prefect(
-    arguments: tuple[str, ...] = argument(
-        metavar="[ARGUMENT]...", nargs=-1, type=click.UNPROCESSED
-    ),
+    arguments: tuple[str, ...] = argument(metavar="[ARGUMENT]...", type=click.UNPROCESSED),
 ) -> None:
     """Run a command of Prefect on the server of `up`, such as: prefect deployment ls.
 

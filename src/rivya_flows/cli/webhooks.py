@@ -16,7 +16,7 @@ import click
 from rivya_flows.app.processes.part_log import JsonLines, is_json
 from rivya_flows.app.processes.ports import RECEIVER_PORT
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import Group, argument, flag, option
+from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, tell
 from rivya_flows.cli.service import asked, at_home, settings
 from rivya_flows.errors import UsageError
@@ -32,14 +32,14 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.receiver.notification import Emit
     from rivya_flows.settings import Settings
 
+_SANDBOX = option("Use the local sandbox.")
 _ENDPOINT = argument(metavar="ID")
 _EVENTS = option(
     "What to send, such as generation.succeeded; may be given more than once.",
     "--event",
-    multiple=True,
     metavar="TYPE",
 )
-_PRINT_SECRET = flag(
+_PRINT_SECRET = option(
     "Print the signing secret, this once, for a receiver that is not `webhooks listen`."
 )
 
@@ -62,16 +62,15 @@ def listen(
         "A signing secret in the environment, in addition to those in the store; may be given"
         " more than once.",
         "--secret",
-        multiple=True,
         metavar="env:NAME",
     ),
-    registers: bool = flag(
+    registers: bool = option(
         "Make the service send its events here: to RIVYA_FLOWS_PUBLIC_URL, or to this machine"
         " if the sandbox allows that.",
         "--register",
     ),
-    sandbox: bool = flag("Register with the local sandbox."),
-    as_json: bool = flag("One line of JSON when it is ready.", "--json"),
+    sandbox: bool = option("Register with the local sandbox."),
+    as_json: bool = option("One line of JSON when it is ready.", "--json"),
 ) -> None:
     """Serve media to browsers and receive the service's events, until Ctrl-C.
 
@@ -195,17 +194,14 @@ class Call:
 def _command(
     name: str | None = None, *, check: Callable[..., None] = lambda **_: None
 ) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
-    """Make a function a command of `endpoints` that gets a `Call`; the first Ctrl-C cancels it.
+    """Make a function a command of `endpoints` that gets a `Call`.
 
-    Args:
-        name: Of the command; None: that of the function.
-        check: Gets the arguments before the service is used, and raises if they are wrong.
+    `check` gets the arguments before the service is used, and raises if they are wrong.
     """
 
     def decorate(function: Callable[..., Awaitable[None]]) -> click.Command:
         @functools.wraps(function)
         def run(sandbox: bool, as_json: bool, **arguments: Any) -> None:
-
             check(**arguments)
 
             async def work(client: RivyaClient, context: RunContext) -> None:
@@ -213,7 +209,7 @@ def _command(
 
             asked(work, sandbox=sandbox)
 
-        shared = [flag("Use the local sandbox.")("sandbox"), options.JSON("as_json")]
+        shared = [_SANDBOX("sandbox", "bool"), options.JSON("as_json", "bool")]
         made: click.Command = endpoints.command(name or function.__name__, params=shared)(run)
         return made
 
@@ -277,7 +273,7 @@ async def update(
     url: str | None = option("Another URL."),
     name: str | None = option("Another name."),
     events: tuple[str, ...] = _EVENTS,
-    enable: bool = flag("Enable an endpoint that the service disabled."),
+    enable: bool = option("Enable an endpoint that the service disabled."),
 ) -> None:
     """Change an endpoint; options that you omit stay as they are."""
     status = "active" if enable else None
@@ -301,7 +297,7 @@ async def remove(call: Call, endpoint_id: str = _ENDPOINT) -> None:
 async def rotate(
     call: Call,
     endpoint_id: str = _ENDPOINT,
-    at_once: bool = flag("Invalidate the old secret now, as after a leak."),
+    at_once: bool = option("Invalidate the old secret now, as after a leak."),
     print_secret: bool = _PRINT_SECRET,
 ) -> None:
     """Put a new signing secret into the store; the old one stays valid for a day.
