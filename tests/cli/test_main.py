@@ -35,11 +35,6 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_
 )
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every command with its full name, groups too."""
     waiting: list[tuple[str, click.Command]] = [("rivya-flows", program)]

@@ -34,11 +34,6 @@ outputs: {still: "${{ steps.still.asset }}", line: "${{ steps.talk.text }}"}
 """
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 @pytest.fixture(autouse=True)
 def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`run-1` is in the store of the commands, and its service is theirs."""
