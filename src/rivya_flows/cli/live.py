@@ -65,10 +65,8 @@ class Screen(ABC):
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Draws the table while this lasts, if stderr is a terminal."""
-        if not draws(sys.stderr):
-            yield
-            return
-        self._start()
+        if draws(sys.stderr):
+            self._start()
         try:
             yield
         finally:
@@ -152,21 +150,12 @@ class Progress(Screen):
         """One line for each step, and one for all."""
         if (state := self._state) is None:
             return ()
-        cap = "" if state.cap is None else f" of {state.cap}"
-        return [
-            *(
-                (
-                    row.name,
-                    (row.status, _COLOURS.get(row.status, "")),
-                    row.items,
-                    self._now(row.step, row.now),
-                    self._time(row.step),
-                    str(row.credits or ""),
-                )
-                for row in folded(rows(state, dict(self._shares)), most)
-            ),
-            ("total", "", "", self._left(state), clock(seconds), f"{state.spent}{cap}"),
-        ]
+        drawn: list[tuple[Cell, ...]] = []
+        for row in folded(rows(state, dict(self._shares)), most):
+            status = (row.status, _COLOURS.get(row.status, ""))
+            now, time = self._now(row.step, row.now), self._time(row.step)
+            drawn.append((row.name, status, row.items, now, time, str(row.credits or "")))
+        return [*drawn, ("total", "", "", self._left(state), clock(seconds), _spent(state))]
 
     def sentence(self, seconds: float) -> str:
         """How many steps are settled, and what they cost so far."""
@@ -174,8 +163,7 @@ class Progress(Screen):
             return f"starting Prefect … {elapsed(seconds)}"
         begun = [state.steps[step_id] for step_id in begun_steps(state)]
         settled = sum(step.settled for step in begun)
-        cap = "" if state.cap is None else f" of {state.cap}"
-        return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {state.spent}{cap} credits"
+        return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {_spent(state)} credits"
 
     def _now(self, step: str, words: str) -> str:
         usual = self._usual.get(step)
@@ -205,3 +193,7 @@ class Progress(Screen):
                 self._times[step_id] = now, now
             elif known is not None and step.settled and known[1] is None:
                 self._times[step_id] = known[0], now
+
+
+def _spent(state: State) -> str:
+    return str(state.spent) if state.cap is None else f"{state.spent} of {state.cap}"

@@ -146,20 +146,19 @@ def _print(found: Mapping[str, Any]) -> None:
     show("")
     columns = ["step", "!A", "!B", ">credits A", ">B", "?>seconds A", "?>B", "!results"]
     print_table(columns, list(_steps(found["steps"])))
-    if found["models"]:
-        show("")
-        rows = [
-            [one["model"], *map(str, one["purchases"]), *map(str, one["credits"])]
-            for one in found["models"]
-        ]
-        print_table(["bought of", ">A", ">B", ">credits A", ">B"], rows)
-    if found["outputs"]:
-        show("")
-        rows = [
-            [one["name"], *(["the same", ""] if one["same"] else map(_told, one["values"]))]
-            for one in found["outputs"]
-        ]
-        print_table(["output", "A", "B"], rows)
+    models = [
+        [one["model"], *map(str, one["purchases"]), *map(str, one["credits"])]
+        for one in found["models"]
+    ]
+    outputs = [
+        [one["name"], *(["the same", ""] if one["same"] else map(_told, one["values"]))]
+        for one in found["outputs"]
+    ]
+    bought = ["bought of", ">A", ">B", ">credits A", ">B"]
+    for columns, rows in ((bought, models), (["output", "A", "B"], outputs)):
+        if rows:
+            show("")
+            print_table(columns, rows)
 
 
 def _steps(steps: list[Mapping[str, Any]]) -> Iterator[list[str]]:
