@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from rivya_flows.cli.guesses import of_command
+from rivya_flows.cli.failures import of_command
 from rivya_flows.errors import UsageError
 from rivya_flows.program import program
 

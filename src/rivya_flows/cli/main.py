@@ -40,12 +40,13 @@ GROUPS = {
 """The commands as the help groups them."""
 
 _DEFINES = {
+    "check": ("test",),
     "catalogue": ("models", "credits"),
     "deploy": ("automations",),
     "plan": ("graph",),
     "project": ("init", "schema"),
     "results": ("open", "share", "compare", "verify"),
-    "run": ("resume", "fork"),
+    "run": ("resume", "fork", "batch"),
     "store": ("cache",),
     "up": ("down", "prefect", "sandbox"),
 }
