@@ -130,7 +130,7 @@ def test_a_home_folder_that_is_not_there_is_no_bug() -> None:
     with pytest.raises(RuntimeError) as raised:
         Path("~nobody-of-this-name/x").expanduser()
     failure = explain(raised.value)
-    assert (failure.code, failure.is_bug) == (2, False)
+    assert (failure.code, failure.name) == (2, "usage")
     assert failure.lines[0] == "error: a path begins with ~, and there is no such home folder"
 
 
@@ -150,7 +150,7 @@ def test_full_disk_is_told_with_its_place() -> None:
 
 def test_unforeseen_error_is_called_a_bug_and_shows_no_traceback() -> None:
     failure = explain(ZeroDivisionError("division by zero"))
-    assert failure.is_bug
+    assert failure.name == "unexpected"
     assert failure.message == "ZeroDivisionError: division by zero (this is a bug)"
     assert "Traceback" not in " ".join(failure.lines)
 

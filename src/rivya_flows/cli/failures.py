@@ -42,7 +42,6 @@ class Failure:
     message: str
     hint: str | None = None
     problems: tuple[Diagnostic, ...] = ()
-    is_bug: bool = False
     usage: str = ""
 
     @property
@@ -87,13 +86,8 @@ def explain(error: BaseException) -> Failure:
         # Ctrl-C, and the signal that Prefect turns into an exception while a flow begins.
         return Failure(INTERRUPTED, "interrupted", "interrupted")
     message = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Failure(
-        FAILED,
-        "unexpected",
-        f"{message} (this is a bug)",
-        "run it again as `rivya-flows --verbose …` and report what it prints",
-        is_bug=True,
-    )
+    hint = "run it again as `rivya-flows --verbose …` and report what it prints"
+    return Failure(FAILED, "unexpected", f"{message} (this is a bug)", hint)
 
 
 def counted(problems: int) -> str:

@@ -120,7 +120,7 @@ def run(arguments: Sequence[str]) -> int:
             failure = replace(failure, message=f"{failure.message}; nothing was bought")
         as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
         _tell(failure, as_json=as_json and not interrupted)
-        if failure.is_bug and "--verbose" in arguments:
+        if failure.name == "unexpected" and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code
     return result if isinstance(result, int) else 0

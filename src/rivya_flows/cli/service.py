@@ -22,7 +22,7 @@ _TOLD: set[str] = set()
 
 
 def settings(*, uses_data: bool = True) -> Settings:
-    """The settings as they stand now.
+    """The settings as they stand now; `uses_data` makes the data folder private to its owner.
 
     Raises:
         UsageError: A variable has a value that it cannot have, `.env` is not text, a file of
