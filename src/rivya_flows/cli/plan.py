@@ -120,24 +120,15 @@ def _print(found: Estimate) -> None:
             rows.append([step.id, "", "", "–", f"skipped: {step.skipped}"])
         usually = _usually(step.usual_seconds)
         for index, item in enumerate(step.items):
-            rows.append(
-                [
-                    "" if index else step.id,
-                    cut(item.key),
-                    item.model or step.uses,
-                    price_range(item.price.min, item.price.max),
-                    "; ".join(filter(None, (_note(item, notes), usually if not index else ""))),
-                ]
-            )
+            price = price_range(item.price.min, item.price.max)
+            note = "; ".join(filter(None, (_note(item, notes), "" if index else usually)))
+            name = "" if index else step.id
+            rows.append([name, cut(item.key), item.model or step.uses, price, note])
     print_table(["step", "item", "model", ">credits", ""], rows)
-    show("")
-    for number, note in enumerate(notes, start=1):
-        show(f"[{number}] {note}")
-    for line in (*_brand_lines(found), *_film_lines(found)):
-        show(line)
+    show("", *(f"[{number}] {note}" for number, note in enumerate(notes, start=1)))
+    show(*_brand_lines(found), *_film_lines(found))
     show(f"{found.name}: {total_of(found)}{_beside(found)}", bold=True)
-    for pool in found.pools:
-        show(pool_left(pool))
+    show(*map(pool_left, found.pools))
     show(verdict(found), fg=_COLOURS[found.fit])
     tell(*soft_limits(found), *_left_out(found))
 
