@@ -25,7 +25,6 @@ from rivya_flows.cli.service import catalogue_of, settings
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import UsageError
 from rivya_flows.printable import one_line
-from rivya_flows.version import __version__
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.check import SpecWithTests
@@ -179,6 +178,8 @@ def _in_data(text: str) -> str:
 
 def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -> dict[str, Any]:
     """The mistakes as one SARIF 2.1.0 log; paths are relative to the current folder."""
+    from rivya_flows.version import __version__  # takes a while, and is needed only here
+
     found: list[tuple[Diagnostic, Level]] = [(one, "error") for one in problems]
     found += [(one, "warning") for one in warnings]
     codes = list(dict.fromkeys(problem.code for problem, _ in found))
