@@ -89,15 +89,10 @@ def run(
     else:
         request = request_of(named, assignments, file, budget, cache, labels)
         if only_plan:
-            return show_plan(
-                plan(request, chosen, runner, sandbox=sandbox, notify=tell), as_json=as_json
-            )
-    report = _executed(
-        partial(run_spec, request, chosen, runner, out=out, sandbox=sandbox),
-        who(by),
-        yes=yes,
-        as_json=as_json,
-    )
+            planning = plan(request, chosen, runner, sandbox=sandbox, notify=tell)
+            return show_plan(planning, as_json=as_json)
+    work = partial(run_spec, request, chosen, runner, out=out, sandbox=sandbox)
+    report = _executed(work, who(by), yes=yes, as_json=as_json)
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
@@ -303,18 +298,9 @@ def batch(
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
     wanted = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
     if only_plan:
-        found = run_interruptibly(
-            lambda _: plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
-        )
-        return print_plan(found, as_json=as_json)
-    result = run_interruptibly(
-        lambda interrupts: run_batch(
-            wanted,
-            chosen,
-            runner,
-            sandbox=sandbox,
-            observer=BatchProgress(interrupts),
-            confirm=confirmer(yes=yes, as_json=as_json),
-        )
-    )
+        planning = plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
+        return print_plan(run_interruptibly(lambda _: planning), as_json=as_json)
+    confirm = confirmer(yes=yes, as_json=as_json)
+    work = partial(run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm)
+    result = run_interruptibly(lambda interrupts: work(observer=BatchProgress(interrupts)))
     return print_result(result, as_json=as_json, open_sheet=open_sheet)

@@ -169,8 +169,8 @@ def _going(run: RemovedRun) -> str:
         lost = ", ".join(run.uncollected)
         words += (
             " Its sandbox is not in the data folder, so what it bought there for pretend credits"
-            f" and has not collected goes too: {lost}."
         )
+        words += f" and has not collected goes too: {lost}."
     if run.status == "suspended":
         words += " Its open question goes too, unanswered."
     if run.batch:
@@ -191,15 +191,13 @@ def list_results(as_json: bool = options.JSON) -> None:
 
     with _opened() as (journal, assets, _):
         found = listing(CacheIndex(journal.engine), assets)
-    if as_json:
-        print_json([entry.as_json() for entry in found])
-        return
-    if found:
+    if found and not as_json:
         columns = ["?made", "!by", ">saves", "?>media", ">size", "result", ""]
         print_table(columns, [_row(entry) for entry in found])
         show("")
     saved = credits_of(sum(entry.credits for entry in found if entry.whole))
-    show(f"{_counted(found)}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}")
+    words = f"{_counted(found)}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}"
+    show_result(words, document=[entry.as_json() for entry in found], as_json=as_json)
 
 
 @cache.command("prune")
@@ -221,9 +219,8 @@ def prune_cache(
     if older_than is not None and everything:
         raise UsageError("--older-than and --all contradict each other", "give one of them")
     if older_than is None and not everything and not media:
-        raise UsageError(
-            "nothing selected to prune", "give --older-than AGE, --all, or --media alone"
-        )
+        hint = "give --older-than AGE, --all, or --media alone"
+        raise UsageError("nothing selected to prune", hint)
     from rivya_flows.app.cache import prune
     from rivya_flows.cli.terminal import agreed
     from rivya_flows.store.cache_index import CacheIndex
