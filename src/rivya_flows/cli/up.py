@@ -16,6 +16,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import Group, argument, command, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
 from rivya_flows.cli.service import settings
+from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
@@ -64,7 +65,6 @@ def up(
     from rivya_flows.app.up.start import bring_up
     from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.terminal import confirmer, show_page
-    from rivya_flows.environment import set_default
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
     from rivya_flows.flows.deployment.background_server import BackgroundServer
@@ -118,7 +118,6 @@ def down(
     Interrupted runs continue with the next `up`.
     """
     from rivya_flows.app.up.end import take_down
-    from rivya_flows.environment import set_default
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings
 
@@ -206,7 +205,6 @@ def prefect(
 
     PREFECT_API_URL, if set, names another server. All ARGUMENTS go to Prefect, `--help` too.
     """
-    from rivya_flows.environment import variables
     from rivya_flows.flows.execution.local_runner import required_server
 
     environment = {**variables(), **required_server(settings())}

@@ -84,16 +84,15 @@ def listen(
     secrets = tuple(_read_secret(name) for name in named)
     wanted = ListenOptions(host, port, secrets, registers, sandbox)
     found = settings()
+    serving = serve_receiver(
+        found,
+        wanted,
+        lambda ready: _announce(ready, as_json=as_json),
+        events=lambda: _events(found),
+        service=lambda: at_home(sandbox=sandbox),
+    )
     with _log_to_stderr():
-        asyncio.run(
-            serve_receiver(
-                found,
-                wanted,
-                lambda ready: _announce(ready, as_json=as_json),
-                events=lambda: _events(found),
-                service=lambda: at_home(sandbox=sandbox),
-            )
-        )
+        asyncio.run(serving)
 
 
 @contextlib.asynccontextmanager
@@ -114,10 +113,10 @@ def _read_secret(named: str) -> SecretStr:
 
     kind, _, name = named.partition(":")
     if kind != "env" or not name:
-        raise UsageError(
-            "--secret: not the name of a variable",
-            "write --secret env:NAME and set NAME; lists of processes would show the secret itself",
+        hint = (
+            "write --secret env:NAME and set NAME; lists of processes would show the secret itself"
         )
+        raise UsageError("--secret: not the name of a variable", hint)
     secret = read_secret(name)
     if secret is None:
         raise UsageError(f"--secret: {name} is not set", "set it, or remove the option")
@@ -135,9 +134,9 @@ def _announce(ready: Ready, *, as_json: bool) -> None:
     sys.stdout.flush()
     if not ready.has_secret:
         tell(
-            "no signing secret is known, so events cannot be verified: register this receiver with"
+            "no signing secret is known, so events cannot be verified: register this receiver with",
+            "--register or `webhooks endpoints create`, or give --secret",
         )
-        tell("--register or `webhooks endpoints create`, or give --secret")
 
 
 @contextlib.contextmanager
