@@ -16,11 +16,6 @@ from support.cli_calls import Terminal
 from support.journal_entries import frozen, intent
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 def bought(credits: int, service: str = "sandbox:test") -> None:
     """A run of acme that reserves so many credits now."""
     run = frozen().model_copy(update={"labels": {"client": "acme"}, "service": service})

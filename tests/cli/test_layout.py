@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from rivya_flows.cli.line_breaks import broken, excerpt, width_of
+from rivya_flows.cli.layout import broken, excerpt, width_of
 
 
 def pasted(lines: list[str]) -> str:
