@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, update
 
-from rivya_flows.planning.queue.event_codec import parse, purchase_name
-from rivya_flows.planning.queue.events import Event, JobEnded, OfPurchase, PurchaseIntended
-from rivya_flows.store.tables import CHARGES, EVENTS, stored_name
-
-_KINDS = (
-    "purchase.intended",
-    "purchase.accepted",
-    "purchase.refused",
-    "job.ended",
-    "chat.answered",
-)
-_ROWS_AT_ONCE = 500
+from rivya_flows.planning.queue.event_codec import purchase_name
+from rivya_flows.planning.queue.events import Event, OfPurchase, PurchaseIntended
+from rivya_flows.store.tables import CHARGES, stored_name
 
 _INSERT = insert(CHARGES)
 _UPDATE = (
     update(CHARGES)
     .where(CHARGES.c.run_id == bindparam("of_run"), CHARGES.c.purchase == bindparam("of_purchase"))
-    .values(
-        credits=bindparam("credits"),
-        settled=bindparam("settled"),
-        model=func.coalesce(CHARGES.c.model, bindparam("model", type_=CHARGES.c.model.type)),
-    )
+    .values(credits=bindparam("credits"), settled=bindparam("settled"))
 )
 
 
@@ -62,9 +47,6 @@ class ChangedCharges:
         self._new: dict[tuple[str, str], dict[str, Any]] = {}
         self._old: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def __len__(self) -> int:
-        return len(self._new) + len(self._old)
-
     def add(self, run_id: str, event: Event, at: float) -> None:
         """Takes the next event of a run.
 
@@ -80,15 +62,16 @@ class ChangedCharges:
         change: dict[str, Any] = {"credits": now[0], "settled": now[1]}
         if isinstance(event, PurchaseIntended):
             of = {"run_id": run_id, "purchase": key[1], "step": event.step, "at": at}
-            self._new[key] = {**of, **change, "model": _model(event)}
+            self._new[key] = {
+                **of,
+                **change,
+                "model": None if event.model is None else stored_name(event.model),
+            }
             self._old.pop(key, None)
             return
-        row = self._new.get(key) or self._old.setdefault(
-            key, {"of_run": run_id, "of_purchase": key[1], "model": None}
-        )
+        named = {"of_run": run_id, "of_purchase": key[1]}
+        row = self._new.get(key) or self._old.setdefault(key, named)
         row |= change
-        if isinstance(event, JobEnded) and event.model and not row["model"]:
-            row["model"] = stored_name(event.model)
 
     def write(self, connection: Connection) -> None:
         """Writes the rows; a charge that the store does not have stays missing."""
@@ -96,35 +79,3 @@ class ChangedCharges:
             connection.execute(_INSERT, list(self._new.values()))
         if self._old:
             connection.execute(_UPDATE, list(self._old.values()))
-
-
-def charge_earlier_purchases(connection: Connection) -> None:
-    """Fills the empty table from the journals of a store that had no charges.
-
-    Entries that cannot be read, which only a newer version writes, are left out.
-    """
-    query = (
-        select(EVENTS.c.run_id, EVENTS.c.at, EVENTS.c.body)
-        .where(EVENTS.c.kind.in_(_KINDS))
-        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
-    )
-    charges, of_run = ChangedCharges(), ""
-    found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
-    for run_id, at, body in found:
-        if run_id != of_run and len(charges) >= _ROWS_AT_ONCE:
-            charges.write(connection)
-            charges = ChangedCharges()
-        of_run = run_id
-        try:
-            charges.add(run_id, parse(body), at)
-        except ValidationError:
-            continue
-    charges.write(connection)
-
-
-def _model(event: PurchaseIntended) -> str | None:
-    """The model that an intent buys from; early journals name it in the body alone."""
-    model = event.model
-    if model is None and event.route != "function":
-        model = json.loads(event.body).get("model")
-    return None if model is None else stored_name(str(model))

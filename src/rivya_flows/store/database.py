@@ -25,8 +25,8 @@ from sqlalchemy.exc import (
 from rivya_flows.errors import StoreError, StoreUnreachableError
 from rivya_flows.extras import lacking, need
 from rivya_flows.private import FILE, FOLDER
-from rivya_flows.store.migrations import migrate
 from rivya_flows.store.sqlite_file import SqliteFile, damage
+from rivya_flows.store.tables import ensure_tables
 
 LOCK_SECONDS = 20.0
 """How long SQLite waits for another writer; ``?timeout=`` in the URL overrides it."""
@@ -85,13 +85,13 @@ def open_engine(url: str) -> Engine:
     """An engine on a database with the current schema.
 
     Raises:
-        StoreError: The URL is wrong, the database cannot be reached, or its schema is newer.
+        StoreError: The URL is wrong, the database cannot be reached, or its schema is another one.
         UsageError: It is on PostgreSQL, and the extra ``postgres`` is not installed.
     """
     engine = None
     try:
         engine = _engine(make_url(url))
-        migrate(engine)
+        ensure_tables(engine)
     except StoreError:
         _dispose(engine)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.client.wire.webhooks import WebhookEvent
 from rivya_flows.store.database import reading, writing
-from rivya_flows.store.tables import RECEIVED
+from rivya_flows.store.tables import RECEIVED, stored_name
 
 KEEP_SECONDS = 7 * 24 * 3600.0
 """Longer than the service retries a delivery. Source: contract, section 8.5: 8 attempts
@@ -49,9 +48,9 @@ class Received:
         """
         job = event.generation
         row: dict[str, Any] = {
-            "event_id": _fitting(event.id),
-            "type": _fitting(event.type, _TYPE_LENGTH),
-            "task_id": None if job is None else _fitting(job.id),
+            "event_id": stored_name(event.id, _ID_LENGTH),
+            "type": stored_name(event.type, _TYPE_LENGTH),
+            "task_id": None if job is None else stored_name(job.id, _ID_LENGTH),
             "body": body,
             "at": self._clock(),
         }
@@ -88,10 +87,3 @@ class Received:
                 delete(RECEIVED).where(RECEIVED.c.at < self._clock() - seconds)
             )
             return found.rowcount
-
-
-def _fitting(name: str, length: int = _ID_LENGTH) -> str:
-    """A text that fits its column: itself or its hash."""
-    if len(name) <= length and name.isprintable():
-        return name
-    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
