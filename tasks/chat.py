@@ -16,9 +16,7 @@ async def complete_chat(
     """Buy one answer.
 
     Args:
-        body: The exact JSON text of the request.
         idempotency_key: Identifies the purchase; the service charges once per key.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
 
     Raises:

@@ -44,10 +44,7 @@ async def upload_file(
 
     Args:
         source: SHA-256 of an asset, a URL to download, or the id of a file that the service has.
-        media: Kind of the medium.
-        model: The model it is for: its limits are checked before the file is taken.
         asset: The asset, if `source` is one.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
 
     Raises:

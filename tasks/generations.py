@@ -37,13 +37,7 @@ _GONE = {403, 404, 410}
 
 
 class CollectError(RivyaFlowsError):
-    """A job succeeded, but its results could not be downloaded or decoded.
-
-    Attributes:
-        generation: The ended job: its cost is known.
-        message: The reason.
-        files: Results that were downloaded and kept in the asset store.
-    """
+    """A job succeeded, but its results could not be downloaded or decoded."""
 
     code = "download"
 
@@ -61,11 +55,7 @@ class CollectError(RivyaFlowsError):
 
 
 class JobFailedError(RivyaFlowsError):
-    """The job was accepted, ran, and failed.
-
-    Attributes:
-        generation: The job.
-    """
+    """The job was accepted, ran, and failed."""
 
     code = "job_failed"
 
@@ -93,9 +83,7 @@ async def submit_generation(
     """Buy one job.
 
     Args:
-        body: The exact JSON text; each attempt sends it unchanged, under the same key.
         idempotency_key: Identifies the purchase; the service charges once per key.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
 
     Raises:
@@ -121,9 +109,6 @@ async def collect_generation(
     """Wait until a job ends, then download, decode and keep its results.
 
     Args:
-        task_id: The job.
-        media: What it makes: films and sounds are polled less often.
-        model: Of the job: it is polled when jobs of this model usually end.
         timeout_seconds: None is the client's default for that kind of media.
         earlier_seconds: Seconds since an earlier execution bought it; this one may have missed its
             webhook. None if this execution bought it.
@@ -202,11 +187,7 @@ def policy(attempts: int, patience: float | None) -> RetryPolicy:
 
 @dataclass(frozen=True)
 class _Downloads:
-    """The results of a job that are kept on this machine.
-
-    Attributes:
-        files: By index among the results.
-    """
+    """The results of a job that are kept on this machine."""
 
     task_id: str
     files: dict[int, BroughtFile]

@@ -44,13 +44,9 @@ async def compose_media(
     """Compose a film from clips, or from a film or stills, and sounds.
 
     Args:
-        video: An asset, or a file by URL or upload id.
-        images: Stills, one or a list.
         audio: Sounds to mix, one or a list; None keeps the sound of the film.
         loudness: Of the result, in LUFS.
-        fit: If the sound is longer than the picture: hold, loop or cut.
         timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-        more: What else a `compose` step takes, such as `clips`, `captions` and `formats`.
 
     Returns:
         The outputs of the step.
@@ -79,7 +75,6 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
 
     Args:
         timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-        arguments: What a `layout` step takes.
 
     Returns:
         The outputs of the step.

@@ -27,9 +27,7 @@ async def post_notice(
 
     Args:
         url: The URL, or the name of a secret that holds it.
-        notice: The JSON document.
         secret: ``env:NAME`` or ``block:NAME``, never the secret itself; None does not sign.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
 
     Returns:

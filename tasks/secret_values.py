@@ -67,10 +67,6 @@ async def secret_block(name: str) -> SecretStr | None:
 async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
     """What `load` gives; None if the current Prefect server has no such block.
 
-    Args:
-        load: Loads the block.
-        what: The block, for messages.
-
     Raises:
         UsageError: The server cannot be reached, or the block holds wrong values.
     """

@@ -52,20 +52,11 @@ class Session:
     """Open connections and stores.
 
     Attributes:
-        client: Of the service.
-        assets: The asset store.
-        scratch: Local folder for temporary files.
         wakes: Ends waits early by webhooks; None if they are off.
-        seen: Jobs as they ended, by id.
-        watched: How the waits for jobs went, by id.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
         shared: Sends a file of this name unless another run has; None sends each.
-        on_poll: Called after each poll of a job, see `Generations.wait`.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
-        max_results: Results of one job that are downloaded; a job with more fails.
-        max_job_bytes: Size of all results of one job together.
-        shrink: Divides the width and height of what is composed and laid out in a format.
     """
 
     client: RivyaClient

@@ -100,9 +100,6 @@ class PoolExceededError(BudgetError):
     """A pool of credits of the store does not cover a purchase, which was not made.
 
     Attributes:
-        pool: Its name.
-        needs: Credits that the purchase would have reserved, or the least of all that is left.
-        left: Credits that are left in the pool.
         until: End of its period, UTC; None for one that covers all time.
     """
 

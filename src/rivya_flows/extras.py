@@ -22,7 +22,6 @@ class Extra:
     """One extra of the distribution.
 
     Attributes:
-        modules: The modules it brings.
         without: What is missing without it.
     """
 
@@ -79,8 +78,6 @@ def need(extra: str, what: str, otherwise: str = "") -> None:
     """Check that an extra is installed.
 
     Args:
-        extra: A key of `EXTRAS`.
-        what: What needs it, for the error.
         otherwise: An alternative to installing it; may be empty.
 
     Raises:

@@ -67,7 +67,6 @@ class Place(NamedTuple):
 
     Attributes:
         where: ``environment``, or ``.env, line 3``.
-        remove: What removes it there: a command, or which line to remove.
     """
 
     where: str
@@ -95,10 +94,6 @@ def entry_of(name: str) -> Entry | None:
 
 def settings_of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
     """The settings that ``.env`` sets and may set, by name.
-
-    Args:
-        chosen: Settings from elsewhere, which override the file.
-        checked: Refuse a file that sets what it may not.
 
     Raises:
         UsageError: The file would send a key from elsewhere to its address, move the journal, or

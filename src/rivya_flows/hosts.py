@@ -50,7 +50,6 @@ def is_known(header: str | None, names: Iterable[str]) -> bool:
 
     Args:
         header: Its ``Host``, with or without a port; None if it has none, which no browser sends.
-        names: Known hosts with a dot.
     """
     if header is None:
         return True

@@ -111,14 +111,7 @@ def overridden_of_folder() -> dict[str, Place]:
 
 
 class UnknownName(NamedTuple):
-    """A variable that begins with ``RIVYA``, or is like one that does, and is no setting.
-
-    Attributes:
-        name: The variable.
-        where: See `Place`.
-        hint: What to do.
-        is_ours: It begins with ``RIVYA``, so that nothing real is bought beside it.
-    """
+    """A variable that begins with ``RIVYA``, or is like one that does, and is no setting."""
 
     name: str
     where: str

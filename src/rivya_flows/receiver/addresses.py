@@ -39,9 +39,7 @@ def asset_address(public_url: str, secret: str, sha256: str, mime_type: str | No
     The same content has the same URL, so browsers can cache it.
 
     Args:
-        public_url: URL of the receiver for browsers; it may have a path.
         secret: `shared_secret` of `SECRET_NAME`.
-        sha256: Of the medium.
         mime_type: Of the medium; None if not known.
     """
     kind = (mime_type or "").partition("/")[0] or "medium"

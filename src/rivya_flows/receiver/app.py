@@ -53,12 +53,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Metrics:
-    """Serves Prometheus text to clients with a password: it names campaigns and their costs.
-
-    Attributes:
-        text: Returns the text.
-        auth: ``name:password`` of its clients.
-    """
+    """Serves Prometheus text to clients with a password: it names campaigns and their costs."""
 
     text: Callable[[], bytes]
     auth: SecretStr = field(repr=False)
@@ -82,12 +77,8 @@ class ReceiverContext:
     """What the receiver needs.
 
     Attributes:
-        journal: Of the store.
-        assets: Its media.
         secrets: Returns the signing secrets that are valid now.
-        emit: Passes notifications on.
         metrics: None serves no ``/metrics``.
-        hosts: Host names with a dot that it answers to, lower case; see `hosts.is_known`.
         prune: Deletes what the store need not keep, and its period in seconds; None deletes nothing.
         api_key: Masked where a delivery quotes it; None masks nothing.
     """
@@ -103,11 +94,7 @@ class ReceiverContext:
 
 
 def receiver(context: ReceiverContext) -> ASGIApp:
-    """The application.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
+    """The application."""
     engine = context.journal.engine
     secret = shared_secret(engine, SECRET_NAME)
     dispatcher = NotificationDispatcher(context.emit)

@@ -16,12 +16,7 @@ MOST_CONNECTIONS = 512
 
 
 class Bounded(H11Protocol):
-    """HTTP/1.1 with a time limit for each request.
-
-    Attributes:
-        seconds: Time for a request to arrive.
-        most: Concurrent connections.
-    """
+    """HTTP/1.1 with a time limit for each request."""
 
     seconds = REQUEST_SECONDS
     most = MOST_CONNECTIONS

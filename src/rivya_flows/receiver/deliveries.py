@@ -32,9 +32,6 @@ class Deliveries:
 
     Attributes:
         secrets: Returns the signing secrets that are valid now.
-        received: Records events.
-        dispatcher: Passes them on.
-        tolerance_seconds: Greatest age of a signature.
         api_key: Masked where a delivery quotes it; None masks nothing.
         clock: Unix seconds.
     """

@@ -29,13 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class NotificationDispatcher:
-    """A queue of notifications, and the task that empties it.
-
-    Attributes:
-        emit: Passes them on.
-        sleep: `asyncio.sleep`; replaced in tests.
-        dropped: How many were dropped.
-    """
+    """A queue of notifications, and the task that empties it."""
 
     emit: Emit
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

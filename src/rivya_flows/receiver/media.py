@@ -32,12 +32,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class MediaRoutes:
-    """Serves the media of a store.
-
-    Attributes:
-        assets: The media.
-        secret: Signs URLs.
-    """
+    """Serves the media of a store."""
 
     assets: AssetStore
     secret: str

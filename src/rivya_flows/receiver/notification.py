@@ -19,9 +19,6 @@ class JobNotification:
     """A change of a job.
 
     Attributes:
-        event_id: Of the service's event.
-        task_id: The job.
-        status: Its status, such as ``succeeded``.
         model: Its model; None if unknown.
     """
 

@@ -22,11 +22,6 @@ NAME = "rivya-flows"
 async def register(client: RivyaClient, engine: Engine, url: str) -> str:
     """Create the endpoint of a URL, or repair it; its secret is in the store after that.
 
-    Args:
-        client: Of the service, with a key that may manage webhooks.
-        engine: Of the store that the receiver reads.
-        url: Where the service sends events.
-
     Returns:
         The id of the endpoint, ``whend_…``.
 
@@ -34,7 +29,6 @@ async def register(client: RivyaClient, engine: Engine, url: str) -> str:
         APIStatusError: The service refused, such as ``webhook_url_rejected`` for a URL that is
             not public https.
         APIConnectionError: No readable answer arrived.
-        StoreError: The store cannot be written.
     """
     for endpoint in (await client.webhooks.list()).data:
         if endpoint.url == url and not _is_gone(endpoint):
@@ -53,16 +47,8 @@ async def create_endpoint(
 ) -> WebhookEndpoint:
     """Create an endpoint; its secret, which the service shows once, is in the store after that.
 
-    Args:
-        client: Of the service.
-        engine: Of the store.
-        url: Where to send events.
-        name: For people.
-        event_types: What to send.
-
     Raises:
         APIError: The service refused, or no readable answer arrived.
-        StoreError: The store cannot be written.
     """
     made = await client.webhooks.create(url, name=name, event_types=event_types)
     if made.signing_secret is None:

@@ -24,7 +24,6 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that the address is known and taken before the server starts.
 
     Args:
-        host: A name or an address.
         port: 0 takes a free one.
 
     Raises:
@@ -68,14 +67,6 @@ async def serve(
     most_connections: int = MOST_CONNECTIONS,
 ) -> None:
     """Serve until it is stopped.
-
-    Args:
-        app: The application.
-        bound: From `listen`; closed at the end.
-        ready: Called when the server accepts requests, with the function that stops it, which
-            must be called from this event loop.
-        request_seconds: Time for a request, head and body, to arrive.
-        most_connections: Concurrent connections.
 
     Raises:
         UsageError: The application did not start.

@@ -54,8 +54,6 @@ class Uploads:
     """Takes files of people into the asset store.
 
     Attributes:
-        assets: The store.
-        secret: Signs addresses.
         clock: Unix seconds.
     """
 

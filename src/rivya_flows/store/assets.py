@@ -69,7 +69,6 @@ class Kept:
 
     Attributes:
         changed_at: UTC; None if the store does not say.
-        linked: The folder of a run has it too, so that deleting it here frees nothing.
     """
 
     sha256: str
@@ -80,10 +79,6 @@ class Kept:
 
 class AssetStore:
     """A folder of media named by the SHA-256 of their content.
-
-    Args:
-        url: fsspec URL of the folder.
-        scratch: Local folder for copies of remote media.
 
     Raises:
         StoreError: The URL cannot be used.
@@ -138,21 +133,11 @@ class AssetStore:
         return digest
 
     def lend(self, path: Path, sha256: str) -> None:
-        """Reads a medium that is not here from a file that is another's; nothing is written.
-
-        Args:
-            path: The file; it must stay as it is.
-            sha256: Of its content.
-        """
+        """Reads a medium that is not here from a file that is another's; nothing is written."""
         self._lent[sha256] = path
 
     def take(self, path: Path, sha256: str) -> Path:
         """Moves a file from `incoming` into the store; an intact medium is not written again.
-
-        Args:
-            path: It is gone afterwards. It was synced: the journal must not name a medium that a
-                power cut could lose.
-            sha256: Of its content, as computed while it was written.
 
         Returns:
             As `local_path`.
@@ -184,7 +169,6 @@ class AssetStore:
 
         Raises:
             LostMediumError: It is missing, or its content does not match its hash.
-            StoreError: The store cannot be read.
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
@@ -214,11 +198,7 @@ class AssetStore:
             (self._scratch / sha256).unlink(missing_ok=True)
 
     def size(self, sha256: str) -> int | None:
-        """Size of a medium in bytes; None if it is missing.
-
-        Raises:
-            StoreError: The store cannot be reached.
-        """
+        """Size of a medium in bytes; None if it is missing."""
         if not _NAME.fullmatch(sha256):
             return None
         with self._reaching(f"cannot read medium {sha256[:12]}"):
@@ -271,11 +251,7 @@ class AssetStore:
             ) from error
 
     def listing(self) -> Iterator[Kept]:
-        """All media; other files beside them are skipped.
-
-        Raises:
-            StoreError: The store cannot be reached.
-        """
+        """All media; other files beside them are skipped."""
         with self._reaching("cannot list the media"):
             if not self._files.exists(self._root):
                 return
@@ -291,7 +267,6 @@ class AssetStore:
         """Deletes a medium permanently, if it is there.
 
         Args:
-            sha256: The medium.
             unchanged_since: UTC; a medium that was taken again since then stays.
 
         Returns:

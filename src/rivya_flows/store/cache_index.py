@@ -20,12 +20,7 @@ _THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
 
 @dataclass(frozen=True)
 class NewResult:
-    """A result to keep.
-
-    Attributes:
-        credits: What it cost.
-        replace: It stands instead of an earlier result of its key, whose media are lost.
-    """
+    """A result to keep."""
 
     cache_key: str
     run_id: str
@@ -39,7 +34,6 @@ class CachedResult:
     """The result of an earlier, equal request.
 
     Attributes:
-        credits: What it cost.
         at: Unix seconds.
     """
 
@@ -54,7 +48,6 @@ class CacheIndex:
     """The cache index of one store; the media are in the asset store.
 
     Args:
-        engine: Of the journal.
         clock: Unix seconds.
     """
 

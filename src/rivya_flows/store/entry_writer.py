@@ -19,9 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from rivya_flows.errors import LeaseLostError, PoolExceededError, StoreError
 from rivya_flows.planning.queue.event_codec import dump, unique_name
 from rivya_flows.planning.queue.events import Event, Stamped
-from rivya_flows.store.charging import ChangedCharges
+from rivya_flows.store.charging import Charging
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
-from rivya_flows.store.reservations import Reservations
 from rivya_flows.store.tables import EVENTS, LEASES, stored_name
 
 LARGEST_GROUP = 500
@@ -48,7 +47,6 @@ class Entries:
     """Events of one run that are written atomically.
 
     Attributes:
-        fence: Of the driver's lease.
         written: Done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
             `PoolExceededError`.
     """
@@ -88,9 +86,7 @@ class EntryWriter:
     """The one that writes entries to a store.
 
     Args:
-        engine: Of the store.
         clock: Unix seconds.
-        on_write: As in `Journal`.
     """
 
     def __init__(
@@ -124,7 +120,6 @@ class EntryWriter:
 
         Raises:
             IntegrityError: There is one already.
-            StoreError: The store cannot be written.
         """
         with self._transaction(1) as connection:
             connection.execute(before)
@@ -171,8 +166,6 @@ class EntryWriter:
 
         Raises:
             IntegrityError: One of them exists already; nothing was written.
-            StoreError: The store cannot be written; whether the group was is known unless the
-                connection broke to the end.
         """
         size = sum(len(one.bodies) for one in group)
         give_up = time.monotonic() + PATIENCE_SECONDS
@@ -196,7 +189,7 @@ class EntryWriter:
         """Writes what its driver may write and its pools cover."""
         attempt, last, at = _Attempt(), dict[str, int](), self._clock()
         driven = [(one.run_id, one.events) for one in group if fences[one.run_id] == one.fence]
-        pools, charges = Reservations(connection, driven, at), ChangedCharges()
+        charging = Charging(connection, driven, at)
         for one in group:
             if fences[one.run_id] != one.fence:
                 attempt.outcomes.append(
@@ -206,7 +199,7 @@ class EntryWriter:
                     )
                 )
                 continue
-            if refused := pools.take(one.run_id, one.events):
+            if refused := charging.take(one.run_id, one.events):
                 attempt.outcomes.append(refused)
                 continue
             if one.run_id not in last:
@@ -218,12 +211,9 @@ class EntryWriter:
             last[one.run_id] += len(stamped)
             attempt.outcomes.append(stamped)
             attempt.rows += map(_row, itertools.repeat(one.run_id), stamped, one.bodies)
-            for event in one.events:
-                charges.add(one.run_id, event, at)
         if attempt.rows:
             connection.execute(_ENTER, attempt.rows)
-        charges.write(connection)
-        pools.write(connection)
+        charging.write()
         return attempt
 
     @contextmanager

@@ -42,7 +42,6 @@ class RunRow:
     """A run as listed, without its journal.
 
     Attributes:
-        labels: By name.
         wallet: Name of the credentials that it buys with; None: the key of the process.
     """
 
@@ -59,14 +58,10 @@ class Journal:
     """All runs of one store.
 
     Args:
-        url: SQLAlchemy URL.
         clock: Unix seconds.
         on_write: Called before each commit with the number of its last entry, counted from 1 over
             all entries that this object tried to write, and after it with the negated number;
             tests stop the process there.
-
-    Raises:
-        StoreError: The store cannot be opened.
     """
 
     def __init__(
@@ -127,7 +122,6 @@ class Journal:
 
         Raises:
             LeaseLostError: Another process drives the run.
-            StoreError: The store cannot be written.
         """
         with writing(self.engine) as connection:
             _refuse_lost(connection, lease)
@@ -141,7 +135,6 @@ class Journal:
 
         Raises:
             LeaseLostError: Another process removes the run.
-            StoreError: The store cannot be written.
         """
         run_id = lease.run_id
         with writing(self.engine) as connection:
@@ -166,7 +159,6 @@ class Journal:
 
         Raises:
             QuoteError: It names that run.
-            StoreError: The store cannot be read.
         """
         with reading(self.engine) as connection:
             used = connection.scalar(select(RUNS.c.run_id).where(RUNS.c.quote == quote))
@@ -179,11 +171,6 @@ class Journal:
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
         """Writes one entry durably, if this driver still has the lease; blocks until then.
-
-        Args:
-            run_id: The run.
-            event: What happened.
-            fence: The number that `Leases.acquire` gave.
 
         Raises:
             LeaseLostError: Another driver has the lease.
@@ -207,11 +194,7 @@ class Journal:
         return entries.written
 
     def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
-        """The entries of a run behind number `after`, in order; empty if there is no such run.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """The entries of a run behind number `after`, in order; empty if there is no such run."""
         with reading(self.engine) as connection:
             rows = connection.execute(_ENTRIES, {ONE_RUN.key: run_id, "after": after}).all()
         return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
@@ -306,7 +289,6 @@ class Journal:
         """Every string in the journals that looks like a SHA-256.
 
         Args:
-            without: Ids of runs whose journals are not read.
             of: The only run whose journal is read; None reads those of all.
         """
         found: set[str] = set()

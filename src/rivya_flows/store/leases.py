@@ -60,7 +60,6 @@ class Leases:
     """The leases of one store.
 
     Args:
-        engine: Of the journal.
         clock: Unix seconds, equal to a few seconds on all machines of the store; if not, the
             fencing number still prevents two writers.
     """
@@ -109,7 +108,6 @@ class Leases:
 
         Raises:
             LeaseLostError: Another process has the lease.
-            StoreError: The store cannot be written.
         """
         if not self._set_expiry(lease, self._clock() + SECONDS):
             raise LeaseLostError(
@@ -117,11 +115,7 @@ class Leases:
             )
 
     def release(self, lease: Lease) -> None:
-        """Frees the lease at once; a lost lease is left alone.
-
-        Raises:
-            StoreError: The store cannot be written; the lease expires by itself.
-        """
+        """Frees the lease at once; a lost lease is left alone."""
         self._set_expiry(lease, _RELEASED)
 
     async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> bool:
@@ -130,15 +124,8 @@ class Leases:
         A process of another machine that has ended leaves a lease that lasts for a while; one that
         drives the run renews it until it ends.
 
-        Args:
-            run_id: The run.
-            look_seconds: Between two looks.
-
         Returns:
             Whether a process drove the run until then.
-
-        Raises:
-            StoreError: The store cannot be read.
         """
         seen = set[float]()
         while True:
@@ -155,10 +142,6 @@ class Leases:
         """Acquires a lease, renews it, and releases it at the end, without blocking the event loop.
 
         A thread of its own renews it, whatever the event loop is busy with.
-
-        Args:
-            run_id: The run.
-            renewal_seconds: Between two renewals.
 
         Raises:
             StoreError: As `acquire`; a lease that cannot be released expires by itself.

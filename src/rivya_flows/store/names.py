@@ -42,11 +42,7 @@ class NamedRun:
 def opened(url: str) -> Iterator[sqlite3.Connection]:
     """A connection that reads and hardly waits.
 
-    Args:
-        url: SQLAlchemy URL of the store.
-
     Raises:
-        ValueError: It is not on SQLite.
         sqlite3.Error: It cannot be read now, or does not exist.
     """
     scheme, slashes, path = url.partition(":///")

@@ -1,7 +1,7 @@
 """Pools: credits that all runs of a store with certain labels may spend in a period.
 
 The intent of a purchase reserves its credits in the transaction that writes it, so that two
-machines cannot pass a pool together; see `store.reservations`.
+machines cannot pass a pool together; see `store.charging`.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class Pool:
     Attributes:
         name: Lower-case letters, digits, ``.``, ``_`` and ``-``; at most 64.
         labels: That a run must have, by name; empty covers every run.
-        credits: Most that these runs may spend in one period, at each service.
         soft: People are warned once more credits than this are spent; None for never.
-        period: When it begins again.
     """
 
     name: str
@@ -70,7 +68,6 @@ class PoolState:
     """A pool at one service, in the current period.
 
     Attributes:
-        service: Base URL or sandbox id; "" for a pool that nothing was bought from.
         spent: Credits that are reserved or were charged; more than the pool has if the service
             charged more than was reserved, or the pool was made smaller.
         until: End of the period, UTC; None for one that covers all time.
@@ -96,7 +93,6 @@ class Pools:
     """All pools of a store.
 
     Args:
-        engine: Of the store.
         clock: Unix seconds.
     """
 
@@ -111,7 +107,6 @@ class Pools:
 
         Raises:
             UsageError: Its name, its credits or its soft limit cannot be used.
-            StoreError: The store cannot be written.
         """
         _check(pool)
         row = {
@@ -134,20 +129,12 @@ class Pools:
         return before
 
     def remove(self, name: str) -> bool:
-        """Removes a pool, and tells whether there was one.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Removes a pool, and tells whether there was one."""
         with writing(self._engine) as connection:
             return _removed(connection, name) is not None
 
     def all(self) -> tuple[Pool, ...]:
-        """All pools, by name.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """All pools, by name."""
         with reading(self._engine) as connection:
             return tuple(map(_pool, connection.execute(_POOLS)))
 
@@ -156,9 +143,6 @@ class Pools:
 
         Args:
             service: Where purchases are made. None is every service that a pool has a total of.
-
-        Raises:
-            StoreError: The store cannot be read.
         """
         now = self._clock()
         found: dict[str, dict[str, int]] = defaultdict(dict)
@@ -180,11 +164,7 @@ class Pools:
         )
 
     def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
-        """The pools that cover a run with these labels, as a service has used them, by name.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """The pools that cover a run with these labels, as a service has used them, by name."""
         return tuple(
             PoolTotal(
                 name=state.pool.name,
@@ -202,7 +182,6 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
     """The first day of a period in ISO format, and its end in UTC; "" and None for ``total``.
 
     Args:
-        kind: Of the pool.
         at: Unix seconds within the period.
     """
     if kind == "total":

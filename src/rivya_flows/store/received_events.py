@@ -28,7 +28,6 @@ class Received:
     """The received events of one store.
 
     Args:
-        engine: Of the journal.
         clock: Unix seconds.
     """
 
@@ -37,15 +36,7 @@ class Received:
         self._clock = clock
 
     def note(self, event: WebhookEvent, body: str) -> bool:
-        """Stores an event; gives whether it is new.
-
-        Args:
-            event: A verified event.
-            body: Its text as received.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Stores an event; gives whether it is new."""
         job = event.generation
         row: dict[str, Any] = {
             "event_id": stored_name(event.id, _ID_LENGTH),
@@ -62,11 +53,7 @@ class Received:
         return True
 
     def recent_jobs(self, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
-        """Ids of the jobs of recent events, newest first.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """Ids of the jobs of recent events, newest first."""
         query = (
             select(RECEIVED.c.task_id)
             .where(RECEIVED.c.task_id.is_not(None), RECEIVED.c.at >= self._clock() - seconds)
@@ -77,11 +64,7 @@ class Received:
             return tuple(connection.scalars(query))
 
     def prune(self, seconds: float = KEEP_SECONDS) -> int:
-        """Deletes older events and gives their number.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Deletes older events and gives their number."""
         with writing(self._engine) as connection:
             found = connection.execute(
                 delete(RECEIVED).where(RECEIVED.c.at < self._clock() - seconds)

@@ -23,11 +23,7 @@ _UNTIL = re.compile(r" until (\d+)")
 
 
 def shared_secret(engine: Engine, name: str) -> str:
-    """The random value of a name, the same in every process of the store; created if missing.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
+    """The random value of a name, the same in every process of the store; created if missing."""
     if (found := _read(engine, name)) is not None:
         return found
     try:
@@ -43,11 +39,7 @@ def shared_secret(engine: Engine, name: str) -> str:
 
 
 def keep_signing_secret(engine: Engine, endpoint_id: str, secret: SecretStr) -> None:
-    """Stores the signing secret of a webhook endpoint: the service shows each secret only once.
-
-    Raises:
-        StoreError: The store cannot be written.
-    """
+    """Stores the signing secret of a webhook endpoint: the service shows each secret only once."""
     _write(engine, _WEBHOOK + endpoint_id, secret.get_secret_value())
 
 
@@ -57,13 +49,8 @@ def rotate_signing_secret(
     """Stores a new signing secret; the previous one stays valid for a while.
 
     Args:
-        engine: Of the store.
-        endpoint_id: The webhook endpoint.
         secret: The new secret.
         overlap_seconds: How long the previous one stays valid; 0 if it has leaked.
-
-    Raises:
-        StoreError: The store cannot be written.
     """
     name = _WEBHOOK + endpoint_id
     before = _read(engine, name)
@@ -74,30 +61,18 @@ def rotate_signing_secret(
 
 
 def forget_signing_secrets(engine: Engine, endpoint_id: str) -> None:
-    """Deletes all signing secrets of an endpoint.
-
-    Raises:
-        StoreError: The store cannot be written.
-    """
+    """Deletes all signing secrets of an endpoint."""
     name = _WEBHOOK + endpoint_id
     _delete(engine, name, *_read_all(engine, f"{name} until "))
 
 
 def has_signing_secret(engine: Engine, endpoint_id: str) -> bool:
-    """Whether the store can verify deliveries to an endpoint.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """Whether the store can verify deliveries to an endpoint."""
     return _read(engine, _WEBHOOK + endpoint_id) is not None
 
 
 def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
-    """All signing secrets that are valid now.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """All signing secrets that are valid now."""
     now = time.time()
     return tuple(
         SecretStr(value)

@@ -151,7 +151,7 @@ AGREEMENTS = Table(
     # As ``flow/deployment``.
     Column("deployment", String(200), primary_key=True),
     Column("service", String(400), primary_key=True),
-    # JSON of `agreements.Most`.
+    # JSON of `deployments.Most`.
     Column("most", Text, nullable=False),
     Column("at", Float, nullable=False),
     # JSON: those of its runs, where nobody said yes, since a pool covers them; null for a yes.
