@@ -9,6 +9,7 @@ import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -24,11 +25,9 @@ from rivya_flows.errors import StoreError
 from rivya_flows.hosts import is_known
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
 from rivya_flows.receiver.deliveries import Deliveries
-from rivya_flows.receiver.dispatcher import NotificationDispatcher
-from rivya_flows.receiver.media import MediaRoutes
-from rivya_flows.receiver.notification import Emit
+from rivya_flows.receiver.media import not_found, serve_medium
+from rivya_flows.receiver.notification import Emit, NotificationDispatcher
 from rivya_flows.receiver.reports import Reports
-from rivya_flows.receiver.responses import not_found
 from rivya_flows.receiver.uploads import Uploads
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
@@ -99,7 +98,7 @@ def receiver(context: ReceiverContext) -> ASGIApp:
     secret = shared_secret(engine, SECRET_NAME)
     dispatcher = NotificationDispatcher(context.emit)
     received = Received(engine)
-    deliveries = Deliveries(context.secrets, received, dispatcher, api_key=context.api_key)
+    deliveries = Deliveries(context.secrets, received, dispatcher, context.api_key)
 
     def read() -> None:
         with reading(engine) as connection:
@@ -112,11 +111,11 @@ def receiver(context: ReceiverContext) -> ASGIApp:
             return JSONResponse({"status": "the store cannot be read"}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    media = MediaRoutes(context.assets, secret)
+    media = partial(serve_medium, context.assets, secret)
     uploads = Uploads(context.assets, secret)
     reports = Reports(context.journal, context.assets, secret)
     routes = [
-        Route("/media/{token}/{name}", media.__call__, methods=["GET"]),
+        Route("/media/{token}/{name}", media, methods=["GET"]),
         Route(f"/runs/{{token}}/{REPORT_NAME}", reports.__call__),
         Route("/upload/{token}", uploads.page, methods=["GET"]),
         Route("/upload/{token}", uploads.take, methods=["POST"]),

@@ -16,8 +16,11 @@ from rivya_flows.client.transport.key_masking import body_without_key
 from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.client.wire.webhooks import WebhookEvent
 from rivya_flows.errors import StoreError
-from rivya_flows.receiver.dispatcher import NotificationDispatcher
-from rivya_flows.receiver.notification import JobNotification, notification_of
+from rivya_flows.receiver.notification import (
+    JobNotification,
+    NotificationDispatcher,
+    notification_of,
+)
 from rivya_flows.store.received_events import Received
 
 MAX_BYTES = 2**20
@@ -33,30 +36,27 @@ class Deliveries:
     Attributes:
         secrets: Returns the signing secrets that are valid now.
         api_key: Masked where a delivery quotes it; None masks nothing.
-        clock: Unix seconds.
     """
 
     secrets: Callable[[], Sequence[SecretStr]]
     received: Received
     dispatcher: NotificationDispatcher
-    tolerance_seconds: float = 300
-    api_key: str | None = field(default=None, repr=False)
-    clock: Callable[[], float] = time.time
+    api_key: str | None = field(repr=False)
 
     async def __call__(self, request: Request) -> Response:
         """204 once an event is recorded; 400 for a delivery that cannot be verified."""
         try:
             body = await _body(request)
         except ClientDisconnect:
-            return _answer(400, "The delivery is incomplete.")
+            return PlainTextResponse("The delivery is incomplete.", 400)
         if body is None:
-            return _answer(413, "The body is too large.")
+            return PlainTextResponse("The body is too large.", 413)
         try:
             answer, notification = await run_in_threadpool(self._record, body, request.headers)
         except StoreError as error:
             # The service delivers again later; until then the steps poll.
             _log.error("webhook: %s", error)
-            return _answer(503, "Try again later.")
+            return PlainTextResponse("Try again later.", 503)
         if notification is not None:
             self.dispatcher.add(notification)
         return answer
@@ -67,11 +67,9 @@ class Deliveries:
         secrets = self.secrets()
         if not secrets:
             _log.error("webhook: no signing secret is known; create an endpoint, or give --secret")
-            return _answer(503, "Not ready."), None
+            return PlainTextResponse("Not ready.", 503), None
         try:
-            event = verify_webhook(
-                body, headers, secrets, self.clock(), tolerance_seconds=self.tolerance_seconds
-            )
+            event = verify_webhook(body, headers, secrets, time.time())
         except WebhookPayloadError as error:
             # Signed, so it is from the service. If a newer kind of event were refused, the
             # service would repeat it until it disables the endpoint.
@@ -79,7 +77,7 @@ class Deliveries:
             return Response(status_code=204), None
         except WebhookError as error:
             _log.warning("%s", error)
-            return _answer(400, "The delivery could not be verified."), None
+            return PlainTextResponse("The delivery could not be verified.", 400), None
         masked = body_without_key(body, self.api_key)
         if masked != body:
             event = WebhookEvent.from_json(masked)
@@ -87,7 +85,7 @@ class Deliveries:
             text = masked.decode()
         except UnicodeDecodeError:
             _log.warning("webhook: the body is signed but is not UTF-8")
-            return _answer(400, "The body is not UTF-8."), None
+            return PlainTextResponse("The body is not UTF-8.", 400), None
         is_new = self.received.note(event, text)
         about = f" about {event.generation.id}" if event.generation else ""
         _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", repeated")
@@ -106,7 +104,3 @@ async def _body(request: Request) -> bytes | None:
             return None
         pieces.append(piece)
     return b"".join(pieces)
-
-
-def _answer(status: int, words: str) -> Response:
-    return PlainTextResponse(words, status_code=status)

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
@@ -101,15 +112,13 @@ class Journal:
         except IntegrityError as error:
             if frozen.quote is not None:
                 self.refuse_used(frozen.quote)
-            self._refuse_removed(frozen.run_id)
+            if self.removed_run(frozen.run_id):
+                raise StoreError(
+                    f"run {frozen.run_id} was removed, and what it spent is still counted under its"
+                    " name",
+                    "begin another run; a batch does so for its row when it is rerun",
+                ) from error
             raise StoreError(f"run {frozen.run_id} already exists") from error
-
-    def _refuse_removed(self, run_id: str) -> None:
-        if self.removed_run(run_id):
-            raise StoreError(
-                f"run {run_id} was removed, and what it spent is still counted under its name",
-                "begin another run; a batch does so for its row when it is rerun",
-            )
 
     def hide(self, lease: Lease) -> int:
         """Hides a run from all but `removed_run`, and deletes the cached results that it bought.
@@ -150,9 +159,7 @@ class Journal:
 
     def removed_run(self, run_id: str) -> RunRow | None:
         """The row of a removed run, whose folder is ``Path()`` once its files are deleted; or None."""
-        with reading(self.engine) as connection:
-            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, ~IS_THERE)).first()
-        return None if row is None else as_run_row(row)
+        return next(iter(self._rows(RUNS.c.run_id == run_id, ~IS_THERE)), None)
 
     def refuse_used(self, quote: str) -> None:
         """Refuses a quote that a run of this store has used.
@@ -201,17 +208,14 @@ class Journal:
 
     def run(self, run_id: str) -> RunRow | None:
         """The row of a run, or None."""
-        with reading(self.engine) as connection:
-            named = select(RUNS).where(RUNS.c.run_id == run_id, IS_THERE)
-            row = connection.execute(named).first()
-        return None if row is None else as_run_row(row)
+        return next(iter(self._rows(RUNS.c.run_id == run_id, IS_THERE)), None)
 
     def ids(self, beginning: str) -> tuple[str, ...]:
         """The ids of all runs that begin so, in the order of their start."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        query = select(RUNS.c.run_id).where(begun, IS_THERE)
+        query = select(RUNS.c.run_id).where(begun, IS_THERE).order_by(RUNS.c.started_at)
         with reading(self.engine) as connection:
-            return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
+            return tuple(connection.scalars(query))
 
     def removed_ids(self, beginning: str) -> frozenset[str]:
         """The ids of all removed runs that begin so."""
@@ -221,11 +225,12 @@ class Journal:
 
     def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
         """All runs whose ids begin so, newest first."""
-        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        query = select(RUNS).where(begun, IS_THERE)
+        return self._rows(RUNS.c.run_id.startswith(beginning, autoescape=True), IS_THERE)
+
+    def _rows(self, *wanted: ColumnElement[bool]) -> tuple[RunRow, ...]:
+        query = select(RUNS).where(*wanted).order_by(RUNS.c.started_at.desc())
         with reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(RUNS.c.started_at.desc())).all()
-        return tuple(as_run_row(row) for row in rows)
+            return tuple(map(as_run_row, connection.execute(query)))
 
     def last(self) -> RunRow | None:
         """The run whose newest entry is the newest of all; None if there is no run.
@@ -256,13 +261,8 @@ class Journal:
         """
         kinds = ("run.resumed", "run.ended")
         turn = func.max(case((EVENTS.c.kind.in_(kinds), EVENTS.c.seq)))
-        open_jobs = func.sum(
-            case(
-                (EVENTS.c.kind == "purchase.accepted", 1),
-                (EVENTS.c.kind == "job.ended", -1),
-                else_=0,
-            )
-        )
+        counts = {"purchase.accepted": 1, "job.ended": -1}
+        open_jobs = func.sum(case(counts, value=EVENTS.c.kind, else_=0))
         quiet = (
             select(EVENTS.c.run_id, turn.label("seq"))
             .group_by(EVENTS.c.run_id)
@@ -294,8 +294,10 @@ class Journal:
         found: set[str] = set()
         with reading(self.engine) as connection:
             every = [of] if of else connection.scalars(select(RUNS.c.run_id)).all()
-            for some in _pieces([one for one in every if one not in without]):
-                query = select(EVENTS.c.body).where(EVENTS.c.run_id.in_(some))
+            run_ids = [one for one in every if one not in without]
+            for start in range(0, len(run_ids), _RUNS_AT_ONCE):
+                some = EVENTS.c.run_id.in_(run_ids[start : start + _RUNS_AT_ONCE])
+                query = select(EVENTS.c.body).where(some)
                 for body in connection.execution_options(yield_per=500).scalars(query):
                     found.update(_hashes(body))
         return frozenset(found)
@@ -317,11 +319,6 @@ def _refuse_lost(connection: Connection, lease: Lease) -> None:
     own = select(LEASES.c.fence).where(LEASES.c.run_id == lease.run_id).with_for_update()
     if connection.scalar(own) != lease.fence:
         raise LeaseLostError(f"another process drives {lease.run_id} now", "nothing was removed")
-
-
-def _pieces(run_ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(run_ids), _RUNS_AT_ONCE):
-        yield run_ids[start : start + _RUNS_AT_ONCE]
 
 
 def as_run_row(row: Any) -> RunRow:

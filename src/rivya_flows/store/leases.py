@@ -200,22 +200,23 @@ def is_held(owner: str, expires_at: float, now: float) -> bool:
 
 
 def _held(run_id: str, owner: str | None) -> StoreError:
-    shown = _shown(owner) if owner else "another process"
+    machine, pid, _ = _parts(owner or "another process")
+    driver = f"process {pid} on {machine.partition('/')[0]}" if pid else machine
     return StoreError(
-        f"{run_id} is being driven by {shown}", "wait until it ends, or stop that process"
+        f"{run_id} is being driven by {driver}", "wait until it ends, or stop that process"
     )
 
 
-def _shown(owner: str) -> str:
+def _parts(owner: str) -> tuple[str, str, str]:
+    """Machine, process id and birth of an owner; the last two are empty where it is no process."""
     machine, _, rest = owner.partition(":")
-    pid = rest.partition(":")[0]
-    return f"process {pid} on {machine.partition('/')[0]}" if pid else owner
+    pid, _, birth = rest.partition(":")
+    return machine, pid, birth
 
 
 def _is_gone(owner: str) -> bool:
     """Whether the owner was a process of this machine that has ended."""
-    machine, _, rest = owner.partition(":")
-    pid, _, birth = rest.partition(":")
+    machine, pid, birth = _parts(owner)
     if machine != _machine() or not pid.isdigit():
         return False
     try:
