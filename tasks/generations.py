@@ -1,6 +1,6 @@
-"""Paid jobs: one task submits a job, another waits for it and downloads the results.
+"""What runs ask of the service: jobs and chat turns, the list of models, the balance.
 
-They are two, so that a failed wait never buys again.
+One task submits a job, another waits for it and downloads the results: a failed wait never buys again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 
@@ -19,6 +20,7 @@ from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.downloads import Download
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
@@ -95,6 +97,25 @@ async def submit_generation(
     )
     session().accepted[job.id] = time.monotonic()
     return job
+
+
+@task(name="chat", **PLAIN)
+async def complete_chat(
+    body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
+) -> ChatCompletion:
+    """Buy one answer.
+
+    Args:
+        idempotency_key: Identifies the purchase; the service charges once per key.
+        patience: Seconds in all, or None for the client's default.
+
+    Raises:
+        APIStatusError: The service refused it.
+        APIConnectionError: No response; the turn may have been accepted.
+    """
+    return await session().client.chat.complete(
+        body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
+    )
 
 
 @task(name="collect", **PLAIN)
@@ -176,6 +197,17 @@ async def _ended_already(task_id: str) -> Generation | None:
             raise
         return None
     return found if found.ended else None
+
+
+@task(name="models", task_run_name="models", **PLAIN)
+async def list_models() -> dict[str, Any]:
+    """The whole response of ``GET /models``: free, needs no key."""
+    return dict((await session().client.models.list()).payload)
+
+
+async def balance() -> int:
+    """Current credits. Not a task: a run reads it often and shares the answers."""
+    return (await session().client.credits.retrieve()).current_credits
 
 
 def policy(attempts: int, patience: float | None) -> RetryPolicy:
