@@ -31,13 +31,7 @@ class Extra:
 
 EXTRAS: Mapping[str, Extra] = {
     "sandbox": Extra(
-        (
-            "rivya_sandbox",
-            "h11",
-            "python_multipart",
-            "numpy",
-            "hibari",
-        ),
+        ("rivya_sandbox", "h11", "python_multipart", "numpy", "hibari"),
         "no local sandbox: a key is needed for everything",
     ),
     "postgres": Extra(("psycopg",), "no store on PostgreSQL"),
