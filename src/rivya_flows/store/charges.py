@@ -11,7 +11,7 @@ from sqlalchemy import Engine, case, func, select
 
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import Event, OfPurchase, OtherRun
-from rivya_flows.store.database import reading
+from rivya_flows.store.database import reading, rows
 from rivya_flows.store.tables import CHARGES, EVENTS, RUNS
 
 LONGEST_JOB_SECONDS = 3_600.0
@@ -58,8 +58,7 @@ def spent_by(engine: Engine, beginning: str) -> dict[str, tuple[int, int]]:
         .where(CHARGES.c.run_id.startswith(beginning, autoescape=True))
         .group_by(CHARGES.c.run_id)
     )
-    with reading(engine) as connection:
-        return {name: (int(spent), int(left)) for name, spent, left in connection.execute(query)}
+    return {name: (int(spent), int(left)) for name, spent, left in rows(engine, query)}
 
 
 def charges(engine: Engine, *, since: float | None, until: float | None) -> Iterator[Charge]:
@@ -114,8 +113,7 @@ def spent_by_others(
     their intent.
     """
     read = (EVENTS.c.run_id == run_id, EVENTS.c.kind == "balance.read")
-    with reading(engine) as connection:
-        began = connection.scalar(select(func.min(EVENTS.c.at)).where(*read))
+    ((began,),) = rows(engine, select(func.min(EVENTS.c.at)).where(*read))
     return () if began is None else spent_since(engine, began, service, wallet, {run_id})
 
 

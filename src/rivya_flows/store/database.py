@@ -7,12 +7,12 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError
 from rivya_flows.extras import lacking, need
@@ -55,6 +56,7 @@ _REFUSED = (
 """Connections that fail until a person changes something. libpq tells no SQLSTATE of them."""
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
 _PLACE_HINT = "set RIVYA_FLOWS_DATA, or RIVYA_FLOWS_STORE, to a writable path"
@@ -167,6 +169,24 @@ def writing(engine: Engine) -> Iterator[Connection]:
         raise
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise _unusable(error, engine) from error
+
+
+def rows(
+    engine: Engine, query: TypedReturnsRows[*Ts], values: Mapping[str, Any] | None = None
+) -> Sequence[Row[*Ts]]:
+    """All rows of a query, read at once."""
+    with reading(engine) as connection:
+        return connection.execute(query, values).all()
+
+
+def write(engine: Engine, *statements: Executable) -> int:
+    """Executes statements in one transaction; gives how many rows the last one changed.
+
+    Raises:
+        IntegrityError: As `writing`.
+    """
+    with writing(engine) as connection:
+        return [connection.execute(one).rowcount for one in statements][-1]
 
 
 def _unusable(error: Exception, engine: Engine) -> StoreError:

@@ -6,13 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.assets import Asset
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.tables import AGREEMENTS, SPECS, stored_name
 
 
@@ -65,28 +66,22 @@ def keep_spec(engine: Engine, spec: DeployedSpec) -> str:
         "files": json.dumps(files),
         "at": time.time(),
     }
-    try:
-        with writing(engine) as connection:
-            connection.execute(insert(SPECS).values(row))
-    except IntegrityError:
-        pass  # another process has just stored the same spec
+    with suppress(IntegrityError):  # another process has just stored the same spec
+        write(engine, insert(SPECS).values(row))
     return spec_hash
 
 
 def deployed_spec(engine: Engine, spec_hash: str) -> DeployedSpec | None:
     """The spec of a hash; None if it is not in this store."""
-    with reading(engine) as connection:
-        row = connection.execute(select(SPECS).where(SPECS.c.spec_hash == spec_hash)).first()
-    if row is None:
-        return None
-    files = {path: Asset.model_validate(one) for path, one in json.loads(row.files).items()}
-    return DeployedSpec(row.name, row.text, json.loads(row.includes), files)
+    for row in rows(engine, select(SPECS).where(SPECS.c.spec_hash == spec_hash)):
+        files = {path: Asset.model_validate(one) for path, one in json.loads(row.files).items()}
+        return DeployedSpec(row.name, row.text, json.loads(row.includes), files)
+    return None
 
 
 def hashes_of_specs(engine: Engine) -> frozenset[str]:
     """SHA-256 of the media that deployed specs name."""
-    with reading(engine) as connection:
-        files = [json.loads(one) for one in connection.scalars(select(SPECS.c.files))]
+    files = [json.loads(one) for (one,) in rows(engine, select(SPECS.c.files))]
     return frozenset(asset["sha256"] for named in files for asset in named.values())
 
 
@@ -145,18 +140,16 @@ def agreed_at(engine: Engine, service: str) -> dict[str, Most]:
     """What a person agreed to at a service, by deployment."""
     at = AGREEMENTS.c.service == stored_name(service)
     query = select(AGREEMENTS).where(at, AGREEMENTS.c.labels.is_(None))
-    with reading(engine) as connection:
-        return {row.deployment: _most(row.most) for row in connection.execute(query)}
+    return {row.deployment: _most(row.most) for row in rows(engine, query)}
 
 
 def capped_by_pools(engine: Engine) -> list[Capped]:
     """What nobody agreed to, since a pool covered it when it was deployed; by deployment."""
-    query = select(AGREEMENTS).where(AGREEMENTS.c.labels.is_not(None))
-    with reading(engine) as connection:
-        return [
-            Capped(row.deployment, row.service, json.loads(row.labels), _most(row.most))
-            for row in connection.execute(query.order_by(AGREEMENTS.c.deployment))
-        ]
+    by_pools = AGREEMENTS.c.labels.is_not(None)
+    return [
+        Capped(row.deployment, row.service, json.loads(row.labels), _most(row.most))
+        for row in rows(engine, select(AGREEMENTS).where(by_pools).order_by("deployment"))
+    ]
 
 
 def record_agreements(
@@ -175,7 +168,7 @@ def record_agreements(
     place, now = stored_name(service), time.time()
     found = [(name, most, None) for name, most in agreed.items()]
     of_pools = [(one.deployment, one.most, json.dumps(dict(one.labels))) for one in capped]
-    rows = [
+    new = [
         {
             "deployment": name,
             "service": place,
@@ -186,12 +179,12 @@ def record_agreements(
         for name, most, labels in (*found, *of_pools)
     ]
     name, labels = AGREEMENTS.c["deployment", "labels"]
-    written = name.in_([row["deployment"] for row in rows])
+    written = name.in_([row["deployment"] for row in new])
     old = written | (name.in_(deployed) & labels.is_not(None))
     with writing(engine) as connection:
         connection.execute(delete(AGREEMENTS).where(AGREEMENTS.c.service == place, old))
-        if rows:
-            connection.execute(insert(AGREEMENTS), rows)
+        if new:
+            connection.execute(insert(AGREEMENTS), new)
 
 
 def _most(text: str) -> Most:

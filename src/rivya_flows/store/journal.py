@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
-from rivya_flows.store.database import open_engine, reading, writing
+from rivya_flows.store.database import open_engine, reading, rows, writing
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
 from rivya_flows.store.leases import Lease
 from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RESULTS, RUNS
@@ -159,7 +159,7 @@ class Journal:
 
     def removed_run(self, run_id: str) -> RunRow | None:
         """The row of a removed run, whose folder is ``Path()`` once its files are deleted; or None."""
-        return next(iter(self._rows(RUNS.c.run_id == run_id, ~IS_THERE)), None)
+        return next(iter(self._runs(RUNS.c.run_id == run_id, ~IS_THERE)), None)
 
     def refuse_used(self, quote: str) -> None:
         """Refuses a quote that a run of this store has used.
@@ -167,9 +167,7 @@ class Journal:
         Raises:
             QuoteError: It names that run.
         """
-        with reading(self.engine) as connection:
-            used = connection.scalar(select(RUNS.c.run_id).where(RUNS.c.quote == quote))
-        if used is not None:
+        for (used,) in rows(self.engine, select(RUNS.c.run_id).where(RUNS.c.quote == quote)):
             raise QuoteError(
                 f"the quote was used by {used}; nothing was bought",
                 f"see `rivya-flows receipt {used}`; if it did not complete: `rivya-flows resume"
@@ -202,35 +200,32 @@ class Journal:
 
     def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
         """The entries of a run behind number `after`, in order; empty if there is no such run."""
-        with reading(self.engine) as connection:
-            rows = connection.execute(_ENTRIES, {ONE_RUN.key: run_id, "after": after}).all()
-        return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
+        found = rows(self.engine, _ENTRIES, {ONE_RUN.key: run_id, "after": after})
+        return tuple(_stamped(run_id, seq, at, body) for seq, at, body in found)
 
     def run(self, run_id: str) -> RunRow | None:
         """The row of a run, or None."""
-        return next(iter(self._rows(RUNS.c.run_id == run_id, IS_THERE)), None)
+        return next(iter(self._runs(RUNS.c.run_id == run_id, IS_THERE)), None)
 
     def ids(self, beginning: str) -> tuple[str, ...]:
         """The ids of all runs that begin so, in the order of their start."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
         query = select(RUNS.c.run_id).where(begun, IS_THERE).order_by(RUNS.c.started_at)
-        with reading(self.engine) as connection:
-            return tuple(connection.scalars(query))
+        return tuple(run_id for (run_id,) in rows(self.engine, query))
 
     def removed_ids(self, beginning: str) -> frozenset[str]:
         """The ids of all removed runs that begin so."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        with reading(self.engine) as connection:
-            return frozenset(connection.scalars(select(RUNS.c.run_id).where(begun, ~IS_THERE)))
+        query = select(RUNS.c.run_id).where(begun, ~IS_THERE)
+        return frozenset(run_id for (run_id,) in rows(self.engine, query))
 
     def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
         """All runs whose ids begin so, newest first."""
-        return self._rows(RUNS.c.run_id.startswith(beginning, autoescape=True), IS_THERE)
+        return self._runs(RUNS.c.run_id.startswith(beginning, autoescape=True), IS_THERE)
 
-    def _rows(self, *wanted: ColumnElement[bool]) -> tuple[RunRow, ...]:
+    def _runs(self, *wanted: ColumnElement[bool]) -> tuple[RunRow, ...]:
         query = select(RUNS).where(*wanted).order_by(RUNS.c.started_at.desc())
-        with reading(self.engine) as connection:
-            return tuple(map(as_run_row, connection.execute(query)))
+        return tuple(map(as_run_row, rows(self.engine, query)))
 
     def last(self) -> RunRow | None:
         """The run whose newest entry is the newest of all; None if there is no run.
@@ -246,9 +241,7 @@ class Journal:
         )
         order = (newest.desc(), RUNS.c.started_at.desc())
         query = select(RUNS).where(IS_THERE).order_by(*order).limit(1)
-        with reading(self.engine) as connection:
-            row = connection.execute(query).first()
-        return None if row is None else as_run_row(row)
+        return next(map(as_run_row, rows(self.engine, query)), None)
 
     def ended_before(self, at: float) -> frozenset[str]:
         """Ids of the runs that have ended, have written nothing since and are owed nothing.
@@ -275,8 +268,7 @@ class Journal:
             .where(EVENTS.c.kind == "run.ended")
             .where(EVENTS.c.run_id.not_in(select(LEASES.c.run_id).where(LEASES.c.expires_at > at)))
         )
-        with reading(self.engine) as connection:
-            ends = [(run_id, parse(body)) for run_id, body in connection.execute(query)]
+        ends = [(run_id, parse(body)) for run_id, body in rows(self.engine, query)]
         return frozenset(
             run_id
             for run_id, event in ends

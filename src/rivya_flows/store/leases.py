@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError, StoreLostError
-from rivya_flows.store.database import in_thread, reading, to_its_end, writing
+from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
@@ -178,20 +178,13 @@ class Leases:
 
     def _look(self, run_id: str) -> tuple[float, bool]:
         """When the lease of a run expires, and whether it is held."""
-        with reading(self._engine) as connection:
-            row = connection.execute(select(LEASES).where(LEASES.c.run_id == run_id)).first()
-        if row is None:
-            return _RELEASED, False
-        return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
+        for row in rows(self._engine, select(LEASES).where(LEASES.c.run_id == run_id)):
+            return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
+        return _RELEASED, False
 
     def _set_expiry(self, lease: Lease, expires_at: float) -> bool:
-        with writing(self._engine) as connection:
-            changed = connection.execute(
-                update(LEASES)
-                .where(LEASES.c.run_id == lease.run_id, LEASES.c.fence == lease.fence)
-                .values(expires_at=expires_at)
-            )
-            return changed.rowcount == 1
+        own = (LEASES.c.run_id == lease.run_id, LEASES.c.fence == lease.fence)
+        return write(self._engine, update(LEASES).where(*own).values(expires_at=expires_at)) == 1
 
 
 def is_held(owner: str, expires_at: float, now: float) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.queue.events import PoolTotal
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
 
 Period = Literal["day", "week", "month", "total"]
@@ -109,14 +109,8 @@ class Pools:
             UsageError: Its name, its credits or its soft limit cannot be used.
         """
         _check(pool)
-        row = {
-            "name": pool.name,
-            "labels": json.dumps(dict(sorted(pool.labels.items()))),
-            "credits": pool.credits,
-            "soft": pool.soft,
-            "period": pool.period,
-            "at": self._clock(),
-        }
+        labels = json.dumps(dict(sorted(pool.labels.items())))
+        row = {**vars(pool), "labels": labels, "at": self._clock()}
         with writing(self._engine) as connection:
             before = _removed(connection, pool.name)
             connection.execute(insert(POOLS), row)
@@ -135,8 +129,7 @@ class Pools:
 
     def all(self) -> tuple[Pool, ...]:
         """All pools, by name."""
-        with reading(self._engine) as connection:
-            return tuple(map(_pool, connection.execute(_POOLS)))
+        return tuple(map(_pool, rows(self._engine, _POOLS)))
 
     def states(self, service: str | None) -> tuple[PoolState, ...]:
         """All pools in their current periods, by name.
@@ -167,14 +160,14 @@ class Pools:
         """The pools that cover a run with these labels, as a service has used them, by name."""
         return tuple(
             PoolTotal(
-                name=state.pool.name,
-                credits=state.pool.credits,
-                soft=state.pool.soft,
+                name=pool.name,
+                credits=pool.credits,
+                soft=pool.soft,
                 spent=state.spent,
                 until=state.until,
             )
             for state in self.states(service)
-            if state.pool.covers(labels)
+            if (pool := state.pool).covers(labels)
         )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.client.wire.webhooks import WebhookEvent
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import rows, write
 from rivya_flows.store.tables import RECEIVED, stored_name
 
 KEEP_SECONDS = 7 * 24 * 3600.0
@@ -46,8 +46,7 @@ class Received:
             "at": self._clock(),
         }
         try:
-            with writing(self._engine) as connection:
-                connection.execute(insert(RECEIVED).values(row))
+            write(self._engine, insert(RECEIVED).values(row))
         except IntegrityError:
             return False
         return True
@@ -60,13 +59,9 @@ class Received:
             .order_by(RECEIVED.c.at.desc())
             .limit(NEWEST)
         )
-        with reading(self._engine) as connection:
-            return tuple(connection.scalars(query))
+        return tuple(job for (job,) in rows(self._engine, query))
 
     def prune(self, seconds: float = KEEP_SECONDS) -> int:
         """Deletes older events and gives their number."""
-        with writing(self._engine) as connection:
-            found = connection.execute(
-                delete(RECEIVED).where(RECEIVED.c.at < self._clock() - seconds)
-            )
-            return found.rowcount
+        old = RECEIVED.c.at < self._clock() - seconds
+        return write(self._engine, delete(RECEIVED).where(old))

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_
 
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import IS_THERE, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
 from rivya_flows.store.tables import CHARGES, EVENTS, FAILED_STARTS, LEASES, RUNS
@@ -106,15 +106,15 @@ def listed_runs(
     with reading(engine) as connection:
         start, more = 0, True
         while more and len(found) < limit:
-            rows = connection.execute(_page(wanted, start, size)).all()
-            listed = (_listed(row, moment) for row in rows)
+            page = connection.execute(_page(wanted, start, size)).all()
+            listed = (_listed(row, moment) for row in page)
             # LIKE of SQLite takes A for a.
             found += (
                 run
                 for run in listed
                 if labels.items() <= run.row.labels.items() and status in (None, run.status)
             )
-            start, more = start + size, len(rows) == size
+            start, more = start + size, len(page) == size
     if status in (None, "failed") and not labels:
         after = since.timestamp() if since else 0.0
         failed = unbegun_runs(engine, run_id=run_id, name=name, since=after, limit=limit)
@@ -178,14 +178,12 @@ def _listed(row: Any, now: float) -> ListedRun:
 
 def record_failed_start(engine: Engine, failed: FailedStart) -> None:
     """Writes it down; each retry that fails is another one."""
-    with writing(engine) as connection:
-        connection.execute(insert(FAILED_STARTS).values(**asdict(failed)))
+    write(engine, insert(FAILED_STARTS).values(**asdict(failed)))
 
 
 def forget_failed_starts(engine: Engine, before: float) -> None:
     """Deletes those from before a moment, in Unix seconds."""
-    with writing(engine) as connection:
-        connection.execute(delete(FAILED_STARTS).where(FAILED_STARTS.c.at < before))
+    write(engine, delete(FAILED_STARTS).where(FAILED_STARTS.c.at < before))
 
 
 def unbegun_runs(
@@ -211,15 +209,13 @@ def unbegun_runs(
         query = query.where(table.run_id == run_id)
     if name is not None:
         query = query.where(table.name == name)
-    with reading(engine) as connection:
-        return [FailedStart(**row._mapping) for row in connection.execute(query)]
+    return [FailedStart(**row._mapping) for row in rows(engine, query)]
 
 
 def failed_start_counts(engine: Engine) -> dict[str, int]:
     """How often flow runs of each spec failed before their run began."""
     query = select(FAILED_STARTS.c.name, func.count()).group_by(FAILED_STARTS.c.name)
-    with reading(engine) as connection:
-        return {str(name): int(number) for name, number in connection.execute(query)}
+    return {str(name): int(number) for name, number in rows(engine, query)}
 
 
 def recent_durations(engine: Engine, service: str) -> list[tuple[str, float]]:

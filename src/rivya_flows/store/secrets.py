@@ -11,7 +11,7 @@ from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import StoreError
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import rows, write
 from rivya_flows.store.tables import SECRETS
 
 OVERLAP_SECONDS = 24 * 3600.0
@@ -27,10 +27,9 @@ def shared_secret(engine: Engine, name: str) -> str:
     if (found := _read(engine, name)) is not None:
         return found
     try:
-        with writing(engine) as connection:
-            value = secrets.token_urlsafe(_RANDOM_BYTES)
-            connection.execute(insert(SECRETS).values(name=name, value=value))
-            return value
+        value = secrets.token_urlsafe(_RANDOM_BYTES)
+        write(engine, insert(SECRETS).values(name=name, value=value))
+        return value
     except IntegrityError:
         # Another process was faster; its value counts.
         if (found := _read(engine, name)) is not None:
@@ -82,25 +81,20 @@ def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
 
 
 def _read(engine: Engine, name: str) -> str | None:
-    with reading(engine) as connection:
-        return connection.scalar(select(SECRETS.c.value).where(SECRETS.c.name == name))
+    found = rows(engine, select(SECRETS.c.value).where(SECRETS.c.name == name))
+    return str(found[0].value) if found else None
 
 
 def _read_all(engine: Engine, prefix: str) -> dict[str, str]:
     """Values by name, of all names with this prefix."""
-    query = select(SECRETS.c.name, SECRETS.c.value).where(
-        SECRETS.c.name.startswith(prefix, autoescape=True)
-    )
-    with reading(engine) as connection:
-        return {row.name: row.value for row in connection.execute(query)}
+    begins = SECRETS.c.name.startswith(prefix, autoescape=True)
+    return {row.name: row.value for row in rows(engine, select(SECRETS).where(begins))}
 
 
 def _write(engine: Engine, name: str, value: str) -> None:
-    with writing(engine) as connection:
-        connection.execute(delete(SECRETS).where(SECRETS.c.name == name))
-        connection.execute(insert(SECRETS).values(name=name, value=value))
+    old = delete(SECRETS).where(SECRETS.c.name == name)
+    write(engine, old, insert(SECRETS).values(name=name, value=value))
 
 
 def _delete(engine: Engine, *names: str) -> None:
-    with writing(engine) as connection:
-        connection.execute(delete(SECRETS).where(SECRETS.c.name.in_(names)))
+    write(engine, delete(SECRETS).where(SECRETS.c.name.in_(names)))

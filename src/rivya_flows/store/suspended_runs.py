@@ -13,7 +13,7 @@ from rivya_flows.planning.questions.open_questions import is_due, open_questions
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS, SWEEPS
 
@@ -31,8 +31,7 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
         .where(EVENTS.c.kind.in_(("run.ended", "run.waits")))
         .order_by(EVENTS.c.run_id)
     )
-    with reading(journal.engine) as connection:
-        ends = [(run_id, parse(body)) for run_id, body in connection.execute(query)]
+    ends = [(run_id, parse(body)) for run_id, body in rows(journal.engine, query)]
     return tuple(
         run_id
         for run_id, event in ends
@@ -76,12 +75,9 @@ def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
 
 def record_sweep(engine: Engine, at: float) -> None:
     """Writes down that a sweep of the waker is complete, in Unix seconds."""
-    with writing(engine) as connection:
-        connection.execute(delete(SWEEPS))
-        connection.execute(insert(SWEEPS).values(at=at))
+    write(engine, delete(SWEEPS), insert(SWEEPS).values(at=at))
 
 
 def last_sweep(engine: Engine) -> float | None:
     """When the last sweep was complete, in Unix seconds; None if there was none."""
-    with reading(engine) as connection:
-        return connection.scalar(select(SWEEPS.c.at).order_by(SWEEPS.c.at.desc()).limit(1))
+    return max((float(at) for (at,) in rows(engine, select(SWEEPS.c.at))), default=None)
