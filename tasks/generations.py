@@ -103,16 +103,7 @@ async def submit_generation(
 async def complete_chat(
     body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
 ) -> ChatCompletion:
-    """Buy one answer.
-
-    Args:
-        idempotency_key: Identifies the purchase; the service charges once per key.
-        patience: Seconds in all, or None for the client's default.
-
-    Raises:
-        APIStatusError: The service refused it.
-        APIConnectionError: No response; the turn may have been accepted.
-    """
+    """Buy one answer; as `submit_generation`."""
     return await session().client.chat.complete(
         body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
     )
@@ -233,9 +224,7 @@ class _Downloads:
         """An asset for each result; one that cannot be decoded does not stop the others.
 
         Raises:
-            MediaError: One or more cannot be decoded; all of them are kept. Or they are too many,
-                or too large together.
-            RivyaFlowsError: One could not be downloaded or kept.
+            MediaError: Some cannot be decoded; all are kept. Or they are too many, or too large together.
         """
         results, job_bytes = session().max_results, session().max_job_bytes
         if len(urls) > results:

@@ -41,19 +41,12 @@ async def compose_media(
     timeout_seconds: float | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Compose a film from clips, or from a film or stills, and sounds.
+    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step.
 
     Args:
         audio: Sounds to mix, one or a list; None keeps the sound of the film.
         loudness: Of the result, in LUFS.
         timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-
-    Returns:
-        The outputs of the step.
-
-    Raises:
-        MediaError: There is no picture, a medium cannot be read, or it takes too long.
-        APIError: A file could not be downloaded.
     """
     if video is None and not images and not more.get("clips"):
         raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
@@ -71,17 +64,9 @@ async def compose_media(
 
 @task(name="layout", **PLAIN)
 async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) -> dict[str, Any]:
-    """Lay pictures and text over a still, once for each format.
+    """Lay pictures and text over a still, once for each format; gives the outputs of the step.
 
-    Args:
-        timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-
-    Returns:
-        The outputs of the step.
-
-    Raises:
-        MediaError: There is no image, a medium cannot be read, or it takes too long.
-        APIError: A file could not be downloaded.
+    `timeout_seconds`: None is `MAX_COMPOSE_SECONDS`.
     """
     if arguments.get("image") is None:
         raise MediaError("there is no picture: `image` has no medium")
@@ -160,27 +145,16 @@ def _source(value: Any) -> tuple[Asset, Path]:
 
 @task(name="pick", **PLAIN)
 async def miss_pick(reason: str) -> None:
-    """Fail a pick that nobody answered, so that the graph shows it.
-
-    Raises:
-        UsageError: Always; says the reason.
-    """
+    """Fail a pick that nobody answered, so that the graph shows it."""
     raise UsageError(reason, "Retry the run, then answer")
 
 
 @task(name="pick", **PLAIN)
 async def pick_one(candidates: list[dict[str, Any]], keys: list[str]) -> dict[str, Any]:
-    """Choose some of several candidates.
-
-    Args:
-        candidates: Items of a step; those without a medium or an answer are ignored.
-        keys: Keys of the chosen ones, in the order of choice.
+    """Choose some of several candidates, by their keys in the order of choice.
 
     Returns:
         ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
-
-    Raises:
-        UsageError: There is no candidate with one of these keys, or none is chosen.
     """
     picked = pick_outputs(candidates, keys)
     if picked is None:

@@ -19,11 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Extra:
-    """One extra of the distribution.
-
-    Attributes:
-        without: What is missing without it.
-    """
+    """One extra of the distribution, its modules, and what is missing without it."""
 
     modules: tuple[str, ...]
     without: str
@@ -69,14 +65,7 @@ def install(extra: str) -> str:
 
 
 def need(extra: str, what: str, otherwise: str = "") -> None:
-    """Check that an extra is installed.
-
-    Args:
-        otherwise: An alternative to installing it; may be empty.
-
-    Raises:
-        UsageError: A module of it is missing.
-    """
+    """Check that an extra is installed; `otherwise` is an alternative to that, and may be empty."""
     if absent := missing(extra):
         raise lacking(extra, what, f"no module {', '.join(absent)}", otherwise)
 

@@ -63,11 +63,7 @@ Source: ``prefect/settings/sources.py`` of Prefect 3.9.
 
 
 class Place(NamedTuple):
-    """Where a variable is set.
-
-    Attributes:
-        where: ``environment``, or ``.env, line 3``.
-    """
+    """Where a variable is set, ``environment`` or ``.env, line 3``, and what removes it there."""
 
     where: str
     remove: str
@@ -194,9 +190,6 @@ def prefect_profile() -> tuple[str, str] | None:
 
     From ``PREFECT_PROFILES_PATH``, ``PREFECT_HOME`` or the home of the user, never from the current
     folder. Read here, since Prefect takes more than a second to be imported.
-
-    Raises:
-        UsageError: The file of the profiles cannot be read.
     """
     own = environment.variables()
     home = Path(own.get("PREFECT_HOME") or "~/.prefect").expanduser()

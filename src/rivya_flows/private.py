@@ -48,9 +48,6 @@ def secure_data(data: Path) -> None:
     """Make an existing data folder private, with the files in it and in Prefect's home.
 
     Files further down cannot be reached by others then.
-
-    Raises:
-        UsageError: The folder cannot be trusted, see `private_folder`.
     """
     if not os.path.lexists(data):
         return

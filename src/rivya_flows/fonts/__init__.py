@@ -27,11 +27,7 @@ _JOINING = frozenset((0x200C, 0x200D, 0x25CC))  # joiners, and the circle under 
 
 @dataclass(frozen=True)
 class Face:
-    """One weight of a font.
-
-    Attributes:
-        weight: 100 to 900, as in CSS.
-    """
+    """One weight of a font: its file here, its family as it names itself, and 100 to 900, as in CSS."""
 
     file: str
     family: str

@@ -31,12 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Deliveries:
-    """Receives the service's deliveries.
-
-    Attributes:
-        secrets: Returns the signing secrets that are valid now.
-        api_key: Masked where a delivery quotes it; None masks nothing.
-    """
+    """Receives the service's deliveries; `api_key` is masked where one quotes it."""
 
     secrets: Callable[[], Sequence[SecretStr]]
     received: Received

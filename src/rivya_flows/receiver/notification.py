@@ -35,11 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobNotification:
-    """A change of a job.
-
-    Attributes:
-        model: Its model; None if unknown.
-    """
+    """A change of a job."""
 
     event_id: str
     task_id: str

@@ -32,14 +32,7 @@ _GRACE_SECONDS = 3  # for running requests when the receiver ends
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that the address is known and taken before the server starts.
-
-    Args:
-        port: 0 takes a free one.
-
-    Raises:
-        UsageError: The address is invalid or taken.
-    """
+    """A listening socket, so that the address is known and taken before the server starts; port 0 is a free one."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -77,16 +70,10 @@ async def serve(
     request_seconds: float = REQUEST_SECONDS,
     most_connections: int = MOST_CONNECTIONS,
 ) -> None:
-    """Serve until it is stopped.
+    """Serve until it is stopped, and close the socket.
 
-    Args:
-        bound: From `listen`; closed at the end.
-        ready: Called when the server accepts requests, with the function that stops it, which
-            must be called from this event loop.
-        request_seconds: Time for a request, head and body, to arrive.
-
-    Raises:
-        UsageError: The application did not start.
+    `ready` is called when the server accepts requests, with the function that stops it, which must
+    be called from this event loop.
     """
     limits = {"seconds": request_seconds, "most": most_connections}
     server = _Server(app, ready, type("Bounded", (Bounded,), limits))

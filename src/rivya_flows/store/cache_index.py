@@ -20,7 +20,7 @@ _THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
 
 @dataclass(frozen=True)
 class NewResult:
-    """A result to keep."""
+    """A result to keep; with `replace` instead of an earlier one of its key, whose media are lost."""
 
     cache_key: str
     run_id: str
@@ -31,11 +31,7 @@ class NewResult:
 
 @dataclass(frozen=True)
 class CachedResult:
-    """The result of an earlier, equal request.
-
-    Attributes:
-        at: Unix seconds.
-    """
+    """The result of an earlier, equal request; `at` is in Unix seconds."""
 
     cache_key: str
     run_id: str
@@ -45,11 +41,7 @@ class CachedResult:
 
 
 class CacheIndex:
-    """The cache index of one store; the media are in the asset store.
-
-    Args:
-        clock: Unix seconds.
-    """
+    """The cache index of one store; the media are in the asset store. `clock` gives Unix seconds."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine

@@ -62,11 +62,9 @@ def spent_by(engine: Engine, beginning: str) -> dict[str, tuple[int, int]]:
 
 
 def charges(engine: Engine, *, since: float | None, until: float | None) -> Iterator[Charge]:
-    """The charges of all runs, the oldest first.
+    """The charges of all runs, the oldest first, intended from `since` until before `until`.
 
-    Args:
-        since: Unix seconds; purchases intended from then on. None is from the first one.
-        until: Unix seconds; purchases intended before that. None is up to now.
+    Both in Unix seconds; None is from the first one, and up to now.
     """
     columns = (RUNS.c.name, RUNS.c.labels, RUNS.c.service, *CHARGES.c["step", "model", "at"])
     query = (

@@ -117,11 +117,8 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
     """Makes new connections wait while a PostgreSQL server is away, or has none to give.
 
     Only connecting is retried, when nothing has been sent. A statement in flight fails, since it may
-    or may not have been written.
-
-    Args:
-        seconds: How long all connections together wait for one outage; who asks later than that,
-            as to release a lease, tries once.
+    or may not have been written. All connections together wait `seconds` for one outage; who asks
+    later than that, as to release a lease, tries once.
     """
     if engine.dialect.name != "postgresql":
         return
@@ -180,11 +177,7 @@ def rows(
 
 
 def write(engine: Engine, *statements: Executable) -> int:
-    """Executes statements in one transaction; gives how many rows the last one changed.
-
-    Raises:
-        IntegrityError: As `writing`.
-    """
+    """Executes statements in one transaction, as `writing`; gives how many rows the last one changed."""
     with writing(engine) as connection:
         return [connection.execute(one).rowcount for one in statements][-1]
 

@@ -122,13 +122,7 @@ class Most:
 
 @dataclass(frozen=True)
 class Capped:
-    """What a deployment may buy that nobody agreed to, since a pool covered it.
-
-    Attributes:
-        deployment, service: Its name, and where it buys.
-        labels: Of its runs, by name.
-        most: The most that it buys without asking.
-    """
+    """What a deployment may buy at a service that nobody agreed to, since a pool covered its labels."""
 
     deployment: str
     service: str

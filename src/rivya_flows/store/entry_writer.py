@@ -46,9 +46,8 @@ _Outcome = tuple[Stamped, ...] | LeaseLostError | PoolExceededError
 class Entries:
     """Events of one run that are written atomically.
 
-    Attributes:
-        written: Done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
-            `PoolExceededError`.
+    `written` is done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
+    `PoolExceededError`.
     """
 
     run_id: str
@@ -64,11 +63,7 @@ class Entries:
 
 @dataclass
 class _Attempt:
-    """What one transaction writes.
-
-    Attributes:
-        outcomes: Of each of its `Entries`, once it is committed.
-    """
+    """What one transaction writes, and the outcome of each of its `Entries`, once it is committed."""
 
     rows: list[_Row] = field(default_factory=list)
     outcomes: list[_Outcome] = field(default_factory=list)
@@ -83,11 +78,7 @@ class _Attempt:
 
 
 class EntryWriter:
-    """The one that writes entries to a store.
-
-    Args:
-        clock: Unix seconds.
-    """
+    """The one that writes entries to a store; see `Journal`."""
 
     def __init__(
         self, engine: Engine, clock: Callable[[], float], on_write: Callable[[int], object]
@@ -116,11 +107,7 @@ class EntryWriter:
             self._thread = None
 
     def write_first(self, run_id: str, event: Event, before: Insert) -> None:
-        """Writes the first entry of a run, after another row in the same transaction.
-
-        Raises:
-            IntegrityError: There is one already.
-        """
+        """Writes the first entry of a run, after another row; `IntegrityError` if there is one already."""
         with self._transaction(1) as connection:
             connection.execute(before)
             connection.execute(_ENTER, _row(run_id, Stamped(1, self._clock(), event), dump(event)))

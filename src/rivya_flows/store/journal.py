@@ -52,8 +52,7 @@ IS_THERE = RUNS.c.removed_at.is_(None)
 class RunRow:
     """A run as listed, without its journal.
 
-    Attributes:
-        wallet: Name of the credentials that it buys with; None: the key of the process.
+    `wallet` names the credentials that it buys with; None: the key of the process.
     """
 
     run_id: str
@@ -121,13 +120,10 @@ class Journal:
             raise StoreError(f"run {frozen.run_id} already exists") from error
 
     def hide(self, lease: Lease) -> int:
-        """Hides a run from all but `removed_run`, and deletes the cached results that it bought.
+        """Hides a run from all but `removed_run`, deletes the cached results that it bought, and counts them.
 
         Its row and its charges stay, so that reports and pools count what it spent, no quote is used
         twice, and no other run takes its id. Its entries stay until `remove`: they name its media.
-
-        Returns:
-            How many cached results were deleted.
 
         Raises:
             LeaseLostError: Another process drives the run.
@@ -140,11 +136,7 @@ class Journal:
             return int(connection.execute(bought).rowcount)
 
     def remove(self, lease: Lease) -> None:
-        """Deletes the entries of a run that is hidden, the path of its folder and the lease.
-
-        Raises:
-            LeaseLostError: Another process removes the run.
-        """
+        """Deletes the entries of a run that is hidden, the path of its folder and the lease."""
         run_id = lease.run_id
         with writing(self.engine) as connection:
             _refuse_lost(connection, lease)
@@ -162,11 +154,7 @@ class Journal:
         return next(iter(self._runs(RUNS.c.run_id == run_id, ~IS_THERE)), None)
 
     def refuse_used(self, quote: str) -> None:
-        """Refuses a quote that a run of this store has used.
-
-        Raises:
-            QuoteError: It names that run.
-        """
+        """Raises a `QuoteError` that names the run of this store which has used a quote, if there is one."""
         for (used,) in rows(self.engine, select(RUNS.c.run_id).where(RUNS.c.quote == quote)):
             raise QuoteError(
                 f"the quote was used by {used}; nothing was bought",
@@ -244,13 +232,10 @@ class Journal:
         return next(map(as_run_row, rows(self.engine, query)), None)
 
     def ended_before(self, at: float) -> frozenset[str]:
-        """Ids of the runs that have ended, have written nothing since and are owed nothing.
+        """Ids of the runs that have ended, have written nothing since (Unix seconds) and are owed nothing.
 
         A run that waits for an answer has not ended, nor has one whose process died. A run is owed
         what it has bought and not collected.
-
-        Args:
-            at: Unix seconds.
         """
         kinds = ("run.resumed", "run.ended")
         turn = func.max(case((EVENTS.c.kind.in_(kinds), EVENTS.c.seq)))
@@ -278,11 +263,7 @@ class Journal:
     def mentioned_hashes(
         self, without: frozenset[str] = frozenset(), of: str | None = None
     ) -> frozenset[str]:
-        """Every string in the journals that looks like a SHA-256.
-
-        Args:
-            of: The only run whose journal is read; None reads those of all.
-        """
+        """Every string in the journals that looks like a SHA-256; `of` is the only run that is read."""
         found: set[str] = set()
         with reading(self.engine) as connection:
             every = [of] if of else connection.scalars(select(RUNS.c.run_id)).all()

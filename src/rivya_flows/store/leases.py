@@ -43,9 +43,8 @@ class Lease:
 class HeldLease(Lease):
     """A lease that is renewed.
 
-    Attributes:
-        lost: Done, in the event loop, once another process has the lease or the file of the store
-            is gone; its result is that error.
+    `lost` is done, in the event loop, once another process has the lease or the file of the store
+    is gone; its result is that error.
     """
 
     lost: asyncio.Future[StoreError] = field(compare=False)
@@ -59,9 +58,8 @@ def this_process() -> str:
 class Leases:
     """The leases of one store.
 
-    Args:
-        clock: Unix seconds, equal to a few seconds on all machines of the store; if not, the
-            fencing number still prevents two writers.
+    `clock` gives Unix seconds, equal to a few seconds on all machines of the store; if not, the
+    fencing number still prevents two writers.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
@@ -69,13 +67,10 @@ class Leases:
         self._clock = clock
 
     def acquire(self, run_id: str, owner: str | None = None) -> Lease:
-        """Takes the lease of a run.
+        """Takes the lease of a run; `StoreError` if another process drives it.
 
         A lease is free when it has expired, or when its owner was a process of this machine that
         has ended.
-
-        Raises:
-            StoreError: Another process drives the run, or the store cannot be written.
         """
         owner = owner or this_process()
         now = self._clock()
@@ -104,11 +99,7 @@ class Leases:
             raise _held(run_id, None) from error
 
     def renew(self, lease: Lease) -> None:
-        """Extends the lease.
-
-        Raises:
-            LeaseLostError: Another process has the lease.
-        """
+        """Extends the lease; `LeaseLostError` if another process has it."""
         if not self._set_expiry(lease, self._clock() + SECONDS):
             raise LeaseLostError(
                 f"another process drives {lease.run_id} now", "this one stops; nothing is lost"
@@ -119,13 +110,10 @@ class Leases:
         self._set_expiry(lease, _RELEASED)
 
     async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> bool:
-        """Returns when the lease of a run can be acquired.
+        """Waits until the lease of a run can be acquired; tells whether a process drove the run until then.
 
         A process of another machine that has ended leaves a lease that lasts for a while; one that
         drives the run renews it until it ends.
-
-        Returns:
-            Whether a process drove the run until then.
         """
         seen = set[float]()
         while True:
@@ -142,9 +130,6 @@ class Leases:
         """Acquires a lease, renews it, and releases it at the end, without blocking the event loop.
 
         A thread of its own renews it, whatever the event loop is busy with.
-
-        Raises:
-            StoreError: As `acquire`; a lease that cannot be released expires by itself.
         """
         loop, over = asyncio.get_running_loop(), threading.Event()
         lost: asyncio.Future[StoreError] = loop.create_future()

@@ -90,23 +90,16 @@ class PoolState:
 
 
 class Pools:
-    """All pools of a store.
-
-    Args:
-        clock: Unix seconds.
-    """
+    """All pools of a store; `clock` gives Unix seconds."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
 
     def set(self, pool: Pool) -> Pool | None:
-        """Makes or changes a pool; gives the one that it replaces.
+        """Makes or changes a pool, gives the one that it replaces; `UsageError` if it cannot be used.
 
         Purchases that were made before count: the totals are taken from their charges.
-
-        Raises:
-            UsageError: Its name, its credits or its soft limit cannot be used.
         """
         _check(pool)
         labels = json.dumps(dict(sorted(pool.labels.items())))
@@ -132,11 +125,7 @@ class Pools:
         return tuple(map(_pool, rows(self._engine, _POOLS)))
 
     def states(self, service: str | None) -> tuple[PoolState, ...]:
-        """All pools in their current periods, by name.
-
-        Args:
-            service: Where purchases are made. None is every service that a pool has a total of.
-        """
+        """All pools in their current periods, by name; None is every service that a pool has a total of."""
         now = self._clock()
         found: dict[str, dict[str, int]] = defaultdict(dict)
         with reading(self._engine) as connection:
@@ -172,11 +161,7 @@ class Pools:
 
 
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:
-    """The first day of a period in ISO format, and its end in UTC; "" and None for ``total``.
-
-    Args:
-        at: Unix seconds within the period.
-    """
+    """The first day of the period around `at` in ISO format, and its end in UTC; "" and None for ``total``."""
     if kind == "total":
         return "", None
     day = datetime.fromtimestamp(at, UTC).date()

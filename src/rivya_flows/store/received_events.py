@@ -25,11 +25,7 @@ _TYPE_LENGTH = 100
 
 
 class Received:
-    """The received events of one store.
-
-    Args:
-        clock: Unix seconds.
-    """
+    """The received events of one store; `clock` gives Unix seconds."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine

@@ -54,13 +54,7 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class FailedStart:
-    """A flow run that failed before its run began, so that it has no journal.
-
-    Attributes:
-        run_id: Of the run that would have begun.
-        name: Of its spec.
-        at: When it failed, in Unix seconds.
-    """
+    """A flow run that failed before its run began, so that it has no journal; `at` in Unix seconds."""
 
     run_id: str
     name: str
@@ -79,15 +73,9 @@ def listed_runs(
     limit: int,
     now: float | None = None,
 ) -> tuple[ListedRun, ...]:
-    """Runs of a store, newest first.
+    """Runs of a store, newest first; None for any run, spec, status and time of start.
 
-    Args:
-        run_id: Only this run; None for any.
-        name: Of its spec; None for any.
-        status: As of `ListedRun`; None for any.
-        since: Started then or later; None for any time.
-        limit: How many at most, at least 1.
-        now: Unix seconds; None is this moment.
+    `limit` is at least 1; `now` is in Unix seconds, None is this moment.
     """
     wanted: list[ColumnElement[bool]] = [IS_THERE]
     wanted += [
@@ -189,13 +177,7 @@ def forget_failed_starts(engine: Engine, before: float) -> None:
 def unbegun_runs(
     engine: Engine, *, run_id: str | None, name: str | None, since: float, limit: int
 ) -> list[FailedStart]:
-    """The last failure of each run that has never begun, newest first.
-
-    Args:
-        run_id: Only this run; None for any.
-        name: Of the spec; None for any.
-        since: Failed then or later, in Unix seconds.
-    """
+    """The last failure of each run that has never begun, newest first; None for any run and spec."""
     table = FAILED_STARTS.c
     last = select(table.run_id, func.max(table.at).label("at")).group_by(table.run_id).subquery()
     query = (

@@ -45,12 +45,7 @@ def keep_signing_secret(engine: Engine, endpoint_id: str, secret: SecretStr) -> 
 def rotate_signing_secret(
     engine: Engine, endpoint_id: str, secret: SecretStr, *, overlap_seconds: float = OVERLAP_SECONDS
 ) -> None:
-    """Stores a new signing secret; the previous one stays valid for a while.
-
-    Args:
-        secret: The new secret.
-        overlap_seconds: How long the previous one stays valid; 0 if it has leaked.
-    """
+    """Stores a new signing secret; the previous one stays valid for a while (not if `overlap_seconds` is 0)."""
     name = _WEBHOOK + endpoint_id
     before = _read(engine, name)
     _delete(engine, *_read_all(engine, f"{name} until "))

@@ -44,9 +44,6 @@ def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
     """Ids of the runs with an unanswered question whose deadline has passed.
 
     Cheap for many runs; `is_overdue` tells whether such a run is suspended.
-
-    Args:
-        at: Now, UTC.
     """
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
