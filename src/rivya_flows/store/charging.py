@@ -64,13 +64,13 @@ class Charging:
         # Of the runs that a pool covers: the pools, with the service, and earlier charges.
         self._covering: dict[str, list[tuple[Pool, str]]] = {}
         self._charges: dict[_ChargeId, tuple[int, float]] = {}
-        purchases = defaultdict[str, list[_Change]](list)
+        purchases = defaultdict[str, list[Event]](list)
         for run_id, events in entries:
-            if changes := _changes(run_id, events):
-                purchases[run_id] += changes
+            if found := [event for event in events if counted(event) is not None]:
+                purchases[run_id] += found
         if purchases and (pools := held_pools(connection)):
-            for run_id, changes in purchases.items():
-                self._cover(run_id, changes, pools)
+            for run_id, found in purchases.items():
+                self._cover(run_id, found, pools)
         since = {(run_id, at) for run_id in self._covering} | {
             (run_id, at) for (run_id, _), (_, at) in self._charges.items()
         }
@@ -129,7 +129,7 @@ class Charging:
             if of_statement:
                 self._connection.execute(statement, of_statement)
 
-    def _cover(self, run_id: str, changes: Sequence[_Change], pools: Sequence[Pool]) -> None:
+    def _cover(self, run_id: str, events: Sequence[Event], pools: Sequence[Pool]) -> None:
         """Notes the pools of a run, and the earlier charges that change."""
         text, service = self._connection.execute(_RUN, {"of_run": run_id}).one()
         labels = json.loads(text)
@@ -137,6 +137,7 @@ class Charging:
         if not covering:
             return
         self._covering[run_id] = covering
+        changes = _changes(run_id, events)
         earlier = {key[1] for event, key, *_ in changes if not isinstance(event, PurchaseIntended)}
         named = {"of_run": run_id, "purchases": sorted(earlier)}
         for purchase, credits, at in self._connection.execute(_CHARGES_OF, named):
