@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from rivya_flows.client.transport.key_masking import body_without_key
 from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
@@ -42,60 +43,55 @@ class Deliveries:
         """204 once an event is recorded; 400 for a delivery that cannot be verified."""
         try:
             body = await _body(request)
+            notification = await run_in_threadpool(self._recorded, body, request.headers)
         except ClientDisconnect:
-            return PlainTextResponse("The delivery is incomplete.", 400)
-        if body is None:
-            return PlainTextResponse("The body is too large.", 413)
-        try:
-            answer, notification = await run_in_threadpool(self._record, body, request.headers)
+            raise HTTPException(400, "The delivery is incomplete.") from None
         except StoreError as error:
             # The service delivers again later; until then the steps poll.
             _log.error("webhook: %s", error)
-            return PlainTextResponse("Try again later.", 503)
+            raise HTTPException(503, "Try again later.") from error
         if notification is not None:
             self.dispatcher.add(notification)
-        return answer
+        return Response(status_code=204)
 
-    def _record(
-        self, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[Response, JobNotification | None]:
+    def _recorded(self, body: bytes, headers: Mapping[str, str]) -> JobNotification | None:
+        """What a delivery tells about a job, if that is new."""
         secrets = self.secrets()
         if not secrets:
             _log.error("webhook: no signing secret is known; create an endpoint, or give --secret")
-            return PlainTextResponse("Not ready.", 503), None
+            raise HTTPException(503, "Not ready.")
         try:
             event = verify_webhook(body, headers, secrets, time.time())
         except WebhookPayloadError as error:
             # Signed, so it is from the service. If a newer kind of event were refused, the
             # service would repeat it until it disables the endpoint.
             _log.warning("%s; %s", error, error.hint)
-            return Response(status_code=204), None
+            return None
         except WebhookError as error:
             _log.warning("%s", error)
-            return PlainTextResponse("The delivery could not be verified.", 400), None
+            raise HTTPException(400, "The delivery could not be verified.") from error
         masked = body_without_key(body, self.api_key)
         if masked != body:
             event = WebhookEvent.from_json(masked)
         try:
             text = masked.decode()
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             _log.warning("webhook: the body is signed but is not UTF-8")
-            return PlainTextResponse("The body is not UTF-8.", 400), None
+            raise HTTPException(400, "The body is not UTF-8.") from error
         is_new = self.received.note(event, text)
         about = f" about {event.generation.id}" if event.generation else ""
         _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", repeated")
-        return Response(status_code=204), notification_of(event) if is_new else None
+        return notification_of(event) if is_new else None
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body, or None as soon as it is too large."""
+async def _body(request: Request) -> bytes:
+    """The body; refused as soon as it is too large."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > MAX_BYTES:
-        return None
-    pieces, size = [], 0
+        raise HTTPException(413, "The body is too large.")
+    body = bytearray()
     async for piece in request.stream():
-        size += len(piece)
-        if size > MAX_BYTES:
-            return None
-        pieces.append(piece)
-    return b"".join(pieces)
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise HTTPException(413, "The body is too large.")
+    return bytes(body)
