@@ -215,7 +215,7 @@ class AssetStore:
             if _share_blocks(source, partial):
                 as_private_as_its_folder(partial)
             elif not _link(source, partial):
-                _copy(source, partial)
+                shutil.copyfile(source, partial)
                 as_private_as_its_folder(partial)
             partial.replace(destination)
             partial.unlink(missing_ok=True)  # `replace` does nothing if both are one file already
@@ -400,8 +400,3 @@ def _share_blocks(source: Path, target: Path) -> bool:
         target.unlink(missing_ok=True)
         return False
     return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as reads, target.open("xb") as writes:
-        shutil.copyfileobj(reads, writes, _PIECE_BYTES)
