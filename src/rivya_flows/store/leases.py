@@ -101,9 +101,7 @@ class Leases:
     def renew(self, lease: Lease) -> None:
         """Extends the lease; `LeaseLostError` if another process has it."""
         if not self._set_expiry(lease, self._clock() + SECONDS):
-            raise LeaseLostError(
-                f"another process drives {lease.run_id} now", "this one stops; nothing is lost"
-            )
+            raise lease_lost(lease.run_id)
 
     def release(self, lease: Lease) -> None:
         """Frees the lease at once; a lost lease is left alone."""
@@ -175,6 +173,11 @@ class Leases:
 def is_held(owner: str, expires_at: float, now: float) -> bool:
     """Whether a lease has not expired, and its owner is not known to have ended."""
     return expires_at > now and not _is_gone(owner)
+
+
+def lease_lost(run_id: str) -> LeaseLostError:
+    """The error of a driver whose lease another process has."""
+    return LeaseLostError(f"another process drives {run_id} now", "this one stops; nothing is lost")
 
 
 def _held(run_id: str, owner: str | None) -> StoreError:
