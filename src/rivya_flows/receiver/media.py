@@ -1,4 +1,4 @@
-"""`GET /media/<token>/<name>`: one medium, whole or in the part that a browser asks for, as when a person seeks in a film."""
+"""`GET /media/<token>/<name>`: one medium, whole or the part that a browser asks for."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def serve_medium(assets: AssetStore, secret: str, request: Request) -> Res
 
 
 def asked_part(header: str | None, size: int) -> range | None:
-    """The bytes that a ``Range`` header asks for, none if the file has none of them; None for the whole file.
+    """The part that a ``Range`` header asks for, empty if the file has none of it; None for all.
 
     Several ranges, other units and invalid values ask for the whole file, as RFC 9110, section
     14.2, allows.

@@ -32,7 +32,7 @@ _GRACE_SECONDS = 3  # for running requests when the receiver ends
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that the address is known and taken before the server starts; port 0 is a free one."""
+    """A listening socket, so that its address is taken before the server starts; port 0 is a free one."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -257,7 +257,7 @@ class AssetStore:
         return True
 
     def remove_unfinished(self, before: datetime) -> None:
-        """Deletes what was on its way when its process was killed, unless it changed after `before` (UTC).
+        """Deletes what was on its way when its process was killed, if it is older than `before` (UTC).
 
         Only local stores have such files.
         """

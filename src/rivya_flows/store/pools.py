@@ -161,7 +161,7 @@ class Pools:
 
 
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:
-    """The first day of the period around `at` in ISO format, and its end in UTC; "" and None for ``total``."""
+    """First day of the period of `at` as ISO date, and its end in UTC; "" and None for ``total``."""
     if kind == "total":
         return "", None
     day = datetime.fromtimestamp(at, UTC).date()

@@ -45,7 +45,7 @@ def keep_signing_secret(engine: Engine, endpoint_id: str, secret: SecretStr) -> 
 def rotate_signing_secret(
     engine: Engine, endpoint_id: str, secret: SecretStr, *, overlap_seconds: float = OVERLAP_SECONDS
 ) -> None:
-    """Stores a new signing secret; the previous one stays valid for a while (not if `overlap_seconds` is 0)."""
+    """Stores a new signing secret; the previous one stays valid for `overlap_seconds`."""
     name = _WEBHOOK + endpoint_id
     before = _read(engine, name)
     _delete(engine, *_read_all(engine, f"{name} until "))
