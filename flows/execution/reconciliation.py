@@ -21,8 +21,8 @@ from rivya_flows.planning.queue.events import (
     PoolTotal,
     ServiceAsked,
 )
+from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.other_purchases import spent_by_others
 from rivya_flows.store.pools import Pools
 
 AT_ONCE = 16

@@ -30,8 +30,7 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.item_state import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
-from rivya_flows.tasks.chat import complete_chat
-from rivya_flows.tasks.generations import submit_generation
+from rivya_flows.tasks.generations import complete_chat, submit_generation
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:

@@ -35,13 +35,7 @@ PLACE = "/* fonts */"
 
 @dataclass(frozen=True)
 class Face:
-    """One weight of a font.
-
-    Attributes:
-        file: Its name in this folder.
-        family: As the font names itself.
-        weight: 100 to 900, as in CSS.
-    """
+    """One weight of a font: its file here, its family as it names itself, and 100 to 900, as in CSS."""
 
     file: str
     family: str
@@ -110,13 +104,7 @@ def noto(script: str, *, strong: bool = True) -> Face:
 
 
 def face_for(characters: str, family: str, *, strong: bool = True) -> Face | None:
-    """The face that draws all of `characters`; None if none does.
-
-    Args:
-        characters: Some that belong together, such as a letter with its marks.
-        family: A key of `FAMILIES`; Noto draws what it lacks.
-        strong: For titles and captions; otherwise for the lines beneath.
-    """
+    """The face that draws all of `characters`; None if none does."""
     face = FAMILIES[family][0 if strong else 1]
     figures = (Face(*one, face.weight) for name, one in _FIGURES.items() if name == family)
     own = () if _WESTERN.get(family, frozenset()).intersection(characters) else (*figures, face)

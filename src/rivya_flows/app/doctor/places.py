@@ -39,7 +39,7 @@ _WITHOUT = {
 
 
 def store(settings: Settings) -> Iterator[Check]:
-    """The journal; opening it migrates an older one."""
+    """The journal; opening it looks at its schema."""
     with closing(Journal(settings.store_url)):
         yield ok("store", f"{shown_url(settings.store_url)} is up to date")
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from rivya_flows.assets import Asset
 from rivya_flows.flows.compiler import spec_version
 from rivya_flows.store.database import open_engine
-from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
+from rivya_flows.store.deployments import DeployedSpec, deployed_spec, keep_spec
+from rivya_flows.store.tables import SPECS
 from support.databases import BACKENDS, fresh_store
 
 PHOTO = Asset(kind="image", sha256="a" * 64, path=Path("/here/photo.png"))
@@ -26,21 +27,19 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 def test_a_spec_comes_back_by_its_hash_with_all_that_it_names(engine: Engine) -> None:
     spec = DeployedSpec("tea-time", "version: 1\n", {"intro.yaml": "version: 1"}, {"a.png": PHOTO})
-    shelf = DeployedSpecs(engine)
-    found = shelf.get(shelf.keep(spec))
+    found = deployed_spec(engine, keep_spec(engine, spec))
     assert found is not None
     assert (found.name, found.text, found.includes) == (spec.name, spec.text, spec.includes)
     assert found.files == {"a.png": PHOTO.model_copy(update={"path": None})}
     assert found.hash == spec.hash
-    assert shelf.get("sha256:unknown") is None
+    assert deployed_spec(engine, "sha256:unknown") is None
 
 
 def test_a_spec_is_kept_once(engine: Engine) -> None:
-    times = iter((1.0, 2.0))
-    shelf = DeployedSpecs(engine, clock=lambda: next(times))
     spec = DeployedSpec("tea-time", "text")
-    assert shelf.keep(spec) == shelf.keep(spec) == spec.hash
-    assert next(times) == 2.0
+    assert keep_spec(engine, spec) == keep_spec(engine, spec) == spec.hash
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(SPECS)) == 1
 
 
 @pytest.mark.parametrize(
