@@ -31,6 +31,7 @@ from support.cli_calls import Terminal
 from support.function_steps import installing
 
 _NOISE = {
+    "spec_file",
     "kind",
     "step",
     "key",
