@@ -38,7 +38,7 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.planning.expansion import item_requests
+from rivya_flows.steps import request as item_requests
 
 _MODELS = frozenset(shipped().models)
 _SCHEMA = json_schema(shipped(), WITH_MODELS)

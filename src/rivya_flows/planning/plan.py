@@ -15,9 +15,9 @@ from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import ChatWith, PickWith, Step, Workflow
-from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.namespaces import Space
-from rivya_flows.planning.structured_output import TURNS
+from rivya_flows.steps.answers import TURNS
+from rivya_flows.steps.house import House
 
 Variables = Mapping[str, Any]
 """What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""

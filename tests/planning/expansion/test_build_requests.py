@@ -9,7 +9,7 @@ import pytest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import GenerateWith, Step
 from rivya_flows.planning.expansion.build_requests import build_request
-from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.steps.request import ItemRequest
 
 
 def spoken(voice: str) -> ItemRequest:

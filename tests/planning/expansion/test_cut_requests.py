@@ -12,9 +12,9 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
 from rivya_flows.errors import SpecError
 from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Format
-from rivya_flows.planning.expansion import cut_requests
-from rivya_flows.planning.expansion.cut_requests import cut_request
-from rivya_flows.planning.expansion.request_media import ItemRequestError
+from rivya_flows.steps import cut as cut_requests
+from rivya_flows.steps.cut import cut_request
+from rivya_flows.steps.request import ItemRequestError
 from support.prepared_specs import prepared
 
 FILM = {"kind": "video", "sha256": "a" * 64, "duration_seconds": 4.0}

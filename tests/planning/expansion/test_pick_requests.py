@@ -9,10 +9,9 @@ import pytest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import PickWith, Step
 from rivya_flows.planning.expansion.build_requests import build_request
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.pick_requests import chats_about
-from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.picking import chosen_keys
+from rivya_flows.steps.candidates import chosen_keys
+from rivya_flows.steps.pick import chats_about
+from rivya_flows.steps.request import ItemRequest, ItemRequestError
 from support.naive_service import asset
 
 STILLS = [

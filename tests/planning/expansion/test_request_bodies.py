@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.request_bodies import chat_body, generation_body
+from rivya_flows.steps.request import ItemRequest
 
 GENERATION = ItemRequest("generate", {"prompt": "a lamp"}, "z-image")
 CHAT = ItemRequest("chat", {"message": "Hello"}, "gpt-5-2-chat")

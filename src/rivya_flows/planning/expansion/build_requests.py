@@ -17,6 +17,7 @@ from rivya_flows.catalogue.request_checks import (
 )
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
+from rivya_flows.language.canonical import digest
 from rivya_flows.language.checks.step_arguments import EFFORTS
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import as_text, memory_of, type_name
@@ -24,29 +25,26 @@ from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith, Step
-from rivya_flows.planning.expansion.branding import House
-from rivya_flows.planning.expansion.cut_requests import cut_request
-from rivya_flows.planning.expansion.item_requests import (
+from rivya_flows.steps.answers import instruction
+from rivya_flows.steps.cut import cut_request
+from rivya_flows.steps.house import House
+from rivya_flows.steps.pick import pick_request
+from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
     MAX_REQUEST_BYTES,
     ItemRequest,
-    PlanTooLargeError,
-    check_choice,
-    model_of,
-    priced_by,
-    refuse,
-)
-from rivya_flows.planning.expansion.pick_requests import pick_request
-from rivya_flows.planning.expansion.request_media import (
     ItemRequestError,
     Medium,
+    PlanTooLargeError,
+    check_choice,
     content_hash,
     media_of,
     medium_of,
+    model_of,
     named_file,
+    priced_by,
+    refuse,
 )
-from rivya_flows.planning.names import digest
-from rivya_flows.planning.structured_output import instruction
 
 
 def build_request(

@@ -12,7 +12,6 @@ from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evalua
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import Step
-from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     build_request,
@@ -20,13 +19,7 @@ from rivya_flows.planning.expansion.build_requests import (
     fallback_of,
 )
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.item_requests import (
-    MAX_PLAN_BYTES,
-    ItemRequest,
-    PlanTooLargeError,
-)
 from rivya_flows.planning.expansion.namespaces import scope_in
-from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import (
     fields_of,
@@ -34,12 +27,19 @@ from rivya_flows.planning.expansion.run_scope import (
     known_of,
     scope_for,
 )
-from rivya_flows.planning.picking import available, chosen_keys
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue import forks, judging
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.steps.candidates import available, chosen_keys
+from rivya_flows.steps.house import House
+from rivya_flows.steps.request import (
+    MAX_PLAN_BYTES,
+    ItemRequest,
+    ItemRequestError,
+    PlanTooLargeError,
+)
 
 _TOO_LARGE = "plan_too_large"
 

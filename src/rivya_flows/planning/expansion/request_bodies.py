@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.request_media import Medium
-from rivya_flows.planning.names import canonical, label, whole
+from rivya_flows.language.canonical import canonical, whole
+from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import UploadedFile
-from rivya_flows.planning.structured_output import instruction
+from rivya_flows.steps.answers import instruction
+from rivya_flows.steps.request import ItemRequest, Medium
 
 
 def generation_body(request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:

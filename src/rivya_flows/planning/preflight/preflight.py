@@ -28,7 +28,6 @@ from rivya_flows.planning.expansion.build_requests import (
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
-from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_scope import ended_fields, known_of
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import (
@@ -40,6 +39,7 @@ from rivya_flows.planning.preflight.followed_items import with_followed_items
 from rivya_flows.planning.preflight.request_validation import request_problems
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.steps.request import ItemRequestError
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:

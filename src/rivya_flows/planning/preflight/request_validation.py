@@ -16,15 +16,14 @@ from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import GenerateWith, PickWith
 from rivya_flows.planning.expansion.build_requests import attached, check_media, check_upload
-from rivya_flows.planning.expansion.cut_requests import cut_mistakes
-from rivya_flows.planning.expansion.item_requests import check_choice, model_of
-from rivya_flows.planning.expansion.judge_messages import judge_message
 from rivya_flows.planning.expansion.partial_evaluation import has_later, members
-from rivya_flows.planning.expansion.request_media import media_of
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import least_media
 from rivya_flows.planning.queue.state import State, item_range
-from rivya_flows.planning.structured_output import instruction
+from rivya_flows.steps.answers import instruction
+from rivya_flows.steps.cut import cut_mistakes
+from rivya_flows.steps.judge import judge_message
+from rivya_flows.steps.request import check_choice, media_of, model_of
 
 
 def request_problems(

@@ -12,8 +12,6 @@ from typing import Any, Literal
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import GenerateWith
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.judge_prices import judge_price
@@ -33,6 +31,8 @@ from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
+from rivya_flows.steps.candidates import picked_from
+from rivya_flows.steps.request import ItemRequest
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
 """Gives finished work of an equal request; None is a miss."""

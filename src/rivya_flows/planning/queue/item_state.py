@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
 from rivya_flows.planning.plan import Variables
 from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
+from rivya_flows.steps.request import ItemRequest, PricedBy
 
 
 class Phase(StrEnum):

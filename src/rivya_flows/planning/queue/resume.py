@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from rpds import HashTrieMap
 
-from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
@@ -15,6 +14,7 @@ from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase, Purchase
 from rivya_flows.planning.queue.purchase_reducer import uncertain
 from rivya_flows.planning.queue.state import Rest, State, StepState
+from rivya_flows.steps.request import UploadName
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of jobs that were bought and whose end or results cannot be retrieved."""

@@ -14,9 +14,7 @@ from typing import Literal
 
 from rpds import List
 
-from rivya_flows.planning import structured_output
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
-from rivya_flows.planning.expansion.item_requests import ItemRequest, PriceClass
 from rivya_flows.planning.expansion.request_bodies import (
     chat_body,
     function_body,
@@ -42,6 +40,8 @@ from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
+from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps.request import ItemRequest, PriceClass
 
 Started = tuple[State, list[Action]]
 

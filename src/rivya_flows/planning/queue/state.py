@@ -15,7 +15,6 @@ from rpds import HashTrieMap, List
 
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import WARN_AT, PickWith, Step
-from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Question, QuestionName
@@ -23,6 +22,7 @@ from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid, Uploade
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
+from rivya_flows.steps.request import UploadName
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.step_arguments import MAX_CRITERION
-from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.names import canonical
-from rivya_flows.planning.picking import Candidate
-from rivya_flows.planning.structured_output import AnswerError, instruction, read
+from rivya_flows.steps.answers import AnswerError, instruction, read
+from rivya_flows.steps.candidates import Candidate
+from rivya_flows.steps.request import ItemRequestError
 
 CANDIDATES = 8
 """Most candidates of one chat."""

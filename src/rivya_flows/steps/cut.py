@@ -25,7 +25,7 @@ from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import MEDIUM_IN, CutMedium, media_in, with_media
 from rivya_flows.language.step_arguments import WITH_MODELS
 from rivya_flows.language.syntax.media_references import resolve
-from rivya_flows.planning.expansion.request_media import (
+from rivya_flows.steps.request import (
     ItemRequestError,
     content_hash,
     medium_of,

@@ -17,20 +17,18 @@ from rivya_flows.language.expressions.values import type_name
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import PickWith
-from rivya_flows.planning.expansion.item_requests import (
+from rivya_flows.steps.candidates import Candidate, available, is_available
+from rivya_flows.steps.judge import CANDIDATES, judge_message
+from rivya_flows.steps.request import (
     ItemRequest,
+    ItemRequestError,
     check_choice,
+    media_of,
+    medium_of,
     model_of,
     priced_by,
     refuse,
 )
-from rivya_flows.planning.expansion.judge_messages import CANDIDATES, judge_message
-from rivya_flows.planning.expansion.request_media import (
-    ItemRequestError,
-    media_of,
-    medium_of,
-)
-from rivya_flows.planning.picking import Candidate, available, is_available
 
 
 def pick_request(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rivya_flows.planning.names import canonical, whole
+from rivya_flows.language.canonical import canonical, whole
 
 TURNS = 3
 """Times that a question is asked before a wrong answer fails the step."""
