@@ -8,34 +8,32 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
+from rivya_flows.language.checks.step_arguments import IDLE
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.checks.step_arguments import IDLE
 from rivya_flows.language.dump import dump
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.load import load
 from rivya_flows.language.workflow import (
     Budget,
-    ChatWith,
-    ComposeWith,
     Concurrency,
     Deploy,
     Fallback,
-    GenerateWith,
     Included,
-    IncludeWith,
     Input,
-    JudgeWith,
-    LayoutWith,
-    NotifyWith,
-    PickWith,
     Retry,
     Schedule,
     Step,
     Workflow,
 )
 from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.cut import ComposeWith, LayoutWith
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.notify import NotifyWith
+from rivya_flows.steps.pick import JudgeWith, PickWith
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 TEXT = """

@@ -9,8 +9,8 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language import step_functions
 from rivya_flows.language.load import check
+from rivya_flows.steps import function as step_functions
 from support.function_steps import HEAD, SPLIT, Installer, install_paid, install_strange, installing
 
 

@@ -100,6 +100,17 @@ def check_prompt(model: Model, prompt: str | None, added: int = 0) -> tuple[Diag
     return ()
 
 
+def check_least_length(model: Model, least: int, added: int = 0) -> tuple[Diagnostic, ...]:
+    """Whether a prompt that has at least so many characters is short enough; see `check_prompt`."""
+    limit = model.max_prompt_length
+    if limit is None or least <= limit:
+        return ()
+    name = "message" if model.category == "chat" else "prompt"
+    message = f"the {name} has at least {least:,} characters; {model.id!r} takes at most {limit:,}"
+    hint = "shorten it, or pick another model"
+    return (Diagnostic("prompt-too-long", message + of_brand(added), hint, path=(name,)),)
+
+
 def of_brand(added: int) -> str:
     """What a message about a length says of the characters that a brand adds."""
     return f"; the brand adds {added:,} of them, `brand: false` leaves them out" if added else ""
@@ -107,17 +118,20 @@ def of_brand(added: int) -> str:
 
 def check_references(
     model: Model,
-    kinds: Sequence[str],
+    kinds: Sequence[str | None],
     sizes: Sequence[int | None] = (),
     mime_types: Sequence[str | None] = (),
+    *,
+    is_whole: bool = True,
 ) -> tuple[Diagnostic, ...]:
     """Whether the model takes these reference files.
 
     Args:
         model: The model of the request.
-        kinds: ``image``, ``video`` or ``audio``, one for each file.
+        kinds: ``image``, ``video`` or ``audio``, one for each file; None where not known yet.
         sizes: In bytes, in the same order; None or absent where not known yet.
         mime_types: As `sizes`.
+        is_whole: Whether there are no others.
     """
     if not kinds:
         return ()
@@ -130,12 +144,15 @@ def check_references(
     for index, kind in enumerate(kinds):
         size = sizes[index] if index < len(sizes) else None
         mime_type = mime_types[index] if index < len(mime_types) else None
-        found += _check_reference(model, rule, index, kind, size, mime_type)
+        if kind is not None:
+            found += _check_reference(model, rule, index, kind, size, mime_type)
     if rule.max_files is not None and len(kinds) > rule.max_files:
         message = f"{len(kinds)} reference files; {model.id!r} takes at most {rule.max_files}"
         found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
-    elif not found and rule.combinations and not _combine(rule, kinds):
-        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(kinds).items())
+    # A medium that is not known yet is probably what the model mainly takes.
+    likely = [kind or (*rule.kinds, "image")[0] for kind in kinds]
+    if not found and is_whole and rule.combinations and not _combine(rule, likely):
+        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(likely).items())
         message = f"{model.id!r} does not take {counted} together"
         found.append(Diagnostic("references-refused", message, rule.rule or None, path=path))
     return tuple(found)

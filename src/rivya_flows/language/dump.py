@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.language.workflow import FOUND, Workflow
+from rivya_flows.steps.registry import known_kind
 
 
 def dump(workflow: Workflow) -> str:
@@ -21,7 +21,7 @@ def dump(workflow: Workflow) -> str:
     for part in PARTS:
         for step_id, step in data.get(part, {}).items():
             del step["id"]
-            if step["uses"] in CUT_STEPS:
+            if (kind := known_kind(step["uses"])) and kind.takes_brand:
                 # A brand fills in what is not written, also where that is the default.
                 arguments = workflow.part(part)[step_id].with_
                 step["with"] = arguments.model_dump(by_alias=True, exclude_unset=True)

@@ -13,7 +13,6 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.inputs import fit, hint_for
-from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_groups import PARTS, Part, written_steps
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
@@ -22,10 +21,6 @@ from rivya_flows.language.workflow import Included, Workflow
 MAX_LEVELS = 8
 MAX_STEPS = 10_000
 """Steps of a spec with all that it includes."""
-
-NEEDLESS = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
-             "regenerate", "fallback", "timeout", "max_parallel", "cache")  # fmt: skip
-"""Keys of a step that have no effect on an included spec."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +135,6 @@ def find_includes(
     for part, step_id, step in written_steps(data):
         if step.get("uses") != "include":
             continue
-        for key in NEEDLESS:
-            if key in step:
-                message = f"{key!r} has no effect on an included spec"
-                hint = "set it on the steps of that spec"
-                if key in LOOPS:
-                    hint = "an include runs once: write one step for each, or fan out inside it"
-                report.add((part, step_id, key), "needless-key", message, hint, key=True)
         arguments = step.get("with")
         written = arguments.get("spec") if isinstance(arguments, dict) else None
         if isinstance(written, str) and written:

@@ -11,16 +11,14 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.build_models import build
-from rivya_flows.language.checks.catalogue import check_requests
 from rivya_flows.language.checks.conditions import check_conditions
 from rivya_flows.language.checks.deploy_block import check_deployments
-from rivya_flows.language.checks.fallbacks import check_fallbacks
 from rivya_flows.language.checks.fan_outs import check_loops
 from rivya_flows.language.checks.input_declarations import check_declarations
 from rivya_flows.language.checks.lints import warn
-from rivya_flows.language.checks.picks import check_picks
 from rivya_flows.language.checks.references import check_references
-from rivya_flows.language.checks.step_arguments import check_arguments
+from rivya_flows.language.checks.requests import check_requests
+from rivya_flows.language.checks.step_keys import check_step_keys
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.includes import (
@@ -150,7 +148,7 @@ def _check_one(
         data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}, brand
     )
     _check_places(tree, report)
-    check_arguments(data, report)
+    check_step_keys(data, report)
     check_loops(data, names, report)
     wanted = {name: one.workflow.inputs for name, (one, _) in found.items() if one is not None}
     check_references(data, names, report, wanted)
@@ -159,8 +157,6 @@ def _check_one(
         check_conditions(data, names, report)
     check_order(data, report)
     check_requests(data, names, catalogue, folder, report)
-    check_fallbacks(data, names, catalogue, folder, report)
-    check_picks(data, names, catalogue, report)
     check_declarations(workflow.inputs, folder, report)
     if sources.texts is None:
         check_deployments(workflow, report)

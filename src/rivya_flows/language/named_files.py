@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from rivya_flows.language.final_cut import CUT_STEPS, media_in
 from rivya_flows.language.syntax.media_references import is_url, written_path
-from rivya_flows.language.workflow import IncludeWith, Input, Workflow
-
-_MEDIA_FIELDS = ("file", "references", "attachments")
+from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.registry import known_kind
 
 
 def named_files(workflow: Workflow) -> Iterator[str]:
@@ -34,8 +33,10 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if workflow.branding is not None:
         yield from (one for one in workflow.branding.media.values() if not is_url(one))
     for step in workflow.all_steps.values():
+        kind = known_kind(step.uses)
         for arguments in (step.with_, *step.fallback):
-            yield from (folder + path for path in _written(step.uses, arguments.model_dump()))
+            for medium in kind.files(arguments.model_dump()) if kind else ():
+                yield from (folder + path for path in _paths(medium.value))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
             inner = workflow.includes[step.with_.spec].workflow
             for name, value in step.with_.inputs.items():
@@ -49,14 +50,6 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
 def _of_input(declared: Input, value: Any) -> Iterator[str]:
     if "file" in (declared.type, declared.of):
         yield from _paths(value)
-
-
-def _written(uses: str, arguments: Mapping[str, Any]) -> Iterator[str]:
-    if uses in CUT_STEPS:
-        for medium in media_in(arguments):
-            yield from _paths(medium.value)
-    for name in _MEDIA_FIELDS:
-        yield from _paths(arguments.get(name))
 
 
 def _paths(value: Any) -> Iterator[str]:

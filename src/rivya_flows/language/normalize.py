@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 
 from pydantic import BaseModel
 
-from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.language import step_functions
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
-from rivya_flows.language.checks.picks import idle_keys
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.other_words import own_word
-from rivya_flows.language.step_arguments import JudgeWith, NoneWith
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence
+from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import (
     FOUND,
-    WITH_MODELS,
     Budget,
     Concurrency,
     Defaults,
@@ -40,10 +34,10 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
+from rivya_flows.steps import registry
+from rivya_flows.steps.include import Include
+from rivya_flows.steps.kind import Kind
 
-# More would take long to find.
-_MAX_HINTS = 100
-_MAX_KEY = 64
 _MERGED = ("with", "params", "retry")
 _Change = Callable[[Mapping, Path], Mapping]
 
@@ -83,9 +77,9 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
-        for kind in defaults.pairs.keys() - WITH_MODELS.keys():
-            if kind not in step_functions.names():
-                known = step_functions.names()
+        for kind in defaults.pairs.keys() - registry.BUILT_IN.keys():
+            if kind not in registry.names():
+                known = registry.names()
                 report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
     for part in PARTS:
         each(top, part, lambda node, path: _step(node, path, defaults, report))
@@ -113,22 +107,20 @@ def _of_steps(root: Mapping) -> dict[str, str]:
 
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:
     uses = node.get("uses")
-    kind = str(uses.value) if isinstance(uses, Scalar) else ""
-    model = step_functions.with_model(kind)
+    kind = registry.known_kind(uses.value) if isinstance(uses, Scalar) else None
     below = "write it below `with:`"
-    elsewhere = dict.fromkeys(keys_of(model), below) if model else {}
+    elsewhere = dict.fromkeys(keys_of(kind.takes), below) if kind else {}
     if uses is None and path[-1] in _STEP_KEYS:
         elsewhere = dict.fromkeys(node.pairs, f"indent `{path[-1]}:`: it belongs to the step above")
     step = _known(node, _STEP_KEYS, path, report, elsewhere)
     inside(step, "retry", keys_of(Retry), path, report)
     fallback = partial(known_in, keys_of(Fallback), report)
     each(step, "fallback", fallback, (*path, "fallback"))
-    if model is None:
+    if kind is None:
         return step
-    hints = {"generate": _may_be_params, **dict.fromkeys(CUT_STEPS, _may_be_of_a_part)}.get(kind)
-    inside(step, "with", keys_of(model), path, report, hints)
+    inside(step, "with", keys_of(kind.takes), path, report, kind.elsewhere)
     _inner_parts(step, kind, path, report)
-    given = defaults.get(kind) if isinstance(defaults, Mapping) else None
+    given = defaults.get(kind.uses) if isinstance(defaults, Mapping) else None
     merged = _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
     _write_out_prompts(merged)
     return merged
@@ -149,52 +141,20 @@ def _write_out_prompts(step: Mapping) -> None:
                 _put(one, "prompt", replace(own, value=_PROMPT.sub(lambda _: written, own.value)))
 
 
-def _may_be_params(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
-    """Hints for the keys of a `generate` that may be the model's own."""
-    own = f"there are: {', '.join(keys)}; parameters of the model belong in `params:`"
-    unknown = [key for key in arguments.pairs if key not in keys][:_MAX_HINTS]
-    return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, keys)}
-
-
-def _may_be_of_a_part(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
-    """Hints for the keys of a film that belong into a part of it, such as the title of an end card."""
-    hints = {}
-    for key in arguments.pairs:
-        parts = [part for part, model in CUT_PARTS.items() if key in keys_of(model)]
-        if parts and key not in keys and not nearest(key, keys):
-            hints[key] = f"write it inside {' or '.join(map('`{}`'.format, parts))}"
-    if "title" in hints:
-        hints["title"] += ", or `overlays: [{text: …}]` to show it over the pictures"
-    return hints
-
-
-def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
-    """The defaults that have an effect on a step, by its fan-out and its mode."""
-    if kind == "include":
+def _meant(given: Mapping, step: Mapping, kind: Kind) -> Mapping:
+    """The defaults that have an effect on a step, by its fan-out and its own arguments."""
+    if isinstance(kind, Include):
         return given  # all of them are reported as needless
     loops = {loop for loop in LOOPS if not _is_nothing(step.get(loop))}
     idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
     meant = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
-    arguments = meant.get("with")
-    if kind == "pick" and isinstance(arguments, Mapping):
-        unused = idle_keys(_mode(arguments, step))
+    arguments, own = meant.get("with"), step.get("with")
+    if isinstance(arguments, Mapping):
+        written = plain(own) if isinstance(own, Mapping) else {}
+        unused = kind.idle_defaults(written, plain(arguments))
         used = {key: pair for key, pair in arguments.pairs.items() if key not in unused}
         _put(meant, "with", Mapping(arguments.mark, used))
-    if kind == "compose" and isinstance(arguments, Mapping):
-        held = (one for one in (step.get("with"), arguments) if isinstance(one, Mapping))
-        has_clips = any(not _is_nothing(one.get("clips")) for one in held)
-        without = "fit" if has_clips else "transition"
-        kept = {key: pair for key, pair in arguments.pairs.items() if key != without}
-        _put(meant, "with", Mapping(arguments.mark, kept))
     return meant
-
-
-def _mode(given: Mapping, step: Mapping) -> typing.Any:
-    """Who chooses in a `pick` with these defaults, as written."""
-    own = step.get("with")
-    mode = own.get("mode") if isinstance(own, Mapping) else None
-    mode = given.get("mode") if mode is None else mode
-    return mode.value if isinstance(mode, Scalar) else None
 
 
 def _is_nothing(node: Node | None) -> bool:
@@ -204,28 +164,24 @@ def _is_nothing(node: Node | None) -> bool:
 def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     known = _known(node, keys_of(Defaults), path, report)
     inside(known, "retry", keys_of(Retry), path, report)
-    if model := step_functions.with_model(str(path[-1])):
-        inside(known, "with", keys_of(model), path, report)
-        _inner_parts(known, str(path[-1]), path, report)
+    if kind := registry.known_kind(str(path[-1])):
+        inside(known, "with", keys_of(kind.takes), path, report)
+        _inner_parts(known, kind, path, report)
     return known
 
 
-def _inner_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollector) -> None:
-    """Keeps the known keys of the maps inside the `with` of a `pick`, `compose` or `layout`."""
+def _inner_parts(top: Mapping, kind: Kind, path: Path, report: DiagnosticCollector) -> None:
+    """Keeps the known keys of the maps inside `with`."""
     arguments = top.get("with")
     if not isinstance(arguments, Mapping):
         return
-    if kind == "pick":
-        inside(arguments, "judge", keys_of(JudgeWith), (*path, "with"), report)
-        inside(arguments, "none", keys_of(NoneWith), (*path, "with"), report)
-    if kind not in CUT_STEPS:
-        return
-    for key, model in CUT_PARTS.items():
+    hints = _OF_A_BRAND if kind.takes_brand else {}
+    for key, model in kind.parts.items():
         keys = tuple(one for one in keys_of(model) if one != "cues")
         if isinstance(arguments.get(key), Mapping):
-            inside(arguments, key, keys, (*path, "with"), report, lambda *_: _OF_A_BRAND)
+            inside(arguments, key, keys, (*path, "with"), report, lambda _: hints)
         else:
-            part = partial(known_in, keys, report, elsewhere=_OF_A_BRAND)
+            part = partial(known_in, keys, report, elsewhere=hints)
             each(arguments, key, part, (*path, "with", key))
 
 
@@ -254,11 +210,11 @@ def inside(
     known: tuple[str, ...],
     path: Path,
     report: DiagnosticCollector,
-    hints: Callable[[Mapping, tuple[str, ...]], typing.Mapping[str, str]] | None = None,
+    hints: Callable[[Collection[str]], typing.Mapping[str, str]] | None = None,
 ) -> None:
     """Keeps the known keys of the map at `key`; `hints` gives what to do with others."""
     if isinstance(held := top.get(key), Mapping):
-        found = hints(held, known) if hints else None
+        found = hints(held.pairs) if hints else None
         _put(top, key, _known(held, known, (*path, key), report, found))
 
 

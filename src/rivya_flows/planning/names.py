@@ -27,6 +27,12 @@ def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
     return "rvf-" + digest([nonce, step, key, n])
 
 
+def trace_name(run_id: str, step: str, key: str, n: int) -> str:
+    """The `client_request_id` of a job, which names its item in printable ASCII."""
+    name = f"{run_id}/{label(step, key)}#{n}"
+    return name.encode("ascii", "replace").decode()[:128]
+
+
 def label(step: str, key: str) -> str:
     """``step[key]``, or the step alone where it does not fan out."""
     return f"{step}[{key}]" if key else step

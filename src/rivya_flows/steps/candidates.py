@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rivya_flows.steps.request import ItemRequest
 
 Candidate = Mapping[str, Any]
 """An item of a step, with its `key`."""
@@ -74,3 +77,22 @@ def pick_outputs(candidates: Iterable[Candidate], keys: Sequence[str]) -> dict[s
 def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """The outputs of a pick by its arguments; None if there is nothing to pick."""
     return pick_outputs(arguments["from"], chosen_keys(arguments))
+
+
+def nothing_to_pick(request: ItemRequest) -> str | None:
+    """Why a pick cannot choose as many as it must; None if it can, and for any other request."""
+    if not request.is_pick:
+        return None
+    arguments = request.arguments
+    count, found = arguments.get("count") or 1, len(available(arguments["from"]))
+    if not found:
+        return "there is nothing to pick from: no item has an asset or a text"
+    if found < count:
+        return f"{count} are to be picked, and there are only {found} candidates"
+    values = arguments.get("values")
+    if values is not None and not chosen_keys(arguments):
+        numbers = sum(value is not None for value in values.values())
+        if not numbers:
+            return "there is nothing to pick from: `by` is null for every candidate"
+        return f"{count} are to be picked, and `by` has a number for only {numbers} candidates"
+    return None

@@ -12,7 +12,6 @@ from typing import Any
 
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.step_arguments import MAX_CRITERION
 from rivya_flows.steps.answers import AnswerError, instruction, read
 from rivya_flows.steps.candidates import Candidate
 from rivya_flows.steps.request import ItemRequestError
@@ -28,6 +27,9 @@ MOST = 10
 
 MAX_REASON = 300
 """Characters of a reason that are kept."""
+
+MAX_CRITERION = 300
+"""Characters of one criterion of a judge."""
 
 _MAX_KEY = 100
 _MAX_LINE = 2_000  # characters about one candidate

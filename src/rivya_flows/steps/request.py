@@ -1,6 +1,6 @@
 """The request of an item: its evaluated arguments, references and price.
 
-`build_requests` makes it from the arguments of a step; that of a pick is made by `pick_requests`.
+Each kind of step makes its own.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from pydantic import BaseModel, ConfigDict
+
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price
-from rivya_flows.catalogue.request_checks import check_model
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url
@@ -94,6 +95,26 @@ MAX_REQUEST_BYTES = 16 << 20
 MAX_PLAN_BYTES = 128 << 20
 """Evaluated arguments of all items of a run together, in bytes of memory."""
 
+Route = Literal["generation", "chat", "function"]
+"""Where something is bought: two routes of the service, or a function."""
+
+
+class UploadedFile(BaseModel):
+    """What the Files API answered. Source: contract, section 5."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    url: str
+    kind: str | None = None
+    name: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    duration_seconds: float | None = None
+    duration_token: str | None = None
+    created_at: str | None = None
+
+
 UploadName = tuple[str, str, str | None]
 """(source, media, model): one upload for each in a run."""
 
@@ -140,6 +161,7 @@ class ItemRequest:
         model: Id of the model; None for free work.
         media: What its job makes; "" for chat and free work.
         uploads: References that must be uploaded first.
+        route: Where it buys; None for free work.
         price: Of one purchase, by the catalogue.
         priced_by: What that price depends on.
         size: Approximate bytes of memory of its arguments.
@@ -154,6 +176,7 @@ class ItemRequest:
     model: str | None = None
     media: str = ""
     uploads: tuple[Medium, ...] = ()
+    route: Route | None = None
     price: Price = field(default_factory=lambda: Price(0, 0, "free"))
     request_hash: str = ""
     priced_by: PricedBy = field(default_factory=PricedBy)
@@ -163,12 +186,22 @@ class ItemRequest:
     @property
     def is_function(self) -> bool:
         """Whether it is a Python function with a price."""
-        return self.model is not None and self.uses not in ("generate", "chat", "pick")
+        return self.route == "function"
 
     @property
     def buys(self) -> bool:
         """Whether something is to be bought for it; a pick is free once its judge has answered."""
-        return self.model is not None and (self.uses != "pick" or bool(self.chats))
+        return self.route is not None
+
+    @property
+    def is_pick(self) -> bool:
+        """Whether one of several candidates is chosen, by a rule, a judge or a person."""
+        return "from" in self.arguments
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a chat model scores candidates."""
+        return self.is_pick and self.model is not None
 
     def judged(self) -> list[Candidate]:
         """The candidates of the first of `chats`."""
@@ -191,34 +224,22 @@ def priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> Pr
     return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
 
 
-def model_of(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"]) -> Model:
-    """The model of an evaluated id.
-
-    Raises:
-        ItemRequestError: There is none, or it is not for this route.
-    """
-    model = catalogue.get(named) if isinstance(named, str) else None
-    if model is None:
-        raise ItemRequestError(f"unknown model {named!r}")
-    for found in check_model(catalogue, model.id, route):
-        raise ItemRequestError(found.message)
-    return model
-
-
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Checks that an evaluated value is None or one of the choices.
-
-    Raises:
-        ItemRequestError: It is anything else.
-    """
-    if value is not None and value not in choices:
-        raise ItemRequestError(
-            f"{name!r} cannot be {shown(value)}; there are: {', '.join(choices)}"
-        )
-
-
 def refuse(*found: Sequence[Diagnostic]) -> None:
     """Raises an `ItemRequestError` with all these mistakes; does nothing without any."""
     messages = [one.sentence for diagnostics in found for one in diagnostics]
     if messages:
         raise ItemRequestError("; ".join(dict.fromkeys(messages)))
+
+
+def callable_models(catalogue: Catalogue, route: Literal["generate", "chat"]) -> tuple[Model, ...]:
+    """The models that a `chat` or a `generate` step may name."""
+    return tuple(
+        model
+        for model in catalogue.models.values()
+        if model.api_status == "available" and (model.category == "chat") == (route == "chat")
+    )
+
+
+def model_known_later() -> tuple[None, Price]:
+    """The price of a request whose model is known during the run only."""
+    return None, Price(0, None, "the model is known during the run")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.language.step_arguments import MAX_CRITERION
 from rivya_flows.steps.answers import AnswerError, instruction
 from rivya_flows.steps.judge import (
     CANDIDATES,
+    MAX_CRITERION,
     MAX_REASON,
     SCORES,
     judge_message,

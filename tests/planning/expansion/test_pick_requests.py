@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.workflow import PickWith, Step
+from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import build_request
 from rivya_flows.steps.candidates import chosen_keys
-from rivya_flows.steps.pick import chats_about
+from rivya_flows.steps.pick import PickWith, chats_about
 from rivya_flows.steps.request import ItemRequest, ItemRequestError
 from support.naive_service import asset
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
-from rivya_flows.planning.queue.events import FileUploaded, PurchaseIntended, UploadedFile
+from rivya_flows.planning.queue.events import FileUploaded, PurchaseIntended
+from rivya_flows.steps.request import UploadedFile
 from support.campaigns import a_set, until
 from support.naive_service import asset
 

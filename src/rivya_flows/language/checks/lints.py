@@ -8,19 +8,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rivya_flows.fonts import missing_characters, named
-from rivya_flows.language.checks.final_cut import drawn_texts
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references, whole_reference
-from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.includes import included_by
-from rivya_flows.language.step_arguments import ChatWith
-from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.step_groups import PARTS, written_steps
 from rivya_flows.language.workflow import Step, Workflow
-
-_FOR_RESULTS = ("upload", "chat", "generate", "pick", "compose", "layout")
-"""Kinds of step that do nothing but give what other steps or outputs use."""
-
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.cut import Cut
+from rivya_flows.steps.cut_rules import drawn_texts
+from rivya_flows.steps.registry import known_kind
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
@@ -60,7 +56,9 @@ def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollecto
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
-            made = next((name for name, one in steps.items() if one.uses != "chat"), "NAME")
+            made = next(
+                (name for name, one in steps.items() if not isinstance(one.with_, ChatWith)), "NAME"
+            )
             hint = f"add `outputs: {{{made}: ${{{{ steps.{made}.asset }}}}}}`"
             report.add(("outputs",), "no-outputs", "the spec has no outputs", hint)
         return
@@ -78,8 +76,8 @@ def _is_for_results(workflow: Workflow, step: Step) -> bool:
     if included := included_by(workflow, step.id):
         inner = included.workflow
         return all(_is_for_results(inner, one) for one in inner.all_steps.values())
-    function = function_of(step.uses)
-    return step.uses in _FOR_RESULTS or (function is not None and function.credits > 0)
+    kind = known_kind(step.uses)
+    return kind is not None and kind.is_for_results
 
 
 def _text_conditions(steps: Mapping[str, Step]) -> Iterator[tuple[str, str]]:
@@ -100,7 +98,7 @@ def _without_font(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """Each step that draws texts with characters that no font has, and these; as far as they are written."""
     brand = workflow.branding and workflow.branding.end_card
     for name, step in workflow.all_steps.items():
-        if step.uses not in CUT_STEPS:
+        if not isinstance(known_kind(step.uses), Cut):
             continue
         arguments = step.with_.model_dump()
         texts = list(drawn_texts(arguments))

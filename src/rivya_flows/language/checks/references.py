@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from rivya_flows.language.brand import TITLE
-from rivya_flows.language.checks.cut_types import check_cut_argument
-from rivya_flows.language.checks.type_check import (
-    any_of,
-    check_argument,
-    check_no_words,
-    check_session,
-)
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, shape_of
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     TEXT,
-    Kind,
+    Kind as ShapeKind,
     Scope,
     Shape,
     list_of,
@@ -32,14 +25,17 @@ from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
-from rivya_flows.language.field_types import SpecModel, is_evaluated
-from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
+from rivya_flows.language.field_types import Takes, is_evaluated
+from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.matrix import LOOPS
-from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.language.workflow import MAX_LABEL_VALUE, GenerateWith, Input, is_label_value
+from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
+from rivya_flows.steps.given import any_of, word_problems
+from rivya_flows.steps.include import Include
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import known_kind
 
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
@@ -48,9 +44,6 @@ _PLAIN = {
 }
 _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
 _ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
-_SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
-         "audio", "references", "attachments", "narration", "image", *CUT_PARTS)  # fmt: skip
-"""Text arguments that are sent as written."""
 
 
 def check_references(
@@ -70,19 +63,16 @@ def check_references(
             check_expressions(step.get(loop), (*path, loop), outside, report)
         for key in ("if", "key"):
             check_expressions(step.get(key), (*path, key), inside, report)
-        arguments = step.get("with")
-        model = with_model(step.get("uses"))
-        if not isinstance(arguments, dict) or model is None:
+        arguments, kind = step.get("with"), known_kind(step.get("uses"))
+        if not isinstance(arguments, dict) or kind is None:
             continue
-        keys = [key for key in _evaluated(model) if (step["uses"], key) != ("pick", "by")]
-        _check_arguments(step["uses"], arguments, keys, (*path, "with"), inside, report)
+        _check_arguments(kind, arguments, (*path, "with"), inside, report)
         fallbacks = step.get("fallback")
         for index, one in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
-            if isinstance(one, dict):
-                place = (*path, "fallback", index)
+            if isinstance(one, dict) and "fallback" not in kind.idle:
                 own = _without(arguments.get("prompt"), one)
-                _check_arguments("generate", own, _evaluated(GenerateWith), place, inside, report)
-        if step["uses"] == "include":
+                _check_arguments(kind, own, (*path, "fallback", index), inside, report)
+        if isinstance(kind, Include):
             _check_given(
                 arguments.get("inputs"),
                 wanted.get(step_id, {}),
@@ -136,30 +126,22 @@ def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
     return fallback
 
 
-def _evaluated(model: type[SpecModel]) -> list[str]:
-    """The arguments of a kind of step that are evaluated."""
-    return [field.alias or n for n, field in model.model_fields.items() if is_evaluated(field)]
-
-
 def _check_arguments(
-    uses: str,
-    arguments: Mapping[str, Any],
-    keys: Iterable[str],
-    path: Path,
-    scope: Scope,
-    report: DiagnosticCollector,
+    kind: Kind, arguments: Mapping[str, Any], path: Path, scope: Scope, report: DiagnosticCollector
 ) -> None:
-    for key in keys:
-        if key not in arguments:
+    for name, field in kind.takes.model_fields.items():
+        key = field.alias or name
+        if key not in arguments or key in kind.evaluates:
+            continue
+        part = kind.parts.get(key)
+        inner = part is not None and any(map(is_evaluated, part.model_fields.values()))
+        if not (inner or is_evaluated(field)):
             continue
         value, place = arguments[key], (*path, key)
-        shape = check_expressions(value, place, scope, report)
-        check_argument(uses, key, value, shape, scope, place, report)
-        if uses in CUT_STEPS:
-            check_cut_argument(key, value, shape, scope, place, report)
-        if (uses, key) == ("chat", "session"):
-            check_session(arguments.get("model"), shape, place, report)
-        if key in _SENT:
+        check_expressions(value, place, scope, report)
+        if key in CUT_PARTS or any(
+            isinstance(one, Takes) and one.is_sent for one in field.metadata
+        ):
             _lint_bare(value, place, scope, report)
 
 
@@ -174,7 +156,7 @@ def _check_given(
         if declared is None or not whole or shape.kind == "any":
             continue
         expected = of_input(declared.model_dump())
-        fits: tuple[Kind, ...] = (expected.kind,)
+        fits: tuple[ShapeKind, ...] = (expected.kind,)
         if declared.type == "file":
             fits = ("asset", "text")
         if expected.kind != "any" and shape.kind not in fits:
@@ -182,7 +164,7 @@ def _check_given(
             message += f", but this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
         elif "file" in (declared.type, declared.of):
-            check_no_words(name, shape, (*path, name), report)
+            report.add_inside(path, word_problems(name, shape, (name,)))
         if shape.media and expected.media and shape.media != expected.media:
             message = (
                 f"the input {name!r} takes {an(expected.media)}, but this is {an(shape.media)}"

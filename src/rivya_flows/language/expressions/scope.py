@@ -16,17 +16,14 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
     of_data,
     of_fan_out,
-    of_function,
     of_include,
     of_input,
-    of_single,
 )
-from rivya_flows.language.expressions.resolve import is_computed, references
+from rivya_flows.language.expressions.resolve import references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
-from rivya_flows.language.step_functions import output_model, shape_of as shape_of_type
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
-from rivya_flows.language.syntax.media_references import kind_of
+from rivya_flows.steps.registry import known_kind
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
@@ -58,7 +55,7 @@ class NamesInScope:
             for step_id, step in _maps(data.get(part)).items():
                 self._steps.setdefault(step_id, step)
                 self._parts.setdefault(step_id, part)
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._shapes: dict[str, Shape] = {}
         self._open: set[str] = set()
         inputs = {name: of_input(one) for name, one in _maps(data.get("inputs")).items()}
@@ -79,7 +76,7 @@ class NamesInScope:
             scope["zip"] = self._axes(rows)
         if (loop := step.get("foreach")) is not None:
             name = step.get("as", "item")
-            scope[name if isinstance(name, str) else "item"] = self._member(loop)
+            scope[name if isinstance(name, str) else "item"] = self.member(loop)
         return scope
 
     def step(self, step_id: str) -> Shape:
@@ -104,10 +101,11 @@ class NamesInScope:
         """Steps that the shape of a step depends on, and that are not inferred yet."""
         step = self._steps[step_id]
         arguments = step.get("with")
-        source = {"pick": "from", "upload": "file"}.get(str(step.get("uses")))
-        given = arguments.get(source) if source and isinstance(arguments, dict) else None
+        kind = known_kind(step.get("uses"))
+        reads = kind.reads if kind else ()
+        given = [arguments.get(name) for name in reads] if isinstance(arguments, dict) else []
         try:
-            found = references([given, step.get("matrix"), step.get("zip"), step.get("foreach")])
+            found = references([*given, step.get("matrix"), step.get("zip"), step.get("foreach")])
         except ExpressionError:
             return []  # reported with the expressions
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
@@ -120,23 +118,6 @@ class NamesInScope:
         written = self._outputs if isinstance(self._outputs, dict) else {}
         return {name: self.shape_of(value) for name, value in written.items()}
 
-    def media(self, step_id: str) -> str | None:
-        """The kind of media that a step produces, or None if unknown."""
-        step = self._steps.get(step_id, {})
-        arguments = step.get("with")
-        if not isinstance(arguments, dict):
-            return None
-        if step.get("uses") in ("compose", "layout"):
-            return "video" if step["uses"] == "compose" else "image"
-        if step.get("uses") == "upload":
-            kind, file = arguments.get("kind"), arguments.get("file")
-            if kind is None and isinstance(file, str):
-                kind = self.shape_of(file).media if is_computed(file) else kind_of(file)
-            return kind if isinstance(kind, str) else None
-        model = arguments.get("model")
-        found = self._catalogue.get(model) if isinstance(model, str) else None
-        return found.category if found and found.category != "chat" else None
-
     def _steps_of(self, parts: tuple[Part, ...]) -> Shape:
         hidden = {step: later(part) for step, part in self._parts.items() if part not in parts}
         known = {step: None for step, part in self._parts.items() if part in parts}
@@ -145,16 +126,14 @@ class NamesInScope:
     def _step(self, step_id: str, step: Mapping[str, Any]) -> Shape:
         written = step.get("with")
         arguments = written if isinstance(written, dict) else {}
-        picked = self._member(arguments.get("from")) if step.get("uses") == "pick" else ANY
-        if step.get("uses") == "include":
-            return of_include(self._included.get(step_id))
-        single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
-        if (gives := output_model(step.get("uses"))) is not None:
-            single = of_function(shape_of_type(gives))
+        kind = known_kind(step.get("uses"))
+        if step_id in self._included:
+            return of_include(self._included[step_id])
+        single = ANY if kind is None else kind.gives(arguments, self)
         if all(step.get(loop) is None for loop in LOOPS):
             return single
         axes = step.get("zip") if step.get("matrix") is None else step["matrix"]
-        over = ANY if step.get("foreach") is None else self._member(step["foreach"])
+        over = ANY if step.get("foreach") is None else self.member(step["foreach"])
         return of_fan_out(
             single,
             written_keys(step),
@@ -165,9 +144,7 @@ class NamesInScope:
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):
             return ANY
-        axes = {
-            axis: self._member(values) for axis, values in matrix.items() if axis not in SPECIAL
-        }
+        axes = {axis: self.member(values) for axis, values in matrix.items() if axis not in SPECIAL}
         added = matrix.get("include")
         if isinstance(added, str):
             return Shape("map")
@@ -176,7 +153,7 @@ class NamesInScope:
                 axes[key] = joined([axes.get(key, of_data(value)), of_data(value)])
         return map_of(axes)
 
-    def _member(self, values: Any) -> Shape:
+    def member(self, values: Any) -> Shape:
         """The shape of the items of a list, literal or computed."""
         if isinstance(values, list):
             return joined([of_data(member) for member in values])

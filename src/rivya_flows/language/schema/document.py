@@ -10,24 +10,14 @@ from typing import Any, get_args
 
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import CODES, REFUSALS
-from rivya_flows.language import step_functions
-from rivya_flows.language.schema.fragments import (
-    COMPUTED,
-    NOTES,
-    Schema,
-    by_name,
-    of_models,
-    or_null,
-)
-from rivya_flows.language.schema.generation_requests import callable_by, definition, rules
+from rivya_flows.language.field_types import COMPUTED
+from rivya_flows.language.schema.fragments import NOTES, Schema, by_name, of_models, or_null
+from rivya_flows.language.schema.generation_requests import definition, rules
 from rivya_flows.language.schema.rules import (
-    CUT_RULES,
     Kinds,
     argument_forms,
     forms_of,
-    input_rules,
     needed_arguments,
-    schedule_rules,
     step_rules,
 )
 from rivya_flows.language.spec_tests import SpecTests, StepEnd
@@ -46,37 +36,23 @@ TESTS_FILE = "rivya-flows-test.schema.json"
 
 TESTS_LINE = f"# yaml-language-server: $schema={TESTS_FILE}"
 
-_ROUTES = ("chat", "generate")
 _MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
 _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
 
 
-def installed() -> Kinds:
-    """The installed kinds of step; functions only if they are valid."""
-    models = ((name, step_functions.with_model(name)) for name in step_functions.names())
-    return {name: model for name, model in models if model}
-
-
 def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     """The schema of a spec with these models and kinds of step, as JSON Schema 2020-12."""
-    models = {uses: callable_by(catalogue, uses) for uses in _ROUTES}
+    models = {uses: found for uses, one in kinds.items() if (found := one.models(catalogue))}
     instead = {**forms_of(kinds), **argument_forms(kinds, models)}
-    built = of_models((Workflow, Defaults, *kinds.values()), instead)
+    built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)
     for uses, callables in models.items():
-        built[kinds[uses].__name__]["allOf"] = rules(callables)
-    built["Fallback"]["allOf"] = rules(models["generate"])
-    for name, more in (
-        ("Step", step_rules(kinds)),
-        ("Input", input_rules()),
-        ("Schedule", schedule_rules()),
-    ):
-        built[name] |= more
-    for name, more in CUT_RULES.items():
-        if name in built:
-            built[name] |= more
-    for model in kinds.values():
+        built[kinds[uses].takes.__name__]["allOf"] = rules(callables)
+        if "fallback" not in kinds[uses].idle:
+            built["Fallback"]["allOf"] = rules(callables)
+    built["Step"] |= step_rules(kinds)
+    for kind in kinds.values():
         # What is missing here may be in `defaults`; see `needed_arguments`.
-        built[model.__name__].pop("required", None)
+        built[kind.takes.__name__].pop("required", None)
     needed = needed_arguments(kinds, models)
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")
     properties = _with_defaults(whole["properties"], defaults, kinds)
@@ -142,8 +118,8 @@ def _with_defaults(
 ) -> dict[str, Schema]:
     """The keys of the whole file, `defaults` among them; those that may be empty say so."""
     defaulted: dict[str, Schema] = {}
-    for uses, model in kinds.items():
-        arguments = {**defaults["properties"]["with"], "anyOf": _maybe(model.__name__)}
+    for uses, kind in kinds.items():
+        arguments = {**defaults["properties"]["with"], "anyOf": _maybe(kind.takes.__name__)}
         own = {**defaults["properties"], "with": arguments}
         defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
     shown: dict[str, Schema] = {}

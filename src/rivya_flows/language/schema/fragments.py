@@ -11,16 +11,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from rivya_flows.language.field_types import COMPUTED, WHOLE
 from rivya_flows.language.final_cut import DrawnText
 from rivya_flows.language.syntax.durations import seconds
 
 Schema = dict[str, Any]
-
-COMPUTED = r"\$\{\{"
-"""Pattern of a text with an expression in it."""
-
-WHOLE = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
-"""Pattern of a text that is one expression; two in a row are left to `check`."""
 
 NOTES = {"^x-": True}
 """`x-*` keys are the author's own."""
@@ -62,11 +57,6 @@ def or_whole(*types: str, **keywords: Any) -> Schema:
 def chosen(choices: Collection[Any], **keywords: Any) -> Schema:
     """One of the choices, or a text with an expression in it."""
     return {"anyOf": [{"enum": list(choices), **keywords}, computed()]}
-
-
-def given(*keys: str) -> Schema:
-    """Matches a map that has all of these keys, none of them null."""
-    return {"required": list(keys), "properties": {key: {"not": {"type": "null"}} for key in keys}}
 
 
 def is_(key: str, *values: Any) -> Schema:

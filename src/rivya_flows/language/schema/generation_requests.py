@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rivya_flows.catalogue.catalogue import Catalogue, Model, Param
+from rivya_flows.catalogue.catalogue import Model, Param
 from rivya_flows.catalogue.prices import price
 from rivya_flows.catalogue.request_checks import spelled
-from rivya_flows.language.schema.fragments import COMPUTED, Schema, chosen, computed, is_
+from rivya_flows.language.field_types import COMPUTED
+from rivya_flows.language.schema.fragments import Schema, chosen, computed, is_
 
 _NUMERIC = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|{COMPUTED}"
-
-
-def callable_by(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
-    """The models that a `chat` or a `generate` step may name."""
-    return tuple(
-        model
-        for model in catalogue.models.values()
-        if model.api_status == "available" and (model.category == "chat") == (uses == "chat")
-    )
 
 
 def model_ids(models: Iterable[Model]) -> Schema:

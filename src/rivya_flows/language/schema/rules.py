@@ -1,125 +1,33 @@
-"""JSON Schema of what the models leave open: inputs, steps, fan-outs, conditions, schedules."""
+"""JSON Schema of what the models leave open, and of what each kind of step takes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
-from pydantic import TypeAdapter
-
 from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.language import step_functions
-from rivya_flows.language.checks.picks import idle_keys
-from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, EFFORTS, IDLE, MODES
-from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
 from rivya_flows.language.cut_terms import FORMATS, Extra
-from rivya_flows.language.expressions.resolve import ITEMS
 from rivya_flows.language.expressions.scope import RESERVED
-from rivya_flows.language.field_types import QUANTITY
+from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes
 from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
-from rivya_flows.language.includes import NEEDLESS
-from rivya_flows.language.inputs import SIZED
-from rivya_flows.language.matrix import LOOPS, SPECIAL
-from rivya_flows.language.schema.fragments import (
-    COMPUTED,
-    WHOLE,
-    Schema,
-    chosen,
-    computed,
-    given,
-    is_,
-    or_null,
-    or_whole,
-)
+from rivya_flows.language.matrix import SPECIAL
+from rivya_flows.language.schema.fragments import Schema, chosen, computed, is_, or_null, or_whole
 from rivya_flows.language.schema.generation_requests import model_ids, needs
-from rivya_flows.language.step_arguments import WITH_MODELS
-from rivya_flows.language.syntax.cron import CRON
-from rivya_flows.language.workflow import MAX_FALLBACKS, InputType, Resources, SpecModel
+from rivya_flows.language.workflow import MAX_FALLBACKS, Fallback, Resources
+from rivya_flows.steps.chat import ANSWER_TYPES
+from rivya_flows.steps.kind import Kind
 
-Kinds = Mapping[str, type[SpecModel]]
-"""What `with` takes, by kind of step."""
+Kinds = Mapping[str, Kind]
+"""The kinds of step by name."""
 
 Callables = Mapping[str, Sequence[Model]]
 """The models that `chat` and `generate` steps may name."""
 
-_SAYS: Mapping[str, str] = {
-    "upload": "Uploads a file of your own to the service.",
-    "chat": "Asks a chat model.",
-    "generate": "Generates an image, a video or audio.",
-    "pick": "Chooses one of several items.",
-    "compose": "Makes a film of videos, images and audio on your machine; 0 credits.",
-    "layout": "Finishes an image with texts, logos and formats on your machine; 0 credits.",
-    "notify": "Sends a signed callback to a URL.",
-    "include": "Runs another spec as part of this one.",
-}
 _FILE: Schema = {"type": "string"}
 
 
 def _without(*keys: str) -> Schema:
     return {"properties": dict.fromkeys(keys, False)}
-
-
-_COMPOSED: list[Schema] = [
-    {"anyOf": [given(key) for key in ("clips", "video", "images")]},
-    *(
-        {"not": given(*pair)}
-        for pair in (
-            ("clips", "video"),
-            ("clips", "images"),
-            ("video", "images"),
-            ("clips", "fit"),
-            ("transition", "video"),
-            ("transition", "images"),
-        )
-    ),
-    {
-        "if": {"not": given("captions")},
-        "then": {
-            "properties": {
-                "extras": {"not": {"type": "array", "contains": {"enum": ["srt", "clean"]}}}
-            }
-        },
-    },
-    {
-        "if": {
-            "required": ["captions"],
-            "properties": {"captions": {"type": "object", **given("text")}},
-        },
-        "then": {"anyOf": [given("narration"), given("audio")]},
-    },
-]
-_FIRST = {"not": {"required": ["mode"], "properties": {"mode": {"not": {"const": "first"}}}}}
-_PICKED: list[Schema] = [
-    *(
-        {
-            "if": _FIRST if mode == "first" else is_("mode", mode),
-            "then": {"properties": dict.fromkeys(idle_keys(mode), False)},
-        }
-        for mode in MODES
-    ),
-    {"if": is_("mode", "best"), "then": given("by")},
-    {
-        "if": {
-            "anyOf": [
-                is_("mode", "judge"),
-                is_("on_timeout", "judge"),
-                is_("on_none", "regenerate"),
-            ]
-        },
-        "then": given("judge"),
-    },
-    {
-        "if": {
-            "allOf": [is_("mode", "human"), {"not": is_("on_timeout", "judge")}],
-        },
-        "then": _without("on_none"),
-    },
-    {
-        "if": {"anyOf": [given("none"), is_("on_none", "regenerate")]},
-        "then": {"properties": {"from": {"type": "string", "pattern": ITEMS}}},
-    },
-]
-_OWN_NEEDS: Mapping[str, list[Schema]] = {"compose": _COMPOSED, "pick": _PICKED}
 
 
 _ANSWERED = [{"enum": list(ANSWER_TYPES)}, {"$ref": "#/$defs/ChatWith/properties/expect"}]
@@ -217,172 +125,71 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
 }
 """Forms of keys; they may be nothing where a model allows it."""
 
-CUT_RULES: Mapping[str, Schema] = {
-    "OverlayWith": {"oneOf": [given("image"), given("text")]},
-    "CaptionsWith": {"oneOf": [given("text"), given("file")]},
-}
-"""What the maps inside `compose` and `layout` must be, as keywords of them."""
-
-_TEXT: Schema = {"type": ["string", "null"], "not": computed()}
-_DEFAULTS: dict[str, Schema] = {
-    "string": _TEXT,
-    "text": _TEXT,
-    "date": {"type": ["string", "null"]},
-    "integer": {"type": ["integer", "null"]},
-    "number": {"type": ["number", "null"]},
-    "boolean": {"type": ["boolean", "null"]},
-    "list": {"type": ["array", "null"]},
-    "enum": {"type": ["string", "number", "boolean", "null"]},
-    "file": {"type": ["string", "object", "null"], "not": computed()},
-    "secret": {"type": ["string", "null"], "pattern": "^(env|block):"},
-}
-
 
 def forms_of(kinds: Kinds) -> dict[tuple[str, str], Schema]:
     """Forms of keys that their type in the models leaves open, by class name and spelling."""
-    uses = {"enum": list(kinds), "enumDescriptions": [says(one) for one in kinds]}
+    uses = {"enum": list(kinds), "enumDescriptions": [kind.says for kind in kinds.values()]}
     return {**_FORMS, ("Step", "uses"): uses}
 
 
 def step_rules(kinds: Kinds) -> Schema:
     """What a step must be, as keywords of its map."""
-    pairs = (LOOPS[:2], LOOPS[1:], (LOOPS[0], LOOPS[2]))
-    several = {"anyOf": [given(loop) for loop in LOOPS]}
-    fails = {
-        "required": ["allow_failures"],
-        "properties": {"allow_failures": {"exclusiveMinimum": 0}},
-    }
-    functions = {uses: ("fallback",) for uses in kinds if uses not in WITH_MODELS}
     rules: list[Schema] = [
         {
             "if": is_("uses", uses),
-            "then": {"properties": {"with": {"$ref": f"#/$defs/{model.__name__}"}}},
+            "then": {"properties": {"with": {"$ref": f"#/$defs/{kind.takes.__name__}"}}},
         }
-        for uses, model in kinds.items()
+        for uses, kind in kinds.items()
     ]
     rules += [
-        {"not": {"anyOf": [given(*pair) for pair in pairs]}},
-        *(
-            {"if": is_("uses", uses), "then": _without(*keys)}
-            for uses, keys in {**functions, **IDLE, "include": NEEDLESS}.items()
-        ),
-        {"if": {"anyOf": [fails, given("key")]}, "then": several},
+        {"if": is_("uses", uses), "then": _without(*kind.idle)}
+        for uses, kind in kinds.items()
+        if kind.idle
     ]
-    return {
-        "required": ["uses"],
-        "dependentRequired": {"as": ["foreach"], "max_items": ["foreach"]},
-        "allOf": rules,
-    }
-
-
-def schedule_rules() -> Schema:
-    """What a schedule must be: one of the ways to say when."""
-    kinds = ("cron", "interval", "rrule")
-    written = {"pattern": rf"^\s*{CRON.pattern.removesuffix('$')}\s*$"}
-    return {"oneOf": [given(kind) for kind in kinds], "allOf": [{"properties": {"cron": written}}]}
-
-
-def input_rules() -> Schema:
-    """What an input must and may have beside its type, as keywords of its map."""
-    types = get_args(InputType)
-    choices = {"required": ["values"], "properties": {"values": {"minItems": 1}}}
-    rules: list[Schema] = [
-        {
-            "if": {"anyOf": [is_("type", "enum"), _list_of("enum")]},
-            "then": choices,
-            "else": _without("values"),
-        },
-        {"if": {"anyOf": [is_("type", "file"), _list_of("file")]}, "else": _without("kind")},
-        {
-            "if": is_("type", "list"),
-            "then": {"properties": {"of": {"not": {"const": "list"}}}},
-            "else": _without("of"),
-        },
-        {"if": is_("type", *SIZED), "else": _without("min", "max")},
-        {"if": is_("type", "string", "text", "list"), "else": _without("pattern")},
-    ]
-    rules += [
-        {"if": is_("type", name), "then": {"properties": {"default": _DEFAULTS[name]}}}
-        for name in types
-        if name in _DEFAULTS
-    ]
-    return {"allOf": rules}
-
-
-def _list_of(member: str) -> Schema:
-    return {"allOf": [is_("type", "list"), is_("of", member)]}
-
-
-def says(uses: str) -> str:
-    """What a kind of step does, in a sentence; empty where a function has no docstring."""
-    if uses in _SAYS:
-        return _SAYS[uses]
-    function = step_functions.function_of(uses)
-    return (function.call.__doc__ or "").strip().partition("\n")[0] if function else ""
+    return {"required": ["uses"], "allOf": rules}
 
 
 def argument_forms(kinds: Kinds, models: Callables) -> dict[tuple[str, str], Schema]:
     """Forms of the arguments that are evaluated, by class name and spelling."""
     forms: dict[tuple[str, str], Schema] = {}
-    for uses, model in kinds.items():
-        for name, field in model.model_fields.items():
+    for uses, kind in kinds.items():
+        for name, field in kind.takes.model_fields.items():
             key = field.alias or name
+            takes = next((one for one in field.metadata if isinstance(one, Takes)), Takes())
             if field.annotation is not Any:
                 continue
-            function = step_functions.function_of(uses)
-            form = _typed(function.takes[key]) if function else _argument(uses, key, models)
-            forms[model.__name__, key] = form if field.is_required() else or_null(form)
-    for key in ("model", "prompt", "params", "references"):
-        forms["Fallback", key] = or_null(_argument("generate", key, models))
+            form = kind.form_of(key) or _argument(takes)
+            if key == "model" and uses in models:
+                form = model_ids(models[uses])
+            forms[kind.takes.__name__, key] = form if field.is_required() else or_null(form)
+            if "fallback" not in kind.idle and key in Fallback.model_fields:
+                forms["Fallback", key] = or_null(form)
     forms["JudgeWith", "model"] = model_ids(models["chat"])
     return {place: form for place, form in forms.items() if form}
 
 
-def _argument(uses: str, key: str, models: Callables) -> Schema:
-    match uses, key:
-        case (("chat" | "generate"), "model"):
-            return model_ids(models[uses])
-        case "chat", "reasoning_effort":
-            return chosen(EFFORTS)
-        case "chat", "web_search":
-            return {"type": ["boolean", "string"], "pattern": COMPUTED}
-        case "pick", "mode":
-            return chosen(MODES)
-        case "pick", "by":
-            return {"type": "string", "pattern": WHOLE}
-        case "pick", "from":
-            return {"type": ["array", "string"], "pattern": COMPUTED}
-        case "compose", "images":
-            return {"type": ["array", "string"], "items": _FILE, "minItems": 1}
-        case "generate", "params":
-            return {"type": ["object", "string"], "pattern": COMPUTED}
-        case "notify", "url":
-            return {"type": "string", "pattern": rf"^(https?://[^/?#]|env:|block:)|{COMPUTED}"}
-        case "notify", "secret":
-            return {"type": "string", "pattern": rf"^(env|block):|{COMPUTED}"}
-    if key in FILE_LISTS:
+def _argument(takes: Takes) -> Schema:
+    if takes.schema is not None:
+        return dict(takes.schema)
+    if takes.choices:
+        return chosen(takes.choices)
+    if takes.is_file and "list" in takes.kinds:
         return {"type": ["array", "string"], "items": _FILE}
-    fits = FITS.get((uses, key), ())
-    return {"type": "string"} if "text" in fits else {}
-
-
-def _typed(adapter: TypeAdapter[Any]) -> Schema:
-    """The form of an argument of a function; any form if its type contains other models."""
-    form = adapter.json_schema()
-    return {} if "$defs" in form else {"anyOf": [form, computed()]}
+    if takes.kinds == ("map",):
+        return {"type": ["object", "string"], "pattern": COMPUTED}
+    return {"type": "string"} if "text" in takes.kinds else {}
 
 
 def needed_arguments(kinds: Kinds, models: Callables) -> dict[str, Schema]:
     """What a step of each kind must have in `with`, unless `defaults` give it."""
     needed: dict[str, Schema] = {}
-    for uses, model in kinds.items():
+    for uses, kind in kinds.items():
         arguments: Schema = {}
-        required = [
-            field.alias or name for name, field in model.model_fields.items() if field.is_required()
-        ]
+        fields = kind.takes.model_fields.items()
+        required = [field.alias or name for name, field in fields if field.is_required()]
         if required:
             arguments["required"] = required
-        if rules := [*needs(models.get(uses, ())), *_OWN_NEEDS.get(uses, ())]:
+        if rules := needs(models.get(uses, ())):
             arguments["allOf"] = rules
         if arguments:
             then = {"required": ["with"], "properties": {"with": arguments}}

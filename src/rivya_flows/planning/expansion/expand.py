@@ -19,7 +19,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import PickWith, Step, Workflow
+from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import (
     NamespaceFacts,
@@ -31,6 +31,7 @@ from rivya_flows.planning.expansion.namespaces import (
 )
 from rivya_flows.planning.names import round_name
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
+from rivya_flows.steps.pick import PickWith
 
 
 def expand(
@@ -83,7 +84,7 @@ def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     """Steps named outside the fan-out; for an `include`, all steps inside too."""
     named = steps_in(space, [step.key, step.if_])
     named |= {inlined_name(space.id, one) for one in step.needs}
-    inner = space_of_include(space, step.id, name) if step.uses == "include" else None
+    inner = space_of_include(space, step.id, name)
     if inner is not None:
         named |= {inlined_name(name, one) for one in inner.workflow.steps}
     else:

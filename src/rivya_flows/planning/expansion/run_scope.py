@@ -8,24 +8,13 @@ from typing import Any
 from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
-from rivya_flows.language.step_functions import output_model
 from rivya_flows.language.wording import shown
 from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, brand_in, inputs_for
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState, step_status
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    "upload": ("asset", "id", "url"),
-    "chat": ("text", "json", "session_id", "usage"),
-    "generate": ("asset", "assets", "task_id"),
-    "pick": ("asset", "key", "item", "items", "assets"),
-    "compose": ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost"),
-    "layout": ("asset", "assets", "by", "lost"),
-    "notify": (),
-    "include": ("outputs",),
-}
-"""Output fields by kind of step; all steps have `status` and `credits` too."""
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.registry import known_kind
 
 
 def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +53,7 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
     planned = state.planned(name)
     fields = step_fields(planned, state.steps[name])
-    if planned.step.uses == "include":
+    if isinstance(planned.step.with_, IncludeWith):
         fields["credits"] = _spent_inside(state, name)
     return fields
 
@@ -117,21 +106,16 @@ def _step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     """The output fields of one item, null if it did not complete; and its values of the axes."""
     axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    fields: dict[str, Any] = {**axes, **dict.fromkeys(_fields_of_kind(planned.step.uses))}
+    kind = known_kind(planned.step.uses)
+    outputs = kind.outputs if kind else ()
+    fields: dict[str, Any] = {**axes, **dict.fromkeys(outputs)}
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:
         fields["key"] = OwnKey(item.key)
-    elif planned.step.uses == "pick" and fields["key"] is not None:
+    elif "key" in outputs and fields["key"] is not None:
         fields["key"] = OwnKey(fields["key"])
     return {**fields, "status": item_status(item), "credits": item.credits}
-
-
-def _fields_of_kind(uses: str) -> Iterable[str]:
-    if uses in FIELDS:
-        return FIELDS[uses]
-    gives = output_model(uses)
-    return gives.model_fields if gives else ()
 
 
 class ItemsByKey(dict[str, Any]):

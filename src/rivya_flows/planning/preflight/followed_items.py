@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.matrix import OwnKey
 from rivya_flows.planning.expansion.fan_out import items_from
-from rivya_flows.planning.expansion.partial_evaluation import PartlyKnown, has_later, known_part
+from rivya_flows.planning.expansion.partial_evaluation import PartlyKnown, known_part
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
 
 
@@ -39,7 +40,7 @@ def _following(
         )
     scope = {} if planned.space else {"inputs": plan.inputs}
     try:
-        if has_later(known_part(step.key, {**scope, step.as_: members[0]})):
+        if has_unknown(known_part(step.key, {**scope, step.as_: members[0]})):
             return None
         return items_from(step, members, scope)
     except (ExpressionError, UsesNull):

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.language.includes import inlined_name
-from rivya_flows.language.workflow import GenerateWith
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.judge_prices import judge_price
@@ -32,6 +31,8 @@ from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
 from rivya_flows.steps.candidates import picked_from
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.request import ItemRequest
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
@@ -287,7 +288,7 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     if isinstance(action, AskCache):
         of = {"step": action.step, "key": action.key, "request_hash": action.request_hash}
         return look_up(action) or CacheAnswered(**of, outputs=None)
-    if isinstance(action, Work) and action.uses == "pick":
+    if isinstance(action, Work) and "from" in action.arguments:
         picked = picked_from(action.arguments)
         return ItemCompleted(step=action.step, key=action.key, outputs=picked) if picked else None
     return None
@@ -453,7 +454,7 @@ def _with_fallbacks(
     (model, first), *others = expected
     one = _attempts(planned, first) if again else first
     # A chat reserves the most of one turn, and is settled later.
-    reserve = (planned.step.uses == "chat" and first.max) or first.min
+    reserve = (isinstance(planned.step.with_, ChatWith) and first.max) or first.min
     if not others:
         return ItemEstimate(key, model, one, reserve)
     models = tuple(name for name, _ in others)

@@ -9,13 +9,13 @@ from math import ceil
 from typing import Any
 
 from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.language.workflow import PickWith
 from rivya_flows.planning.expansion.partial_evaluation import known_value
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.steps.answers import TURNS
 from rivya_flows.steps.judge import CANDIDATES
+from rivya_flows.steps.pick import PickWith
 
 
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:

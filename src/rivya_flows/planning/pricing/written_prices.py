@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.language.brand import with_words
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, is_computed
-from rivya_flows.language.expressions.values import Later
-from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
-from rivya_flows.planning.expansion.build_requests import alternatives_of
+from rivya_flows.planning.expansion.build_requests import alternatives_of, kind_of_step
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import known_value
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep, Variables
 from rivya_flows.planning.pricing.judge_prices import written_judge_price
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.given import World
+from rivya_flows.steps.pick import PickWith
 
 
 def written_prices(
@@ -40,31 +39,15 @@ def written_prices(
 def _written_price(
     state: State, planned: PlannedStep, variables: Variables, rejected: int
 ) -> tuple[str | None, Price]:
-    with_ = planned.step.with_
-    function = function_of(planned.step.uses)
-    if function is not None and function.credits:
-        return function.name, Price(function.credits, function.credits, "the function's own price")
-    if not isinstance(with_, GenerateWith | ChatWith | PickWith):
-        return None, Price(0, 0, "free")
     space = state.plan.spaces[planned.space]
     own_brand = brand_in(space, state.plan.files)
     scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
-    if isinstance(with_, PickWith):
+    if isinstance(planned.step.with_, PickWith):
         return written_judge_price(state, planned, scope, rejected)
-    named = known_value(with_.model, scope)
-    model = state.plan.catalogue.get(named) if isinstance(named, str) else None
-    if model is None:
-        return None, Price(0, None, "the model is known during the run")
-    if isinstance(with_, ChatWith):
-        return model.id, price(model, {}, None)
-    params, prompt = _known_params(with_.params, scope), known_value(with_.prompt, scope)
-    if isinstance(prompt, str):
-        words = state.plan.house_of(planned).words_for(model, with_.brand)
-        prompt = with_words(prompt, words)
-    expected = price(model, params if isinstance(params, dict) else {}, prompt)
-    if not isinstance(params, dict) and expected.max is not None:
-        expected = Price(expected.min, None, "its parameters are known during the run")
-    return model.id, expected
+    kind = kind_of_step(planned.step)
+    known = {name: _known(value, scope) for name, value in planned.step.with_.model_dump().items()}
+    world = World(state.plan.catalogue, house=state.plan.house_of(planned))
+    return kind.expected_price(known, world)
 
 
 def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
@@ -80,13 +63,10 @@ def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
     return found
 
 
-def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
-    """The parameters; those that are known during the run only count as changed.
-
-    One that bears no price then leaves the price as it is.
-    """
+def _known(written: Any, scope: Mapping[str, Any]) -> Any:
+    """A value as far as it is known; the members of a map that are known during the run are `Unknown`."""
     if not isinstance(written, Mapping):
         return known_value(written, scope)
     found = {key: known_value(value, scope) for key, value in written.items()}
     later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
-    return {**found, **dict.fromkeys(later, Later())}
+    return {**found, **dict.fromkeys(later, Unknown())}

@@ -128,9 +128,7 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
 
 def _is_decided(item: ItemState) -> bool:
     request = item.request
-    return (
-        request is not None and request.uses == "pick" and request.arguments.get("mode") in _DECIDED
-    )
+    return request is not None and request.is_pick and request.arguments.get("mode") in _DECIDED
 
 
 def _hash(arguments: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ _MOST_LISTED = 20  # scores in a reason
 def is_judged(item: ItemState) -> bool:
     """Whether it is a pick with a judge."""
     request = item.request
-    return request is not None and request.uses == "pick" and request.model is not None
+    return request is not None and request.is_judged
 
 
 def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:

@@ -1,4 +1,4 @@
-"""Python functions as kinds of step, registered by the entry-point group ``rivya_flows.steps``.
+"""Python functions as kinds of step.
 
 The signature of a function defines what `with` takes; the model that it returns defines its
 outputs. A check imports the function to read them, and never calls it.
@@ -6,36 +6,41 @@ outputs. A check imports the function to read them, and never calls it.
 
 from __future__ import annotations
 
-import functools
 import inspect
-import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, as_asset
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.canonical import canonical, digest, whole
+from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
     NUMBER,
     TEXT,
+    WORDS,
+    Kind as ShapeKind,
     Shape,
     asset,
+    has_unknown,
     list_of,
     map_of,
 )
+from rivya_flows.language.field_types import SpecModel, Takes, Value
 from rivya_flows.language.syntax.media_references import is_url
-from rivya_flows.language.wording import shown
-from rivya_flows.language.workflow import WITH_MODELS, FunctionWith, SpecModel, Value
+from rivya_flows.language.wording import an, shown
+from rivya_flows.steps.given import Given, World, file_list_problems, word_problems, written_shape
+from rivya_flows.steps.kind import Kind, Names
+from rivya_flows.steps.request import ItemRequest, UploadedFile
 
-GROUP = "rivya_flows.steps"
 _RESERVED = ("key", "status", "credits")
 _EXTRA: Mapping[str, type] = {"folder": Path, "idempotency_key": str}
 
@@ -50,29 +55,96 @@ class LocalAsset(Asset):
     path: Path
 
 
-@dataclass(frozen=True)
-class Function:
+class FunctionWith(SpecModel):
+    """Arguments of a Python function that is a step; `as_step` makes one model for each."""
+
+
+class Function(Kind):
     """A function that is a kind of step.
 
     Attributes:
         call: The function itself.
-        arguments: What `with` takes, every value as written.
-        takes: The type of each argument.
+        types: The type of each argument.
         shapes: What is known of a value that it takes, by argument.
-        gives: The model that it returns; a field of type `Path` becomes an asset.
-        extra: Arguments that it gets beside `takes`: ``folder``, an empty folder for its files,
+        result: The model that it returns; a field of type `Path` becomes an asset.
+        extra: Arguments that it gets beside `types`: ``folder``, an empty folder for its files,
             and ``idempotency_key``.
         credits: What one call costs; it buys at most once under one idempotency key.
     """
 
-    name: str
-    call: Callable[..., Any]
-    arguments: type[FunctionWith]
-    takes: Mapping[str, TypeAdapter[Any]]
-    gives: type[BaseModel]
-    extra: frozenset[str]
-    credits: int
-    shapes: Mapping[str, Shape]
+    idle = ("fallback",)
+
+    def __init__(
+        self,
+        name: str,
+        call: Callable[..., Any],
+        takes: type[FunctionWith],
+        types: Mapping[str, TypeAdapter[Any]],
+        result: type[BaseModel],
+        extra: frozenset[str],
+        credits: int,
+        shapes: Mapping[str, Shape],
+    ) -> None:
+        self.uses, self.call, self.takes, self.types = name, call, takes, types
+        self.result, self.extra, self.credits, self.shapes = result, extra, credits, shapes
+        self.says = (call.__doc__ or "").strip().partition("\n")[0]
+        self.outputs = tuple(result.model_fields)
+        self.buys = self.is_for_results = credits > 0
+        self.route = "function" if credits else None
+
+    def request(self, given: Given, world: World) -> ItemRequest | None:
+        for name, value in given.values.items():
+            if given.is_written:
+                given.report(self._shape_problems(name, value))
+            if not has_unknown(value) and (error := self.error_in(name, value)):
+                given.problem("wrong-value", error, _HINT.format(repr(self.uses)), name)
+        if given.problems or not given.is_complete:
+            return None
+        if not self.credits:
+            return ItemRequest(self.uses, given.values)
+        own = Price(self.credits, self.credits, "the function's own price")
+        asked = digest([self.uses, _by_content(given.values)])
+        return ItemRequest(
+            self.uses, given.values, self.uses, route=self.route, price=own, request_hash=asked
+        )
+
+    def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
+        if not self.credits:
+            return super().expected_price(known, world)
+        return self.uses, Price(self.credits, self.credits, "the function's own price")
+
+    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        fields = shape_of(self.result).fields or {}
+        return map_of({**fields, "status": WORDS, "credits": NUMBER})
+
+    def form_of(self, argument: str) -> dict[str, Any] | None:
+        form = self.types[argument].json_schema()
+        own = {"anyOf": [form, {"$ref": "#/$defs/expression"}]}
+        return {} if "$defs" in form else own  # any form if its type contains other models
+
+    def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
+        """The call, as the journal keeps it."""
+        asked = {
+            "model": request.model,
+            "arguments": dict(request.arguments),
+            "client_request_id": trace,
+        }
+        return whole(canonical(asked))
+
+    def _shape_problems(self, name: str, value: Any) -> Iterator[Diagnostic]:
+        """Why an argument does not take a computed value."""
+        wanted, shape = self.shapes.get(name, ANY), written_shape(value)
+        fits = _TAKEN.get(wanted.kind, ())
+        fields = shape.fields if wanted.kind == "asset" and shape.kind == "map" else {}
+        lacks = fields is not None and bool(fields) and "sha256" not in fields
+        if fits and (lacks or shape.kind not in ("any", *fits)):
+            message = f"{name!r} takes {an(wanted.kind)}, but this is {an(shape.kind)}"
+            hint = repair((wanted.kind,), shape) or f"give {an(wanted.kind)}"
+            yield Diagnostic("wrong-type", message, hint, path=(name,))
+        elif wanted.kind == "asset":
+            yield from word_problems(name, shape, (name,))
+        elif wanted.member is not None and wanted.member.kind == "asset":
+            yield from file_list_problems(name, value)
 
     def error_in(self, name: str, value: Any) -> str | None:
         """The error in a value of an argument, or None."""
@@ -91,52 +163,14 @@ class Function:
 
     def _refusal(self, name: str, value: Any) -> ValidationError | None:
         try:
-            self.takes[name].validate_python(value)
+            self.types[name].validate_python(value)
         except ValidationError as error:
             return error
         return None
 
 
-class BrokenFunctionError(Exception):
-    """A registered function cannot be a step; the message says why."""
-
-
-def names() -> tuple[str, ...]:
-    """All kinds of step, the built-in ones first."""
-    return (*WITH_MODELS, *(name for name in sorted(_registered()) if name not in WITH_MODELS))
-
-
-def function_of(uses: Any) -> Function | None:
-    """The registered function of that name, or None.
-
-    Raises:
-        BrokenFunctionError: It cannot be imported, or cannot be a step.
-    """
-    # Entry points are read only for kinds that are not built in.
-    if not isinstance(uses, str) or uses in WITH_MODELS:
-        return None
-    entry = _registered().get(uses)
-    return None if entry is None else _loaded(uses, entry)
-
-
-def with_model(uses: Any) -> type[SpecModel] | None:
-    """What `with` takes for a kind of step; None for an unknown kind or a broken function."""
-    if not isinstance(uses, str):
-        return None
-    try:
-        function = function_of(uses)
-    except BrokenFunctionError:
-        return None
-    return function.arguments if function else WITH_MODELS.get(uses)
-
-
-def output_model(uses: Any) -> type[BaseModel] | None:
-    """The output model of a function; None for other kinds, and for a broken function."""
-    try:
-        function = function_of(uses)
-    except BrokenFunctionError:
-        return None
-    return None if function is None else function.gives
+class BrokenKindError(Exception):
+    """What is registered cannot be a kind of step; the message says why."""
 
 
 def remote_file(value: Any) -> dict[str, str] | None:
@@ -161,46 +195,45 @@ def _as_if_fetched(value: Any) -> Any:
     return {"kind": "image", "path": "fetched", "sha256": ""}
 
 
-def _registered() -> Mapping[str, EntryPoint]:
-    return _registered_on(tuple(sys.path))
+def _by_content(value: Any) -> Any:
+    """The value with the hash of each medium in its place: the same bytes are one medium."""
+    if asset := as_asset(value):
+        return asset.sha256
+    if isinstance(value, Mapping):
+        return {name: _by_content(one) for name, one in value.items()}
+    return [_by_content(one) for one in value] if isinstance(value, list) else value
 
 
-@functools.lru_cache(maxsize=8)
-def _registered_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
-    """The registered entry points; cached, since reading every distribution takes a while."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+_TAKEN: Mapping[ShapeKind, tuple[ShapeKind, ...]] = {
+    "asset": ("asset", "text", "map"),
+    "list": ("list",),
+    "map": ("map", "asset"),
+    **dict.fromkeys(TEXTS, TEXTS),
+}
+"""The kinds of value that fit an argument: text may be a URL or a number."""
 
-
-@functools.lru_cache(maxsize=256)
-def _loaded(name: str, entry: EntryPoint) -> Function:
-    try:
-        call = entry.load()
-    except Exception as error:  # a foreign module can raise anything
-        raise BrokenFunctionError(
-            f"{entry.value} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    return as_step(name, call)
+_HINT = "write a value that the function {} takes, or an expression"
 
 
 def as_step(name: str, call: Any) -> Function:
     """A function as a kind of step.
 
     Raises:
-        BrokenFunctionError: Its signature does not define its arguments and outputs.
+        BrokenKindError: Its signature does not define its arguments and outputs.
     """
     if not callable(call):
-        raise BrokenFunctionError(f"{shown(call)} is not a function")
+        raise BrokenKindError(f"{shown(call)} is not a function")
     try:
         hints = typing.get_type_hints(call, include_extras=True)
         parameters = inspect.signature(call).parameters.values()
     except (NameError, TypeError, ValueError) as error:
-        raise BrokenFunctionError(f"its type hints cannot be read: {error}") from error
+        raise BrokenKindError(f"its type hints cannot be read: {error}") from error
     gives = hints.get("return")
     if not (inspect.isclass(gives) and issubclass(gives, BaseModel)):
-        raise BrokenFunctionError("its return type is not a pydantic model")
+        raise BrokenKindError("its return type is not a pydantic model")
     for field in _RESERVED:
         if field in gives.model_fields:
-            raise BrokenFunctionError(f"its output {field!r} is a reserved name")
+            raise BrokenKindError(f"its output {field!r} is a reserved name")
     takes: dict[str, TypeAdapter[Any]] = {}
     shapes: dict[str, Shape] = {}
     fields: dict[str, Any] = {}
@@ -210,19 +243,19 @@ def as_step(name: str, call: Any) -> Function:
         if one.name in extra:
             continue
         if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) or one.name not in hints:
-            raise BrokenFunctionError(f"its argument {one.name!r} has no type hint or no name")
+            raise BrokenKindError(f"its argument {one.name!r} has no type hint or no name")
         try:
             takes[one.name] = TypeAdapter(hints[one.name])
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             message = f"its argument {one.name!r} has a type that pydantic does not support"
-            raise BrokenFunctionError(message) from error
+            raise BrokenKindError(message) from error
         shapes[one.name] = _taken(hints[one.name])
         # Every value may be an expression; the type is checked when it is known.
-        fields[one.name] = (Value, ... if one.default is one.empty else None)
+        fields[one.name] = (Annotated[Value, Takes()], ... if one.default is one.empty else None)
     try:
         arguments = create_model(f"{name}_with", __base__=FunctionWith, **fields)
     except (NameError, ValueError, PydanticUserError) as error:
-        raise BrokenFunctionError(f"invalid argument name: {error}") from error
+        raise BrokenKindError(f"invalid argument name: {error}") from error
     return Function(name, call, arguments, takes, gives, extra, credits, shapes)
 
 
@@ -243,12 +276,12 @@ def _taken(annotation: Any) -> Shape:
 def _credits_of(call: Any, extra: frozenset[str]) -> int:
     credits = getattr(call, "credits", 0)
     if not isinstance(credits, int) or isinstance(credits, bool) or credits < 0:
-        raise BrokenFunctionError(
+        raise BrokenKindError(
             f"its `credits` must be a whole number of at least 0, not {shown(credits)}"
         )
     if credits and "idempotency_key" not in extra:
         # Without one, a crash between the purchase and its answer would buy twice.
-        raise BrokenFunctionError("it costs credits, so it needs an `idempotency_key: str`")
+        raise BrokenKindError("it costs credits, so it needs an `idempotency_key: str`")
     return credits
 
 

@@ -28,7 +28,7 @@ _ADD = 'write `video: "${{ steps.NAME.asset }}"`'
 def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
     """What is wrong with the arguments of a `compose` or `layout`, taken together.
 
-    Values that are not known yet, an expression or `Later`, are right. Paths start in `with`; the
+    Values that are not known yet, an expression or `Unknown`, are right. Paths start in `with`; the
     code `needless-key` is about the key at the end of its path, the others about the value.
     """
     given = {key: value for key, value in arguments.items() if value is not None}
