@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
-from rivya_flows.language.checks.step_arguments import IDLE
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.dump import dump
@@ -34,6 +33,7 @@ from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.notify import NotifyWith
 from rivya_flows.steps.pick import JudgeWith, PickWith
+from rivya_flows.steps.registry import BUILT_IN
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 TEXT = """
@@ -262,7 +262,7 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
         **{
             key: value
             for key, value in some.items()
-            if key not in IDLE.get("compose" if kind == "clips" else kind, ())
+            if key not in BUILT_IN["compose" if kind == "clips" else kind].idle
         },
         **draw(LOOPS),
     )

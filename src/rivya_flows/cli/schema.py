@@ -40,7 +40,8 @@ def known_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.language.schema.document import installed, json_schema
+    from rivya_flows.language.schema.document import json_schema
+    from rivya_flows.steps.registry import installed
 
     return json_schema(known_catalogue(settings()), installed())
 

@@ -224,8 +224,8 @@ class Pick(Kind):
                 given.problem("unknown-model", message, hint, "judge", "model")
                 continue
             for wrong in check_model(world.catalogue, one, "chat"):
-                hint = "pick a chat model that takes pictures: `rivya-flows models`"
-                own = hint if wrong.code == "wrong-route" else wrong.hint
+                instead = "pick a chat model that takes pictures: `rivya-flows models`"
+                own = instead if wrong.code == "wrong-route" else wrong.hint
                 given.report([replace(wrong, hint=own, path=("judge", *wrong.path))])
             found = world.catalogue.get(one)
             if found is not None and found.category == "chat":

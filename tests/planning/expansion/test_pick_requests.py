@@ -93,7 +93,7 @@ def test_a_judge_of_texts_needs_no_attachments() -> None:
     [
         ({}, "`mode: judge` needs `judge:`"),
         ({"judge": {**JUDGE, "model": "z-image"}}, "'z-image' is a model for generate"),
-        ({"judge": {**JUDGE, "model": "gpt-9"}}, "unknown model 'gpt-9'"),
+        ({"judge": {**JUDGE, "model": "gpt-9"}}, "no model 'gpt-9'"),
         (
             {"judge": {**JUDGE, "model": "claude-sonnet-4-6-chat"}},
             "'claude-sonnet-4-6-chat' takes no attachments",
