@@ -15,9 +15,6 @@ from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
 from rivya_flows.language.field_types import is_evaluated
-from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
-from rivya_flows.language.schema.document import json_schema
-from rivya_flows.language.schema.fragments import words_of as says_of
 from rivya_flows.language.syntax import patterns, source
 from rivya_flows.language.workflow import (
     Budget,
@@ -34,6 +31,9 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
+from rivya_flows.spec.includes import MAX_LEVELS, MAX_STEPS
+from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.spec.schema.fragments import words_of as says_of
 from rivya_flows.steps import request as item_requests
 from rivya_flows.steps.kind import Kind, given_fields
 from rivya_flows.steps.registry import BUILT_IN

@@ -10,10 +10,7 @@ from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.dump import dump
-from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import load
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -27,6 +24,9 @@ from rivya_flows.language.workflow import (
     Workflow,
 )
 from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.spec.dump import dump
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import load
 from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
 from rivya_flows.steps.generate import GenerateWith

@@ -17,9 +17,9 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.field_types import SpecModel
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import check, load
-from rivya_flows.language.normalize import keys_of
 from rivya_flows.language.workflow import FOUND, Budget, Deploy, Input, Retry, Step, Workflow
+from rivya_flows.spec.load import check, load
+from rivya_flows.spec.normalize import keys_of
 from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.pick import PickWith

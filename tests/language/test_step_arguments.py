@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.expressions.scope import NamesInScope
+from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.registry import BUILT_IN
 
 EXPECT: dict[str, Any] = {

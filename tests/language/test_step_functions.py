@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 from rivya_flows.steps import registry
 from support.function_steps import HEAD, SPLIT, Installer, install_paid, install_strange, installing
 

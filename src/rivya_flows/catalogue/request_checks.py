@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, certain, nearest
 from rivya_flows.catalogue.language_codes import is_language, language_hint
@@ -23,10 +23,8 @@ class _Refused(Exception):
         self.code, self.message, self.hint, self.instead = code, message, hint, instead
 
 
-def check_model(
-    catalogue: Catalogue, model_id: str, route: Literal["generate", "chat"]
-) -> tuple[Diagnostic, ...]:
-    """Whether the model exists, is open to the API, and belongs to that route."""
+def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnostic, ...]:
+    """Whether the model exists, is open to the API, and is one for that kind of step."""
     path = ("model",)
     model = catalogue.get(model_id)
     if model is None:
@@ -37,10 +35,9 @@ def check_model(
     if model.api_status != "available":
         message = f"{model_id!r} is not available to the API: its status is {model.api_status!r}"
         return (Diagnostic("model-unavailable", message, "pick an available model", path=path),)
-    if (model.category == "chat") != (route == "chat"):
-        right = "chat" if model.category == "chat" else "generate"
-        message = f"{model_id!r} is a model for {right}, not for {route}"
-        return (Diagnostic("wrong-route", message, f"write `uses: {right}`", path=path),)
+    if model.uses != uses:
+        message = f"{model_id!r} is a model for {model.uses}, not for {uses}"
+        return (Diagnostic("wrong-route", message, f"write `uses: {model.uses}`", path=path),)
     return ()
 
 

@@ -29,7 +29,7 @@ def schema(folder: Path | None, write: bool) -> None:
             )
         print_json(known_schema())
         return
-    from rivya_flows.language.schema.document import LINE, TESTS_LINE
+    from rivya_flows.spec.schema.document import LINE, TESTS_LINE
 
     specs, tests = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{specs}: written", f"begin a spec with: {LINE}")
@@ -40,7 +40,7 @@ def known_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.language.schema.document import json_schema
+    from rivya_flows.spec.schema.document import json_schema
     from rivya_flows.steps.registry import installed
 
     return json_schema(known_catalogue(settings()), installed())
@@ -54,7 +54,7 @@ def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
     Raises:
         UsageError: They cannot be written there.
     """
-    from rivya_flows.language.schema.document import FILE, TESTS_FILE, schema_of_tests
+    from rivya_flows.spec.schema.document import FILE, TESTS_FILE, schema_of_tests
 
     written = []
     for name, document in ((FILE, known_schema()), (TESTS_FILE, schema_of_tests())):

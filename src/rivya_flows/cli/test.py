@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.check import SpecWithTests
     from rivya_flows.app.spec_tests import CaseResult
     from rivya_flows.diagnostics import Diagnostic
-    from rivya_flows.language.spec_tests import Case
+    from rivya_flows.spec.spec_tests import Case
 
 _OF_A_RUN = {
     # A case buys from its own sandbox; functions of the user must not reach another service.

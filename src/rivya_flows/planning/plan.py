@@ -11,11 +11,11 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import items_named
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.planning.expansion.namespaces import Space
+from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.house import House
 from rivya_flows.steps.pick import PickWith

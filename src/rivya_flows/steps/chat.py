@@ -82,7 +82,7 @@ class Chat(Kind):
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
         request = None
-        for model in given.models(world.catalogue, "chat", "z-image"):
+        for model in given.models(world.catalogue, self.uses, "z-image"):
             if isinstance(message, Unknown):
                 given.report(check_least_length(model, message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
@@ -147,7 +147,7 @@ class Chat(Kind):
         return "gemini-2-5-flash-chat" if argument == "model" else None
 
     def models(self, catalogue: Catalogue) -> Sequence[Model]:
-        return callable_models(catalogue, "chat")
+        return callable_models(catalogue, self.uses)
 
 
 def chat_body(

@@ -81,7 +81,7 @@ class Generate(Kind):
     def request(self, given: Given, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)
         request = None
-        for model in given.models(world.catalogue, "generate", "z-image"):
+        for model in given.models(world.catalogue, self.uses, "z-image"):
             wanted = given.get("brand") is not False
             words = world.house.words_for(model, wanted)
             given.report(_prompt_problems(model, prompt, world, words))
@@ -159,7 +159,7 @@ class Generate(Kind):
         return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
 
     def models(self, catalogue: Catalogue) -> Sequence[Model]:
-        return callable_models(catalogue, "generate")
+        return callable_models(catalogue, self.uses)
 
 
 def _prompt_problems(

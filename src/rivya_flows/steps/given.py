@@ -128,9 +128,7 @@ class Given:
         """Whether an argument has a value in every run: a literal, or the name of media."""
         return _is_certain(self.values.get(name))
 
-    def models(
-        self, catalogue: Catalogue, route: Literal["generate", "chat"], example: str
-    ) -> list[Model]:
+    def models(self, catalogue: Catalogue, uses: str, example: str) -> list[Model]:
         """The models that `model` may name; others are reported."""
         found: list[Model] = []
         named = self.values.get("model")
@@ -141,7 +139,7 @@ class Given:
                 message = f"a model must be an id, not {shown(one)}"
                 self.problem("unknown-model", message, f"write its id, such as {example}", "model")
                 continue
-            wrong = check_model(catalogue, one, route)
+            wrong = check_model(catalogue, one, uses)
             self.report(wrong)
             found += () if wrong else (catalogue.models[one],)
         return found

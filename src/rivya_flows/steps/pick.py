@@ -211,8 +211,7 @@ class Pick(Kind):
         ):
             if isinstance(value, Unknown) and value.shape.kind not in ("any", *TEXTS):
                 message = f"{place[0]!r} takes text, but this is {an(value.shape.kind)}"
-                hint = repair(TEXTS, value.shape)
-                given.problem("wrong-type", message, hint, "judge", *place)
+                given.problem("wrong-type", message, repair(TEXTS, value.shape), "judge", *place)
         length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
         found: Model | None = None
         for one in named.possible if isinstance(named, Unknown) else (named,):

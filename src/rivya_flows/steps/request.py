@@ -231,12 +231,12 @@ def refuse(*found: Sequence[Diagnostic]) -> None:
         raise ItemRequestError("; ".join(dict.fromkeys(messages)))
 
 
-def callable_models(catalogue: Catalogue, route: Literal["generate", "chat"]) -> tuple[Model, ...]:
-    """The models that a `chat` or a `generate` step may name."""
+def callable_models(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
+    """The models that a step of this kind may name."""
     return tuple(
         model
         for model in catalogue.models.values()
-        if model.api_status == "available" and (model.category == "chat") == (route == "chat")
+        if model.api_status == "available" and model.uses == uses
     )
 
 

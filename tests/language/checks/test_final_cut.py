@@ -13,7 +13,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.field_types import SpecModel
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.load import check, lint
+from rivya_flows.spec.load import check, lint
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 from rivya_flows.steps.judge import MAX_CRITERION, judge_message
 from rivya_flows.steps.pick import JUDGE_FRAME
 from support.spec_schema import errors_of

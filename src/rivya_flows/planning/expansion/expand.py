@@ -17,7 +17,6 @@ from rivya_flows.language.expressions.resolve import (
     items_named,
     references,
 )
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
@@ -31,6 +30,7 @@ from rivya_flows.planning.expansion.namespaces import (
 )
 from rivya_flows.planning.names import round_name
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
+from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.pick import PickWith
 
 

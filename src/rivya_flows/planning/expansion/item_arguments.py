@@ -10,7 +10,6 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
@@ -32,6 +31,7 @@ from rivya_flows.planning.queue import forks, judging
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.house import House
 from rivya_flows.steps.include import IncludeWith

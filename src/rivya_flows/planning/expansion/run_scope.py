@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.wording import shown
 from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, brand_in, inputs_for
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState, step_status
+from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
 

@@ -17,10 +17,10 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.wording import cut, shown
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_result
 from rivya_flows.planning.plan import PlannedStep, RunPlan
+from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
 
 _MAX_SHOWN = 20

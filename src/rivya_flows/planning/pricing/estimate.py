@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.judge_prices import judge_price
@@ -30,6 +29,7 @@ from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
+from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import picked_from
 from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.generate import GenerateWith

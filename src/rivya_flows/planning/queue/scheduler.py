@@ -195,7 +195,8 @@ def _request(
     files = [file for name in request.upload_names() if (file := state.uploads[name])]
     trace = trace_name(state.run_id, step_id, item.key, n)
     kind, route = kind_of(request.uses), request.route
-    assert kind is not None and route is not None
+    assert kind is not None
+    assert route is not None
     if judging.is_judged(item):
         chat, session, repeated = judging.chat_request(state, item)
         return route, chat_body(chat, files, trace, session=session, message=repeated)

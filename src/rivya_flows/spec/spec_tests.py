@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from rivya_flows.diagnostics import CODES, REFUSALS
-from rivya_flows.language.build_models import model_at
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
-from rivya_flows.language.includes import names_in
 from rivya_flows.language.inputs import fit, hint_for
-from rivya_flows.language.normalize import each, inside, keys_of, known_in
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.includes import names_in
+from rivya_flows.spec.normalize import each, inside, keys_of, known_in
 
 MAX_CASES = 200
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed, references
-from rivya_flows.language.expressions.scope import RESERVED, NamesInScope
 from rivya_flows.language.expressions.templates import bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
+from rivya_flows.spec.names import RESERVED, NamesInScope
 
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 

@@ -12,12 +12,10 @@ from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.checks.references import check_expressions
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, known_shape
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
 from rivya_flows.language.expressions.resolve import is_computed, whole_reference
-from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.final_cut import CutMedium
@@ -25,6 +23,8 @@ from rivya_flows.language.step_groups import Part, written_steps
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
+from rivya_flows.spec.checks.references import check_expressions
+from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.cut_rules import wrong_kind
 from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.house import House

@@ -22,7 +22,6 @@ from rivya_flows.language.expressions.output_types import (
     of_input,
 )
 from rivya_flows.language.expressions.resolve import is_computed, references
-from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.field_types import Takes, is_evaluated
@@ -32,6 +31,7 @@ from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
+from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.given import any_of, word_problems
 from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind

@@ -19,11 +19,11 @@ from rivya_flows.language.expressions.resolve import (
     references,
     tree_references,
 )
-from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.step_groups import Part, written_steps
 from rivya_flows.language.wording import an, shown
+from rivya_flows.spec.names import NamesInScope
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""

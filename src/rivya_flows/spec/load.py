@@ -10,18 +10,21 @@ from pathlib import Path as FilePath, PurePath, PurePosixPath
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
-from rivya_flows.language.build_models import build
-from rivya_flows.language.checks.conditions import check_conditions
-from rivya_flows.language.checks.deploy_block import check_deployments
-from rivya_flows.language.checks.fan_outs import check_loops
-from rivya_flows.language.checks.input_declarations import check_declarations
-from rivya_flows.language.checks.lints import warn
-from rivya_flows.language.checks.references import check_references
-from rivya_flows.language.checks.requests import check_requests
-from rivya_flows.language.checks.step_keys import check_step_keys
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.scope import NamesInScope
-from rivya_flows.language.includes import (
+from rivya_flows.language.step_groups import PARTS, written_steps
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.build_models import build
+from rivya_flows.spec.checks.conditions import check_conditions
+from rivya_flows.spec.checks.deploy_block import check_deployments
+from rivya_flows.spec.checks.fan_outs import check_loops
+from rivya_flows.spec.checks.input_declarations import check_declarations
+from rivya_flows.spec.checks.lints import warn
+from rivya_flows.spec.checks.references import check_references
+from rivya_flows.spec.checks.requests import check_requests
+from rivya_flows.spec.checks.step_keys import check_step_keys
+from rivya_flows.spec.includes import (
     Checked,
     IncludeSources,
     Place,
@@ -29,18 +32,15 @@ from rivya_flows.language.includes import (
     check_given,
     find_includes,
 )
-from rivya_flows.language.named_texts import (
+from rivya_flows.spec.named_texts import (
     check_end_cards,
     is_brand_file,
     read_brand,
     read_subtitles,
 )
-from rivya_flows.language.normalize import normalized
-from rivya_flows.language.step_groups import PARTS, written_steps
-from rivya_flows.language.step_order import check_order
-from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.normalize import normalized
+from rivya_flows.spec.step_order import check_order
 
 # Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
 _PLAIN_TEXTS = (

@@ -11,18 +11,18 @@ from typing import Any, get_args
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.field_types import COMPUTED
-from rivya_flows.language.schema.fragments import NOTES, Schema, by_name, of_models, or_null
-from rivya_flows.language.schema.generation_requests import definition, rules
-from rivya_flows.language.schema.rules import (
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.workflow import Defaults, Workflow
+from rivya_flows.spec.schema.fragments import NOTES, Schema, by_name, of_models, or_null
+from rivya_flows.spec.schema.generation_requests import definition, rules
+from rivya_flows.spec.schema.rules import (
     Kinds,
     argument_forms,
     forms_of,
     needed_arguments,
     step_rules,
 )
-from rivya_flows.language.spec_tests import SpecTests, StepEnd
-from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.workflow import Defaults, Workflow
+from rivya_flows.spec.spec_tests import SpecTests, StepEnd
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "rivya-flows.schema.json"

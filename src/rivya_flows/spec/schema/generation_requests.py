@@ -9,7 +9,7 @@ from rivya_flows.catalogue.catalogue import Model, Param
 from rivya_flows.catalogue.prices import price
 from rivya_flows.catalogue.request_checks import spelled
 from rivya_flows.language.field_types import COMPUTED
-from rivya_flows.language.schema.fragments import Schema, chosen, computed, is_
+from rivya_flows.spec.schema.fragments import Schema, chosen, computed, is_
 
 _NUMERIC = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|{COMPUTED}"
 

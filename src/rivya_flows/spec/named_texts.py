@@ -11,17 +11,17 @@ from pydantic import ValidationError
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.build_models import model_at
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import CaptionsWith
-from rivya_flows.language.includes import IncludeSources, Place, TextFile, path_beside
-from rivya_flows.language.normalize import TOP_KEYS, keys_of, normalized_brand
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.subtitles import parse_subtitles
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
+from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside
+from rivya_flows.spec.normalize import TOP_KEYS, keys_of, normalized_brand
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")

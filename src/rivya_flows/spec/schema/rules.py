@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.cut_terms import FORMATS, Extra
-from rivya_flows.language.expressions.scope import RESERVED
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes
 from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
 from rivya_flows.language.matrix import SPECIAL
-from rivya_flows.language.schema.fragments import Schema, chosen, computed, is_, or_null, or_whole
-from rivya_flows.language.schema.generation_requests import model_ids, needs
 from rivya_flows.language.workflow import MAX_FALLBACKS, Fallback, Resources
+from rivya_flows.spec.names import RESERVED
+from rivya_flows.spec.schema.fragments import Schema, chosen, computed, is_, or_null, or_whole
+from rivya_flows.spec.schema.generation_requests import model_ids, needs
 from rivya_flows.steps.chat import ANSWER_TYPES
 from rivya_flows.steps.kind import Kind
 

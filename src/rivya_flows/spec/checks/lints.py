@@ -10,9 +10,9 @@ from typing import Any
 from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references, whole_reference
-from rivya_flows.language.includes import included_by
 from rivya_flows.language.step_groups import PARTS, written_steps
 from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.spec.includes import included_by
 from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.cut import Cut
 from rivya_flows.steps.cut_rules import drawn_texts
