@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 from rivya_flows.assets import Asset
@@ -204,12 +205,15 @@ def _is_certain(value: Any) -> bool:
     return value is not None
 
 
-def arguments_of(takes: type[SpecModel]) -> Iterator[tuple[str, Takes]]:
+@cache
+def arguments_of(takes: type[SpecModel]) -> tuple[tuple[str, Takes], ...]:
     """The arguments of a kind of step whose values are computed, by name as written."""
-    for name, one in takes.model_fields.items():
-        for meaning in one.metadata:
-            if isinstance(meaning, Takes):
-                yield one.alias or name, meaning
+    return tuple(
+        (one.alias or name, meaning)
+        for name, one in takes.model_fields.items()
+        for meaning in one.metadata
+        if isinstance(meaning, Takes)
+    )
 
 
 def written_shape(value: Any) -> Shape:

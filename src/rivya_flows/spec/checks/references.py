@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from rivya_flows.language.brand import TITLE
@@ -129,20 +130,25 @@ def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
 def _check_arguments(
     kind: Kind, arguments: Mapping[str, Any], path: Path, scope: Scope, report: DiagnosticCollector
 ) -> None:
+    for key, is_sent in _evaluated(kind):
+        if key in arguments:
+            check_expressions(arguments[key], (*path, key), scope, report)
+            if is_sent:
+                _lint_bare(arguments[key], (*path, key), scope, report)
+
+
+@cache
+def _evaluated(kind: Kind) -> tuple[tuple[str, bool], ...]:
+    """The arguments with expressions in them, and whether a text in each is sent as it is written."""
+    found: list[tuple[str, bool]] = []
     for name, field in kind.takes.model_fields.items():
         key = field.alias or name
-        if key not in arguments or key in kind.evaluates:
-            continue
         part = kind.parts.get(key)
-        inner = part is not None and any(map(is_evaluated, part.model_fields.values()))
-        if not (inner or is_evaluated(field)):
-            continue
-        value, place = arguments[key], (*path, key)
-        check_expressions(value, place, scope, report)
-        if key in CUT_PARTS or any(
-            isinstance(one, Takes) and one.is_sent for one in field.metadata
-        ):
-            _lint_bare(value, place, scope, report)
+        inside = part is not None and any(map(is_evaluated, part.model_fields.values()))
+        if key not in kind.evaluates and (inside or is_evaluated(field)):
+            sent = (one.is_sent for one in field.metadata if isinstance(one, Takes))
+            found.append((key, key in CUT_PARTS or any(sent)))
+    return tuple(found)
 
 
 def _check_given(
