@@ -73,7 +73,6 @@ class Chat(Kind):
     outputs = ("text", "json", "session_id", "usage")
     idle = ("regenerate", "fallback", "timeout")
     route = "chat"
-    buys = True
     passes_on = True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.canonical import canonical, digest, whole
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -39,7 +39,7 @@ from rivya_flows.language.syntax.media_references import is_url
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.given import Given, World, file_list_problems, word_problems, written_shape
 from rivya_flows.steps.kind import Kind, Names
-from rivya_flows.steps.request import ItemRequest, UploadedFile
+from rivya_flows.steps.request import ItemRequest
 
 _RESERVED = ("key", "status", "credits")
 _EXTRA: Mapping[str, type] = {"folder": Path, "idempotency_key": str}
@@ -72,8 +72,6 @@ class Function(Kind):
         credits: What one call costs; it buys at most once under one idempotency key.
     """
 
-    idle = ("fallback",)
-
     def __init__(
         self,
         name: str,
@@ -89,8 +87,7 @@ class Function(Kind):
         self.result, self.extra, self.credits, self.shapes = result, extra, credits, shapes
         self.says = (call.__doc__ or "").strip().partition("\n")[0]
         self.outputs = tuple(result.model_fields)
-        self.buys = self.is_for_results = credits > 0
-        self.route = "function" if credits else None
+        self.is_for_results = credits > 0
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         for name, value in given.values.items():
@@ -98,20 +95,11 @@ class Function(Kind):
                 given.report(self._shape_problems(name, value))
             if not has_unknown(value) and (error := self.error_in(name, value)):
                 given.problem("wrong-value", error, _HINT.format(repr(self.uses)), name)
-        if given.problems or not given.is_complete:
-            return None
-        if not self.credits:
-            return ItemRequest(self.uses, given.values)
-        own = Price(self.credits, self.credits, "the function's own price")
-        asked = digest([self.uses, _by_content(given.values)])
-        return ItemRequest(
-            self.uses, given.values, self.uses, route=self.route, price=own, request_hash=asked
-        )
+        return super().request(given, world)
 
-    def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
-        if not self.credits:
-            return super().expected_price(known, world)
-        return self.uses, Price(self.credits, self.credits, "the function's own price")
+    @property
+    def own_price(self) -> Price:
+        return replace(super().own_price, assumption=_PRICE) if self.credits else super().own_price
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         fields = shape_of(self.result).fields or {}
@@ -121,15 +109,6 @@ class Function(Kind):
         form = self.types[argument].json_schema()
         own = {"anyOf": [form, {"$ref": "#/$defs/expression"}]}
         return {} if "$defs" in form else own  # any form if its type contains other models
-
-    def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
-        """The call, as the journal keeps it."""
-        asked = {
-            "model": request.model,
-            "arguments": dict(request.arguments),
-            "client_request_id": trace,
-        }
-        return whole(canonical(asked))
 
     def _shape_problems(self, name: str, value: Any) -> Iterator[Diagnostic]:
         """Why an argument does not take a computed value."""
@@ -195,14 +174,7 @@ def _as_if_fetched(value: Any) -> Any:
     return {"kind": "image", "path": "fetched", "sha256": ""}
 
 
-def _by_content(value: Any) -> Any:
-    """The value with the hash of each medium in its place: the same bytes are one medium."""
-    if asset := as_asset(value):
-        return asset.sha256
-    if isinstance(value, Mapping):
-        return {name: _by_content(one) for name, one in value.items()}
-    return [_by_content(one) for one in value] if isinstance(value, list) else value
-
+_PRICE = "the function's own price"
 
 _TAKEN: Mapping[ShapeKind, tuple[ShapeKind, ...]] = {
     "asset": ("asset", "text", "map"),

@@ -75,8 +75,8 @@ class Generate(Kind):
     says = "Generates an image, a video or audio."
     takes = GenerateWith
     outputs = ("asset", "assets", "task_id")
+    idle = ()
     route = "generation"
-    buys = True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)

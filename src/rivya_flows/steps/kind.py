@@ -9,17 +9,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from rivya_flows.assets import as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.canonical import canonical, digest, whole
 from rivya_flows.language.expressions.output_types import (
+    ANY,
     NUMBER,
     WORDS,
     Scope,
     Shape,
     map_of,
 )
-from rivya_flows.language.field_types import SpecModel
+from rivya_flows.language.field_types import SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
@@ -69,12 +72,12 @@ class Kind:
         says: What it does, in a sentence.
         takes: What `with` takes.
         outputs: Its output fields; every step has `status` and `credits` too.
+        credits: What one item costs; 0 is free, or priced by a request.
         idle: Keys of a step that have no effect.
         parts: Models of the maps, or lists of maps, in `with`.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
         route: Where it buys; None if it is free, or if a request decides.
-        buys: Whether it may cost credits.
         takes_brand: Whether a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
@@ -85,30 +88,52 @@ class Kind:
     says: str = ""
     takes: type[SpecModel] = SpecModel
     outputs: tuple[str, ...] = ()
-    idle: tuple[str, ...] = ()
+    credits: int = 0
+    idle: tuple[str, ...] = ("fallback",)
     parts: ClassVar[Mapping[str, type[SpecModel]]] = {}
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
     route: Route | None = None
-    buys: bool = False
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
     brackets: tuple[str, str] = ("[", "]")
+
+    @property
+    def buys(self) -> bool:
+        """Whether it may cost credits."""
+        return self.credits > 0 or self.route is not None
+
+    @property
+    def own_price(self) -> Price:
+        """The price of an item where no request says it."""
+        told = "its own price" if self.credits else "free"
+        return Price(self.credits, self.credits, told)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         """The request of an item; None where something is not known yet, or wrong.
 
         Mistakes are reported to `given`.
         """
-        return ItemRequest(self.uses, given.values) if given.is_complete else None
+        if given.problems or not given.is_complete:
+            return None
+        if not self.credits:
+            return ItemRequest(self.uses, given.values)
+        return ItemRequest(
+            self.uses,
+            given.values,
+            self.uses,
+            route="function",
+            price=self.own_price,
+            request_hash=digest([self.uses, _by_content(given.values)]),
+        )
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         """The model and the price of an item, by the arguments that are known before its request.
 
         Those that are known during the run only are None; in a map they are `Unknown`.
         """
-        return None, Price(0, 0, "free")
+        return self.uses if self.credits else None, self.own_price
 
     async def work(
         self, arguments: Mapping[str, Any], folder: Path, idempotency_key: str
@@ -124,7 +149,7 @@ class Kind:
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         """The output fields of one item, from the arguments as written."""
-        return given_fields({})
+        return given_fields(dict.fromkeys(self.outputs, ANY))
 
     def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
         """What is wrong with a step that only its text shows."""
@@ -138,7 +163,12 @@ class Kind:
             files: Its uploaded references.
             trace: ``client_request_id``.
         """
-        raise NotImplementedError(f"{self.uses} buys nothing")
+        asked = {
+            "model": request.model,
+            "arguments": dict(request.arguments),
+            "client_request_id": trace,
+        }
+        return whole(canonical(asked))
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         """The files that the arguments name, each with the kinds of media that it may be."""
@@ -185,9 +215,21 @@ class Kind:
         return None
 
 
+def _by_content(value: Any) -> Any:
+    """The value with the hash of each medium in its place: the same bytes are one medium."""
+    if asset := as_asset(value):
+        return asset.sha256
+    if isinstance(value, Mapping):
+        return {name: _by_content(one) for name, one in value.items()}
+    return [_by_content(one) for one in value] if isinstance(value, list) else value
+
+
 def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:
     """The shape of one item with these outputs, and with hints for fields that it lacks."""
     absent = dict(lacks or {})
     if "asset" in fields and "items" not in fields:
         absent["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
     return map_of({"status": WORDS, "credits": NUMBER, **fields}, absent)
+
+
+__all__ = ["UNPAID", "Kind", "Names", "SpecModel", "Takes", "Value", "WrittenStep", "given_fields"]

@@ -170,9 +170,12 @@ class Pick(Kind):
     parts: ClassVar[Mapping[str, type[SpecModel]]] = {"judge": JudgeWith, "none": NoneWith}
     reads = ("from",)
     evaluates = ("by",)
-    buys = True
     passes_on = True
     brackets = ("{{", "}}")
+
+    @property
+    def buys(self) -> bool:
+        return True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         mode, judge, candidates = given.get("mode"), given.get("judge"), given.get("from")
