@@ -16,14 +16,13 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build
-from rivya_flows.spec.checks.conditions import check_conditions
+from rivya_flows.spec.checks.conditions import check_conditions, check_step_keys
 from rivya_flows.spec.checks.deploy_block import check_deployments
 from rivya_flows.spec.checks.fan_outs import check_loops
 from rivya_flows.spec.checks.input_declarations import check_declarations
 from rivya_flows.spec.checks.lints import warn
 from rivya_flows.spec.checks.references import check_references
 from rivya_flows.spec.checks.requests import check_requests
-from rivya_flows.spec.checks.step_keys import check_step_keys
 from rivya_flows.spec.includes import (
     Checked,
     IncludeSources,

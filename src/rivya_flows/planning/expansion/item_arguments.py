@@ -17,13 +17,13 @@ from rivya_flows.planning.expansion.build_requests import (
     check_kind,
     fallback_of,
 )
-from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
+from rivya_flows.planning.expansion.expand import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import scope_in
-from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import (
     fields_of,
     item_fields,
     known_of,
+    outputs_of,
     scope_for,
 )
 from rivya_flows.planning.plan import PlannedStep

@@ -32,7 +32,7 @@ from rivya_flows.planning.expansion.build_requests import (
     kind_of_step,
     written_arguments,
 )
-from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
+from rivya_flows.planning.expansion.expand import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
 from rivya_flows.planning.expansion.run_scope import ended_fields, known_of
@@ -41,9 +41,9 @@ from rivya_flows.planning.preflight.fan_out_validation import (
     least_media,
     missing_computed_members,
     missing_members,
+    with_followed_items,
 )
 from rivya_flows.planning.preflight.films import films
-from rivya_flows.planning.preflight.followed_items import with_followed_items
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State, item_range, step_status
 from rivya_flows.steps.generate import GenerateWith

@@ -12,9 +12,8 @@ from typing import Any, Literal
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
-from rivya_flows.planning.pricing.judge_prices import judge_price
 from rivya_flows.planning.pricing.quoted_prices import reserve_of
-from rivya_flows.planning.pricing.written_prices import written_prices
+from rivya_flows.planning.pricing.written_prices import judge_price, written_prices
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,

@@ -11,7 +11,7 @@ from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.plan import RunPlan, candidates_step
-from rivya_flows.planning.preflight.followed_items import with_followed_items
+from rivya_flows.planning.preflight.fan_out_validation import with_followed_items
 from rivya_flows.planning.questions.open_questions import (
     MAX_NAME,
     MAX_NOTE,
