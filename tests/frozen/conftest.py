@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,14 +65,27 @@ class Stage:
         words = [str(one).replace("RUN", last) for one in arguments]
         said = self.call(*words, "--json")
         document = said.document
-        if isinstance(document, dict):
-            rows = document["rows"] if words[0] == "batch" else [document]
+        if isinstance(document, dict) and "--plan" not in words:
+            rows = document.get("rows", []) if words[0] == "batch" else [document]
             self.runs += [
                 row["run_id"]
                 for row in rows
                 if row.get("run_id") and row["run_id"] not in self.runs
             ]
         return {"code": said.code, "printed": document}
+
+    def played(self, commands: list[Any]) -> list[dict[str, Any]]:
+        """What each command of a scenario said; a map of faults is ordered from the sandbox."""
+        seen = []
+        for line in commands:
+            if isinstance(line, dict):
+                order_faults(self.wire.sandbox, json.dumps(line) if line["faults"] else "")
+                continue
+            words = shlex.split(line)
+            for name, folder in (("SPECS", SPECS), ("OWN", OWN), ("DOCS", DOCS)):
+                words = [word.replace(f"{name}/", f"{folder}/") for word in words]
+            seen.append({"command": " ".join(words), **self.said(*words)})
+        return seen
 
     def normal(self, value: Any) -> Any:
         """With placeholders; the key of a purchase is named by what its rule makes it from."""

@@ -27,12 +27,11 @@ _ASSET = {
 }  # fmt: skip
 _VARYING = {
     "seconds", "late_seconds", "looks", "work_seconds", "size_bytes",
-    "balance_before", "balance_after", "catalogue_date",
+    "balance_before", "balance_after", "catalogue_date", "date", "freed_bytes",
 }  # fmt: skip
 """What depends on the day, on how busy the machine is, on an encoder, or on what was faster."""
 _NUMBERED = (
     ("run", re.compile(r"\brun-\d{8}-\d{6}-[0-9a-f]{4}\b")),
-    ("batch", re.compile(r"\bbatch-[0-9a-f]{8,}\b")),
     ("media", re.compile(r"(?<=/media/)(?:results|files)/[\w-]{43}")),
     ("id", re.compile(r"\b(?:task|file|chatcmpl|session|req|key|evt)_[0-9a-f]{24}\b")),
     ("uuid", re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")),
@@ -43,7 +42,7 @@ _NUMBERED = (
 _PLAIN = (
     (re.compile(r"assets/[0-9a-f]{2}/"), "assets/"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "<service>"),
-    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)?"), "<time>"),
     (re.compile(r"\b[0-9a-f]{12}(?=\.(?:png|jpg|mp4|wav|mp3)\b)"), "<name>"),
     (re.compile(r"rvya_sk_\w+"), "<key>"),
 )
@@ -110,10 +109,12 @@ def _plain(value: Any) -> Any:
         shown = [str(value[key]) for key in ("mime_type", "width", "height", "duration_seconds")]
         where = [str(value[key]) for key in ("url", "path")]
         return " ".join(["asset", *shown, *where, value["sha256"] or "no sha"])
+    # How long such jobs usually took is null until three of them ended.
     return {
-        key: "<varies>" if key in _VARYING and one is not None else _plain(one)
+        key: "<varies>"
+        if key == "usual_seconds" or (key in _VARYING and one is not None)
+        else _plain(one)
         for key, one in value.items()
-        if key != "usual_seconds"  # null until three jobs ended within what is counted
     }
 
 
