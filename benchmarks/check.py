@@ -16,7 +16,7 @@ import yaml
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions import templates
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 
 STEPS = (10, 100, 1_000, 10_000)
 _SECONDS = 3.0

@@ -32,7 +32,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.uploads import Accepted
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import load
+from rivya_flows.spec.load import load
 from rivya_flows.planning.queue.events import (
     BalanceRead,
     Event,

@@ -15,15 +15,8 @@ from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
 from rivya_flows.language.field_types import is_evaluated
-from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
-from rivya_flows.language.schema.document import json_schema
-from rivya_flows.language.schema.fragments import words_of as says_of
-from rivya_flows.language.schema.rules import says
-from rivya_flows.language.step_arguments import JudgeWith, NoneWith
 from rivya_flows.language.syntax import patterns, source
 from rivya_flows.language.workflow import (
-    WITH_MODELS,
     Budget,
     Concurrency,
     Defaults,
@@ -38,10 +31,15 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.planning.expansion import item_requests
+from rivya_flows.spec.includes import MAX_LEVELS, MAX_STEPS
+from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.spec.schema.fragments import words_of as says_of
+from rivya_flows.steps import request as item_requests
+from rivya_flows.steps.kind import Kind, given_fields
+from rivya_flows.steps.registry import BUILT_IN
 
 _MODELS = frozenset(shipped().models)
-_SCHEMA = json_schema(shipped(), WITH_MODELS)
+_SCHEMA = json_schema(shipped(), BUILT_IN)
 _OPTIONAL = (
     "The third column says which keys are required, and the default of the others. "
     "*Computed* values may be expressions."
@@ -75,11 +73,6 @@ _PARTS = (
     ),
     ("A trigger, in `triggers`", Trigger, ""),
 )
-_INNER: Mapping[str, Mapping[str, type[BaseModel]]] = {
-    "pick": {"judge": JudgeWith, "none": NoneWith},
-    "compose": CUT_PARTS,
-}
-"""The maps inside `with`, by kind of step."""
 
 
 def filters() -> str:
@@ -102,11 +95,11 @@ def words() -> str:
     kept = ", ".join(f"`{field.alias or name}`" for name, field in Defaults.model_fields.items())
     parts.append("### `defaults`\n")
     parts.append(f"By kind of step: {kept}, as in a step. `x-…` keys are notes, anywhere.\n")
-    for uses, with_model in WITH_MODELS.items():
-        parts.append(f"### `with` of `{uses}`\n\n{says(uses)}\n")
-        parts.append(_keys(with_model))
-        parts.append(f"It gives {_gives(uses)}.\n")
-        for key, part in _INNER.get(uses, {}).items():
+    for uses, kind in BUILT_IN.items():
+        parts.append(f"### `with` of `{uses}`\n\n{kind.says}\n")
+        parts.append(_keys(kind.takes))
+        parts.append(f"It gives {_gives(kind)}.\n")
+        for key, part in kind.parts.items() if uses != "layout" else ():
             parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(part)}\n")
             parts.append(_keys(part))
     parts.append("### An asset\n")
@@ -218,18 +211,12 @@ def _or(some: list[str]) -> str:
     return ", ".join(some[:-1]) + (" or " if len(some) > 1 else "") + "".join(some[-1:])
 
 
-def _gives(uses: str) -> str:
-    if uses == "include":
-        single = output_types.of_include({})
-    else:
-        given = {"expect": {}, "captions": {}, "extras": ["poster", "gif"]}
-        single = output_types.of_single(uses, given, None, output_types.ANY)
-    own = [f"`{name}`" for name in single.fields or () if name not in ("status", "credits")]
-    return ", ".join([*own, "`status`", "`credits`"])
+def _gives(kind: Kind) -> str:
+    return ", ".join(f"`{name}`" for name in (*kind.outputs, "status", "credits"))
 
 
 def _several() -> Iterator[str]:
-    single = output_types.of_single("generate", {}, None, output_types.ANY)
+    single = given_fields({"asset": output_types.asset()})
     fields = ", ".join(f"`{name}`" for name in output_types.of_fan_out(single).fields or ())
     yield (
         f"A step with `matrix`, `foreach` or `zip` gives {fields} instead of what one item gives: "

@@ -11,8 +11,8 @@ from prefect import task
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.types import File
-from rivya_flows.language.step_functions import remote_file
 from rivya_flows.mime_types import suffix_of
+from rivya_flows.steps.function import remote_file
 from rivya_flows.tasks.generations import policy
 from rivya_flows.tasks.session import PLAIN, session
 

@@ -17,7 +17,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.assets import Asset, as_asset, looks_like_asset
 from rivya_flows.errors import LostMediumError, RivyaFlowsError, UsageError
-from rivya_flows.language.step_functions import BrokenFunctionError, Function, function_of
+from rivya_flows.steps.function import BrokenKindError, Function
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import kind_of
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session
 
@@ -60,19 +62,24 @@ async def call_function(
         APIError: A file argument could not be downloaded.
         MediaError: A file argument or result is not a medium.
     """
-    function = _known(name)
-    local = {key: await _local(function, key, value) for key, value in arguments.items()}
+    kind = _known(name)
+    local = {key: await _local(kind, key, value) for key, value in arguments.items()}
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
         dir=session().scratch, prefix="function-", ignore_cleanup_errors=True
     ) as folder:
         try:
-            # Omitted arguments take the default of the function.
-            typed = {key: function.takes[key].validate_python(one) for key, one in local.items()}
             extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
-            typed |= {key: extra[key] for key in function.extra}
-            given = await _called(function, typed, timeout_seconds)
-            dumped = function.gives.model_validate(given).model_dump()
+            if isinstance(kind, Function):
+                # Omitted arguments take the default of the function.
+                typed = {key: kind.types[key].validate_python(one) for key, one in local.items()}
+                typed |= {key: extra[key] for key in kind.extra}
+                given = await _called(kind.call, name, typed, timeout_seconds)
+                dumped = kind.result.model_validate(given).model_dump()
+            else:
+                dumped = await _called(
+                    kind.work, name, {"arguments": local, **extra}, timeout_seconds
+                )
         except RivyaFlowsError:
             raise
         except Exception as error:  # a foreign function raises anything
@@ -85,11 +92,13 @@ async def call_function(
     return plain
 
 
-async def _called(function: Function, typed: dict[str, Any], seconds: float | None) -> Any:
-    if inspect.iscoroutinefunction(function.call):
-        work = _contained(function.call, typed)
+async def _called(
+    call: Callable[..., Any], name: str, typed: dict[str, Any], seconds: float | None
+) -> Any:
+    if inspect.iscoroutinefunction(call):
+        work = _contained(call, typed)
     else:
-        work = _in_thread(function.call, function.name, typed)
+        work = _in_thread(call, name, typed)
     task = asyncio.create_task(work)  # of its own: a function may cancel its task
     limit = asyncio.timeout(seconds)
     try:
@@ -99,25 +108,25 @@ async def _called(function: Function, typed: dict[str, Any], seconds: float | No
         here = asyncio.current_task()
         if here is not None and here.cancelling():
             raise  # the run is stopped
-        raise FunctionError(f"{function.name}: it was cancelled from within") from error
+        raise FunctionError(f"{name}: it was cancelled from within") from error
     except TimeoutError as error:
         if not limit.expired():
             raise  # raised by the function
-        raise FunctionError(f"{function.name}: it took longer than {seconds:g} s") from error
+        raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
 
 
-def _known(name: str) -> Function:
+def _known(name: str) -> Kind:
     try:
-        function = function_of(name)
-    except BrokenFunctionError as error:
+        kind = kind_of(name)
+    except BrokenKindError as error:
         raise UsageError(f"the kind of step {name!r} is broken: {error}") from error
-    if function is None:
+    if kind is None:
         raise UsageError(f"there is no kind of step {name!r} here", "install what registers it")
-    return function
+    return kind
 
 
-async def _local(function: Function, key: str, value: Any) -> Any:
-    if function.wants_files(key, value):
+async def _local(kind: Kind, key: str, value: Any) -> Any:
+    if isinstance(kind, Function) and kind.wants_files(key, value):
         value = await fetched(value)
     return await asyncio.to_thread(_local_copies, value)
 

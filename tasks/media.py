@@ -26,7 +26,7 @@ from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.language.final_cut import media_in
 from rivya_flows.media.decoding import lay_out, render
 from rivya_flows.media.edit import Composition, Layout, Rendered
-from rivya_flows.planning.picking import available, pick_outputs
+from rivya_flows.steps.candidates import available, pick_outputs
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session, tell_progress
 

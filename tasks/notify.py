@@ -7,8 +7,8 @@ from typing import Any
 from prefect import task
 
 from rivya_flows.client.callbacks import callback_id, post_callback
+from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax.secret_names import names_secret
-from rivya_flows.planning.names import canonical
 from rivya_flows.settings import read_settings
 from rivya_flows.tasks.generations import policy
 from rivya_flows.tasks.secret_values import revealed

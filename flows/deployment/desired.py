@@ -17,10 +17,10 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, RivyaFlowsError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
-from rivya_flows.language.includes import included_texts
-from rivya_flows.language.load import check
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import check
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     )
     from rivya_flows.flows.compiler import RunEndedError
     from rivya_flows.flows.credentials import RivyaCredentials
-    from rivya_flows.language.step_functions import LocalAsset
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.python_api import (
         afork,
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
         resume,
         run,
     )
+    from rivya_flows.steps.function import LocalAsset
     from rivya_flows.version import __version__
 
 __all__ = [
@@ -127,7 +127,7 @@ _MODULES = {
     "Diagnostic": "rivya_flows.diagnostics",
     "RunEndedError": "rivya_flows.flows.compiler",
     "RivyaCredentials": "rivya_flows.flows.credentials",
-    "LocalAsset": "rivya_flows.language.step_functions",
+    "LocalAsset": "rivya_flows.steps.function",
     "Workflow": "rivya_flows.language.workflow",
     "__version__": "rivya_flows.version",
 }

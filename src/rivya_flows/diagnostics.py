@@ -36,6 +36,7 @@ class Diagnostic:
         hint: What to write instead, or None.
         path: Keys from the checked value to the mistake, such as ``("params", "duration")``, where
             the check knows no file. Empty: the value itself, or a mistake with a place in a file.
+        at_key: Whether the last key of `path` is wrong, and not the value there.
         file: Path as the user gave it, or ``<inputs>`` for a value from the command line; empty
             where the check knows no file.
         line: Counted from 1; 0 when there is no line.
@@ -50,6 +51,7 @@ class Diagnostic:
     hint: str | None = None
     _: KW_ONLY
     path: tuple[str | int, ...] = ()
+    at_key: bool = False
     file: str = ""
     line: int = 0
     column: int = 0

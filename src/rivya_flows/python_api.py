@@ -26,13 +26,13 @@ from rivya_flows.app.resume import ResumeOptions, resume as resume_run
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
-from rivya_flows.language.dump import dump
-from rivya_flows.language.includes import included_texts
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.reading_answers import signature
 from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings
+from rivya_flows.spec.dump import dump
+from rivya_flows.spec.includes import included_texts
 
 if TYPE_CHECKING:  # importing Prefect takes a second
     from rivya_flows.flows.compiler import CampaignFlow

@@ -17,9 +17,9 @@ from rivya_flows.app.up.options import account, source
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, prefect_yaml
 from rivya_flows.flows.recovery.automations import LOST, MISSED_HEARTBEATS
-from rivya_flows.language.load import load
 from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.settings import Settings
+from rivya_flows.spec.load import load
 from support.cli_calls import Terminal
 from support.prefect_workers import Server, deploy as prefect_deploy, eventually
 

@@ -18,7 +18,7 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.diagnostics import CODES, LINTS, Diagnostic
 from rivya_flows.errors import SpecError
-from rivya_flows.language.load import check, load
+from rivya_flows.spec.load import check, load
 from support.cli_calls import Terminal
 
 ROOT = Path(__file__).parents[2]

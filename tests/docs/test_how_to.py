@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 from rivya_sandbox.service.serve import running
 from support.pages import Block, blocks_of, not_run, reading
 

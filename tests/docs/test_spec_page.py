@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.language.expressions.resolve import evaluate
-from rivya_flows.language.workflow import WITH_MODELS, InputType, Step
+from rivya_flows.language.field_types import InputType
+from rivya_flows.language.workflow import Step
+from rivya_flows.steps.registry import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "spec.md").read_text("utf-8")
@@ -28,7 +30,7 @@ def test_a_step_on_one_screen_has_every_key_and_every_kind() -> None:
     shown = PAGE.partition("## A step on one screen\n\n```text\n")[2].partition("```")[0]
     keys = {field.alias or name for name, field in Step.model_fields.items()} - {"id"}
     assert keys <= set(re.findall(r"^    (\w+):", shown, re.MULTILINE))
-    assert set(WITH_MODELS) <= set(re.findall(r"\w+", shown))
+    assert set(BUILT_IN) <= set(re.findall(r"\w+", shown))
     assert shown.count("\n") <= 30
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rivya_flows.language.spec_tests import (
+from rivya_flows.spec.spec_tests import (
     Case,
     ExpectedOutput,
     ExpectedRun,

@@ -28,8 +28,8 @@ from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.recovery.cancelled import record_cancellations
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
-from rivya_flows.language.load import load
 from rivya_flows.settings import read_settings
+from rivya_flows.spec.load import load
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs
 from rivya_sandbox.service.startup import Sandbox

@@ -23,8 +23,8 @@ from rivya_flows.flows.deploy_blocks import (
     prefect_yaml,
     schedule_of,
 )
-from rivya_flows.language.load import load
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
+from rivya_flows.spec.load import load
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")

@@ -20,8 +20,8 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.callbacks import CALLBACK_SCHEME
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import prefect_yaml
-from rivya_flows.language.load import load
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.spec.load import load
 from rivya_flows.tasks.secret_values import revealed, secret_block
 from support.prefect_workers import Place, Server, deploy, sandbox_process, worker
 from support.sandbox_calls import receiving

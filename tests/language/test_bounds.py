@@ -11,9 +11,9 @@ from hypothesis import given, strategies as st
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.load import check
 from rivya_flows.language.matrix import written_keys
 from rivya_flows.language.syntax import source
+from rivya_flows.spec.load import check
 from support.counted_calls import within
 from support.samples import sample
 from support.wrong_specs import HEAD, STILL

@@ -9,11 +9,11 @@ import pytest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand, with_words
-from rivya_flows.language.dump import dump
-from rivya_flows.language.includes import included_texts
-from rivya_flows.language.load import check, load
-from rivya_flows.language.named_files import named_files
-from rivya_flows.language.named_texts import check_brand
+from rivya_flows.spec.dump import dump
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import check, load
+from rivya_flows.spec.named_files import named_files
+from rivya_flows.spec.named_texts import check_brand
 
 BRAND = """\
 name: Aurora

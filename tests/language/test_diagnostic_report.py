@@ -6,7 +6,7 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.language.load import load
+from rivya_flows.spec.load import load
 from support.wrong_specs import HEAD, STILL, diagnostics_of
 
 

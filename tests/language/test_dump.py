@@ -10,32 +10,30 @@ from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.checks.step_arguments import IDLE
-from rivya_flows.language.dump import dump
-from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import load
 from rivya_flows.language.workflow import (
     Budget,
-    ChatWith,
-    ComposeWith,
     Concurrency,
     Deploy,
     Fallback,
-    GenerateWith,
     Included,
-    IncludeWith,
     Input,
-    JudgeWith,
-    LayoutWith,
-    NotifyWith,
-    PickWith,
     Retry,
     Schedule,
     Step,
     Workflow,
 )
 from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.spec.dump import dump
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import load
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.cut import ComposeWith, LayoutWith
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.notify import NotifyWith
+from rivya_flows.steps.pick import JudgeWith, PickWith
+from rivya_flows.steps.registry import BUILT_IN
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 TEXT = """
@@ -264,7 +262,7 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
         **{
             key: value
             for key, value in some.items()
-            if key not in IDLE.get("compose" if kind == "clips" else kind, ())
+            if key not in BUILT_IN["compose" if kind == "clips" else kind].idle
         },
         **draw(LOOPS),
     )

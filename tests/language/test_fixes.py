@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.fixes import Fixed, fixed
-from rivya_flows.language.load import check as check_spec
+from rivya_flows.spec.load import check as check_spec
 from support.wrong_specs import WRONG, diagnostics_of
 
 ROOT = Path(__file__).parents[2]

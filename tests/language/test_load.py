@@ -15,23 +15,15 @@ from rivya_flows.catalogue.prices import price
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.filters import FILTERS
+from rivya_flows.language.field_types import SpecModel
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import check, load
-from rivya_flows.language.normalize import keys_of
-from rivya_flows.language.workflow import (
-    FOUND,
-    WITH_MODELS,
-    Budget,
-    ChatWith,
-    Deploy,
-    GenerateWith,
-    Input,
-    PickWith,
-    Retry,
-    SpecModel,
-    Step,
-    Workflow,
-)
+from rivya_flows.language.workflow import FOUND, Budget, Deploy, Input, Retry, Step, Workflow
+from rivya_flows.spec.load import check, load
+from rivya_flows.spec.normalize import keys_of
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.registry import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")
@@ -97,8 +89,8 @@ def test_example_of_the_guide_loads(text: str) -> None:
 
 def test_guide_names_every_word_of_the_language() -> None:
     models: list[type[SpecModel]] = [Workflow, Input, Step, Budget, Deploy, Retry]
-    models += WITH_MODELS.values()
-    words = {*FILTERS, *WITH_MODELS, *(key for model in models for key in keys_of(model))} - {
+    models += (kind.takes for kind in BUILT_IN.values())
+    words = {*FILTERS, *BUILT_IN, *(key for model in models for key in keys_of(model))} - {
         "id",
         *FOUND,
     }

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import check, load
-from rivya_flows.language.workflow import GenerateWith, PickWith
+from rivya_flows.spec.load import check, load
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.pick import PickWith
 from support.samples import sample
 
 SPEC = yaml.safe_load("""

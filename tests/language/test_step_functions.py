@@ -9,8 +9,8 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language import step_functions
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
+from rivya_flows.steps import registry
 from support.function_steps import HEAD, SPLIT, Installer, install_paid, install_strange, installing
 
 
@@ -102,10 +102,10 @@ def test_the_hint_names_functions_too() -> None:
 
 def test_a_spec_of_our_own_kinds_looks_at_nothing_that_is_installed(install: Installer) -> None:
     install("other_steps", "", "other = other_steps:other")
-    looked = step_functions._registered_on.cache_info()
+    looked = registry._registered_on.cache_info()
     still = "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x}\n"
     assert problems(HEAD + still) == ()
-    assert step_functions._registered_on.cache_info() == looked
+    assert registry._registered_on.cache_info() == looked
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from prefect.server.utilities.user_templates import TemplateRenderError, render_
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.load import check
 from rivya_flows.language.trigger_values import for_prefect, whole
+from rivya_flows.spec.load import check
 from support.triggered_spec import SPEC
 
 EVENT = SimpleNamespace(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from rivya_flows.planning.names import idempotency_key, is_round, label, listed, round_name, whole
+from rivya_flows.language.canonical import whole
+from rivya_flows.planning.names import idempotency_key, is_round, label, listed, round_name
 
 # Also halves of surrogate pairs, which JSON can hold and a chat answer may bring into a key.
 ANY_TEXT = st.text(st.characters(), max_size=8)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.planning.picking import available, best, chosen_keys, pick_outputs, picked_from
+from rivya_flows.steps.candidates import available, best, chosen_keys, pick_outputs, picked_from
 from support.naive_service import asset
 
 STUDIO: dict[str, Any] = {"key": "studio", "asset": asset("image", "a")}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("fan-out-1", "fan-out-10", "fan-out-300", "chain-10", "pipeline-100", "campaign")

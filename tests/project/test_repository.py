@@ -26,7 +26,7 @@ from rivya_flows.errors import (
     StoreError,
     UsageError,
 )
-from rivya_flows.language.load import load
+from rivya_flows.spec.load import load
 from rivya_flows.tasks.generations import CollectError, JobFailedError
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.language.load import load
+from rivya_flows.spec.load import load
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 from support.prefect_workers import Server

@@ -41,11 +41,11 @@ from rivya_flows.client.wire import WireModel
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size
-from rivya_flows.language.load import check
 from rivya_flows.ledger.quotes import signature_of
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.probe import probe
 from rivya_flows.planning.queue.event_codec import dump, parse
+from rivya_flows.spec.load import check
 from support.prepared_specs import prepared
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"

@@ -17,8 +17,6 @@ from typing import Any
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import load
-from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -47,11 +45,13 @@ from rivya_flows.planning.queue.events import (
     RunEnded,
     RunFrozen,
     RunResumed,
-    UploadedFile,
 )
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
+from rivya_flows.spec.load import load
+from rivya_flows.steps.candidates import picked_from
+from rivya_flows.steps.request import UploadedFile
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)

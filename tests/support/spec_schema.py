@@ -7,11 +7,11 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.schema.document import json_schema
 from rivya_flows.language.syntax import source, tree
-from rivya_flows.language.workflow import WITH_MODELS
+from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.steps.registry import BUILT_IN
 
-SCHEMA = json_schema(shipped(), WITH_MODELS)
+SCHEMA = json_schema(shipped(), BUILT_IN)
 
 
 VALIDATOR = Draft202012Validator(SCHEMA)

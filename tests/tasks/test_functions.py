@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import LostMediumError
-from rivya_flows.language.step_functions import LocalAsset
+from rivya_flows.steps.function import LocalAsset
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks import functions
 from rivya_flows.tasks.session import Session, using
@@ -26,7 +26,7 @@ import threading
 
 from pydantic import BaseModel
 
-from rivya_flows.language.step_functions import LocalAsset
+from rivya_flows.steps.function import LocalAsset
 
 ENDED = threading.Event()
 

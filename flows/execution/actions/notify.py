@@ -6,9 +6,9 @@ from typing import Any
 
 from rivya_flows.assets import looks_like_asset
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.expansion.phases import is_failing
-from rivya_flows.planning.expansion.run_outputs import outputs_of
+from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.queue.actions import Work
+from rivya_flows.planning.queue.queue import is_failing
 from rivya_flows.planning.queue.state import State
 from rivya_flows.tasks.notify import post_notice
 

@@ -16,9 +16,10 @@ from rivya_flows.client.types import File
 from rivya_flows.flows.execution.actions.functions import call_free
 from rivya_flows.flows.execution.actions.notify import notify
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.picking import chosen_keys
 from rivya_flows.planning.queue.actions import UploadMedium, Work
-from rivya_flows.planning.queue.events import Event, FileUploaded, ItemCompleted, UploadedFile
+from rivya_flows.planning.queue.events import Event, FileUploaded, ItemCompleted
+from rivya_flows.steps.candidates import chosen_keys
+from rivya_flows.steps.request import UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
 from rivya_flows.tasks.media import compose_media, lay_out_media, pick_one
 from rivya_flows.tasks.session import hearing

@@ -19,13 +19,13 @@ from rivya_flows.app.spec_file import (
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, RivyaFlowsError, UsageError
 from rivya_flows.extras import missing
-from rivya_flows.language import load
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.named_texts import check_brand
-from rivya_flows.language.spec_tests import SpecTests, check_against, read_tests
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.spec import load
+from rivya_flows.spec.named_texts import check_brand
+from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,12 @@ from rivya_flows.catalogue.differences import price_changes
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.evaluation import evaluated_together
-from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.planning.labels import labels_of
-from rivya_flows.planning.names import digest
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
@@ -39,6 +37,8 @@ from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
 from rivya_flows.receiver.addresses import SECRET_NAME, medium_at
 from rivya_flows.settings import Settings
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.named_files import named_files
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none

@@ -29,6 +29,7 @@ from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.spec_file import SpecFile, carried, read_spec
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
+from rivya_flows.language.canonical import digest
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.quotes import (
     Quote,
@@ -38,7 +39,7 @@ from rivya_flows.ledger.quotes import (
     signature_of,
     text_differences,
 )
-from rivya_flows.planning.names import digest, label
+from rivya_flows.planning.names import label
 from rivya_flows.store.assets import file_hash
 from rivya_flows.store.secrets import shared_secret
 

@@ -14,11 +14,11 @@ from rivya_flows.app.asset_ingest import keep
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue, nearest
 from rivya_flows.errors import UsageError
-from rivya_flows.language.includes import included_texts
-from rivya_flows.language.load import load
-from rivya_flows.language.named_files import default_files, named_files
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import load
+from rivya_flows.spec.named_files import default_files, named_files
 from rivya_flows.store.assets import AssetStore
 
 

@@ -29,7 +29,6 @@ from rivya_flows.client.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import RivyaFlowsError, SpecError, UsageError
 from rivya_flows.language.inputs import fit
-from rivya_flows.language.spec_tests import Case, CreditRange
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.open_questions import Choice, name_of
@@ -37,6 +36,7 @@ from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
+from rivya_flows.spec.spec_tests import Case, CreditRange
 
 AT_ONCE = 2
 """Cases that run at the same time."""

@@ -15,11 +15,11 @@ from rivya_flows.catalogue.prices import price_of, price_range
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.language.includes import included_texts
-from rivya_flows.language.load import load
-from rivya_flows.language.named_files import default_files, named_files
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import load
+from rivya_flows.spec.named_files import default_files, named_files
 
 FOLDER = Path(__file__).parent.parent / "templates"
 DEFAULT = "first-picture"

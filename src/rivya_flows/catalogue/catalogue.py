@@ -145,6 +145,11 @@ class Model:
     chat: ChatCapabilities | None = None
 
     @property
+    def uses(self) -> str:
+        """The kind of step that it is for."""
+        return "chat" if self.category == "chat" else "generate"
+
+    @property
     def speaks(self) -> bool:
         """Whether it says its prompt aloud, so that a remark about the prompt must not be in it."""
         return any(self.param(key) for key in ("voice", "default_voice"))

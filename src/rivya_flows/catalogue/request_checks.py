@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, certain, nearest
 from rivya_flows.diagnostics import Diagnostic
@@ -40,10 +40,8 @@ class _Refused(Exception):
         self.code, self.message, self.hint, self.instead = code, message, hint, instead
 
 
-def check_model(
-    catalogue: Catalogue, model_id: str, route: Literal["generate", "chat"]
-) -> tuple[Diagnostic, ...]:
-    """Whether the model exists, is open to the API, and belongs to that route."""
+def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnostic, ...]:
+    """Whether the model exists, is open to the API, and is one for that kind of step."""
     path = ("model",)
     model = catalogue.get(model_id)
     if model is None:
@@ -54,10 +52,9 @@ def check_model(
     if model.api_status != "available":
         message = f"{model_id!r} is not available to the API: its status is {model.api_status!r}"
         return (Diagnostic("model-unavailable", message, "pick an available model", path=path),)
-    if (model.category == "chat") != (route == "chat"):
-        right = "chat" if model.category == "chat" else "generate"
-        message = f"{model_id!r} is a model for {right}, not for {route}"
-        return (Diagnostic("wrong-route", message, f"write `uses: {right}`", path=path),)
+    if model.uses != uses:
+        message = f"{model_id!r} is a model for {model.uses}, not for {uses}"
+        return (Diagnostic("wrong-route", message, f"write `uses: {model.uses}`", path=path),)
     return ()
 
 
@@ -113,6 +110,17 @@ def check_prompt(model: Model, prompt: str | None, added: int = 0) -> tuple[Diag
     return ()
 
 
+def check_least_length(model: Model, least: int, added: int = 0) -> tuple[Diagnostic, ...]:
+    """Whether a prompt that has at least so many characters is short enough; see `check_prompt`."""
+    limit = model.max_prompt_length
+    if limit is None or least <= limit:
+        return ()
+    name = "message" if model.category == "chat" else "prompt"
+    message = f"the {name} has at least {least:,} characters; {model.id!r} takes at most {limit:,}"
+    hint = "shorten it, or pick another model"
+    return (Diagnostic("prompt-too-long", message + of_brand(added), hint, path=(name,)),)
+
+
 def of_brand(added: int) -> str:
     """What a message about a length says of the characters that a brand adds."""
     return f"; the brand adds {added:,} of them, `brand: false` leaves them out" if added else ""
@@ -120,14 +128,17 @@ def of_brand(added: int) -> str:
 
 def check_references(
     model: Model,
-    kinds: Sequence[str],
+    kinds: Sequence[str | None],
     sizes: Sequence[int | None] = (),
     mime_types: Sequence[str | None] = (),
+    *,
+    is_whole: bool = True,
 ) -> tuple[Diagnostic, ...]:
     """Whether the model takes these reference files.
 
     Of each there is the kind (``image``, ``video`` or ``audio``) and in the same order its size in
     bytes and its MIME type; None or absent where they are not known yet.
+    `is_whole` means that there are no others.
     """
     if not kinds:
         return ()
@@ -140,12 +151,15 @@ def check_references(
     for index, kind in enumerate(kinds):
         size = sizes[index] if index < len(sizes) else None
         mime_type = mime_types[index] if index < len(mime_types) else None
-        found += _check_reference(model, rule, index, kind, size, mime_type)
+        if kind is not None:
+            found += _check_reference(model, rule, index, kind, size, mime_type)
     if rule.max_files is not None and len(kinds) > rule.max_files:
         message = f"{len(kinds)} reference files; {model.id!r} takes at most {rule.max_files}"
         found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
-    elif not found and rule.combinations and not _combine(rule, kinds):
-        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(kinds).items())
+    # A medium that is not known yet is probably what the model mainly takes.
+    likely = [kind or (*rule.kinds, "image")[0] for kind in kinds]
+    if not found and is_whole and rule.combinations and not _combine(rule, likely):
+        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(likely).items())
         message = f"{model.id!r} does not take {counted} together"
         found.append(Diagnostic("references-refused", message, rule.rule or None, path=path))
     return tuple(found)

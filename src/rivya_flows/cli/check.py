@@ -31,8 +31,8 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.fix import CheckedFile
     from rivya_flows.app.spec_tests import CaseResult
     from rivya_flows.catalogue.catalogue import Catalogue
-    from rivya_flows.language.spec_tests import Case
     from rivya_flows.language.workflow import Workflow
+    from rivya_flows.spec.spec_tests import Case
 
 
 @command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")

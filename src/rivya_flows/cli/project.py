@@ -81,7 +81,7 @@ def schema(
             raise UsageError(f"{str(folder)!r} needs --write", hint)
         print_json(known_schema())
         return
-    from rivya_flows.language.schema.document import LINE, TESTS_LINE
+    from rivya_flows.spec.schema.document import LINE, TESTS_LINE
 
     specs, tests = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{specs}: written", f"begin a spec with: {LINE}")
@@ -91,7 +91,8 @@ def schema(
 def known_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.app.catalogue_cache import known_catalogue
-    from rivya_flows.language.schema.document import installed, json_schema
+    from rivya_flows.spec.schema.document import json_schema
+    from rivya_flows.steps.registry import installed
 
     return json_schema(known_catalogue(settings()), installed())
 
@@ -101,7 +102,7 @@ def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
 
     With `keep`, those that exist stay as they are.
     """
-    from rivya_flows.language.schema.document import FILE, TESTS_FILE, schema_of_tests
+    from rivya_flows.spec.schema.document import FILE, TESTS_FILE, schema_of_tests
 
     written = []
     for name, document in ((FILE, known_schema()), (TESTS_FILE, schema_of_tests())):

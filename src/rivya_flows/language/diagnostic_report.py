@@ -113,7 +113,8 @@ class DiagnosticCollector:
     def add_inside(self, path: Path, found: Iterable[Diagnostic]) -> None:
         """Adds mistakes whose paths start at `path`; of some codes, the key is marked."""
         for one in found:
-            place, key = (*path, *one.path), one.code in ("needless-key", "unknown-param")
+            place = (*path, *one.path)
+            key = one.at_key or one.code in ("needless-key", "unknown-param")
             self.add(place, one.code, one.message, one.hint, key=key, instead=one.instead)
 
     def add_located(self, found: Iterable[Diagnostic]) -> None:

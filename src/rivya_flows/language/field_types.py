@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,7 +19,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
-from rivya_flows.language.expressions.values import Later
+from rivya_flows.language.expressions.output_types import Kind, Unknown
 from rivya_flows.language.syntax.durations import seconds
 from rivya_flows.language.wording import shown
 
@@ -33,6 +34,13 @@ Number = Annotated[float, Strict()]
 Seconds = Annotated[float, Strict(), BeforeValidator(seconds)]
 QUANTITY = r"^[0-9]{1,12}(\.[0-9]{1,3})?([kKmMgGtT]i?|b)?$"
 """How work pools write an amount of processors or memory: ``2``, ``500m``, ``4Gi``, ``1g``."""
+
+
+COMPUTED = r"\$\{\{"
+"""Pattern of a text with an expression in it."""
+
+WHOLE = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
+"""Pattern of a text that is one expression; two in a row are left to `check`."""
 
 
 def _quantity(value: Any) -> Any:
@@ -56,8 +64,8 @@ class SpecModel(BaseModel):
 
 
 def is_later(value: Any, info: ValidationInfo | None = None) -> bool:
-    """Whether a value is not known yet: an expression, or the `Later` of a plan."""
-    if isinstance(value, Later):
+    """Whether a value is not known yet: an expression, or the `Unknown` of a plan."""
+    if isinstance(value, Unknown):
         return True
     evaluated = info is not None and info.context  # see EVALUATED
     return not evaluated and isinstance(value, str) and "${{" in value
@@ -90,6 +98,41 @@ class Computable:
 
 
 COMPUTABLE = Computable()
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What an argument takes whose type is `Value`.
+
+    Attributes:
+        kinds: The kinds of value that fit; empty for any.
+        choices: All values, if it is one of a few.
+        is_file: Whether it is a file, or a list of files.
+        media: The kinds of media that a file may be; empty for any.
+        address: What it takes instead of words, and how that is written; None for a file or a text.
+        is_examined: Whether its kind of step examines literals itself.
+        hint: How a literal is written.
+        instead: What to write instead of a computed value of another kind, by that kind; ``VALUE`` is the
+            expression.
+        schema: Its form in the JSON Schema; None for the one that follows from `kinds`.
+    """
+
+    kinds: tuple[Kind, ...] = ()
+    choices: tuple[str, ...] = ()
+    is_file: bool = False
+    media: tuple[str, ...] = ()
+    address: tuple[str, str] | None = None
+    is_examined: bool = False
+    hint: str | None = None
+    instead: Mapping[Kind, str] = field(default_factory=dict, hash=False)
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether a text is sent as it is written: one that names something was probably meant as an
+        expression.
+        """
+        return not (self.choices or self.is_examined or self.kinds in (("map",), ("boolean",)))
 
 
 def is_evaluated(field: FieldInfo) -> bool:

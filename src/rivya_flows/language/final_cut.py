@@ -24,7 +24,8 @@ from rivya_flows.language.cut_terms import (
     Position,
     TransitionKind,
 )
-from rivya_flows.language.expressions.values import Later, as_text, is_number
+from rivya_flows.language.expressions.output_types import Unknown
+from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import (
     COMPUTABLE,
     Computable,
@@ -65,7 +66,7 @@ class DrawnText(Computable):
         info: ValidationInfo,
     ) -> Any:
         if is_later(value, info):
-            if isinstance(value, Later) and value.least > self.limit:
+            if isinstance(value, Unknown) and value.least > self.limit:
                 raise ValueError(self._too_long(f"over {value.least:,}"))
             return value
         text = validate(as_text(value) if info.context and is_number(value) else value)

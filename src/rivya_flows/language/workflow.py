@@ -25,28 +25,7 @@ from rivya_flows.language.field_types import (
     SpecModel,
     Value,
 )
-from rivya_flows.language.step_arguments import (
-    WITH_MODELS,
-    ChatWith,
-    ComposeWith,
-    FunctionWith,
-    GenerateWith,
-    IncludeWith,
-    JudgeWith,
-    LayoutWith,
-    NoneWith,
-    NotifyWith,
-    PickWith,
-    StepWith,
-    UploadWith,
-)
 from rivya_flows.language.step_groups import Part
-
-__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "Fallback",
-           "FunctionWith", "GenerateWith", "IncludeWith", "Input", "InputType", "JudgeWith", "LayoutWith",
-           "MediaKind", "Name", "NoneWith", "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith",
-           "Value", "Workflow"]  # fmt: skip
-"""What the steps of a workflow take is imported from here too."""
 
 
 class Input(SpecModel):
@@ -173,7 +152,7 @@ class Step(SpecModel):
 
     id: Name
     uses: str
-    with_: SerializeAsAny[StepWith] = Field(alias="with")
+    with_: SerializeAsAny[SpecModel] = Field(alias="with")
     title: str | None = None
     matrix: dict[str, Any] | None = None
     foreach: Value = None

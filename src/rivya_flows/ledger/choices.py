@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.times import iso
-from rivya_flows.planning.names import canonical
-from rivya_flows.planning.picking import available, is_available
 from rivya_flows.planning.questions.open_questions import answerable, at_deadline, question_text
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import proposal
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.candidates import available, is_available
 
 MAX_TEXT = 2_000
 """Characters of a candidate that is a text."""

@@ -13,8 +13,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import price_of
+from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.names import canonical, label
+from rivya_flows.planning.names import label
 
 QUOTE_ID = r"^[0-9a-f]{32}$"
 

@@ -22,8 +22,7 @@ from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.times import Times, iso
 from rivya_flows.planning.continuing import BOUGHT_AGAIN
-from rivya_flows.planning.expansion.run_outputs import outputs_of
-from rivya_flows.planning.expansion.run_scope import item_status
+from rivya_flows.planning.expansion.run_scope import item_status, outputs_of
 from rivya_flows.planning.names import label, subject_of
 from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped

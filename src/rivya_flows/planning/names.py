@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rivya_flows.language.canonical import digest
 from rivya_flows.language.wording import cut
 from rivya_flows.printable import printable
 
@@ -20,28 +19,18 @@ BATCH_LABEL = "batch"
 """The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
 
 
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value's canonical text, in hex."""
-    # JSON may hold half of a surrogate pair ("\ud83d"), which strict UTF-8 refuses.
-    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def whole(text: str) -> str:
-    """Replace lone surrogates: JSON may hold them, as in a text cut inside an emoji; UTF-8 cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
     """The key of one purchase: 68 ASCII characters, equal after every crash.
 
     The API takes at most 255 printable ASCII characters (contract, section 2.4, a convention).
     """
     return "rvf-" + digest([nonce, step, key, n])
+
+
+def trace_name(run_id: str, step: str, key: str, n: int) -> str:
+    """The `client_request_id` of a job, which names its item in printable ASCII."""
+    name = f"{run_id}/{label(step, key)}#{n}"
+    return name.encode("ascii", "replace").decode()[:128]
 
 
 def label(step: str, key: str) -> str:

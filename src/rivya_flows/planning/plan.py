@@ -11,13 +11,14 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import items_named
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import ChatWith, PickWith, Step, Workflow
-from rivya_flows.planning.expansion.branding import House
+from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.planning.expansion.namespaces import Space
-from rivya_flows.planning.structured_output import TURNS
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.house import House
+from rivya_flows.steps.pick import PickWith
 
 Variables = Mapping[str, Any]
 """What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
@@ -74,7 +75,7 @@ class PlannedStep:
     def attempts(self) -> int:
         """Purchases of one request, as written, at most."""
         with_ = self.step.with_
-        turns = TURNS if isinstance(with_, ChatWith) and with_.expect else 1
+        turns = with_.turns if isinstance(with_, ChatWith) else 1
         return turns * (1 + self.step.regenerate)
 
     @cached_property

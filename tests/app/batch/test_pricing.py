@@ -12,7 +12,7 @@ from rivya_flows.app.batch.rows import batch_id_of, read_rows
 from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, SpecError
-from rivya_flows.language.load import load
+from rivya_flows.spec.load import load
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import ROWS, SPEC, Observer, batch_options, bought, run, statuses

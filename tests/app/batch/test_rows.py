@@ -11,8 +11,8 @@ from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, row_fol
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS
-from rivya_flows.language.load import load
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.load import load
 
 SPEC = """
 version: 1

@@ -11,9 +11,10 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.field_types import SpecModel
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.load import check, lint
-from rivya_flows.language.workflow import ComposeWith, LayoutWith, SpecModel
+from rivya_flows.spec.load import check, lint
+from rivya_flows.steps.cut import ComposeWith, LayoutWith
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
 from support.wrong_specs.final_cut import FILM, FINAL_CUT, PHOTO, VOICE, step
@@ -170,23 +171,15 @@ PARTS = {
     "loudness": NUMBERS,
     "fit": chosen("loop"),
 }
-BEYOND_A_SCHEMA = {
-    "the clip starts after", "the overlay starts at", "is shown for", "a file must be", "is plain text",
-    "takes an asset or text", "an end card needs",
-}  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=4, unique=True), st.data())
-def test_check_and_the_schema_accept_the_same_literal_arguments(
-    keys: list[str], data: st.DataObject
-) -> None:
+def test_the_schema_accepts_what_check_accepts(keys: list[str], data: st.DataObject) -> None:
     arguments = {key: data.draw(PARTS[key], label=key) for key in keys}
     text = step("compose", json.dumps(arguments)[1:-1])
     found, refused = diagnostics_of(text), errors_of(text)
     if not found:
         assert refused == []
-    elif not refused:
-        assert [p for p in found if not any(told in p.message for told in BEYOND_A_SCHEMA)] == []
 
 
 def test_characters_that_no_font_has_are_no_mistake_and_are_told(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.language.load import check
-from rivya_flows.language.step_arguments import JUDGE_FRAME, MAX_CRITERION
-from rivya_flows.planning.expansion.judge_messages import judge_message
+from rivya_flows.spec.load import check
+from rivya_flows.steps.judge import MAX_CRITERION, judge_message
+from rivya_flows.steps.pick import JUDGE_FRAME
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
 from support.wrong_specs.picks import PICKS

@@ -27,7 +27,7 @@ from rivya_flows.language.expressions.values import (
     UsesNull,
     type_name,
 )
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 from support.wrong_specs import HEAD, STILL
 
 ASSET = {"kind": "image", "sha256": "0", "url": "https://a.b/c.png", "width": 8}

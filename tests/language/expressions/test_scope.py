@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.expressions.scope import NamesInScope
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
+from rivya_flows.spec.names import NamesInScope
 
 
 def test_names_of_loops_are_known_inside_them() -> None:

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import check
-from rivya_flows.language.schema.document import FILE, LINE
+from rivya_flows.spec.load import check
+from rivya_flows.spec.schema.document import FILE, LINE
 from support.spec_schema import SCHEMA, errors_of, read
 from support.wrong_specs import HEAD, STILL, WRONG
 
@@ -97,6 +97,20 @@ PARTLY = {
 }  # fmt: skip
 """Mistakes that it cannot know though it knows others of their code."""
 
+OF_SEVERAL_KEYS = {
+    "clips and video", "clips and images", "fit with clips", "transition with video",
+    "captions neither", "captions both", "captions without speech", "overlay neither",
+    "overlay both", "extras srt", "extras clean", "by without best", "order without best",
+    "judge with first", "none with a judge", "none with first, of a list", "sign with best",
+    "on_none of a proposal", "on_none of a person", "best of nothing", "judge that is missing",
+    "judge that is missing at the deadline", "none of a list", "on_none of one picture",
+    "composition of nothing", "composition without arguments", "question without a human",
+    "default of another type", "default that is no file", "enum without values",
+    "values without enum", "secret that is given", "cron of four fields", "two kinds of schedule",
+    "two fan-outs", "as without foreach", "allow_failures of one",
+}  # fmt: skip
+"""Keys that need or exclude each other: the schema says what each key takes, `check` what fits together."""
+
 
 def test_it_is_a_schema_of_a_moderate_size() -> None:
     Draft202012Validator.check_schema(SCHEMA)
@@ -124,7 +138,7 @@ def test_wrong_spec_is_refused_where_a_schema_can_find_it(
     code: str, marked: str, hint: str, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.id
-    if code in BEYOND or name in PARTLY.get(code, ()):
+    if code in BEYOND or name in OF_SEVERAL_KEYS or name in PARTLY.get(code, ()):
         assert errors_of(marked.replace("☞", "")) == []
     else:
         assert errors_of(marked.replace("☞", "")) != []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.language.schema.document import json_schema
-from rivya_flows.language.workflow import WITH_MODELS
+from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.steps.registry import BUILT_IN
 from support.spec_schema import SCHEMA, errors_of
 from support.wrong_specs import HEAD
 
@@ -39,7 +39,7 @@ def test_a_model_that_cannot_be_called_is_not_offered() -> None:
     wire = copy.deepcopy(dict(shipped().wire))
     [still] = [one for one in wire["data"] if one["id"] == "z-image"]
     still["api_status"] = "unavailable"
-    schema = json_schema(from_wire(wire, date="2026-01-01", source="live"), WITH_MODELS)
+    schema = json_schema(from_wire(wire, date="2026-01-01", source="live"), BUILT_IN)
     assert "z-image" not in schema["$defs"]
     assert (
         "z-image" not in schema["$defs"]["GenerateWith"]["properties"]["model"]["anyOf"][0]["enum"]

@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.schema.document import installed, json_schema
+from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.steps.registry import installed
 from support.spec_schema import errors_of, read
 from support.wrong_specs import HEAD
 

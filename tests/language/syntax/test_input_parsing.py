@@ -9,9 +9,9 @@ import pytest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import load
 from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.load import load
 
 STEPS = "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x}\n"
 

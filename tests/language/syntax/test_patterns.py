@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import check
 from rivya_flows.language.syntax.patterns import matches, parts_of, pattern_error
+from rivya_flows.spec.load import check
 
 
 def test_pattern_matches_in_linear_time() -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.workflow import GenerateWith, Step
+from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import build_request
-from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.request import ItemRequest
 
 
 def spoken(voice: str) -> ItemRequest:

@@ -12,9 +12,9 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
 from rivya_flows.errors import SpecError
 from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Format
-from rivya_flows.planning.expansion import cut_requests
-from rivya_flows.planning.expansion.cut_requests import cut_request
-from rivya_flows.planning.expansion.request_media import ItemRequestError
+from rivya_flows.steps import cut as cut_requests
+from rivya_flows.steps.cut import Compose, cut_request
+from rivya_flows.steps.request import ItemRequestError
 from support.prepared_specs import prepared
 
 FILM = {"kind": "video", "sha256": "a" * 64, "duration_seconds": 4.0}
@@ -24,11 +24,11 @@ URL = "https://a.example/b.mp4"
 
 
 def composed(**arguments: Any) -> dict[str, Any]:
-    return cut_request("compose", arguments, {})[0]
+    return cut_request(Compose(), arguments, {})[0]
 
 
 def hashed(**arguments: Any) -> str:
-    return cut_request("compose", arguments, {})[1]
+    return cut_request(Compose(), arguments, {})[1]
 
 
 def test_arguments_have_one_shape_with_all_defaults() -> None:
@@ -104,7 +104,7 @@ def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
 def test_a_file_beside_the_spec_is_its_asset() -> None:
     files = {"logo.png": Asset.model_validate(STILL)}
     arguments = {"clips": [FILM], "overlays": [{"image": "logo.png"}]}
-    made, request_hash = cut_request("compose", arguments, files)
+    made, request_hash = cut_request(Compose(), arguments, files)
     assert made["overlays"][0]["image"]["sha256"] == STILL["sha256"]
     assert request_hash == hashed(clips=[FILM], overlays=[{"image": STILL}])
 

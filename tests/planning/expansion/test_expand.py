@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import load
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.plan import RunPlan
+from rivya_flows.spec.load import load
 
 INPUTS = {"styles": ["neon", "noir", "neon"], "moods": ["calm", 2], "loud": True, "quiet": False}
 DECLARED = {

@@ -76,14 +76,14 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
 @pytest.mark.parametrize(
     ("uses", "key", "value", "told"),
     [
-        ("generate", "params", "text", "'params' must be a map, not a text"),
+        ("generate", "params", "text", "'params' must be a map, not 'text'"),
         ("generate", "prompt", ["a"], "a list cannot be used in text"),
         ("chat", "message", {"a": 1}, "a map cannot be used in text"),
         ("generate", "references", {"url": 5}, "'references' takes assets, URLs and ids of upload"),
         ("generate", "references", ["A brass lamp"], "ids of uploads, not 'A brass lamp'"),
         ("chat", "attachments", "A brass lamp", "'attachments' takes .* not 'A brass lamp'"),
         ("upload", "file", "A brass lamp", "'file' takes .* not 'A brass lamp'"),
-        ("generate", "model", 5, "unknown model 5"),
+        ("generate", "model", 5, "a model must be an id, not 5"),
         ("generate", "model", "gpt-5-2-chat", "is a model for chat, not for generate"),
         ("chat", "model", "z-image", "is a model for generate, not for chat"),
         ("chat", "reasoning_effort", "huge", "'reasoning_effort' cannot be 'huge'; there are: def"),

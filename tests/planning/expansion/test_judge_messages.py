@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.language.step_arguments import MAX_CRITERION
-from rivya_flows.planning.expansion.judge_messages import (
+from rivya_flows.steps.answers import AnswerError, instruction
+from rivya_flows.steps.judge import (
     CANDIDATES,
+    MAX_CRITERION,
     MAX_REASON,
     SCORES,
     judge_message,
     read_scores,
 )
-from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.structured_output import AnswerError, instruction
+from rivya_flows.steps.request import ItemRequestError
 from support.naive_service import asset
 
 JUDGE: dict[str, Any] = {

@@ -12,9 +12,6 @@ from PIL import Image
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
-from rivya_flows.language.includes import included_texts
-from rivya_flows.language.load import check, load
-from rivya_flows.language.named_files import named_files
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.expansion.run_scope import fields_of, scope_of
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
@@ -23,6 +20,9 @@ from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.load import check, load
+from rivya_flows.spec.named_files import named_files
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 LOGO = """\

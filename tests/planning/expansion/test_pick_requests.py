@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.workflow import PickWith, Step
+from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import build_request
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.pick_requests import chats_about
-from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.picking import chosen_keys
+from rivya_flows.steps.candidates import chosen_keys
+from rivya_flows.steps.pick import PickWith, chats_about
+from rivya_flows.steps.request import ItemRequest, ItemRequestError
 from support.naive_service import asset
 
 STILLS = [
@@ -94,7 +93,7 @@ def test_a_judge_of_texts_needs_no_attachments() -> None:
     [
         ({}, "`mode: judge` needs `judge:`"),
         ({"judge": {**JUDGE, "model": "z-image"}}, "'z-image' is a model for generate"),
-        ({"judge": {**JUDGE, "model": "gpt-9"}}, "unknown model 'gpt-9'"),
+        ({"judge": {**JUDGE, "model": "gpt-9"}}, "no model 'gpt-9'"),
         (
             {"judge": {**JUDGE, "model": "claude-sonnet-4-6-chat"}},
             "'claude-sonnet-4-6-chat' takes no attachments",

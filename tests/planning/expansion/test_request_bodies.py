@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.request_bodies import chat_body, generation_body
+from rivya_flows.steps.registry import BUILT_IN
+from rivya_flows.steps.request import ItemRequest
 
 GENERATION = ItemRequest("generate", {"prompt": "a lamp"}, "z-image")
 CHAT = ItemRequest("chat", {"message": "Hello"}, "gpt-5-2-chat")
 
 
 def bodies(trace: str) -> list[dict[str, Any]]:
-    chat = chat_body(CHAT, [], trace, session=None, message=None)
-    return [json.loads(generation_body(GENERATION, [], trace)), json.loads(chat)]
+    return [json.loads(BUILT_IN[one.uses].body(one, [], trace)) for one in (GENERATION, CHAT)]
 
 
 @pytest.mark.parametrize("length", [127, 128, 129])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.planning.expansion.run_outputs import outputs_of
+from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.queue.state import State
 from support.naive_service import NaiveService, Rehearsal, frozen
 

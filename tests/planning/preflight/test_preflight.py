@@ -160,19 +160,19 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
             {"word": "z-imag"},
-            "a: unknown model 'z-imag'",
+            "a: no model 'z-imag'; did you mean 'z-image'?",
             id="a model",
         ),
         pytest.param(
             PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
             {"word": "gpt-5-2-chat"},
-            "a: 'gpt-5-2-chat' is a model for chat, not for generate",
+            "a: 'gpt-5-2-chat' is a model for chat, not for generate; write `uses: chat`",
             id="a model for something else",
         ),
         pytest.param(
             PICTURE.replace("text }}", "text }}, ${{ inputs.word }}") + "}",
             {"word": "x" * 1_000},
-            "a: the prompt has at least 1,002 characters; 'z-image' takes 1,000",
+            "a: the prompt has at least 1,002 characters; 'z-image' takes at most 1,000; shorten it, or pick another model",
             id="the known part of a prompt",
         ),
         pytest.param(
@@ -191,7 +191,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             PICTURE + '}, fallback: [{prompt: x}, {model: "${{ inputs.word }}"}]',
             {"word": "z-imag"},
-            "a: fallback 2: unknown model 'z-imag'",
+            "a: fallback 2: no model 'z-imag'; did you mean 'z-image'?",
             id="a model of a fallback",
         ),
         pytest.param(
@@ -217,19 +217,19 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             'uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.word }}"}',
             {"word": "Human"},
-            "a: 'mode' cannot be 'Human'; there are: human, first, best, judge",
+            "a: 'mode' cannot be 'Human'; did you mean 'human'? there are: human, first, best, judge",
             id="who picks",
         ),
         pytest.param(
             JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
             {"word": "z-image"},
-            "a: 'z-image' is a model for generate, not for chat",
+            "a: 'z-image' is a model for generate, not for chat; pick a chat model that takes pictures: `rivya-flows models`",
             id="a judge that is no chat model",
         ),
         pytest.param(
             JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
             {"word": "claude-sonnet-4-6-chat"},
-            "a: 'claude-sonnet-4-6-chat' takes no attachments; pick another model, or remove it",
+            "a: 'claude-sonnet-4-6-chat' takes no attachments, so it cannot judge pictures; pick another model",
             id="a judge that sees no pictures",
         ),
         pytest.param(JUDGED.replace("stills", "after"), {}, "", id="a judge of restyled pictures"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 from rpds import HashTrieMap
 
-from rivya_flows.planning.expansion.item_requests import PriceClass, PricedBy
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, quoted_price, with_quote
+from rivya_flows.steps.request import PriceClass, PricedBy
 
 
 @given(

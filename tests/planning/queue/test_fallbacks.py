@@ -280,7 +280,11 @@ def chosen(fallback: str, model: str = "seedream-5-lite", size: str = "1") -> Re
 @pytest.mark.parametrize(
     ("model", "fallback", "reason"),
     [
-        ("seedream-9", "prompt: a lamp", "fallback 2: unknown model 'seedream-9'"),
+        (
+            "seedream-9",
+            "prompt: a lamp",
+            "fallback 2: no model 'seedream-9'; did you mean 'seedream-4-5'?",
+        ),
         ("z-image", "params: {odd: 1}", "fallback 2: 'z-image' has no parameter 'odd'"),
         (
             "veo3-1-lite",

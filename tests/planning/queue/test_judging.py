@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.questions.open_questions import answerable, question_asked
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
@@ -21,6 +20,7 @@ from rivya_flows.planning.queue.events import (
     QuestionsLeft,
 )
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score, next_round
+from rivya_flows.steps.request import ItemRequest
 from support.judged_picks import STYLES, Judging, again, chats, hero, judged, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, score_of
 from support.samples import examples

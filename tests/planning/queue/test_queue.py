@@ -6,7 +6,6 @@ import random
 
 from hypothesis import given, strategies as st
 
-from rivya_flows.planning.expansion.phases import has_failed
 from rivya_flows.planning.expansion.run_scope import step_fields
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.events import (
@@ -14,7 +13,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseIntended,
     RunEnded,
 )
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.queue import has_failed, replay
 from rivya_flows.planning.queue.state import State, step_status
 from support.campaigns import SET_OF, a_set, campaign
 from support.counted_calls import within

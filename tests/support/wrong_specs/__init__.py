@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.load import check
+from rivya_flows.spec.load import check
 from support.wrong_specs.arguments import ARGUMENTS, TYPES
 from support.wrong_specs.document import DOCUMENT
 from support.wrong_specs.expressions import EXPRESSIONS

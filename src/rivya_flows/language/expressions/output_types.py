@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.syntax.media_references import is_uploaded
 
@@ -46,6 +45,37 @@ class Shape:
     words: bool = False
     values: tuple[str, ...] = ()
     session_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A value that is not known yet.
+
+    Attributes:
+        shape: What is known of it.
+        least: Its least length in characters, if it is a text.
+        possible: Literal values that it may have; others are not excluded.
+        written: The text that it is computed from.
+        is_name: Whether it is a name such as `steps.hero.asset`, and not computed any further: it is there
+            in every run.
+    """
+
+    shape: Shape = Shape()
+    least: int = 0
+    possible: tuple[Any, ...] = ()
+    written: str = ""
+    is_name: bool = False
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether any part of a value is not known yet."""
+    if isinstance(value, Mapping):
+        return any(map(has_unknown, value.values()))
+    return (
+        any(map(has_unknown, value))
+        if isinstance(value, list | tuple)
+        else isinstance(value, Unknown)
+    )
 
 
 Scope = Mapping[str, Shape]
@@ -175,90 +205,11 @@ def of_expect(expect: Any) -> Shape:
     return known.get(expect, ANY) if isinstance(expect, str) else ANY
 
 
-def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked: Shape) -> Shape:
-    """The output fields of one item of a step; `picked` is the shape of what a `pick` picks from."""
-    fields: dict[str, Shape] = {"status": WORDS, "credits": NUMBER}
-    lacks: dict[str, str] = {}
-    match uses:
-        case "upload":
-            fields |= {"asset": asset(media), "id": TEXT, "url": TEXT}
-        case "chat":
-            session = replace(WORDS, session_of=str(arguments.get("model")))
-            fields |= {"text": WORDS, "session_id": session, "usage": ANY}
-            if arguments.get("expect") is not None:
-                fields["json"] = of_expect(arguments["expect"])
-            else:
-                lacks["json"] = "add `expect: {name: string}` to that step, or use .text"
-        case "generate":
-            fields |= {"asset": asset(media), "assets": list_of(asset(media)), "task_id": WORDS}
-        case "pick":
-            known = picked.fields if picked.kind == "map" else None
-            if known is None or "asset" in known:
-                chosen = asset(media) if known is None else known["asset"]
-                fields |= {"asset": chosen, "assets": list_of(chosen)}
-            else:
-                lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
-            fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
-        case "compose" | "layout":
-            made, lacking = _of_cut(uses, arguments, composed(media))
-            fields |= made
-            lacks |= lacking
-        case "notify":
-            pass
-        case _:
-            return ANY
-    if "asset" in fields and "items" not in fields:
-        lacks["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
-    return map_of(fields, lacks)
-
-
-def _of_cut(
-    uses: str, arguments: Mapping[str, Any], made: Shape
-) -> tuple[dict[str, Shape], dict[str, str]]:
-    """The media that `compose` or `layout` gives, and what it would give with other arguments."""
-    given: dict[str, Shape] = {"asset": made, "assets": list_of(made)}
-    formats, extras = arguments.get("formats"), arguments.get("extras") or ()
-    plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
-    absent = {
-        name: f"add `extras: [{name}]` to that step"
-        for name in ("poster", "gif", "clean")
-        if plain and name not in extras
-    }
-    each = (
-        {"asset": made} if uses == "layout" or "clean" in absent else {"asset": made, "clean": made}
-    )
-    names = formats if isinstance(formats, list) else []
-    known = bool(names) and all(isinstance(one, str) and one in FORMATS for one in names)
-    member = map_of(each, {} if uses == "layout" else absent)
-    named = BY_SIZE if formats is None else ""
-    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member, title=named)
-    given["lost"] = list_of(WORDS)
-    if uses == "layout":
-        return given, {}
-    cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
-    given |= {
-        "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
-        "poster": composed("image"),
-        "gif": composed("image"),
-        "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
-    }
-    lacks = {name: hint for name, hint in absent.items() if given.pop(name, None)}
-    if arguments.get("captions") is None:
-        del given["captions"]
-        lacks["captions"] = "add `captions:` to that step"
-    return given, lacks
-
-
 def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)
     lacks = {name: f"write outputs.{name}" for name in outputs or ()}
     return map_of({"outputs": given, "status": WORDS, "credits": NUMBER}, lacks)
-
-
-def of_function(given: Shape) -> Shape:
-    """The output fields of one item of a function, from the shape of its model."""
-    return map_of({**(given.fields or {}), "status": WORDS, "credits": NUMBER})
 
 
 def of_fan_out(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeGuard
 
@@ -88,17 +87,6 @@ class UsesNull(RivyaFlowsError):
 
     def __str__(self) -> str:
         return f"{self.path} is null"
-
-
-@dataclass(frozen=True)
-class Later:
-    """A value that is known during the run only.
-
-    Attributes:
-        least: Minimum length in characters, if it is a text.
-    """
-
-    least: int = 0
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

@@ -9,6 +9,9 @@ from typing import Any
 from rivya_flows.language.wording import an, shown
 from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
+KINDS = ("image", "video", "audio")
+"""The kinds of media."""
+
 SUFFIXES = {
     "image": (".jpg", ".jpeg", ".png", ".webp"),
     "video": (".mp4", ".mov", ".webm", ".mkv"),

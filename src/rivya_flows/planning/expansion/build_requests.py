@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rivya_flows.assets import Asset, as_asset
-from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.request_checks import (
-    check_chat,
-    check_prompt,
-    check_references,
-    coerce_params,
-)
-from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.brand import with_words
-from rivya_flows.language.checks.step_arguments import EFFORTS
+from rivya_flows.assets import Asset
+from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import evaluate
-from rivya_flows.language.expressions.values import as_text, memory_of, type_name
-from rivya_flows.language.final_cut import CUT_STEPS
-from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.wording import shown
-from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith, Step
-from rivya_flows.planning.expansion.branding import House
-from rivya_flows.planning.expansion.cut_requests import cut_request
-from rivya_flows.planning.expansion.item_requests import (
+from rivya_flows.language.expressions.values import memory_of
+from rivya_flows.language.workflow import Step
+from rivya_flows.steps.given import Given, Stage, World
+from rivya_flows.steps.house import House
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import kind_of
+from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
     MAX_REQUEST_BYTES,
     ItemRequest,
-    PlanTooLargeError,
-    check_choice,
-    model_of,
-    priced_by,
-    refuse,
-)
-from rivya_flows.planning.expansion.pick_requests import pick_request
-from rivya_flows.planning.expansion.request_media import (
     ItemRequestError,
-    Medium,
-    content_hash,
-    media_of,
-    medium_of,
-    named_file,
+    PlanTooLargeError,
 )
-from rivya_flows.planning.names import digest
-from rivya_flows.planning.structured_output import instruction
 
 
 def build_request(
@@ -74,16 +49,33 @@ def build_request(
             arguments[name] = evaluate(value, scope)
             size += memory_of(arguments[name])
             _refuse_size(name, size, room)
-    house = house or House()
-    if step.uses in CUT_STEPS:
-        arguments = house.drawn(arguments)
-        size = memory_of(arguments)
+    given = given_of(step, arguments, scope, "complete")
+    kind = kind_of_step(step)
+    request = kind.request(given, World(catalogue, service, files, house or House()))
+    given.refuse()
+    if request is None:
+        raise ItemRequestError("the request cannot be made")
+    if kind.takes_brand:
+        size = memory_of(request.arguments)
         _refuse_size("captions", size, room)
-    if isinstance(step.with_, PickWith):
-        request = pick_request(step.with_, arguments, scope, catalogue)
-    else:
-        request = _order(step, arguments, catalogue, service, files, house)
     return replace(request, size=size)
+
+
+def given_of(
+    step: Step, arguments: Mapping[str, Any], scope: Mapping[str, Any], stage: Stage
+) -> Given:
+    """The arguments of a step, with what its kind evaluates itself."""
+    kind = kind_of_step(step)
+    own = {name: getattr(step.with_, name) for name in kind.evaluates}
+    return Given(kind.takes, arguments, stage=stage, written=own, scope=scope)
+
+
+def kind_of_step(step: Step) -> Kind:
+    """The kind of a checked step."""
+    kind = kind_of(step.uses)
+    if kind is None:
+        raise ItemRequestError(f"there is no kind of step {step.uses!r} here")
+    return kind
 
 
 def alternatives_of(step: Step) -> tuple[Step, ...]:
@@ -114,11 +106,12 @@ def check_kind(model: str | None, media: str, written: str | None) -> None:
 def written_arguments(step: Step) -> dict[str, Any]:
     """The arguments of a step; where a brand may fill in what is not written, without defaults.
 
-    Without `by` of a pick, which has a value for each candidate.
+    Without those that its kind evaluates itself.
     """
-    unset = step.uses in CUT_STEPS
-    exclude = {"by"} if step.uses == "pick" else None
-    return step.with_.model_dump(by_alias=True, exclude_unset=unset, exclude=exclude)
+    kind = kind_of_step(step)
+    return step.with_.model_dump(
+        by_alias=True, exclude_unset=kind.takes_brand, exclude=set(kind.evaluates)
+    )
 
 
 def _refuse_size(name: str, size: int, room: int) -> None:
@@ -132,132 +125,3 @@ def _refuse_size(name: str, size: int, room: int) -> None:
             f"{name!r} does not fit: the values of all items of a run may take"
             f" {MAX_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
         )
-
-
-def _order(
-    step: Step,
-    arguments: dict[str, Any],
-    catalogue: Catalogue,
-    service: str,
-    files: Mapping[str, Asset],
-    house: House,
-) -> ItemRequest:
-    if isinstance(step.with_, GenerateWith):
-        return _generation(arguments, catalogue, service, files, house)
-    if isinstance(step.with_, ChatWith):
-        return _chat(arguments, catalogue, service, files)
-    if step.uses == "upload":
-        if arguments["file"] is None:
-            raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
-        arguments["file"] = named_file(arguments["file"], files)
-        check_upload(arguments, catalogue, files)
-    if step.uses in CUT_STEPS:
-        arguments, request_hash = cut_request(step.uses, arguments, files)
-        return ItemRequest(step.uses, arguments, request_hash=request_hash)
-    if function := function_of(step.uses):
-        found = (function.error_in(name, value) for name, value in arguments.items())
-        if troubles := [one for one in found if one]:
-            raise ItemRequestError("; ".join(troubles))
-        if function.credits:
-            own = Price(function.credits, function.credits, "the function's own price")
-            asked = digest([step.uses, _by_content(arguments)])
-            return ItemRequest(step.uses, arguments, step.uses, price=own, request_hash=asked)
-    return ItemRequest(step.uses, arguments)
-
-
-def _by_content(value: Any) -> Any:
-    """The value with the hash of each medium in its place: the same bytes are one medium."""
-    if asset := as_asset(value):
-        return asset.sha256
-    if isinstance(value, Mapping):
-        return {name: _by_content(one) for name, one in value.items()}
-    return [_by_content(one) for one in value] if isinstance(value, list) else value
-
-
-def _generation(
-    arguments: dict[str, Any],
-    catalogue: Catalogue,
-    service: str,
-    files: Mapping[str, Asset],
-    house: House,
-) -> ItemRequest:
-    model = model_of(arguments["model"], catalogue, "generate")
-    given = arguments.get("params") or {}
-    if not isinstance(given, Mapping):
-        raise ItemRequestError(f"'params' must be a map, not a {type_name(given)}")
-    params, troubles = coerce_params(model, given)
-    prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
-    added = 0
-    if prompt is not None:
-        own = house.noted(model, as_text(prompt))
-        prompt = with_words(own, words)
-        added = len(prompt) - len(own)
-    uploads = media_of(arguments.get("references"), "image", files, "references")
-    refuse(troubles, check_prompt(model, prompt, added), check_media(model, uploads))
-    arguments = {**arguments, "params": params, "prompt": prompt}
-    identity = [service, model.id, prompt, params, [m.source for m in uploads]]
-    return ItemRequest(
-        "generate",
-        arguments,
-        model.id,
-        model.category,
-        uploads,
-        price(model, params, prompt),
-        content_hash(["generation", *identity], uploads),
-        priced_by(model, params, prompt),
-    )
-
-
-def _chat(
-    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Asset]
-) -> ItemRequest:
-    model = model_of(arguments["model"], catalogue, "chat")
-    arguments["message"] = message = as_text(arguments["message"])
-    full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
-    uploads = attached(arguments.get("attachments"), files)
-    check_choice("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
-    if not isinstance(search := arguments.get("web_search"), bool | None):
-        raise ItemRequestError(f"'web_search' must be true or false, not {shown(search)}")
-    refuse(check_prompt(model, full), check_chat(model, arguments))
-    told = {k: v for k, v in arguments.items() if k != "attachments"}
-    return ItemRequest(
-        "chat",
-        arguments,
-        model.id,
-        "",
-        uploads,
-        price(model, {}, message),
-        content_hash(["chat", service, told, [m.source for m in uploads]], uploads),
-        priced_by(model, {}, message),
-    )
-
-
-def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]:
-    return check_references(
-        model,
-        [medium.media for medium in media],
-        [medium.asset.size_bytes if medium.asset else None for medium in media],
-        [medium.mime_type for medium in media],
-    )
-
-
-def check_upload(
-    arguments: Mapping[str, Any], catalogue: Catalogue, files: Mapping[str, Asset]
-) -> None:
-    """Checks that an upload has a medium, which the model that it is meant for takes.
-
-    Raises:
-        ItemRequestError: It has none, or the model takes no such file.
-    """
-    medium = medium_of(arguments["file"], "image", files, "file")
-    model = catalogue.get(str(arguments.get("model")))
-    if model is not None and model.category != "chat":
-        refuse(check_media(model, [medium]))
-
-
-def attached(value: Any, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
-    """The attachments of a chat."""
-    media = media_of(value, "image", files, "attachments")
-    for kind in sorted({medium.media for medium in media} - {"image"}):
-        raise ItemRequestError(f"a chat takes images as attachments, not {kind}")
-    return media

@@ -10,36 +10,37 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.workflow import Step
-from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     build_request,
     check_kind,
     fallback_of,
 )
-from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.item_requests import (
-    MAX_PLAN_BYTES,
-    ItemRequest,
-    PlanTooLargeError,
-)
+from rivya_flows.planning.expansion.expand import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import scope_in
-from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import (
     fields_of,
     item_fields,
     known_of,
+    outputs_of,
     scope_for,
 )
-from rivya_flows.planning.picking import available, chosen_keys
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue import forks, judging
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.candidates import nothing_to_pick
+from rivya_flows.steps.house import House
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.request import (
+    MAX_PLAN_BYTES,
+    ItemRequest,
+    ItemRequestError,
+    PlanTooLargeError,
+)
 
 _TOO_LARGE = "plan_too_large"
 
@@ -199,7 +200,7 @@ def _evaluate_item(
     around: _Surroundings, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
     state, planned = around.state, around.planned
-    if planned.step.uses == "include":
+    if isinstance(planned.step.with_, IncludeWith):
         return _included(state, planned, item)
     if planned.skipped or failed:
         return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
@@ -227,7 +228,7 @@ def _evaluate_item(
             check_kind(request.model, request.media, requests[0].media if requests else None)
             requests.append(request)
             room -= request.size
-        if reason := _nothing_to_pick(requests[0]):
+        if reason := nothing_to_pick(requests[0]):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
         return _ended(
@@ -329,24 +330,6 @@ def _is_placeholder(item: ItemState) -> bool:
 
 def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:
     return replace(item, phase=phase, reason=reason, code=code)
-
-
-def _nothing_to_pick(request: ItemRequest) -> str | None:
-    if request.uses != "pick":
-        return None
-    arguments = request.arguments
-    count, found = arguments.get("count") or 1, len(available(arguments["from"]))
-    if not found:
-        return "there is nothing to pick from: no item has an asset or a text"
-    if found < count:
-        return f"{count} are to be picked, and there are only {found} candidates"
-    values = arguments.get("values")
-    if values is not None and not chosen_keys(arguments):
-        numbers = sum(value is not None for value in values.values())
-        if not numbers:
-            return "there is nothing to pick from: `by` is null for every candidate"
-        return f"{count} are to be picked, and `by` has a number for only {numbers} candidates"
-    return None
 
 
 def claim(state: State, step_id: str, item: ItemState) -> State:

@@ -9,11 +9,12 @@ from typing import Any
 
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate, references
-from rivya_flows.language.includes import included_by, inlined_name
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.workflow import IncludeWith, Input, Step, Workflow
-from rivya_flows.planning.expansion.branding import brand_values
+from rivya_flows.language.workflow import Input, Step, Workflow
+from rivya_flows.spec.includes import included_by, inlined_name
+from rivya_flows.steps.house import brand_values
+from rivya_flows.steps.include import IncludeWith
 
 Fields = Callable[[str], Mapping[str, Any]]
 """Output fields of a step by its name in the plan."""

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_flows.language.expressions.evaluation import Evaluation, result
+from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.resolve import (
     Reference,
     evaluate,
@@ -15,7 +16,7 @@ from rivya_flows.language.expressions.resolve import (
     tree_references,
 )
 from rivya_flows.language.expressions.templates import template
-from rivya_flows.language.expressions.values import ExpressionError, Later, UsesNull, as_text
+from rivya_flows.language.expressions.values import ExpressionError, UsesNull, as_text
 
 Scope = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ class PartlyKnown(dict[str, Any]):
 
 
 def known_part(value: Any, scope: Scope) -> Any:
-    """The value with known parts (inputs and loop variables) evaluated, and `Later` for the rest.
+    """The value with known parts (inputs and loop variables) evaluated, and `Unknown` for the rest.
 
     Raises:
         UsesNull: A null is used where a value is needed.
@@ -52,7 +53,7 @@ def known_part(value: Any, scope: Scope) -> Any:
             least += len(as_text(result(part.tree, here)))
         else:
             _check_operands(part.tree, scope, here)
-    return Later(least)
+    return Unknown(least=least)
 
 
 def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
@@ -67,7 +68,7 @@ def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
 
 
 def known_result(tree: nodes.Expr, scope: Scope) -> Any:
-    """The value of an expression, or `Later` if a part of it is not known.
+    """The value of an expression, or `Unknown` if a part of it is not known.
 
     Raises:
         UsesNull: A null is used where a value is needed.
@@ -75,7 +76,7 @@ def known_result(tree: nodes.Expr, scope: Scope) -> Any:
     """
     if _is_all_known(tree, scope):
         return result(tree, Evaluation(scope))
-    return Later()
+    return Unknown()
 
 
 def known_value(value: Any, scope: Scope) -> Any:
@@ -116,11 +117,4 @@ def _is_known(reference: Reference, scope: Scope) -> bool:
 def members(value: Any) -> list[Any]:
     """The known members of a list or of a single value."""
     listed = value if isinstance(value, list) else [] if value is None else [value]
-    return [one for one in listed if not has_later(one)]
-
-
-def has_later(value: Any) -> bool:
-    """Whether any part of it is unknown before the run."""
-    if isinstance(value, Mapping):
-        return any(map(has_later, value.values()))
-    return any(map(has_later, value)) if isinstance(value, list) else isinstance(value, Later)
+    return [one for one in listed if not has_unknown(one)]

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.language.expressions.resolve import ExpressionError
-from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
-from rivya_flows.language.step_functions import output_model
 from rivya_flows.language.wording import shown
-from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, brand_in, inputs_for
+from rivya_flows.planning.expansion.namespaces import (
+    NamespaceFacts,
+    Space,
+    brand_in,
+    inputs_for,
+    scope_in,
+    steps_in,
+)
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState, step_status
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    "upload": ("asset", "id", "url"),
-    "chat": ("text", "json", "session_id", "usage"),
-    "generate": ("asset", "assets", "task_id"),
-    "pick": ("asset", "key", "item", "items", "assets"),
-    "compose": ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost"),
-    "layout": ("asset", "assets", "by", "lost"),
-    "notify": (),
-    "include": ("outputs",),
-}
-"""Output fields by kind of step; all steps have `status` and `credits` too."""
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.registry import known_kind
 
 
 def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +61,7 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
     planned = state.planned(name)
     fields = step_fields(planned, state.steps[name])
-    if planned.step.uses == "include":
+    if isinstance(planned.step.with_, IncludeWith):
         fields["credits"] = _spent_inside(state, name)
     return fields
 
@@ -117,21 +114,16 @@ def _step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     """The output fields of one item, null if it did not complete; and its values of the axes."""
     axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    fields: dict[str, Any] = {**axes, **dict.fromkeys(_fields_of_kind(planned.step.uses))}
+    kind = known_kind(planned.step.uses)
+    outputs = kind.outputs if kind else ()
+    fields: dict[str, Any] = {**axes, **dict.fromkeys(outputs)}
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:
         fields["key"] = OwnKey(item.key)
-    elif planned.step.uses == "pick" and fields["key"] is not None:
+    elif "key" in outputs and fields["key"] is not None:
         fields["key"] = OwnKey(fields["key"])
     return {**fields, "status": item_status(item), "credits": item.credits}
-
-
-def _fields_of_kind(uses: str) -> Iterable[str]:
-    if uses in FIELDS:
-        return FIELDS[uses]
-    gives = output_model(uses)
-    return gives.model_fields if gives else ()
 
 
 class ItemsByKey(dict[str, Any]):
@@ -161,3 +153,39 @@ def _assets(fields: Mapping[str, Any]) -> list[Any]:
     if fields.get("assets"):
         return list(fields["assets"])
     return [fields["asset"]] if fields.get("asset") else []
+
+
+@dataclass(frozen=True)
+class SpecOutputs:
+    """The outputs of a spec as far as a run has come.
+
+    Attributes:
+        values: By name; null where what an output uses is null, failed, or not there yet.
+        failed: By name, why an output cannot be evaluated though all that it uses was made.
+    """
+
+    values: Mapping[str, Any]
+    failed: Mapping[str, str]
+
+
+def outputs_of(state: State, space: str = "") -> SpecOutputs:
+    """The outputs of the spec of a run, or of the one that an `include` step includes."""
+    inside, known = state.plan.spaces[space], known_of(state)
+    values: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for name, written in inside.workflow.outputs.items():
+        values[name] = None
+        try:
+            values[name] = evaluate(written, scope_in(inside, written, known))
+        except UsesNull:
+            continue
+        except ExpressionError as error:
+            if _is_made(state, inside, written):
+                failed[name] = str(error)
+    return SpecOutputs(values, failed)
+
+
+def _is_made(state: State, space: Space, written: Any) -> bool:
+    """Whether no step that a value uses failed, was skipped, or is still running."""
+    used = ((state.planned(one), state.steps[one]) for one in steps_in(space, written))
+    return all(step_status(*one) in ("completed", "cached") for one in used)

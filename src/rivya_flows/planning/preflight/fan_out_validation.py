@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.output_types import is_place
+from rivya_flows.language.expressions.output_types import has_unknown, is_place
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,
@@ -17,11 +18,18 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.includes import inlined_name
-from rivya_flows.language.step_arguments import ComposeWith, LayoutWith
+from rivya_flows.language.matrix import OwnKey
 from rivya_flows.language.wording import cut, shown
-from rivya_flows.planning.expansion.partial_evaluation import Scope, known_result
-from rivya_flows.planning.plan import PlannedStep, RunPlan
+from rivya_flows.planning.expansion.expand import items_from
+from rivya_flows.planning.expansion.partial_evaluation import (
+    PartlyKnown,
+    Scope,
+    known_part,
+    known_result,
+)
+from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.cut import ComposeWith, LayoutWith
 
 _MAX_SHOWN = 20
 
@@ -172,3 +180,42 @@ def _formats(source: PlannedStep) -> list[Any]:
     with_ = source.step.with_
     written = with_.formats if isinstance(with_, ComposeWith | LayoutWith) else None
     return list(written) if isinstance(written, list | tuple) else []
+
+
+def with_followed_items(plan: RunPlan) -> RunPlan:
+    """The plan with the keys and the known variables of items that follow others, where these are certain.
+
+    Of the followed item, its key and its values of the matrix or zip are known; the run knows the rest.
+    """
+    steps = dict(plan.steps)
+    for name, planned in plan.steps.items():
+        if planned.itemwise is not None:
+            items = _following(plan, planned, steps)
+            steps[name] = planned if items is None else replace(planned, items=items)
+    return replace(plan, steps=steps)
+
+
+def _following(
+    plan: RunPlan, planned: PlannedStep, steps: Mapping[str, PlannedStep]
+) -> tuple[PlannedItem, ...] | None:
+    source, step = steps[planned.itemwise or ""], planned.step
+    if not source.items or source.conditional or source.skipped:
+        return None
+    members = [PartlyKnown(_known_fields(item)) for item in source.items]
+    if step.key is None:
+        return tuple(
+            PlannedItem(item.key, {step.as_: member}, item.repeats)
+            for item, member in zip(source.items, members, strict=True)
+        )
+    scope = {} if planned.space else {"inputs": plan.inputs}
+    try:
+        if has_unknown(known_part(step.key, {**scope, step.as_: members[0]})):
+            return None
+        return items_from(step, members, scope)
+    except (ExpressionError, UsesNull):
+        return None  # the run, or what reads the item, reports it
+
+
+def _known_fields(item: PlannedItem) -> dict[str, object]:
+    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
+    return {**axes, "key": OwnKey(item.key)}

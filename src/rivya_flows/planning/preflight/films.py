@@ -9,17 +9,10 @@ from typing import Any
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.fonts import missing_characters
-from rivya_flows.language.checks.final_cut import (
-    drawn_texts,
-    length_problems,
-    overlap_seconds,
-    shown_seconds,
-    start_problems,
-)
 from rivya_flows.language.cut_terms import STILL_SECONDS
+from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
-from rivya_flows.language.expressions.values import Later, is_number
-from rivya_flows.language.final_cut import CUT_STEPS
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.planning.expansion.build_requests import written_arguments
 from rivya_flows.planning.expansion.item_arguments import expand_step
 from rivya_flows.planning.expansion.namespaces import brand_in
@@ -28,8 +21,18 @@ from rivya_flows.planning.expansion.run_scope import ended_fields, item_fields
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.cut import ComposeWith, LayoutWith
+from rivya_flows.steps.cut_rules import (
+    drawn_texts,
+    length_problems,
+    overlap_seconds,
+    shown_seconds,
+    start_problems,
+)
+from rivya_flows.steps.generate import GenerateWith
 
 _SPOKEN = 15.0  # characters in a second
+_CUT = (ComposeWith, LayoutWith)
 _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not worked out
 
 
@@ -63,7 +66,7 @@ class Film:
 def films(state: State) -> dict[tuple[str, str], Film]:
     """What is known of the films and stills of a rehearsed state, by step and item."""
     plan = state.plan
-    if not any(planned.step.uses in CUT_STEPS for planned in plan.steps.values()):
+    if not any(isinstance(planned.step.with_, _CUT) for planned in plan.steps.values()):
         return {}
     if sum(len(step.items or ()) for _, step in state.steps.items()) > _MOST_ITEMS:
         return {}
@@ -72,19 +75,20 @@ def films(state: State) -> dict[tuple[str, str], Film]:
     for name, planned in plan.steps.items():
         if planned.itemwise is not None:
             given = expand_step(given, name)
-        uses = planned.step.uses
-        if planned.skipped or uses not in ("generate", *CUT_STEPS):
+        with_ = planned.step.with_
+        is_film = isinstance(with_, ComposeWith)
+        if planned.skipped or not isinstance(with_, (GenerateWith, *_CUT)):
             continue
         for item in given.steps[name].items or ():
             if item.phase in TERMINAL:
                 continue
             arguments = _arguments(given, planned, item)
-            if uses in CUT_STEPS:
+            if isinstance(with_, _CUT):
                 drawn = plan.house_of(planned).drawn(arguments)
                 left_out = missing_characters("".join(drawn_texts(drawn)))
-                film = _film(drawn) if uses == "compose" else Film()
+                film = _film(drawn) if is_film else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
-                kind = "video" if uses == "compose" else "image"
+                kind = "video" if is_film else "image"
                 asset = _asset(kind, film.least if film.least == film.most else None)
             else:
                 asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
@@ -94,14 +98,14 @@ def films(state: State) -> dict[tuple[str, str], Film]:
 
 
 def _arguments(state: State, planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    """Its arguments as far as they are known, with `Later` for what is not."""
+    """Its arguments as far as they are known, with `Unknown` for what is not."""
     scope = _scope(state, planned, item)
     found: dict[str, Any] = {}
     for name, written in written_arguments(planned.step).items():
         try:
             found[name] = known_part(written, scope)
         except (UsesNull, ExpressionError):
-            found[name] = Later()
+            found[name] = Unknown()
     return found
 
 

@@ -7,39 +7,51 @@ expressions, models, parameters, lengths, references, and members of fan-outs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rivya_flows.language.expressions.output_types import (
+    Unknown,
+    asset,
+    has_unknown,
+    list_of,
+    map_of,
+)
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,
     condition,
     evaluate,
 )
-from rivya_flows.language.expressions.values import Later
-from rivya_flows.language.step_arguments import NotifyWith, PickWith
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     check_kind,
     fallback_of,
+    given_of,
+    kind_of_step,
     written_arguments,
 )
-from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
+from rivya_flows.planning.expansion.expand import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
-from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
-from rivya_flows.planning.expansion.request_media import ItemRequestError
+from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
 from rivya_flows.planning.expansion.run_scope import ended_fields, known_of
-from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import (
+    least_media,
     missing_computed_members,
     missing_members,
+    with_followed_items,
 )
 from rivya_flows.planning.preflight.films import films
-from rivya_flows.planning.preflight.followed_items import with_followed_items
-from rivya_flows.planning.preflight.request_validation import request_problems
 from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.planning.queue.state import State, item_range, step_status
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.given import World
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.notify import NotifyWith
+from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.request import ItemRequestError
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
@@ -51,7 +63,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
-        if planned.step.uses == "include":
+        if isinstance(planned.step.with_, IncludeWith):
             for reason in _unfit(state, state.plan.spaces[step_id]):
                 if reason not in told:
                     yield step_id, "", reason
@@ -115,7 +127,7 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
                 known = _known_arguments(planned, {**scope, **item.variables})
                 if known is not None:
                     given = (known.arguments.get(name) for name in ("url", "secret"))
-                    url, secret = (None if has_later(one) else one for one in given)
+                    url, secret = (None if has_unknown(one) else one for one in given)
                     yield step_id, url, secret
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or the failure is reported already
@@ -197,7 +209,7 @@ class _Known:
     """The arguments of an item, as far as they are known.
 
     Attributes:
-        arguments: By name, with `Later` for what is known later.
+        arguments: By name, with `Unknown` for what is known later.
         reasons: Why some of them cannot be evaluated.
     """
 
@@ -223,7 +235,7 @@ def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
             return None
         except ExpressionError as error:
             reasons.append(str(error))
-            arguments[name] = Later()
+            arguments[name] = Unknown()
     return _Known(arguments, tuple(reasons))
 
 
@@ -248,8 +260,8 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         named = known.arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
         try:
-            found += request_problems(state, alternative, known.arguments)
-            if model is not None and step.uses == "generate":
+            found += _request_problems(state, alternative, known.arguments)
+            if model is not None and model.category != "chat":
                 kind = kind if number else model.category
                 check_kind(model.id, model.category, kind)
         except (ItemRequestError, ExpressionError) as error:
@@ -257,6 +269,51 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         # What is wrong with the request as written is told once.
         reasons += [one if one in reasons else f"{fallback_of(number)}{one}" for one in found]
     return list(dict.fromkeys(reasons))
+
+
+def _request_problems(
+    state: State, planned: PlannedStep, arguments: Mapping[str, Any]
+) -> Iterator[str]:
+    """What is wrong with the arguments of an item, as far as they are known.
+
+    Raises:
+        ItemRequestError, ExpressionError: An argument is invalid.
+    """
+    step, plan = planned.step, state.plan
+    if isinstance(step.with_, PickWith):
+        yield from _too_few(state, planned)
+        if made := _made_by(state, planned):
+            shape = list_of(map_of({"asset": asset(made)}))
+            arguments = {**arguments, "from": Unknown(shape)}
+    world = World(plan.catalogue, files=plan.files_of(planned), house=plan.house_of(planned))
+    given = given_of(step, arguments, {}, "planned")
+    kind_of_step(step).request(given, world)
+    yield from (one.sentence for one in given.problems)
+    model = plan.catalogue.get(str(arguments.get("model")))
+    limit = model.references.max_files if model and model.references else None
+    is_generated = isinstance(step.with_, GenerateWith)
+    count = least_media(plan, planned, "references") if is_generated else 0
+    if model and limit is not None and count > limit:
+        yield f"{count} reference files; {model.id!r} takes {limit}"
+
+
+def _too_few(state: State, planned: PlannedStep) -> Iterator[str]:
+    """Whether fewer items are made than a pick takes."""
+    name, with_ = candidates_step(planned), planned.step.with_
+    if name is not None and isinstance(with_, PickWith):
+        most = item_range(state, name)[1]
+        if most < with_.count:
+            yield f"{with_.count} are to be picked, and {name} makes {most}"
+
+
+def _made_by(state: State, planned: PlannedStep) -> str | None:
+    """The kind of media that the candidates of a pick have; None if that is known during the run."""
+    name = candidates_step(planned)
+    with_ = None if name is None else state.spec(name).with_
+    if not isinstance(with_, GenerateWith) or not isinstance(with_.model, str):
+        return None
+    model = state.plan.catalogue.get(with_.model)
+    return None if model is None else model.category
 
 
 def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
@@ -277,4 +334,4 @@ def _is_wanted(written: Any, scope: Scope) -> bool:
         known = known_part(written, scope)
     except UsesNull:
         return False
-    return not isinstance(known, Later) and condition(known, scope)
+    return not isinstance(known, Unknown) and condition(known, scope)

@@ -10,15 +10,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price
-from rivya_flows.language.includes import inlined_name
-from rivya_flows.language.workflow import GenerateWith
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
-from rivya_flows.planning.pricing.judge_prices import judge_price
 from rivya_flows.planning.pricing.quoted_prices import reserve_of
-from rivya_flows.planning.pricing.written_prices import written_prices
+from rivya_flows.planning.pricing.written_prices import judge_price, written_prices
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,
@@ -33,6 +28,11 @@ from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.candidates import picked_from
+from rivya_flows.steps.chat import ChatWith
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.request import ItemRequest
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
 """Gives finished work of an equal request; None is a miss."""
@@ -287,7 +287,7 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     if isinstance(action, AskCache):
         of = {"step": action.step, "key": action.key, "request_hash": action.request_hash}
         return look_up(action) or CacheAnswered(**of, outputs=None)
-    if isinstance(action, Work) and action.uses == "pick":
+    if isinstance(action, Work) and "from" in action.arguments:
         picked = picked_from(action.arguments)
         return ItemCompleted(step=action.step, key=action.key, outputs=picked) if picked else None
     return None
@@ -453,7 +453,7 @@ def _with_fallbacks(
     (model, first), *others = expected
     one = _attempts(planned, first) if again else first
     # A chat reserves the most of one turn, and is settled later.
-    reserve = (planned.step.uses == "chat" and first.max) or first.min
+    reserve = (isinstance(planned.step.with_, ChatWith) and first.max) or first.min
     if not others:
         return ItemEstimate(key, model, one, reserve)
     models = tuple(name for name, _ in others)

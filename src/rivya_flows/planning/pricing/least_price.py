@@ -15,6 +15,8 @@ from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.pricing.written_prices import written_prices
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.steps.upload import UploadWith
 
 _UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
 _NEVER_NULL = ("asset", "assets", "key")
@@ -62,10 +64,14 @@ def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
 def _gives_media(state: State, name: str) -> bool:
     """Whether a step has ended, or will give media alone, which are no null where it succeeds."""
     planned = state.planned(name)
-    if state.steps[name].settled or planned.step.uses in ("generate", "upload"):
+    if state.steps[name].settled or _makes_media(planned):
         return True
     source = candidates_step(planned)
-    return source is not None and state.planned(source).step.uses == "generate"
+    return source is not None and isinstance(state.spec(source).with_, GenerateWith)
+
+
+def _makes_media(planned: PlannedStep) -> bool:
+    return isinstance(planned.step.with_, GenerateWith | UploadWith)
 
 
 def _is_lacking(state: State, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from rpds import HashTrieMap
 
-from rivya_flows.planning.expansion.item_requests import PriceClass, PricedBy
+from rivya_flows.steps.request import PriceClass, PricedBy
 
 QuotedPrices: TypeAlias = "HashTrieMap[str, tuple[tuple[int, int], ...]]"
 """Highest credits charged, by model and parameters: billed length and credits, shortest first."""

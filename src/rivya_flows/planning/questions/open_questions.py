@@ -11,10 +11,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Literal
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.judge_messages import CANDIDATES
 from rivya_flows.planning.names import label
-from rivya_flows.planning.picking import available
 from rivya_flows.planning.queue.actions import NextRound, Question
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
@@ -28,7 +25,10 @@ from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_lef
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
-from rivya_flows.planning.structured_output import TURNS
+from rivya_flows.steps.answers import TURNS
+from rivya_flows.steps.candidates import available
+from rivya_flows.steps.judge import CANDIDATES
+from rivya_flows.steps.request import ItemRequest
 
 MAX_NOTE, MAX_NAME = 500, 100
 """Characters of a note for the next round, and of the name of who answers."""

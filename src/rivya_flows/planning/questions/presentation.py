@@ -12,8 +12,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
-from rivya_flows.planning.names import canonical, digest, listed
+from rivya_flows.planning.names import listed
 from rivya_flows.planning.pricing.estimate import most_left
 from rivya_flows.planning.questions.choice_phrases import (
     CHANNELS,

@@ -9,10 +9,9 @@ from datetime import datetime
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
-from rivya_flows.language.workflow import PickWith
 from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.plan import RunPlan, candidates_step
-from rivya_flows.planning.preflight.followed_items import with_followed_items
+from rivya_flows.planning.preflight.fan_out_validation import with_followed_items
 from rivya_flows.planning.questions.open_questions import (
     MAX_NAME,
     MAX_NOTE,
@@ -33,6 +32,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
+from rivya_flows.steps.pick import PickWith
 
 _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)

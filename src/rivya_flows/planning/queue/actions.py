@@ -11,6 +11,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.planning.queue.item_state import Score
+from rivya_flows.steps.request import Route
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Buy:
     step: str
     key: str
     n: int
-    route: Literal["generation", "chat", "function"]
+    route: Route
     idempotency_key: str
     body: str
     reserve: int

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.assets import Asset
+from rivya_flows.steps.request import Route, UploadedFile
 
 
 class Entry(BaseModel):
@@ -137,20 +138,6 @@ class OfItem(Entry):
     key: str
 
 
-class UploadedFile(Entry):
-    """What the Files API answered. Source: contract, section 5."""
-
-    id: str
-    url: str
-    kind: str | None = None
-    name: str | None = None
-    mime_type: str | None = None
-    size_bytes: int | None = None
-    duration_seconds: float | None = None
-    duration_token: str | None = None
-    created_at: str | None = None
-
-
 class FileUploaded(Entry):
     """The service has this medium now.
 
@@ -204,7 +191,7 @@ class PurchaseIntended(OfPurchase):
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
-    route: Literal["generation", "chat", "function"]
+    route: Route
     idempotency_key: str
     body: str
     reserve: int

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.language.workflow import Step
-from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.names import short_label
 from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseRefused
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.request import ItemRequest
 
 REFUSED = "validation_failed"
 """Code of the service for a request that it cannot take. Source: contract, section 2.2."""
@@ -47,7 +47,7 @@ def fallen_back(item: ItemState) -> ItemState | None:
 
 def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
     """What is bought, one after the other, if the running job of an item and all after it fail."""
-    if item.request is None or item.request.uses != "generate":
+    if item.request is None or item.request.route != "generation":
         return ()
     again = max(0, item.granted - beyond_spec(step, item))
     numbers = range(item.alternative + 1, len(item.alternatives))

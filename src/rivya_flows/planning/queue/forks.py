@@ -6,14 +6,15 @@ from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rivya_flows.language.canonical import digest
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.planning.expansion.run_scope import fields_of
-from rivya_flows.planning.names import digest, label
-from rivya_flows.planning.picking import available
+from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import AnsweredBy, Fork
 from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.candidates import available
 
 _DECIDED = ("human", "judge")
 """Modes of a pick that a person or a judge decides; the others choose again by themselves."""
@@ -127,9 +128,7 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
 
 def _is_decided(item: ItemState) -> bool:
     request = item.request
-    return (
-        request is not None and request.uses == "pick" and request.arguments.get("mode") in _DECIDED
-    )
+    return request is not None and request.is_pick and request.arguments.get("mode") in _DECIDED
 
 
 def _hash(arguments: Mapping[str, Any]) -> str:

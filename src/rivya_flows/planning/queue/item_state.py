@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
 from rivya_flows.planning.plan import Variables
 from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
+from rivya_flows.steps.request import ItemRequest, PricedBy, Route
 
 
 class Phase(StrEnum):
@@ -53,7 +53,7 @@ class Purchase:
     """
 
     n: int
-    route: Literal["generation", "chat", "function"]
+    route: Route
     idempotency_key: str
     body: str
     reserve: int
@@ -188,7 +188,7 @@ class ItemState:
     def waits_for_person(self) -> bool:
         """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
         request = self.request
-        if request is None or request.uses != "pick" or self.picked is not None:
+        if request is None or not request.is_pick or self.picked is not None:
             return False
         return request.arguments.get("mode") == "human" and not request.chats
 

@@ -13,9 +13,9 @@ from typing import NamedTuple, overload
 
 from rpds import HashTrieMap
 
-from rivya_flows.planning.expansion.item_requests import PriceClass
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.table import Table
+from rivya_flows.steps.request import PriceClass
 
 UNCLOSED = ("planned", "intended", "accepted", "uncertain")
 """States of a purchase that may still succeed."""

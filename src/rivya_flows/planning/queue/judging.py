@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from rivya_flows.planning import structured_output
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.expansion.judge_messages import SCORES, judge_message, read_scores
-from rivya_flows.planning.expansion.pick_requests import chats_about, with_chats
-from rivya_flows.planning.names import whole
-from rivya_flows.planning.picking import best
+from rivya_flows.language.canonical import whole
 from rivya_flows.planning.queue.events import ChatAnswered, PurchaseRefused
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Score, next_round
 from rivya_flows.planning.queue.state import State
-from rivya_flows.planning.structured_output import AnswerError
+from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps.answers import AnswerError
+from rivya_flows.steps.candidates import best
+from rivya_flows.steps.judge import SCORES, judge_message, read_scores
+from rivya_flows.steps.pick import chats_about, with_chats
+from rivya_flows.steps.request import ItemRequest
 
 BELOW_LEAST = "below_least"
 """Code of a pick whose judge finds too few candidates good enough."""
@@ -31,7 +31,7 @@ _MOST_LISTED = 20  # scores in a reason
 def is_judged(item: ItemState) -> bool:
     """Whether it is a pick with a judge."""
     request = item.request
-    return request is not None and request.uses == "pick" and request.model is not None
+    return request is not None and request.is_judged
 
 
 def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rivya_flows.planning import structured_output
 from rivya_flows.planning.expansion.item_arguments import claim
-from rivya_flows.planning.expansion.item_requests import PricedBy
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
@@ -28,6 +26,8 @@ from rivya_flows.planning.queue.fallbacks import (
 )
 from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.state import PoolLimit, State
+from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps.request import PricedBy
 
 
 def apply_purchase(state: State, event: OfPurchase) -> State:

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rivya_flows.catalogue.snapshot import from_wire
-from rivya_flows.language.load import load
 from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.planning.expansion.expand import expand
-from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.events import (
@@ -35,6 +33,8 @@ from rivya_flows.planning.queue.purchase_reducer import apply_purchase
 from rivya_flows.planning.queue.resume import apply_resume
 from rivya_flows.planning.queue.state import RunTotals, State, StepState
 from rivya_flows.planning.queue.table import Table
+from rivya_flows.spec.load import load
+from rivya_flows.steps.request import UploadName
 
 
 def initial_state(frozen: RunFrozen) -> State:

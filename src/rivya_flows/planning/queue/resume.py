@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from rpds import HashTrieMap
 
-from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
@@ -15,6 +14,8 @@ from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase, Purchase
 from rivya_flows.planning.queue.purchase_reducer import uncertain
 from rivya_flows.planning.queue.state import Rest, State, StepState
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.request import UploadName
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of jobs that were bought and whose end or results cannot be retrieved."""
@@ -100,7 +101,7 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
 
 
 def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
-    if state.spec(step_id).uses == "include":
+    if isinstance(state.spec(step_id).with_, IncludeWith):
         # It depends on the steps inside, which may run now.
         return replace(item, phase=Phase.WAITING, outputs=None, reason=None, code=None)
     if item.phase is Phase.COMPLETED:

@@ -10,20 +10,11 @@ import re
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
-from typing import Literal
 
 from rpds import List
 
-from rivya_flows.planning import structured_output
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
-from rivya_flows.planning.expansion.item_requests import ItemRequest, PriceClass
-from rivya_flows.planning.expansion.request_bodies import (
-    chat_body,
-    function_body,
-    generation_body,
-    trace_name,
-)
-from rivya_flows.planning.names import idempotency_key, label
+from rivya_flows.planning.names import idempotency_key, label, trace_name
 from rivya_flows.planning.pricing.least_price import least_left
 from rivya_flows.planning.pricing.quoted_prices import quoted_price, reserve_of
 from rivya_flows.planning.queue import judging
@@ -42,6 +33,10 @@ from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
+from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps.chat import chat_body
+from rivya_flows.steps.registry import kind_of
+from rivya_flows.steps.request import ItemRequest, PriceClass, Route
 
 Started = tuple[State, list[Action]]
 
@@ -196,22 +191,21 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
 
 def _request(
     state: State, step_id: str, item: ItemState, request: ItemRequest, n: int
-) -> tuple[Literal["generation", "chat", "function"], str]:
+) -> tuple[Route, str]:
     files = [file for name in request.upload_names() if (file := state.uploads[name])]
     trace = trace_name(state.run_id, step_id, item.key, n)
-    if request.uses == "generate":
-        return "generation", generation_body(request, files, trace)
-    if request.is_function:
-        return "function", function_body(request, trace)
-    if request.uses == "pick":
+    kind, route = kind_of(request.uses), request.route
+    assert kind is not None
+    assert route is not None
+    if judging.is_judged(item):
         chat, session, repeated = judging.chat_request(state, item)
-        return "chat", chat_body(chat, files, trace, session=session, message=repeated)
+        return route, chat_body(chat, files, trace, session=session, message=repeated)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked or judging.refused_in_session(item):
-        return "chat", chat_body(request, files, trace, session=None, message=None)
+        return route, kind.body(request, files, trace)
     message = structured_output.repeat(_problem(asked[-1].content or "", request))
     session = asked[-1].session_id
-    return "chat", chat_body(request, files, trace, session=session, message=message)
+    return route, chat_body(request, files, trace, session=session, message=message)
 
 
 def _problem(content: str, request: ItemRequest) -> str:

@@ -14,15 +14,16 @@ from typing import Any, Literal
 from rpds import HashTrieMap, List
 
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import WARN_AT, PickWith, Step
-from rivya_flows.planning.expansion.item_requests import UploadName
+from rivya_flows.language.workflow import WARN_AT, Step
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Question, QuestionName
-from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid, UploadedFile
+from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
+from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.request import UploadedFile, UploadName
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""Build the models from the normalized tree; validation errors become diagnostics."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rivya_flows.catalogue.catalogue import certain
+from rivya_flows.language.brand import Brand
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.model_errors import EXAMPLES, must_be, report_error
+from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.syntax.tree import Mapping, Path, plain
+from rivya_flows.language.wording import an, shown
+from rivya_flows.language.workflow import (
+    Budget,
+    Concurrency,
+    Defaults,
+    Deploy,
+    Input,
+    Step,
+    Workflow,
+)
+from rivya_flows.steps import registry
+from rivya_flows.steps.function import BrokenKindError
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
+    """The workflow in a normalized tree.
+
+    A wrong part is reported and replaced by an empty one, so that the rest is checked too: use the
+    workflow only if the report is empty at the end.
+    """
+    data: dict[str, Any] = plain(tree)
+    if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
+        _check_version(data, report)
+        data["version"] = 1
+    _map_of(Defaults, data, "defaults", report)
+    empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
+    made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
+    made["inputs"] = _map_of(Input, data, "inputs", report)
+    made["steps"] = _steps(data.get("steps"), "steps", report)
+    for part in PARTS[1:]:
+        if data.get(part) is not None:
+            made[part] = _steps(data[part], part, report)
+    if "budget" in data:
+        made["budget"] = _part(Budget, data["budget"], ("budget",), report)
+    if "concurrency" in data:
+        made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
+    if data.get("brand") is not None:
+        made["brand"] = _brand(data["brand"], report)
+    if isinstance(data.get("deploy"), list):
+        made["deploy"] = [
+            _part(Deploy, one, ("deploy", index), report)
+            for index, one in enumerate(data["deploy"])
+        ]
+    whole = model_at(Workflow, made, (), report)
+    parts = {key: made[key] for key in ("inputs", "steps")} | {"brand": made.get("brand")}
+    parts |= {part: made.get(part, {}) for part in PARTS[1:]}
+    deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
+    return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
+
+
+def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M | None:
+    """The value as a model; None, with diagnostics in the report, if it does not fit."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            report_error(details, path, report)
+        return None
+
+
+def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
+    return model_at(model, value, path, report) or _empty(model)
+
+
+def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return model_at(Brand, value, ("brand",), report)
+    message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
+    report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
+    return None
+
+
+def _empty(model: type[_M]) -> _M:
+    return model.model_construct()
+
+
+def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
+    if part == "steps" and (steps is None or steps == {}):
+        hint = "add `steps:` with one step below it"
+        report.add((part,), "missing-key", "a spec needs at least one step", hint, key=True)
+    elif isinstance(steps, dict):
+        return {name: _step(part, name, step, report) for name, step in steps.items()}
+    else:
+        must_be((part,), "dict_type", steps, report)
+    return {}
+
+
+def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
+    path = (part, name)
+    if not isinstance(step, dict):
+        report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
+        return _empty(Step)
+    uses = step.get("uses")
+    if uses is None:
+        hint = f"add `uses:` with one of {', '.join(registry.names())}"
+        report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
+        return _empty(Step)
+    try:
+        kind = registry.kind_of(uses)
+    except BrokenKindError as error:
+        message = f"the step kind {shown(uses)} is broken: {error}"
+        report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
+        return _empty(Step)
+    if not isinstance(uses, str):
+        hint = f"write one of {', '.join(registry.names())}"
+        message = f"'uses' must be a kind of step, not {shown(uses)}"
+        report.add((*path, "uses"), "wrong-type", message, hint)
+        return _empty(Step)
+    if kind is None:
+        message = f"unknown kind of step {shown(uses)}"
+        known = registry.names()
+        near, sure = meant(str(uses), known), certain(str(uses), known)
+        report.add((*path, "uses"), "unknown-uses", message, near, instead=sure)
+        return _empty(Step)
+    written, model = step.get("with", {}), kind.takes
+    if step.get("with") is None and (needed := kind.needed()):
+        lacks = "empty" if "with" in step else "missing"
+        message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
+        example = kind.example_of(needed) or EXAMPLES.get(needed, "…")
+        hint = f"add `with: {{{needed}: {example}}}`"
+        report.add((*path, "with"), "missing-key", message, hint)
+        arguments = _empty(model)
+    else:
+        arguments = _part(model, written, (*path, "with"), report)
+    for argument, field in model.model_fields.items() if isinstance(written, dict) else ():
+        key = field.alias or argument
+        if field.is_required() and key in written and written[key] is None:
+            hint = f"write a value after `{key}:`"
+            report.add((*path, "with", key), "missing-key", f"{key!r} is empty", hint, key=True)
+    # The workflow reports a name of the wrong form: it knows what kind of name it is.
+    built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
+    return built.model_copy(update={"id": name})
+
+
+def _map_of(
+    model: type[_M], data: dict[str, Any], key: str, report: DiagnosticCollector
+) -> dict[str, _M]:
+    held = data.get(key)
+    if held is None:
+        return {}
+    if not isinstance(held, dict):
+        must_be((key,), "dict_type", held, report)
+        return {}
+    return {name: _part(model, value, (key, name), report) for name, value in held.items()}
+
+
+def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
+    if "version" not in data:
+        report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
+    elif not isinstance(data["version"], str | int | float) or data["version"] is True:
+        message = f"'version' must be 1, not {shown(data['version'])}"
+        report.add(("version",), "wrong-version", message, "write `version: 1`")
+    else:
+        message = f"this spec is for version {shown(data['version'])} of the language"
+        sure = 1 if data["version"] in ("1", "1.0", 1.0) and data["version"] is not True else None
+        report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)

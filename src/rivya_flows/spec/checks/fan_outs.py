@@ -1,0 +1,183 @@
+"""Checks of fan-outs: `matrix`, `foreach`, `zip`, and the keys that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.resolve import is_computed, references
+from rivya_flows.language.expressions.templates import bare_name, template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL, unequal
+from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an, shown
+from rivya_flows.spec.names import RESERVED, NamesInScope
+
+_LIST_HINT = "write [first, second], or one expression that gives a list"
+
+
+def check_loops(data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector) -> None:
+    """Reports fan-outs that are not valid."""
+    for part, step_id, step in written_steps(data):
+        _check_step(step, (part, step_id), names, report)
+
+
+def _check_step(
+    step: Mapping[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    present = [loop for loop in LOOPS if step.get(loop) is not None]
+    for extra in present[1:]:
+        message = (
+            f"a step can have only one of matrix, foreach and zip, not {present[0]} and {extra}"
+        )
+        report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
+    if isinstance(step.get("matrix"), dict):
+        _check_matrix(step["matrix"], (*path, "matrix"), names, report)
+        _check_alike(step, (*path, "matrix"), report)
+    if isinstance(step.get("zip"), dict):
+        _check_zip(step["zip"], (*path, "zip"), names, report)
+    if (loop := step.get("foreach")) is not None:
+        _check_list(loop, (*path, "foreach"), "foreach", names, report)
+    for key, needed in (("as", "foreach"), ("max_items", "foreach")):
+        if key in step and needed not in present:
+            message = f"{key!r} has no effect without {needed}"
+            report.add((*path, key), "needless-key", message, "remove it", key=True)
+    for key in ("key", "allow_failures"):
+        if step.get(key) and not present:
+            message = f"{key!r} has no effect without matrix, foreach or zip"
+            report.add((*path, key), "needless-key", message, "remove it", key=True)
+    if present and _is_constant(step):
+        message = "'key' is the same for all items"
+        of = f"{present[0]}.NAME" if present[0] != "foreach" else step.get("as", "item")
+        report.add(
+            (*path, "key"), "wrong-value", message, f'name the item in it: "${{{{ {of} }}}}"'
+        )
+    if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
+        message = f"{step['as']!r} is reserved and cannot name a loop variable"
+        report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
+
+
+def _is_constant(step: Mapping[str, Any]) -> bool:
+    """Whether a `key` gives several items one key: it reads nothing of them."""
+    loop = (step.get("as", "item"), "matrix", "zip")
+    over = next(step[name] for name in LOOPS if step.get(name) is not None)
+    lists = list(over.values()) if isinstance(over, dict) else [over]
+    if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
+        return False
+    try:
+        return not any(one.namespace in loop for one in references(step["key"]))
+    except ExpressionError:
+        return False  # reported with the expressions
+
+
+def _check_matrix(
+    matrix: dict[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
+    if not axes and not matrix.get("include"):
+        report.add(path, "empty-list", "the matrix has no axis", "write `matrix: {style: [a, b]}`")
+    for axis, values in axes.items():
+        _check_axis_name(axis, path, report)
+        _check_list(values, (*path, axis), axis, names, report)
+    sizes = [len(values) for values in axes.values() if isinstance(values, list)]
+    if prod(sizes) > MAX_ITEMS:
+        message = f"the matrix has {prod(sizes):,} combinations; the limit is {MAX_ITEMS:,}"
+        report.add(path, "too-large", message, "remove values")
+    for name in SPECIAL:
+        if name in matrix:
+            _check_rules(matrix[name], (*path, name), axes, report)
+
+
+def _check_alike(step: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    """Reports axes with maps and other values of which the step reads a key of the maps."""
+    try:
+        read = {
+            one.path[0] for one in references(step) if one.namespace == "matrix" and one.path[1:]
+        }
+    except ExpressionError:
+        return  # reported with the expressions
+    for axis, values in step["matrix"].items():
+        listed = values if axis in read and isinstance(values, list) else []
+        others = [one for one in listed if not isinstance(one, dict) and not is_computed(one)]
+        if others and len(others) < len(listed):
+            message = f"the step reads a key of {axis!r}, and {shown(others[0])} has none"
+            report.add((*path, axis), "wrong-type", message, "write a map with this key for each")
+
+
+def _check_rules(
+    rules: Any, path: Path, axes: Mapping[str, Any], report: DiagnosticCollector
+) -> None:
+    name = path[-1]
+    if isinstance(rules, str) and _is_expression(rules):
+        return
+    if not isinstance(rules, list):
+        report.add(path, "wrong-type", f"{name!r} must be a list of maps", "write [{axis: value}]")
+        return
+    for index, rule in enumerate(rules):
+        place: Path = (*path, index)
+        if isinstance(rule, str) and _is_expression(rule):
+            continue
+        if not isinstance(rule, dict) or not rule:
+            message = f"{name!r} must be a list of maps"
+            report.add(place, "wrong-type", message, "write {axis: value}")
+            continue
+        for key in rule:
+            if name == "include":
+                _check_axis_name(key, place, report)
+            elif key not in axes:
+                message = f"the matrix has no axis {key!r}"
+                report.add((*place, key), "unknown-variable", message, meant(key, axes), key=True)
+
+
+def _check_zip(
+    rows: dict[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    if not rows:
+        report.add(path, "empty-list", "the zip has no list", "write `zip: {a: [1, 2], b: [3, 4]}`")
+    sizes = {}
+    for axis, values in rows.items():
+        _check_axis_name(axis, path, report)
+        _check_list(values, (*path, axis), axis, names, report)
+        if isinstance(values, list):
+            sizes[axis] = len(values)
+    if len(set(sizes.values())) > 1:
+        hint = "make the lists equally long, or use `matrix` for every combination"
+        report.add(path, "unequal-lists", unequal(sizes), hint)
+
+
+def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
+    plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
+    if not plain or len(axis) > 64 or axis != axis.lower():
+        message = f"{shown(axis)} is not a valid name for an axis"
+        hint = "at most 64 characters: lowercase letters, digits and _, starting with a letter"
+        report.add((*path, axis), "bad-name", message, hint, key=True)
+
+
+def _check_list(
+    values: Any, path: Path, what: str, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    """Reports a value that is not a list; expressions inside are checked with the references."""
+    if isinstance(values, list):
+        if not values:
+            report.add(path, "empty-list", f"{what!r} is an empty list", "add an item")
+    elif isinstance(values, str) and _is_expression(values):
+        shape = names.shape_of(values)
+        if shape.kind not in ("any", "list"):
+            message = f"{what!r} must be a list, but this is {an(shape.kind)}"
+            report.add(path, "wrong-type", message, _LIST_HINT)
+    else:
+        message = f"{what!r} must be a list, not {shown(values)}"
+        bare = isinstance(values, str) and bare_name(values)
+        hint = f'write "${{{{ {values} }}}}"' if bare else _LIST_HINT
+        report.add(path, "wrong-type", message, hint)
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a text is one expression; a broken one is reported elsewhere."""
+    try:
+        return template(text).whole
+    except ExpressionError:
+        return True

@@ -1,0 +1,257 @@
+"""Checks of the names that expressions refer to, before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from rivya_flows.language.brand import TITLE
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import is_bare, shape_of
+from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    TEXT,
+    Kind as ShapeKind,
+    Scope,
+    Shape,
+    list_of,
+    map_of,
+    of_input,
+)
+from rivya_flows.language.expressions.resolve import is_computed, references
+from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.field_types import Takes, is_evaluated
+from rivya_flows.language.final_cut import CUT_PARTS
+from rivya_flows.language.matrix import LOOPS
+from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an, shown
+from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
+from rivya_flows.spec.names import NamesInScope
+from rivya_flows.steps.given import any_of, word_problems
+from rivya_flows.steps.include import Include
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import known_kind
+
+_PLAIN = {
+    "{{": "{{ }} without a dollar sign",
+    "${": "${ } with one brace",
+    "{": "{ } with one brace and no dollar sign",
+}
+_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
+_ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
+
+
+def check_references(
+    data: Mapping[str, Any],
+    names: NamesInScope,
+    report: DiagnosticCollector,
+    wanted: Mapping[str, Mapping[str, Input]],
+) -> None:
+    """Reports every expression that cannot be parsed or uses a name that is not in scope.
+
+    `wanted` has the inputs of the spec that each `include` step includes.
+    """
+    for part, step_id, step in written_steps(data):
+        path: Path = (part, step_id)
+        outside, inside = names.everywhere(part), names.inside(step_id)
+        for loop in LOOPS:
+            check_expressions(step.get(loop), (*path, loop), outside, report)
+        for key in ("if", "key"):
+            check_expressions(step.get(key), (*path, key), inside, report)
+        arguments, kind = step.get("with"), known_kind(step.get("uses"))
+        if not isinstance(arguments, dict) or kind is None:
+            continue
+        _check_arguments(kind, arguments, (*path, "with"), inside, report)
+        fallbacks = step.get("fallback")
+        for index, one in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
+            if isinstance(one, dict) and "fallback" not in kind.idle:
+                own = _without(arguments.get("prompt"), one)
+                _check_arguments(kind, own, (*path, "fallback", index), inside, report)
+        if isinstance(kind, Include):
+            _check_given(
+                arguments.get("inputs"),
+                wanted.get(step_id, {}),
+                (*path, "with", "inputs"),
+                inside,
+                report,
+            )
+    _check_labels(data, names, report)
+    for name, value in _maps_values(data.get("outputs")):
+        if value is None:
+            hint = "write ${{ steps.NAME.asset }} after it, or remove it"
+            report.add(("outputs", name), "wrong-value", f"the output {name!r} is empty", hint)
+        check_expressions(value, ("outputs", name), names.everywhere(), report)
+        _lint_bare(value, ("outputs", name), names.everywhere(), report)
+
+
+def _check_labels(
+    data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    """Labels are known before a run starts, and are shown everywhere."""
+    declared = data.get("inputs")
+    steps = {step_id: "a label may use inputs alone" for _, step_id, _ in written_steps(data)}
+    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    for name, value in _maps_values(data.get("labels")):
+        path: Path = ("labels", name)
+        if not isinstance(value, str):
+            continue
+        if not is_computed(value):
+            if not is_label_value(value):
+                message = f"the label {name!r} cannot have this value"
+                hint = f"write one line of 1 to {MAX_LABEL_VALUE} printable characters"
+                report.add(path, "wrong-value", message, hint)
+            continue
+        shape = check_expressions(value, path, scope, report)
+        if shape.kind not in ("any", *TEXTS):
+            message = f"a label takes {any_of(TEXTS)}, but this is {an(shape.kind)}"
+            report.add(path, "wrong-type", message, repair(TEXTS, shape))
+        with suppress(ExpressionError):
+            for one in references(value):
+                of = declared.get(one.path[0]) if isinstance(declared, dict) and one.path else None
+                if isinstance(of, dict) and of.get("type") == "secret":
+                    message = f"the input {one.path[0]!r} names a secret, and labels are shown"
+                    report.add(path, "bad-secret", message, "use another input, or write a text")
+
+
+def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
+    """An alternative without the prompt of its step, whose expressions are checked there."""
+    written = fallback.get("prompt")
+    if isinstance(written, str) and isinstance(prompt, str) and "${{" in prompt:
+        return {**fallback, "prompt": written.replace(prompt, "")}
+    return fallback
+
+
+def _check_arguments(
+    kind: Kind, arguments: Mapping[str, Any], path: Path, scope: Scope, report: DiagnosticCollector
+) -> None:
+    for key, is_sent in _evaluated(kind):
+        if key in arguments:
+            check_expressions(arguments[key], (*path, key), scope, report)
+            if is_sent:
+                _lint_bare(arguments[key], (*path, key), scope, report)
+
+
+@cache
+def _evaluated(kind: Kind) -> tuple[tuple[str, bool], ...]:
+    """The arguments with expressions in them, and whether a text in each is sent as it is written."""
+    found: list[tuple[str, bool]] = []
+    for name, field in kind.takes.model_fields.items():
+        key = field.alias or name
+        part = kind.parts.get(key)
+        inside = part is not None and any(map(is_evaluated, part.model_fields.values()))
+        if key not in kind.evaluates and (inside or is_evaluated(field)):
+            sent = (one.is_sent for one in field.metadata if isinstance(one, Takes))
+            found.append((key, key in CUT_PARTS or any(sent)))
+    return tuple(found)
+
+
+def _check_given(
+    given: Any, wanted: Mapping[str, Input], path: Path, scope: Scope, report: DiagnosticCollector
+) -> None:
+    """Computed values for the inputs of an included spec."""
+    for name, value in _maps_values(given):
+        shape = check_expressions(value, (*path, name), scope, report)
+        declared = wanted.get(name)
+        whole = isinstance(value, str) and "${{" in value
+        if declared is None or not whole or shape.kind == "any":
+            continue
+        expected = of_input(declared.model_dump())
+        fits: tuple[ShapeKind, ...] = (expected.kind,)
+        if declared.type == "file":
+            fits = ("asset", "text")
+        if expected.kind != "any" and shape.kind not in fits:
+            message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
+            message += f", but this is {an(shape.kind)}"
+            report.add((*path, name), "wrong-type", message, repair(fits, shape))
+        elif "file" in (declared.type, declared.of):
+            report.add_inside(path, word_problems(name, shape, (name,)))
+        if shape.media and expected.media and shape.media != expected.media:
+            message = (
+                f"the input {name!r} takes {an(expected.media)}, but this is {an(shape.media)}"
+            )
+            hint = f"use {an(expected.media)}, or remove it"
+            report.add((*path, name), "wrong-type", message, hint)
+
+
+def check_expressions(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> Shape:
+    """Checks a value at any depth; returns its shape if it is one expression."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            check_expressions(part, (*path, key), scope, report)
+    elif isinstance(value, list):
+        members = [
+            check_expressions(part, (*path, n), scope, report) for n, part in enumerate(value)
+        ]
+        return list_of(members[0]) if members else ANY
+    elif isinstance(value, str):
+        _lint(value, path, scope, report)
+        if "${{" not in value:
+            return ANY
+        try:
+            parts = template(value)
+        except ExpressionError as error:
+            report.expression(path, error)
+            return ANY
+        return _check_template(parts, path, scope, report)
+    return ANY
+
+
+def _check_template(
+    parts: Template, path: Path, scope: Scope, report: DiagnosticCollector
+) -> Shape:
+    shape = ANY
+    for expression in parts.expressions:
+        try:
+            shape = shape_of(expression.tree, scope)
+            if not parts.whole and shape.kind in ("asset", "list", "map"):
+                raise InferenceError(
+                    "not-text", f"{an(shape.kind)} cannot be used in text", repair(TEXTS, shape)
+                )
+        except InferenceError as error:
+            report.expression(path, error, expression)
+    return shape if parts.whole else TEXT
+
+
+def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
+    """Reports braces that were probably meant as an expression."""
+    literal = [text]
+    if is_computed(text):  # keeps plain text out of the template cache
+        with suppress(ExpressionError):
+            literal = [part for part in template(text).parts if isinstance(part, str)]
+    for part in literal:
+        found = _BRACES.search(part)
+        # Where there is no brand, the word may be anything.
+        branded = scope.get("brand", ANY).title == TITLE
+        one = _ONE_BRACE.search(part)
+        which = one if one and "}}" in part[one.end() :] else None
+        if found and found[1] in _PLAIN and (found[2] != "brand" or branded):
+            which = found
+        if which:
+            message = f"{_PLAIN[which[1]]} is plain text and would be sent as is"
+            report.add(path, "missing-dollar", message, "write ${{ … }}", at=which[0])
+            return
+
+
+def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
+    """Reports a text that is just a name without braces."""
+    if path[-1] in CUT_PARTS and isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            inner = part.items() if isinstance(part, dict) else ((None, part),)
+            for name, one in inner:
+                _lint_bare(one, (*path, key) if name is None else (*path, key, name), scope, report)
+        return
+    for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
+        if isinstance(one, str) and is_bare(one, scope):
+            place = path if index is None else (*path, index)
+            message = f"{shown(one.strip())} is plain text and would be sent as is"
+            report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
+
+
+def _maps_values(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from value.items() if isinstance(value, dict) else ()

@@ -1,0 +1,220 @@
+"""Checks of the requests of all steps, as far as their text says what these will be.
+
+Each kind of step examines its own arguments, as it does again before a run and in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import is_bare, known_shape
+from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
+from rivya_flows.language.expressions.resolve import is_computed, whole_reference
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.final_cut import CutMedium
+from rivya_flows.language.step_groups import Part, written_steps
+from rivya_flows.language.syntax import media_references
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an, shown
+from rivya_flows.spec.checks.references import check_expressions
+from rivya_flows.spec.names import NamesInScope
+from rivya_flows.steps.cut_rules import wrong_kind
+from rivya_flows.steps.given import Given, World
+from rivya_flows.steps.house import House
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import known_kind
+
+_MAX_VALUES = 50
+_OF_MODELS = {"unknown-model", "model-unavailable", "missing-prompt", "prompt-too-long", "unknown-param",
+              "missing-param", "bad-param", "bad-option", "out-of-range", "references-refused",
+              "too-many-references", "chat-cannot"}  # fmt: skip
+_MODELS = "`rivya-flows models ID` shows what a model takes"
+
+
+def check_requests(
+    data: Mapping[str, Any],
+    names: NamesInScope,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports arguments that a kind of step does not take, or that the service would refuse.
+
+    Files are not checked where the folder of the spec is None.
+    """
+    for part, step_id, step in written_steps(data):
+        if report.dropped:
+            return
+        kind, arguments = known_kind(step.get("uses")), step.get("with")
+        if kind is None or not isinstance(arguments, dict):
+            continue
+        written = Written(part, step_id, step, arguments, data, names, catalogue, report)
+        found = list(written.problems(kind, arguments, folder))
+        report.add_inside((part, step_id, "with"), found)
+        _check_fallbacks(written, kind, found, folder, report)
+
+
+class Written:
+    """A step as its author wrote it: see `WrittenStep` of `steps.kind`."""
+
+    def __init__(
+        self,
+        part: Part,
+        step_id: str,
+        step: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        data: Mapping[str, Any],
+        names: NamesInScope,
+        catalogue: Catalogue,
+        report: DiagnosticCollector,
+    ) -> None:
+        self.step, self.arguments = step, arguments
+        self.siblings: Mapping[str, Any] = data[part]
+        self.scope: Scope = names.inside(step_id)
+        self.path: Path = (part, step_id)
+        self._inputs, self._report = _map(data.get("inputs")), report
+        self.catalogue = catalogue
+        self._world = World(catalogue, house=House(names.brand))
+
+    def infer(self, value: Any, path: Path, scope: Scope) -> Shape:
+        """The shape of a computed value at a place in `with`; its mistakes are reported."""
+        return check_expressions(value, (*self.path, "with", *path), scope, self._report)
+
+    def problems(
+        self, kind: Kind, arguments: Mapping[str, Any], folder: FilePath | None
+    ) -> Iterator[Diagnostic]:
+        """What is wrong with arguments, which may be those of a fallback."""
+        given = self.given(kind, arguments)
+        kind.request(given, self._world)
+        for one in (*given.problems, *kind.check(given, self)):
+            hint = _MODELS if one.hint is None and one.code in _OF_MODELS else one.hint
+            yield replace(one, hint=hint)
+        for medium in kind.files(arguments):
+            yield from self._file_problems(medium, folder)
+
+    def given(self, kind: Kind, arguments: Mapping[str, Any]) -> Given:
+        """The arguments with `Unknown` for each expression in them."""
+        values = {name: self._known(one) for name, one in arguments.items()}
+        return Given(kind.takes, values, stage="written")
+
+    def _known(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._known(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._known(part) for part in value]
+        if not isinstance(value, str) or "${{" not in value:
+            return value
+        try:
+            parts = template(value)
+        except ExpressionError:
+            return Unknown(written=value)  # reported with the expressions
+        if not parts.whole:
+            least = sum(len(part) for part in parts.parts if isinstance(part, str))
+            return Unknown(TEXT, least, written=value)
+        shape, named = known_shape(value, self.scope), whole_reference(value)
+        possible = () if named is None else self._possible(named.namespace, named.path)
+        return Unknown(shape, 0, possible, value, named is not None)
+
+    def _possible(self, namespace: str, path: tuple[str, ...]) -> tuple[Any, ...]:
+        """The literal values that a name may have."""
+        if len(path) != 1:
+            return ()
+        name, held, found = path[0], self.step.get(namespace), list[Any]()
+        if namespace in ("matrix", "zip") and isinstance(held, dict):
+            values, added = held.get(name), held.get("include")
+            found = list(values) if isinstance(values, list) else []
+            for rule in added if isinstance(added, list) else ():
+                if isinstance(rule, dict) and name in rule:
+                    found.append(rule[name])
+        elif namespace == "inputs":
+            declared = _map(self._inputs.get(name))
+            values = declared.get("values") if declared.get("type") == "enum" else None
+            found = list(values) if isinstance(values, list) else [declared.get("default")]
+        plain = [one for one in found if one is not None and not is_computed(one)]
+        return tuple(plain[:_MAX_VALUES])
+
+    def _file_problems(self, medium: CutMedium, folder: FilePath | None) -> Iterator[Diagnostic]:
+        """Whether a literal file exists, and is of one of the kinds, if there are any."""
+        value, path, kinds = medium.value, medium.path, medium.kinds
+        if is_computed(value):
+            return
+        if not isinstance(value, str):
+            message = f"a file must be a path or a URL, not {shown(value)}"
+            hint = "write a path such as photos/logo.png"
+            yield Diagnostic("wrong-type", message, hint, path=path)
+            return
+        if is_bare(value, self.scope):
+            return  # reported with the references
+        found = media_references.kind_of(value)
+        if len(kinds) > 1 and found is not None and found not in kinds:
+            yield wrong_kind(path, found, kinds)
+            return
+        kind = kinds[0] if len(kinds) == 1 else None
+        try:
+            if folder is None and not media_references.is_url(value):
+                media_references.check_kind(value, kind, required=False)
+            else:
+                media_references.resolve(value, kind=kind, root=folder, inside=True)
+        except ValueError as error:
+            hint = "paths are relative to the folder of the spec"
+            yield Diagnostic("bad-file", str(error), hint, path=path)
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _check_fallbacks(
+    written: Written,
+    kind: Kind,
+    found: list[Diagnostic],
+    folder: FilePath | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports alternatives that the service would refuse: each is a request of its own, with what
+    `with` adds to it.
+    """
+    listed = written.step.get("fallback")
+    if "fallback" in kind.idle or not isinstance(listed, list):
+        return
+    reported = {(one.code, one.message) for one in found}
+    media = set(_media(written.given(kind, written.arguments), written.catalogue))
+    for index, one in enumerate(listed):
+        if not isinstance(one, dict):
+            continue  # reported by the model of the step
+        place: Path = (*written.path, "fallback", index)
+        own = {key: value for key, value in one.items() if value is not None}
+        if not own:
+            message = f"item {index + 1} of 'fallback' changes nothing"
+            hint = "write what is different, such as {model: seedream-5-lite}, or remove it"
+            report.add(place, "missing-key", message, hint)
+            continue
+        instead = set(_media(written.given(kind, own), written.catalogue))
+        if media and (others := sorted(instead - media)):
+            message = f"{shown(own['model'])} makes {an(others[0])}, but the step makes "
+            message += " or ".join(an(one) for one in sorted(media))
+            hint = f"pick a model that makes {an(min(media))}"
+            report.add((*place, "model"), "wrong-fallback", message, hint)
+        for problem in written.problems(kind, {**written.arguments, **own}, folder):
+            key = str(problem.path[0]) if problem.path else ""
+            if key in own:
+                report.add_inside(place, [problem])
+            elif (problem.code, problem.message) not in reported:
+                hint = f"write `{key}:` in the fallback: without it, that of `with` is taken"
+                report.add((*place, next(iter(own))), problem.code, problem.message, hint)
+
+
+def _media(given: Given, catalogue: Catalogue) -> Iterator[str]:
+    """The kinds of media that the models of a request make, as far as they are known."""
+    named = given.get("model")
+    for one in named.possible if isinstance(named, Unknown) else (named,):
+        model = catalogue.get(one) if isinstance(one, str) else None
+        if model is not None and model.category != "chat":
+            yield model.category

@@ -1,0 +1,215 @@
+"""Text -> Workflow: all checks of the language in one pass, before anything is bought."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path as FilePath, PurePath, PurePosixPath
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.diagnostics import LINTS, Diagnostic
+from rivya_flows.errors import SpecError
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.step_groups import PARTS, written_steps
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.build_models import build
+from rivya_flows.spec.checks.conditions import check_conditions, check_step_keys
+from rivya_flows.spec.checks.deploy_block import check_deployments
+from rivya_flows.spec.checks.fan_outs import check_loops
+from rivya_flows.spec.checks.input_declarations import check_declarations
+from rivya_flows.spec.checks.lints import warn
+from rivya_flows.spec.checks.references import check_references
+from rivya_flows.spec.checks.requests import check_requests
+from rivya_flows.spec.includes import (
+    Checked,
+    IncludeSources,
+    Place,
+    check_expanded,
+    check_given,
+    find_includes,
+)
+from rivya_flows.spec.named_texts import (
+    check_end_cards,
+    is_brand_file,
+    read_brand,
+    read_subtitles,
+)
+from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.normalize import normalized
+from rivya_flows.spec.step_order import check_order
+
+# Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
+_PLAIN_TEXTS = (
+    ("title",),
+    ("description",),
+    ("inputs", "*", "title"),
+    ("inputs", "*", "description"),
+    ("inputs", "*", "pattern"),
+    *((part, "*", "title") for part in PARTS),
+    ("deploy",),
+)
+# Except for these, which an event fills in.
+_OF_EVENTS = ("deploy", "*", "triggers", "*", "inputs")
+
+
+def load(
+    text: str,
+    *,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None = None,
+    includes: typing.Mapping[str, str] | None = None,
+) -> Workflow:
+    """The workflow that a text describes.
+
+    Args:
+        text: The whole spec.
+        file: The name of the file in diagnostics.
+        catalogue: The available models.
+        folder: The folder of the spec; None: files that it names are not checked.
+        includes: Texts of the specs that it includes, by path from its folder, as
+            `includes.included_texts` returns them; None: they are read from the folder.
+
+    Raises:
+        SpecError: Anything is wrong; all mistakes in the order of the text.
+    """
+    workflow, problems = check(
+        text, file=file, catalogue=catalogue, folder=folder, includes=includes
+    )
+    if workflow is None:
+        raise SpecError(problems)
+    return workflow
+
+
+def check(
+    text: str,
+    *,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None = None,
+    includes: typing.Mapping[str, str] | None = None,
+) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
+    """The workflow, or None and its mistakes; see `load`."""
+
+    def check_at(text: str, place: Place) -> Checked:
+        name = file if not place.above else str(PurePath(file).parent / place.path)
+        own = None if folder is None else folder / place.path.parent
+        return _check_one(text, name, catalogue, own, place, sources)
+
+    sources = IncludeSources(folder, includes, check_at)
+    checked = check_at(text, Place(PurePosixPath(PurePath(file).name)))
+    return checked.workflow, checked.diagnostics
+
+
+def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
+    """Warnings about the text of a workflow: see `LINTS` of `diagnostics`."""
+    report = DiagnosticCollector(file, text.removeprefix("\ufeff"))
+    root, _ = source.read(text.removeprefix("\ufeff"))
+    if isinstance(root, Mapping):
+        report.root = tree = normalized(root, report)
+        warn(plain(tree), workflow, report)
+    return tuple(one for one in report.diagnostics if one.code in LINTS)
+
+
+def _check_one(
+    text: str,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    place: Place,
+    sources: IncludeSources,
+) -> Checked:
+    text = text.removeprefix("\ufeff")  # some editors start a file with this mark
+    report = DiagnosticCollector(file, text)
+    root, mistakes = source.read(text)
+    report.add_located(mistakes)
+    if not isinstance(root, Mapping):
+        if not mistakes:
+            what = "is empty" if root is None or root == _NOTHING else "is not a map"
+            report.add((), "not-a-spec", f"the file {what}", "start with `version: 1`")
+        return Checked(None, diagnostics=report.diagnostics)
+    report.root = root
+    if is_brand_file(root):
+        hint = "name a spec that uses it, with `brand:`"
+        report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
+        return Checked(None, diagnostics=report.diagnostics)
+    report.root = tree = normalized(root, report)
+    workflow = build(tree, report)
+    data = plain(tree)
+    own = read_brand(workflow.brand, file, place, sources, report)
+    brand = place.brand if data.get("brand") is None else own.brand
+    texts = {**own.texts, **read_subtitles(data, place, sources, report)}
+    found = find_includes(data, replace(place, brand=brand), sources, report)
+    names = NamesInScope(
+        data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}, brand
+    )
+    _check_places(tree, report)
+    check_step_keys(data, report)
+    check_loops(data, names, report)
+    wanted = {name: one.workflow.inputs for name, (one, _) in found.items() if one is not None}
+    check_references(data, names, report, wanted)
+    if sources.texts is None:
+        # A run or a deployment that an earlier version accepted goes on.
+        check_conditions(data, names, report)
+    check_order(data, report)
+    check_requests(data, names, catalogue, folder, report)
+    check_declarations(workflow.inputs, folder, report)
+    if sources.texts is None:
+        check_deployments(workflow, report)
+    check_given(data, found, folder, report)
+    check_expanded(data, found, report)
+    if brand is not None or data.get("brand") is None:
+        check_end_cards(data, brand, report)
+    inner = [problem for _, one in found.values() for problem in one.diagnostics]
+    inner += own.diagnostics
+    problems = (*report.diagnostics, *dict.fromkeys(inner))
+    included = {
+        data[part][step_id]["with"]["spec"]: found[step_id][0]
+        for part, step_id, _ in written_steps(data)
+        if step_id in found
+    }
+    whole = workflow.model_copy(update={"includes": included, "texts": texts, "branding": brand})
+    return Checked(None if problems else whole, names.outputs(), problems)
+
+
+_NOTHING = Scalar(Mark(0, 0, 0), None, 0)
+
+
+def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
+    """Reports expressions in keys and in text that is not evaluated."""
+    for path, node in _walk(tree, ()):
+        for key in node.pairs if isinstance(node, Mapping) else ():
+            if "${{" in key:
+                hint = "write the key itself; only values can be expressions"
+                message = "a key cannot be an expression"
+                report.add((*path, key), "expression-not-allowed", message, hint, key=True)
+        written = node.value if isinstance(node, Scalar) else None
+        if isinstance(written, str) and "${{" in written and _is_plain_text(path):
+            message = "expressions are not evaluated here"
+            report.add(path, "expression-not-allowed", message, "write the text itself")
+
+
+def _is_plain_text(path: Path) -> bool:
+    fits = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
+    return fits and not _fits_place(_OF_EVENTS, path)
+
+
+def _fits_place(place: tuple[str, ...], path: Path) -> bool:
+    return len(path) >= len(place) and all(
+        wanted in ("*", step) for wanted, step in zip(place, path, strict=False)
+    )
+
+
+def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    waiting: list[tuple[Path, Node]] = [(path, node)]
+    while waiting:
+        here, node = waiting.pop()
+        if here:
+            yield here, node
+        if isinstance(node, Mapping):
+            waiting.extend(((*here, key), value) for key, (_, value) in node.pairs.items())
+        elif isinstance(node, Sequence):
+            waiting.extend(((*here, index), value) for index, value in enumerate(node.members))

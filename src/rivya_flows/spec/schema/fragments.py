@@ -1,0 +1,235 @@
+"""JSON Schema of the spec's models, key by key, and the few forms that values have in a spec."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from rivya_flows.language.field_types import COMPUTED, WHOLE
+from rivya_flows.language.final_cut import DrawnText
+from rivya_flows.language.syntax.durations import seconds
+
+Schema = dict[str, Any]
+
+NOTES = {"^x-": True}
+"""`x-*` keys are the author's own."""
+
+_DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\s*$"
+
+_ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
+
+_KEYS: Mapping[tuple[str, str], str] = {
+    ("Workflow", "version"): "Version of the spec language: 1.",
+    ("Workflow", "name"): "Name of the spec: lowercase letters, digits, `_` and `-`.",
+    ("Workflow", "title"): "Display name of the spec.",
+    ("Workflow", "description"): "What the campaign produces, in a sentence or two.",
+    ("Workflow", "inputs"): "What changes from run to run: the fields of the run form, in order.",
+    ("Workflow", "budget"): "The most that a run may spend.",
+    ("Workflow", "concurrency"): "How many runs of a group of specs go on at once.",
+    ("Workflow", "cache"): "Which finished work to reuse: `run` that of this run when it is resumed, "
+    "`spec` also that of earlier runs of this spec, `off` none.",
+    ("Workflow", "steps"): "The steps, by name. References define their order.",
+    ("Workflow", "outputs"): "The results of a run, by name.",
+    ("Workflow", "deploy"): "Prefect deployments of this spec.",
+    ("Input", "title"): "Label of the field.",
+    ("Input", "description"): "Help text of the field.",
+    ("Step", "title"): "Display name of the step.",
+}  # fmt: skip
+"""Descriptions of keys that the docstring of their model lacks, by model and spelling."""
+
+
+def computed() -> Schema:
+    """A text with an expression in it."""
+    return {"$ref": "#/$defs/expression"}
+
+
+def or_whole(*types: str, **keywords: Any) -> Schema:
+    """A value of one of the types, or one expression that gives it."""
+    return {"type": [*types, "string"], "pattern": WHOLE, **keywords}
+
+
+def chosen(choices: Collection[Any], **keywords: Any) -> Schema:
+    """One of the choices, or a text with an expression in it."""
+    return {"anyOf": [{"enum": list(choices), **keywords}, computed()]}
+
+
+def is_(key: str, *values: Any) -> Schema:
+    """Matches a map with one of these values at the key."""
+    value = {"const": values[0]} if len(values) == 1 else {"enum": list(values)}
+    return {"required": [key], "properties": {key: value}}
+
+
+def by_name(pattern: str, value: Schema) -> Schema:
+    """A map of names to such values; notes among them."""
+    return {
+        "type": "object",
+        "patternProperties": {pattern: value, **NOTES},
+        "additionalProperties": False,
+    }
+
+
+def of_models(
+    models: Collection[type[BaseModel]], instead: Mapping[tuple[str, str], Schema]
+) -> dict[str, Schema]:
+    """Strict maps for the models and all models inside them, by class name.
+
+    Args:
+        models: Models of the spec language.
+        instead: The form of a key, by class name and spelling, where the type in the model is
+            less precise than the language; an empty map removes the key.
+    """
+    wanted = [(model, "validation") for model in models]
+    _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
+    classes = _with_inner(models)
+    return {
+        name: _map_of(classes[name], schema, instead)
+        for name, schema in sorted(whole["$defs"].items())
+    }
+
+
+def _map_of(
+    model: type[BaseModel], raw: Schema, instead: Mapping[tuple[str, str], Schema]
+) -> Schema:
+    words, name = _words_for(model), model.__name__
+    properties = {}
+    for key, value in raw["properties"].items():
+        own = instead.get((name, key))
+        if own == {}:
+            continue
+        shown = {"title": value.get("title", key.capitalize())}
+        if key in words:
+            shown["description"] = words[key]
+        if value.get("default") is not None and "$ref" not in value:
+            shown["default"] = value["default"]
+        properties[key] = {**shown, **(own if own is not None else _tidied(value))}
+    made: Schema = {"title": name, "type": "object", "properties": properties}
+    if text := words_of(model):
+        made["description"] = text
+    required = [key for key in raw.get("required", ()) if key in properties]
+    if required:
+        made["required"] = required
+    return {**made, "patternProperties": NOTES, "additionalProperties": False}
+
+
+def _tidied(value: Schema) -> Schema:
+    """A fragment of pydantic's without its titles, and with one word for "or nothing"."""
+    kept = {key: part for key, part in value.items() if key not in ("title", "default")}
+    if kept.get("type") == "string" and not kept.keys() & {"enum", "pattern", "const"}:
+        # A field that is typed as text is never evaluated.
+        kept["not"] = computed()
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _tidied(kept["items"])
+    if "patternProperties" in kept:
+        [(pattern, member)] = kept["patternProperties"].items()
+        longest = kept.get("propertyNames", {}).get("maxLength")
+        made = by_name(pattern, member)
+        if longest is not None:
+            made["propertyNames"] = {"anyOf": [{"maxLength": longest}, {"pattern": "^x-"}]}
+        return made
+    options = kept.get("anyOf")
+    if options and any(_MARK in _flat([one]) for one in options):
+        parts = _flat(options)
+        known = [one for one in parts if one not in (_MARK, _NOTHING)]
+        return {"anyOf": [*known, computed(), *([_NOTHING] if _NOTHING in parts else [])]}
+    if options and options[-1] == {"type": "null"} and len(options) == 2:
+        return or_null(_tidied(options[0]))
+    return kept
+
+
+_MARK: Schema = {"type": "string", "pattern": COMPUTED}
+"""Stands for an expression in the schema that pydantic makes."""
+
+_NOTHING: Schema = {"type": "null"}
+
+
+def _flat(options: list[Schema]) -> list[Schema]:
+    """The options, those inside an option among them."""
+    return [part for one in options for part in (_flat(one["anyOf"]) if "anyOf" in one else [one])]
+
+
+def or_null(value: Schema) -> Schema:
+    """The value, or nothing."""
+    if "enum" in value:
+        return {**value, "type": [value["type"], "null"], "enum": [*value["enum"], None]}
+    if isinstance(value.get("type"), str):
+        return {**value, "type": [value["type"], "null"]}
+    if isinstance(value.get("type"), list):
+        return {**value, "type": [*value["type"], "null"]}
+    return {"anyOf": [value, {"type": "null"}]}
+
+
+def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """The models and those that their fields name, by class name."""
+    found: dict[str, type[BaseModel]] = {}
+    waiting: list[Any] = list(models)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            if part.__name__ not in found:
+                found[part.__name__] = part
+                waiting += [field.annotation for field in part.model_fields.values()]
+        else:
+            waiting += getattr(part, "__args__", ())
+    return found
+
+
+class _Generator(GenerateJsonSchema):
+    """Adds the text forms that a field parses before validation."""
+
+    def function_before_schema(
+        self, schema: core_schema.BeforeValidatorFunctionSchema
+    ) -> JsonSchemaValue:
+        if schema["function"]["function"] is seconds:
+            return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
+        return super().function_before_schema(schema)
+
+    def function_wrap_schema(
+        self, schema: core_schema.WrapValidatorFunctionSchema
+    ) -> JsonSchemaValue:
+        made = super().function_wrap_schema(schema)
+        check = getattr(schema["function"]["function"], "__self__", None)
+        if isinstance(check, DrawnText):
+            text = {"type": "string", "pattern": r"\S", "maxLength": check.limit}
+            made = {"anyOf": [text, *(one for one in made.get("anyOf", ()) if one == _NOTHING)]}
+        return {"anyOf": [made, _MARK]}
+
+
+def words_of(model: type[BaseModel]) -> str | None:
+    """The first paragraph of a model's docstring, in one line; None if it has no docstring."""
+    if not model.__doc__:
+        return None
+    return " ".join(inspect.cleandoc(model.__doc__).partition("\n\n")[0].split())
+
+
+def _words_for(model: type[BaseModel]) -> dict[str, str]:
+    """What is said of each key of a model, by its spelling in a file."""
+    text = _attributes(model.__doc__ or "")
+    said = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        words = text.get(name) or _KEYS.get((model.__name__, key))
+        if words:
+            said[key] = words
+    return said
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """The entries of a docstring's section `Attributes:`."""
+    _, _, section = inspect.cleandoc(docstring).partition("Attributes:\n")
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.splitlines():
+        if match := _ATTRIBUTE.fullmatch(line):
+            names = match.group(1).split(", ")
+            found |= dict.fromkeys(names, match.group(2))
+        elif line.startswith("        "):
+            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+        else:
+            break
+    return found

@@ -1,0 +1,284 @@
+"""Tests of a spec, as ``NAME.test.yaml`` beside it has them: the format, and what is wrong in one."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from rivya_flows.diagnostics import CODES, REFUSALS
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.field_types import Count, MediaKind, SpecModel
+from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
+from rivya_flows.language.wording import shown
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.includes import names_in
+from rivya_flows.spec.normalize import each, inside, keys_of, known_in
+
+MAX_CASES = 200
+
+RunEnd = Literal["completed", "failed", "suspended"]
+StepEnd = Literal["completed", "cached", "failed", "skipped", "suspended"]
+Number = Annotated[Count, Field(ge=0)]
+
+_ANSWER = "write a key, a list of keys, {none: a note}, or a list of those for several rounds"
+
+
+def _exactly(value: Any) -> Any:
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return {"min": value, "max": value} if number else value
+
+
+def _with_status(value: Any) -> Any:
+    return {"status": value} if isinstance(value, str) else value
+
+
+class Answer(SpecModel):
+    """An answer to one asking of a question.
+
+    Attributes:
+        picked: Keys; empty for none of the candidates.
+        none: What should be different, where none was picked.
+    """
+
+    picked: tuple[str, ...] = ()
+    none: Annotated[str, Field(max_length=500)] = ""
+
+
+def _answers(value: Any) -> tuple[Answer, ...]:
+    """The answers to one question, round after round; a list of keys alone is one answer."""
+    several = isinstance(value, list) and any(isinstance(one, list | dict) for one in value)
+    return tuple(map(_answer, value if several else [value]))
+
+
+def _answer(value: Any) -> Answer:
+    if isinstance(value, dict):
+        note = value.get("none", 0)
+        if value.keys() != {"none"} or not (note is None or isinstance(note, str)):
+            raise ValueError(f"this map is not an answer; {_ANSWER}")
+        return Answer(none=note or "")
+    keys = value if isinstance(value, list) else [value]
+    if not keys or any(isinstance(one, bool | list | dict | None) for one in keys):
+        raise ValueError(f"this is not an answer; {_ANSWER}")
+    return Answer(picked=tuple(map(str, keys)))
+
+
+class CreditRange(SpecModel):
+    """Credits that a run is charged. A number alone is both bounds.
+
+    Attributes:
+        min: At least so many.
+        max: At most so many.
+    """
+
+    min: Number = 0
+    max: Number | None = None
+
+
+class ExpectedStep(SpecModel):
+    """How a step ends. A word alone is its status.
+
+    Attributes:
+        status: Of the step.
+        items: Number of its items.
+        completed: Items that completed, those from the cache among them.
+        failed: Items that failed.
+        skipped: Items that were skipped.
+    """
+
+    status: StepEnd | None = None
+    items: Number | None = None
+    completed: Number | None = None
+    failed: Number | None = None
+    skipped: Number | None = None
+
+
+class ExpectedOutput(SpecModel):
+    """What an output is.
+
+    Attributes:
+        count: Number of its media; of an output without media, its values: 0 if it is empty.
+        kind: Kind of all its media.
+    """
+
+    count: Number | None = None
+    kind: MediaKind | None = None
+
+
+class ExpectedRun(SpecModel):
+    """What a test case expects.
+
+    Attributes:
+        status: How the run ends; `suspended` waits for an answer that the case does not give.
+        credits: What the sandbox charges.
+        steps: How steps end, by name.
+        outputs: The outputs, by name.
+        diagnostics: Codes of the mistakes for which the spec or its inputs are refused, or
+            `over_budget`; all of them, and nothing else is expected.
+    """
+
+    status: RunEnd = "completed"
+    credits: Annotated[CreditRange, BeforeValidator(_exactly)] | None = None
+    steps: dict[str, Annotated[ExpectedStep, BeforeValidator(_with_status)]] = Field(
+        default_factory=dict
+    )
+    outputs: dict[str, ExpectedOutput] = Field(default_factory=dict)
+    diagnostics: tuple[str, ...] = ()
+
+
+class Case(SpecModel):
+    """A test case: one run on a sandbox of its own.
+
+    Attributes:
+        name: What the case shows, in a few words; unique in the file.
+        inputs: Values of inputs; those of type file are relative to the folder of this file.
+        budget: Overrides the credit budget of the spec.
+        faults: What goes wrong in the sandbox.
+        chat: Answers of chat models, instead of written ones.
+        answers: Answers to the questions of the run, by step: a key, a list of keys, `{none: note}`,
+            or a list of those for several rounds.
+        expect: What must come of it.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    budget: Number | None = None
+    faults: Annotated[tuple[dict[str, Any], ...], Field(max_length=200)] = ()
+    chat: Annotated[tuple[dict[str, Any], ...], Field(max_length=500)] = ()
+    answers: dict[str, Annotated[tuple[Answer, ...], BeforeValidator(_answers)]] = Field(
+        default_factory=dict
+    )
+    expect: ExpectedRun = Field(default_factory=ExpectedRun)
+
+
+class SpecTests(SpecModel):
+    """The tests of a spec.
+
+    Attributes:
+        version: Version of the format: 1.
+        spec: Path of the spec, from the folder of this file; without it, `NAME.yaml` beside
+            `NAME.test.yaml`.
+        cases: The test cases.
+    """
+
+    version: Literal[1]
+    spec: str | None = None
+    cases: Annotated[tuple[Case, ...], Field(min_length=1, max_length=MAX_CASES)]
+
+
+def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
+    """The tests in a text, to be used only if the report stays empty; None where there are none."""
+    root, mistakes = source.read(text)
+    report.add_located(mistakes)
+    if not isinstance(root, Mapping):
+        if not mistakes:
+            message = "a file of tests is a map of keys such as `version` and `cases`"
+            report.add((), "not-a-spec", message, "start with `version: 1`")
+        return None
+    report.root = root
+    report.root = tree = known_in(keys_of(SpecTests), report, root, ())
+    each(tree, "cases", partial(_known_case, report))
+    data: dict[str, Any] = plain(tree)
+    held = data.get("cases")
+    # Each case by itself, so that the others are checked too if one does not fit.
+    whole = isinstance(held, list) and 0 < len(held) <= MAX_CASES
+    stand_in = [{"name": "case"}] if whole else held
+    tests = model_at(SpecTests, {**data, "cases": stand_in}, (), report)
+    if not isinstance(held, list) or not whole:
+        return None
+    cases = tuple(_case(value, ("cases", index), report) for index, value in enumerate(held))
+    first: dict[str, int] = {}
+    for index, case in enumerate(cases):
+        if case.name and first.setdefault(case.name, index) != index:
+            message = f"case {first[case.name] + 1} has the name {shown(case.name)} too"
+            report.add(("cases", index, "name"), "duplicate-name", message, "rename one of them")
+        _check_expected(case, ("cases", index), report)
+    tests = tests or SpecTests.model_construct(version=1, cases=())
+    return tests.model_copy(update={"cases": cases})
+
+
+def _case(value: Any, path: Place, report: DiagnosticCollector) -> Case:
+    """The case; one without a name where it does not fit, which is reported."""
+    return model_at(Case, value, path, report) or Case.model_construct(name="")
+
+
+def _known_case(report: DiagnosticCollector, node: Mapping, path: Place) -> Mapping:
+    """The case without notes and unknown keys, which are reported; its inputs stay as they are."""
+    case = known_in(keys_of(Case), report, node, path)
+    inside(case, "expect", keys_of(ExpectedRun), path, report)
+    if isinstance(expect := case.get("expect"), Mapping):
+        at = (*path, "expect")
+        inside(expect, "credits", keys_of(CreditRange), at, report)
+        each(expect, "steps", partial(known_in, keys_of(ExpectedStep), report), (*at, "steps"))
+        each(
+            expect, "outputs", partial(known_in, keys_of(ExpectedOutput), report), (*at, "outputs")
+        )
+    return case
+
+
+def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> None:
+    expected, at = case.expect, (*path, "expect")
+    for index, code in enumerate(expected.diagnostics):
+        if code not in CODES and code not in REFUSALS:
+            place = (*at, "diagnostics", index)
+            report.unknown(place, "unknown-code", "code", (*CODES, *REFUSALS), value=code)
+    if expected.diagnostics:
+        for key in sorted(expected.model_fields_set - {"diagnostics"}):
+            message = f"{key!r} is not expected of a run that is refused"
+            report.add((*at, key), "needless-key", message, "remove it, or `diagnostics`", key=True)
+    most = expected.credits.max if expected.credits else None
+    if expected.credits and most is not None and expected.credits.min > most:
+        message = f"at least {expected.credits.min} and at most {most} is impossible"
+        report.add((*at, "credits"), "out-of-range", message, "write {min: 20, max: 25}")
+
+
+def check_against(
+    tests: SpecTests, workflow: Workflow, folder: Path, report: DiagnosticCollector
+) -> None:
+    """Reports the inputs, steps and outputs that the spec does not have, and inputs that do not fit.
+
+    Args:
+        tests: As read into the report.
+        workflow: Of the spec.
+        folder: Which input files are relative to.
+        report: Takes the mistakes.
+    """
+    steps = tuple(names_in(workflow))
+    for index, case in enumerate(tests.cases):
+        path: Place = ("cases", index)
+        if case.name and not case.expect.diagnostics:  # else a wrong input may be what it shows
+            _check_inputs(case, workflow, folder, path, report)
+        for name in case.answers:
+            if name != "budget" and name.partition("[")[0] not in steps:
+                report.unknown((*path, "answers", name), "unknown-step", "step", steps)
+        for name in case.expect.steps:
+            if name not in steps:
+                report.unknown((*path, "expect", "steps", name), "unknown-step", "step", steps)
+        for name in case.expect.outputs:
+            if name not in workflow.outputs:
+                place = (*path, "expect", "outputs", name)
+                report.unknown(place, "unknown-output", "output", workflow.outputs)
+
+
+def _check_inputs(
+    case: Case, workflow: Workflow, folder: Path, path: Place, report: DiagnosticCollector
+) -> None:
+    for name, value in case.inputs.items():
+        declared, place = workflow.inputs.get(name), (*path, "inputs", name)
+        if declared is None:
+            report.unknown(place, "unknown-input", "input", workflow.inputs)
+        elif value is not None:
+            try:
+                fit(declared, value, root=folder)
+            except ValueError as error:
+                report.add(place, "wrong-input", f"{name}: {error}", hint_for(declared))
+    given = {name for name, value in case.inputs.items() if value is not None}
+    for name, declared in workflow.inputs.items():
+        if declared.required and declared.default is None and name not in given:
+            message = f"the input {name!r} is required"
+            report.add((*path, "inputs"), "missing-input", message, hint_for(declared))

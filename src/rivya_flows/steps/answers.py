@@ -1,0 +1,113 @@
+"""Structured chat answers: the instruction, the parser, and the request to try again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rivya_flows.language.canonical import canonical, whole
+
+TURNS = 3
+"""Times that a question is asked before a wrong answer fails the step."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+MAX_DEPTH = 64
+"""Nesting of maps and lists in an answer; the same as in a spec."""
+
+_MAX_DIGITS = 300
+"""Digits of a whole number; about as many as the largest float has."""
+
+
+class AnswerError(Exception):
+    """An answer does not match its schema; the message says where."""
+
+
+def instruction(schema: Mapping[str, Any]) -> str:
+    """The text added to a message that asks for a structured answer."""
+    written = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return f"\n\nAnswer with one JSON object and nothing else, of this shape: {written}"
+
+
+def repeat(problem: str) -> str:
+    """The message that asks again in the same session."""
+    return f"That answer could not be used: {problem}."
+
+
+def read(content: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON object in an answer, checked against its schema.
+
+    Text around the object (a code fence, a greeting) is ignored; other fields are kept.
+
+    Raises:
+        AnswerError: There is no object, a field is missing, or a value has another type.
+    """
+    start = content.find("{")
+    if start < 0:
+        raise AnswerError("it holds no JSON object")
+    try:
+        value, _ = _DECODER.raw_decode(content[start:])
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise AnswerError("its JSON is broken") from error
+    if _is_deeper(value, MAX_DEPTH):
+        raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
+    _check(value, schema, "")
+    answer: dict[str, Any] = json.loads(whole(canonical(value)))
+    return answer
+
+
+def _integer(digits: str) -> int:
+    # A model that repeats itself writes thousands of digits, which Python refuses to read.
+    if len(digits) > _MAX_DIGITS:
+        raise AnswerError(f"a number has more than {_MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise AnswerError("a number is too large")
+    return number
+
+
+def _reject(word: str) -> Any:
+    raise AnswerError(f"{word} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_finite, parse_constant=_reject)
+"""Accepts only what every JSON parser accepts: answers go into requests and receipts."""
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
+
+
+def _check(value: Any, schema: Any, place: str) -> None:
+    where = place or "the answer"
+    if isinstance(schema, Mapping):
+        if not isinstance(value, dict):
+            raise AnswerError(f"{where} must be an object")
+        for name, inner in schema.items():
+            if name not in value:
+                raise AnswerError(f"{place + '.' if place else ''}{name} is missing")
+            _check(value[name], inner, f"{place}.{name}" if place else name)
+    elif isinstance(schema, list | tuple):
+        if not isinstance(value, list):
+            raise AnswerError(f"{where} must be a list")
+        for index, member in enumerate(value):
+            _check(member, schema[0], f"{place}[{index}]")
+    else:
+        kinds = _TYPES[schema]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and schema != "boolean"):
+            raise AnswerError(f"{where} must be of type {schema}")

@@ -1,0 +1,257 @@
+"""`chat`: asks a chat model, for a text or for fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
+from rivya_flows.catalogue.prices import Price, price
+from rivya_flows.catalogue.request_checks import check_chat, check_least_length, check_prompt
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.canonical import canonical, whole
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.expressions.operations import TEXTS
+from rivya_flows.language.expressions.output_types import ANY, WORDS, Shape, Unknown, of_expect
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import shown
+from rivya_flows.steps.answers import TURNS, instruction
+from rivya_flows.steps.given import Given, GivenMedia, World
+from rivya_flows.steps.kind import Kind, Names, WrittenStep, given_fields
+from rivya_flows.steps.request import (
+    ItemRequest,
+    UploadedFile,
+    callable_models,
+    content_hash,
+    model_known_later,
+    priced_by,
+)
+
+EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
+"""The values of `reasoning_effort`."""
+
+
+class ChatWith(SpecModel):
+    """What `chat` takes.
+
+    Attributes:
+        model: Id of a chat model.
+        message: The message to the model.
+        session: `session_id` of an earlier chat step, to continue it.
+        attachments: Images for the model.
+        reasoning_effort: How much the model thinks, if it supports that.
+        web_search: Whether the model may search the web, if it supports that.
+        expect: The fields that the answer must have: names with `string`, `integer`, `number`
+            or `boolean`, `[string]`, `[{name: string}]`, or a nested map.
+    """
+
+    model: Annotated[Value, Takes(("text",), is_examined=True)]
+    message: Annotated[Value, Takes(TEXTS)]
+    session: Annotated[Value, Takes(("text",))] = None
+    attachments: Annotated[
+        Value, Takes(("list", "asset", "text"), is_file=True, media=("image",))
+    ] = None
+    reasoning_effort: Annotated[Value, Takes(choices=EFFORTS)] = None
+    web_search: Annotated[
+        Value, Takes(("boolean",), schema={"type": ["boolean", "string"], "pattern": COMPUTED})
+    ] = None
+    expect: dict[str, Any] | None = None
+
+    @property
+    def turns(self) -> int:
+        """How often the question may be asked until the answer has the fields."""
+        return TURNS if self.expect else 1
+
+
+class Chat(Kind):
+    uses = "chat"
+    says = "Asks a chat model."
+    takes = ChatWith
+    outputs = ("text", "json", "session_id", "usage")
+    idle = ("regenerate", "fallback", "timeout")
+    route = "chat"
+    passes_on = True
+
+    def request(self, given: Given, world: World) -> ItemRequest | None:
+        message, expect = given.text("message"), given.get("expect")
+        added = len(instruction(expect)) if isinstance(expect, Mapping) and expect else 0
+        media = given.media("attachments", world.files)
+        given.report(_no_images(media))
+        request = None
+        for model in given.models(world.catalogue, self.uses, "z-image"):
+            if isinstance(message, Unknown):
+                given.report(check_least_length(model, message.least + added))
+            elif "message" in given.values or not given.is_written:  # else the model reports it
+                given.report(
+                    check_prompt(model, None if message is None else message + " " * added)
+                )
+            certain_ones = {k: one for k, one in given.values.items() if given.is_certain(k)}
+            given.report(check_chat(model, certain_ones))
+            if given.is_complete and not given.problems and isinstance(message, str):
+                request = self._request(model, message, media, given, world)
+        return request
+
+    def _request(
+        self, model: Model, message: str, media: GivenMedia, given: Given, world: World
+    ) -> ItemRequest:
+        arguments = {**given.values, "message": message}
+        asked = {name: one for name, one in arguments.items() if name != "attachments"}
+        return ItemRequest(
+            self.uses,
+            arguments,
+            model.id,
+            "",
+            media.media,
+            self.route,
+            price(model, {}, message),
+            content_hash(
+                ["chat", world.service, asked, [m.source for m in media.media]], media.media
+            ),
+            priced_by(model, {}, message),
+        )
+
+    def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
+        model = world.catalogue.get(str(known["model"]))
+        return model_known_later() if model is None else (model.id, price(model, {}, None))
+
+    def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
+        return chat_body(request, files, trace)
+
+    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        session = replace(WORDS, session_of=str(arguments.get("model")))
+        fields = {"text": WORDS, "session_id": session, "usage": ANY}
+        if arguments.get("expect") is not None:
+            return given_fields({**fields, "json": of_expect(arguments["expect"])})
+        hint = "add `expect: {name: string}` to that step, or use .text"
+        return given_fields(fields, {"json": hint})
+
+    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+        yield from expect_problems(given.get("expect"), ("expect",))
+        session, model = given.get("session"), given.get("model")
+        shape = session.shape if isinstance(session, Unknown) else ANY
+        of = shape.session_of
+        if shape.words and of is None:
+            message = "'session' takes the session of a chat, and this text is none"
+            hint = 'write "${{ steps.NAME.session_id }}"'
+            yield Diagnostic("wrong-type", message, hint, path=("session",))
+        elif of is not None and isinstance(model, str) and of != model and not is_computed(of):
+            message = f"the session is of {of!r}, and this step asks {shown(model)}"
+            hint = f"write `model: {of}`, or leave 'session' out"
+            yield Diagnostic("wrong-value", message, hint, path=("session",))
+
+    def example_of(self, argument: str) -> str | None:
+        return "gemini-2-5-flash-chat" if argument == "model" else None
+
+    def models(self, catalogue: Catalogue) -> Sequence[Model]:
+        return callable_models(catalogue, self.uses)
+
+
+def chat_body(
+    request: ItemRequest,
+    files: Sequence[UploadedFile],
+    trace: str,
+    *,
+    session: str | None = None,
+    message: str | None = None,
+) -> str:
+    """The exact body of ``POST /chat/completions`` (contract, section 6.2).
+
+    Args:
+        request: Of a `chat` step, or of a judge.
+        files: Its uploaded attachments.
+        trace: ``client_request_id``.
+        session: Session to continue; None takes that of the request, or a new one.
+        message: Overrides the message of the request, to ask again.
+    """
+    given = request.arguments
+    text = message if message is not None else given["message"]
+    if given.get("expect"):
+        text += instruction(given["expect"])
+    body: dict[str, Any] = {
+        "model": request.model,
+        "message": text,
+        "client_request_id": trace[:128],
+    }
+    if session or given.get("session"):
+        body["session_id"] = session or given["session"]
+    if files and message is None:
+        body["attachments"] = [{"file_id": file.id} for file in files]
+    if given.get("web_search") is not None:
+        body["enable_web_search"] = given["web_search"]
+    if given.get("reasoning_effort") is not None:
+        body["reasoning_effort"] = given["reasoning_effort"]
+    return whole(canonical(body))
+
+
+def _no_images(media: GivenMedia) -> Iterator[Diagnostic]:
+    """Attachments that are no images."""
+    listed = enumerate(media.kinds) if media.each is None else [(None, media.each)]
+    for index, kind in listed:
+        if kind not in (None, "image"):
+            path: Path = ("attachments",) if index is None else ("attachments", index)
+            message = f"a chat takes images as attachments, not {kind}"
+            hint = "remove it, or use a still image"
+            yield Diagnostic("references-refused", message, hint, path=path)
+
+
+ANSWER_TYPES = ("string", "integer", "number", "boolean")
+_FORM = "write string, integer, number or boolean, [string], [{name: string}], or {name: string}"
+_OTHER_TYPES = {
+    **dict.fromkeys(("array", "list", "[]", "[string]", "string[]", "strings"), "write [string]"),
+    **dict.fromkeys(("object", "map", "dict", "json"), "write {name: string}"),
+    **dict.fromkeys(
+        ("enum", "choice", "select"), "write string, and name the choices in the message"
+    ),
+    **dict.fromkeys(("date", "time", "url", "text", "str", "any"), "write string"),
+    **dict.fromkeys(("float", "double", "decimal"), "write number"),
+}
+"""What to write instead of the types of other languages."""
+
+
+def expect_problems(expect: Any, path: Path) -> Iterator[Diagnostic]:
+    """What is wrong with the fields that an answer must have."""
+    if not isinstance(expect, dict):
+        return  # reported by the model of the step
+    if not expect:
+        yield Diagnostic("bad-expect", "'expect' is empty", "write {name: string}", path=path)
+    for name, part in expect.items():
+        place: Path = (*path, name)
+        if not name.isidentifier() or len(name) > 64:
+            message = f"{shown(name)} is not a valid name for a field"
+            hint = "letters, digits and _, starting with a letter"
+            yield Diagnostic("bad-name", message, hint, path=place)
+        if isinstance(part, dict):
+            yield from expect_problems(part, place)
+        elif isinstance(part, list):
+            yield from _list_problems(part, place)
+        else:
+            yield from _type_problems(part, place)
+
+
+def _list_problems(part: list[Any], path: Path) -> Iterator[Diagnostic]:
+    if len(part) != 1 or not isinstance(part[0], str | dict):
+        hint = "write [string], or [{name: string}]"
+        if part and not any(isinstance(one, dict) or one in ANSWER_TYPES for one in part):
+            hint = "write string, and name the choices in the message"
+        what = shown(part[0]) if len(part) == 1 else f"{len(part)} things"
+        message = f"[ ] takes the type of its items, not {what if part else 'nothing'}"
+        yield Diagnostic("bad-expect", message, hint, path=path)
+    elif isinstance(part[0], dict):
+        yield from expect_problems(part[0], (*path, 0))
+    else:
+        yield from _type_problems(part[0], (*path, 0))
+
+
+def _type_problems(written: Any, path: Path) -> Iterator[Diagnostic]:
+    if not isinstance(written, str):
+        message = f"a field of an answer has a type, not {shown(written)}"
+        yield Diagnostic("bad-expect", message, _FORM, path=path)
+    elif written not in ANSWER_TYPES:
+        hint = _OTHER_TYPES.get(written.lower()) or meant(written, ANSWER_TYPES)
+        if written.endswith("?"):
+            hint = f"write {written[:-1]}: every field is required"
+        message, sure = f"unknown answer type {shown(written)}", certain(written, ANSWER_TYPES)
+        yield Diagnostic("bad-expect", message, hint, path=path, instead=sure)

@@ -1,0 +1,273 @@
+"""Checks of `compose` and `layout` that concern several arguments, literal or evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.cut_terms import STILL_SECONDS
+from rivya_flows.language.expressions.values import as_text, is_number
+from rivya_flows.language.field_types import is_later
+from rivya_flows.language.final_cut import MAX_TRANSITION
+from rivya_flows.language.syntax.media_references import kind_of
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an, shown
+
+Arguments = Mapping[str, Any]
+
+_LISTS = ("clips", "images", "video", "formats")
+"""Lists that may not be empty."""
+
+CARD_KEYS = ("title", "line", "image")
+"""What an end card shows."""
+
+_ADD = 'write `video: "${{ steps.NAME.asset }}"`'
+
+
+def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
+    """What is wrong with the arguments of a `compose` or `layout`, taken together.
+
+    Values that are not known yet, an expression or `Unknown`, are right. Paths start in `with`; the
+    code `needless-key` is about the key at the end of its path, the others about the value.
+    """
+    given = {key: value for key, value in arguments.items() if value is not None}
+    for key in _LISTS:
+        if given.get(key) in ([], ()):
+            yield _missing((key,), f"{key!r} is empty", "add an item, or remove it")
+    for key in ("formats", "extras"):
+        yield from _twice(key, given)
+    yield from _overlays(uses, given)
+    if uses == "compose":
+        yield from _empty_media(given)
+        yield from _pictures(given)
+        yield from _captions(given)
+        yield from start_problems(given)
+
+
+def _pictures(given: Arguments) -> Iterator[Diagnostic]:
+    held = [key for key in ("clips", "video", "images") if key in given]
+    if not held:
+        yield _missing(("video",), "'clips', 'video' or 'images' is missing", _ADD)
+    for extra in held[1:]:
+        message = f"a composition takes clips, a video or images, not {held[0]!r} and {extra!r}"
+        yield _needless((extra,), message, "remove one of them")
+    if "clips" in given and "fit" in given:
+        hint = "remove it; each clip says how long it is shown"
+        yield _needless(("fit",), "'fit' has no effect with `clips`", hint)
+    if "transition" in given and held and "clips" not in held:
+        hint = "write the media as `clips`, or remove it"
+        yield _needless(("transition",), "'transition' has no effect without `clips`", hint)
+    transition = given.get("transition")
+    if isinstance(transition, Mapping) and "seconds" in transition and "kind" not in transition:
+        message = "'seconds' has no effect on a cut, which a transition without 'kind' is"
+        hint = "write `kind: fade` beside it, or remove it"
+        yield _needless(("transition", "seconds"), message, hint)
+
+
+def _empty_media(given: Arguments) -> Iterator[Diagnostic]:
+    places: list[tuple[Path, Arguments]] = []
+    places += [(("clips", index, "media"), one) for index, one in _maps(given.get("clips"))]
+    if isinstance(given.get("music"), Mapping):
+        places.append((("music", "audio"), given["music"]))
+    for key in ("clips", "images", "audio"):
+        held = given.get(key)
+        for index, medium in enumerate(held if isinstance(held, list | tuple) else ()):
+            if medium is None:
+                message = "a file must be a path or a URL, not nothing"
+                hint = "write a path such as photos/logo.png"
+                yield Diagnostic("wrong-type", message, hint, path=(key, index))
+    for path, one in places:
+        key = str(path[-1])
+        if key in one and one[key] is None:
+            yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
+
+
+def _captions(given: Arguments) -> Iterator[Diagnostic]:
+    captions, extras = given.get("captions"), given.get("extras")
+    if captions is None:
+        for index, extra in enumerate(extras if isinstance(extras, list | tuple) else ()):
+            if extra in ("srt", "clean"):
+                message = f"{extra!r} has no effect without `captions`"
+                yield _wrong(("extras", index), message, "add `captions:`, or remove it")
+        return
+    if not isinstance(captions, Mapping):
+        return
+    if is_later(file := captions.get("file")):
+        message = "'file' cannot be an expression: it is read before the run"
+        path: Path = ("captions", "file")
+        yield Diagnostic("expression-not-allowed", message, "write its path", path=path)
+    by_text = captions.get("text") is not None
+    by_file = file is not None or bool(captions.get("cues"))
+    if not by_text and not by_file:
+        hint = 'write `text: "${{ steps.NAME.text }}"`, or `file: captions.srt`'
+        yield _missing(("captions", "text"), "captions need 'text' or 'file'", hint)
+    elif by_text and by_file:
+        message = "captions take 'text' or 'file', not both"
+        yield _needless(("captions", "file"), message, "remove one of them")
+    elif by_text and "narration" not in given and "audio" not in given:
+        hint = "add `narration:`, or give captions with their times as `file: captions.srt`"
+        yield _missing(("captions", "text"), "there is no speech to time the captions by", hint)
+
+
+def _overlays(uses: str, given: Arguments) -> Iterator[Diagnostic]:
+    for index, overlay in _maps(given.get("overlays")):
+        path: Path = ("overlays", index)
+        named = [key for key in ("image", "text") if overlay.get(key) is not None]
+        if not named:
+            hint = "write `text: …`, or `image: logo.png`"
+            yield _missing((*path, "text"), "an overlay needs 'image' or 'text'", hint)
+        elif len(named) == 2:
+            message = "an overlay takes 'image' or 'text', not both"
+            yield _needless((*path, "text"), message, "write two overlays")
+        for key in ("start", "seconds") if uses == "layout" else ():
+            if overlay.get(key):
+                message = f"{key!r} has no effect in a layout"
+                yield _needless((*path, key), message, "remove it")
+
+
+def end_card_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Whether an end card shows nothing; a brand may fill it in before."""
+    card = given.get("end_card")
+    if card is True or (isinstance(card, Mapping) and not any(map(card.get, CARD_KEYS))):
+        message = "an end card needs 'title', 'line' or 'image', and the spec has no brand with one"
+        yield _missing(("end_card", "title"), message, "write `title: …`")
+
+
+def _twice(key: str, given: Arguments) -> Iterator[Diagnostic]:
+    held = given.get(key)
+    seen = set()
+    for index, one in enumerate(held if isinstance(held, list | tuple) else ()):
+        if isinstance(one, str):
+            if one in seen:
+                yield _wrong((key, index), f"{shown(one)} is there twice", "remove it")
+            seen.add(one)
+
+
+def start_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Clips that begin after the end of their video."""
+    clips = given.get("clips")
+    if not isinstance(clips, list | tuple):
+        return
+    for index, clip in enumerate(clips):
+        length = shown_seconds(clip)
+        if length is not None and length <= 0:
+            message = f"clip {index + 1} starts after the end of its video"
+            yield _wrong(_at(clips, index, "start"), message, "write an earlier second")
+
+
+def length_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Clips too short for their transitions, and overlays that would never be seen.
+
+    No reason to fail once media are bought: a transition then takes half of a clip at most.
+    """
+    clips, overlap = given.get("clips"), overlap_seconds(given.get("transition"))
+    if not isinstance(clips, list | tuple) or not clips or overlap is None:
+        return
+    lengths = [shown_seconds(one) for one in clips]
+    for index, length in enumerate(lengths):
+        joins = (index > 0) + (index < len(clips) - 1)
+        if length is not None and 0 < length < joins * overlap:
+            taken = f"{joins * overlap:g} s of transitions"
+            message = (
+                f"clip {index + 1} is shown for {length:g} s, which is shorter than its {taken}"
+            )
+            hint = "show it longer, or make the transition shorter"
+            yield _wrong(_at(clips, index, "seconds"), message, hint)
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths) or {"narration", "audio"} & given.keys():
+        return
+    end = sum(known) - overlap * (len(known) - 1)
+    for index, overlay in _maps(given.get("overlays")):
+        start = overlay.get("start")
+        if is_number(start) and start >= end > 0:
+            message = f"the overlay starts at {start:g} s, but the clips end at {end:g} s"
+            yield _wrong(("overlays", index, "start"), message, "write an earlier second")
+
+
+def drawn_texts(given: Arguments) -> Iterator[str]:
+    """The texts that are drawn, as far as they are known."""
+    captions, card = given.get("captions"), given.get("end_card")
+    found = [one.get("text") for _, one in _maps(given.get("overlays"))]
+    if isinstance(captions, Mapping):
+        found += [captions.get("text"), *(one["text"] for one in captions.get("cues") or ())]
+    if isinstance(card, Mapping):
+        found += [card.get("title"), card.get("line")]
+    yield from (as_text(one) for one in found if isinstance(one, str) or is_number(one))
+
+
+def _at(clips: Sequence[Any], index: int, key: str) -> Path:
+    clip = clips[index]
+    has = isinstance(clip, Mapping) and clip.get(key) is not None
+    return ("clips", index, key) if has else ("clips", index)
+
+
+def overlap_seconds(transition: Any) -> float | None:
+    """Seconds for which two clips overlap; None if not known."""
+    if transition is None:
+        return 0.0
+    if not isinstance(transition, Mapping):
+        return None
+    kind, seconds = transition.get("kind", "cut"), transition.get("seconds", 0.4)
+    if kind == "cut":
+        return 0.0
+    known = kind in ("fade", "slide") and is_number(seconds) and seconds <= MAX_TRANSITION
+    return float(seconds) if known else None
+
+
+def shown_seconds(clip: Any) -> float | None:
+    """How long a clip is shown; None if that is not known. Not above 0: nothing is left of it."""
+    in_map = isinstance(clip, Mapping) and "media" in clip
+    medium = clip["media"] if in_map else clip
+    seconds = clip.get("seconds") if in_map else None
+    start = clip.get("start", 0.0) if in_map else 0.0
+    left = None
+    if isinstance(medium, Mapping) and is_number(medium.get("duration_seconds")):
+        left = medium["duration_seconds"] - start if is_number(start) else None
+    elif medium_kind(medium) == "image":
+        left = STILL_SECONDS if seconds is None else None
+    if is_number(seconds) and (left is None or left > 0):
+        return float(seconds) if seconds > 0 else None  # the model of a clip reports another
+    return left if seconds is None or is_number(seconds) else None
+
+
+def medium_kind(medium: Any) -> str | None:
+    """Kind of a medium: of an asset, or by the extension of a path or URL; None if not known."""
+    if isinstance(medium, Mapping):
+        kind = medium.get("kind")
+        return kind if isinstance(kind, str) else None
+    return kind_of(medium) if isinstance(medium, str) and not is_later(medium) else None
+
+
+def wrong_kind(path: Path, found: str, kinds: Sequence[str]) -> Diagnostic:
+    """What to say of a medium of a kind that is not taken at its place."""
+    name = next(step for step in reversed(path) if isinstance(step, str))
+    wanted = " or ".join(map(an, kinds))
+    message = f"{name!r} takes {wanted}, but this is {an(found)}"
+    return Diagnostic("wrong-type", message, f"use {wanted}, or remove it", path=path)
+
+
+def unused_start(clip: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
+    """Whether a clip of a still says where it begins."""
+    start = clip.get("start")
+    if is_number(start) and start > 0:
+        message = "'start' has no effect on an image"
+        yield _needless((*path, "start"), message, "remove it; `seconds` is how long it is shown")
+
+
+def _maps(held: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for index, one in enumerate(held if isinstance(held, list | tuple) else ()):
+        if isinstance(one, Mapping):
+            yield index, one
+
+
+def _missing(path: Path, message: str, hint: str) -> Diagnostic:
+    return Diagnostic("missing-key", message, hint, path=path)
+
+
+def _needless(path: Path, message: str, hint: str) -> Diagnostic:
+    return Diagnostic("needless-key", message, hint, path=path)
+
+
+def _wrong(path: Path, message: str, hint: str) -> Diagnostic:
+    return Diagnostic("wrong-value", message, hint, path=path)

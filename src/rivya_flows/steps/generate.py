@@ -1,0 +1,213 @@
+"""`generate`: buys a picture, a film or a sound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rivya_flows.catalogue.catalogue import Catalogue, Model, nearest
+from rivya_flows.catalogue.prices import Price, price
+from rivya_flows.catalogue.request_checks import (
+    check_least_length,
+    check_prompt,
+    coerce_params,
+)
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
+from rivya_flows.language.canonical import canonical, whole
+from rivya_flows.language.expressions.operations import TEXTS
+from rivya_flows.language.expressions.output_types import (
+    WORDS,
+    Shape,
+    Unknown,
+    asset,
+    has_unknown,
+    list_of,
+)
+from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value
+from rivya_flows.language.wording import an
+from rivya_flows.steps.given import Given, GivenMedia, World, reference_problems
+from rivya_flows.steps.kind import Kind, Names, given_fields
+from rivya_flows.steps.request import (
+    ItemRequest,
+    Medium,
+    UploadedFile,
+    callable_models,
+    content_hash,
+    model_known_later,
+    priced_by,
+)
+
+
+class GenerateWith(SpecModel):
+    """What `generate` takes.
+
+    Attributes:
+        model: Id of a model for images, videos or audio.
+        prompt: What to generate; for a voice, what to say.
+        params: The model's own parameters.
+        references: Reference media: assets of steps, file inputs, or files beside the spec.
+            They are uploaded.
+        brand: Whether the words of the brand are added to the prompt.
+    """
+
+    model: Annotated[Value, Takes(("text",), is_examined=True)]
+    prompt: Annotated[Value, Takes(TEXTS)] = None
+    params: Annotated[Value, Takes(("map",))] = Field(default_factory=dict)
+    references: Annotated[
+        Value,
+        Takes(("list", "asset", "text"), is_file=True, hint='write ["${{ steps.NAME.asset }}"]'),
+    ] = None
+    brand: Flag = True
+
+
+_SINGLE = ("select", "number", "text")
+"""Types of parameters whose values are single ones."""
+
+_MAX_HINTS = 100  # more would take long to find
+_MAX_KEY = 64
+
+
+class Generate(Kind):
+    uses = "generate"
+    says = "Generates an image, a video or audio."
+    takes = GenerateWith
+    outputs = ("asset", "assets", "task_id")
+    idle = ()
+    route = "generation"
+
+    def request(self, given: Given, world: World) -> ItemRequest | None:
+        prompt, media = given.text("prompt"), given.media("references", world.files)
+        request = None
+        for model in given.models(world.catalogue, self.uses, "z-image"):
+            wanted = given.get("brand") is not False
+            words = world.house.words_for(model, wanted)
+            given.report(_prompt_problems(model, prompt, world, words))
+            params = _params(model, given)
+            given.report(
+                reference_problems(model, media, is_given=given.get("references") is not None)
+            )
+            if given.is_complete and not given.problems:
+                request = self._request(model, prompt, params, media, given, world, words)
+        return request
+
+    def _request(
+        self,
+        model: Model,
+        prompt: Any,
+        params: dict[str, Any],
+        media: GivenMedia,
+        given: Given,
+        world: World,
+        words: str,
+    ) -> ItemRequest:
+        if prompt is not None:
+            prompt = with_words(world.house.noted(model, prompt), words)
+        arguments = {name: one for name, one in given.values.items() if name != "brand"}
+        identity = [world.service, model.id, prompt, params, [m.source for m in media.media]]
+        return ItemRequest(
+            self.uses,
+            {**arguments, "params": params, "prompt": prompt},
+            model.id,
+            model.category,
+            media.media,
+            self.route,
+            price(model, params, prompt),
+            content_hash(["generation", *identity], media.media),
+            priced_by(model, params, prompt),
+        )
+
+    def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
+        model = world.catalogue.get(str(known["model"]))
+        if model is None:
+            return model_known_later()
+        params, prompt = known["params"], known["prompt"]
+        if isinstance(prompt, str):
+            prompt = with_words(prompt, world.house.words_for(model, known["brand"]))
+        expected = price(model, params if isinstance(params, dict) else {}, prompt)
+        if not isinstance(params, dict) and expected.max is not None:
+            expected = Price(expected.min, None, "its parameters are known during the run")
+        return model.id, expected
+
+    def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
+        """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2)."""
+        params = dict(request.arguments.get("params") or {})
+        if files:
+            params["referenceMediaItems"] = [
+                _reference_item(medium, file)
+                for medium, file in zip(request.uploads, files, strict=True)
+            ]
+        body: dict[str, Any] = {"model": request.model}
+        if request.arguments.get("prompt") is not None:
+            body["prompt"] = request.arguments["prompt"]
+        if params:
+            body["params"] = params
+        return whole(canonical({**body, "client_request_id": trace[:128]}))
+
+    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        named = arguments.get("model")
+        model = names.catalogue.get(named) if isinstance(named, str) else None
+        made = asset(model.category if model and model.category != "chat" else None)
+        return given_fields({"asset": made, "assets": list_of(made), "task_id": WORDS})
+
+    def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
+        known = [one.alias or name for name, one in self.takes.model_fields.items()]
+        own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
+        unknown = [key for key in keys if key not in known][:_MAX_HINTS]
+        return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
+
+    def models(self, catalogue: Catalogue) -> Sequence[Model]:
+        return callable_models(catalogue, self.uses)
+
+
+def _prompt_problems(
+    model: Model, prompt: str | Unknown | None, world: World, words: str
+) -> Iterator[Diagnostic]:
+    if isinstance(prompt, Unknown):
+        yield from check_least_length(model, prompt.least + len(words), len(words))
+        return
+    own = "" if prompt is None else world.house.noted(model, prompt)
+    text = None if prompt is None else with_words(own, words)
+    yield from check_prompt(model, text, len(text or "") - len(own))
+
+
+def _params(model: Model, given: Given) -> dict[str, Any]:
+    """The parameters in wire form; the mistakes in them are reported."""
+    params = given.get("params") or {}
+    if not isinstance(params, Mapping):
+        return {}
+    unknown = [key for key, value in params.items() if has_unknown(value)]
+    coerced, wrong = coerce_params(model, params, unknown=unknown)
+    given.report(wrong)
+    for key in unknown:
+        value, param = params[key], model.param(key)
+        if param is None or not isinstance(value, Unknown):
+            continue
+        if param.type in _SINGLE and value.shape.kind in ("asset", "list", "map"):
+            message = f"{key!r} must be a single value, but this is {an(value.shape.kind)}"
+            hint = "pick one item with [0], or name one of its fields"
+            given.problem("bad-param", message, hint, "params", key)
+            continue
+        # One value of several may be wrong in the same way.
+        found = {
+            one.message: one
+            for possible in value.possible
+            for one in coerce_params(model, {key: possible})[1]
+            if one.path == ("params", key)
+        }
+        given.report(found.values())
+    return coerced
+
+
+def _reference_item(medium: Medium, file: UploadedFile) -> dict[str, str | float]:
+    item = {
+        "url": file.url,
+        "kind": medium.media,
+        "name": file.name,
+        "mimeType": file.mime_type,
+        "durationSeconds": file.duration_seconds,
+        "durationToken": file.duration_token,
+    }
+    return {name: value for name, value in item.items() if value is not None}

@@ -1,0 +1,345 @@
+"""The arguments of one item, as far as they are known, and the mistakes in them.
+
+The same rules read them three times: at `check`, where each expression is `Unknown`; at `plan`, where
+the results of steps are; and in the run, where nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Literal
+
+from rivya_flows.assets import Asset
+from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
+from rivya_flows.catalogue.request_checks import check_model, check_references
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    Kind,
+    Shape,
+    Unknown,
+    list_of,
+    of_data,
+)
+from rivya_flows.language.expressions.values import ExpressionError, as_text
+from rivya_flows.language.field_types import SpecModel, Takes
+from rivya_flows.language.other_words import own_word
+from rivya_flows.language.syntax.media_references import kind_of
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an, shown
+from rivya_flows.steps.house import House
+from rivya_flows.steps.request import ItemRequestError, Medium, medium_of, named_file
+
+Stage = Literal["written", "planned", "complete"]
+
+
+@dataclass(frozen=True)
+class World:
+    """What a request is made in.
+
+    Attributes:
+        catalogue: The models.
+        service: What names the seller in the identity of a request.
+        files: Assets by path from the folder of the spec.
+        house: What the spec adds to its requests.
+    """
+
+    catalogue: Catalogue
+    service: str = ""
+    files: Mapping[str, Asset] = field(default_factory=dict)
+    house: House = field(default_factory=House)
+
+
+@dataclass(frozen=True)
+class GivenMedia:
+    """The media of an argument, as far as they are known.
+
+    Attributes:
+        media: Those that are known.
+        kinds: Of each medium; None where it is not known.
+        is_whole: Whether there are no others.
+        each: The kind of every medium of a list whose length is not known; None if there is none.
+    """
+
+    media: tuple[Medium, ...] = ()
+    kinds: tuple[str | None, ...] = ()
+    is_whole: bool = True
+    each: str | None = None
+
+
+class Given:
+    """The arguments of an item.
+
+    Attributes:
+        values: By name, without those that are null.
+        written: Arguments that the kind of step evaluates itself, as written.
+        scope: What these may read.
+        problems: The mistakes found so far, with paths below `with`.
+        stage: ``written``: literals stand as their author wrote them; an expression may give a number
+            where a text is wanted, an author may not. ``planned``: what inputs decide is known.
+            ``complete``: everything is known, and a request is made.
+    """
+
+    def __init__(
+        self,
+        takes: type[SpecModel],
+        values: Mapping[str, Any],
+        *,
+        stage: Stage,
+        written: Mapping[str, Any] | None = None,
+        scope: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.values = {name: one for name, one in values.items() if one is not None}
+        self.written, self.scope = written or {}, scope or {}
+        self.problems: list[Diagnostic] = []
+        self.is_written, self.is_complete = stage == "written", stage == "complete"
+        for name, meaning in arguments_of(takes):
+            if name in self.values:
+                self.report(_misfits(name, self.values[name], meaning, self.is_written))
+
+    def get(self, name: str) -> Any:
+        """A value; None if it is not given."""
+        return self.values.get(name)
+
+    def report(self, found: Iterable[Diagnostic]) -> None:
+        """Adds mistakes."""
+        self.problems += found
+
+    def problem(self, code: str, message: str, hint: str | None, *path: str | int) -> None:
+        """Adds a mistake at a place below `with`."""
+        self.problems.append(Diagnostic(code, message, hint, path=path))
+
+    def refuse(self) -> None:
+        """Raises an `ItemRequestError` with all mistakes, if there are any."""
+        if self.problems:
+            raise ItemRequestError("; ".join(dict.fromkeys(one.sentence for one in self.problems)))
+
+    def text(self, name: str) -> str | Unknown | None:
+        """A text; a number or a flag as text."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, str | Unknown):
+            return value
+        return as_text(value) if isinstance(value, int | float) else None  # reported
+
+    def is_certain(self, name: str) -> bool:
+        """Whether an argument has a value in every run: a literal, or the name of media."""
+        return _is_certain(self.values.get(name))
+
+    def models(self, catalogue: Catalogue, uses: str, example: str) -> list[Model]:
+        """The models that `model` may name; others are reported."""
+        found: list[Model] = []
+        named = self.values.get("model")
+        for one in named.possible if isinstance(named, Unknown) else (named,):
+            if one is None or (isinstance(named, Unknown) and isinstance(one, dict | list)):
+                continue
+            if not isinstance(one, str):
+                message = f"a model must be an id, not {shown(one)}"
+                self.problem("unknown-model", message, f"write its id, such as {example}", "model")
+                continue
+            wrong = check_model(catalogue, one, uses)
+            self.report(wrong)
+            found += () if wrong else (catalogue.models[one],)
+        return found
+
+    def media(self, name: str, files: Mapping[str, Asset]) -> GivenMedia:
+        """The media of an argument that takes one, or a list of them."""
+        value = self.values.get(name)
+        if isinstance(value, Unknown):
+            return _of_unknown(value)
+        members = value if isinstance(value, list) else [value]
+        media: list[Medium] = []
+        kinds: list[str | None] = []
+        for one in members:
+            if one is None:
+                kinds += [None] if self.is_written else []
+            elif isinstance(one, Unknown):
+                if not (one.is_name and one.shape.kind in ("asset", "text")):
+                    return GivenMedia(tuple(media), tuple(kinds), is_whole=False)
+                kinds.append(one.shape.media)
+            elif self.is_written:  # files are looked at beside the spec
+                kinds.append(kind_of(one) if isinstance(one, str) else None)
+            else:
+                try:
+                    media.append(medium_of(one, "image", files, name))
+                except ItemRequestError as error:
+                    self.problem("wrong-type", str(error), None, name)
+                    continue
+                kinds.append(media[-1].media)
+        return GivenMedia(tuple(media), tuple(kinds)) if value is not None else GivenMedia()
+
+
+def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> Iterator[Diagnostic]:
+    """What is wrong with reference media for a model."""
+    if given.is_whole:
+        sizes = [one.asset.size_bytes if one.asset else None for one in given.media]
+        types = [one.mime_type for one in given.media]
+        if len(given.media) < len(given.kinds):
+            sizes, types = [], []
+        yield from check_references(model, given.kinds, sizes, types)
+    elif given.each is not None:
+        for one in check_references(model, [given.each]):
+            yield replace(one, path=one.path[:1])
+    elif is_given and model.references is None:
+        yield from check_references(model, ["image"])
+    elif given.kinds:
+        yield from check_references(model, given.kinds, is_whole=False)
+
+
+def _of_unknown(value: Unknown) -> GivenMedia:
+    shape = value.shape
+    if value.is_name and shape.kind in ("asset", "text"):
+        return GivenMedia(kinds=(shape.media,))
+    listed = shape.member if value.is_name and shape.kind == "list" else None
+    return GivenMedia(is_whole=False, each=None if listed is None else listed.media)
+
+
+def _is_certain(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_certain, value))
+    if isinstance(value, Unknown):
+        return value.is_name and value.shape.kind in ("asset", "list")
+    return value is not None
+
+
+@cache
+def arguments_of(takes: type[SpecModel]) -> tuple[tuple[str, Takes], ...]:
+    """The arguments of a kind of step whose values are computed, by name as written."""
+    return tuple(
+        (one.alias or name, meaning)
+        for name, one in takes.model_fields.items()
+        for meaning in one.metadata
+        if isinstance(meaning, Takes)
+    )
+
+
+def written_shape(value: Any) -> Shape:
+    """The shape of an argument: of an expression, or of a list with expressions in it."""
+    if isinstance(value, Unknown):
+        return value.shape
+    if isinstance(value, list) and value:
+        return list_of(written_shape(value[0]))
+    return ANY
+
+
+def member_shapes(value: Any) -> list[tuple[int | None, Shape]]:
+    """The shapes of the members of a list, with their places where they are written out."""
+    if isinstance(value, list):
+        return [
+            (index, one.shape if isinstance(one, Unknown) else of_data(one))
+            for index, one in enumerate(value)
+        ]
+    shape = written_shape(value)
+    return [(None, shape.member)] if shape.kind == "list" and shape.member is not None else []
+
+
+def any_of(kinds: Sequence[Kind]) -> str:
+    """``an asset or text``."""
+    return " or ".join(an(kind) for kind in kinds if kind not in ("number", "boolean"))
+
+
+def _misfits(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[Diagnostic]:
+    """What is wrong with the type of an argument."""
+    named = value.possible if isinstance(value, Unknown) else (value,)
+    for one in named if takes.choices else ():
+        is_other = isinstance(value, Unknown) and isinstance(one, list | dict)
+        if one not in takes.choices and not is_other:
+            yield _no_choice(name, one, takes.choices)
+    if not takes.is_examined and not isinstance(value, Unknown):
+        yield from _wrong_literal(name, value, takes, is_written)
+    if isinstance(value, Unknown) or (is_written and isinstance(value, list)):
+        yield from shape_problems(name, value, takes)
+
+
+def _no_choice(name: str, value: Any, choices: tuple[str, ...]) -> Diagnostic:
+    own = own_word(str(value), choices)
+    hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
+    message, sure = f"{name!r} cannot be {shown(value)}", certain(str(value), choices)
+    return Diagnostic("wrong-choice", message, hint, path=(name,), instead=sure)
+
+
+def _wrong_literal(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[Diagnostic]:
+    wanted, hint = None, takes.hint
+    if takes.kinds in (TEXTS, ("text",)) and not takes.choices:
+        if is_written and not isinstance(value, str):
+            wanted = "text"
+            hint = "write text" if isinstance(value, dict | list) else "put it in quotes"
+        elif isinstance(value, dict | list):
+            try:
+                as_text(value)
+            except ExpressionError as error:
+                yield Diagnostic("wrong-type", f"{name!r}: {error}", error.hint, path=(name,))
+    elif takes.kinds == ("boolean",) and not isinstance(value, bool):
+        wanted, hint = "true or false", "write true or false"
+    elif takes.kinds == ("map",) and not isinstance(value, Mapping):
+        wanted, hint = "a map", hint or "write {name: value}"
+    elif is_written and takes.kinds[:1] == ("list",) and hint and not isinstance(value, list):
+        wanted = None if takes.is_file and isinstance(value, str) else "a list"
+    if wanted:
+        message = f"{name!r} must be {wanted}, not {shown(value)}"
+        yield Diagnostic("wrong-type", message, hint, path=(name,))
+
+
+def shape_problems(name: str, value: Any, takes: Takes) -> Iterator[Diagnostic]:
+    """What is wrong with the shape of a computed argument."""
+    shape, fits = written_shape(value), takes.kinds
+    if isinstance(value, list) and fits in (TEXTS, ("text",), ("map",)):
+        return  # a literal is reported as one
+    if fits and shape.kind not in ("any", *fits):
+        message = f"{name!r} takes {any_of(fits)}, but this is {an(shape.kind)}"
+        hint = takes.instead.get(shape.kind) or repair(fits, shape)
+        if isinstance(value, list):
+            hint = "remove the [ ] around it"
+        elif isinstance(value, Unknown) and hint:
+            hint = hint.replace("VALUE", value.written)
+        yield Diagnostic("wrong-type", message, hint, path=(name,))
+    elif takes.is_file and "list" in fits and shape.kind == "list":
+        yield from file_list_problems(name, value)
+    elif takes.is_file or takes.address:
+        yield from word_problems(name, shape, (name,), takes.address)
+
+
+def file_list_problems(name: str, value: Any) -> Iterator[Diagnostic]:
+    """What is wrong with the members of a list of files."""
+    for index, member in member_shapes(value):
+        path: Path = (name,) if index is None else (name, index)
+        if member.kind not in ("any", "asset", "text"):
+            message = f"{name!r} takes a list of assets, but this is a list of {member.kind} values"
+            hint = "use .assets, or .asset of each"
+            if member.kind == "list":
+                hint = "remove the outer [ ]; `+` joins lists inside one expression"
+            yield Diagnostic("wrong-type", message, hint, path=path)
+        yield from word_problems(name, list_of(member) if index is None else member, path)
+
+
+_FILE = (
+    "an asset, a URL or the id of an upload",
+    'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message',
+)
+"""What an argument takes that takes no words, and how it is written."""
+
+
+def word_problems(
+    name: str, shape: Shape, path: Path, address: tuple[str, str] | None = None
+) -> Iterator[Diagnostic]:
+    """Whether a text that is no address stands where a file or a URL is wanted."""
+    held = shape.member if shape.kind == "list" and shape.member is not None else shape
+    if held.words:
+        takes, hint = address or _FILE
+        of = "each of these texts" if held is not shape else "this text"
+        message = f"{name!r} takes {takes}, and {of} is none of them"
+        yield Diagnostic("wrong-type", message, hint, path=path)
+
+
+def file_of(name: str, value: Any, files: Mapping[str, Asset]) -> Any:
+    """The asset of a file that the spec names by its path; any other value as it is.
+
+    Raises:
+        ItemRequestError: The value is nothing.
+    """
+    if value is None:
+        raise ItemRequestError(f"{name!r} is nothing; a condition with `if:` skips the step")
+    return named_file(value, files)

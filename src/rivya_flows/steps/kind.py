@@ -1,0 +1,235 @@
+"""A kind of step: everything that the rest of the product asks about it.
+
+A kind is one module with one subclass of `Kind`. `registry` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from rivya_flows.assets import as_asset
+from rivya_flows.catalogue.catalogue import Catalogue, Model
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.canonical import canonical, digest, whole
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    NUMBER,
+    WORDS,
+    Scope,
+    Shape,
+    map_of,
+)
+from rivya_flows.language.field_types import SpecModel, Takes, Value
+from rivya_flows.language.final_cut import CutMedium
+from rivya_flows.language.syntax.tree import Path as TreePath
+from rivya_flows.language.wording import an
+from rivya_flows.steps.given import Given, World, arguments_of
+from rivya_flows.steps.request import ItemRequest, Route, UploadedFile
+
+UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
+"""Keys of a step that have no effect where nothing is bought."""
+
+
+class Names(Protocol):
+    """What a spec says of the names in it."""
+
+    catalogue: Catalogue
+
+    def shape_of(self, value: Any) -> Shape:
+        """The shape of a value, as far as it is known without loop variables."""
+
+    def member(self, values: Any) -> Shape:
+        """The shape of the members of a list, literal or computed."""
+
+
+class WrittenStep(Protocol):
+    """A step as its author wrote it.
+
+    Attributes:
+        step: Its keys.
+        arguments: Its `with`.
+        siblings: The steps beside it, by id.
+        scope: What its arguments may name.
+    """
+
+    step: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    siblings: Mapping[str, Any]
+    scope: Scope
+
+    def infer(self, value: Any, path: TreePath, scope: Scope) -> Shape:
+        """The shape of a computed value at a place in `with`; its mistakes are reported."""
+
+
+class Kind:
+    """One kind of step.
+
+    Attributes:
+        uses: Its name.
+        says: What it does, in a sentence.
+        takes: What `with` takes.
+        outputs: Its output fields; every step has `status` and `credits` too.
+        credits: What one item costs; 0 is free, or priced by a request.
+        idle: Keys of a step that have no effect.
+        parts: Models of the maps, or lists of maps, in `with`.
+        reads: The arguments that the shapes of its outputs depend on.
+        evaluates: The arguments that it evaluates itself, as they are written.
+        route: Where it buys; None if it is free, or if a request decides.
+        takes_brand: Whether a brand gives what `with` leaves out.
+        is_for_results: Whether it is of no use if nothing uses its outputs.
+        passes_on: Whether its outputs are media of other steps.
+        brackets: Around its name in a graph.
+    """
+
+    uses: str = ""
+    says: str = ""
+    takes: type[SpecModel] = SpecModel
+    outputs: tuple[str, ...] = ()
+    credits: int = 0
+    idle: tuple[str, ...] = ("fallback",)
+    parts: ClassVar[Mapping[str, type[SpecModel]]] = {}
+    reads: tuple[str, ...] = ()
+    evaluates: tuple[str, ...] = ()
+    route: Route | None = None
+    takes_brand: bool = False
+    is_for_results: bool = True
+    passes_on: bool = False
+    brackets: tuple[str, str] = ("[", "]")
+
+    @property
+    def buys(self) -> bool:
+        """Whether it may cost credits."""
+        return self.credits > 0 or self.route is not None
+
+    @property
+    def own_price(self) -> Price:
+        """The price of an item where no request says it."""
+        told = "its own price" if self.credits else "free"
+        return Price(self.credits, self.credits, told)
+
+    def request(self, given: Given, world: World) -> ItemRequest | None:
+        """The request of an item; None where something is not known yet, or wrong.
+
+        Mistakes are reported to `given`.
+        """
+        if given.problems or not given.is_complete:
+            return None
+        if not self.credits:
+            return ItemRequest(self.uses, given.values)
+        return ItemRequest(
+            self.uses,
+            given.values,
+            self.uses,
+            route="function",
+            price=self.own_price,
+            request_hash=digest([self.uses, _by_content(given.values)]),
+        )
+
+    def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
+        """The model and the price of an item, by the arguments that are known before its request.
+
+        Those that are known during the run only are None; in a map they are `Unknown`.
+        """
+        return self.uses if self.credits else None, self.own_price
+
+    async def work(
+        self, arguments: Mapping[str, Any], folder: Path, idempotency_key: str
+    ) -> Mapping[str, Any]:
+        """Makes an item of a kind of another distribution; gives its outputs.
+
+        Args:
+            arguments: Of its request; each asset is a file on this machine.
+            folder: An empty one, for its files. A path in the outputs becomes an asset.
+            idempotency_key: Of the purchase, if it costs credits: the same one buys once.
+        """
+        raise NotImplementedError(f"{self.uses} does no work here")
+
+    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        """The output fields of one item, from the arguments as written."""
+        return given_fields(dict.fromkeys(self.outputs, ANY))
+
+    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+        """What is wrong with a step that only its text shows."""
+        yield from ()
+
+    def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
+        """The exact body of a purchase.
+
+        Args:
+            request: Of an item that buys.
+            files: Its uploaded references.
+            trace: ``client_request_id``.
+        """
+        asked = {
+            "model": request.model,
+            "arguments": dict(request.arguments),
+            "client_request_id": trace,
+        }
+        return whole(canonical(asked))
+
+    def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
+        """The files that the arguments name, each with the kinds of media that it may be."""
+        for name, takes in arguments_of(self.takes):
+            written = arguments.get(name) if takes.is_file else None
+            if isinstance(written, list):
+                for index, one in enumerate(written):
+                    yield CutMedium((name, index), one, takes.media)
+            elif written is not None:
+                yield CutMedium((name,), written, takes.media)
+
+    def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
+        """The arguments among `defaults` that have no effect beside a step's own."""
+        return ()
+
+    def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
+        """Hints for unknown keys in `with` that belong elsewhere."""
+        return {}
+
+    @property
+    def name(self) -> str:
+        """What messages call a step of this kind."""
+        return f"{an(self.uses)} step"
+
+    def idle_hint(self, key: str) -> str:
+        """What to do with a key of `idle`."""
+        return "remove it"
+
+    def needed(self) -> str | None:
+        """An argument without which a step is wrong; None if all may be left out."""
+        fields = self.takes.model_fields.items()
+        return next((one.alias or name for name, one in fields if one.is_required()), None)
+
+    def example_of(self, argument: str) -> str | None:
+        """An example of an argument, where a general one would be wrong."""
+        return None
+
+    def form_of(self, argument: str) -> dict[str, Any] | None:
+        """The JSON Schema of an argument, where `Takes` does not say it."""
+        return None
+
+    def models(self, catalogue: Catalogue) -> Sequence[Model] | None:
+        """The models that `model` may name; None if it names none that the schema knows."""
+        return None
+
+
+def _by_content(value: Any) -> Any:
+    """The value with the hash of each medium in its place: the same bytes are one medium."""
+    if asset := as_asset(value):
+        return asset.sha256
+    if isinstance(value, Mapping):
+        return {name: _by_content(one) for name, one in value.items()}
+    return [_by_content(one) for one in value] if isinstance(value, list) else value
+
+
+def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:
+    """The shape of one item with these outputs, and with hints for fields that it lacks."""
+    absent = dict(lacks or {})
+    if "asset" in fields and "items" not in fields:
+        absent["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
+    return map_of({"status": WORDS, "credits": NUMBER, **fields}, absent)
+
+
+__all__ = ["UNPAID", "Kind", "Names", "SpecModel", "Takes", "Value", "WrittenStep", "given_fields"]

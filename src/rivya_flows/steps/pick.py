@@ -1,0 +1,536 @@
+"""`pick`: chooses one of several items, by a person, a judge, a number or the order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from rivya_flows.catalogue.catalogue import Catalogue, Model
+from rivya_flows.catalogue.prices import price
+from rivya_flows.catalogue.request_checks import check_chat, check_model
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    TEXT,
+    WORDS,
+    Shape,
+    Unknown,
+    asset,
+    has_unknown,
+    joined,
+    list_of,
+    map_of,
+)
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_computed,
+    items_named,
+)
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import type_name
+from rivya_flows.language.field_types import (
+    COMPUTABLE,
+    COMPUTED,
+    WHOLE,
+    Count,
+    Flag,
+    Number,
+    Seconds,
+    SpecModel,
+    Takes,
+    Value,
+)
+from rivya_flows.language.matrix import LOOPS, OwnKey, item_keys
+from rivya_flows.language.wording import an, shown
+from rivya_flows.steps.candidates import Candidate, available, is_available
+from rivya_flows.steps.generate import Generate
+from rivya_flows.steps.given import Given, World, member_shapes, written_shape
+from rivya_flows.steps.judge import CANDIDATES, MAX_CRITERION, judge_message
+from rivya_flows.steps.kind import UNPAID, Kind, Names, WrittenStep, given_fields
+from rivya_flows.steps.request import (
+    ItemRequest,
+    ItemRequestError,
+    media_of,
+    medium_of,
+    priced_by,
+)
+
+JUDGE_FRAME = 6_000
+"""Characters that the message to a judge needs beside its criteria and the question."""
+
+MODES = ("human", "first", "best", "judge")
+"""Who chooses."""
+
+_Criterion = Annotated[Annotated[str, Field(min_length=1, max_length=MAX_CRITERION)], COMPUTABLE]
+
+
+class JudgeWith(SpecModel):
+    """A chat model that scores the candidates of a `pick`.
+
+    Attributes:
+        model: Id of a chat model.
+        criteria: What a good candidate is, one sentence each: 1 to 12, each at most 300 characters.
+        least: Lowest score that is good enough, 0 to 10.
+    """
+
+    model: Value
+    criteria: Annotated[tuple[_Criterion, ...], Field(min_length=1, max_length=12)]
+    least: Annotated[Number, Field(ge=0, le=10)] = 0.0
+
+
+class NoneWith(SpecModel):
+    """What happens when a person picks none of the candidates.
+
+    Attributes:
+        rounds: How often the step that `from` names is bought again, with the person's note.
+    """
+
+    rounds: Annotated[Count, Field(ge=1, le=5)] = 1
+
+
+class PickWith(SpecModel):
+    """What `pick` takes.
+
+    Attributes:
+        from_: The items to choose from: `${{ steps.NAME.items }}`.
+        mode: `first` takes the first finished item, `human` asks, `best` compares `by`, `judge` asks
+            a chat model; an expression may give one of them.
+        by: Of `best`: a number for each candidate, which is `item` in the expression.
+        order: Of `best`: whether the greatest number wins, or the least.
+        judge: The chat model that scores the candidates; with `human`, its scores are a proposal.
+        count: How many to pick.
+        none: Lets a person pick none of them: they are bought again, with a note.
+        on_none: What happens when no candidate reaches `least` of the judge.
+        question: The question to the person or the judge.
+        timeout: How long the question stays open, in seconds or such as `48h`.
+        on_timeout: What happens when nobody answers.
+        sign: Whether the person who answers in a form must give a name.
+    """
+
+    from_: Annotated[
+        Value,
+        Takes(
+            ("list",),
+            hint='write "${{ steps.NAME.items }}"',
+            schema={"type": ["array", "string"], "pattern": COMPUTED},
+        ),
+    ] = Field(alias="from")
+    mode: Annotated[Value, Takes(("text",), choices=MODES)] = "first"
+    by: Annotated[Value, Takes(is_examined=True, schema={"type": "string", "pattern": WHOLE})] = (
+        None
+    )
+    order: Literal["max", "min"] = "max"
+    judge: JudgeWith | None = None
+    count: Annotated[Count, Field(ge=1, le=20)] = 1
+    none: NoneWith | None = None
+    on_none: Literal["fail", "regenerate"] = "fail"
+    question: Annotated[Value, Takes(TEXTS)] = None
+    timeout: Seconds | None = None
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    sign: Flag = False
+
+    @property
+    def rounds(self) -> int:
+        """How often the candidates may be bought again."""
+        if self.none is not None:
+            return self.none.rounds
+        return int(self.on_none == "regenerate")
+
+
+MODES_OF: Mapping[str, tuple[str, ...]] = {
+    "by": ("best",),
+    "order": ("best",),
+    "judge": ("judge", "human"),
+    "on_none": ("judge", "human"),
+    "question": ("human", "judge"),
+    **dict.fromkeys(("none", "timeout", "on_timeout", "sign"), ("human",)),
+}
+"""The modes in which an argument has an effect; the others have one in all."""
+
+_JUDGE = "`judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`"
+_NEEDED = {
+    "by": 'add `by: "${{ item.json.score }}"`, a number for each candidate',
+    "judge": f"add {_JUDGE}",
+}
+
+
+class Pick(Kind):
+    uses = "pick"
+    says = "Chooses one of several items."
+    takes = PickWith
+    outputs = ("asset", "key", "item", "items", "assets")
+    idle = ("retry", *UNPAID)
+    parts: ClassVar[Mapping[str, type[SpecModel]]] = {"judge": JudgeWith, "none": NoneWith}
+    reads = ("from",)
+    evaluates = ("by",)
+    passes_on = True
+    brackets = ("{{", "}}")
+
+    @property
+    def buys(self) -> bool:
+        return True
+
+    def request(self, given: Given, world: World) -> ItemRequest | None:
+        mode, judge, candidates = given.get("mode"), given.get("judge"), given.get("from")
+        if given.is_written and mode in MODES:
+            judge = None if "judge" in idle_keys(mode) else judge
+        model = self._judge(given, world, judge) if isinstance(judge, Mapping) else None
+        if not given.is_complete or given.problems:
+            return None
+        arguments = {**given.values, "from": _candidates(candidates)}
+        if mode == "best":
+            arguments["values"] = _values(given.written.get("by"), arguments["from"], given.scope)
+        if mode == "judge" and judge is None:
+            raise ItemRequestError("`mode: judge` needs `judge:`, which names a model and criteria")
+        request = ItemRequest(self.uses, arguments)
+        if judge is None or mode not in ("judge", "human") or model is None:
+            return request
+        for one in available(arguments["from"]):
+            given.report(_unseen(model, one))
+        request = replace(request, model=model.id)
+        return with_chats(request, chats_about(request), world.catalogue)
+
+    def _judge(self, given: Given, world: World, judge: Mapping[str, Any]) -> Model | None:
+        """The model of the judge; what it cannot do is reported."""
+        if not given.is_written and given.get("mode") not in ("judge", "human"):
+            return None
+        media = _media(_candidate_shapes(given.get("from")))
+        if unseen := sorted(media - {"image"}):
+            message = f"a judge sees pictures and reads texts, but no {unseen[-1]}"
+            hint = "judge the stills that they are made from, or let a person pick without `judge`"
+            given.problem("wrong-candidates", message, hint, "judge")
+        criteria, named = judge.get("criteria"), judge.get("model")
+        listed = criteria if isinstance(criteria, list) else []
+        for place, value in (
+            (("model",), named),
+            *((("criteria", n), c) for n, c in enumerate(listed)),
+        ):
+            if isinstance(value, Unknown) and value.shape.kind not in ("any", *TEXTS):
+                message = f"{place[0]!r} takes text, but this is {an(value.shape.kind)}"
+                given.problem("wrong-type", message, repair(TEXTS, value.shape), "judge", *place)
+        length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
+        found: Model | None = None
+        for one in named.possible if isinstance(named, Unknown) else (named,):
+            if one is None:
+                continue  # the model of the step reports it
+            if not isinstance(one, str):
+                message = f"a model must be an id, not {shown(one)}"
+                hint = "write its id, such as gemini-2-5-flash-chat"
+                given.problem("unknown-model", message, hint, "judge", "model")
+                continue
+            for wrong in check_model(world.catalogue, one, "chat"):
+                instead = "pick a chat model that takes pictures: `rivya-flows models`"
+                own = instead if wrong.code == "wrong-route" else wrong.hint
+                given.report([replace(wrong, hint=own, path=("judge", *wrong.path))])
+            found = world.catalogue.get(one)
+            if found is not None and found.category == "chat":
+                given.report(_too_much(found, length, pictured="image" in media))
+                if not given.is_written and not has_unknown([given.get("question"), listed]):
+                    judge_message(
+                        given.values, (), found.max_prompt_length
+                    )  # raises if it does not fit
+        return found
+
+    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        picked = names.member(arguments.get("from"))
+        known = picked.fields if picked.kind == "map" else None
+        fields: dict[str, Shape] = {}
+        lacks: dict[str, str] = {}
+        if known is None or "asset" in known:
+            chosen = asset() if known is None else known["asset"]
+            fields |= {"asset": chosen, "assets": list_of(chosen)}
+        else:
+            lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
+        fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
+        return given_fields(fields, lacks)
+
+    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+        candidates = _candidate_shapes(given.get("from"))
+        yield from _candidate_problems(given.get("from"))
+        yield from _hidden_media(candidates)
+        idle = set[str]()
+        for one in _key_problems(step.arguments):
+            idle |= {str(one.path[0])} if one.code == "needless-key" else set()
+            yield one
+        count, held = given.get("count"), _length(given.get("from"))
+        if isinstance(count, int) and held is not None and 0 < held < count <= 20:
+            message = f"'count' is {count}, but there are only {held} candidates"
+            yield Diagnostic("wrong-candidates", message, f"write at most {held}", path=("count",))
+        by = step.arguments.get("by")
+        if by is not None and "by" not in idle:
+            shape = step.infer(by, ("by",), {**step.scope, "item": joined(candidates)})
+            yield from _by_problems(by, shape)
+        wants = {key for key in ("none", "on_none") if key not in idle}
+        if ("none" in wants and step.arguments.get("none") is not None) or (
+            "on_none" in wants and step.arguments.get("on_none") == "regenerate"
+        ):
+            yield from _not_again(step, idle)
+
+    def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
+        mode = own.get("mode")
+        return idle_keys(defaults.get("mode") if mode is None else mode)
+
+    def idle_hint(self, key: str) -> str:
+        return "set it in `with`, where it limits the question" if key == "timeout" else "remove it"
+
+
+def idle_keys(mode: Any) -> Collection[str]:
+    """The arguments that have no effect in this mode, as written."""
+    mode = "first" if mode is None else mode
+    if is_computed(mode):
+        return ()
+    return [key for key, modes in MODES_OF.items() if mode not in modes]
+
+
+def _key_problems(arguments: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """Arguments that the mode lacks, or does not have."""
+    # A null is `first` too.
+    mode = arguments.get("mode", "first")
+    idle = idle_keys(mode) if mode in MODES else ()
+    for key in idle:
+        if key in arguments:
+            message = f"{key!r} has no effect with `mode: {mode}`"
+            hint = f"write `mode: {MODES_OF[key][0]}`, or remove it"
+            yield Diagnostic("needless-key", message, hint, path=(key,), at_key=True)
+    by_judge = mode == "judge" or is_computed(mode) or arguments.get("on_timeout") == "judge"
+    if "on_none" in arguments and "on_none" not in idle and not by_judge:
+        message = "'on_none' has no effect where the judge only proposes"
+        hint = "write `none:` for the person, `on_timeout: judge`, or remove it"
+        yield Diagnostic("needless-key", message, hint, path=("on_none",), at_key=True)
+        idle = (*idle, "on_none")
+    needed = {
+        "mode: best": "by",
+        "mode: judge": "judge",
+        "on_timeout: judge": "judge",
+        "on_none: regenerate": "judge",
+    }
+    for setting, key in needed.items():
+        name, _, value = setting.partition(": ")
+        if arguments.get(name) == value and name not in idle and arguments.get(key) is None:
+            message = f"`{setting}` needs {key!r}"
+            yield Diagnostic("missing-key", message, _NEEDED[key], path=(name,), at_key=True)
+            break
+
+
+def _candidate_shapes(written: Any) -> list[Shape]:
+    """The shapes of what is chosen from: each has a key, which it may get there."""
+    shapes = [shape for _, shape in member_shapes(written)] or [ANY]
+    return [
+        shape
+        if shape.kind != "map" or shape.fields is None
+        else map_of({"key": TEXT, **shape.fields}, shape.lacks)
+        for shape in shapes
+    ]
+
+
+_PICKED = {"asset", "text", "json"}
+"""What a candidate has at least one of."""
+
+
+def _candidate_problems(written: Any) -> Iterator[Diagnostic]:
+    """Items that nobody can pick: each needs an asset or a text."""
+    if written_shape(written).kind not in ("any", "list"):
+        return
+    for index, shape in member_shapes(written):
+        path = ("from",) if index is None else ("from", index)
+        fields = shape.fields if shape.kind == "map" else None
+        if fields is not None and {"items", "by"} <= fields.keys():
+            message = "'from' takes the items of a step, but this is a whole step"
+            hint = 'write from: "${{ steps.NAME.items }}"'
+        elif fields is not None and not _PICKED & fields.keys():
+            message = "there is nothing to pick from: these items have no asset and no text"
+            hint = "pick from a step that makes images, videos or audio, or from a chat"
+        elif shape.kind in ("any", "map"):
+            continue
+        elif index is None:
+            message = f"'from' takes the items of a step, but this is a list of {shape.kind} values"
+            hint = "use .items of a step with several items"
+        else:
+            message = f"'from' takes the items of a step, but this is {an(shape.kind)}"
+            hint = 'write the step without a field: "${{ steps.NAME }}"'
+            if shape.kind == "list":
+                hint = "remove the outer [ ]; `+` joins lists inside one expression"
+        yield Diagnostic("wrong-type", message, hint, path=path)
+
+
+def _hidden_media(candidates: Collection[Shape]) -> Iterator[Diagnostic]:
+    """Candidates whose `asset` is no medium: a value of a matrix hides what was made."""
+    shapes = [(shape.fields or {}).get("asset", ANY) for shape in candidates]
+    if wrong := next((one for one in shapes if one.kind in ("text", "number", "boolean")), None):
+        message = f"'asset' of its candidates is {an(wrong.kind)}, not a medium"
+        hint = "give the axis or the variable `asset` of that step another name"
+        yield Diagnostic("wrong-type", message, hint, path=("from",))
+
+
+def _media(candidates: list[Shape]) -> set[str]:
+    """The kinds of media among the candidates, as far as they are known."""
+    fields = [one.fields for one in candidates if one.kind == "map" and one.fields is not None]
+    return {one["asset"].media or "" for one in fields if "asset" in one} - {""}
+
+
+def _length(written: Any) -> int | None:
+    return len(written) if isinstance(written, list) else written_shape(written).length
+
+
+def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
+    if not _is_whole(value):
+        bare = isinstance(value, str) and value.startswith(("item.", "steps.")) and len(value) < 60
+        hint = f'write "${{{{ {value if bare else "item.json.score"} }}}}"'
+        message = f"'by' must be one expression that gives a number, not {shown(value)}"
+    elif shape.kind not in ("any", "number"):
+        hint = "name a number of the candidate, such as item.json.score"
+        if shape.kind == "text":
+            hint = "write `| int` if the text is a number, or `score: number` in `expect`"
+        elif shape.kind == "boolean":
+            hint = "write `1 if … else 0`"
+        message = f"'by' must give a number for each candidate, but this is {an(shape.kind)}"
+    else:
+        return
+    yield Diagnostic("wrong-type", message, hint, path=("by",))
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a value is one expression; a broken one is reported with the expressions."""
+    try:
+        return isinstance(value, str) and template(value).whole
+    except ExpressionError:
+        return True
+
+
+def _not_again(step: WrittenStep, idle: Collection[str]) -> Iterator[Diagnostic]:
+    """Why the candidates of a pick cannot be bought again."""
+    none = step.arguments.get("none") is not None and "none" not in idle
+    key = "none" if none else "on_none"
+    source = step.siblings.get(items_named(step.arguments.get("from")) or "")
+    loop = next((loop for loop in LOOPS if step.step.get(loop) is not None), None)
+    again = f"{key!r} buys the candidates again"
+    if loop is not None:
+        message = f"{again}, which a pick with `{loop}` cannot do"
+        hint = f"remove `{loop}`, or remove {key!r}"
+    elif not isinstance(source, dict) or not _is_generated(source):
+        message = f"{again}, so 'from' must be the items of one `generate` step beside it"
+        hint = 'write from: "${{ steps.NAME.items }}", with a step that has matrix, foreach or zip'
+    elif not isinstance(source.get("with"), dict) or source["with"].get("prompt") is None:
+        message = f"{again} with the note in their prompt, but that step has none"
+        hint = "add `prompt:` to that step, or remove this"
+    else:
+        return
+    yield Diagnostic("wrong-candidates", message, hint, path=(key,))
+
+
+def _is_generated(step: Mapping[str, Any]) -> bool:
+    """Whether a step generates several media."""
+    several = any(step.get(loop) is not None for loop in LOOPS)
+    return several and step.get("uses") == Generate.uses
+
+
+def _too_much(model: Model, length: int, *, pictured: bool) -> Iterator[Diagnostic]:
+    """What the model of a judge cannot take; `length` is that of the known texts."""
+    if pictured:
+        for one in check_chat(model, {"attachments": ["picture"]}):
+            message, path = f"{one.message}, so it cannot judge pictures", ("judge", "model")
+            yield replace(one, message=message, hint="pick another model", path=path)
+    limit = model.max_prompt_length
+    if limit is not None and JUDGE_FRAME + length > limit:
+        message = f"question and criteria have {length:,} characters; a message to {model.id!r} has"
+        message += f" room for {max(limit - JUDGE_FRAME, 0):,}"
+        hint = "shorten them, or pick another model"
+        yield Diagnostic("prompt-too-long", message, hint, path=("judge", "criteria"))
+
+
+def _unseen(model: Model, candidate: Candidate) -> Iterator[Diagnostic]:
+    """Why a judge does not see a candidate: its picture or its text."""
+    if not candidate.get("asset"):
+        return
+    medium = medium_of(candidate["asset"], "image", {}, "from")
+    if medium.media != "image":
+        message = (
+            f"a judge sees pictures and reads texts; candidate {shown(candidate['key'])} is"
+            f" {an(medium.media)}"
+        )
+        yield Diagnostic("wrong-candidates", message, path=("from",))
+    yield from check_chat(model, {"attachments": [candidate["asset"]]})
+
+
+def chats_about(
+    request: ItemRequest, judged: Container[str] = frozenset()
+) -> tuple[tuple[int, ...], ...]:
+    """The chats about the candidates of a pick, apart from those with these keys."""
+    left = [
+        place
+        for place, one in enumerate(request.arguments["from"])
+        if is_available(one) and one["key"] not in judged
+    ]
+    return tuple(tuple(left[at : at + CANDIDATES]) for at in range(0, len(left), CANDIDATES))
+
+
+def with_chats(
+    request: ItemRequest, chats: tuple[tuple[int, ...], ...], catalogue: Catalogue
+) -> ItemRequest:
+    """The request of a pick whose judge still has to be asked in these chats."""
+    request = replace(request, chats=chats, uploads=(), route=None)
+    if not chats:
+        return request
+    model = catalogue.models[request.model or ""]
+    seen = request.judged()
+    message = judge_message(request.arguments, seen, model.max_prompt_length)
+    return replace(
+        request,
+        route="chat",
+        uploads=media_of([one.get("asset") for one in seen], "image", {}, "from"),
+        price=price(model, {}, message),
+        priced_by=priced_by(model, {}, message),
+    )
+
+
+def _values(
+    by: Any, candidates: Sequence[Candidate], scope: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """What `by` says of each candidate that can be picked; None if it is not eligible.
+
+    Raises:
+        ItemRequestError: It is not a number.
+    """
+    if by is None:
+        raise ItemRequestError("`mode: best` needs `by:`, a number for each candidate")
+    values: dict[str, float | None] = {}
+    for one in available(candidates):
+        try:
+            value = evaluate(by, {**scope, "item": one})
+        except UsesNull:
+            value = None
+        except ExpressionError as error:
+            raise ItemRequestError(f"'by' of candidate {shown(one['key'])}: {error}") from error
+        number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        if value is not None and (isinstance(value, bool) or not number):
+            raise ItemRequestError(
+                f"'by' of candidate {shown(one['key'])} must be a number, not {shown(value)}"
+            )
+        values[str(one["key"])] = value
+    return values
+
+
+def _candidates(written: Any) -> Any:
+    """The candidates of a pick, each with a unique key: a list that an expression built may hold
+    items without a key, or the same item twice.
+    """
+    if not isinstance(written, list):
+        raise ItemRequestError(f"'from' must be a list of items, not a {type_name(written)}")
+    for one in written:
+        if not isinstance(one, Mapping):
+            raise ItemRequestError(
+                f"'from' takes items, each with an `asset`, not a {type_name(one)}"
+            )
+        if asset := one.get("asset"):
+            if not isinstance(asset, Mapping):
+                raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")
+            medium_of(asset, "image", {}, "from")  # raises on other values
+    keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
+    return [{**one, "key": OwnKey(key.text)} for one, key in zip(written, keys, strict=True)]

@@ -1,0 +1,87 @@
+"""The kinds of step: those of this package, and those that others register.
+
+Another distribution registers a function, or a `Kind`, under the entry-point group ``rivya_flows.steps``.
+A spec cannot: what it names has been installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from rivya_flows.steps.chat import Chat
+from rivya_flows.steps.cut import Compose, Layout
+from rivya_flows.steps.function import BrokenKindError, as_step
+from rivya_flows.steps.generate import Generate
+from rivya_flows.steps.include import Include
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.notify import Notify
+from rivya_flows.steps.pick import Pick
+from rivya_flows.steps.upload import Upload
+
+GROUP = "rivya_flows.steps"
+
+BUILT_IN: Mapping[str, Kind] = {
+    kind.uses: kind
+    for kind in (
+        Upload(), Chat(), Generate(), Pick(), Compose(), Layout(), Notify(), Include(),
+    )
+}  # fmt: skip
+"""The kinds of step of this package."""
+
+
+def names() -> tuple[str, ...]:
+    """All kinds of step, the built-in ones first."""
+    return (*BUILT_IN, *(name for name in sorted(_registered()) if name not in BUILT_IN))
+
+
+def kind_of(uses: Any) -> Kind | None:
+    """The kind of step of that name, or None.
+
+    Raises:
+        BrokenKindError: What is registered cannot be imported, or cannot be a step.
+    """
+    if not isinstance(uses, str):
+        return None
+    # Entry points are read only for kinds that are not built in.
+    if (kind := BUILT_IN.get(uses)) is not None:
+        return kind
+    entry = _registered().get(uses)
+    return None if entry is None else _loaded(uses, entry)
+
+
+def known_kind(uses: Any) -> Kind | None:
+    """As `kind_of`; None for a broken one, which is reported where it is used."""
+    try:
+        return kind_of(uses)
+    except BrokenKindError:
+        return None
+
+
+def installed() -> dict[str, Kind]:
+    """All kinds of step that can be used, by name."""
+    return {name: kind for name in names() if (kind := known_kind(name)) is not None}
+
+
+def _registered() -> Mapping[str, EntryPoint]:
+    return _registered_on(tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=8)
+def _registered_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+    """The registered entry points; cached, since reading every distribution takes a while."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+@functools.lru_cache(maxsize=256)
+def _loaded(name: str, entry: EntryPoint) -> Kind:
+    try:
+        found = entry.load()
+    except Exception as error:  # a foreign module can raise anything
+        raise BrokenKindError(
+            f"{entry.value} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    return found if isinstance(found, Kind) else as_step(name, found)

@@ -1,0 +1,245 @@
+"""The request of an item: its evaluated arguments, references and price.
+
+Each kind of step makes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from rivya_flows.assets import Asset, as_asset
+from rivya_flows.catalogue.catalogue import Catalogue, Model
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.canonical import canonical, digest
+from rivya_flows.language.syntax.media_references import is_uploaded, is_url
+from rivya_flows.language.wording import shown
+from rivya_flows.steps.candidates import Candidate
+
+
+class ItemRequestError(Exception):
+    """The evaluated arguments cannot be sent; the message says why."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A reference medium of a request.
+
+    Attributes:
+        source: SHA-256 of an asset, else the URL or file id that the spec gave.
+        media: image, video or audio.
+        asset: The asset, if this run holds it.
+        mime_type: None if not known.
+    """
+
+    source: str
+    media: str
+    asset: Asset | None = None
+    mime_type: str | None = None
+
+    @property
+    def is_content(self) -> bool:
+        """Whether its source always names the same content."""
+        return self.asset is not None or "://" not in self.source
+
+
+def media_of(
+    value: Any, kind: str, files: Mapping[str, Asset], argument: str
+) -> tuple[Medium, ...]:
+    """The media in a list or in a single value of an argument, without nulls."""
+    listed = value if isinstance(value, list) else [value]
+    return tuple(medium_of(one, kind, files, argument) for one in listed if one is not None)
+
+
+def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) -> Medium:
+    """The medium that an asset, a text or a map describes; of this kind, if it says none.
+
+    Raises:
+        ItemRequestError: It describes none.
+    """
+    value = named_file(value, files)
+    if isinstance(value, str) and (is_url(value) or is_uploaded(value)):
+        return Medium(value, kind)
+    if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
+        kind = value.get("kind") or kind
+        asset = as_asset({**value, "kind": kind})
+        if asset is not None and asset.sha256:
+            return Medium(asset.sha256, kind, asset, asset.mime_type)
+        for source in (value.get("file_id"), value.get("url")):
+            if isinstance(source, str) and source:
+                mime_type = value.get("mime_type")
+                return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
+    raise ItemRequestError(
+        f"{argument!r} takes assets, URLs and ids of uploads, not {shown(value)}"
+    )
+
+
+def named_file(value: Any, files: Mapping[str, Asset]) -> Any:
+    """The asset of a file that the spec names by its path; any other value as it is."""
+    return files[value].as_json() if isinstance(value, str) and value in files else value
+
+
+def content_hash(request: list[Any], media: Sequence[Medium]) -> str:
+    """The hash of a request; "" if a medium is known by its URL alone."""
+    return digest(request) if all(medium.is_content for medium in media) else ""
+
+
+MAX_REQUEST_BYTES = 16 << 20
+"""Evaluated arguments of one item, in bytes of memory."""
+
+MAX_PLAN_BYTES = 128 << 20
+"""Evaluated arguments of all items of a run together, in bytes of memory."""
+
+Route = Literal["generation", "chat", "function"]
+"""Where something is bought: two routes of the service, or a function."""
+
+
+class UploadedFile(BaseModel):
+    """What the Files API answered. Source: contract, section 5."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    url: str
+    kind: str | None = None
+    name: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    duration_seconds: float | None = None
+    duration_token: str | None = None
+    created_at: str | None = None
+
+
+UploadName = tuple[str, str, str | None]
+"""(source, media, model): one upload for each in a run."""
+
+
+class PlanTooLargeError(ItemRequestError):
+    """The evaluated arguments of all items together do not fit `MAX_PLAN_BYTES`."""
+
+
+@dataclass(frozen=True)
+class PricedBy:
+    """What the price of a request depends on: equal ones cost the same.
+
+    Attributes:
+        model: The model and all parameters that affect the price.
+        length: Characters of its text if they are billed, else 0; more never cost less.
+    """
+
+    model: str = ""
+    length: int = 0
+
+
+class PriceClass(NamedTuple):
+    """Requests of one class cost the same, and are held back by the same.
+
+    Attributes:
+        by: What the price depends on.
+        min, max: By the catalogue; `max` is None where only the service knows it.
+        is_function: A Python function, whose price the service does not decide.
+    """
+
+    by: PricedBy
+    min: int
+    max: int | None
+    is_function: bool
+
+
+@dataclass(frozen=True)
+class ItemRequest:
+    """What one item does.
+
+    Attributes:
+        uses: Kind of the step.
+        arguments: All evaluated arguments, as JSON.
+        model: Id of the model; None for free work.
+        media: What its job makes; "" for chat and free work.
+        uploads: References that must be uploaded first.
+        route: Where it buys; None for free work.
+        price: Of one purchase, by the catalogue.
+        priced_by: What that price depends on.
+        size: Approximate bytes of memory of its arguments.
+        request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
+            known by its URL alone, whose content may change, and for free work without media.
+        chats: Of a pick with a judge: the chats still to be had, each as the places of its
+            candidates in `from`. `uploads` are those of the first.
+    """
+
+    uses: str
+    arguments: Mapping[str, Any] = field(hash=False)
+    model: str | None = None
+    media: str = ""
+    uploads: tuple[Medium, ...] = ()
+    route: Route | None = None
+    price: Price = field(default_factory=lambda: Price(0, 0, "free"))
+    request_hash: str = ""
+    priced_by: PricedBy = field(default_factory=PricedBy)
+    size: int = 0
+    chats: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a Python function with a price."""
+        return self.route == "function"
+
+    @property
+    def buys(self) -> bool:
+        """Whether something is to be bought for it; a pick is free once its judge has answered."""
+        return self.route is not None
+
+    @property
+    def is_pick(self) -> bool:
+        """Whether one of several candidates is chosen, by a rule, a judge or a person."""
+        return "from" in self.arguments
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a chat model scores candidates."""
+        return self.is_pick and self.model is not None
+
+    def judged(self) -> list[Candidate]:
+        """The candidates of the first of `chats`."""
+        return [self.arguments["from"][place] for place in self.chats[0]]
+
+    @cached_property
+    def price_class(self) -> PriceClass:
+        """Its class among requests of one price."""
+        return PriceClass(self.priced_by, self.price.min, self.price.max, self.is_function)
+
+    def upload_names(self) -> tuple[UploadName, ...]:
+        """Names of its uploads."""
+        return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
+
+
+def priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> PricedBy:
+    """What the price of such a request depends on."""
+    bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
+    counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
+    return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
+
+
+def refuse(*found: Sequence[Diagnostic]) -> None:
+    """Raises an `ItemRequestError` with all these mistakes; does nothing without any."""
+    messages = [one.sentence for diagnostics in found for one in diagnostics]
+    if messages:
+        raise ItemRequestError("; ".join(dict.fromkeys(messages)))
+
+
+def callable_models(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
+    """The models that a step of this kind may name."""
+    return tuple(
+        model
+        for model in catalogue.models.values()
+        if model.api_status == "available" and model.uses == uses
+    )
+
+
+def model_known_later() -> tuple[None, Price]:
+    """The price of a request whose model is known during the run only."""
+    return None, Price(0, None, "the model is known during the run")

@@ -1,0 +1,91 @@
+"""`upload`: gives a file to the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from rivya_flows.catalogue.catalogue import Model
+from rivya_flows.catalogue.request_checks import check_model, check_references
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.expressions.output_types import TEXT, Shape, asset
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.field_types import MediaKind, SpecModel, Takes, Value
+from rivya_flows.language.final_cut import CutMedium
+from rivya_flows.language.syntax.media_references import KINDS, kind_of
+from rivya_flows.steps.given import Given, GivenMedia, World
+from rivya_flows.steps.kind import UNPAID, Kind, Names, given_fields
+from rivya_flows.steps.request import ItemRequest, named_file
+
+
+class UploadWith(SpecModel):
+    """What `upload` takes.
+
+    Attributes:
+        file: A path beside the spec, a URL, or a file input.
+        kind: The kind of media that the file must be.
+        model: The model that the file is meant for; its limits are checked.
+    """
+
+    file: Annotated[Value, Takes(("asset", "text"), is_file=True)]
+    kind: MediaKind | None = None
+    model: str | None = None
+
+
+class Upload(Kind):
+    uses = "upload"
+    says = "Uploads a file of your own to the service."
+    takes = UploadWith
+    outputs = ("asset", "id", "url")
+    idle = UNPAID
+    reads = ("file",)
+    brackets = ("[/", "/]")
+
+    def request(self, given: Given, world: World) -> ItemRequest | None:
+        named = given.get("model")
+        if is_computed(named) and given.is_written:
+            message = "the model of an upload cannot be an expression"
+            given.problem("expression-not-allowed", message, "write its id, or remove it", "model")
+            return None
+        if "file" not in given.values and not given.is_written:
+            message = "'file' is nothing"
+            hint = "a condition with `if:` skips the step"
+            given.problem("missing-key", message, hint, "file")
+            return None
+        media = given.media("file", world.files)
+        model = world.catalogue.get(named) if isinstance(named, str) else None
+        if isinstance(named, str) and model is None and given.is_written:
+            given.report(check_model(world.catalogue, named, self.uses))
+        elif model is not None and model.category != "chat":
+            given.report(_refused(model, media, given))
+        if given.problems or not given.is_complete:
+            return None
+        file = named_file(given.values["file"], world.files)
+        return ItemRequest(self.uses, {**given.values, "file": file})
+
+    def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
+        kind = arguments.get("kind")  # the model of the step reports any other
+        for one in super().files(arguments):
+            yield one._replace(kinds=(kind,)) if kind in KINDS else one
+
+    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        kind, file = arguments.get("kind"), arguments.get("file")
+        if kind is None and isinstance(file, str):
+            kind = names.shape_of(file).media if is_computed(file) else kind_of(file)
+        made = asset(kind if isinstance(kind, str) else None)
+        return given_fields({"asset": made, "id": TEXT, "url": TEXT})
+
+
+def _refused(model: Model, media: GivenMedia, given: Given) -> Iterator[Diagnostic]:
+    """Why the model that a file is meant for does not take it."""
+    if media.media:
+        one = media.media[0]
+        size = one.asset.size_bytes if one.asset else None
+        yield from check_references(model, [one.media], [size], [one.mime_type])
+        return
+    kind = given.get("kind")
+    for named in (kind,) if kind in KINDS else media.kinds:
+        if named is not None and (model.references is None or named not in model.references.kinds):
+            message = f"{model.id!r} takes no {named} files"
+            hint = "name the model that gets the file, or leave 'model' out"
+            yield Diagnostic("references-refused", message, hint, path=("model",))

@@ -1,0 +1,118 @@
+"""Kinds of step of another distribution: one module with a free and a paid one, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.spec.load import check
+from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.steps.registry import installed
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import studio_at
+from support.function_steps import HEAD, Installer, installing
+
+KINDS = '''
+from typing import Annotated
+
+from rivya_flows.steps.kind import Kind, SpecModel, Takes, Value
+
+
+class CountWith(SpecModel):
+    """What `count_words` takes.
+
+    Attributes:
+        text: What is counted.
+    """
+
+    text: Annotated[Value, Takes(("text", "number", "boolean"))]
+
+
+class CountWords(Kind):
+    uses, says, takes, outputs = "count_words", "Counts words.", CountWith, ("words",)
+
+    async def work(self, arguments, folder, idempotency_key):
+        return {"words": len(arguments["text"].split())}
+
+
+class Translate(CountWords):
+    uses, says, outputs, credits = "translate", "Translates a text.", ("text",), 3
+
+    def request(self, given, world):
+        if given.get("text") == "":
+            given.problem("wrong-value", "there is nothing to translate", "write a text", "text")
+        return super().request(given, world)
+
+    async def work(self, arguments, folder, idempotency_key):
+        (folder / "log.txt").write_text(idempotency_key)
+        return {"text": arguments["text"].upper()}
+
+
+count_words, translate = CountWords(), Translate()
+'''
+SPEC = (
+    HEAD
+    + "inputs: {line: {type: string, default: a lamp}}\n"
+    + "steps:\n"
+    + "  german:\n    uses: translate\n    with: {text: '${{ inputs.line }}'}\n"
+    + "  size:\n    uses: count_words\n    with: {text: '${{ steps.german.text }}'}\n"
+    + "outputs: {words: '${{ steps.size.words }}', text: '${{ steps.german.text }}'}\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with installing(tmp_path, monkeypatch) as install:
+        put: Installer = install
+        names = ("count_words", "translate")
+        put("other_kinds", KINDS, "\n".join(f"{one} = other_kinds:{one}" for one in names))
+        yield
+
+
+def test_a_package_of_two_kinds_has_at_most_forty_lines() -> None:
+    assert len(KINDS.strip().splitlines()) <= 40
+
+
+def test_an_editor_describes_the_kinds_of_others() -> None:
+    schema = json_schema(shipped(), installed())
+    uses = schema["$defs"]["Step"]["properties"]["uses"]
+    said = dict(zip(uses["enum"], uses["enumDescriptions"], strict=True))
+    assert said["translate"] == "Translates a text."
+    properties = schema["$defs"]["CountWith"]["properties"]
+    assert properties["text"]["description"] == "What is counted."
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("text: [a]", "wrong-type"),
+        ("text: ''", "wrong-value"),
+        ("text: '${{ steps.size.wordz }}'", "unknown-field"),
+        ("texts: a", "unknown-key"),
+    ],
+)
+def test_check_finds_what_the_kind_of_others_does_not_take(written: str, code: str) -> None:
+    text = SPEC.replace("text: '${{ inputs.line }}'", written)
+    _, found = check(text, file="a.yaml", catalogue=shipped())
+    assert code in {one.code for one in found}
+
+
+def test_a_run_buys_from_the_paid_kind_once_and_its_receipt_has_the_row(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "store", sandbox.base_url, sandbox.api_key)
+    studio.run(SPEC)
+    receipt: dict[str, Any] = studio.receipt("run-1")
+    assert receipt["outputs"] == {"words": 2, "text": "A LAMP"}
+    rows = [(row["route"], row["model"], row["status"], row["final"]) for row in receipt["ledger"]]
+    assert rows == [("function", "translate", "succeeded", 3)]
+
+
+def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
+    kind = installed()["translate"]
+    assert (kind.own_price.min, kind.own_price.max, kind.buys) == (3, 3, True)
+    assert not installed()["count_words"].buys
