@@ -25,11 +25,7 @@ def log_of(data: Path, run_id: str) -> Path:
 
 
 def continue_run(data: Path, run_id: str) -> None:
-    """Executes a run in a process that does not end with this one, and holds a lock.
-
-    Raises:
-        UsageError: Such a process is at work.
-    """
+    """Executes a run in a process that does not end with this one, and holds a lock."""
     private_part(data, "logs")
     command = ("rivya_flows.cli.main", "resume", run_id, "--json")
     with log_of(data, run_id).with_suffix(".lock").open("ab") as lock:

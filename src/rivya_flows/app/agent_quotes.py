@@ -20,12 +20,7 @@ MAX_QUOTES = 500
 
 
 def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:
-    """Writes the quote under its id, and deletes those that hold no longer.
-
-    Raises:
-        BudgetError: The plan cannot be paid.
-        UsageError: There are too many, or the file cannot be written.
-    """
+    """Writes the quote under its id, and deletes those that hold no longer."""
     folder, old, left = private_part(data, "quotes"), time.time() - VALID.total_seconds(), 0
     for path in folder.iterdir():
         if path.stat().st_mtime < old:
@@ -43,12 +38,7 @@ def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prep
 
 
 def read_saved(data: Path, root: Path, name: str) -> QuoteFile:
-    """The quote of an id.
-
-    Raises:
-        UsageError: There is none, or what it names leads out of the root by now: the difference
-            would show a file from elsewhere.
-    """
+    """The quote of an id."""
     path = private_part(data, "quotes") / f"{name}.json"
     known = re.fullmatch(QUOTE_ID, name) and path.is_file()  # no other name becomes a path
     if not known or (file := read_quote(path)).quote.id != name:

@@ -271,13 +271,7 @@ class AgentPicture:
 
 @dataclass(frozen=True)
 class Reply(Generic[R]):
-    """What a tool answers.
-
-    Attributes:
-        result: For programs.
-        lines: The same for people and models.
-        pictures: Shown after the lines.
-    """
+    """What a tool answers."""
 
     result: R
     lines: Sequence[str]

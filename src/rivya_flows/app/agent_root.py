@@ -19,11 +19,7 @@ AS_TEXT = "spec"
 
 
 def spec_inside(root: Path, given: str) -> SpecFile:
-    """The spec at a path inside the root, or the one that the text is.
-
-    Raises:
-        UsageError: The path leads out of the root, or to no spec.
-    """
+    """The spec at a path inside the root, or the one that the text is."""
     if "\n" in given or "\r" in given:
         return SpecFile(given, AS_TEXT, root)
     path = path_inside(root, given)
@@ -33,11 +29,7 @@ def spec_inside(root: Path, given: str) -> SpecFile:
 
 
 def path_inside(root: Path, given: str) -> Path:
-    """The path that is meant, its links followed.
-
-    Raises:
-        UsageError: It leads out of the root.
-    """
+    """The path that is meant, its links followed."""
     try:
         path = (root / given).resolve()
         inside = path.is_relative_to(root)
@@ -49,11 +41,7 @@ def path_inside(root: Path, given: str) -> Path:
 
 
 def inputs_inside(root: Path, workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs, files at their paths inside the root.
-
-    Raises:
-        SpecError: A file is elsewhere, or none.
-    """
+    """The inputs, files at their paths inside the root."""
     found, problems = dict(given), []
     for name, declared in workflow.inputs.items():
         if name not in given or "file" not in (declared.type, declared.of):

@@ -95,11 +95,7 @@ class AgentTools:
     """The tools of one server. Their docstrings are what its clients read.
 
     Attributes:
-        settings: Of the store, and the service that is bought from.
-        root: The folder of the agent, resolved.
         runner: Gives the key of a secret block.
-        sandbox: Buy from the local sandbox, also with a key.
-        notify: Called with lines for the person who runs the server.
     """
 
     settings: Settings

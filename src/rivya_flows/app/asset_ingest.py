@@ -27,13 +27,7 @@ def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
     """Keep a copy of a file by hash.
 
     Args:
-        assets: Where to keep it.
-        path: The file; it stays where it is.
         url: Where it came from, or None.
-
-    Raises:
-        MediaError: It is not an image, film or sound that can be read.
-        StoreError: It cannot be kept.
     """
     return _copied(assets, path, probe(path), url)
 
@@ -54,15 +48,9 @@ async def take(
     """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop.
 
     Args:
-        assets: Where to keep it.
-        path: The file; it is moved.
         sha256: Of its content, if it was computed while it was written to disk; None reads it.
         url: Where it came from, or None.
         found: What it holds, if known; None decodes it.
-
-    Raises:
-        MediaError: It cannot be decoded, and is where it was.
-        StoreError: It cannot be kept.
     """
     probe = found or await probed(path)
 
@@ -81,7 +69,6 @@ async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) ->
 
     Raises:
         LostMediumError: It is missing or has changed.
-        MediaError: It cannot be decoded.
     """
     path = await asyncio.to_thread(assets.local_path, sha256)
     return _asset(await probed(path), path, sha256, url)
@@ -110,9 +97,6 @@ def put_back(assets: AssetStore, sha256: str, places: Iterable[Path], *, writes:
     """Whether the store has a medium, if need be again, from a place with the same content.
 
     Without `writes` it is only read from that place, by this `AssetStore`.
-
-    Raises:
-        StoreError: The store cannot be reached or written.
     """
     if assets.size(sha256) is not None:
         return True

@@ -26,11 +26,7 @@ YOUNG = timedelta(days=1)
 def look_up(
     results: CacheIndex, assets: AssetStore, cache_key: str
 ) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None if there is none, or its media are lost.
-
-    Raises:
-        StoreError: The index or the media cannot be read; that does not justify another purchase.
-    """
+    """Outputs and cost of an equal request; None if there is none, or its media are lost."""
     found = results.find(cache_key)
     if found is None:
         return None
@@ -38,11 +34,7 @@ def look_up(
 
 
 def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
-    """Whether the store has all media of a result, as they were.
-
-    Raises:
-        StoreError: The media cannot be read.
-    """
+    """Whether the store has all media of a result, as they were."""
     try:
         for asset in _media(outputs):
             assets.local_path(asset.sha256)
@@ -68,11 +60,7 @@ class Reuse:
         self.lost: set[tuple[str, str]] = set()
 
     def __call__(self, asked: AskCache) -> CacheAnswered:
-        """The outputs of an equal request, if their media are intact; may read whole journals.
-
-        Raises:
-            StoreError: The store cannot be read; that does not justify another purchase.
-        """
+        """The outputs of an equal request, if their media are intact; may read whole journals."""
         name = asked.request_hash
         answer = CacheAnswered(step=asked.step, key=asked.key, request_hash=name, outputs=None)
         if asked.run_id is not None:
@@ -117,12 +105,8 @@ class CacheEntry:
     """A result that an equal request gets for free.
 
     Attributes:
-        run_id: The run that bought it.
-        credits: What it cost, and what it saves.
         at: Unix seconds.
         media: SHA-256 of its media; empty for an answer of a chat.
-        size_bytes: Of the media that are present.
-        whole: All its media are present.
     """
 
     cache_key: str
@@ -145,11 +129,7 @@ class Pruned:
     Attributes:
         entries: Cache entries, oldest first.
         media: SHA-256 of the media.
-        size_bytes: Of those media.
         linked_bytes: The part of them that folders of runs have too, and that is not freed.
-        runs: Ids of the runs whose media may be among them.
-        folders: Of runs, in the data folder.
-        sandbox_bytes: Of results in the sandbox of the data folder.
     """
 
     entries: tuple[CacheEntry, ...]
@@ -174,11 +154,7 @@ class Pruned:
 
 
 def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
-    """All cache entries, newest first; media are listed, not read.
-
-    Raises:
-        StoreError: The index or the media cannot be reached.
-    """
+    """All cache entries, newest first; media are listed, not read."""
     sizes = {kept.sha256: kept.size_bytes for kept in assets.listing()}
     return tuple(_entry(found, sizes) for found in results.all())
 
@@ -196,17 +172,11 @@ def prune(
     """Deletes cache entries and, if asked, unused media; runs can still be resumed and reported.
 
     Args:
-        results: The index.
-        assets: The media.
-        journal: All runs of the store; media that any of them mentions stay.
         now: UTC.
         older_than: Delete entries of at least this age; None deletes all.
         media: Delete media older than `YOUNG` that no journal and no entry names, and what killed
             downloads left.
         pretend: Delete nothing; only tell what would be deleted.
-
-    Raises:
-        StoreError: Something cannot be reached or deleted; earlier deletions stay.
     """
     limit = None if older_than is None else (now - older_than).timestamp()
     going = tuple(

@@ -19,14 +19,6 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
     """Refuses a run whose callback is certain to fail, as far as that is known offline.
 
     Whether a Prefect block exists, and to which address a host name leads, is known at run time.
-
-    Args:
-        state: Of the rehearsed run.
-        settings: Of the machine that executes it.
-
-    Raises:
-        UsageError: The variable of a secret is not set or may not be named, or an address is
-            private.
     """
     for step, url, secret in certain_callbacks(state):
         for named in (url, secret):

@@ -24,11 +24,7 @@ async def read_catalogue(client: RivyaClient, context: RunContext | None = None)
     """The models that the service lists now.
 
     Args:
-        client: Of the service.
         context: Where it is cached; None: nowhere. That of a sandbox never is.
-
-    Raises:
-        APIError: The service did not answer.
     """
     listed = await client.models.list()
     catalogue = from_wire(listed.payload, date=date.today().isoformat(), source="live")

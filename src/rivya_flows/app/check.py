@@ -33,10 +33,7 @@ class SpecWithTests:
     """A spec and its tests.
 
     Attributes:
-        path: Of the file of tests.
-        spec: The spec.
         workflow: Of the spec; None where it is wrong.
-        refused: What is wrong with it.
     """
 
     path: Path
@@ -129,9 +126,6 @@ def load_tests(
     """The tests in a file, with their spec; or None and what is wrong with the file.
 
     A wrong spec is not a mistake of its tests, which may expect it.
-
-    Raises:
-        UsageError: The file cannot be read.
     """
     file = read_file(path)
     text = file.text.removeprefix("\ufeff")

@@ -34,9 +34,6 @@ def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Compo
     Args:
         arguments: Of the step, without nulls.
         paths: Of the files of their media, in the order of `media_in`.
-
-    Raises:
-        MediaError: An argument is of the wrong shape.
     """
     extras = arguments.get("extras", ())
     wanted = {name: name in extras for name in ("clean", "poster", "gif")}
@@ -44,11 +41,7 @@ def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Compo
 
 
 def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
-    """The layout of a step; as `composition_of`.
-
-    Raises:
-        MediaError: An argument is of the wrong shape.
-    """
+    """The layout of a step; as `composition_of`."""
     return _built(_LAYOUT, arguments, paths)
 
 
@@ -65,13 +58,7 @@ def _built(
 
 
 def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
-    """The outputs of a `compose` step.
-
-    Args:
-        work: What was rendered.
-        made: What came of it.
-        kept: The medium of each of its files.
-    """
+    """The outputs of a `compose` step."""
     captions = work.captions and {
         "cues": [cue._asdict() for cue in made.cues],
         "estimated": made.estimated,

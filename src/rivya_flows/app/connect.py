@@ -33,14 +33,6 @@ async def connect(
 
     Args:
         settings: The settings; without a key the sandbox is used.
-        sandbox: Use the sandbox also where there is a key.
-        wallet: Use its key and its service instead of those of the settings.
-        notify: Is told which service this is.
-
-    Raises:
-        UsageError: The sandbox cannot be started, the wallet is a real one where the settings ask for
-            the sandbox, or the data folder or the record of `up` cannot be trusted.
-        StoreError: The store or the media cannot be opened.
     """
     async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
         url = receiver_url(settings, settings.prefect_api_url)
@@ -53,7 +45,6 @@ async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
     """The settings, with the key of the secret block where they have none.
 
     Args:
-        settings: A key of the environment or of ``.env`` wins, and so does the sandbox.
         read_block: Asked only where there is no key; passed in, since `app` knows no Prefect.
     """
     if settings.rivya_api_key is not None or settings.rivya_flows_sandbox:
@@ -63,11 +54,7 @@ async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
 
 
 async def for_worker(settings: Settings, read_block: BlockReader) -> Settings:
-    """As `with_key`, for a run that nobody watches: it never takes the sandbox by itself.
-
-    Raises:
-        UsageError: There is no key, and the settings do not ask for the sandbox.
-    """
+    """As `with_key`, for a run that nobody watches: it never takes the sandbox by itself."""
     found = await with_key(settings, read_block)
     if found.rivya_api_key is None and not found.rivya_flows_sandbox:
         raise UsageError(

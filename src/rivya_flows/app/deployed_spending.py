@@ -49,11 +49,7 @@ class DeployedSpending:
     """What a deployment may buy.
 
     Attributes:
-        name: As ``flow/deployment``.
-        labels: Of its runs, as far as they are known before.
-        buys: Whether its runs can buy something.
         budget: Most credits of a run; None for no cap.
-        starts: What starts it by itself.
     """
 
     name: str
@@ -120,23 +116,16 @@ async def agree_to_spending(
     It asks once: again only where a deployment gets dearer than what was agreed to.
 
     Args:
-        found: The deployments.
-        settings: Of the machine that deploys.
-        tell: Is told line by line.
         confirm: Asks; None where there is nobody to ask.
         rehearses: Workers buy with pretend credits.
-        dry: Nothing is deployed, so nothing is asked.
         hint: What to do where it is not confirmed; None: what helps the specs that are deployed.
-        names_service: Nobody has said from whom it buys yet.
 
     Returns:
         Whether something buys from a real wallet, so that it is said from whom.
 
     Raises:
-        UsageError: As `refuse_unknown_names`, unless `dry`.
         AuthenticationError: The service does not take the key.
         NotConfirmedError: Something without a cap over time was not confirmed.
-        StoreError: The store cannot be read or written.
     """
     if rehearses or not any(one.buys for one in found):
         for one in found:
@@ -183,14 +172,10 @@ async def agree_to_uncapped(
     A yes is recorded as if it had been given to `deploy`.
 
     Args:
-        engine: Of the store.
-        pools: Those that will be left.
-        tell: Is told which deployments lose their cap.
         confirm: Asks; None where there is nobody to ask.
 
     Raises:
         NotConfirmedError: It was not confirmed.
-        StoreError: The store cannot be read or written.
     """
     agreements = Agreements(engine)
     lost = [

@@ -41,11 +41,7 @@ class Observer:
     """What the caller of `run` or `resume` hears, shows and answers.
 
     Attributes:
-        notify: Is told lines for a person.
-        begins: Is told the id of the run, which is in the store from now on and can be resumed.
-        listen: Is told each event.
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
-        rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
         answers: What it will answer, as far as that is known before the run, by the name of the
             question. One that cannot fit is refused before anything is bought.
@@ -83,16 +79,7 @@ async def execute(
     """Executes a run to its end and writes its report.
 
     Args:
-        context: Open things.
-        runner: Executes it.
-        run_id: The run; it is in the store.
-        options: What this execution does beside continuing.
-        observer: Hears of it.
         reporter: One that follows the run already; None makes one.
-
-    Raises:
-        RivyaFlowsError: It could not be executed to an end of its own.
-        asyncio.CancelledError: It was cancelled, and the observer does not absorb that.
     """
     observer.begins(run_id)
     if reporter is None:
@@ -146,10 +133,6 @@ def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | Non
     """A warning of what failed after an execution had ended; None if it had not ended.
 
     The journal says how a run ended. A Prefect server that is gone by then changes nothing of it.
-
-    Args:
-        error: What the runner raised.
-        entries: Journal entries of that execution.
     """
     ended = any(isinstance(entry.event, RunEnded) for entry in entries)
     if isinstance(error, RivyaFlowsError) or not ended:
@@ -159,11 +142,7 @@ def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | Non
 
 
 def append_events(journal: Journal, run_id: str, events: Sequence[Event]) -> None:
-    """Appends events to the journal of a run that no engine executes.
-
-    Raises:
-        StoreError: Another process executes the run, or the journal cannot be written.
-    """
+    """Appends events to the journal of a run that no engine executes."""
     leases = Leases(journal.engine)
     lease = leases.acquire(run_id)
     try:
@@ -181,23 +160,14 @@ def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
 
 
 def run_folder(out: Path, name: str) -> Path:
-    """The folder of a run or a batch below `out`, made if it is missing.
-
-    Raises:
-        UsageError: It cannot be made, or `name` would lead elsewhere: whoever writes into a shared
-            store chooses the ids of its runs.
-    """
+    """The folder of a run or a batch below `out`, made if it is missing."""
     if name in ("", "..") or Path(name).name != name:
         raise UsageError(f"{name!r} is not the name of a folder", "name another run")
     return make_folder(out.expanduser().absolute() / name)
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder of a run, made before anything is bought.
-
-    Raises:
-        UsageError: It cannot be made.
-    """
+    """The folder of a run, made before anything is bought."""
     try:
         with as_the_user_wants():
             folder.mkdir(parents=True, exist_ok=True)

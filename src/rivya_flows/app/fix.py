@@ -27,12 +27,8 @@ class CheckedFile:
     """A file after its check.
 
     Attributes:
-        path: As it was named.
         checked: None if it has mistakes, or is a brand.
         diagnostics: Its mistakes, without those that were fixed.
-        fixed: The mistakes that were fixed.
-        before: Its text, where it was to be fixed.
-        after: The same after the fixes.
     """
 
     path: Path
@@ -62,7 +58,6 @@ def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
 
     Args:
         path: A spec or a brand file; tests are only checked.
-        catalogue: The available models.
         write: Whether to write the file; its line breaks, mode and byte order mark are kept.
     """
     if path.is_dir() or is_tests(path):
@@ -89,12 +84,7 @@ def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
 
 
 def _overwrite(path: Path, before: str, text: str) -> None:
-    """Writes a file atomically, with its mode.
-
-    Raises:
-        UsageError: It is read-only, a link to another folder, has another text than before, or
-            cannot be written.
-    """
+    """Writes a file atomically, with its mode."""
     real = path.resolve()
     if not real.is_relative_to(path.parent.resolve()):
         raise UsageError(f"{path}: is a link to another folder, so nothing is fixed", f"fix {real}")

@@ -28,7 +28,6 @@ class ForkOptions:
     """What a user changes in a fork.
 
     Attributes:
-        inputs: Gives the values that change.
         step: Make this step and what depends on it again, though nothing of it changes; or ``step[key]``
             and what uses it.
         budget: Overrides the spec's credit budget; None keeps it.
@@ -55,15 +54,7 @@ def fork_request(
     cache mode with changes.
 
     Args:
-        name: Names the run, see `find_run`; it may still be executed, or wait.
-        options: The changes.
-        settings: Those of the store.
         notify: Says which run `last` is.
-
-    Raises:
-        UsageError: There is no such run or step.
-        SpecError: The frozen spec does not load any more.
-        StoreError: The store cannot be read.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)

@@ -36,11 +36,7 @@ class GivenAnswers:
             return None
 
     def checked(self, report: RunReport) -> Receipt:
-        """The receipt of the run.
-
-        Raises:
-            UsageError: An answer does not fit its question, so that the run is suspended.
-        """
+        """The receipt of the run."""
         if self._refused is not None:
             raise UsageError(
                 f"answers: {self._refused.message}; {report.run_id} is {report.status}",
@@ -50,11 +46,7 @@ class GivenAnswers:
 
 
 def choices_of(answers: Mapping[str, Answer] | None) -> dict[str, Choice]:
-    """What was chosen, by the name of the question.
-
-    Raises:
-        UsageError: An answer is neither a key, a list of keys nor a choice.
-    """
+    """What was chosen, by the name of the question."""
     return {name: _choice(name, answer) for name, answer in (answers or {}).items()}
 
 

@@ -26,7 +26,6 @@ class InputValues:
     Attributes:
         assignments: ``NAME=VALUE`` texts; they win over the file.
         text: Of a YAML or JSON file of values; None where there is none.
-        file: Its name, for diagnostics.
     """
 
     assignments: Sequence[str]
@@ -34,23 +33,14 @@ class InputValues:
     file: str
 
     def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
-        """The values by name.
-
-        Raises:
-            SpecError: A text or the file cannot be read; each problem of the file at its place.
-        """
+        """The values by name."""
         values = {} if self.text is None else _from_file(self.text, self.file, workflow)
         return {**values, **parse_assignments(self.assignments, workflow)}
 
 
 @dataclass(frozen=True)
 class FrozenInputs:
-    """Values as an earlier plan or run froze them; their files come from the asset store.
-
-    Attributes:
-        values: By name.
-        assets: Has the files.
-    """
+    """Values as an earlier plan or run froze them; their files come from the asset store."""
 
     values: Mapping[str, Any]
     assets: AssetStore
@@ -77,11 +67,7 @@ class FrozenInputs:
 
 
 def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
-    """The values, with the file read.
-
-    Raises:
-        UsageError: There is no such file, or it is not text.
-    """
+    """The values, with the file read."""
     if file is None:
         return InputValues(assignments, None, "")
     return InputValues(assignments, read_file(file).text, str(file))

@@ -17,11 +17,7 @@ _NOT_XML = re.compile("[\ufffe\uffff]")
 
 
 def write_junit(path: Path, results: Sequence[CaseResult]) -> None:
-    """Writes the results into a file, as a whole or not at all.
-
-    Raises:
-        UsageError: It cannot be written.
-    """
+    """Writes the results into a file, as a whole or not at all."""
     try:
         write_whole(path, junit(results))
     except StoreError as error:

@@ -22,11 +22,7 @@ _MOST_REPORTED = 100
 
 
 def refuse_known_failures(state: State, spec: SpecFile) -> None:
-    """Refuses a run that would fail later for a reason that is known now.
-
-    Raises:
-        SpecError: It would.
-    """
+    """Refuses a run that would fail later for a reason that is known now."""
     failures = [
         (step_id, item.key, str(item.reason))
         for step_id, item in state.each()

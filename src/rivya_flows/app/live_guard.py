@@ -106,9 +106,6 @@ def shown_key(key: str) -> str:
 def refuse_unknown_names() -> None:
     """Refuses to buy for real while a variable begins with ``RIVYA`` and is no setting: it may be the
     one that was to prevent that.
-
-    Raises:
-        UsageError: There is such a variable.
     """
     for one in unknown_names():
         if one.is_ours:
@@ -125,16 +122,12 @@ async def confirm_live(
     """Says what is bought from a real wallet, and asks unless a cap limits it.
 
     Args:
-        context: Where it would be bought.
-        found: What.
-        notify: Is told of it where nobody is asked.
         confirm: Asks; None where there is nobody to ask.
 
     Returns:
         The credits that were agreed to, which nothing else caps; None where there is no such bound.
 
     Raises:
-        UsageError: As `refuse_unknown_names`.
         NotConfirmedError: It was not confirmed; nothing was bought.
     """
     service = context.service

@@ -56,14 +56,9 @@ async def chosen_service(
     """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.
 
     Args:
-        settings: The settings.
         sandbox: Use the sandbox even if there is a key, as `rivya_flows_sandbox` of the settings does.
         wallet: Use its key and its service, also without a key in the settings. Where the sandbox is
             wanted, that must be on this machine.
-        tell: Called with one line about the service.
-
-    Raises:
-        UsageError: The sandbox is not installed, or cannot be started; or the wallet is a real one.
     """
     sandbox = sandbox or settings.rivya_flows_sandbox
     if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
@@ -107,11 +102,7 @@ class SandboxShare:
         self._users: IO[str] | None = None
 
     def join(self) -> ServiceConnection:
-        """Join the sandbox of the folder, or start it; blocks until it answers.
-
-        Raises:
-            UsageError: It does not start; quotes its last error.
-        """
+        """Join the sandbox of the folder, or start it; blocks until it answers."""
         try:
             private_folder(self._folder.parent)
             private_folder(self._folder)
@@ -228,9 +219,7 @@ def forget_results(folder: Path, before: datetime, *, pretend: bool = False) -> 
     Runs keep their own copies. Uploads stay, since a run that has not ended may name one.
 
     Args:
-        folder: Of the sandbox; it may be missing.
         before: UTC.
-        pretend: Delete nothing.
 
     Returns:
         Their bytes.

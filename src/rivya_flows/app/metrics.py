@@ -48,7 +48,6 @@ class StoreMetrics:
     """The metrics of one store, updated from its new entries.
 
     Args:
-        engine: Of the journal.
         clock: Monotonic seconds.
     """
 
@@ -70,11 +69,7 @@ class StoreMetrics:
         self._registry.register(_Families(self))
 
     def text(self) -> bytes:
-        """The text of ``/metrics``, format 0.0.4; has no sums until the whole store was read.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """The text of ``/metrics``, format 0.0.4; has no sums until the whole store was read."""
         with self._lock:
             now = self._clock()
             if self._read_at is None or self._behind or now - self._read_at >= FRESH_SECONDS:

@@ -64,17 +64,12 @@ class RunRequest:
     """A run that somebody asks for.
 
     Attributes:
-        spec: The spec.
-        inputs: Gives the values of its inputs.
-        earlier: Resolved inputs of the run that it forks; they count where `inputs` gives none.
         budget: Overrides the spec's credit budget; None keeps it.
         cache: Overrides the spec's cache mode; None keeps it.
-        local_files: Inputs may name files of this machine.
         labels: Labels beside those of the spec; they win.
         quote: Id of the quote that it runs; None without one.
         fork: The run that finished work is taken from; None without one.
         forked: The folder of that run; None for where the store has it.
-        uncollected: What that run has bought, or may have, and does not have: see `uncollected`.
         wallet: Name of the wallet of that run; None: that of the process's key.
     """
 
@@ -97,8 +92,6 @@ class Market:
     """What a service offers at this moment.
 
     Attributes:
-        catalogue: Its models.
-        service: Identity of the service; the run belongs to it.
         balance: Credits in the wallet; None if it was not read.
         usual: Seconds that a job usually takes there, by model, and a free step, as ``SPEC/STEP``,
             where that is known.
@@ -118,8 +111,6 @@ class Prepared:
 
     Attributes:
         frozen: Its first journal entry.
-        estimate: Its price.
-        plan: Its steps.
     """
 
     frozen: RunFrozen
@@ -131,12 +122,8 @@ async def read_market(context: RunContext, notify: Callable[[str], object] | Non
     """The current models and balance.
 
     Args:
-        context: Of the service.
         notify: Is told if the service does not answer soon, and it is asked for some seconds only;
             None: nobody is there to wait, and it is asked as long as for a purchase.
-
-    Raises:
-        APIError: The service did not answer.
     """
     asking = context.client() if notify is None else context.first_client(notify)
     try:
@@ -163,19 +150,9 @@ async def prepare_here(
     """Checks and prices a run with the models and the balance of this moment; buys nothing.
 
     Args:
-        context: Where it would run.
-        request: The run.
-        run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there, and media
             that `store prune` deleted are put back into the store.
-        notify: Is told of a service that does not answer, of prices that are not the shipped, and of
-            purchases of a forked run that it would make again.
         market: What the service offers; None reads it.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: It starts, and a callback could not be sent from here.
-        APIError: The service did not answer.
     """
     # A plan without a service opens no database.
     from rivya_flows.app.run_context import known_run
@@ -239,12 +216,6 @@ def prepare(
     """Checks everything and prices the run; spends and sends nothing.
 
     Args:
-        request: The run.
-        market: What its service offers.
-        run_id: Its name.
-        assets: Files that the spec or an input names become assets here.
-        look_up: The cache index.
-        pools: Those of the store.
         machine: Settings of the machine that executes the run, to check what its callbacks need
             there; None if that is another machine, or if the run does not start.
         secret: Gives what signs the receiver's addresses: a file input that is one of them is the
@@ -252,10 +223,6 @@ def prepare(
         clock: UTC now.
 
     Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: A callback could not be sent from here.
-        MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept, or one that the spec or the forked run has is not in the store.
         ExpressionError: The expressions of all items do too much work.
     """
     spec, catalogue = request.spec, market.catalogue
@@ -309,12 +276,7 @@ def prepare(
 
 
 def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
-    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        MediaError: A named file is not a medium.
-    """
+    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
     with tempfile.TemporaryDirectory() as folder:
         assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
         return prepare(
@@ -384,15 +346,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the spec") -> None:
-    """Refuses a plan that cannot be paid.
-
-    Args:
-        found: Its price.
-        otherwise: What raises the budget beside ``--budget``; a run keeps its spec.
-
-    Raises:
-        BudgetError: The least it costs is over the budget or the balance.
-    """
+    """Refuses a plan that cannot be paid."""
     if found.verdict == "ok":
         return
     missing = found.min - (found.balance or 0)

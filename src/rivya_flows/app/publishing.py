@@ -35,12 +35,7 @@ def address_of(
     the result, which may be good for a short while only.
 
     Args:
-        context: Where the medium is.
-        asset: The medium.
         secret: Gives the secret that signs addresses; None reads it from the store.
-
-    Raises:
-        StoreError: The store cannot be read or written.
     """
     public_url = context.settings.rivya_flows_public_url
     if public_url:
@@ -50,12 +45,7 @@ def address_of(
 
 
 def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
-    """Gives the address of a medium of a run; None for what only looks like one.
-
-    Args:
-        context: Where the media are.
-        media: Those of the run.
-    """
+    """Gives the address of a medium of a run; None for what only looks like one."""
     secret = functools.cache(partial(_secret, context))  # read once for all of them
 
     def address(value: object) -> str | None:
@@ -69,8 +59,6 @@ def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | No
     """The address of a small picture of a film or still, which is stored beside the media.
 
     Args:
-        context: Where the medium is.
-        sha256: Of the medium.
         draw: Makes the JPEG of the file; None if it cannot.
 
     Returns:
@@ -93,11 +81,7 @@ def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | No
 
 
 def report_of(context: RunContext, run_id: str) -> str | None:
-    """The address of the contact sheet of a run; None without a receiver.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
+    """The address of the contact sheet of a run; None without a receiver."""
     public_url = context.settings.rivya_flows_public_url
     return report_address(public_url, _secret(context), run_id) if public_url else None
 
@@ -106,11 +90,7 @@ def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
     """The address of the receiver for browsers; None without one.
 
     Args:
-        settings: They may name it.
         prefect_api_url: Else, if this is the server of `up`, or None, its receiver counts.
-
-    Raises:
-        UsageError: The record of `up` cannot be read.
     """
     if settings.rivya_flows_public_url is not None:
         return settings.rivya_flows_public_url
@@ -123,16 +103,7 @@ def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
 
 
 def upload_page(settings: Settings, prefect_api_url: str) -> str | None:
-    """The address of the page that takes files for run forms; None without a receiver.
-
-    Args:
-        settings: As of `receiver_url`.
-        prefect_api_url: As there.
-
-    Raises:
-        UsageError: As there.
-        StoreError: The store cannot be read or written.
-    """
+    """The address of the page that takes files for run forms; None without a receiver."""
     public_url = receiver_url(settings, prefect_api_url)
     if not public_url:
         return None

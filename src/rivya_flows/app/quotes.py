@@ -54,12 +54,7 @@ _NEW = "make a new quote with `plan --out`"
 
 @dataclass(frozen=True)
 class QuoteFile:
-    """A quote as it was read; its signature is not verified yet.
-
-    Attributes:
-        path: Of its file.
-        signed: The text that its signature must be of.
-    """
+    """A quote as it was read; its signature is not verified yet."""
 
     quote: Quote
     path: Path
@@ -74,11 +69,7 @@ class QuoteFile:
 
 
 def read_quote(path: Path) -> QuoteFile:
-    """The quote in a file, in the right form; its signature is not checked.
-
-    Raises:
-        UsageError: It cannot be read, or is not a quote.
-    """
+    """The quote in a file, in the right form; its signature is not checked."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -99,12 +90,7 @@ def read_quote(path: Path) -> QuoteFile:
 
 
 def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: Path) -> Quote:
-    """Writes the quote of a plan; one that is in the file already is replaced.
-
-    Raises:
-        BudgetError: The plan cannot be paid, or has no known maximum price.
-        UsageError: The file holds something else, or cannot be written.
-    """
+    """Writes the quote of a plan; one that is in the file already is replaced."""
     found, frozen = ready.estimate, ready.frozen
     refuse_over(found)
     tops = [one for one in (found.max, found.budget) if one is not None]
@@ -160,9 +146,6 @@ async def prepare_quote(
 
     Raises:
         QuoteError: It was changed, was used, or does not hold any more; names all differences.
-        StoreError: A file that it carries is not in the asset store.
-        SpecError: Its spec is wrong by what the service offers now.
-        APIError: The service did not answer.
     """
     quote = file.quote
     await asyncio.to_thread(_refuse_used, context, file)

@@ -53,7 +53,6 @@ class ResumeOptions:
         regenerate: ``*``, steps or ``step[key]``.
         resubmit: ``step[key]``.
         by: The name of who answers; None if nobody said.
-        channel: The way the answers came.
     """
 
     answers: Sequence[str] | Mapping[str, Choice] = ()
@@ -107,12 +106,7 @@ async def plan_resume(
     *,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Estimate:
-    """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is.
-
-    Raises:
-        UsageError: As of `resume`.
-        APIError: The service did not answer.
-    """
+    """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is."""
     async with _service_of(name, settings, runner, notify) as (context, row):
         reporter = RunReporter(context.journal, context.assets, continuable(context, row))
         state, answers = await _state_and_answers(reporter, options, notify)
@@ -155,11 +149,7 @@ async def _service_of(
 async def _state_and_answers(
     reporter: RunReporter, options: ResumeOptions, notify: Callable[[str], object]
 ) -> tuple[State, tuple[AnswerGiven, ...]]:
-    """The run as it is, and the answers that the options give.
-
-    Raises:
-        UsageError: It has nothing of what the options name.
-    """
+    """The run as it is, and the answers that the options give."""
     state = await in_thread(reporter.follow)
     _check_names(state, options)
     _notify_idle(state, options.regenerate, notify)
@@ -224,10 +214,6 @@ async def _unpaid(
     And its new budget: as given, or what was agreed to, or None to keep the old one; and the price of what
     is left, None where that is not asked for. `state` has the answers, one of which raised the budget if
     `raised`; `labels` are those of the run.
-
-    Raises:
-        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
-            it was not confirmed.
     """
     if unpaid := resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None

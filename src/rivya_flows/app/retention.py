@@ -52,16 +52,10 @@ def prune_store(
     has not ended or is owed something, a younger result or a deployed spec names.
 
     Args:
-        journal: Of the store.
-        assets: The media.
         now: UTC.
         older_than: What is younger stays. Under a day, a medium that a run downloads at this moment
             and has not named may be deleted.
-        data: The data folder; runs of deployments had folders there in earlier versions.
         pretend: Delete nothing; only tell what would be deleted.
-
-    Raises:
-        StoreError: Something cannot be reached or deleted; earlier deletions stay.
     """
     limit, results = now - older_than, CacheIndex(journal.engine)
     entries = prune(
@@ -102,16 +96,7 @@ class PrunedRun:
 
 
 def losing(journal: Journal, assets: AssetStore, pruned: Pruned) -> tuple[PrunedRun, ...]:
-    """The runs that lose media, the oldest first.
-
-    Args:
-        journal: Of the store.
-        assets: The media.
-        pruned: What `prune_store` would delete.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """The runs that lose media, the oldest first."""
     gone, found = frozenset(pruned.media), []
     sizes = {one.sha256: one for one in assets.listing() if one.sha256 in gone}
     for run_id in pruned.runs:
@@ -127,14 +112,10 @@ class RemovedRun:
     """A run that is or would be removed.
 
     Attributes:
-        name, status: Of its spec, and as `runs` lists it.
         spent: Credits, which stay counted.
         batch: The id of the batch whose row it is; None if it is no row.
         folder: That goes with it; None if there is none on this machine.
         media: SHA-256 of the media of the store that nothing else needs.
-        results: Cached results that it bought; an equal request is bought again.
-        freed_bytes: On the disks of folder and store.
-        uncollected: Purchases whose results nobody can collect, since the sandbox of the run is gone.
     """
 
     run_id: str
@@ -159,14 +140,9 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
     """What would be removed of a run, without its media.
 
     Args:
-        journal: Of the store.
         name: Names the run, see `find_run`; its whole id or its folder. A run whose removal was
             interrupted is found too.
         data: The data folder. What a run bought in a sandbox that is not there is lost.
-
-    Raises:
-        UsageError: There is no such run, it has not ended, or it is owed something.
-        StoreError: The store cannot be read.
     """
     half = journal.removed_run(receipt_run(Path(name)) or name)
     if half and half.folder != Path():
@@ -208,15 +184,6 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
     """Removes a run with its folder, its cached results and the media that nothing else names.
 
     What it spent stays in reports and pools. A removal that is interrupted can be done again.
-
-    Args:
-        journal: Of the store.
-        assets: The media.
-        found: From `removable`.
-
-    Raises:
-        StoreError: Another process drives the run or its batch, or something cannot be deleted;
-            earlier deletions stay.
     """
     leases, now = Leases(journal.engine), datetime.now(UTC)
     with ExitStack() as held:

@@ -107,11 +107,7 @@ async def run(
 async def ready_to_start(
     context: RunContext, request: RunRequest | QuoteFile, observer: Observer
 ) -> Prepared:
-    """A run that is checked, can be paid and is confirmed; nothing is written yet.
-
-    Raises:
-        As `run`, but for what is raised once it executes.
-    """
+    """A run that is checked, can be paid and is confirmed; nothing is written yet."""
     run_id = new_run_id(datetime.now(UTC))
     if isinstance(request, QuoteFile):
         ready = await prepare_quote(context, request, run_id, notify=observer.notify)
@@ -131,8 +127,6 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
 
     Raises:
         QuoteError: Another process was faster with the same quote.
-        UsageError: The folder cannot be made.
-        StoreError: The journal cannot be written.
     """
     folder = run_folder(out, ready.frozen.run_id)
     try:

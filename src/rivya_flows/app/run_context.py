@@ -45,12 +45,7 @@ IMPATIENT = RetryPolicy(attempts=3, patience_seconds=6.0)
 
 @dataclass(frozen=True)
 class WalletCredentials:
-    """A wallet that a run buys with by name, instead of that of the process's key.
-
-    Attributes:
-        name: Of its `RivyaCredentials` block in Prefect.
-        base_url: Of its service.
-    """
+    """A wallet that a run buys with by name, instead of that of the process's key."""
 
     name: str
     api_key: SecretStr
@@ -64,8 +59,6 @@ class ServiceConnection:
     Attributes:
         identity: Stays the same when a sandbox comes back on another port, and however a base URL
             is spelled: pools and runs are of an identity.
-        poll_seconds: First interval between two looks at a job.
-        requests_per_second: The most, of all runs of this process with this key together.
         wallet: Name of the wallet; None: that of the process's key.
     """
 
@@ -78,11 +71,7 @@ class ServiceConnection:
 
 
 def real_service(settings: Settings, wallet: WalletCredentials | None = None) -> ServiceConnection:
-    """The service of a wallet; without one, that of the settings.
-
-    Raises:
-        UsageError: There is no key.
-    """
+    """The service of a wallet; without one, that of the settings."""
     key, base_url = settings.rivya_api_key, settings.rivya_base_url
     if wallet is not None:
         key, base_url = wallet.api_key, wallet.base_url
@@ -121,13 +110,7 @@ class SharedUploads:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Open things of one process.
-
-    Attributes:
-        scratch: Local folder for files on the way; gone at the end.
-        uploads: What the service has been sent already.
-        runtime: Sleep and clocks of its clients.
-    """
+    """Open things of one process."""
 
     settings: Settings
     service: ServiceConnection
@@ -190,12 +173,7 @@ class RunContext:
 
 @contextmanager
 def open_context(settings: Settings, service: ServiceConnection) -> Iterator[RunContext]:
-    """Opens the store and the media.
-
-    Raises:
-        StoreError: One of them cannot be opened.
-        UsageError: The data folder cannot be trusted.
-    """
+    """Opens the store and the media."""
     with scratch() as folder:
         private_folder(settings.data)
         if settings.rivya_flows_assets is None:
@@ -223,11 +201,7 @@ def wallet_words(wallet: str | None) -> str:
 
 
 def known_run(context: RunContext, run_id: str) -> RunRow:
-    """The row of a run of this service and wallet, with a folder that this machine can write.
-
-    Raises:
-        UsageError: It is not in the store, or belongs to another service or wallet.
-    """
+    """The row of a run of this service and wallet, with a folder that this machine can write."""
     row = context.journal.run(run_id)
     if row is None:
         raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
@@ -235,11 +209,7 @@ def known_run(context: RunContext, run_id: str) -> RunRow:
 
 
 def continuable(context: RunContext, row: RunRow) -> RunRow:
-    """The same row with a folder that this machine can write; the folder may be missing still.
-
-    Raises:
-        UsageError: The run belongs to another service or wallet.
-    """
+    """The same row with a folder that this machine can write; the folder may be missing still."""
     run_id = row.run_id
     if one_spelling(row.service) != context.service.identity:
         if is_sandbox(row.service) and is_sandbox(context.service.identity):

@@ -28,14 +28,7 @@ def restore_media(
     """Puts back into the store the media that the rest of a run needs.
 
     Args:
-        assets: The store.
-        reporter: Of the run.
-        state: Of the run, with the answers that it is given.
-        resumed: What its next execution begins with; it says what is bought again.
         writes: False only looks whether there are copies.
-
-    Raises:
-        UsageError: Of some there is no copy in the folder of the run or of the spec.
     """
     if resumed.unpaid == "completed":  # it only collects what was paid
         return

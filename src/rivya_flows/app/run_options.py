@@ -14,8 +14,6 @@ class RunOptions:
 
     Attributes:
         budget: A new cap, or None.
-        regenerate, resubmit: See `RunResumed`.
-        unpaid: See `RunResumed`.
     """
 
     budget: int | None = None

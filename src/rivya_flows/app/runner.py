@@ -44,14 +44,7 @@ class Execution:
     """One execution of a run that is in the store.
 
     Attributes:
-        context: Open things.
-        reporter: Names the run, and writes its report.
-        options: What this execution does beside continuing.
         ask: Puts questions to a person; None where there is no one.
-        listen: Is told each event.
-        rendering: Is told how much of an item is rendered.
-        notify: Is told lines for a person.
-        in_batch: It is a row of a batch that runs, and whose end tells of it.
         outlasts: Ends without an end of the run where the service is away: somebody executes it again.
     """
 
@@ -70,40 +63,18 @@ class Runner(Protocol):
     """Executes runs in this process."""
 
     async def with_key(self, settings: Settings) -> Settings:
-        """The settings, with the key of a secret block where they have none and name a server.
-
-        Raises:
-            UsageError: The server cannot be asked.
-        """
+        """The settings, with the key of a secret block where they have none and name a server."""
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
-        """The wallet whose credentials have that name on the Prefect server.
-
-        Raises:
-            UsageError: There is no such block, or no server that can be asked.
-        """
+        """The wallet whose credentials have that name on the Prefect server."""
 
     def started(
         self, settings: Settings, notify: Callable[[str], object] = ...
     ) -> AbstractAsyncContextManager[None]:
-        """Runs what `execute` needs, for any number of executions at once.
-
-        Args:
-            settings: Of the runs.
-            notify: Is told lines for a person.
-
-        Raises:
-            UsageError: It does not start, or does not answer.
-        """
+        """Runs what `execute` needs, for any number of executions at once."""
 
     async def execute(self, execution: Execution) -> RunReport:
-        """Executes a run to its end, while `started` lasts.
-
-        Raises:
-            UsageError: The run belongs to another service.
-            StoreError: Another process executes the run, or the journal cannot be written.
-            asyncio.CancelledError: The execution was cancelled, and its end written.
-        """
+        """Executes a run to its end, while `started` lasts."""
 
     async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
         """Tells people, as they asked for, how a batch ended; never raises."""

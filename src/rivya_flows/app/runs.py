@@ -22,11 +22,7 @@ from rivya_flows.store.journal import Journal, RunRow
 
 @contextmanager
 def open_journal(settings: Settings) -> Iterator[Journal]:
-    """The journal, without a service.
-
-    Raises:
-        StoreError: The store cannot be opened.
-    """
+    """The journal, without a service."""
     journal = Journal(settings.store_url)
     try:
         yield journal
@@ -48,16 +44,10 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     """The run that a user names.
 
     Args:
-        journal: The store.
-        name: Its id, the path of its folder, also after the folder was moved, `LAST`, or the id of its
-            flow run in Prefect.
         only_read: The run is only looked at, so the beginning of one id will do.
 
     Returns:
         Its row, with the folder that the user named, if any.
-
-    Raises:
-        UsageError: It is not in the store, it never began, or a flow run called several.
     """
     path = Path(name)
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
@@ -99,11 +89,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
 
 
 def _called(journal: Journal, name: str) -> RunRow | None:
-    """The run of a flow run, or the only one that it called; None of any other name.
-
-    Raises:
-        UsageError: It called several.
-    """
+    """The run of a flow run, or the only one that it called; None of any other name."""
     try:
         found = journal.ids(f"run-{UUID(name)}")
     except ValueError:

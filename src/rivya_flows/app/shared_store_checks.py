@@ -23,13 +23,7 @@ _NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|9p|virtiofs|ceph|glusterfs|lustre|afs
 
 @dataclass(frozen=True)
 class Unshared:
-    """A store that some worker cannot reach.
-
-    Attributes:
-        setting: The variable that names it.
-        message: What is wrong, lower case.
-        hint: What to do.
-    """
+    """A store that some worker cannot reach."""
 
     setting: str
     message: str
@@ -59,8 +53,6 @@ def unshared(
     """The stores of these settings that some process of a worker cannot reach.
 
     Args:
-        settings: Of the process that deploys.
-        machines: Of the workers.
         here: The name of this machine; None asks the system.
         mounts: Folder and type of each mount here; None asks the system. A folder on a network
             file system is shared; SQLite in it is not, because its locks do not work there.

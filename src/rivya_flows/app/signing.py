@@ -35,17 +35,7 @@ class Signing:
     def signed(
         self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Asset]
     ) -> Probe:
-        """Sign a file that a step made; what it holds afterwards.
-
-        Args:
-            path: The file, which is replaced.
-            found: What it holds.
-            arguments: The evaluated arguments of the step, whose hash is signed.
-            sources: The media that it was made of.
-
-        Raises:
-            MediaError: It cannot be signed.
-        """
+        """Sign a file that a step made; what it holds afterwards."""
         if found.mime_type not in SIGNED_TYPES:
             return found
         request = json.dumps(arguments, sort_keys=True, default=str, ensure_ascii=False)
@@ -71,12 +61,7 @@ def title_of(asset: Asset) -> str:
 
 
 def signer_of(settings: Settings) -> Signer | None:
-    """The signer that is configured; None if none is.
-
-    Raises:
-        UsageError: Only one of the two files is set, one cannot be read or used, others can read
-            the key, or the extra ``c2pa`` is missing.
-    """
+    """The signer that is configured; None if none is."""
     files = (settings.rivya_flows_c2pa_certificate, settings.rivya_flows_c2pa_key)
     certificate, key = files
     if certificate is None and key is None:

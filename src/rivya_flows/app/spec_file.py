@@ -27,7 +27,6 @@ class SpecFile:
     """A spec as it was read.
 
     Attributes:
-        name: What problems name as its file.
         folder: The folder that its files are relative to; None where it is not at hand.
         includes: Texts of the specs that it includes, by path from its folder; None: they are
             read from the folder.
@@ -90,11 +89,7 @@ def read_spec(path: Path, newline: str | None = None) -> SpecFile:
     """The spec in a file.
 
     Args:
-        path: Its file.
         newline: Empty keeps line breaks as they are; None makes line feeds of them.
-
-    Raises:
-        UsageError: There is no such file, it is too large or not text, or it has tests of a spec.
     """
     if is_tests(path):
         raise UsageError(f"{path}: has tests, and is not a spec", f"run `rivya-flows test {path}`")
@@ -102,11 +97,7 @@ def read_spec(path: Path, newline: str | None = None) -> SpecFile:
 
 
 def read_file(path: Path, newline: str | None = None) -> SpecFile:
-    """A spec, or another YAML file with its bounds; `newline` as for `read_spec`.
-
-    Raises:
-        UsageError: There is no such file, or it is too large or not text.
-    """
+    """A spec, or another YAML file with its bounds; `newline` as for `read_spec`."""
     try:
         with path.open("rb") as file:
             # A device or a pipe has no size, and perhaps no end.
@@ -128,7 +119,6 @@ def spec_path(name: str, folder: Path) -> Path:
     """Where the spec of a run lies, from here; as `name` where it is not found.
 
     Args:
-        name: Its path from where the run was started, as the run has it.
         folder: Of the run, which lies below that place unless it was put elsewhere.
     """
     found = next((one / name for one in folder.parents if (one / name).is_file()), None)
@@ -158,17 +148,6 @@ def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFil
     """The spec with all that it names in its folder, so that it runs where that folder is not.
 
     Its fields are JSON values, but for the folder, which is None.
-
-    Args:
-        spec: As it was read.
-        catalogue: The models that it is checked against.
-        assets: A store that is also reached from where the spec will run; the media that the
-            spec names by a path become assets here.
-
-    Raises:
-        SpecError: The spec is wrong.
-        MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept.
     """
     workflow = load_spec(spec, catalogue)
     named = (*named_files(workflow), *default_files(workflow))
@@ -177,11 +156,7 @@ def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFil
 
 
 def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
-    """The workflow of a spec, wherever its included specs come from.
-
-    Raises:
-        SpecError: The spec is wrong; all problems in the order of the text.
-    """
+    """The workflow of a spec, wherever its included specs come from."""
     return load(
         spec.text,
         file=spec.name,

@@ -53,12 +53,7 @@ _RUN_ID = "run-test"
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One expectation that was not met.
-
-    Attributes:
-        at: Keys below ``expect``, such as ``steps.stills.items``; else what was compared.
-        expected, came: The two values, for people.
-    """
+    """One expectation that was not met."""
 
     at: str
     expected: str
@@ -70,12 +65,8 @@ class CaseResult:
     """How a case went.
 
     Attributes:
-        file, spec: The file of tests and the spec, as they were named.
-        seconds: How long it took.
         status: How the run ended; None if it was refused or broke off.
-        credits: What the sandbox charged.
         differences: Empty if the case passed.
-        problems: The run's own lines about what failed, or the mistakes that refused it.
         command: What runs the same by hand, without faults and rehearsed answers.
     """
 
@@ -107,11 +98,7 @@ class CaseResult:
 
 
 def named_tests(paths: Sequence[Path]) -> list[Path]:
-    """The files of tests that are named: themselves, those beside a spec, or those in a folder.
-
-    Raises:
-        UsageError: A path has none.
-    """
+    """The files of tests that are named: themselves, those beside a spec, or those in a folder."""
     found: dict[Path, None] = {}
     for path in paths:
         own = tests_at(project_specs(path))
@@ -132,8 +119,6 @@ async def run_cases(
     """Runs cases, some at the same time; gives their results in their order.
 
     Args:
-        chosen: The cases.
-        runner: Executes their runs.
         tell: Called with each result, in the order of the cases.
     """
     turns = asyncio.Semaphore(AT_ONCE)
@@ -178,7 +163,6 @@ class _Outcome:
 
     Attributes:
         codes: Why it was refused; empty if it ran.
-        wrong: What must hold in every case and does not.
     """
 
     status: str | None = None

@@ -45,7 +45,6 @@ class Sum:
     """A sum of charges.
 
     Attributes:
-        credits: Spent, those of `held` with them.
         held: Credits of the purchases of `open`.
         purchases: Refused and failed ones with them, which cost nothing.
         open: Purchases that are not settled: under way, uncertain or not collected.
@@ -70,7 +69,6 @@ class SpendReport:
     """What was spent at one service.
 
     Attributes:
-        by: Names of the groups' columns.
         rows: Sums by group: by time where that comes first, else the most credits first.
         elsewhere: Sums of the other services, whose credits are not added to these.
     """
@@ -112,14 +110,7 @@ def spending(
     service: str,
     labels: Mapping[str, str],
 ) -> SpendReport:
-    """Sums up charges.
-
-    Args:
-        charges: Of all services.
-        by: Names of `BY` or of labels, at least one.
-        service: That is summed up; `SANDBOX` takes all sandboxes.
-        labels: Labels that a run must have.
-    """
+    """Sums up charges."""
     facts = [_fact(name) for name in by]
     rows: dict[tuple[str, ...], Sum] = defaultdict(Sum)
     elsewhere: dict[str, Sum] = defaultdict(Sum)

@@ -22,7 +22,6 @@ def chart(days: Mapping[tuple[str, ...], int], title: str) -> str:
 
     Args:
         days: Credits by ISO date and name, not empty; names that spent little become one.
-        title: Stands above, with the dates.
     """
     totals: Counter[str] = Counter()
     for (_, name), credits in days.items():

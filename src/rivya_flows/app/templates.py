@@ -31,8 +31,6 @@ class SpecTemplate:
     """A spec to start from.
 
     Attributes:
-        name: Of the spec and its file.
-        workflow: The checked spec.
         min, max: Credits of a run with its default inputs, by the shipped catalogue; None: no bound.
     """
 
@@ -72,11 +70,7 @@ def templates() -> list[SpecTemplate]:
 
 
 def template(name: str) -> SpecTemplate:
-    """The template of a name.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """The template of a name."""
     if name not in (names := template_names()):
         hint = meant(name, names) or "see `rivya-flows init --list`"
         raise UsageError(f"no template {name!r}", hint)
@@ -92,16 +86,10 @@ def write_template(
     """Writes a template into a project; changes no file that exists.
 
     Args:
-        chosen: The template.
         folder: Of the project; it is made if it is missing.
-        write_schemas: Writes what editors need into a folder for specs, changes nothing there, and
-            gives the paths that it wrote.
 
     Returns:
         The files that were written, and those that existed.
-
-    Raises:
-        UsageError: The folder cannot be written.
     """
     specs = folder / "specs"
     contents: dict[Path, bytes] = {

@@ -11,12 +11,7 @@ from rivya_flows.media.decoding import credentials
 
 
 def verify(path: Path) -> Credentials | None:
-    """The content credentials of a file, read in a separate process; None if it has none.
-
-    Raises:
-        UsageError: The extra ``c2pa`` is missing.
-        MediaError: The file cannot be read.
-    """
+    """The content credentials of a file, read in a separate process; None if it has none."""
     need("c2pa", "`verify`")
     if not path.is_file():  # a pipe would be waited for
         raise MediaError(f"{path}: not a file", "name a film or a picture")

@@ -39,10 +39,8 @@ class ListenOptions:
     """The options of `webhooks listen`.
 
     Attributes:
-        host: Address to listen on.
         port: 0 takes a free one.
         secrets: Signing secrets in addition to those in the store.
-        registers: Make the service send its events to this receiver.
         sandbox: Register with the local sandbox even if there is a key.
     """
 
@@ -58,12 +56,7 @@ class Ready:
     """A receiver that accepts requests.
 
     Attributes:
-        base_url: Its URL on this machine.
-        public_url: Its URL for browsers, as far as is known.
-        webhooks: The URL to which the service sends events.
-        prefect_api_url: The server that gets them.
         endpoint: The service's endpoint for it; None if it was not registered.
-        has_secret: Whether it can verify events.
     """
 
     base_url: str
@@ -85,17 +78,9 @@ async def serve_receiver(
     """Serve until SIGTERM or Ctrl-C; must run in the main thread.
 
     Args:
-        settings: The settings.
-        options: Of the command.
         announce: Called once, when the receiver accepts requests.
         events: Starts a Prefect server unless one runs; gives the URL of its API, and what sends
             it notifications.
-        service: The service to register with.
-
-    Raises:
-        UsageError: The port is taken, or no Prefect server starts.
-        StoreError: The store cannot be opened.
-        APIError: The service rejects the endpoint.
     """
     bound = server.listen(options.host, options.port)
     base_url = server.url_of(bound, options.host)
@@ -166,8 +151,6 @@ async def _registered(
     """The id of the endpoint at the service.
 
     Args:
-        service: The service.
-        url: Where it sends events.
         removes: Remove the endpoint at the end. A public receiver comes back, and until then the
             service keeps its events.
     """

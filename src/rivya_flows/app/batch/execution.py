@@ -79,18 +79,9 @@ async def run_batch(
     """Runs the rows that are not completed and can be paid for, and writes the summary.
 
     Args:
-        options: The batch.
         settings: Without a key, nor one in a secret block, the local sandbox is used.
         runner: Executes the rows, several at once.
-        sandbox: Buy from the local sandbox, also with a key.
-        observer: Follows the batch.
         confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
-
-    Raises:
-        SpecError: The spec, the table or an input is wrong; nothing was bought.
-        BudgetError: The balance does not cover the rows, or they would be bought from a real wallet
-            without a budget, and it was not confirmed; nothing was bought.
-        StoreError: Another process runs this batch, or the summary cannot be written.
     """
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=observer.say) as context:
@@ -161,14 +152,7 @@ async def run_rows(
 ) -> Batch:
     """Runs all rows that can be paid for; a failed row does not affect the others.
 
-    Args:
-        batch: As priced.
-        run_row: Executes a row's run to its end under the cap.
-        result_of: The result of a run after an execution, however that ended; called in a thread.
-        changed: Is told the batch after every change.
-
     Raises:
-        asyncio.CancelledError: After every running row has ended.
         Exception: A row raised something else than our errors; the others have ended too.
     """
 
@@ -300,11 +284,7 @@ def _cancelled(batch: Batch, journal: Journal) -> Batch:
 
 @asynccontextmanager
 async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
-    """Holds a lease on the batch: a second process would not know what this one spends.
-
-    Raises:
-        StoreError: Another process runs the batch.
-    """
+    """Holds a lease on the batch: a second process would not know what this one spends."""
     task = asyncio.current_task()
     assert task is not None
     async with leases.held(batch_id, _RENEWAL_SECONDS) as lease:

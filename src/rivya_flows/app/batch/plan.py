@@ -26,12 +26,7 @@ _MANY = 500
 
 @dataclass(frozen=True)
 class ReadBatch:
-    """A batch whose rows are read and not priced.
-
-    Attributes:
-        options: As asked for, with the label of the batch.
-        balance: Credits of the wallet.
-    """
+    """A batch whose rows are read and not priced."""
 
     batch_id: str
     options: BatchOptions
@@ -50,13 +45,7 @@ class ReadBatch:
 async def read_batch(
     context: RunContext, options: BatchOptions, say: Callable[[str], object]
 ) -> ReadBatch:
-    """Reads the models, the balance and the rows.
-
-    Raises:
-        SpecError: The spec or the table is wrong.
-        UsageError: There is no such key column.
-        APIError: The service did not answer.
-    """
+    """Reads the models, the balance and the rows."""
     async with context.first_client(say) as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
@@ -85,7 +74,6 @@ class BatchPlan:
     """What a batch would do and cost.
 
     Attributes:
-        balance: Credits of the wallet.
         refused: Why nothing of it would run; None if rows would.
     """
 
@@ -132,11 +120,7 @@ async def plan_batch(
     sandbox: bool,
     say: Callable[[str], object],
 ) -> BatchPlan:
-    """What `run_batch` would do and cost; reads the models and the balance, and buys nothing.
-
-    Raises:
-        As `read_batch` and `price_rows`.
-    """
+    """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
     chosen = settings if sandbox else await runner.with_key(settings)
     async with connect(chosen, sandbox=sandbox, notify=say) as context:
         batch = await read_batch(context, options, say)

@@ -33,13 +33,8 @@ class BatchOptions:
     """A batch that somebody asks for.
 
     Attributes:
-        request: The spec, and the inputs and cache mode of all rows.
-        table: Text of the CSV file.
-        table_name: Name of the file, for diagnostics.
         budget: Cap in credits over all rows and earlier executions; None for none.
         parallel: How many rows may run at once.
-        out: The batch gets a folder in it.
-        keys: Columns that name a row; none: those that `read_rows` finds.
     """
 
     request: RunRequest
@@ -58,7 +53,6 @@ class PricedBatch:
     Attributes:
         fresh: First journal entries of the rows that have no run yet, by run id.
         taken: Folders of the runs that this batch has had so far.
-        pools: All pools of the store, as they are now.
         again: Of the `fresh` rows, those of which an earlier run was removed.
     """
 
@@ -80,11 +74,7 @@ class PricedBatch:
         return sum(tops) if len(tops) == len(self.batch.rows) else None
 
     def refuse_over(self, balance: int) -> None:
-        """Refuses rows that the balance does not cover, unless the budget limits them to it.
-
-        Raises:
-            BudgetError: It does not cover them, or a budget or pool does not cover even one.
-        """
+        """Refuses rows that the balance does not cover, unless the budget limits them to it."""
         batch, needed = self.batch, self.least
         if batch.budget is not None:
             needed = min(needed, max(0, batch.budget - batch.spent))
@@ -178,12 +168,7 @@ def price_rows(
     batch_id: str,
     rows: Sequence[BatchRow],
 ) -> PricedBatch:
-    """Checks and prices every row, under the spec's own budget; spends and sends nothing.
-
-    Raises:
-        SpecError: Inputs or callbacks of rows are wrong; all diagnostics in one.
-        StoreError: The store cannot be read.
-    """
+    """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
     market = Market(catalogue, context.service.identity)
     states: list[RowState] = []
     fresh: dict[str, RunFrozen] = {}
@@ -236,11 +221,7 @@ def _covering(pools: Iterable[PoolState], labels: Mapping[str, str]) -> Iterator
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
-    """How the last execution of a run ended, from its journal; an interrupted one has failed.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """How the last execution of a run ended, from its journal; an interrupted one has failed."""
     entries = journal.entries(run_id)
     if not entries:
         return RowResult("failed", 0)

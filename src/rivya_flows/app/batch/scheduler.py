@@ -35,7 +35,6 @@ class RowResult:
 
     Attributes:
         spent: Credits that the run has spent or reserved, over all its executions.
-        codes: Error codes of its failures.
         reason: Why it failed, for people; or None.
     """
 
@@ -50,17 +49,13 @@ class RowState:
     """The state of a row.
 
     Attributes:
-        name: Of the row, for people; see `BatchRow`.
         least, most: Credits still to buy; `most` is None where the price has no upper bound.
         spec_cap: The cap that the spec sets for every run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
-        spent: Credits that its run has spent or reserved.
         cap: Of the whole run while it runs; None keeps the spec's own.
         tried_cap: The cap that its last execution exhausted; a higher one is worth another try.
-        tried_status: How that execution ended.
         codes: Error codes of its last execution.
         before: Of `spent`, what was spent before this batch began to run.
-        pools: Names of the pools that its run is counted in.
     """
 
     run_id: str

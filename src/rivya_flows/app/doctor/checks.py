@@ -19,9 +19,7 @@ class Check:
     """The result of one check.
 
     Attributes:
-        name: What was checked.
         status: ``warning`` if something may fail, ``problem`` if something will.
-        message: What was found, lower case.
         hint: What to do; None if there is nothing to do.
     """
 

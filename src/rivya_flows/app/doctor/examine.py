@@ -23,10 +23,7 @@ def examine(
     """Check this machine, the places that runs need, and the Prefect server; buys nothing.
 
     Args:
-        settings: To check.
         with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
-        prefect_checks: Checks the Prefect server that commands would use.
-        live: Compare models and routes of the real service with what this version expects.
         wrong: Why `settings` are only some of those that are set: no service is tried with them, and
             Prefect, which would configure itself from the same files, is not imported. None: they are all.
     """

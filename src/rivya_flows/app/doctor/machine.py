@@ -159,12 +159,7 @@ def privacy(settings: Settings) -> Iterator[Check]:
 
 
 def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check]:
-    """The processes of `up`, if there are any.
-
-    Args:
-        settings: Of this command.
-        compares: Say whether the worker buys from somebody else than these settings.
-    """
+    """The processes of `up`, if there are any."""
     left = registry.read(settings.data)
     parts, worker = left.parts, left.part("worker")
     wanted = account(settings, worker.mark) if worker else ""
@@ -215,10 +210,7 @@ class Harm(NamedTuple):
     """A variable of Prefect that breaks something.
 
     Attributes:
-        name: The variable.
         values: Harmful values, lower case; None: every value but 0 and an empty one.
-        effect: What it does.
-        hint: What to do.
     """
 
     name: str

@@ -92,11 +92,7 @@ def choose_port(
         wanted: 0 takes a free port; None has no preference.
         last: The port of the last time, so that addresses in a browser stay valid.
         usual: Where people look first.
-        option: By which a user names another port.
         moves: Another port will do if the last one, or without one the usual one, is taken.
-
-    Raises:
-        UsageError: The wanted port is taken, or any that does not move.
     """
     fixed = wanted if moves or wanted is not None else last or usual
     if fixed:

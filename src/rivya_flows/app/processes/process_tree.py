@@ -26,7 +26,6 @@ class ProcessIdentity:
 
     Attributes:
         pid: Its number, which the system may reuse.
-        birth: When it started, which differs for each process of that number.
     """
 
     pid: int
@@ -92,11 +91,6 @@ def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
 
     The leader gets SIGTERM first, so that it can end its children by itself; then the remaining
     processes with its mark. What still lives after that gets SIGKILL.
-
-    Args:
-        leader: The leader of a process group.
-        mark: Of the leader and of all that it started, in any process group.
-        grace_seconds: How long each of the two steps may take.
     """
     found = lives(leader)
     if found:

@@ -30,18 +30,10 @@ class ManagedProcess(BaseModel):
     """A process of `up`, the leader of a process group of its own.
 
     Attributes:
-        name: ``sandbox``, ``server``, ``receiver``, ``worker`` or ``watcher``.
-        pid: See `ProcessIdentity`.
-        birth: See `ProcessIdentity`.
-        mark: A variable in its environment, and in that of everything that it starts.
         url: Where it answers; "" for one that does not listen.
-        log: Path of its log.
         settings: A hash of each, to see which of them the next `up` wants otherwise.
-        registered: Of the receiver: whether the service sends its events there.
         rehearses: Whether the `up` that started it buys with pretend credits.
         account: A hash of the key and service of that `up`; "" for the local sandbox.
-        source: From whom it buys, for people.
-        restarts: How often the watcher restarted it.
         restarted: When it last did, in ISO 8601; "" for never.
     """
 
@@ -109,11 +101,7 @@ class _Record(BaseModel):
 
 
 def read(data: Path) -> LeftRunning:
-    """The processes recorded in a data folder; none if there is no record.
-
-    Raises:
-        UsageError: The record cannot be parsed; to ignore it would leave its processes running.
-    """
+    """The processes recorded in a data folder; none if there is no record."""
     path = data / _RECORD
     try:
         record = _Record.model_validate_json(path.read_text())
@@ -128,11 +116,7 @@ def read(data: Path) -> LeftRunning:
 
 
 def write(data: Path, left: LeftRunning) -> None:
-    """Replace the record atomically.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
+    """Replace the record atomically."""
     path = data / _RECORD
     record = _Record(version=1, ports=left.ports, parts=left.parts)
     draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
@@ -142,11 +126,7 @@ def write(data: Path, left: LeftRunning) -> None:
 
 @contextmanager
 def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
-    """The right to change what runs in a data folder; one process has it at a time.
-
-    Raises:
-        UsageError: Another `up` or `down` keeps it, or the folder cannot be written or trusted.
-    """
+    """The right to change what runs in a data folder; one process has it at a time."""
     try:
         private_folder(data)
         descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)

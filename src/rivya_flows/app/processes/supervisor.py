@@ -33,13 +33,9 @@ class ProcessSpec:
     """A local process to start.
 
     Attributes:
-        name: For messages, such as ``worker``.
-        command: Module and arguments, as for ``python -m``.
-        environment: All of it; see `rivya_flows.environment`.
         log: Receives standard error; an older log is overwritten.
         folder: Its current folder; None is that of this process.
         output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
-        descriptors: Open files that it inherits.
     """
 
     name: str
@@ -71,11 +67,7 @@ class StartedProcess:
     def await_ready(
         self, ready: Callable[[], bool], *, timeout_seconds: float = READY_SECONDS
     ) -> None:
-        """Wait until `ready` returns true.
-
-        Raises:
-            UsageError: The process ended, or was not ready in time; quotes the end of its log.
-        """
+        """Wait until `ready` returns true."""
         # The exit code first: another program may have taken the port, and would answer.
         in_time = wait_until(lambda: self.exit_code is not None or ready(), timeout_seconds)
         if self.exit_code is not None:
@@ -98,11 +90,7 @@ class StartedProcess:
 
 
 def start(spec: ProcessSpec) -> StartedProcess:
-    """Start a process.
-
-    Raises:
-        OSError: Its log or folder cannot be used.
-    """
+    """Start a process."""
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
     spec.log.open("wb").close()
     with spec.log.open("ab") as log:  # appends: `part_log.keep_small` empties it meanwhile
@@ -133,10 +121,7 @@ def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
     """The error of a process that did not start, with the end of its log.
 
     Args:
-        name: The process.
         what: What happened, such as ``ended with code 1``.
-        log: Its log, which the hint names.
-        hint: Another thing to do than to read the log.
     """
     words = last_lines(log)
     return UsageError(

@@ -16,15 +16,7 @@ class PrefectBackend(Protocol):
     """The Prefect server that `up` leaves running in a data folder, and its worker."""
 
     def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
-        """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts.
-
-        Raises:
-            SpecError: One is wrong.
-            UsageError: The worker that runs buys elsewhere, or a variable that begins with ``RIVYA`` is
-                no setting and runs would buy for real.
-            BudgetError: Something would buy from a real wallet without a cap over time, and was not
-                confirmed.
-        """
+        """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
         """Start the server; None while a run has a server of its own in the data folder.
@@ -52,10 +44,6 @@ class PrefectBackend(Protocol):
 
         Returns:
             Names of the deployments, as ``flow/deployment``.
-
-        Raises:
-            BudgetError: A deployment of other specs, that is there already, would buy from a real wallet
-                without a cap over time, and was not confirmed.
         """
 
     def followed(self, *command: str) -> tuple[str, ...]:
@@ -84,8 +72,4 @@ class PrefectBackend(Protocol):
         """Wait until the rows of ended runs are written, if the server answers."""
 
     def link(self) -> str:
-        """A URL that opens the UI in one browser, once.
-
-        Raises:
-            OSError: The server does not answer.
-        """
+        """A URL that opens the UI in one browser, once."""

@@ -22,17 +22,7 @@ _FLOW_RUN = "PREFECT__FLOW_RUN_ID"  # in the environment of each flow run
 def take_down(
     data: Path, prefect: PrefectBackend, *, force: bool, tell: Callable[[str], None]
 ) -> list[str]:
-    """End all parts of a data folder; returns the names of those that were alive.
-
-    Args:
-        data: The data folder.
-        prefect: Its Prefect server.
-        force: Also while a run of the command line uses the server.
-        tell: Called with one line about each step.
-
-    Raises:
-        UsageError: A run uses the server, or another `up` or `down` is running.
-    """
+    """End all parts of a data folder; returns the names of those that were alive."""
     if not registry.read(data).parts:
         # That of a run, which waits for the next one.
         return ["server"] if prefect.end_idle() else []

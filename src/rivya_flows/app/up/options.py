@@ -31,16 +31,11 @@ class UpOptions:
     """The options of `up`.
 
     Attributes:
-        settings: Of the command.
-        variables: The environment, and the settings of ``.env`` beneath it.
-        sandbox: Runs buy from the local sandbox.
-        specs: Files and folders of files to deploy.
         port: Of the Prefect server; None: the last one, else 4200, else a free one; 0: a free one.
         receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
-        restarts: It starts what died, and asks nothing.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
     """
 
@@ -108,12 +103,7 @@ def watcher_options(options: UpOptions) -> dict[str, str | bool | None]:
 
 
 def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
-    """The environment of the watcher: that of `up`, whatever folder it was called in.
-
-    Args:
-        options: Of `up`.
-        mark: Of the watcher.
-    """
+    """The environment of the watcher: that of `up`, whatever folder it was called in."""
     folder = options.spec_folder
     specs = {} if folder is None else {"RIVYA_FLOWS_SPECS": str(folder.expanduser().absolute())}
     data = {"RIVYA_FLOWS_DATA": str(options.data.absolute()), "DO_NOT_TRACK": "1"}
@@ -121,12 +111,7 @@ def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
 
 
 def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:
-    """The environment of a part that gets no key and no setting of the user.
-
-    Args:
-        variables: The environment of the command.
-        mark: Of the part.
-    """
+    """The environment of a part that gets no key and no setting of the user."""
     return machine_environment(variables) | {"DO_NOT_TRACK": "1", MARK: mark}
 
 
@@ -139,11 +124,7 @@ def working_environment(
     because these processes run in another folder, and flow runs in temporary ones.
 
     Args:
-        options: Of `up`.
-        mark: Of the part.
-        client: Variables to reach the Prefect server with.
         public_url: Where a browser finds the receiver, unless the user has set it.
-        webhooks: Whether the service sends its events to the receiver.
     """
     # Each run gets a key of the sandbox; without one, and without this word, a worker refuses.
     dropped = {MARK, *(("RIVYA_API_KEY", "RIVYA_BASE_URL") if options.sandbox else ())}
@@ -219,13 +200,7 @@ def source(settings: Settings) -> str:
 
 
 def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageError:
-    """What is said where a worker of `up` buys from somebody else than a command names.
-
-    Args:
-        worker: Of an `up`.
-        source: From whom the command would buy.
-        command: ``up`` or ``deploy``.
-    """
+    """What is said where a worker of `up` buys from somebody else than a command names."""
     return UsageError(
         f"the worker that runs buys {worker.source}, and this `{command}` would buy {source};"
         " nothing was deployed",
@@ -237,11 +212,7 @@ def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageEr
 
 
 def database_url(url: str) -> str:
-    """A PostgreSQL URL with the driver that Prefect needs.
-
-    Raises:
-        UsageError: It is not a PostgreSQL URL.
-    """
+    """A PostgreSQL URL with the driver that Prefect needs."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
         raise UsageError(
@@ -252,11 +223,7 @@ def database_url(url: str) -> str:
 
 
 def messages_url(url: str) -> str:
-    """A Redis URL.
-
-    Raises:
-        UsageError: It is not a Redis URL, or the Redis client is not installed.
-    """
+    """A Redis URL."""
     if not url.startswith(("redis://", "rediss://")):
         raise UsageError("--redis: not a Redis URL", "write it like redis://127.0.0.1:6379/0")
     need("redis", "--redis")

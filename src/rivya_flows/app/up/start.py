@@ -54,20 +54,7 @@ def bring_up(
     *,
     run_wait_seconds: float = RUN_WAIT_SECONDS,
 ) -> UpStatus:
-    """Start the parts that do not run; parts that run stay as they are.
-
-    Args:
-        options: What to run.
-        prefect: The Prefect server of the data folder.
-        tell: Called with one line about each step.
-        run_wait_seconds: How long to wait for a run with a Prefect server of its own.
-
-    Raises:
-        UsageError: A part does not start; everything that this call started is ended again.
-        SpecError: A spec cannot be deployed; the same.
-        BudgetError: Something would buy from a real wallet without a cap over time, and was not
-            confirmed; what this call started is ended again.
-    """
+    """Start the parts that do not run; parts that run stay as they are."""
     with registry.guarded(options.data):
         starter = _Starter(options, prefect, tell, run_wait_seconds)
         try:

@@ -11,16 +11,7 @@ from rivya_flows.app.processes.registry import ManagedProcess
 
 @dataclass
 class UpStatus:
-    """What runs after `up`.
-
-    Attributes:
-        data: The data folder.
-        parts: By name.
-        started: Names of parts that this call started; the others ran already.
-        differing: The settings that a part was started with otherwise, by its name.
-        other_sandbox: URL of a sandbox that `up` did not start.
-        deployments: As ``flow/deployment``.
-    """
+    """What runs after `up`."""
 
     data: Path
     parts: dict[str, ManagedProcess] = field(default_factory=dict)

@@ -20,25 +20,13 @@ _RECENT_SECONDS = 600.0
 
 
 def pause_before(restarts: list[float], now: float) -> float:
-    """Seconds to wait before the next restart: 1, 2, 4 … 60, by those of the last ten minutes.
-
-    Args:
-        restarts: When earlier ones began.
-        now: By the same clock.
-    """
+    """Seconds to wait before the next restart: 1, 2, 4 … 60, by those of the last ten minutes."""
     recent = sum(now - one < _RECENT_SECONDS for one in restarts)
     return min(LONGEST_PAUSE_SECONDS, 2.0**recent)
 
 
 def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[str], None]) -> None:
-    """Restart parts that died, until `down` or another watcher removes this one from the record.
-
-    Args:
-        data: The data folder.
-        pid: Of this process, which the record names as the watcher.
-        start: Starts what is missing, as `bring_up`.
-        tell: Called with one line about each step.
-    """
+    """Restart parts that died, until `down` or another watcher removes this one from the record."""
     restarts: list[float] = []
     counts: Counter[str] = Counter()
     expected: set[str] = set()
