@@ -17,12 +17,12 @@ from rivya_flows.app import run as runs
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_file, check_spec
 from rivya_flows.app.execution import Observer, QuestionHandler
-from rivya_flows.app.fork import ForkOptions, fork_request
 from rivya_flows.app.given_answers import Answer, GivenAnswers, choices_of
 from rivya_flows.app.prepare import CacheMode, RunRequest
 from rivya_flows.app.quotes import QuoteFile, read_quote
 from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
 from rivya_flows.app.resume import ResumeOptions, resume as resume_run
+from rivya_flows.app.run import ForkOptions, fork_request
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner

@@ -16,8 +16,8 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.app.local_sandbox import SandboxShare, chosen_service, serving
-from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.app.processes.supervisor import known
 from rivya_flows.app.run_context import ServiceConnection, WalletCredentials
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIStatusError, UsageError

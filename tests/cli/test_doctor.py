@@ -9,7 +9,7 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from rivya_flows.app.doctor.machine import HARMFUL
+from rivya_flows.app.doctor.examine import HARMFUL
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.extras import install

@@ -14,9 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rivya_flows.app.agent_processes import continue_run, is_at_work, log_of
 from rivya_flows.app.agent_questions import answers_of, question_lines, question_of
-from rivya_flows.app.agent_quotes import read_saved, save_quote
 from rivya_flows.app.agent_results import (
     MAX_ITEMS,
     AgentCheck,
@@ -39,7 +37,18 @@ from rivya_flows.app.agent_results import (
     Status,
     bounded,
 )
-from rivya_flows.app.agent_root import AS_TEXT, inputs_inside, path_inside, run_inside, spec_inside
+from rivya_flows.app.agent_root import (
+    AS_TEXT,
+    continue_run,
+    inputs_inside,
+    is_at_work,
+    log_of,
+    path_inside,
+    read_saved,
+    run_inside,
+    save_quote,
+    spec_inside,
+)
 from rivya_flows.app.agent_views import (
     advice_for,
     items_of,
@@ -57,8 +66,7 @@ from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, verdict
-from rivya_flows.app.processes.process_tree import wait_until
-from rivya_flows.app.processes.supervisor import last_lines
+from rivya_flows.app.processes.supervisor import last_lines, wait_until
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext

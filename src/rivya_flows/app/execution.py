@@ -13,13 +13,13 @@ from pathlib import Path
 from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import (
     Asker,
     Execution,
     Listener,
     Rendering,
     Runner,
+    RunOptions,
     ignore_event,
     ignore_rendering,
 )

@@ -17,8 +17,7 @@ from rivya_flows.app.prepare import refuse_over, remaining, verdict
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, continuable
 from rivya_flows.app.run_media import restore_media
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Runner
+from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant

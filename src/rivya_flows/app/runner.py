@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, WalletCredentials
-from rivya_flows.app.run_options import RunOptions
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.events import Event, RunResumed, Unpaid
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 
@@ -37,6 +37,32 @@ def ignore_event(event: object, state: State) -> None:
 
 def ignore_rendering(step: str, key: str, share: float) -> None:
     """Does nothing with it."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What an execution does beside continuing the run.
+
+    Attributes:
+        budget: A new cap, or None.
+    """
+
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+    unpaid: Unpaid | None = None
+
+    def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
+        """The entry of the journal that says so."""
+        return RunResumed(
+            at=datetime.now(UTC),
+            resend_hours=resend_hours,
+            budget=self.budget,
+            regenerate=self.regenerate,
+            resubmit=self.resubmit,
+            unpaid=self.unpaid,
+            trace_id=trace_id,
+        )
 
 
 @dataclass(frozen=True)

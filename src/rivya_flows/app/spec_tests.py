@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import time
 from collections import Counter
@@ -10,24 +11,25 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
+from itertools import groupby
+from pathlib import Path, PurePath
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 from pydantic import SecretStr
 
 from rivya_flows.app.check import SpecWithTests, as_yaml
 from rivya_flows.app.execution import Observer, execute
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
-from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.report import RunReport, RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run, open_context
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Runner
+from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.assets import assets_in
 from rivya_flows.client.transport.addresses import RefusedAddressError
 from rivya_flows.client.transport.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.errors import RivyaFlowsError, SpecError, UsageError
+from rivya_flows.errors import RivyaFlowsError, SpecError, StoreError, UsageError
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.spec_tests import Case, CreditRange
 from rivya_flows.language.workflow import Workflow
@@ -35,6 +37,7 @@ from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.open_questions import Choice, name_of
 from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.printable import printable
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 
@@ -364,3 +367,66 @@ def _command(tested: SpecWithTests, case: Case) -> str:
     if case.budget is not None:
         words += ["--budget", str(case.budget)]
     return shlex.join(words)
+
+
+_NOT_XML = re.compile("[\ufffe\uffff]")
+
+
+def write_junit(path: Path, results: Sequence[CaseResult]) -> None:
+    """Writes the results into a file, as a whole or not at all."""
+    try:
+        write_whole(path, junit(results))
+    except StoreError as error:
+        raise UsageError(error.message, "give another --junit FILE") from error
+
+
+def junit(results: Sequence[CaseResult]) -> str:
+    """The document: a test suite for each spec, in the order of the results."""
+    root = Xml.Element("testsuites", {"name": "rivya-flows", **_counts(results)})
+    for file, group in groupby(results, key=lambda one: one.file):
+        cases = list(group)
+        suite = Xml.SubElement(
+            root,
+            "testsuite",
+            {"name": _text(cases[0].spec), "file": _text(file), **_counts(cases)},
+        )
+        for case in cases:
+            _add(suite, case)
+    Xml.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
+
+
+def _add(suite: Xml.Element, case: CaseResult) -> None:
+    about = {
+        # Servers group by the part before the last dot.
+        "classname": _text(PurePath(case.spec).with_suffix("").as_posix().replace("/", ".")),
+        "name": _text(case.name),
+        "file": _text(case.file),
+        "time": f"{case.seconds:.3f}",
+    }
+    made = Xml.SubElement(suite, "testcase", about)
+    properties = Xml.SubElement(made, "properties")
+    for name, value in (("credits", str(case.credits)), ("status", case.status or "refused")):
+        Xml.SubElement(properties, "property", {"name": name, "value": value})
+    if not case.passed:
+        first, *more = case.lines
+        message = first if not more else f"{first} (and {len(more)} more)"
+        failure = Xml.SubElement(
+            made, "failure", {"type": "expectation", "message": _text(message)}
+        )
+        failure.text = _text("\n".join((*case.lines, *case.problems, f"by hand: {case.command}")))
+
+
+def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
+    return {
+        "tests": str(len(cases)),
+        "failures": str(sum(not one.passed for one in cases)),
+        "errors": "0",
+        "skipped": "0",
+        "time": f"{sum(one.seconds for one in cases):.3f}",
+    }
+
+
+def _text(words: str) -> str:
+    """The text without characters that XML cannot have, and that a log viewer would act on."""
+    return _NOT_XML.sub("�", printable(words))

@@ -93,8 +93,7 @@ def batch(
     begins = spec.exists() and table.exists() and not only_plan
     runner, chosen = begun(begins=begins, collects_later=False)
     from rivya_flows.app.batch.execution import run_batch
-    from rivya_flows.app.batch.plan import plan_batch
-    from rivya_flows.app.batch.pricing import BatchOptions
+    from rivya_flows.app.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.app.batch.rows import read_table
     from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest

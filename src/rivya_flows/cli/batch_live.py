@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from rivya_flows.app.batch.plan import BatchPlan
+from rivya_flows.app.batch.pricing import BatchPlan
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.catalogue.prices import price_range

@@ -15,8 +15,7 @@ from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_p
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.check import SpecWithTests
-    from rivya_flows.app.fix import CheckedFile
+    from rivya_flows.app.check import CheckedFile, SpecWithTests
     from rivya_flows.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
 
@@ -61,8 +60,7 @@ def check(
     Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. A folder that has a folder
     specs stands for that alone. Sends and spends nothing; --live reads the list of models.
     """
-    from rivya_flows.app.check import check_file
-    from rivya_flows.app.fix import CheckedFile, fix_file
+    from rivya_flows.app.check import CheckedFile, check_file, fix_file
     from rivya_flows.app.spec_file import project_specs, specs_at, tests_at
     from rivya_flows.cli.check_formats import github_command
     from rivya_flows.cli.service import catalogue_of

@@ -70,8 +70,7 @@ def test(paths: tuple[Path, ...], text: str | None, junit: Path | None, as_json:
 
 
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
-    from rivya_flows.app.junit import write_junit
-    from rivya_flows.app.spec_tests import named_tests, run_cases
+    from rivya_flows.app.spec_tests import named_tests, run_cases, write_junit
     from rivya_flows.extras import need
 
     need("sandbox", "`rivya-flows test`")

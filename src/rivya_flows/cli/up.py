@@ -18,7 +18,7 @@ from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.up.status import UpStatus
+    from rivya_flows.app.up.options import UpStatus
 
 
 @click.command(epilog=examples("up", "up specs/product-launch.yaml --sandbox"))
@@ -78,10 +78,9 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.app.up.end import take_down
     from rivya_flows.app.up.options import UpOptions, database_url, messages_url
+    from rivya_flows.app.up.parts import take_down, watch
     from rivya_flows.app.up.start import bring_up
-    from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.terminal import confirmer, show_page
     from rivya_flows.environment import set_default
@@ -136,7 +135,7 @@ def down(force: bool, as_json: bool) -> None:
 
     Interrupted runs continue with the next `up`.
     """
-    from rivya_flows.app.up.end import take_down
+    from rivya_flows.app.up.parts import take_down
     from rivya_flows.environment import set_default
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings

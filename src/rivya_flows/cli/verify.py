@@ -24,7 +24,7 @@ def verify(ctx: click.Context, file: Path, as_json: bool) -> None:
 
     Exit code 0 if it is signed and unchanged, 1 if not.
     """
-    from rivya_flows.app.verify import verify as checked
+    from rivya_flows.app.signing import verify as checked
 
     found = checked(file)
     if as_json:

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 from rivya_flows.app.processes import registry
-from rivya_flows.app.processes.process_tree import known
-from rivya_flows.app.up.status import UpStatus
-from rivya_flows.app.up.watch import LONGEST_PAUSE_SECONDS, pause_before, watch
+from rivya_flows.app.processes.supervisor import known
+from rivya_flows.app.up.options import UpStatus
+from rivya_flows.app.up.parts import LONGEST_PAUSE_SECONDS, pause_before, watch
 from rivya_flows.errors import UsageError
 
 

@@ -16,8 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from rivya_flows.app.batch.plan import read_batch
-from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, row_result
+from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, read_batch, row_result
 from rivya_flows.app.batch.rows import row_folder
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.app.batch.summary import (
@@ -34,8 +33,7 @@ from rivya_flows.app.execution import end_as_cancelled, make_folder, run_folder,
 from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Execution, Runner
+from rivya_flows.app.runner import Execution, Runner, RunOptions
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State

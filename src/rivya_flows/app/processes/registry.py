@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.process_tree import ProcessIdentity, lives, wait_until
+from rivya_flows.app.processes.supervisor import ProcessIdentity, lives, wait_until
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
 

@@ -1,16 +1,19 @@
-"""The options of `up`, and the environment of its processes."""
+"""What `up` is asked for, what it needs of Prefect, what then runs, and the environment of its processes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from rivya_flows.app.live_guard import Confirm, is_rehearsal, shown_key
-from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.app.processes.registry import ManagedProcess
+from rivya_flows.app.processes.supervisor import MARK, StartedProcess
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
@@ -228,3 +231,113 @@ def messages_url(url: str) -> str:
         raise UsageError("--redis: not a Redis URL", "write it like redis://127.0.0.1:6379/0")
     need("redis", "--redis")
     return url
+
+
+@dataclass
+class UpStatus:
+    """What runs after `up`."""
+
+    data: Path
+    parts: dict[str, ManagedProcess] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    differing: dict[str, list[str]] = field(default_factory=dict)
+    other_sandbox: str | None = None
+    deployments: tuple[str, ...] = ()
+
+    @property
+    def webhooks(self) -> bool:
+        """Whether the service sends its events to the receiver."""
+        return "receiver" in self.parts and self.parts["receiver"].registered
+
+    def url(self, name: str) -> str | None:
+        """The URL of a part; None if it does not run or does not listen."""
+        if name == "sandbox" and self.other_sandbox:
+            return self.other_sandbox
+        return self.parts[name].url if name in self.parts else None
+
+    def as_json(self) -> dict[str, Any]:
+        """As `up --json` prints it."""
+        running = [name for name in self.parts if name not in self.started]
+        return {
+            "ui": f"{self.url('server')}/v2",
+            "api": f"{self.url('server')}/api",
+            "auth_file": str(self.data / "prefect" / "auth"),
+            "sandbox": self.url("sandbox"),
+            "receiver": self.url("receiver"),
+            "webhooks": self.webhooks,
+            "data": str(self.data),
+            "parts": [
+                {
+                    "name": name,
+                    "status": "started" if name in self.started else "running",
+                    "differs": self.differing.get(name, []),
+                    "log": self.parts[name].log,
+                    "restarts": self.parts[name].restarts,
+                }
+                for name in (*running, *self.started)
+            ],
+            "deployments": list(self.deployments),
+        }
+
+
+class PrefectBackend(Protocol):
+    """The Prefect server that `up` leaves running in a data folder, and its worker."""
+
+    def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
+        """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
+
+    def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
+        """Start the server; None while a run has a server of its own in the data folder.
+
+        One that waits for its next run ends; called again, this starts a server.
+        """
+
+    def answers(self) -> bool:
+        """Whether the recorded server answers, and proves that it is the one of the data folder."""
+
+    def end_idle(self) -> bool:
+        """End the server of a run that waits for the next one; whether there was one."""
+
+    def is_used(self) -> bool:
+        """Whether a run of the command line uses the server."""
+
+    def load(self) -> None:
+        """Import Prefect, which takes a second or more."""
+
+    def connected(self) -> AbstractContextManager[dict[str, str]]:
+        """Point Prefect in this process at the server; gives the variables that do so."""
+
+    def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Create work pool, automations, waker and deployments.
+
+        Returns:
+            Names of the deployments, as ``flow/deployment``.
+        """
+
+    def followed(self, *command: str) -> tuple[str, ...]:
+        """The command that runs a module, and ends it with the server."""
+
+    def watcher_command(self) -> tuple[str, ...]:
+        """The command of the watcher, without the descriptor of its options."""
+
+    def worker_command(self, limit: int | None) -> tuple[str, ...]:
+        """The command of the worker.
+
+        Args:
+            limit: Flow runs that it executes at once; None: as the type of its work pool suits.
+        """
+
+    def worker_is_online(self, since: datetime) -> bool:
+        """Whether the worker has sent a heartbeat since then."""
+
+    def requeue_left(self) -> int:
+        """Reschedule the runs that a dead worker left unfinished; returns their number."""
+
+    def requeue(self, flow_run_ids: Iterable[str]) -> int:
+        """Reschedule those of these runs that have not ended; returns their number."""
+
+    def settle(self) -> None:
+        """Wait until the rows of ended runs are written, if the server answers."""
+
+    def link(self) -> str:
+        """A URL that opens the UI in one browser, once."""

@@ -15,8 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rivya_flows.app.local_sandbox import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
-from rivya_flows.app.processes import process_tree, registry
-from rivya_flows.app.processes.part_log import former
+from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
@@ -24,19 +23,20 @@ from rivya_flows.app.processes.supervisor import (
     Output,
     ProcessSpec,
     StartedProcess,
+    former,
     start,
 )
-from rivya_flows.app.up.backend import PrefectBackend
-from rivya_flows.app.up.end import GRACE_SECONDS, end_parts
 from rivya_flows.app.up.options import (
+    PrefectBackend,
     UpOptions,
+    UpStatus,
     hashed_settings,
     marked_environment,
     watcher_environment,
     watcher_options,
     working_environment,
 )
-from rivya_flows.app.up.status import UpStatus
+from rivya_flows.app.up.parts import GRACE_SECONDS, end_parts
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
@@ -146,7 +146,7 @@ class _Starter:
         if started is not None:
             started.await_ready(self._prefect.answers)
         # An `up` that was killed may have started it just before.
-        if not process_tree.wait_until(self._prefect.answers, READY_SECONDS):
+        if not supervisor.wait_until(self._prefect.answers, READY_SECONDS):
             raise UsageError(
                 f"the server at {self.status.url('server')} does not answer as the one of"
                 " this data folder",
@@ -246,8 +246,8 @@ class _Starter:
             return
         if options.foreground:
             if found is not None:
-                process_tree.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
-            myself = process_tree.known(os.getpid())
+                supervisor.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
+            myself = supervisor.known(os.getpid())
             assert myself is not None
             part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark=mark)
             registry.write(options.data, registry.read(options.data).with_part(part))
@@ -317,7 +317,7 @@ class _Starter:
         registers: bool = False,
     ) -> StartedProcess:
         """Record a part before anything else happens to it, so that `down` finds it."""
-        process = process_tree.known(started.handle.pid)
+        process = supervisor.known(started.handle.pid)
         if process is None:
             raise started.failed("ended at once")
         part = ManagedProcess(
