@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +62,7 @@ from rivya_flows.app.agent_views import (
 )
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_spec, lint_spec
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, verdict
@@ -350,11 +350,8 @@ class AgentTools:
     def _continue(self, run_id: str) -> None:
         continue_run(self.settings.data, run_id)
 
-    @asynccontextmanager
-    async def _context(self) -> AsyncIterator[RunContext]:
-        chosen = self.settings if self.sandbox else await self.runner.with_key(self.settings)
-        async with connect(chosen, sandbox=self.sandbox, notify=self.notify) as context:
-            yield context
+    def _context(self) -> AbstractAsyncContextManager[RunContext]:
+        return connect_with(self.runner, self.settings, sandbox=self.sandbox, notify=self.notify)
 
     @contextmanager
     def _journal(self) -> Iterator[Journal]:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from rivya_flows.app.local_sandbox import chosen_service
 from rivya_flows.app.publishing import receiver_url
 from rivya_flows.app.run_context import RunContext, WalletCredentials, open_context
+from rivya_flows.app.runner import Runner
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.settings import Settings
@@ -39,6 +40,22 @@ async def connect(
         public = settings.model_copy(update={"rivya_flows_public_url": url})
         with open_context(public, service) as context:
             yield context
+
+
+@asynccontextmanager
+async def connect_with(
+    runner: Runner,
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    wallet: str | None = None,
+    notify: Callable[[str], Any] = lambda _: None,
+) -> AsyncIterator[RunContext]:
+    """As `connect`, with the wallet of that name, or the key of a secret block where there is none."""
+    credentials = None if wallet is None else await runner.wallet(settings, wallet)
+    chosen = settings if sandbox or credentials else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, wallet=credentials, notify=notify) as context:
+        yield context
 
 
 async def with_key(settings: Settings, read_block: BlockReader) -> Settings:

@@ -6,8 +6,8 @@ import asyncio
 import fcntl
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -75,9 +75,9 @@ async def chosen_service(
         yield service
         return
     need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
-    share = SandboxShare(settings.data / "sandbox")
-    try:
-        started = await asyncio.to_thread(share.join)
+    with ExitStack() as stack:
+        share = joined(settings.data / "sandbox")
+        started = await asyncio.to_thread(stack.enter_context, share)
         reason = "" if sandbox else "no RIVYA_API_KEY: "
         tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
         if "rivya_poll_seconds" in settings.model_fields_set:
@@ -86,89 +86,68 @@ async def chosen_service(
             most = settings.rivya_flows_requests_per_second
             started = replace(started, requests_per_second=most)
         yield started
-    finally:
-        share.leave()
 
 
-class SandboxShare:
-    """One user's share in the sandbox of a folder, which ends by itself after its last user.
+@contextmanager
+def joined(folder: Path) -> Iterator[ServiceConnection]:
+    """The sandbox of a folder, started if none serves it, which ends by itself after its last user.
 
-    Args:
-        folder: Its data: wallet, jobs, files, and its last port.
+    Blocks until it answers.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._users: IO[str] | None = None
-
-    def join(self) -> ServiceConnection:
-        """Join the sandbox of the folder, or start it; blocks until it answers."""
+    with ExitStack() as stack:
         try:
-            private_folder(self._folder.parent)
-            private_folder(self._folder)
-            with (self._folder / "start.lock").open("a") as starting:
+            private_folder(folder.parent)
+            private_folder(folder)
+            with (folder / "start.lock").open("a") as starting:
                 fcntl.flock(starting, fcntl.LOCK_EX)
                 # Waits here for a sandbox that is shutting down.
-                self._users = (self._folder / "users.lock").open("a")
-                fcntl.flock(self._users, fcntl.LOCK_SH)
-                return self._running() or self._start()
+                users = stack.enter_context((folder / "users.lock").open("a"))
+                fcntl.flock(users, fcntl.LOCK_SH)
+                base_url, key = _running(folder) or _started(folder)
+                if not (folder / _IDENTITY).exists():
+                    (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
+                identity = _identity(folder)
         except OSError as error:
             raise UsageError(
-                f"sandbox: {self._folder} cannot be used: {error.strerror or error}",
+                f"sandbox: {folder} cannot be used: {error.strerror or error}",
                 "set RIVYA_FLOWS_DATA to a folder that can be written",
             ) from error
+        yield ServiceConnection(
+            base_url, SecretStr(key), identity, POLL_SECONDS, REQUESTS_PER_SECOND
+        )
 
-    def leave(self) -> None:
-        """Leave the sandbox; safe to call twice."""
-        if self._users is not None:
-            self._users.close()
-            self._users = None
 
-    def _running(self) -> ServiceConnection | None:
-        base_url = serving(self._folder)
-        if base_url is None:
-            return None
-        from rivya_sandbox.service.admin import create_key
+def _running(folder: Path) -> tuple[str, str] | None:
+    """URL and a new key of the sandbox that serves a folder now; None without one."""
+    base_url = serving(folder)
+    if base_url is None:
+        return None
+    from rivya_sandbox.service.admin import create_key
 
-        return self._connection(base_url, create_key(self._folder)["api_key"])
+    return base_url, create_key(folder)["api_key"]
 
-    def _start(self) -> ServiceConnection:
-        line = self._launch()
-        if not line:
-            raise self._failed()
+
+def _started(folder: Path) -> tuple[str, str]:
+    """URL and key of a sandbox that was started and is ready."""
+    # It replaces one of `up` that died: the receiver waits for its webhooks.
+    receiver = registry.read(folder.parent).part("receiver")
+    local = LOCAL_WEBHOOKS if receiver is not None and receiver.registered else ()
+    module, log = "rivya_flows.app.processes.sandbox_process", folder / "sandbox.log"
+    spec = ProcessSpec(
+        "sandbox",
+        (module, str(folder / "users.lock"), *sandbox_arguments(folder), *local),
+        machine_environment(variables()),
+        log,
+        output="pipe",
+    )
+    if line := start(spec).first_line():
         ready = json.loads(line)
-        return self._connection(ready["base_url"], ready["api_key"])
-
-    def _failed(self) -> UsageError:
-        log = self._folder / "sandbox.log"
-        words, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")
-        return UsageError(
-            f"sandbox: it did not start: {words.removeprefix('error: ')[-600:]}",
-            hint.removesuffix(")") or f"read {log}",
-        )
-
-    def _launch(self) -> str:
-        """The JSON line that it prints when it is ready; "" if it ended before."""
-        users = str(self._folder / "users.lock")
-        module = "rivya_flows.app.processes.sandbox_process"
-        # It replaces one of `up` that died: the receiver waits for its webhooks.
-        receiver = registry.read(self._folder.parent).part("receiver")
-        local = LOCAL_WEBHOOKS if receiver is not None and receiver.registered else ()
-        spec = ProcessSpec(
-            "sandbox",
-            (module, users, *sandbox_arguments(self._folder), *local),
-            machine_environment(variables()),
-            self._folder / "sandbox.log",
-            output="pipe",
-        )
-        return start(spec).first_line()
-
-    def _connection(self, base_url: str, api_key: str) -> ServiceConnection:
-        path = self._folder / _IDENTITY
-        if not path.exists():
-            path.write_text(uuid.uuid4().hex[:12])
-        identity, key = _identity(self._folder), SecretStr(api_key)
-        return ServiceConnection(base_url, key, identity, POLL_SECONDS, REQUESTS_PER_SECOND)
+        return ready["base_url"], ready["api_key"]
+    words, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")
+    raise UsageError(
+        f"sandbox: it did not start: {words.removeprefix('error: ')[-600:]}",
+        hint.removesuffix(")") or f"read {log}",
+    )
 
 
 def _identity(folder: Path) -> str:

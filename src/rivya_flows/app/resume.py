@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
@@ -139,9 +139,9 @@ async def _service_of(
     for line in which(name, row):
         notify(line)
     sandbox = is_sandbox(row.service)
-    wallet = None if row.wallet is None else await runner.wallet(settings, row.wallet)
-    chosen = settings if sandbox or wallet else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=notify) as context:
+    async with connect_with(
+        runner, settings, sandbox=sandbox, wallet=row.wallet, notify=notify
+    ) as context:
         yield context, row
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT, Observer, execute, run_folder
 from rivya_flows.app.inputs import InputValues
 from rivya_flows.app.live_guard import confirm_live, spending_of
@@ -65,8 +65,7 @@ async def plan(
         UsageError: The quote cannot be written.
         APIError: The service did not answer.
     """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=notify) as context:
+    async with connect_with(runner, settings, sandbox=sandbox, notify=notify) as context:
         ready = await prepare_here(context, request, "run-plan", starts=False, notify=notify)
         if out is not None:
             await asyncio.to_thread(write_quote, context, request, ready, out)
@@ -101,11 +100,10 @@ async def run(
         APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
     """
-    name = None if isinstance(request, QuoteFile) else request.wallet
-    wallet = None if name is None else await runner.wallet(settings, name)
-    chosen = settings if sandbox or wallet else await runner.with_key(settings)
-    told = observer.notify
-    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
+    wallet, told = None if isinstance(request, QuoteFile) else request.wallet, observer.notify
+    async with connect_with(
+        runner, settings, sandbox=sandbox, wallet=wallet, notify=told
+    ) as context:
         ready = await ready_to_start(context, request, observer)
         await asyncio.to_thread(write_start, context, ready, out)
         run_id = ready.frozen.run_id

@@ -16,7 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, read_batch, row_result
+from rivya_flows.app.batch.pricing import (
+    BatchOptions,
+    PricedBatch,
+    price_batch,
+    read_batch,
+    row_result,
+)
 from rivya_flows.app.batch.rows import row_folder
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.app.batch.summary import (
@@ -28,7 +34,7 @@ from rivya_flows.app.batch.summary import (
     row_documents,
     sheet_text,
 )
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import end_as_cancelled, make_folder, run_folder, warning_after_end
 from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
@@ -81,8 +87,7 @@ async def run_batch(
         runner: Executes the rows, several at once.
         confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
     """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=observer.say) as context:
+    async with connect_with(runner, settings, sandbox=sandbox, notify=observer.say) as context:
         return await run_batch_in(context, options, runner, observer, confirm)
 
 
@@ -96,13 +101,15 @@ async def run_batch_in(
     """As `run_batch`, with things that are open already."""
     began = time.time()
     read = await read_batch(context, options, observer.say)
-    batch_id, balance, workflow = read.batch_id, read.balance, read.workflow
+    batch_id, workflow = read.batch_id, read.workflow
     async with _leased(context.leases, batch_id):
-        rows, priced = await read.priced(context)
-        priced.refuse_over(balance)
+        priced = await price_batch(context, read)
+        if refused := priced.refused:
+            raise refused
+        rows = priced.rows
         for line in priced.remade():
             observer.say(line)
-        agreed = await confirm_live(context, priced.spending(balance), observer.say, confirm)
+        agreed = await confirm_live(context, priced.spending(), observer.say, confirm)
         if agreed is not None:
             batch = replace(priced.batch, budget=priced.batch.spent + agreed)
             priced = replace(priced, batch=batch)
@@ -112,13 +119,13 @@ async def run_batch_in(
             for row in rows
             if row.run_id in priced.fresh
         }
-        observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
+        observer.say(f"batch {batch_id}: {priced.sentence()}")
         for line in priced.shortages():
             observer.say(f"warning: {line}")
         batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
         spent = batch.spent - priced.batch.spent
         others = await in_thread(partial(_others, context, began, {row.run_id for row in rows}))
-        wallet = WalletChange(balance, await _balance(context), spent, others)
+        wallet = WalletChange(priced.balance, await _balance(context), spent, others)
         receipts = receipts_of(context, batch)
         result = BatchResult(
             batch_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,9 +12,9 @@ from typing import Any
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
 from rivya_flows.app.catalogue_cache import read_catalogue
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.live_guard import Spending, pool_cap
-from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
+from rivya_flows.app.prepare import Market, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.spec_file import load_spec
@@ -35,6 +35,7 @@ from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools, PoolState
 
+_MANY = 500  # rows whose pricing is announced
 _NAMED = 3  # at most so many removed rows get a line each
 
 
@@ -57,6 +58,18 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
+class ReadBatch:
+    """A batch whose rows are read and not priced."""
+
+    batch_id: str
+    options: BatchOptions
+    workflow: Workflow
+    catalogue: Catalogue
+    rows: tuple[BatchRow, ...]
+    balance: int
+
+
+@dataclass(frozen=True)
 class PricedBatch:
     """A batch before its rows run.
 
@@ -68,6 +81,9 @@ class PricedBatch:
 
     batch: Batch
     fresh: Mapping[str, RunFrozen]
+    batch_id: str = ""
+    rows: tuple[BatchRow, ...] = ()
+    balance: int = 0
     taken: frozenset[Path] = frozenset()
     pools: tuple[PoolState, ...] = ()
     again: tuple[RowState, ...] = ()
@@ -83,25 +99,27 @@ class PricedBatch:
         tops = [row.most for row in self.batch.rows if row.most is not None]
         return sum(tops) if len(tops) == len(self.batch.rows) else None
 
-    def refuse_over(self, balance: int) -> None:
-        """Refuses rows that the balance does not cover, unless the budget limits them to it."""
+    @property
+    def refused(self) -> BudgetError | None:
+        """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
         batch, needed = self.batch, self.least
         if batch.budget is not None:
             needed = min(needed, max(0, batch.budget - batch.spent))
-        if needed > balance:
-            raise BudgetError(
-                f"over the balance: at least {credits_of(needed)}, and the balance is {balance}",
-                f"add credits, or give --budget {batch.spent + balance} to run what they cover;"
+        if needed > self.balance:
+            return BudgetError(
+                f"over the balance: at least {credits_of(needed)}, and the balance is {self.balance}",
+                f"add credits, or give --budget {batch.spent + self.balance} to run what they cover;"
                 " nothing was bought",
             )
         after, starts = next_rows(batch)
         refused = [row for row in after.rows if row.status == "over_budget"]
-        if refused and not starts:
-            raise BudgetError(
-                f"no row can run: {refused[0].name} {refused[0].reason}",
-                "raise what is too low: --budget, the budget of the spec, or the pool"
-                " (`rivya-flows budgets set`); nothing was bought",
-            )
+        if not refused or starts:
+            return None
+        return BudgetError(
+            f"no row can run: {refused[0].name} {refused[0].reason}",
+            "raise what is too low: --budget, the budget of the spec, or the pool"
+            " (`rivya-flows budgets set`); nothing was bought",
+        )
 
     def remade(self) -> Iterator[str]:
         """Which rows are bought again, and for how much; for people."""
@@ -126,7 +144,7 @@ class PricedBatch:
             if more and not short and soft is not None and (after := state.spent + more) > soft:
                 yield f"the pool {name} will have spent {after} credits; its soft limit is {soft}"
 
-    def spending(self, balance: int) -> Spending:
+    def spending(self) -> Spending:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
@@ -134,22 +152,50 @@ class PricedBatch:
         caps: dict[str, int | None] = dict(pool_cap(one.pool.name, one.left) for one in covering)
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
-        return Spending(self.least, self.most, balance, caps)
+        return Spending(self.least, self.most, self.balance, caps)
 
-    def sentence(self, balance: int) -> str:
+    def sentence(self) -> str:
         """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
         batch = self.batch
         done = sum(row.status == "completed" for row in batch.rows)
         rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
         price = price_of(self.least, self.most)
         parts = [rows, f"{done} done", f"{price} to go"] if done else [rows, price]
-        parts.append(f"balance {balance}")
+        parts.append(f"balance {self.balance}")
         if batch.budget is not None:
             parts.append(f"budget {batch.budget}")
             if batch.spent:
                 removed = f" ({batch.removed} on removed rows and runs)"
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of ``batch --plan --json``."""
+        batch, refused = self.batch, self.refused
+        again = {row.run_id for row in self.again}
+        return {
+            "batch_id": self.batch_id,
+            "credits": {
+                "min": self.least,
+                "max": self.most,
+                "spent": batch.spent,
+                "budget": batch.budget,
+                "balance": self.balance,
+            },
+            "refused": refused and refused.message,
+            "warnings": [*self.shortages()],
+            "rows": [
+                {
+                    "row": row.number,
+                    "name": row.name,
+                    "run_id": row.run_id,
+                    "status": "completed" if state.status == "completed" else "not_completed",
+                    "again": row.run_id in again,
+                    "credits": {"min": state.least, "max": state.most},
+                }
+                for row, state in zip(self.rows, batch.rows, strict=True)
+            ],
+        }
 
 
 def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
@@ -171,25 +217,33 @@ def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
     yield f"the rows need {needed}; {words}: {number} will run"
 
 
-def price_rows(
-    context: RunContext,
-    options: BatchOptions,
-    catalogue: Catalogue,
-    batch_id: str,
-    rows: Sequence[BatchRow],
-) -> PricedBatch:
+async def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
+    """As `price_rows`, with the ids that the runs have where earlier ones were removed."""
+    gone = await in_thread(partial(context.journal.removed_ids, f"{read.batch_id}-"))
+    return price_rows(context, replace(read, rows=with_new_runs(read.rows, gone)))
+
+
+def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
     """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
-    market = Market(catalogue, context.service.identity)
+    options = read.options
+    market = Market(read.catalogue, context.service.identity)
     states: list[RowState] = []
     fresh: dict[str, RunFrozen] = {}
     labels: dict[str, Mapping[str, str]] = {}
     problems: list[Diagnostic] = []
-    for row in rows:
+    for row in read.rows:
         if context.journal.run(row.run_id) is not None:
             states.append(_started_row(context, row))
             continue
         try:
-            prepared = _prepare(context, options.request, market, row)
+            prepared = prepare(
+                replace(options.request, inputs=partial(_values, row)),
+                market,
+                run_id=row.run_id,
+                assets=context.assets,
+                look_up=context.look_up,
+                machine=context.settings,
+            )
         except (SpecError, MediaError, UsageError) as error:
             found = error.diagnostics if isinstance(error, SpecError) else (error,)
             problems += [
@@ -210,24 +264,36 @@ def price_rows(
             states.append(RowState(row.run_id, row.name, price.min, price.max, frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
-    runs = context.journal.runs(f"{batch_id}-")
+    runs = context.journal.runs(f"{read.batch_id}-")
     gone = 0
     if options.budget is not None:
         known = {row.run_id for row in states} - fresh.keys()
-        spent = spent_by(context.journal.engine, f"{batch_id}-")
+        spent = spent_by(context.journal.engine, f"{read.batch_id}-")
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     pools = Pools(context.journal.engine).states(context.service.identity)
     labels |= {run.run_id: run.labels for run in runs}
-    states = [replace(row, pools=frozenset(_covering(pools, labels[row.run_id]))) for row in states]
+    for number, row_state in enumerate(states):
+        covering = (one for one in pools if one.pool.covers(labels[row_state.run_id]))
+        names = frozenset(one.pool.name for one in covering)
+        states[number] = replace(row_state, pools=names)
     left = {one.pool.name: one.left for one in pools}
     batch = Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left)
-    remade = {row.run_id for row in rows if row.removed} & fresh.keys()
+    remade = {row.run_id for row in read.rows if row.removed} & fresh.keys()
     again = tuple(row for row in batch.rows if row.run_id in remade)
-    return PricedBatch(batch, fresh, frozenset(run.folder for run in runs), pools, again)
+    return PricedBatch(
+        batch,
+        fresh,
+        read.batch_id,
+        read.rows,
+        read.balance,
+        frozenset(run.folder for run in runs),
+        pools,
+        again,
+    )
 
 
-def _covering(pools: Iterable[PoolState], labels: Mapping[str, str]) -> Iterator[str]:
-    return (one.pool.name for one in pools if one.pool.covers(labels))
+def _values(row: BatchRow, _: Workflow) -> Mapping[str, Any]:
+    return row.values
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
@@ -247,17 +313,6 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
     )
 
 
-def _prepare(context: RunContext, request: RunRequest, market: Market, row: BatchRow) -> Prepared:
-    return prepare(
-        replace(request, inputs=lambda _: row.values),
-        market,
-        run_id=row.run_id,
-        assets=context.assets,
-        look_up=context.look_up,
-        machine=context.settings,
-    )
-
-
 def _started_row(context: RunContext, row: BatchRow) -> RowState:
     """A row that has a run: completed, or with what it still lacks."""
     entries = context.journal.entries(row.run_id)
@@ -271,27 +326,6 @@ def _started_row(context: RunContext, row: BatchRow) -> RowState:
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
     made = RowState(row.run_id, row.name, left.min, left.max, first.budget, spent=spent)
     return replace(made, recap=state.cap != first.budget, before=spent)
-
-
-_MANY = 500
-
-
-@dataclass(frozen=True)
-class ReadBatch:
-    """A batch whose rows are read and not priced."""
-
-    batch_id: str
-    options: BatchOptions
-    workflow: Workflow
-    catalogue: Catalogue
-    rows: tuple[BatchRow, ...]
-    balance: int
-
-    async def priced(self, context: RunContext) -> tuple[tuple[BatchRow, ...], PricedBatch]:
-        """The rows with the ids of their runs, and what they need; see `price_rows`."""
-        gone = await in_thread(partial(context.journal.removed_ids, f"{self.batch_id}-"))
-        rows = with_new_runs(self.rows, gone)
-        return rows, price_rows(context, self.options, self.catalogue, self.batch_id, rows)
 
 
 async def read_batch(
@@ -321,49 +355,6 @@ async def read_batch(
     return ReadBatch(batch_id, options, workflow, catalogue, rows, balance)
 
 
-@dataclass(frozen=True)
-class BatchPlan:
-    """What a batch would do and cost.
-
-    Attributes:
-        refused: Why nothing of it would run; None if rows would.
-    """
-
-    batch_id: str
-    rows: tuple[BatchRow, ...]
-    priced: PricedBatch
-    balance: int
-    refused: BudgetError | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``batch --plan --json``."""
-        batch = self.priced.batch
-        again = {row.run_id for row in self.priced.again}
-        return {
-            "batch_id": self.batch_id,
-            "credits": {
-                "min": self.priced.least,
-                "max": self.priced.most,
-                "spent": batch.spent,
-                "budget": batch.budget,
-                "balance": self.balance,
-            },
-            "refused": self.refused and self.refused.message,
-            "warnings": [*self.priced.shortages()],
-            "rows": [
-                {
-                    "row": row.number,
-                    "name": row.name,
-                    "run_id": row.run_id,
-                    "status": "completed" if state.status == "completed" else "not_completed",
-                    "again": row.run_id in again,
-                    "credits": {"min": state.least, "max": state.most},
-                }
-                for row, state in zip(self.rows, batch.rows, strict=True)
-            ],
-        }
-
-
 async def plan_batch(
     options: BatchOptions,
     settings: Settings,
@@ -371,15 +362,7 @@ async def plan_batch(
     *,
     sandbox: bool,
     say: Callable[[str], object],
-) -> BatchPlan:
+) -> PricedBatch:
     """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=say) as context:
-        batch = await read_batch(context, options, say)
-        rows, priced = await batch.priced(context)
-    refused = None
-    try:
-        priced.refuse_over(batch.balance)
-    except BudgetError as error:
-        refused = error
-    return BatchPlan(batch.batch_id, rows, priced, batch.balance, refused)
+    async with connect_with(runner, settings, sandbox=sandbox, notify=say) as context:
+        return await price_batch(context, await read_batch(context, options, say))
