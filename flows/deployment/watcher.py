@@ -22,9 +22,8 @@ _log = logging.getLogger("rivya_flows.watcher")
 def main() -> None:
     """Watch until SIGTERM.
 
-    Argument of the command: a descriptor to read the options from, as
-    `rivya_flows.app.up.options.watcher_options` writes them. They may hold passwords, which lists
-    of processes would show.
+    Argument of the command: a descriptor to read the options from, as `rivya_flows.app.up.start`
+    writes them. They may hold passwords, which lists of processes would show.
     """
     with os.fdopen(int(sys.argv[1])) as pipe:
         given = json.load(pipe)

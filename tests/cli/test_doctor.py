@@ -67,10 +67,8 @@ def test_a_machine_with_nothing_running_has_no_problem(terminal: Terminal) -> No
 def test_every_warning_and_problem_has_a_hint(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for one in HARMFUL:
-        monkeypatch.setenv(
-            one.name, "3" if one.values is None else "true" if "true" in one.values else "false"
-        )
+    for name, values, *_ in HARMFUL:
+        monkeypatch.setenv(name, "3" if values is None else values[1])
     monkeypatch.setenv("RIVYA_FLOWS_WEBHOOKS", "true")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     said = terminal("doctor", "--json")

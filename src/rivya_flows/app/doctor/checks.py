@@ -34,17 +34,14 @@ class Check:
 
 
 def ok(name: str, message: str) -> Check:
-    """Nothing is wrong."""
     return Check(name, "ok", message)
 
 
 def warning(name: str, message: str, hint: str) -> Check:
-    """Something may fail."""
     return Check(name, "warning", message, hint)
 
 
 def problem(name: str, message: str, hint: str | None) -> Check:
-    """Something will fail."""
     return Check(name, "problem", message, hint)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import importlib.metadata
 import itertools
 import platform
 import re
@@ -14,8 +13,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
 
 from rivya_flows.app.doctor import places
 from rivya_flows.app.doctor.checks import Check, ok, problem, run_checks, warning
@@ -127,22 +126,25 @@ def python() -> Iterator[Check]:
         if found is None:
             yield problem("packages", f"{package} is not installed", "install rivya-flows again")
         elif _numbers(found) < _numbers(least):
-            yield problem(
-                "packages", f"{package} is {found}, older than {least}", f"update {package}"
-            )
+            words = f"{package} is {found}, older than {least}"
+            yield problem("packages", words, f"update {package}")
     versions = (f"{name} {_version(name)}" for name in ("rivya-flows", "prefect"))
     yield ok("packages", ", ".join(versions))
 
 
 def extras(settings: Settings) -> Iterator[Check]:
     """The optional dependencies."""
-    wanted = _wanted(settings)
+    needed = {
+        "sandbox": settings.rivya_api_key is None,
+        "postgres": settings.store_url.startswith("postgres"),
+        "s3": settings.assets_url.startswith(("s3:", "s3a:")),
+    }
     there, idle = [], []
     for name, extra in EXTRAS.items():
         absent = missing(name)
         if not absent:
             there.append(name)
-        elif name in wanted:
+        elif needed.get(name):
             yield problem(
                 "extras", f"{extra.without} (no module {', '.join(absent)})", install(name)
             )
@@ -151,18 +153,6 @@ def extras(settings: Settings) -> Iterator[Check]:
     if there or idle:
         more = f"; not installed and not needed: {', '.join(idle)}" if idle else ""
         yield ok("extras", (", ".join(there) or "none") + more)
-
-
-def _wanted(settings: Settings) -> set[str]:
-    """Extras that these settings need."""
-    wanted = set()
-    if settings.rivya_api_key is None:
-        wanted.add("sandbox")
-    if settings.store_url.startswith("postgres"):
-        wanted.add("postgres")
-    if settings.assets_url.startswith(("s3:", "s3a:")):
-        wanted.add("s3")
-    return wanted
 
 
 def data_folder(settings: Settings) -> Iterator[Check]:
@@ -251,16 +241,20 @@ def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check
             yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
     else:
         buys = f"; the worker buys {worker.source}" if worker else ""
-        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run" + buys)
-
-
-def _with_restarts(part: registry.ManagedProcess) -> str:
-    return f"{part.name} (restarted: {part.restarts})" if part.restarts else part.name
+        again = [f" (restarted: {one.restarts})" if one.restarts else "" for one in parts]
+        running = (f"{one.name}{more}" for one, more in zip(parts, again, strict=True))
+        yield ok("up", ", ".join(running) + " run" + buys)
 
 
 def clock(settings: Settings) -> Iterator[Check]:
     """Whether this machine's clock agrees with the service's."""
-    their_time = _time_of(settings.rivya_base_url) if settings.rivya_api_key is not None else None
+    their_time = None
+    if settings.rivya_api_key is not None:
+        url = f"{settings.rivya_base_url.rstrip('/')}/api/v1/models"
+        answer = probe(url, timeout_seconds=_ANSWER_SECONDS)
+        date = answer.getheader("Date") if answer else None
+        with contextlib.suppress(ValueError):
+            their_time = email.utils.parsedate_to_datetime(date).timestamp() if date else None
     if their_time is None:
         yield ok("clock", time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
         return
@@ -275,46 +269,31 @@ def clock(settings: Settings) -> Iterator[Check]:
         yield ok("clock", "agrees with the service's")
 
 
-class Harm(NamedTuple):
-    """A variable of Prefect that breaks something.
-
-    Attributes:
-        values: Harmful values, lower case; None: every value but 0 and an empty one.
-    """
-
-    name: str
-    values: frozenset[str] | None
-    effect: str
-    hint: str
-
-    def harms(self, value: str) -> bool:
-        """Whether this value is harmful."""
-        lower = value.strip().lower()
-        return lower not in ("", "0") if self.values is None else lower in self.values
-
-
-_ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _EPHEMERAL = "a `prefect` command without a server starts one that loses rows"
 _SERVER = "unset it; `rivya-flows up` starts a real server"
 _RUNS, _ATTEMPTS = "Prefect would repeat whole runs", "attempts of Prefect and the client multiply"
 _RETRY = "unset it; `retry` of a step repeats only free requests"
 _TWICE = "results are stored twice, in the journal and by Prefect"
 _JOURNAL = "unset it: runs continue from the journal"
-HARMFUL = (
-    Harm("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", _ON, _EPHEMERAL, _SERVER),
-    Harm("PREFECT_FLOWS_DEFAULT_RETRIES", None, _RUNS, _RETRY),
-    Harm("PREFECT_TASKS_DEFAULT_RETRIES", None, _ATTEMPTS, _RETRY),
-    Harm("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "unset it"),
-    Harm("PREFECT_RESULTS_PERSIST_BY_DEFAULT", _ON, _TWICE, _JOURNAL),
+HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
+    ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", _ON, _EPHEMERAL, _SERVER),
+    ("PREFECT_FLOWS_DEFAULT_RETRIES", None, _RUNS, _RETRY),
+    ("PREFECT_TASKS_DEFAULT_RETRIES", None, _ATTEMPTS, _RETRY),
+    ("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "unset it"),
+    ("PREFECT_RESULTS_PERSIST_BY_DEFAULT", _ON, _TWICE, _JOURNAL),
 )
+"""Variables of Prefect with their harmful values (None: all but 0 and empty), the effect and a hint."""
 
 
 def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     """Variables that break something, or are called like a setting and are none."""
-    found = [one for one in HARMFUL if one.harms(variables.get(one.name, ""))]
-    for one in found:
-        name = f"{one.name}={variables[one.name]}"
-        yield warning("settings", f"{name}: {one.effect}", one.hint)
+    harmless = True
+    for name, values, effect, hint in HARMFUL:
+        value = variables.get(name, "").strip().lower()
+        if value in values if values else value not in ("", "0"):
+            harmless = False
+            yield warning("settings", f"{name}={variables[name]}: {effect}", hint)
     unknown, overridden, ignored = unknown_names(), overridden_of_folder(), ignored_of_folder()
     for each in unknown:
         words = f"{each.where}: {each.name} is no setting, and changes nothing"
@@ -325,7 +304,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     for name, (where, remove) in ignored.items():
         words = f"{where}: {name} is ignored in a file of a folder"
         yield warning("settings", words, f"set it in the environment, and {remove}")
-    if not (found or unknown or overridden or ignored):
+    if harmless and not (unknown or overridden or ignored):
         yield ok("settings", "no harmful variable is set, and no unknown one")
 
 
@@ -336,20 +315,10 @@ def places_of_settings() -> Iterator[Check]:
 
 
 def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    with contextlib.suppress(PackageNotFoundError):
+        return version(package)
+    return None
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-
-
-def _time_of(base_url: str) -> float | None:
-    """The ``Date`` of the service's answer, in Unix seconds; None without one."""
-    answer = probe(f"{base_url.rstrip('/')}/api/v1/models", timeout_seconds=_ANSWER_SECONDS)
-    date = answer.getheader("Date") if answer else None
-    with contextlib.suppress(ValueError):
-        return email.utils.parsedate_to_datetime(date).timestamp() if date else None
-    return None

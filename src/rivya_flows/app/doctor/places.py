@@ -18,7 +18,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.differences import PARAM_FIELDS, ModelDifference, differences
+from rivya_flows.catalogue.differences import PARAM_FIELDS, differences
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
@@ -68,12 +68,7 @@ def assets(settings: Settings) -> Iterator[Check]:
 def service(
     settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
 ) -> Iterable[Check]:
-    """The service that runs would use, and its key, tried with calls that cost nothing.
-
-    Args:
-        settings: With a key or without.
-        with_key: Adds a key from elsewhere, if there is one.
-    """
+    """The service that runs would use, and its key, tried with calls that cost nothing."""
 
     async def checks() -> list[Check]:
         found = await with_key(settings)
@@ -141,12 +136,7 @@ async def _scopes(client: RivyaClient) -> Check:
 def webhooks(
     settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
 ) -> Iterable[Check]:
-    """Whether the service's webhooks reach the receiver: it sends a test event through.
-
-    Args:
-        settings: With a key or without.
-        with_key: Adds a key from elsewhere, if there is one.
-    """
+    """Whether the service's webhooks reach the receiver: it sends a test event through."""
     part = registry.read(settings.data).part("receiver")
     base_url = settings.rivya_flows_public_url or (part.url if part else None)
     if base_url is None:
@@ -270,12 +260,7 @@ _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 def contract(
     settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
 ) -> Iterable[Check]:
-    """Reads models, balance and OpenAPI document of the service, and compares; costs nothing.
-
-    Args:
-        settings: With a key or without.
-        with_key: Adds a key from elsewhere, if there is one.
-    """
+    """Reads models, balance and OpenAPI document of the service, and compares; costs nothing."""
 
     async def checks() -> list[Check]:
         found = await with_key(settings)
@@ -324,12 +309,9 @@ def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]
         "models", f"{len(theirs.models)}; since the shipped catalogue of {ours.date}: {counts}"
     )
     yield from (ok("model", f"{one.model}: new ({one.words})") for one in new)
-    yield from (warning("model", _told(one), _LIVE_LIST) for one in (*changed, *gone))
+    yield from (warning("model", f"{one.model}: {one.words}", _LIVE_LIST) for one in changed)
+    yield from (warning("model", f"{one.model}: gone; {one.words}", _LIVE_LIST) for one in gone)
     yield from _unknown_fields(payload)
-
-
-def _told(one: ModelDifference) -> str:
-    return f"{one.model}: gone; {one.words}" if one.kind == "gone" else f"{one.model}: {one.words}"
 
 
 def _unknown_fields(payload: Mapping[str, Any]) -> Iterator[Check]:
@@ -339,7 +321,8 @@ def _unknown_fields(payload: Mapping[str, Any]) -> Iterator[Check]:
         yield ok("fields", f"new in a model: {new}")
     if lost := ", ".join(sorted(ModelEntry.model_fields.keys() - names)):
         yield warning("fields", f"in no model any more: {lost}", _REPORT)
-    params = [param for entry in entries for param in _list(entry.get("params"))]
+    lists = [one for entry in entries if isinstance(one := entry.get("params"), list)]
+    params = [param for one in lists for param in one]
     readable = [
         one for one in params if isinstance(one, Mapping) and isinstance(one.get("key"), str)
     ]
@@ -377,7 +360,3 @@ def _routes(paths: Any) -> set[str]:
         for method in operations
         if method in _METHODS
     }
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -72,37 +72,26 @@ class UpOptions:
 
     @property
     def rehearses(self) -> bool:
-        """Whether runs buy with pretend credits."""
         return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
 
     def account(self, mark: str) -> str:
-        """As the function `account`."""
         return "" if self.sandbox else account(self.settings, mark)
 
     @property
     def source(self) -> str:
-        """As the function `source`."""
         return _FROM_SANDBOX if self.sandbox else source(self.settings)
 
     @property
     def data(self) -> Path:
-        """The data folder."""
         return self.settings.data
 
     @property
     def prefect_home(self) -> Path:
-        """Prefect's home of the server and of its clients."""
         return self.data / "prefect"
 
     @property
     def sandbox_folder(self) -> Path:
-        """The data of the sandbox."""
         return self.data / "sandbox"
-
-
-def watcher_options(options: UpOptions) -> dict[str, str | bool | None]:
-    """What the watcher cannot read in its environment."""
-    return {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
 
 
 def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:

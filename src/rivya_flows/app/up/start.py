@@ -33,7 +33,6 @@ from rivya_flows.app.up.options import (
     hashed_settings,
     marked_environment,
     watcher_environment,
-    watcher_options,
     working_environment,
 )
 from rivya_flows.app.up.parts import GRACE_SECONDS, end_parts
@@ -60,8 +59,9 @@ def bring_up(
         try:
             starter.start_all()
         except BaseException:
+            new = [starter.status.parts[name] for name in starter.status.started]
             with _undisturbed():
-                starter.undo()
+                end_parts(options.data, new, prefect, lambda _: None)
             raise
         return starter.status
 
@@ -104,11 +104,6 @@ class _Starter:
             if worker is not None:
                 worker.await_ready(lambda: prefect.worker_is_online(since))
         self._watcher()
-
-    def undo(self) -> None:
-        """End everything that this call started."""
-        new = [self.status.parts[name] for name in self.status.started]
-        end_parts(self._options.data, new, self._prefect, _ignore)
 
     # --- the parts: each returns the process if it has just been started, else None ---
 
@@ -239,7 +234,9 @@ class _Starter:
     def _watcher(self) -> None:
         options = self._options
         found, mark = self._find("watcher")
-        wanted, environment = watcher_options(options), watcher_environment(options, mark)
+        # What it cannot read in its environment.
+        wanted = {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
+        environment = watcher_environment(options, mark)
         compared = environment | {f"--{name}": str(value) for name, value in wanted.items()}
         if found is not None and (found.pid == os.getpid() or not options.foreground):
             self._keep(found, compared)
@@ -344,7 +341,7 @@ class _Starter:
         dead = [part for part in registry.read(self._options.data).parts if not part.lives]
         for part in dead:
             self._tell(f"{part.name}: died; restarting")
-        end_parts(self._options.data, dead, self._prefect, _ignore)
+        end_parts(self._options.data, dead, self._prefect, lambda _: None)
 
     def _log(self, name: str) -> Path:
         """The log of a part; that of its last process is kept beside it."""
@@ -353,10 +350,6 @@ class _Starter:
         if log.exists():
             log.replace(former(log))
         return log
-
-
-def _ignore(_: str) -> None:
-    """Tell nobody."""
 
 
 @contextlib.contextmanager
