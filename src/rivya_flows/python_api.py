@@ -285,10 +285,10 @@ async def aresume(
         APIError: The service did not answer.
     """
     options = ResumeOptions(
-        choices_of(answers),
-        budget,
-        tuple(regenerate),
-        tuple(resubmit),
+        answers=choices_of(answers),
+        budget=budget,
+        regenerate=tuple(regenerate),
+        resubmit=tuple(resubmit),
         by=signature(by),
         channel="python",
     )

@@ -84,20 +84,11 @@ async def run(
     """Starts a run and executes it to its end.
 
     Args:
-        request: The run, or its quote.
         settings: Without a key, nor one in a secret block, the local sandbox is used.
-        runner: Executes it.
         out: The run gets a folder in it.
         sandbox: Buy from the local sandbox, also with a key.
-        observer: Hears of it.
 
     Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: The settings, the folder, a callback or an answer is wrong; nothing was bought.
-        BudgetError: Budget or balance do not suffice, the quote does not hold, or it would buy from
-            a real wallet, has no cap, and was not confirmed; nothing was bought.
-        StoreError: The journal cannot be written.
-        APIError: The service did not answer.
         asyncio.CancelledError: See `execute`.
     """
     wallet, told = None if isinstance(request, QuoteFile) else request.wallet, observer.notify

@@ -199,7 +199,9 @@ def resume(
     from rivya_flows.cli.terminal import confirmer, observer
 
     name, confirm = who(by), confirmer(yes=yes, as_json=as_json)
-    options = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
+    options = ResumeOptions(
+        answers=answers, budget=budget, regenerate=regenerate, resubmit=resubmit, by=name
+    )
     if only_plan:
         found = run_interruptibly(
             lambda _: plan_resume(named, options, chosen, runner, notify=tell)
