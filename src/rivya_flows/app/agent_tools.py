@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from rivya_flows.app.agent_questions import answers_of, question_lines, question_of
 from rivya_flows.app.agent_results import (
@@ -24,6 +28,7 @@ from rivya_flows.app.agent_results import (
     AgentReceipt,
     AnswerArguments,
     Answered,
+    Arguments,
     CheckArguments,
     ModelsArguments,
     NoArguments,
@@ -98,6 +103,22 @@ ENDING_SECONDS = 10
 """How long an answer waits for the process that has asked to end."""
 
 
+A = TypeVar("A", bound=Arguments)
+R = TypeVar("R", bound=BaseModel)
+
+
+def _in_thread(
+    work: Callable[[AgentTools, A], Reply[R]],
+) -> Callable[[AgentTools, A], Awaitable[Reply[R]]]:
+    """A tool that reads files, without blocking the event loop."""
+
+    @wraps(work)
+    async def call(tools: AgentTools, given: A) -> Reply[R]:
+        return await asyncio.to_thread(work, tools, given)
+
+    return call
+
+
 @dataclass(frozen=True)
 class AgentTools:
     """The tools of one server. Their docstrings are what its clients read.
@@ -112,25 +133,24 @@ class AgentTools:
     sandbox: bool = False
     notify: Callable[[str], object] = lambda _: None
 
-    async def list_specs(self, _: NoArguments) -> Reply[Specs]:
+    @_in_thread
+    def list_specs(self, _: NoArguments) -> Reply[Specs]:
         """List the specs of the root, and of its folder `specs`, with their inputs."""
-        return await asyncio.to_thread(self._list_specs)
-
-    def _list_specs(self) -> Reply[Specs]:
         folders = [one for one in (self.root, self.root / "specs") if one.is_dir()]
         paths = [path for folder in folders for path in specs_at(folder)]
         found = []
         for path in paths[:MAX_SPECS]:
             with suppress(UsageError):  # a link that leads elsewhere, or not a text
                 spec = spec_inside(self.root, str(path))
-                workflow, _ = check_spec(spec, known_catalogue(self.settings))
+                workflow = check_spec(spec, known_catalogue(self.settings))[0]
                 found.append(spec_of(str(path.relative_to(self.root)), workflow))
         lines = [f"{one.path}: {one.title or one.name or 'wrong, see check_spec'}" for one in found]
         return Reply(Specs(root=str(self.root), specs=found), lines or ["there are no specs"])
 
-    async def list_models(self, given: ModelsArguments) -> Reply[AgentModels]:
+    @_in_thread
+    def list_models(self, given: ModelsArguments) -> Reply[AgentModels]:
         """List the models with their price, parameters and reference files."""
-        catalogue = await asyncio.to_thread(known_catalogue, self.settings)
+        catalogue = known_catalogue(self.settings)
         every = catalogue.models.values()
         found = [model_of(one) for one in every if given.kind in (None, one.category)]
         lines = [
@@ -139,11 +159,9 @@ class AgentTools:
         result = AgentModels(date=catalogue.date, source=catalogue.source, models=found)
         return Reply(result, [*lines, f"catalogue of {catalogue.date}, {catalogue.source}"])
 
-    async def check_spec(self, given: CheckArguments) -> Reply[AgentCheck]:
+    @_in_thread
+    def check_spec(self, given: CheckArguments) -> Reply[AgentCheck]:
         """Find every mistake of a spec, each at its line. Sends and buys nothing."""
-        return await asyncio.to_thread(self._check, given)
-
-    def _check(self, given: CheckArguments) -> Reply[AgentCheck]:
         spec = spec_inside(self.root, given.spec)
         if spec.name != AS_TEXT:
             spec = replace(spec, name=str(Path(spec.name).relative_to(self.root)))
@@ -239,15 +257,13 @@ class AgentTools:
         most = credits_of(result.at_most)
         return Reply(result, [f"{run_id} runs, for at most {most}; `status` says how far it is"])
 
-    async def status(self, given: OfRun) -> Reply[Status]:
+    @_in_thread
+    def status(self, given: OfRun) -> Reply[Status]:
         """Say how far a run is, what it has spent, and what it asks, with small pictures of the
         candidates.
         """
-        return await asyncio.to_thread(self._status, given.run)
-
-    def _status(self, run: str) -> Reply[Status]:
         with self._journal() as journal, scratch() as copies:
-            row = run_inside(self.root, journal, run)
+            row = run_inside(self.root, journal, given.run)
             entries = journal.entries(row.run_id)
             [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
             assets = AssetStore(self.settings.assets_url, copies)
@@ -285,14 +301,12 @@ class AgentTools:
         lines += [*result.problems, *([result.advice] if result.advice else ())]
         return Reply(result, lines, pictures)
 
-    async def answer(self, given: AnswerArguments) -> Reply[Answered]:
+    @_in_thread
+    def answer(self, given: AnswerArguments) -> Reply[Answered]:
         """Answer what a suspended run asks; it continues, and buys within its quote."""
         keys = [given.choice] if isinstance(given.choice, str) else given.choice
         if (keys is None) == (given.none is None):
             raise UsageError("answer: give either choice or none", "`status` shows the choices")
-        return await asyncio.to_thread(self._answer, given, keys)
-
-    def _answer(self, given: AnswerArguments, keys: Sequence[str] | None) -> Reply[Answered]:
         with self._journal() as journal:
             run_id = run_inside(self.root, journal, given.run).run_id
             written = (given.step, keys, given.none or "")
@@ -316,13 +330,11 @@ class AgentTools:
         result = Answered(run=run_id, step=bounded(given.step), picked=bounded(keys or []))
         return Reply(result, [words, told])
 
-    async def receipt(self, given: OfRun) -> Reply[AgentReceipt]:
+    @_in_thread
+    def receipt(self, given: OfRun) -> Reply[AgentReceipt]:
         """Give what a run made so far, with the paths of its files and its credits."""
-        return await asyncio.to_thread(self._receipt, given.run)
-
-    def _receipt(self, run: str) -> Reply[AgentReceipt]:
         with self._journal() as journal, scratch() as copies:
-            row = run_inside(self.root, journal, run)
+            row = run_inside(self.root, journal, given.run)
             assets = AssetStore(self.settings.assets_url, copies)
             report = write_report(journal.entries(row.run_id), row.folder, assets)
         receipt = report.receipt

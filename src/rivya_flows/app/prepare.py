@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,7 +35,7 @@ from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, gr
 from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
-from rivya_flows.receiver.addresses import SECRET_NAME, medium_at
+from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
@@ -51,11 +50,6 @@ InputReader = Callable[[Workflow], Mapping[str, Any]]
 
 PoolReader = Callable[[Mapping[str, str]], tuple[PoolTotal, ...]]
 """Gives the pools of the store that match labels, as the service of the run has used them."""
-
-
-def no_pools(_labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
-    """Where there is no store, or no purchase is to be made."""
-    return ()
 
 
 @dataclass(frozen=True)
@@ -156,7 +150,6 @@ async def prepare_here(
     # A plan without a service opens no database.
     from rivya_flows.app.run_context import known_run
     from rivya_flows.app.run_media import restore_copies
-    from rivya_flows.store.secrets import shared_secret
 
     beside, files = Path(request.spec.name).parent, (request.spec.files or {}).items()
     places = {one.sha256: [beside / name] for name, one in files}
@@ -180,7 +173,7 @@ async def prepare_here(
         look_up=context.look_up,
         pools=context.pools,
         machine=context.settings if starts else None,
-        secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
+        secret=lambda: context.address_secret,
     )
     for line in _bought_again(ready.estimate, context.look_up.lost):
         notify(line)
@@ -207,7 +200,7 @@ def prepare(
     run_id: str,
     assets: AssetStore,
     look_up: LookUp,
-    pools: PoolReader = no_pools,
+    pools: PoolReader = lambda _: (),
     machine: Settings | None = None,
     secret: Callable[[], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,31 +24,24 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import shared_secret
 
 
-def address_of(
-    context: RunContext, asset: Asset, secret: Callable[[], str] | None = None
-) -> str | None:
+def address_of(context: RunContext, asset: Asset) -> str | None:
     """The address of a medium; None if it has none.
 
     That is the receiver where there is one, see `receiver_url`, else the service's own address of
     the result, which may be good for a short while only.
-
-    Args:
-        secret: Gives the secret that signs addresses; None reads it from the store.
     """
     public_url = context.settings.rivya_flows_public_url
     if public_url:
-        known = secret() if secret else _secret(context)
-        return asset_address(public_url, known, asset.sha256, asset.mime_type)
+        return asset_address(public_url, context.address_secret, asset.sha256, asset.mime_type)
     return asset.url if asset.url and asset.url.startswith(("http://", "https://")) else None
 
 
 def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
     """Gives the address of a medium of a run; None for what only looks like one."""
-    secret = functools.cache(partial(_secret, context))  # read once for all of them
 
     def address(value: object) -> str | None:
         asset = recorded_asset(value, media)
-        return None if asset is None else address_of(context, asset, secret)
+        return None if asset is None else address_of(context, asset)
 
     return address
 
@@ -58,11 +49,7 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
 def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | None]) -> str | None:
     """The address of a small picture of a film or still, which is stored beside the media.
 
-    Args:
-        draw: Makes the JPEG of the file; None if it cannot.
-
-    Returns:
-        None without a receiver or a picture.
+    None without a receiver, and where `draw`, which makes the JPEG of the file, gives None.
     """
     if not context.settings.rivya_flows_public_url:
         return None
@@ -83,7 +70,7 @@ def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | No
 def report_of(context: RunContext, run_id: str) -> str | None:
     """The address of the contact sheet of a run; None without a receiver."""
     public_url = context.settings.rivya_flows_public_url
-    return report_address(public_url, _secret(context), run_id) if public_url else None
+    return report_address(public_url, context.address_secret, run_id) if public_url else None
 
 
 def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
@@ -109,7 +96,3 @@ def upload_page(settings: Settings, prefect_api_url: str) -> str | None:
         return None
     with closing(Journal(settings.store_url)) as journal:
         return upload_address(public_url, shared_secret(journal.engine, SECRET_NAME))
-
-
-def _secret(context: RunContext) -> str:
-    return shared_secret(context.journal.engine, SECRET_NAME)

@@ -23,6 +23,7 @@ from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
+from rivya_flows.receiver.addresses import SECRET_NAME
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
@@ -32,6 +33,7 @@ from rivya_flows.store.job_durations import recent_durations
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pools
+from rivya_flows.store.secrets import shared_secret
 
 SILENT_SECONDS = 3.0
 """A person hears of a service that has not answered for so long."""
@@ -166,6 +168,11 @@ class RunContext:
         """Finds finished work of an equal request of an earlier run."""
         return Reuse(self.results, self.assets, self.journal)
 
+    @cached_property
+    def address_secret(self) -> str:
+        """What signs the addresses of the receiver."""
+        return shared_secret(self.journal.engine, SECRET_NAME)
+
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
         """The pools that match labels, as the service has used them, in the order of their names."""
         return Pools(self.journal.engine).matching(labels, self.service.identity)
@@ -230,13 +237,8 @@ def continuable(context: RunContext, row: RunRow) -> RunRow:
             "continue it with that one",
         )
     # It may have begun on another machine, or as another user.
-    if _can_be_written(row.folder):
+    nearest = next(one for one in (row.folder, *row.folder.parents) if os.path.lexists(one))
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return row
     # Rows of two batches may have equal names.
     return replace(row, folder=context.settings.data / "runs" / run_id)
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether this process can write a folder, or make it."""
-    nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
-    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
