@@ -279,10 +279,7 @@ class Reply(Generic[R]):
 
 
 def bounded(value: Any, depth: int = 0) -> Any:
-    """A JSON value of a run without characters that act, and without what is too long.
-
-    A lone surrogate, which a model may send, could not be written as UTF-8.
-    """
+    """A JSON value of a run without characters that act, lone surrogates and what is too long."""
     if isinstance(value, str):
         cut = value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
         return printable(cut)

@@ -121,11 +121,7 @@ def _in_thread(
 
 @dataclass(frozen=True)
 class AgentTools:
-    """The tools of one server. Their docstrings are what its clients read.
-
-    Attributes:
-        runner: Gives the key of a secret block.
-    """
+    """The tools of one server. Their docstrings are what its clients read."""
 
     settings: Settings
     root: Path

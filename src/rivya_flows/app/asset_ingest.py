@@ -24,11 +24,7 @@ _AT_ONCE = 32
 
 
 def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
-    """Keep a copy of a file by hash.
-
-    Args:
-        url: Where it came from, or None.
-    """
+    """Keep a copy of a file by hash; `url` is where it came from."""
     return _copied(assets, path, probe(path), url)
 
 
@@ -47,10 +43,7 @@ async def take(
 ) -> Asset:
     """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop.
 
-    Args:
-        sha256: Of its content, if it was computed while it was written to disk; None reads it.
-        url: Where it came from, or None.
-        found: What it holds, if known; None decodes it.
+    Without `sha256` its content is read for that, and without `found` it is decoded.
     """
     probe = found or await probed(path)
 
@@ -65,11 +58,7 @@ async def take(
 
 
 async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
-    """The asset of a medium that the store has, decoded without blocking the event loop.
-
-    Raises:
-        LostMediumError: It is missing or has changed.
-    """
+    """The asset of a medium that the store has, decoded without blocking; LostMediumError without it."""
     path = await asyncio.to_thread(assets.local_path, sha256)
     return _asset(await probed(path), path, sha256, url)
 
@@ -123,11 +112,7 @@ def put_all_back(
 
 
 def each_found(named: Mapping[str, T], find: Callable[[T], U], hint: str) -> dict[str, U]:
-    """What `find` gives for each value; it asks the asset store for media; `hint` is for those it lacks.
-
-    Raises:
-        LostMediumError: It raised that for some, which are all named.
-    """
+    """What `find` gives for each value; LostMediumError names all for which it raised that, with the hint."""
     found, lost = {}, []
     for name, value in named.items():
         try:

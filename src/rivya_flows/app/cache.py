@@ -102,12 +102,7 @@ def _found(
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A result that an equal request gets for free.
-
-    Attributes:
-        at: Unix seconds.
-        media: SHA-256 of its media; empty for an answer of a chat.
-    """
+    """A result that an equal request gets for free; `at` is in Unix seconds, `media` are SHA-256."""
 
     cache_key: str
     run_id: str
@@ -124,13 +119,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a prune deleted.
-
-    Attributes:
-        entries: Cache entries, oldest first.
-        media: SHA-256 of the media.
-        linked_bytes: The part of them that folders of runs have too, and that is not freed.
-    """
+    """What a prune deleted, oldest first; folders of runs have `linked_bytes` too, so these are not freed."""
 
     entries: tuple[CacheEntry, ...]
     media: tuple[str, ...] = ()

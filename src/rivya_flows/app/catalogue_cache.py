@@ -21,11 +21,7 @@ _MAX_BYTES = 8 << 20
 
 
 async def read_catalogue(client: RivyaClient, context: RunContext | None = None) -> Catalogue:
-    """The models that the service lists now.
-
-    Args:
-        context: Where it is cached; None: nowhere. That of a sandbox never is.
-    """
+    """The models that the service lists now; cached in the context, unless it is of a sandbox."""
     listed = await client.models.list()
     catalogue = from_wire(listed.payload, date=date.today().isoformat(), source="live")
     if context is not None and not context.service.identity.startswith("sandbox:"):

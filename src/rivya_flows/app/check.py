@@ -35,11 +35,7 @@ from rivya_flows.ledger.phrases import credits_of
 
 @dataclass(frozen=True)
 class SpecWithTests:
-    """A spec and its tests.
-
-    Attributes:
-        workflow: Of the spec; None where it is wrong.
-    """
+    """A spec and its tests; `workflow` is None where the spec is wrong."""
 
     path: Path
     tests: SpecTests
@@ -201,12 +197,7 @@ _MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file after its check.
-
-    Attributes:
-        checked: None if it has mistakes, or is a brand.
-        diagnostics: Its mistakes, without those that were fixed.
-    """
+    """A file after its check; `checked` is None of a brand, `diagnostics` are those that were not fixed."""
 
     path: Path
     checked: Workflow | SpecWithTests | None
@@ -231,12 +222,7 @@ class CheckedFile:
 
 
 def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
-    """Checks a file and fixes what is certain, in this file alone.
-
-    Args:
-        path: A spec or a brand file; tests are only checked.
-        write: Whether to write the file; its line breaks, mode and byte order mark are kept.
-    """
+    """Checks a file and fixes what is certain, in this file alone; its line breaks and mode are kept."""
     if path.is_dir() or is_tests(path):
         return CheckedFile(path, *check_file(path, catalogue))
     try:

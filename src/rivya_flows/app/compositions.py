@@ -29,12 +29,7 @@ def given(value: Any) -> Any:
 
 
 def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Composition:
-    """The composition of a step.
-
-    Args:
-        arguments: Of the step, without nulls.
-        paths: Of the files of their media, in the order of `media_in`.
-    """
+    """The composition of a step, of arguments without nulls and the files of their media as in `media_in`."""
     extras = arguments.get("extras", ())
     wanted = {name: name in extras for name in ("clean", "poster", "gif")}
     return _built(_COMPOSITION, {**arguments, **wanted}, paths)

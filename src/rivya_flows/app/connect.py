@@ -28,12 +28,9 @@ async def connect(
     wallet: WalletCredentials | None = None,
     notify: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[RunContext]:
-    """The open things of this machine, with the local sandbox started where it is used.
+    """The open things of this machine, with the local sandbox started where it is used, as without a key.
 
     Its settings name the receiver of `up` where that runs: pages and messages have its addresses.
-
-    Args:
-        settings: The settings; without a key the sandbox is used.
     """
     async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
         url = receiver_url(settings, settings.prefect_api_url)
@@ -59,11 +56,7 @@ async def connect_with(
 
 
 async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
-    """The settings, with the key of the secret block where they have none.
-
-    Args:
-        read_block: Asked only where there is no key; passed in, since `app` knows no Prefect.
-    """
+    """The settings, with the key of the secret block where they have none."""
     if settings.rivya_api_key is not None or settings.rivya_flows_sandbox:
         return settings
     found = await read_block(KEY_BLOCK)

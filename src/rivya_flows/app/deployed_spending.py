@@ -46,11 +46,7 @@ class Start:
 
 @dataclass(frozen=True)
 class DeployedSpending:
-    """What a deployment may buy.
-
-    Attributes:
-        budget: Most credits of a run; None for no cap.
-    """
+    """What a deployment may buy; `budget` is the most credits of a run."""
 
     name: str
     labels: dict[str, str]
@@ -74,11 +70,7 @@ class DeployedSpending:
         )
 
     def lines(self, pools: Sequence[Pool] | None) -> Iterator[str]:
-        """What people are told: each start, and the most that it buys.
-
-        Args:
-            pools: Those that cover it; None where nothing is bought from a real wallet.
-        """
+        """What people are told: each start, and the most that it buys; pools are None where that is nothing real."""
         priced = self.buys and pools is not None
         caps = [
             f"pool {one.name}: {credits_in(one.credits)} {EACH_PERIOD[one.period]}"
@@ -169,13 +161,7 @@ async def agree_to_uncapped(
 ) -> None:
     """Asks before a change of pools takes the last cap over time of a deployment.
 
-    A yes is recorded as if it had been given to `deploy`.
-
-    Args:
-        confirm: Asks; None where there is nobody to ask.
-
-    Raises:
-        NotConfirmedError: It was not confirmed.
+    A yes is recorded as if it had been given to `deploy`; NotConfirmedError without one.
     """
     agreements = Agreements(engine)
     lost = [
@@ -215,11 +201,7 @@ def _service(settings: Settings) -> ServiceConnection:
 
 
 async def _balance(service: ServiceConnection, tell: Callable[[str], object]) -> int | None:
-    """Credits in the wallet; None if it cannot be read now, of which `tell` is told.
-
-    Raises:
-        AuthenticationError: The service does not take the key, so every run would fail.
-    """
+    """Credits in the wallet; None if it cannot be read now, of which `tell` is told, unless the key is refused."""
     if service.api_key is None:
         return None
     try:

@@ -76,11 +76,7 @@ async def execute(
     observer: Observer,
     reporter: RunReporter | None = None,
 ) -> RunReport:
-    """Executes a run to its end and writes its report.
-
-    Args:
-        reporter: One that follows the run already; None makes one.
-    """
+    """Executes a run to its end and writes its report."""
     observer.begins(run_id)
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))

@@ -109,10 +109,7 @@ def _place_of(root: object, name: str) -> tuple[str, str]:
 
 
 def refuse_unsendable(state: State, settings: Settings) -> None:
-    """Refuses a run whose callback is certain to fail, as far as that is known offline.
-
-    Whether a Prefect block exists, and to which address a host name leads, is known at run time.
-    """
+    """Refuses a run whose callback is certain to fail, as far as that is known offline."""
     for step, url, secret in certain_callbacks(state):
         for named in (url, secret):
             if reason := refusal(named):

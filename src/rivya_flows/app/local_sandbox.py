@@ -90,10 +90,7 @@ async def chosen_service(
 
 @contextmanager
 def joined(folder: Path) -> Iterator[ServiceConnection]:
-    """The sandbox of a folder, started if none serves it, which ends by itself after its last user.
-
-    Blocks until it answers.
-    """
+    """The sandbox of a folder, started if none serves it; it ends after its last user. Blocks until it answers."""
     with ExitStack() as stack:
         try:
             private_folder(folder.parent)
@@ -193,15 +190,9 @@ def _url_in(lock: IO[str]) -> str:
 
 
 def forget_results(folder: Path, before: datetime, *, pretend: bool = False) -> int:
-    """Deletes the files of results that a sandbox made before; it answers 404 for them.
+    """Deletes the files of results that a sandbox made before, of which runs keep copies; gives their bytes.
 
-    Runs keep their own copies. Uploads stay, since a run that has not ended may name one.
-
-    Args:
-        before: UTC.
-
-    Returns:
-        Their bytes.
+    Uploads stay, since a run that has not ended may name one.
     """
     freed = 0
     for path in (folder / "results").glob("*"):

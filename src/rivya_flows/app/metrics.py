@@ -45,11 +45,7 @@ _Number = TypeVar("_Number", int, Waits)
 
 
 class StoreMetrics:
-    """The metrics of one store, updated from its new entries.
-
-    Args:
-        clock: Monotonic seconds.
-    """
+    """The metrics of one store, updated from its new entries; the clock gives monotonic seconds."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine

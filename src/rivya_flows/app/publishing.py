@@ -47,10 +47,7 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
 
 
 def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | None]) -> str | None:
-    """The address of a small picture of a film or still, which is stored beside the media.
-
-    None without a receiver, and where `draw`, which makes the JPEG of the file, gives None.
-    """
+    """The address of a small picture of a medium, which is stored beside it; None without a receiver or picture."""
     if not context.settings.rivya_flows_public_url:
         return None
     file = context.scratch / f"still-{uuid.uuid4().hex}.jpg"
@@ -74,11 +71,7 @@ def report_of(context: RunContext, run_id: str) -> str | None:
 
 
 def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
-    """The address of the receiver for browsers; None without one.
-
-    Args:
-        prefect_api_url: Else, if this is the server of `up`, or None, its receiver counts.
-    """
+    """The address of the receiver for browsers: that of the settings, or of an `up` with this Prefect server."""
     if settings.rivya_flows_public_url is not None:
         return settings.rivya_flows_public_url
     parts = registry.read(settings.data)

@@ -142,11 +142,7 @@ async def prepare_quote(
     *,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Prepared:
-    """Checks and prices the run of a quote; buys nothing.
-
-    Raises:
-        QuoteError: It was changed, was used, or does not hold any more; names all differences.
-    """
+    """Checks and prices the run of a quote; QuoteError names all differences where it does not hold."""
     quote = file.quote
     await asyncio.to_thread(_refuse_used, context, file)
     if file.spec is not None and not file.spec.exists():

@@ -44,12 +44,7 @@ from rivya_flows.store.journal import RunRow
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeOptions(RunOptions):
-    """What a user asks of a resume.
-
-    Attributes:
-        answers: ``STEP=KEY`` texts, or choices by step.
-        by: The name of who answers; None if nobody said.
-    """
+    """What a user asks of a resume; answers are ``STEP=KEY`` texts, or choices by step."""
 
     answers: Sequence[str] | Mapping[str, Choice] = ()
     by: str | None = None
@@ -66,13 +61,7 @@ async def resume(
 ) -> RunReport:
     """Resumes a run and executes it to its end; buys nothing twice.
 
-    Args:
-        name: Id or folder of the run, or ``last``. A run of the sandbox is resumed in the sandbox.
-        settings: Those of the store and the service of the run. A run with a wallet of its own takes
-            key and address from its block in Prefect.
-
-    Raises:
-        asyncio.CancelledError: See `execute`.
+    A run of the sandbox is resumed there, and one with a wallet of its own with that, as Prefect has it.
     """
     async with _service_of(name, settings, runner, observer.notify) as (context, row):
         report = await _resume(context, row, options, runner, observer)
@@ -108,13 +97,7 @@ async def plan_resume(
 
 @dataclass(frozen=True)
 class _Asked:
-    """A resume that somebody asks for.
-
-    Attributes:
-        state: Of the run, with the answers.
-        before: Of the run, without them.
-        resumed: What the execution would begin with.
-    """
+    """A resume that somebody asks for: the run before and with the answers, and what is executed first."""
 
     reporter: RunReporter
     answers: tuple[AnswerGiven, ...]
@@ -219,10 +202,6 @@ async def _unpaid(
 
     And its new budget: as given, or what was agreed to, or None to keep the old one; and the price of what
     is left, None where that is not asked for.
-
-    Raises:
-        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
-            it was not confirmed.
     """
     if unpaid := asked.resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None

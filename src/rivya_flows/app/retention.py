@@ -46,16 +46,9 @@ def prune_store(
     """Deletes what only runs that ended long ago need: their media, cached results and folders.
 
     And the results that the sandbox of the data folder made at that time, and the records of flow runs
-    that failed before their run began.
-
-    Their journals stay, with all that was bought, and so do the media that a younger run, a run that
-    has not ended or is owed something, a younger result or a deployed spec names.
-
-    Args:
-        now: UTC.
-        older_than: What is younger stays. Under a day, a medium that a run downloads at this moment
-            and has not named may be deleted.
-        pretend: Delete nothing; only tell what would be deleted.
+    that failed before their run began. Their journals stay, with all that was bought, and so do the media
+    that a younger run, a run that has not ended or is owed something, a younger result or a deployed spec
+    names. Under a day, a medium that a run downloads at this moment may be deleted.
     """
     limit, results = now - older_than, CacheIndex(journal.engine)
     entries = prune(
@@ -83,12 +76,7 @@ def prune_store(
 
 @dataclass(frozen=True)
 class PrunedRun:
-    """A run that loses media.
-
-    Attributes:
-        size_bytes: Of these media; those that several runs use count for each.
-        linked_bytes: The part of them that folders of runs have too, and that is not freed.
-    """
+    """A run that loses media; `linked_bytes` of them are in folders of runs too, and not freed."""
 
     run: ListedRun
     size_bytes: int
@@ -137,12 +125,9 @@ class RemovedRun:
 
 
 def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
-    """What would be removed of a run, without its media.
+    """What would be removed of a run, without its media; also of one whose removal was interrupted.
 
-    Args:
-        name: Names the run, see `find_run`; its whole id or its folder. A run whose removal was
-            interrupted is found too.
-        data: The data folder. What a run bought in a sandbox that is not there is lost.
+    What it bought in a sandbox that is not in the data folder is lost.
     """
     half = journal.removed_run(receipt_run(Path(name)) or name)
     if half and half.folder != Path():

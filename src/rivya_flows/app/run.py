@@ -55,16 +55,7 @@ async def plan(
     sandbox: bool = False,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Estimate:
-    """What a run would do and cost; reads the models and the balance, and buys nothing.
-
-    With `out` a quote of it is written to that file.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        BudgetError: There is no quote: the plan cannot be paid, or has no upper bound.
-        UsageError: The quote cannot be written.
-        APIError: The service did not answer.
-    """
+    """What a run would do and cost; buys nothing. With `out` a quote of it is written to that file."""
     async with connect_with(runner, settings, sandbox=sandbox, notify=notify) as context:
         ready = await prepare_here(context, request, "run-plan", starts=False, notify=notify)
         if out is not None:
@@ -81,16 +72,7 @@ async def run(
     sandbox: bool = False,
     observer: Observer = SILENT,
 ) -> RunReport:
-    """Starts a run and executes it to its end.
-
-    Args:
-        settings: Without a key, nor one in a secret block, the local sandbox is used.
-        out: The run gets a folder in it.
-        sandbox: Buy from the local sandbox, also with a key.
-
-    Raises:
-        asyncio.CancelledError: See `execute`.
-    """
+    """Starts a run and executes it to its end; it gets a folder in `out`."""
     wallet, told = None if isinstance(request, QuoteFile) else request.wallet, observer.notify
     async with connect_with(
         runner, settings, sandbox=sandbox, wallet=wallet, notify=told
@@ -125,11 +107,7 @@ async def ready_to_start(
 
 
 def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
-    """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`.
-
-    Raises:
-        QuoteError: Another process was faster with the same quote.
-    """
+    """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`."""
     folder = run_folder(out, ready.frozen.run_id)
     try:
         context.journal.create(ready.frozen, folder)
@@ -169,9 +147,6 @@ def fork_request(
 
     It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels and
     cache mode with changes.
-
-    Args:
-        notify: Says which run `last` is.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)

@@ -25,11 +25,7 @@ def restore_media(
     *,
     writes: bool = True,
 ) -> None:
-    """Puts back into the store the media that the rest of a run needs.
-
-    Args:
-        writes: False only looks whether there are copies.
-    """
+    """Puts back into the store the media that the rest of a run needs, or only looks whether it could."""
     if resumed.unpaid == "completed":  # it only collects what was paid
         return
     frozen = reporter.frozen

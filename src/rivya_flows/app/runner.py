@@ -41,11 +41,7 @@ def ignore_rendering(step: str, key: str, share: float) -> None:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What an execution does beside continuing the run.
-
-    Attributes:
-        budget: A new cap, or None.
-    """
+    """What an execution does beside continuing the run; `budget` is a new cap."""
 
     budget: int | None = None
     regenerate: tuple[str, ...] = ()

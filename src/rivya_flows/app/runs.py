@@ -41,13 +41,9 @@ _MOST_ALIKE = 500
 
 
 def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
-    """The run that a user names.
+    """The row of the run that a user names, with the folder that was named, if any.
 
-    Args:
-        only_read: The run is only looked at, so the beginning of one id will do.
-
-    Returns:
-        Its row, with the folder that the user named, if any.
+    Where a run is only looked at, the beginning of one id will do.
     """
     path = Path(name)
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)

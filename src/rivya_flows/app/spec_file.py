@@ -86,11 +86,7 @@ NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 
 def read_spec(path: Path, newline: str | None = None) -> SpecFile:
-    """The spec in a file.
-
-    Args:
-        newline: Empty keeps line breaks as they are; None makes line feeds of them.
-    """
+    """The spec in a file; an empty `newline` keeps line breaks, None makes line feeds of them."""
     if is_tests(path):
         raise UsageError(f"{path}: has tests, and is not a spec", f"run `rivya-flows test {path}`")
     return read_file(path, newline)
@@ -116,11 +112,7 @@ def read_file(path: Path, newline: str | None = None) -> SpecFile:
 
 
 def spec_path(name: str, folder: Path) -> Path:
-    """Where the spec of a run lies, from here; as `name` where it is not found.
-
-    Args:
-        folder: Of the run, which lies below that place unless it was put elsewhere.
-    """
+    """Where the spec of a run lies: above its folder, unless it was put elsewhere; else as `name`."""
     found = next((one / name for one in folder.parents if (one / name).is_file()), None)
     return Path(name) if found is None else Path(os.path.relpath(found))
 

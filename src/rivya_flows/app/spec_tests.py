@@ -65,13 +65,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """How a case went.
-
-    Attributes:
-        status: How the run ended; None if it was refused or broke off.
-        differences: Empty if the case passed.
-        command: What runs the same by hand, without faults and rehearsed answers.
-    """
+    """How a case went; the status is None if it was refused or broke off, the command runs the same by hand."""
 
     file: str
     spec: str
@@ -119,11 +113,7 @@ async def run_cases(
     runner: Runner,
     tell: Callable[[CaseResult], object] = lambda _: None,
 ) -> list[CaseResult]:
-    """Runs cases, some at the same time; gives their results in their order.
-
-    Args:
-        tell: Called with each result, in the order of the cases.
-    """
+    """Runs cases, some at the same time; tells and gives their results in their order."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(tested: SpecWithTests, case: Case) -> CaseResult:
@@ -162,11 +152,7 @@ async def run_case(tested: SpecWithTests, case: Case, runner: Runner) -> CaseRes
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of a case.
-
-    Attributes:
-        codes: Why it was refused; empty if it ran.
-    """
+    """What came of a case; `codes` say why it was refused."""
 
     status: str | None = None
     credits: int = 0

@@ -68,12 +68,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class SpendReport:
-    """What was spent at one service.
-
-    Attributes:
-        rows: Sums by group: by time where that comes first, else the most credits first.
-        elsewhere: Sums of the other services, whose credits are not added to these.
-    """
+    """What was spent at one service: by time where that comes first, else the most credits first."""
 
     service: str
     by: Sequence[str]
@@ -146,11 +141,7 @@ _DATES, _LINES, _LETTERS, _WIDEST = 9, 5, 28, 64.0
 
 
 def chart(days: Mapping[tuple[str, ...], int], title: str) -> str:
-    """An SVG picture: a bar for each day, week or month, without gaps, the longer the time.
-
-    Args:
-        days: Credits by ISO date and name, not empty; names that spent little become one.
-    """
+    """An SVG picture of credits by ISO date and name: a bar for each day, week or month, the longer the time."""
     totals: Counter[str] = Counter()
     for (_, name), credits in days.items():
         totals[name] += credits

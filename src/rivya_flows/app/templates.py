@@ -28,11 +28,7 @@ _IGNORED = "runs/\n.env\n"
 
 @dataclass(frozen=True)
 class SpecTemplate:
-    """A spec to start from.
-
-    Attributes:
-        min, max: Credits of a run with its default inputs, by the shipped catalogue; None: no bound.
-    """
+    """A spec to start from, with the credits of a run with its default inputs, by the shipped catalogue."""
 
     name: str
     workflow: Workflow
@@ -83,14 +79,7 @@ def template(name: str) -> SpecTemplate:
 def write_template(
     chosen: SpecTemplate, folder: Path, write_schemas: Callable[[Path], Iterable[Path]]
 ) -> tuple[list[Path], list[Path]]:
-    """Writes a template into a project; changes no file that exists.
-
-    Args:
-        folder: Of the project; it is made if it is missing.
-
-    Returns:
-        The files that were written, and those that existed.
-    """
+    """Writes a template into a project; changes no file that exists. Gives the written, and the existing."""
     specs = folder / "specs"
     contents: dict[Path, bytes] = {
         specs / PurePosixPath(name): (FOLDER / name).read_bytes() for name in chosen.files

@@ -36,13 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ListenOptions:
-    """The options of `webhooks listen`.
-
-    Attributes:
-        port: 0 takes a free one.
-        secrets: Signing secrets in addition to those in the store.
-        sandbox: Register with the local sandbox even if there is a key.
-    """
+    """The options of `webhooks listen`; a port of 0 takes a free one, `secrets` come beside those of the store."""
 
     host: str
     port: int
@@ -53,11 +47,7 @@ class ListenOptions:
 
 @dataclass(frozen=True)
 class Ready:
-    """A receiver that accepts requests.
-
-    Attributes:
-        endpoint: The service's endpoint for it; None if it was not registered.
-    """
+    """A receiver that accepts requests; its endpoint at the service is None if it was not registered."""
 
     base_url: str
     public_url: str
@@ -77,10 +67,7 @@ async def serve_receiver(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; must run in the main thread.
 
-    Args:
-        announce: Called once, when the receiver accepts requests.
-        events: Starts a Prefect server unless one runs; gives the URL of its API, and what sends
-            it notifications.
+    `events` starts a Prefect server unless one runs; it gives its URL, and what sends notifications.
     """
     bound = server.listen(options.host, options.port)
     base_url = server.url_of(bound, options.host)
@@ -148,12 +135,7 @@ def _pruning(
 async def _registered(
     service: Callable[[], AbstractAsyncContextManager[RunContext]], url: str, *, removes: bool
 ) -> AsyncIterator[str]:
-    """The id of the endpoint at the service.
-
-    Args:
-        removes: Remove the endpoint at the end. A public receiver comes back, and until then the
-            service keeps its events.
-    """
+    """The id of the endpoint at the service, which keeps the events of a public receiver until that comes back."""
     async with service() as context, context.client() as client:
         engine = context.journal.engine
         endpoint_id = await register(client, engine, url)

@@ -80,13 +80,7 @@ async def run_batch(
     observer: BatchObserver,
     confirm: Confirm | None = None,
 ) -> BatchResult:
-    """Runs the rows that are not completed and can be paid for, and writes the summary.
-
-    Args:
-        settings: Without a key, nor one in a secret block, the local sandbox is used.
-        runner: Executes the rows, several at once.
-        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
-    """
+    """Runs the rows that are not completed and can be paid for, and writes the summary."""
     async with connect_with(runner, settings, sandbox=sandbox, notify=observer.say) as context:
         return await run_batch_in(context, options, runner, observer, confirm)
 
@@ -155,11 +149,7 @@ async def run_rows(
     *,
     changed: Callable[[Batch], None] = lambda _: None,
 ) -> Batch:
-    """Runs all rows that can be paid for; a failed row does not affect the others.
-
-    Raises:
-        Exception: A row raised something else than our errors; the others have ended too.
-    """
+    """Runs all rows that can be paid for; a failed row, but for an exception that is not ours, does not end others."""
 
     async def run(start: RowState) -> RowResult:
         try:

@@ -41,12 +41,7 @@ _NAMED = 3  # at most so many removed rows get a line each
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """A batch that somebody asks for.
-
-    Attributes:
-        budget: Cap in credits over all rows and earlier executions; None for none.
-        parallel: How many rows may run at once.
-    """
+    """A batch that somebody asks for; `budget` caps the credits of all rows, those of earlier executions too."""
 
     request: RunRequest
     table: str

@@ -31,12 +31,7 @@ _STOPPING = frozenset(
 
 @dataclass(frozen=True)
 class RowResult:
-    """How one execution of a row's run ended.
-
-    Attributes:
-        spent: Credits that the run has spent or reserved, over all its executions.
-        reason: Why it failed, for people; or None.
-    """
+    """How one execution of a row's run ended; `spent` is over all its executions."""
 
     status: Literal["completed", "failed", "cancelled", "suspended"]
     spent: int

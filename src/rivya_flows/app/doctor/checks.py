@@ -16,12 +16,7 @@ _TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check.
-
-    Attributes:
-        status: ``warning`` if something may fail, ``problem`` if something will.
-        hint: What to do; None if there is nothing to do.
-    """
+    """The result of one check: ``warning`` if something may fail, ``problem`` if something will."""
 
     name: str
     status: Literal["ok", "warning", "problem"]

@@ -123,11 +123,7 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 
 def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
-    """The error of a process that did not start, with the end of its log.
-
-    Args:
-        what: What happened, such as ``ended with code 1``.
-    """
+    """The error of a process that did not start, with the end of its log; ``ended with code 1``."""
     words = last_lines(log)
     return UsageError(
         f"{name}: {what}" + (f"; it last said:\n{words}" if words else ""),
@@ -189,11 +185,7 @@ _KILLED_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """Identifies a process, also after its pid is reused.
-
-    Attributes:
-        pid: Its number, which the system may reuse.
-    """
+    """Identifies a process, also after its pid is reused."""
 
     pid: int
     birth: str

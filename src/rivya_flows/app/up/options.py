@@ -172,10 +172,7 @@ def _hash(*parts: str) -> str:
 
 
 def account(settings: Settings, mark: str) -> str:
-    """A hash of the key and the service that a worker with these settings buys with.
-
-    "" for the local sandbox. Of the mark, see `hashed_settings`.
-    """
+    """A hash of key and service that a worker with these settings buys with; "" for the local sandbox."""
     if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
         return ""
     key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
@@ -276,10 +273,7 @@ class PrefectBackend(Protocol):
         """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
-        """Start the server; None while a run has a server of its own in the data folder.
-
-        One that waits for its next run ends; called again, this starts a server.
-        """
+        """Start the server; None while a run has a server of its own, which ends if it is idle."""
 
     def answers(self) -> bool:
         """Whether the recorded server answers, and proves that it is the one of the data folder."""
@@ -297,11 +291,7 @@ class PrefectBackend(Protocol):
         """Point Prefect in this process at the server; gives the variables that do so."""
 
     def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
-        """Create work pool, automations, waker and deployments.
-
-        Returns:
-            Names of the deployments, as ``flow/deployment``.
-        """
+        """Create work pool, automations, waker and deployments; gives their names, as ``flow/deployment``."""
 
     def followed(self, *command: str) -> tuple[str, ...]:
         """The command that runs a module, and ends it with the server."""
@@ -310,11 +300,7 @@ class PrefectBackend(Protocol):
         """The command of the watcher, without the descriptor of its options."""
 
     def worker_command(self, limit: int | None) -> tuple[str, ...]:
-        """The command of the worker.
-
-        Args:
-            limit: Flow runs that it executes at once; None: as the type of its work pool suits.
-        """
+        """The command of the worker; without a limit, as many flow runs at once as suits its work pool."""
 
     def worker_is_online(self, since: datetime) -> bool:
         """Whether the worker has sent a heartbeat since then."""
