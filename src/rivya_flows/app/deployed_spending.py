@@ -86,10 +86,11 @@ class DeployedSpending:
     def _price(self, start: Start) -> str:
         if self.budget is None:
             return "no budget caps a run"
-        day, month = _times(self.budget, start.a_day), _times(self.budget, start.a_month)
-        if day is None or month is None:
-            return f"at most {credits_in(self.budget)} a run, and no bound over time"
-        return f"at most {credits_in(self.budget)} a run, {credits_in(day)} a day, {credits_in(month)} a month"
+        most = f"at most {credits_in(self.budget)} a run"
+        if start.a_day is None or start.a_month is None:
+            return f"{most}, and no bound over time"
+        day, month = self.budget * start.a_day, self.budget * start.a_month
+        return f"{most}, {credits_in(day)} a day, {credits_in(month)} a month"
 
 
 async def agree_to_spending(
@@ -126,7 +127,9 @@ async def agree_to_spending(
         return False
     if not dry:
         refuse_unknown_names()
-    service = _service(settings)
+    url = settings.rivya_base_url.rstrip("/")
+    # Without a key, which the workers may have alone.
+    service = ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
     if names_service:
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
@@ -188,16 +191,6 @@ def _question(asked: Collection[Most]) -> str:
     if len(known) < len(months):
         return f"{words}, and it has no bound."
     return f"{words}: at most {credits_in(sum(known))} a month."
-
-
-def _times(budget: int | None, runs: int | None) -> int | None:
-    return None if budget is None or runs is None else budget * runs
-
-
-def _service(settings: Settings) -> ServiceConnection:
-    """The service of the settings; without a key, which the workers may have alone."""
-    url = settings.rivya_base_url.rstrip("/")
-    return ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
 
 
 async def _balance(service: ServiceConnection, tell: Callable[[str], object]) -> int | None:

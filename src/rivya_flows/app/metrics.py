@@ -6,8 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,7 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
-from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, LabelValues, Totals, Waits
+from rivya_flows.ledger.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.store.database import reading
 from rivya_flows.store.failed_starts import failed_start_counts
@@ -44,7 +43,7 @@ _ROWS = 1_000
 _Number = TypeVar("_Number", int, Waits)
 
 
-class StoreMetrics:
+class StoreMetrics(Collector):
     """The metrics of one store, updated from its new entries; the clock gives monotonic seconds."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,7 +61,7 @@ class StoreMetrics:
         self._begun: dict[str, dict[object, float]] = {}  # counter, its labels, when they came
         self._lock = threading.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Families(self))
+        self._registry.register(self)
 
     def text(self) -> bytes:
         """The text of ``/metrics``, format 0.0.4; has no sums until the whole store was read."""
@@ -72,6 +71,36 @@ class StoreMetrics:
                 self._read()
                 self._read_at = now
             return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families; without sums while some entries are unread: they would look like credits spent just now."""
+        totals = self._totals
+        yield _gauge("store_runs_unread", "Runs with entries not counted yet", self._behind)
+        yield _gauge("store_entries_unreadable", "Entries of a newer version", self._unreadable)
+        failed = {(name,): number for name, number in self._failed_starts.items()}
+        begun = "Flow runs that failed before their run began"
+        yield self._counter("failed_starts", begun, ("campaign",), failed)
+        if self._swept_at is not None:
+            help_text = "When the waker's last sweep was complete, in Unix seconds"
+            yield _gauge("waker_last_sweep_timestamp_seconds", help_text, self._swept_at)
+        if self._behind:
+            return
+        for counter, help_text, labels, numbers in (
+            ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
+            ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
+            ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
+            ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
+        ):
+            yield self._counter(counter, help_text, labels, numbers)
+        yield _waits(self._from_zero("job_seconds", totals.waits, Waits()))
+        for gauge in _gauges(totals):
+            yield _filled(GaugeMetricFamily, *gauge)
+
+    def _counter(
+        self, name: str, help_text: str, labels: tuple[str, ...], numbers: Mapping[Any, int]
+    ) -> Metric:
+        shown = self._from_zero(name, numbers, 0)
+        return _filled(CounterMetricFamily, name, help_text, labels, shown)
 
     def _from_zero(
         self, counter: str, numbers: Mapping[Any, _Number], zero: _Number
@@ -134,76 +163,24 @@ class StoreMetrics:
         return len(rows)
 
 
-@dataclass(frozen=True)
-class _Families(Collector):
-    """The collector of a `StoreMetrics`."""
-
-    metrics: StoreMetrics
-
-    def collect(self) -> Iterator[Metric]:
-        store = self.metrics
-        yield _gauge("store_runs_unread", "Runs with entries not counted yet", store._behind)
-        yield _gauge("store_entries_unreadable", "Entries of a newer version", store._unreadable)
-        yield self._counter(
-            "failed_starts",
-            "Flow runs that failed before their run began",
-            ("campaign",),
-            {(name,): number for name, number in store._failed_starts.items()},
-        )
-        if store._swept_at is not None:
-            help_text = "When the waker's last sweep was complete, in Unix seconds"
-            yield _gauge("waker_last_sweep_timestamp_seconds", help_text, store._swept_at)
-        # Partial sums would look like credits spent just now.
-        if not store._behind:
-            yield from self._counters(store._totals)
-            yield from _gauges(store._totals)
-
-    def _counters(self, totals: Totals) -> Iterator[Metric]:
-        for counter, help_text, labels, numbers in (
-            ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
-            ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
-            ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
-            ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
-        ):
-            yield self._counter(counter, help_text, labels, numbers)
-        yield _waits(self.metrics._from_zero("job_seconds", totals.waits, Waits()))
-
-    def _counter(
-        self, name: str, help_text: str, labels: tuple[str, ...], numbers: Mapping[Any, int]
-    ) -> Metric:
-        shown = self.metrics._from_zero(name, numbers, 0)
-        return _filled(CounterMetricFamily, name, help_text, labels, shown)
-
-
-def _gauges(totals: Totals) -> Iterator[Metric]:
+def _gauges(totals: Totals) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[Any, float]]]:
+    """Name, help, labels and values of each gauge."""
     in_flight = "Jobs that running runs wait for"
     left_open = "Jobs that stopped runs have left; a resume collects them"
-    for gauge, help_text, labels, numbers in (
-        ("jobs_in_flight", in_flight, ("campaign", "model"), totals.in_flight(driven=True)),
-        ("jobs_left_open", left_open, ("campaign", "model"), totals.in_flight(driven=False)),
-        ("runs", "Runs by status", ("campaign", "status"), totals.runs()),
-    ):
-        yield _filled(GaugeMetricFamily, gauge, help_text, labels, numbers)
-    yield from _questions(totals.questions())
-    yield from _wallets(totals.balances)
-
-
-def _questions(asked: Mapping[str, Sequence[float]]) -> Iterator[Metric]:
-    for gauge, help_text, of in (
-        ("questions_waiting", "Questions that wait for an answer", len),
-        ("oldest_question_timestamp_seconds", "When the oldest of them was asked", min),
-    ):
-        numbers = {(campaign,): of(times) for campaign, times in asked.items()}
-        yield _filled(GaugeMetricFamily, gauge, help_text, ("campaign",), numbers)
-
-
-def _wallets(balances: Mapping[tuple[str, str], Balance]) -> Iterator[Metric]:
-    credits = {wallet: balance.credits for wallet, balance in balances.items()}
-    times = {wallet: balance.at for wallet, balance in balances.items()}
-    labels = ("service", "wallet")
-    yield _filled(GaugeMetricFamily, "wallet_credits", "As a run last read them", labels, credits)
-    read = "When a run last read the credits"
-    yield _filled(GaugeMetricFamily, "wallet_read_timestamp_seconds", read, labels, times)
+    yield "jobs_in_flight", in_flight, ("campaign", "model"), totals.in_flight(driven=True)
+    yield "jobs_left_open", left_open, ("campaign", "model"), totals.in_flight(driven=False)
+    yield "runs", "Runs by status", ("campaign", "status"), totals.runs()
+    asked = {(campaign,): times for campaign, times in totals.questions().items()}
+    count = {campaign: len(times) for campaign, times in asked.items()}
+    oldest = {campaign: min(times) for campaign, times in asked.items()}
+    since = "When the oldest of them was asked"
+    yield "questions_waiting", "Questions that wait for an answer", ("campaign",), count
+    yield "oldest_question_timestamp_seconds", since, ("campaign",), oldest
+    wallets, labels = totals.balances.items(), ("service", "wallet")
+    credits = {wallet: balance.credits for wallet, balance in wallets}
+    yield "wallet_credits", "As a run last read them", labels, credits
+    times = {wallet: balance.at for wallet, balance in wallets}
+    yield "wallet_read_timestamp_seconds", "When a run last read the credits", labels, times
 
 
 def _filled(

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rivya_flows.app.asset_ingest import each_found, keep, put_all_back
 from rivya_flows.app.catalogue_cache import read_catalogue
-from rivya_flows.app.inputs import FrozenInputs
 from rivya_flows.app.known_failures import refuse_known_failures, refuse_unsendable
-from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
+from rivya_flows.app.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes

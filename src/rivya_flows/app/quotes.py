@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rivya_flows.app.inputs import FrozenInputs
 from rivya_flows.app.prepare import (
     Market,
     Prepared,
@@ -26,7 +25,7 @@ from rivya_flows.app.prepare import (
 )
 from rivya_flows.app.report import write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection
-from rivya_flows.app.spec_file import SpecFile, carried, read_spec
+from rivya_flows.app.spec_file import FrozenInputs, SpecFile, carried, read_spec
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.ledger.provenance import is_sandbox

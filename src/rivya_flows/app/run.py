@@ -12,7 +12,6 @@ from typing import Any
 
 from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT, Observer, execute, run_folder
-from rivya_flows.app.inputs import InputValues
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import (
     InputReader,
@@ -30,7 +29,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.runs import find_run, open_journal, which
-from rivya_flows.app.spec_file import SpecFile, spec_path
+from rivya_flows.app.spec_file import InputValues, SpecFile, spec_path
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import uncollected

@@ -95,9 +95,8 @@ def batch(
     from rivya_flows.app.batch.execution import run_batch
     from rivya_flows.app.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.app.batch.rows import read_table
-    from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
     from rivya_flows.cli.output import tell
     from rivya_flows.cli.terminal import confirmer

@@ -85,9 +85,8 @@ def fork(
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
     runner, chosen = begun(begins=not only_plan)
-    from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.run import ForkOptions, fork_request, plan, run
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
     from rivya_flows.planning.labels import read_labels

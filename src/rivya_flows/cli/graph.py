@@ -20,9 +20,8 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     that ships with this package.
     """
     from rivya_flows.app.catalogue_cache import known_catalogue
-    from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest, prepare_offline
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.mermaid import mermaid
     from rivya_flows.planning.queue.reducer import initial_state

@@ -59,10 +59,9 @@ def plan(
 
     Only the list of models and the balance are read.
     """
-    from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.run import plan as plan_run
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
     from rivya_flows.planning.labels import read_labels

@@ -100,11 +100,10 @@ def run(
     if quote is not None:
         _refuse_beside_quote(given)
     runner, chosen = begun(begins=named.exists() and not only_plan)
-    from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.quotes import QuoteFile, read_quote
     from rivya_flows.app.run import plan, run as run_spec
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import confirmer, observer
     from rivya_flows.planning.labels import read_labels
