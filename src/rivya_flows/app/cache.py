@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from rivya_flows.planning.queue.events import CacheAnswered
 from rivya_flows.planning.queue.forks import Finished, finished, is_made_again
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CachedResult, CacheIndex
+from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.deployed_specs import DeployedSpecs
 from rivya_flows.store.journal import Journal
 
@@ -28,9 +28,9 @@ def look_up(
 ) -> tuple[dict[str, Any], int] | None:
     """Outputs and cost of an equal request; None if there is none, or its media are lost."""
     found = results.find(cache_key)
-    if found is None:
-        return None
-    return (dict(found.outputs), found.credits) if is_intact(assets, found.outputs) else None
+    return (
+        (dict(found.outputs), found.credits) if found and is_intact(assets, found.outputs) else None
+    )
 
 
 def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
@@ -131,21 +131,23 @@ class Pruned:
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``cache prune --json``."""
-        return {
-            "entries": [entry.as_json() for entry in self.entries],
-            "media": list(self.media),
-            "size_bytes": self.size_bytes,
-            "linked_bytes": self.linked_bytes,
-            "runs": list(self.runs),
-            "folders": list(self.folders),
-            "sandbox_bytes": self.sandbox_bytes,
-        }
+        return {**asdict(self), "entries": [entry.as_json() for entry in self.entries]}
 
 
 def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
     """All cache entries, newest first; media are listed, not read."""
     sizes = {kept.sha256: kept.size_bytes for kept in assets.listing()}
-    return tuple(_entry(found, sizes) for found in results.all())
+    entries = []
+    for one in results.all():
+        media = tuple(dict.fromkeys(asset.sha256 for asset in _media(one.outputs)))
+        size, whole = (
+            sum(sizes.get(name, 0) for name in media),
+            all(name in sizes for name in media),
+        )
+        entries.append(
+            CacheEntry(one.cache_key, one.run_id, one.credits, one.at, media, size, whole)
+        )
+    return tuple(entries)
 
 
 def prune(
@@ -223,12 +225,6 @@ def without_media(
         size_bytes=sum(kept.size_bytes for kept in unused),
         linked_bytes=sum(kept.size_bytes for kept in unused if kept.linked),
     )
-
-
-def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
-    media = tuple(dict.fromkeys(asset.sha256 for asset in _media(found.outputs)))
-    size, whole = sum(sizes.get(name, 0) for name in media), all(name in sizes for name in media)
-    return CacheEntry(found.cache_key, found.run_id, found.credits, found.at, media, size, whole)
 
 
 def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,7 +142,10 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
             f"{row.run_id} {at}; nothing was removed",
             "end it with Ctrl-C where it runs, or cancel it in Prefect",
         )
-    owed = _uncollected(journal, row.run_id)
+    owed: tuple[str, ...] = ()
+    with suppress(RivyaFlowsError):  # such as a spec that another version took
+        state = replay(entry.event for entry in journal.entries(row.run_id))
+        owed = tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
     if listed.open and not owed:
         owed = (f"{credits_of(listed.open)} of purchases that are not settled",)
     if owed and not is_lost(row.service, data / "sandbox"):
@@ -155,14 +158,6 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
     return RemovedRun(
         row.run_id, row.name, listed.status, listed.spent, batch, folder, uncollected=owed
     )
-
-
-def _uncollected(journal: Journal, run_id: str) -> tuple[str, ...]:
-    try:
-        state = replay(entry.event for entry in journal.entries(run_id))
-    except RivyaFlowsError:  # such as a spec that another version took
-        return ()
-    return tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
 
 
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:

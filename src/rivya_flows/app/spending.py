@@ -149,7 +149,8 @@ def chart(days: Mapping[tuple[str, ...], int], title: str) -> str:
     if len(names) > len(_COLOURS):
         names[len(_COLOURS) - 1 :] = [f"{len(names) - len(_COLOURS) + 1} others"]
     dates = sorted(date.fromisoformat(day) for day, _ in days)
-    period = _period((dates[-1] - dates[0]).days)
+    length = (dates[-1] - dates[0]).days
+    period = "day" if length < _MOST_DAYS else "week" if length < 7 * _MOST_WEEKS else "month"
     bars: dict[date, Counter[str]] = defaultdict(Counter)
     for (day, name), credits in days.items():
         start = _start(date.fromisoformat(day), period)
@@ -189,12 +190,6 @@ def chart(days: Mapping[tuple[str, ...], int], title: str) -> str:
         + "\n".join(drawn)
         + "\n</svg>\n"
     )
-
-
-def _period(days: int) -> str:
-    if days < _MOST_DAYS:
-        return "day"
-    return "week" if days < 7 * _MOST_WEEKS else "month"
 
 
 def _start(day: date, period: str) -> date:
