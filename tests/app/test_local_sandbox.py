@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.app.local_sandbox import chosen_service, joined, serving
+from rivya_flows.app.connect import chosen_service, joined, serving
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.app.processes.supervisor import known
 from rivya_flows.app.run_context import WalletCredentials

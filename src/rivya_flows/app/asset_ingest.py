@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,14 +24,14 @@ _MAX_NAME_BYTES = 150
 _AT_ONCE = 32
 
 
-def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
-    """Keep a copy of a file by hash; `url` is where it came from."""
-    return _copied(assets, path, probe(path), url)
+def keep(assets: AssetStore, path: Path) -> Asset:
+    """Keep a copy of a file by hash."""
+    return _copied(assets, path, probe(path))
 
 
-async def kept(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
+async def kept(assets: AssetStore, path: Path) -> Asset:
     """As `keep`, without blocking the event loop; cancelling ends the decoding."""
-    return await asyncio.to_thread(_copied, assets, path, await probed(path), url)
+    return await asyncio.to_thread(_copied, assets, path, await probed(path))
 
 
 async def take(
@@ -63,23 +64,13 @@ async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) ->
     return _asset(await probed(path), path, sha256, url)
 
 
-def _copied(assets: AssetStore, path: Path, found: Probe, url: str | None) -> Asset:
+def _copied(assets: AssetStore, path: Path, found: Probe) -> Asset:
     digest = assets.put(path)
-    return _asset(found, assets.local_path(digest), digest, url)
+    return _asset(found, assets.local_path(digest), digest, None)
 
 
 def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
-    return Asset(
-        kind=found.kind,
-        path=path,
-        url=url,
-        mime_type=found.mime_type,
-        width=found.width,
-        height=found.height,
-        duration_seconds=found.duration_seconds,
-        size_bytes=found.size_bytes,
-        sha256=sha256,
-    )
+    return Asset(path=path, url=url, sha256=sha256, **asdict(found))
 
 
 def put_back(assets: AssetStore, sha256: str, places: Iterable[Path], *, writes: bool) -> bool:

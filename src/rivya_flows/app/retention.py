@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
-from rivya_flows.app.local_sandbox import forget_results, is_lost
+from rivya_flows.app.connect import forget_results, is_lost
 from rivya_flows.app.runs import find_run, receipt_run
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.ledger.phrases import credits_of, open_jobs, uncollected

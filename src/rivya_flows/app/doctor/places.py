@@ -11,9 +11,9 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from rivya_flows.app.connect import chosen_service, serving
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.live_guard import is_rehearsal
-from rivya_flows.app.local_sandbox import chosen_service, serving
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url

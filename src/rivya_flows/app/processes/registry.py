@@ -34,7 +34,6 @@ class ManagedProcess(BaseModel):
         settings: A hash of each, to see which of them the next `up` wants otherwise.
         rehearses: Whether the `up` that started it buys with pretend credits.
         account: A hash of the key and service of that `up`; "" for the local sandbox.
-        restarted: When it last did, in ISO 8601; "" for never.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,16 +50,13 @@ class ManagedProcess(BaseModel):
     account: str = ""
     source: str = ""
     restarts: int = 0
-    restarted: str = ""
 
     @property
     def process(self) -> ProcessIdentity:
-        """Its identity."""
         return ProcessIdentity(self.pid, self.birth)
 
     @property
     def lives(self) -> bool:
-        """Whether it still runs."""
         return lives(self.process)
 
 
@@ -78,17 +74,15 @@ class LeftRunning:
     ports: dict[str, int] = field(default_factory=dict)
 
     def part(self, name: str) -> ManagedProcess | None:
-        """The living part of this name, or None."""
+        """The living part of this name."""
         return next((one for one in self.parts if one.name == name and one.lives), None)
 
     def with_part(self, part: ManagedProcess) -> LeftRunning:
-        """A copy with this part; it replaces one of its name."""
         port = urlsplit(part.url).port
         ports = self.ports | ({part.name: port} if port else {})
         return LeftRunning((*self.without(part.name).parts, part), ports)
 
     def without(self, name: str) -> LeftRunning:
-        """A copy without the part of this name."""
         return replace(self, parts=tuple(one for one in self.parts if one.name != name))
 
 

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.app.processes import registry, supervisor
@@ -109,7 +108,7 @@ def pause_before(restarts: list[float], now: float) -> float:
 
 def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[str], None]) -> None:
     """Restart parts that died, until `down` or another watcher removes this one from the record."""
-    restarts: list[float] = []
+    begun: list[float] = []
     counts: Counter[str] = Counter()
     expected: set[str] = set()
     while parts := _parts(data, pid):
@@ -121,10 +120,10 @@ def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[s
                     keep_small(Path(part.log))
             time.sleep(_LOOK_SECONDS)
             continue
-        pause = pause_before(restarts, time.monotonic())
+        pause = pause_before(begun, time.monotonic())
         tell(f"{', '.join(missing)} died; restarting in {pause:g} s")
         time.sleep(pause)
-        restarts.append(time.monotonic())
+        begun.append(time.monotonic())
         try:
             status = start()
         except Exception as error:  # any: the server may die again while Prefect's client asks it
@@ -135,8 +134,13 @@ def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[s
             expected.discard("sandbox")  # a run has started one, and so will the next run
         if status.started:
             counts.update(status.started)
-            with suppress(UsageError, OSError):  # the disk is full, or `up` at work
-                _note(data, {name: counts[name] for name in status.started})
+            # Not if the disk is full, or `up` at work.
+            with suppress(UsageError, OSError), registry.guarded(data):
+                left = registry.read(data)
+                for part in (one for one in left.parts if one.name in status.started):
+                    restarts = {"restarts": counts[part.name]}
+                    left = left.with_part(part.model_copy(update=restarts))
+                registry.write(data, left)
             tell(f"restarted {', '.join(status.started)}")
 
 
@@ -145,13 +149,3 @@ def _parts(data: Path, pid: int) -> tuple[registry.ManagedProcess, ...]:
     parts = registry.read(data).parts
     mine = any(part.name == "watcher" and part.pid == pid for part in parts)
     return parts if mine else ()
-
-
-def _note(data: Path, restarts: dict[str, int]) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    with registry.guarded(data):
-        left = registry.read(data)
-        for part in left.parts:
-            if count := restarts.get(part.name):
-                left = left.with_part(part.model_copy(update={"restarts": count, "restarted": now}))
-        registry.write(data, left)

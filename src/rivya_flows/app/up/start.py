@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rivya_flows.app.local_sandbox import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
+from rivya_flows.app.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.app.processes.registry import ManagedProcess
