@@ -89,11 +89,9 @@ def source_of(service: ServiceConnection, balance: int | None) -> str:
     key = "of the workers"
     if service.api_key is not None:
         key = shown_key(service.api_key.get_secret_value())
-    if service.wallet is not None:
-        wallet = f" of the wallet {service.wallet}"
-        wallet += "" if balance is None else f" ({credits_in(balance)})"
-    else:
-        wallet = "" if balance is None else f" (wallet: {credits_in(balance)})"
+    wallet = "" if service.wallet is None else f" of the wallet {service.wallet}"
+    if balance is not None:
+        wallet += f" ({'' if service.wallet else 'wallet: '}{credits_in(balance)})"
     return f"from {service.base_url} with the key {key}{wallet}"
 
 

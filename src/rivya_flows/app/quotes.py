@@ -16,7 +16,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rivya_flows.app.prepare import (
-    Market,
     Prepared,
     RunRequest,
     prepare_here,
@@ -150,8 +149,17 @@ async def prepare_quote(
     market = await read_market(context, notify)
     prices = price_differences(quote.prices, market.catalogue)
     differences += prices.values()
+    name = str(file.spec) if file.spec is not None else f"{quote.plan['name']}.yaml"
+    request = RunRequest(
+        SpecFile(quote.spec_text, name, None, quote.includes, quote.files),
+        FrozenInputs(quote.inputs, context.assets),
+        quote.cap,
+        quote.cache,
+        labels=quote.labels,
+        quote=quote.id,
+    )
     try:
-        ready = await _prepared(context, file, run_id, market)
+        ready = await prepare_here(context, request, run_id, starts=True, market=market)
     except SpecError as error:
         if not differences:
             raise
@@ -163,20 +171,6 @@ async def prepare_quote(
         lines = "\n".join([f"{file.path}: the quote does not hold: {count}", *differences])
         raise QuoteError(lines, f"nothing was bought; {_NEW}")
     return ready
-
-
-async def _prepared(context: RunContext, file: QuoteFile, run_id: str, market: Market) -> Prepared:
-    quote = file.quote
-    name = str(file.spec) if file.spec is not None else f"{quote.plan['name']}.yaml"
-    request = RunRequest(
-        SpecFile(quote.spec_text, name, None, quote.includes, quote.files),
-        FrozenInputs(quote.inputs, context.assets),
-        quote.cap,
-        quote.cache,
-        labels=quote.labels,
-        quote=quote.id,
-    )
-    return await prepare_here(context, request, run_id, starts=True, market=market)
 
 
 def _refuse_used(context: RunContext, file: QuoteFile) -> None:

@@ -118,6 +118,11 @@ def write(data: Path, left: LeftRunning) -> None:
     draft.replace(path)
 
 
+def add(data: Path, part: ManagedProcess) -> None:
+    """Record a part; it replaces one of its name."""
+    write(data, read(data).with_part(part))
+
+
 @contextmanager
 def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
     """The right to change what runs in a data folder; one process has it at a time."""

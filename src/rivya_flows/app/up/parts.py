@@ -136,11 +136,10 @@ def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[s
             counts.update(status.started)
             # Not if the disk is full, or `up` at work.
             with suppress(UsageError, OSError), registry.guarded(data):
-                left = registry.read(data)
-                for part in (one for one in left.parts if one.name in status.started):
-                    restarts = {"restarts": counts[part.name]}
-                    left = left.with_part(part.model_copy(update=restarts))
-                registry.write(data, left)
+                for part in registry.read(data).parts:
+                    if part.name in status.started:
+                        restarts = {"restarts": counts[part.name]}
+                        registry.add(data, part.model_copy(update=restarts))
             tell(f"restarted {', '.join(status.started)}")
 
 
