@@ -66,7 +66,7 @@ class BackgroundServer(PrefectBackend):
         self._named_service = False
 
     def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
-        from rivya_flows.app.deployed_spending import agree_to_spending
+        from rivya_flows.app.live_guard import agree_to_spending
         from rivya_flows.catalogue.snapshot import shipped
         from rivya_flows.flows.deployment.desired import read_specs
         from rivya_flows.flows.deployment.spending import deployed_spending

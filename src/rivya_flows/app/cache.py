@@ -202,12 +202,7 @@ def named_media(
 
 
 def without_media(
-    pruned: Pruned,
-    assets: AssetStore,
-    named: frozenset[str],
-    limit: datetime,
-    *,
-    pretend: bool,
+    pruned: Pruned, assets: AssetStore, named: frozenset[str], limit: datetime, *, pretend: bool
 ) -> Pruned:
     """Deletes the media that nobody names and that have not changed since, and what was on its way."""
     unused = [

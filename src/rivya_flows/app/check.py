@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from rivya_flows.app.spec_file import (
-    NO_SPEC,
-    TEST_SUFFIX,
-    SpecFile,
-    is_tests,
-    read_file,
-    read_spec,
-)
+from rivya_flows.app.spec_file import NO_SPEC, TEST_SUFFIX, SpecFile, is_tests, read_file, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, RivyaFlowsError, UsageError
 from rivya_flows.extras import missing
@@ -69,11 +62,7 @@ def check_spec(
 ) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
     """The workflow of a spec, or None and what is wrong with it."""
     return load.check(
-        spec.text,
-        file=spec.name,
-        catalogue=catalogue,
-        folder=spec.folder,
-        includes=spec.includes,
+        spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder, includes=spec.includes
     )
 
 

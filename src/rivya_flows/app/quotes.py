@@ -15,13 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rivya_flows.app.prepare import (
-    Prepared,
-    RunRequest,
-    prepare_here,
-    read_market,
-    refuse_over,
-)
+from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here, read_market, refuse_over
 from rivya_flows.app.report import write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.spec_file import FrozenInputs, SpecFile, carried, read_spec

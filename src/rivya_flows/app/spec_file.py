@@ -155,11 +155,7 @@ def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFil
 def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
     """The workflow of a spec, wherever its included specs come from."""
     return load(
-        spec.text,
-        file=spec.name,
-        catalogue=catalogue,
-        folder=spec.folder,
-        includes=spec.includes,
+        spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder, includes=spec.includes
     )
 
 

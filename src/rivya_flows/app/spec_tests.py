@@ -372,9 +372,7 @@ def junit(results: Sequence[CaseResult]) -> str:
     for file, group in groupby(results, key=lambda one: one.file):
         cases = list(group)
         suite = Xml.SubElement(
-            root,
-            "testsuite",
-            {"name": _text(cases[0].spec), "file": _text(file), **_counts(cases)},
+            root, "testsuite", {"name": _text(cases[0].spec), "file": _text(file), **_counts(cases)}
         )
         for case in cases:
             _add(suite, case)

@@ -101,11 +101,7 @@ class SpendReport:
 
 
 def spending(
-    charges: Iterable[Charge],
-    by: Sequence[str],
-    *,
-    service: str,
-    labels: Mapping[str, str],
+    charges: Iterable[Charge], by: Sequence[str], *, service: str, labels: Mapping[str, str]
 ) -> SpendReport:
     """Sums up charges."""
     facts = [_fact(name) for name in by]
