@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,8 @@ from rivya_flows.app.runner import (
     ignore_rendering,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.open_questions import Choice, name_of
+from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
@@ -66,6 +67,25 @@ class Observer:
 
 SILENT = Observer()
 """Hears nothing and answers nothing."""
+
+
+class GivenAnswers:
+    """Answers that were given ahead by the names of questions, round after round."""
+
+    def __init__(self, answers: Mapping[str, Iterable[Choice]]) -> None:
+        self.left = {name: [*choices] for name, choices in answers.items()}
+        self.refused: list[UsageError] = []
+
+    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
+        """The next answer to a question; None if there is none, or it does not fit."""
+        waiting = self.left.get(name_of(question))
+        if not waiting:
+            return None
+        try:
+            return checked(question, waiting.pop(0))
+        except UsageError as error:
+            self.refused.append(error)
+            return None
 
 
 async def execute(

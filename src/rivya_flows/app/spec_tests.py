@@ -7,7 +7,7 @@ import re
 import shlex
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from xml.etree import ElementTree as Xml
 from pydantic import SecretStr
 
 from rivya_flows.app.check import SpecWithTests, as_yaml
-from rivya_flows.app.execution import Observer, execute
+from rivya_flows.app.execution import GivenAnswers, Observer, execute
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run, open_context
@@ -34,9 +34,7 @@ from rivya_flows.language.inputs import fit
 from rivya_flows.language.spec_tests import Case, CreditRange
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import troubles
-from rivya_flows.planning.questions.open_questions import Choice, name_of
-from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.printable import printable
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
@@ -191,7 +189,12 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         settings = Settings.model_construct(rivya_flows_data=folder / "data")
         opened = stack.enter_context(open_context(settings, service))
         context = replace(opened, runtime=replace(FastClock().runtime, resolve=_no_host))
-        asked = _Answers(case)
+        asked = GivenAnswers(
+            {
+                name: [Choice(one.picked, one.none, None, "python") for one in answers]
+                for name, answers in case.answers.items()
+            }
+        )
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 report = await _run(tested, case, context, runner, asked)
@@ -206,8 +209,8 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
             _WALLET - books["balance"],
             report.receipt,
             (),
-            (*asked.refused, *troubles(report.receipt)),
-            (*asked.differences(), *_books_differ(report.receipt, books)),
+            (*map(_hinted, asked.refused), *troubles(report.receipt)),
+            (*_unlike(asked), *_books_differ(report.receipt, books)),
         )
 
 
@@ -216,7 +219,7 @@ async def _no_host(host: str) -> tuple[str, ...]:
 
 
 async def _run(
-    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: _Answers
+    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: GivenAnswers
 ) -> RunReport:
     request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
     ready = await prepare_here(context, request, _RUN_ID, starts=False)
@@ -240,30 +243,16 @@ def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
     return values
 
 
-class _Answers:
-    """Gives the answers of a case, round after round."""
+def _hinted(error: UsageError) -> str:
+    return f"{error.message} (hint: {error.hint})"
 
-    def __init__(self, case: Case) -> None:
-        self._left = {name: [*answers] for name, answers in case.answers.items()}
-        self.refused: list[str] = []
 
-    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
-        waiting = self._left.get(name_of(question))
-        if not waiting:
-            return None
-        answer = waiting.pop(0)
-        try:
-            return checked(question, Choice(answer.picked, answer.none, None, "python"))
-        except UsageError as error:
-            self.refused.append(f"{error.message} (hint: {error.hint})")
-            return None
-
-    def differences(self) -> Iterator[Mismatch]:
-        for words in self.refused:
-            yield Mismatch("answers", "an answer that the question takes", words)
-        for name, waiting in self._left.items():
-            if waiting and not self.refused:
-                yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
+def _unlike(asked: GivenAnswers) -> Iterator[Mismatch]:
+    for error in asked.refused:
+        yield Mismatch("answers", "an answer that the question takes", _hinted(error))
+    for name, waiting in asked.left.items():
+        if waiting and not asked.refused:
+            yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
 
 
 def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
