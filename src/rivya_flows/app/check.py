@@ -236,7 +236,6 @@ def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
 
 
 def _overwrite(path: Path, before: str, text: str) -> None:
-    """Writes a file atomically, with its mode."""
     real = path.resolve()
     if not real.is_relative_to(path.parent.resolve()):
         raise UsageError(f"{path}: is a link to another folder, so nothing is fixed", f"fix {real}")

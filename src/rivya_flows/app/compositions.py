@@ -36,7 +36,6 @@ def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Compo
 
 
 def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
-    """The layout of a step; as `composition_of`."""
     return _built(_LAYOUT, arguments, paths)
 
 
@@ -53,7 +52,6 @@ def _built(
 
 
 def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
-    """The outputs of a `compose` step."""
     captions = work.captions and {
         "cues": [cue._asdict() for cue in made.cues],
         "estimated": made.estimated,
@@ -78,7 +76,6 @@ def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -
 
 
 def layout_outputs(work: Layout, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
-    """The outputs of a `layout` step; as `film_outputs`."""
     cards = [kept[name] for name in film_names(work.formats, ".png")]
     by = {name: {"asset": one.as_json()} for name, one in _by_format(work.formats, cards)}
     return {**_assets(cards), "by": by, "lost": list(made.lost)}

@@ -72,7 +72,6 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
 
 
 def pool_cap(name: str, left: int) -> tuple[str, int]:
-    """A pool of the store as a cap."""
     return f"pool {name}, {left} left", left
 
 

@@ -204,7 +204,6 @@ def _differences(context: RunContext, file: QuoteFile) -> Iterator[str]:
 
 
 def _refuse_to_replace(out: Path) -> None:
-    """Refuses a file that exists and is not a quote."""
     with suppress(UsageError):
         if out.is_file():
             read_quote(out)

@@ -147,7 +147,6 @@ async def _read(
 async def _service_of(
     name: str, settings: Settings, runner: Runner, notify: Callable[[str], object]
 ) -> AsyncIterator[tuple[RunContext, RunRow]]:
-    """The service of the run of that name, and the run."""
     with open_journal(settings) as journal:
         row = find_run(journal, name)
     for line in which(name, row):

@@ -203,7 +203,6 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
 
 
 def wallet_words(wallet: str | None) -> str:
-    """A wallet for people."""
     return "the key of the process" if wallet is None else f"the wallet {wallet}"
 
 

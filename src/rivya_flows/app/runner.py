@@ -49,7 +49,6 @@ class RunOptions:
     unpaid: Unpaid | None = None
 
     def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
-        """The entry of the journal that says so."""
         return RunResumed(
             at=datetime.now(UTC),
             resend_hours=resend_hours,

@@ -72,7 +72,6 @@ def project_specs(path: Path) -> Path:
 
 
 def is_tests(path: Path) -> bool:
-    """Whether a path names a file of tests."""
     return path.name.endswith(TEST_SUFFIX)
 
 

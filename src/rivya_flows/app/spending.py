@@ -58,7 +58,6 @@ class Sum:
     open: int = 0
 
     def add(self, charge: Charge) -> None:
-        """Counts one charge."""
         self.credits += charge.credits
         self.purchases += 1
         if not charge.settled:
@@ -103,7 +102,6 @@ class SpendReport:
 def spending(
     charges: Iterable[Charge], by: Sequence[str], *, service: str, labels: Mapping[str, str]
 ) -> SpendReport:
-    """Sums up charges."""
     facts = [_fact(name) for name in by]
     rows: dict[tuple[str, ...], Sum] = defaultdict(Sum)
     elsewhere: dict[str, Sum] = defaultdict(Sum)

@@ -57,17 +57,14 @@ class SpecTemplate:
 
 
 def template_names() -> list[str]:
-    """The names of all templates, sorted."""
     return [path.stem for path in specs_at(FOLDER)]
 
 
 def templates() -> list[SpecTemplate]:
-    """All of them, the cheapest first."""
     return sorted(map(template, template_names()), key=lambda one: (one.min, one.name))
 
 
 def template(name: str) -> SpecTemplate:
-    """The template of a name."""
     if name not in (names := template_names()):
         hint = meant(name, names) or "see `rivya-flows init --list`"
         raise UsageError(f"no template {name!r}", hint)

@@ -263,7 +263,6 @@ def _row_runner(
 
 
 def _cancelled(batch: Batch, journal: Journal) -> Batch:
-    """The batch after its running rows were cancelled."""
     for row in batch.rows:
         if row.status == "running" and journal.run(row.run_id) is None:
             batch = batch.with_row(replace(row, status="waiting", cap=None))

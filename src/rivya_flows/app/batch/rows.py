@@ -92,7 +92,6 @@ def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
 
 
 def read_table(path: Path) -> str:
-    """The text of a CSV file."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path}: larger than 64 MiB", "split it into several batches")

@@ -103,7 +103,6 @@ class Batch:
 
     @cached_property
     def running(self) -> int:
-        """How many rows run."""
         return sum(row.status == "running" for row in self.rows)
 
     @property
@@ -135,11 +134,9 @@ class Batch:
         return {name: max(0, credits) for name, credits in left.items()}
 
     def with_row(self, changed: RowState) -> Batch:
-        """This batch with one row replaced."""
         return self.with_rows({changed.run_id: changed})
 
     def with_rows(self, changed: Mapping[str, RowState]) -> Batch:
-        """This batch with the rows of these run ids replaced."""
         rows = tuple(changed.get(row.run_id, row) for row in self.rows) if changed else self.rows
         return replace(self, rows=rows)
 

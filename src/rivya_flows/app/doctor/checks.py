@@ -24,7 +24,6 @@ class Check:
     hint: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As `doctor --json` prints it."""
         return asdict(self)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import email.utils
 import itertools
@@ -12,12 +13,13 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rivya_flows.app.doctor import places
 from rivya_flows.app.doctor.checks import Check, ok, problem, run_checks, warning
+from rivya_flows.app.doctor.places import KeyReader
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
 from rivya_flows.app.signing import signer_of
@@ -55,7 +57,7 @@ _ANSWER_SECONDS = 5.0
 def examine(
     settings: Settings,
     *,
-    with_key: Callable[[Settings], Awaitable[Settings]],
+    with_key: KeyReader,
     prefect_checks: Callable[[Settings], Iterable[Check]],
     live: bool = False,
     wrong: UsageError | None = None,
@@ -85,6 +87,14 @@ def examine(
             settings
         )
 
+    def of_service(
+        name: str, check: Callable[[Settings, KeyReader], AsyncIterator[Check]]
+    ) -> list[Check]:
+        async def found() -> list[Check]:
+            return [one async for one in check(settings, ask)]
+
+        return run_checks(name, lambda: asyncio.run(found()))
+
     checks = run_checks("python", python)
     checks += run_checks("extras", lambda: extras(settings))
     named = run_checks("settings", lambda: environment(variables()))
@@ -104,15 +114,15 @@ def examine(
         checks += run_checks("up", lambda: left_running(settings, compares=False))
         words = "not tried, nor what needs it: the settings are wrong"
         return [*checks, warning("service", words, "correct them")]
-    checks += run_checks("service", lambda: places.service(settings, ask))
+    checks += of_service("service", places.service)
     serves = not any(one.name == "service" and one.status == "problem" for one in checks)
     if live and serves:
-        checks += run_checks("live", lambda: places.contract(settings, ask))
+        checks += of_service("live", places.contract)
     if serves:  # else these would say the same again, each after a wait
         checks += run_checks("clock", lambda: clock(settings))
     checks += run_checks("public url", lambda: places.public_url(settings))
     if serves:
-        checks += run_checks("webhooks", lambda: places.webhooks(settings, ask))
+        checks += of_service("webhooks", places.webhooks)
     checks += run_checks("up", lambda: left_running(settings))
     checks += run_checks("prefect server", of_prefect)
     return checks
@@ -133,7 +143,6 @@ def python() -> Iterator[Check]:
 
 
 def extras(settings: Settings) -> Iterator[Check]:
-    """The optional dependencies."""
     needed = {
         "sandbox": settings.rivya_api_key is None,
         "postgres": settings.store_url.startswith("postgres"),
@@ -156,7 +165,6 @@ def extras(settings: Settings) -> Iterator[Check]:
 
 
 def data_folder(settings: Settings) -> Iterator[Check]:
-    """The data folder: private, writable, not full."""
     data = settings.data
     private_folder(data)
     secure_data(data)
@@ -183,7 +191,6 @@ def specs(settings: Settings) -> Iterator[Check]:
 
 
 def signing(settings: Settings) -> Iterator[Check]:
-    """Certificate and key, if composed media are signed."""
     if signer_of(settings) is not None:
         yield ok("signing", "composed media are signed")
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -31,6 +31,9 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
+KeyReader = Callable[[Settings], Awaitable[Settings]]
+"""Gives the settings with a key from elsewhere, if they have none and there is one."""
+
 _ONCE = RetryPolicy(attempts=1)
 _ANSWER_SECONDS, _LIST_SECONDS = 5.0, 10.0
 _LOOK_SECONDS = 0.2
@@ -46,7 +49,6 @@ _WITHOUT = {
 
 
 def store(settings: Settings) -> Iterator[Check]:
-    """The journal; opening it migrates an older one."""
     with closing(Journal(settings.store_url)):
         yield ok("store", f"{shown_url(settings.store_url)} is up to date")
 
@@ -65,25 +67,17 @@ def assets(settings: Settings) -> Iterator[Check]:
     yield ok("assets", f"{kept.url} can be written, read and cleared")
 
 
-def service(
-    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
-) -> Iterable[Check]:
+async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
     """The service that runs would use, and its key, tried with calls that cost nothing."""
-
-    async def checks() -> list[Check]:
-        found = await with_key(settings)
-        if found.rivya_api_key is None or found.rivya_flows_sandbox:
-            url = serving(settings.data / "sandbox")
-            where = f"serves at {url}" if url else "starts on demand"
-            reason = "RIVYA_FLOWS_SANDBOX" if found.rivya_flows_sandbox else "no RIVYA_API_KEY"
-            return [ok("service", f"{reason}: the local sandbox {where}")]
-        return [check async for check in _service(found, found.rivya_api_key.get_secret_value())]
-
-    return asyncio.run(checks())
-
-
-async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
-    base_url = settings.rivya_base_url.rstrip("/")
+    settings = await ask(settings)
+    if settings.rivya_api_key is None or settings.rivya_flows_sandbox:
+        url = serving(settings.data / "sandbox")
+        where = f"serves at {url}" if url else "starts on demand"
+        reason = "RIVYA_FLOWS_SANDBOX" if settings.rivya_flows_sandbox else "no RIVYA_API_KEY"
+        yield ok("service", f"{reason}: the local sandbox {where}")
+        return
+    api_key, base_url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url
+    base_url = base_url.rstrip("/")
     shown = shown_url(base_url)
     async with RivyaClient(api_key, base_url, timeout=_ANSWER_SECONDS) as client:
         try:
@@ -133,27 +127,20 @@ async def _scopes(client: RivyaClient) -> Check:
     return ok("scopes", "the key may read; only a purchase shows whether it may buy")
 
 
-def webhooks(
-    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
-) -> Iterable[Check]:
+async def webhooks(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
     """Whether the service's webhooks reach the receiver: it sends a test event through."""
     part = registry.read(settings.data).part("receiver")
     base_url = settings.rivya_flows_public_url or (part.url if part else None)
     if base_url is None:
-        return []
-    url = base_url.rstrip("/") + WEBHOOK_PATH
-
-    async def check() -> Check:
-        found = await with_key(settings)
-        is_local = found.rivya_api_key is None
-        if is_local and serving(settings.data / "sandbox") is None:
-            return ok("webhooks", "the sandbox does not run; the next run starts it")
-        async with chosen_service(found) as service:
-            key = "" if service.api_key is None else service.api_key.get_secret_value()
-            async with RivyaClient(key, service.base_url, timeout=_ANSWER_SECONDS) as client:
-                return await _sent_through(client, url)
-
-    return [asyncio.run(check())]
+        return
+    settings = await ask(settings)
+    if settings.rivya_api_key is None and serving(settings.data / "sandbox") is None:
+        yield ok("webhooks", "the sandbox does not run; the next run starts it")
+        return
+    async with chosen_service(settings) as service:
+        key = "" if service.api_key is None else service.api_key.get_secret_value()
+        async with RivyaClient(key, service.base_url, timeout=_ANSWER_SECONDS) as client:
+            yield await _sent_through(client, base_url.rstrip("/") + WEBHOOK_PATH)
 
 
 async def _sent_through(client: RivyaClient, url: str) -> Check:
@@ -257,41 +244,30 @@ _REPORT = "update rivya-flows, or report it"
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
-def contract(
-    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
-) -> Iterable[Check]:
+async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
     """Reads models, balance and OpenAPI document of the service, and compares; costs nothing."""
-
-    async def checks() -> list[Check]:
-        found = await with_key(settings)
-        if found.rivya_api_key is None:
-            hint = (
-                "set RIVYA_API_KEY, or write it into .env; docs/going-live.md says where it is made"
-            )
-            return [problem("live", "there is no key of the service to try", hint)]
-        key = found.rivya_api_key.get_secret_value()
-        async with RivyaClient(key, found.rivya_base_url, timeout=_LIST_SECONDS) as client:
-            return [check async for check in _compared(client)]
-
-    return asyncio.run(checks())
-
-
-async def _compared(client: RivyaClient) -> AsyncIterator[Check]:
-    try:
-        listed = await client.models.list(retry=_ONCE)
-        for check in model_checks(listed.payload, shipped()):
-            yield check
-    except APIError as error:
-        yield problem("models", str(error), error.hint or _REPORT)
-    with contextlib.suppress(APIError):  # the check of the service tells it
-        credits = await client.credits.retrieve(retry=_ONCE)
-        if names := ", ".join(sorted(credits.model_extra)):
-            yield ok("fields", f"new in the answer about credits: {names}")
-    try:
-        for check in route_checks(await client.openapi(retry=_ONCE)):
-            yield check
-    except APIError as error:
-        yield problem("routes", f"the OpenAPI document: {error}", error.hint or _REPORT)
+    settings = await ask(settings)
+    if settings.rivya_api_key is None:
+        hint = "set RIVYA_API_KEY, or write it into .env; docs/going-live.md says where it is made"
+        yield problem("live", "there is no key of the service to try", hint)
+        return
+    key = settings.rivya_api_key.get_secret_value()
+    async with RivyaClient(key, settings.rivya_base_url, timeout=_LIST_SECONDS) as client:
+        try:
+            listed = await client.models.list(retry=_ONCE)
+            for check in model_checks(listed.payload, shipped()):
+                yield check
+        except APIError as error:
+            yield problem("models", str(error), error.hint or _REPORT)
+        with contextlib.suppress(APIError):  # the check of the service tells it
+            credits = await client.credits.retrieve(retry=_ONCE)
+            if names := ", ".join(sorted(credits.model_extra)):
+                yield ok("fields", f"new in the answer about credits: {names}")
+        try:
+            for check in route_checks(await client.openapi(retry=_ONCE)):
+                yield check
+        except APIError as error:
+            yield problem("routes", f"the OpenAPI document: {error}", error.hint or _REPORT)
 
 
 def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]:

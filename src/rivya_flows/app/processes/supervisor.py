@@ -81,7 +81,6 @@ class StartedProcess:
             raise self.failed(f"was not ready within {timeout_seconds:g} s")
 
     def failed(self, what: str) -> UsageError:
-        """The error of a process that did not start."""
         return start_error(self.spec.name, what, self.spec.log)
 
     def end(self, *, grace_seconds: float) -> None:
@@ -95,7 +94,6 @@ class StartedProcess:
 
 
 def start(spec: ProcessSpec) -> StartedProcess:
-    """Start a process."""
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
     spec.log.open("wb").close()
     with spec.log.open("ab") as log:  # appends: `part_log.keep_small` empties it meanwhile
@@ -162,7 +160,6 @@ class JsonLines(logging.Formatter):
     """A record as one line of JSON, with those of the names that Prefect's formatter writes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
         document = {
             "created": record.created,
             "severity": record.levelname,

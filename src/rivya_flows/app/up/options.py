@@ -212,7 +212,6 @@ def database_url(url: str) -> str:
 
 
 def messages_url(url: str) -> str:
-    """A Redis URL."""
     if not url.startswith(("redis://", "rediss://")):
         raise UsageError("--redis: not a Redis URL", "write it like redis://127.0.0.1:6379/0")
     need("redis", "--redis")
