@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -174,22 +174,16 @@ async def prepare_here(
         machine=context.settings if starts else None,
         secret=lambda: context.address_secret,
     )
-    for line in _bought_again(ready.estimate, context.look_up.lost):
-        notify(line)
+    for step in ready.estimate.steps:  # what a fork does not take from its run
+        lost = [one.price for one in step.items if (step.id, one.key) in context.look_up.lost]
+        if lost:
+            price = price_of(sum(one.min for one in lost), greatest(lost))
+            notify(f"{step.id}: deleted by `store prune`, bought again: {price}")
     items = (item for step in ready.estimate.steps for item in step.items)
     models = (name for item in items for name in (item.model, *item.fallback) if name)
     for line in price_changes(market.catalogue, shipped(), models):
         notify(line)
     return ready
-
-
-def _bought_again(found: Estimate, lost: Collection[tuple[str, str]]) -> Iterator[str]:
-    """What a fork does not take from its run because the media are gone, a line for each step."""
-    for step in found.steps:
-        prices = [item.price for item in step.items if (step.id, item.key) in lost]
-        if prices:
-            price = price_of(sum(one.min for one in prices), greatest(prices))
-            yield f"{step.id}: deleted by `store prune`, bought again: {price}"
 
 
 def prepare(
@@ -218,7 +212,11 @@ def prepare(
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
-    files = None if spec.files is None else _carried_files(spec, spec.files, assets)
+    files = spec.files and each_found(  # with their paths on this machine
+        spec.files,
+        lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
+        f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
+    )
     given = request.inputs(workflow)
     kept = workflow.inputs.keys() - given.keys()
     earlier = {name: value for name, value in request.earlier.items() if name in kept}
@@ -386,14 +384,3 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
     except LostMediumError as error:
         words = f"the file that an input names by its address ({sha256[:12]}) is not in the store"
         raise UsageError(words, "upload it again: files that no run uses are deleted") from error
-
-
-def _carried_files(
-    spec: SpecFile, files: Mapping[str, Asset], assets: AssetStore
-) -> dict[str, Asset]:
-    """The media that a spec carries, with their paths on this machine."""
-    return each_found(
-        files,
-        lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
-        f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
-    )

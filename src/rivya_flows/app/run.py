@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT, Observer, execute, run_folder
@@ -41,7 +40,6 @@ from rivya_flows.planning.questions.reading_answers import refuse_unfit
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.forks import fork_of
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 
 
@@ -160,12 +158,15 @@ def fork_request(
         hint = meant(options.step, known)
         raise UsageError(f"--from: the run has no step {options.step!r}", hint)
     file = str(spec_path(frozen.spec_file, row.folder))
+    # Those of its command; those of the spec may follow inputs that change.
+    written = labels_of(state.plan.workflow, frozen.inputs, {})
+    given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
     request = RunRequest(
         options.spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
         options.inputs,
         options.budget,
         frozen.cache,
-        labels={**_given_labels(frozen, state), **options.labels},
+        labels={**given, **options.labels},
         fork=fork_of(state, options.step),
         forked=row.folder,
         uncollected=uncollected(state),
@@ -173,9 +174,3 @@ def fork_request(
         earlier=frozen.inputs,
     )
     return request, is_sandbox(row.service)
-
-
-def _given_labels(frozen: RunFrozen, state: State) -> dict[str, Any]:
-    """Labels of a run that its command gave; those of the spec may follow inputs that change."""
-    written = labels_of(state.plan.workflow, frozen.inputs, {})
-    return {name: one for name, one in frozen.labels.items() if written.get(name) != one}
