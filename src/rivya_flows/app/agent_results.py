@@ -10,12 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.printable import printable
 
-MAX_TEXT, MAX_ITEMS = 2_000, 200
-"""Characters of one text in a result, and members of one list."""
-
-MAX_DEPTH = 12
-"""Levels of a value of a run that are shown."""
-
+MAX_TEXT, MAX_ITEMS = 2_000, 200  # characters of one text in a result, and members of one list
+MAX_DEPTH = 12  # levels of a value of a run that are shown
 RUN = "Id of a run, as `run` gives it."
 SPEC = (
     "Path of a spec inside the root, such as specs/spot.yaml; or the whole text of one, which has"

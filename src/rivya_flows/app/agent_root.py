@@ -25,8 +25,7 @@ from rivya_flows.ledger.quotes import QUOTE_ID, Quote
 from rivya_flows.private import private_folder
 from rivya_flows.store.journal import Journal, RunRow
 
-AS_TEXT = "spec"
-"""Name of a spec that was given as text."""
+AS_TEXT = "spec"  # name of a spec that was given as text
 
 
 def spec_inside(root: Path, given: str) -> SpecFile:
@@ -81,8 +80,7 @@ def run_inside(root: Path, journal: Journal, run: str) -> RunRow:
     return row
 
 
-MAX_QUOTES = 500
-"""Quotes that hold at the same time."""
+MAX_QUOTES = 500  # quotes that hold at the same time
 
 
 def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:

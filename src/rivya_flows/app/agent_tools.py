@@ -96,11 +96,8 @@ LABEL = {"via": "mcp"}
 """Each run of an agent has this label, so that a pool can limit all of them together."""
 
 MAX_SPECS = 100
-MAX_INPUT_BYTES = 1 << 20
-"""Of all inputs of a plan, as JSON."""
-
-ENDING_SECONDS = 10
-"""How long an answer waits for the process that has asked to end."""
+MAX_INPUT_BYTES = 1 << 20  # of all inputs of a plan, as JSON
+ENDING_SECONDS = 10  # how long an answer waits for the process that has asked to end
 
 
 A = TypeVar("A", bound=Arguments)

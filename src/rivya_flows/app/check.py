@@ -180,8 +180,7 @@ def as_yaml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-_MARK = "\ufeff"
-"""The byte order mark that some editors start a file with."""
+_MARK = "\ufeff"  # the byte order mark that some editors start a file with
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,7 @@ class Observer:
     absorb_cancel: Callable[[], object] | None = None
 
 
-SILENT = Observer()
-"""Hears nothing and answers nothing."""
+SILENT = Observer()  # hears nothing and answers nothing
 
 
 class GivenAnswers:

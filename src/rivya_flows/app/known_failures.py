@@ -31,8 +31,7 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings, read_secret
 
 _VARIABLE = "env:"
-_MOST_REPORTED = 100
-"""Certain failures that are reported one by one."""
+_MOST_REPORTED = 100  # certain failures that are reported one by one
 
 
 def refuse_known_failures(state: State, spec: SpecFile) -> None:

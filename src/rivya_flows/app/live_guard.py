@@ -26,9 +26,7 @@ from rivya_flows.store.agreements import Agreements, Capped, Most
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
-Confirm = Callable[[str], Awaitable[bool]]
-"""Answers whether a command may buy what a sentence says."""
-
+Confirm = Callable[[str], Awaitable[bool]]  # answers whether a command may buy what a sentence says
 _TO_GO_ON = (
     "give --budget N or a `budget:` in the spec, or --yes (in Python budget=N or yes=True);"
     " --sandbox rehearses it"

@@ -37,9 +37,7 @@ from rivya_flows.store.secrets import shared_secret
 VALID = timedelta(hours=24)
 """How long a quote holds. Media that nothing else names stay in the store for as long."""
 
-MAX_BYTES = 10_000_000
-"""Bytes of a quote's file."""
-
+MAX_BYTES = 10_000_000  # bytes of a quote's file
 _SECRET = "quotes"
 _NEW = "make a new quote with `plan --out`"
 

@@ -27,9 +27,7 @@ from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
 from rivya_flows.store.run_list import ListedRun, listed_runs
 
-_HALF = "removed in part"
-"""The status of a run whose removal was interrupted."""
-
+_HALF = "removed in part"  # the status of a run whose removal was interrupted
 LOOKED_UP_SECONDS = 5.0
 """A run that found a result just before it was deleted names its media within this time."""
 

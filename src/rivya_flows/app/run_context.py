@@ -35,14 +35,9 @@ from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pools
 from rivya_flows.store.secrets import shared_secret
 
-SILENT_SECONDS = 3.0
-"""A person hears of a service that has not answered for so long."""
-
-WAITING_SECONDS = 10.0
-"""A person waits so long for one answer, before anything is bought."""
-
-IMPATIENT = RetryPolicy(attempts=3, patience_seconds=6.0)
-"""Of requests for which a person waits."""
+SILENT_SECONDS = 3.0  # a person hears of a service that has not answered for so long
+WAITING_SECONDS = 10.0  # a person waits so long for one answer, before anything is bought
+IMPATIENT = RetryPolicy(attempts=3, patience_seconds=6.0)  # of requests for which a person waits
 
 
 @dataclass(frozen=True)

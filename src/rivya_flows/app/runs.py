@@ -33,11 +33,8 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
 LAST = "last"
 """Names the run in which something happened last: it began, did something, was answered or ended."""
 
-_MAX_RECEIPT = 128 << 20
-"""Bytes; a larger receipt in a named folder is not read."""
-
-_MOST_ALIKE = 500
-"""Newest runs that a mistyped id is compared with."""
+_MAX_RECEIPT = 128 << 20  # bytes; a larger receipt in a named folder is not read
+_MOST_ALIKE = 500  # newest runs that a mistyped id is compared with
 
 
 def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:

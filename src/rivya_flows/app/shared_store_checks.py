@@ -15,9 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from rivya_flows.settings import Settings
 
-UNKNOWN_MACHINE = "another machine"
-"""The machine of a worker whose name does not contain it."""
-
+UNKNOWN_MACHINE = "another machine"  # the machine of a worker whose name does not contain it
 _NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|9p|virtiofs|ceph|glusterfs|lustre|afs|gpfs|fuse\..+")
 """Network file systems. Source: names as in ``/proc/mounts``, proc(5)."""
 

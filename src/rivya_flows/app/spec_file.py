@@ -83,9 +83,7 @@ def tests_at(path: Path) -> list[Path]:
     return [own] if own.is_file() else []
 
 
-_NAMED = 3
-"""Specs of a folder that a hint names."""
-
+_NAMED = 3  # specs of a folder that a hint names
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 

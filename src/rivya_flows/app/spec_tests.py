@@ -39,15 +39,9 @@ from rivya_flows.printable import printable
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 
-AT_ONCE = 2
-"""Cases that run at the same time."""
-
-LIMIT_SECONDS = 120.0
-"""A case that takes longer fails."""
-
-_WALLET = 1_000_000
-"""Credits of the account of a case."""
-
+AT_ONCE = 2  # cases that run at the same time
+LIMIT_SECONDS = 120.0  # a case that takes longer fails
+_WALLET = 1_000_000  # credits of the account of a case
 _POLL_SECONDS = 0.5  # a hundredth of it passes
 _RUN_ID = "run-test"
 

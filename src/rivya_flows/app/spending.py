@@ -16,11 +16,8 @@ from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.printable import one_line, spreadsheet_text
 from rivya_flows.store.charges import Charge
 
-NONE = "-"
-"""The group of a run without the label, and of a purchase without a model."""
-
-SANDBOX = "sandbox"
-"""Names the local sandboxes, whose credits are pretend."""
+NONE = "-"  # the group of a run without the label, and of a purchase without a model
+SANDBOX = "sandbox"  # names the local sandboxes, whose credits are pretend
 
 
 PERIODS: Mapping[str, Callable[[datetime], str]] = {
@@ -38,8 +35,7 @@ _FACTS: Mapping[str, Callable[[Charge], str]] = {
     "service": lambda charge: charge.service,
 }
 
-BY = (*_FACTS, *PERIODS)
-"""What charges are grouped by; any other name is that of a label."""
+BY = (*_FACTS, *PERIODS)  # what charges are grouped by; any other name is that of a label
 
 
 @dataclass

@@ -167,12 +167,8 @@ async def _registered(
                     forget_signing_secrets(engine, endpoint_id)
 
 
-READ_SECONDS = 3.0
-"""The longest that one scrape reads; the next scrapes continue."""
-
-FRESH_SECONDS = 5.0
-"""Scrapes within this time get the previous numbers."""
-
+READ_SECONDS = 3.0  # the longest that one scrape reads; the next scrapes continue
+FRESH_SECONDS = 5.0  # scrapes within this time get the previous numbers
 BEGIN_SECONDS = 120.0
 """How long a new series of a counter stays 0, so that a scrape each minute sees it.
 

@@ -22,9 +22,7 @@ from rivya_flows.printable import one_line
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
-NOTE = "x-"
-"""Prefix of columns that are notes for people, as with keys of a spec."""
-
+NOTE = "x-"  # prefix of columns that are notes for people, as with keys of a spec
 _MAX_BYTES = 64 * 2**20
 _MAX_KEYS = 2
 _MAX_KEY = 40  # characters of a cell that names a row

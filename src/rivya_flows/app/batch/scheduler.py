@@ -13,9 +13,7 @@ Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
 ]
 
-NO_CAP = 10**9
-"""Removes the cap that an earlier batch with a budget left in the journal of a run."""
-
+NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
 _STOPPING = frozenset(
     {
         "insufficient_credits",

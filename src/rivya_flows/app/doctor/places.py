@@ -37,9 +37,7 @@ KeyReader = Callable[[Settings], Awaitable[Settings]]
 _ONCE = RetryPolicy(attempts=1)
 _ANSWER_SECONDS, _LIST_SECONDS = 5.0, 10.0
 _LOOK_SECONDS = 0.2
-_NOTHING = "doctor-0"
-"""An id that does not exist: a key that may read gets 404."""
-
+_NOTHING = "doctor-0"  # an id that does not exist: a key that may read gets 404
 _WITHOUT = {
     "files:read": "no input can be the id of an upload",
     "chat:read": "perhaps no chat either, and no `mode: judge`",

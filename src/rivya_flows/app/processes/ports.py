@@ -12,9 +12,7 @@ import psutil
 
 from rivya_flows.errors import UsageError
 
-RECEIVER_PORT = 8710
-"""Default port of the receiver: URLs in pages should stay valid."""
-
+RECEIVER_PORT = 8710  # default port of the receiver: URLs in pages should stay valid
 _RESERVED: dict[int, socket.socket] = {}
 
 

@@ -128,8 +128,7 @@ def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
     )
 
 
-MOST_BYTES = 10 << 20
-"""Of a log; the one before it is kept beside it."""
+MOST_BYTES = 10 << 20  # of a log; the one before it is kept beside it
 
 
 def former(log: Path) -> Path:

@@ -40,9 +40,7 @@ from rivya_flows.app.up.parts import GRACE_SECONDS, end_parts
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
-PREFECT_PORT = 4200
-"""Where people look for a Prefect server."""
-
+PREFECT_PORT = 4200  # where people look for a Prefect server
 RUN_WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 
