@@ -185,7 +185,7 @@ _MARK = "\ufeff"  # the byte order mark that some editors start a file with
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file after its check; `checked` is None of a brand, `diagnostics` are those that were not fixed."""
+    """A file after its check; `checked` is None of a brand or with mistakes that were not fixed."""
 
     path: Path
     checked: Workflow | SpecWithTests | None

@@ -29,7 +29,7 @@ def given(value: Any) -> Any:
 
 
 def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Composition:
-    """The composition of a step, of arguments without nulls and the files of their media as in `media_in`."""
+    """The composition of a step, of arguments without nulls and the files of their media, ordered as `media_in`."""
     extras = arguments.get("extras", ())
     wanted = {name: name in extras for name in ("clean", "poster", "gif")}
     return _built(_COMPOSITION, {**arguments, **wanted}, paths)

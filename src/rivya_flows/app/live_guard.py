@@ -204,7 +204,7 @@ class DeployedSpending:
         )
 
     def lines(self, pools: Sequence[Pool] | None) -> Iterator[str]:
-        """What people are told: each start, and the most that it buys; pools are None where that is nothing real."""
+        """What people are told: each start, and the most that it buys; without pools (None) no price."""
         priced = self.buys and pools is not None
         caps = [
             f"pool {one.name}: {credits_in(one.credits)} {EACH_PERIOD[one.period]}"

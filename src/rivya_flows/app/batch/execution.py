@@ -144,7 +144,7 @@ async def run_rows(
     *,
     changed: Callable[[Batch], None] = lambda _: None,
 ) -> Batch:
-    """Runs all rows that can be paid for; a failed row, but for an exception that is not ours, does not end others."""
+    """Runs all rows that can be paid for; a failed row ends no other, an exception that is not ours all."""
 
     async def run(start: RowState) -> RowResult:
         try:

@@ -121,7 +121,7 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 
 def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
-    """The error of a process that did not start, with the end of its log; ``ended with code 1``."""
+    """The error of a process that did not start, with the end of its log; `what` is as ``ended with code 1``."""
     words = last_lines(log)
     return UsageError(
         f"{name}: {what}" + (f"; it last said:\n{words}" if words else ""), f"read {log}{hint}"
