@@ -147,8 +147,8 @@ async def prepare_here(
         market: What the service offers; None reads it.
     """
     # A plan without a service opens no database.
+    from rivya_flows.app.resume import restore_copies
     from rivya_flows.app.run_context import known_run
-    from rivya_flows.app.run_media import restore_copies
 
     beside, files = Path(request.spec.name).parent, (request.spec.files or {}).items()
     places = {one.sha256: [beside / name] for name, one in files}
