@@ -96,7 +96,7 @@ class StartedProcess:
 def start(spec: ProcessSpec) -> StartedProcess:
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
     spec.log.open("wb").close()
-    with spec.log.open("ab") as log:  # appends: `part_log.keep_small` empties it meanwhile
+    with spec.log.open("ab") as log:  # appends: `keep_small` empties it meanwhile
         handle = subprocess.Popen(
             # -P: no modules from the current folder, which may be a stranger's.
             [sys.executable, "-P", "-m", *spec.command],
