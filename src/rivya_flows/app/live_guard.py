@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, RunContext, ServiceConnection
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.key_masking import PREFIX
+from rivya_flows.client.key_masking import PREFIX
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.hosts import is_loopback, one_spelling
 from rivya_flows.ledger.phrases import EACH_PERIOD, without_bound
@@ -22,7 +22,13 @@ from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.setting_names import end_of, unknown_names
 from rivya_flows.settings import Settings
-from rivya_flows.store.agreements import Agreements, Capped, Most
+from rivya_flows.store.deployments import (
+    Capped,
+    Most,
+    agreed_at,
+    capped_by_pools,
+    record_agreements,
+)
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
@@ -267,9 +273,9 @@ async def agree_to_spending(
     if names_service:
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
-        pools, agreements = Pools(journal.engine).all(), Agreements(journal.engine)
+        pools = Pools(journal.engine).all()
         asked, capped = dict[str, Most](), list[Capped]()
-        agreed = agreements.at(service.identity)
+        agreed = agreed_at(journal.engine, service.identity)
         for one in found:
             covering = [pool for pool in pools if pool.covers(one.labels)]
             for line in one.lines(covering):
@@ -289,7 +295,8 @@ async def agree_to_spending(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
                 hint or (_BY_ITSELF if starts else _BY_HAND),
             )
-        agreements.record(service.identity, asked, capped, [one.name for one in found])
+        deployed = [one.name for one in found]
+        record_agreements(journal.engine, service.identity, asked, capped, deployed)
     return True
 
 
@@ -300,10 +307,8 @@ async def agree_to_uncapped(
 
     A yes is recorded as if it had been given to `deploy`; NotConfirmedError without one.
     """
-    agreements = Agreements(engine)
-    lost = [
-        one for one in agreements.capped() if not any(pool.covers(one.labels) for pool in pools)
-    ]
+    capped = capped_by_pools(engine)
+    lost = [one for one in capped if not any(pool.covers(one.labels) for pool in pools)]
     if not lost:
         return
     names = ", ".join(dict.fromkeys(one.deployment for one in lost))
@@ -315,7 +320,7 @@ async def agree_to_uncapped(
             " again, or give --yes",
         )
     for one in lost:
-        agreements.record(one.service, {one.deployment: one.most})
+        record_agreements(engine, one.service, {one.deployment: one.most})
 
 
 def _question(asked: Collection[Most]) -> str:

@@ -26,8 +26,8 @@ from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run
 from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.assets import assets_in
-from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.runtime import FastClock
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import RivyaFlowsError, SpecError, StoreError, UsageError
 from rivya_flows.language.inputs import fit

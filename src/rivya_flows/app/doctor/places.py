@@ -21,8 +21,8 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import PARAM_FIELDS, differences
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import ModelEntry
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import ModelEntry
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
@@ -47,6 +47,7 @@ _WITHOUT = {
 
 
 def store(settings: Settings) -> Iterator[Check]:
+    """The journal; opening it looks at its schema."""
     with closing(Journal(settings.store_url)):
         yield ok("store", f"{shown_url(settings.store_url)} is up to date")
 
