@@ -33,7 +33,7 @@ from benchmarks.postgresql import running
 from prefect import Task
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
-from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import RunOptions
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped

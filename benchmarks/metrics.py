@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from rivya_flows.app.metrics import StoreMetrics
+from rivya_flows.app.webhook_receiver import StoreMetrics
 from rivya_flows.planning.queue.event_codec import dump
 from rivya_flows.planning.queue.events import (
     Event,

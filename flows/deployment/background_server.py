@@ -19,11 +19,9 @@ from urllib.parse import urlsplit
 from rivya_flows.app.live_guard import refuse_unknown_names
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.process_tree import MARK
-from rivya_flows.app.processes.supervisor import StartedProcess
+from rivya_flows.app.processes.supervisor import MARK, StartedProcess
 from rivya_flows.app.shared_store_checks import this_machine
-from rivya_flows.app.up.backend import PrefectBackend
-from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions, buys_elsewhere
+from rivya_flows.app.up.options import HEARTBEAT_SECONDS, PrefectBackend, UpOptions, buys_elsewhere
 from rivya_flows.environment import variables
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.server.environment import client_environment, server_environment
@@ -68,7 +66,7 @@ class BackgroundServer(PrefectBackend):
         self._named_service = False
 
     def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
-        from rivya_flows.app.deployed_spending import agree_to_spending
+        from rivya_flows.app.live_guard import agree_to_spending
         from rivya_flows.catalogue.snapshot import shipped
         from rivya_flows.flows.deployment.desired import read_specs
         from rivya_flows.flows.deployment.spending import deployed_spending

@@ -15,8 +15,7 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from rivya_flows.app.deployed_spending import agree_to_spending
-from rivya_flows.app.live_guard import Confirm, is_rehearsal
+from rivya_flows.app.live_guard import Confirm, agree_to_spending, is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared

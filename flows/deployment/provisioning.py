@@ -21,8 +21,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled
 
-from rivya_flows.app.deployed_spending import agree_to_spending
-from rivya_flows.app.live_guard import Confirm
+from rivya_flows.app.live_guard import Confirm, agree_to_spending
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import GivenSpecs

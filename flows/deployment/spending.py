@@ -15,7 +15,7 @@ from prefect.client.schemas.schedules import (
 )
 from prefect.events.schemas.automations import EventTrigger
 
-from rivya_flows.app.deployed_spending import DeployedSpending, Start
+from rivya_flows.app.live_guard import DeployedSpending, Start
 from rivya_flows.app.spec_file import SpecFile, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError

@@ -9,10 +9,10 @@ import signal
 import sys
 from typing import Any
 
-from rivya_flows.app.processes.part_log import JsonLines, is_json
+from rivya_flows.app.processes.supervisor import JsonLines, is_json
 from rivya_flows.app.up.options import UpOptions
+from rivya_flows.app.up.parts import watch
 from rivya_flows.app.up.start import bring_up
-from rivya_flows.app.up.watch import watch
 from rivya_flows.flows.deployment.background_server import BackgroundServer
 from rivya_flows.settings import read_settings, variables_for_children
 
@@ -22,9 +22,8 @@ _log = logging.getLogger("rivya_flows.watcher")
 def main() -> None:
     """Watch until SIGTERM.
 
-    Argument of the command: a descriptor to read the options from, as
-    `rivya_flows.app.up.options.watcher_options` writes them. They may hold passwords, which lists
-    of processes would show.
+    Argument of the command: a descriptor to read the options from, as `rivya_flows.app.up.start`
+    writes them. They may hold passwords, which lists of processes would show.
     """
     with os.fdopen(int(sys.argv[1])) as pipe:
         given = json.load(pipe)

@@ -11,8 +11,8 @@ from prefect import get_client
 from prefect.context import FlowRunContext
 
 from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.resume import restore_media
 from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.run_media import restore_media
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError

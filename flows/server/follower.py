@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from rivya_flows.app.processes.process_tree import MARK, kill
+from rivya_flows.app.processes.supervisor import MARK, kill
 from rivya_flows.environment import variables
 
 

@@ -16,9 +16,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, watch
-from rivya_flows.app.processes.part_log import is_json
-from rivya_flows.app.processes.process_tree import wait_until
-from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
+from rivya_flows.app.processes.supervisor import (
+    ProcessSpec,
+    StartedProcess,
+    is_json,
+    start,
+    wait_until,
+)
 from rivya_flows.environment import set_variables, variables
 from rivya_flows.flows.server.password import new_auth
 

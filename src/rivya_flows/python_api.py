@@ -9,6 +9,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -16,13 +17,12 @@ from uuid import UUID
 from rivya_flows.app import run as runs
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_file, check_spec
-from rivya_flows.app.execution import Observer, QuestionHandler
-from rivya_flows.app.fork import ForkOptions, fork_request
-from rivya_flows.app.given_answers import Answer, GivenAnswers, choices_of
+from rivya_flows.app.execution import GivenAnswers, Observer
 from rivya_flows.app.prepare import CacheMode, RunRequest
 from rivya_flows.app.quotes import QuoteFile, read_quote
 from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
 from rivya_flows.app.resume import ResumeOptions, resume as resume_run
+from rivya_flows.app.run import ForkOptions, fork_request
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
@@ -40,6 +40,9 @@ if TYPE_CHECKING:  # importing Prefect takes a second
 Spec = str | os.PathLike[str] | Workflow
 """A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
 folder."""
+
+Answer = str | Sequence[str] | Choice
+"""An answer to a question: a key, several keys, or what `none_of_these` gives."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -180,16 +183,8 @@ async def arun(
         raise UsageError(
             "run() takes a spec with its options, or a quote alone", "give one of them"
         )
-    given = GivenAnswers(choices_of(answers), signature(by))
-    report = await runs.run(
-        request,
-        _settings(),
-        LocalRunner(),
-        out=Path(out),
-        sandbox=sandbox,
-        observer=_observer(given, notify, yes),
-    )
-    return given.checked(report)
+    given = _choices_of(answers, by)
+    return await _run(request, _settings(), given, Path(out), sandbox, notify, yes)
 
 
 run = _synchronous(arun)
@@ -230,19 +225,11 @@ async def afork(
         UsageError: There is no such run or step, or the service of the run is another one.
         RivyaFlowsError: As for `arun`.
     """
-    values, given = dict(inputs or {}), GivenAnswers(choices_of(answers), signature(by))
+    values, given = dict(inputs or {}), _choices_of(answers, by)
     changes = ForkOptions(lambda _: values, from_step, budget, dict(labels or {}))
     settings = _settings()
     request, sandbox = await asyncio.to_thread(fork_request, os.fspath(run_id), changes, settings)
-    report = await runs.run(
-        request,
-        settings,
-        LocalRunner(),
-        out=Path(out),
-        sandbox=sandbox,
-        observer=_observer(given, notify, yes),
-    )
-    return given.checked(report)
+    return await _run(request, settings, given, Path(out), sandbox, notify, yes)
 
 
 fork = _synchronous(afork)
@@ -285,14 +272,14 @@ async def aresume(
         APIError: The service did not answer.
     """
     options = ResumeOptions(
-        choices_of(answers),
-        budget,
-        tuple(regenerate),
-        tuple(resubmit),
+        answers=_choices_of(answers),
+        budget=budget,
+        regenerate=tuple(regenerate),
+        resubmit=tuple(resubmit),
         by=signature(by),
         channel="python",
     )
-    observer = _observer(GivenAnswers({}), notify, yes)
+    observer = _observer(notify, yes)
     return receipt_of(
         await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
     )
@@ -351,16 +338,52 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
     return flow_of_file(Path(path).absolute())
 
 
-def _observer(answers: GivenAnswers, notify: Callable[[str], object] | None, yes: bool) -> Observer:
-    ask: QuestionHandler | None = answers.ask if answers.answers else None
+async def _run(
+    request: RunRequest | QuoteFile,
+    settings: Settings,
+    answers: Mapping[str, Choice],
+    out: Path,
+    sandbox: bool,
+    notify: Callable[[str], object] | None,
+    yes: bool,
+) -> Receipt:
+    given = GivenAnswers({name: [choice] for name, choice in answers.items()})
+    observer = replace(_observer(notify, yes), ask=given.ask if answers else None, answers=answers)
+    report = await runs.run(
+        request, settings, LocalRunner(), out=out, sandbox=sandbox, observer=observer
+    )
+    for error in given.refused:
+        raise UsageError(
+            f"answers: {error.message}; {report.run_id} is {report.status}",
+            f"{error.hint}; resume the run with that",
+        )
+    return receipt_of(report)
+
+
+def _observer(notify: Callable[[str], object] | None, yes: bool) -> Observer:
     tell = notify or (lambda _: None)
 
     async def agree(words: str) -> bool:
         tell(words)
         return True
 
-    confirm = agree if yes else None
-    return Observer(notify=tell, ask=ask, answers=answers.answers, confirm=confirm)
+    return Observer(notify=tell, confirm=agree if yes else None)
+
+
+def _choices_of(answers: Mapping[str, Answer] | None, by: str | None = None) -> dict[str, Choice]:
+    """What was chosen, by the name of the question."""
+    found, name = {}, signature(by)
+    for question, answer in (answers or {}).items():
+        keys = (answer,) if isinstance(answer, str) else answer
+        if isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys):
+            keys = Choice(tuple(keys))
+        if not isinstance(keys, Choice):
+            raise UsageError(
+                f"answers: {question!r} cannot be answered with {answer!r}",
+                "give a key as text, a list of keys, or none_of_these()",
+            )
+        found[question] = replace(keys, name=name, channel="python")
+    return found
 
 
 def _request(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.deployed_spending import (
+from rivya_flows.app.live_guard import (
     DeployedSpending,
     Start,
     agree_to_spending,

@@ -11,8 +11,7 @@ import pytest
 
 from rivya_flows.app.execution import Observer, execute, run_folder
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Execution, RunOptions
 from rivya_flows.errors import UsageError
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills

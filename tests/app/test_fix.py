@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.check import check_text
-from rivya_flows.app.fix import fix_file
+from rivya_flows.app.check import check_text, fix_file
 from rivya_flows.catalogue.snapshot import shipped
 
 WRONG = "version: 1\nname: test\nsteps:\n  still:\n    uses: genrate\n    with: {model: z-image, prompt: a lamp}\n"
@@ -51,7 +50,7 @@ def test_a_file_that_is_saved_during_the_check_is_not_overwritten(
         path.write_text("saved: by another editor\n")
         return check_text(*given)
 
-    monkeypatch.setattr("rivya_flows.app.fix.check_text", and_save)
+    monkeypatch.setattr("rivya_flows.app.check.check_text", and_save)
     found = fix_file(path, shipped(), write=True)
     assert "changed while it was checked" in found.diagnostics[0].message
     assert [one.read_text() for one in tmp_path.iterdir()] == ["saved: by another editor\n"]

@@ -10,8 +10,7 @@ import pytest
 
 pytest.importorskip("c2pa", reason="needs the extra c2pa")
 
-from rivya_flows.app.signing import Signing, signer_of, title_of
-from rivya_flows.app.verify import verify
+from rivya_flows.app.signing import Signing, signer_of, title_of, verify
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import probe

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rivya_flows.app.spending_chart import chart
+from rivya_flows.app.spending import chart
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,7 +11,7 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from pydantic import SecretStr
 
-from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.app.up.options import account, source
 from rivya_flows.catalogue.snapshot import shipped
@@ -90,7 +90,7 @@ def automations(server: Server, deployment_id: str) -> list[dict[str, Any]]:
 def test_nothing_is_deployed_for_a_worker_of_up_that_buys_with_another_key(
     call: Terminal, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    me = process_tree.known(os.getpid())
+    me = supervisor.known(os.getpid())
     assert me is not None
     key = SecretStr("rvya_sk_0123456789abcdef0old")
     own = Settings(rivya_api_key=key, rivya_flows_sandbox=False)

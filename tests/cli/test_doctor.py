@@ -9,7 +9,7 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from rivya_flows.app.doctor.machine import HARMFUL
+from rivya_flows.app.doctor.examine import HARMFUL
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.extras import install
@@ -62,10 +62,8 @@ def test_a_machine_with_nothing_running_has_no_problem(call: Terminal) -> None:
 def test_every_warning_and_problem_has_a_hint(
     call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for one in HARMFUL:
-        monkeypatch.setenv(
-            one.name, "3" if one.values is None else "true" if "true" in one.values else "false"
-        )
+    for name, values, *_ in HARMFUL:
+        monkeypatch.setenv(name, "3" if values is None else values[1])
     monkeypatch.setenv("RIVYA_FLOWS_WEBHOOKS", "true")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     said = call("doctor", "--json")

@@ -7,8 +7,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from rivya_flows.app.junit import junit
-from rivya_flows.app.spec_tests import CaseResult, Mismatch
+from rivya_flows.app.spec_tests import CaseResult, Mismatch, junit
 from rivya_flows.environment import variables
 from support.cli_calls import Terminal
 from support.engine_runs import stills

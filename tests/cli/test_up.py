@@ -19,8 +19,8 @@ import httpx
 import psutil
 import pytest
 
-from rivya_flows.app.processes.process_tree import marked
 from rivya_flows.app.processes.registry import read
+from rivya_flows.app.processes.supervisor import marked
 from rivya_flows.flows.execution.local_runner import running_server
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.processes.registry import ManagedProcess
-from rivya_flows.app.up.status import UpStatus
+from rivya_flows.app.up.options import UpStatus
 from rivya_flows.app.webhook_receiver import Ready
 from rivya_flows.flows.execution.run_events import payload_of
 from rivya_flows.flows.execution.webhook_events import event_of

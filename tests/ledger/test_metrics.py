@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
-from rivya_flows.app.metrics import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
+from rivya_flows.app.webhook_receiver import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from rivya_flows.app.metrics import StoreMetrics
+from rivya_flows.app.webhook_receiver import StoreMetrics
 from rivya_flows.flows.worker import worker_metrics
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.suspended_runs import record_sweep

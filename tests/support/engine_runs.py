@@ -18,11 +18,10 @@ from prefect import Task
 from pydantic import SecretStr
 
 from rivya_flows.app.catalogue_cache import read_catalogue
-from rivya_flows.app.fork import ForkOptions, fork_request
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
+from rivya_flows.app.run import ForkOptions, fork_request
 from rivya_flows.app.run_context import RunContext, ServiceConnection, SharedUploads
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Asker, Listener, ignore_event
+from rivya_flows.app.runner import Asker, Listener, RunOptions, ignore_event
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import RunOptions
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.prepare import Market, PoolReader, Prepared, RunRequest, no_pools, prepare
+from rivya_flows.app.prepare import Market, PoolReader, Prepared, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.settings import Settings
@@ -19,7 +19,7 @@ def prepared(
     folder: Path,
     *,
     machine: Settings | None = None,
-    pools: PoolReader = no_pools,
+    pools: PoolReader = lambda _: (),
 ) -> Prepared:
     """Raises what `prepare` raises.
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.asset_ingest import keep
-from rivya_flows.app.signing import Signing, signer_of
-from rivya_flows.app.verify import verify
+from rivya_flows.app.signing import Signing, signer_of, verify
 from rivya_flows.assets import as_asset
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import MediaError

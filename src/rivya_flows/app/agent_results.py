@@ -10,12 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.printable import printable
 
-MAX_TEXT, MAX_ITEMS = 2_000, 200
-"""Characters of one text in a result, and members of one list."""
-
-MAX_DEPTH = 12
-"""Levels of a value of a run that are shown."""
-
+MAX_TEXT, MAX_ITEMS = 2_000, 200  # characters of one text in a result, and members of one list
+MAX_DEPTH = 12  # levels of a value of a run that are shown
 RUN = "Id of a run, as `run` gives it."
 SPEC = (
     "Path of a spec inside the root, such as specs/spot.yaml; or the whole text of one, which has"
@@ -271,13 +267,7 @@ class AgentPicture:
 
 @dataclass(frozen=True)
 class Reply(Generic[R]):
-    """What a tool answers.
-
-    Attributes:
-        result: For programs.
-        lines: The same for people and models.
-        pictures: Shown after the lines.
-    """
+    """What a tool answers."""
 
     result: R
     lines: Sequence[str]
@@ -285,10 +275,7 @@ class Reply(Generic[R]):
 
 
 def bounded(value: Any, depth: int = 0) -> Any:
-    """A JSON value of a run without characters that act, and without what is too long.
-
-    A lone surrogate, which a model may send, could not be written as UTF-8.
-    """
+    """A JSON value of a run without characters that act, lone surrogates and what is too long."""
     if isinstance(value, str):
         cut = value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
         return printable(cut)

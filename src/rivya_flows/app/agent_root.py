@@ -1,29 +1,35 @@
-"""What an agent may name: specs, files and runs inside one folder, the root."""
+"""What an agent may name and keep: specs, files and runs inside one folder, the root; and its quotes and processes."""
 
 from __future__ import annotations
 
+import re
+import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.app.prepare import Prepared, RunRequest
+from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.app.processes.supervisor import ProcessSpec, start
+from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
+from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.quotes import QUOTE_ID, Quote
+from rivya_flows.private import private_folder
 from rivya_flows.store.journal import Journal, RunRow
 
-AS_TEXT = "spec"
-"""Name of a spec that was given as text."""
+AS_TEXT = "spec"  # name of a spec that was given as text
 
 
 def spec_inside(root: Path, given: str) -> SpecFile:
-    """The spec at a path inside the root, or the one that the text is.
-
-    Raises:
-        UsageError: The path leads out of the root, or to no spec.
-    """
+    """The spec at a path inside the root, or the one that the text is."""
     if "\n" in given or "\r" in given:
         return SpecFile(given, AS_TEXT, root)
     path = path_inside(root, given)
@@ -33,11 +39,7 @@ def spec_inside(root: Path, given: str) -> SpecFile:
 
 
 def path_inside(root: Path, given: str) -> Path:
-    """The path that is meant, its links followed.
-
-    Raises:
-        UsageError: It leads out of the root.
-    """
+    """The path that is meant, its links followed."""
     try:
         path = (root / given).resolve()
         inside = path.is_relative_to(root)
@@ -49,11 +51,7 @@ def path_inside(root: Path, given: str) -> Path:
 
 
 def inputs_inside(root: Path, workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs, files at their paths inside the root.
-
-    Raises:
-        SpecError: A file is elsewhere, or none.
-    """
+    """The inputs, files at their paths inside the root."""
     found, problems = dict(given), []
     for name, declared in workflow.inputs.items():
         if name not in given or "file" not in (declared.type, declared.of):
@@ -80,3 +78,69 @@ def run_inside(root: Path, journal: Journal, run: str) -> RunRow:
     if row is None or not row.folder.resolve().is_relative_to(root):
         raise UsageError(f"there is no run {run!r:.200} in {root}", "`run` gives its id")
     return row
+
+
+MAX_QUOTES = 500  # quotes that hold at the same time
+
+
+def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:
+    """Writes the quote under its id, and deletes those that hold no longer."""
+    folder, old, left = private_part(data, "quotes"), time.time() - VALID.total_seconds(), 0
+    for path in folder.iterdir():
+        if path.stat().st_mtime < old:
+            path.unlink(missing_ok=True)
+        else:
+            left += 1
+    if left >= MAX_QUOTES:
+        words = f"there are {left} quotes of the last 24 hours, which is the most"
+        raise UsageError(words, f"run one of them, or delete those in {folder}")
+    # In the same folder, since the place of its spec is written from there.
+    written = folder / f"new-{secrets.token_hex(8)}.json"
+    quote = write_quote(context, request, ready, written)
+    written.rename(folder / f"{quote.id}.json")
+    return quote
+
+
+def read_saved(data: Path, root: Path, name: str) -> QuoteFile:
+    """The quote of an id."""
+    path = private_part(data, "quotes") / f"{name}.json"
+    known = re.fullmatch(QUOTE_ID, name) and path.is_file()  # no other name becomes a path
+    if not known or (file := read_quote(path)).quote.id != name:
+        raise UsageError(f"there is no quote {name!r:.60}", "make one with `plan`")
+    if file.spec is not None:
+        for one in (file.spec.name, *file.quote.includes, *file.quote.files):
+            path_inside(root, str(file.spec.parent / one))
+    return file
+
+
+def private_part(data: Path, name: str) -> Path:
+    """A private folder of the data folder."""
+    private_folder(data)
+    private_folder(data / "mcp")
+    private_folder(folder := data / "mcp" / name)
+    return folder
+
+
+def log_of(data: Path, run_id: str) -> Path:
+    """Where the process of a run writes; its lock lies beside it."""
+    return data / "mcp" / "logs" / f"{run_id}.log"
+
+
+def continue_run(data: Path, run_id: str) -> None:
+    """Executes a run in a process that does not end with this one, and holds a lock."""
+    private_part(data, "logs")
+    command = ("rivya_flows.cli.main", "resume", run_id, "--json")
+    with log_of(data, run_id).with_suffix(".lock").open("ab") as lock:
+        if not try_lock(lock):
+            raise UsageError(f"{run_id} is at work", "call `status`, and try again")
+        log, held = log_of(data, run_id), (lock.fileno(),)
+        start(ProcessSpec(run_id, command, variables(), log, descriptors=held))
+
+
+def is_at_work(data: Path, run_id: str) -> bool:
+    """Whether a process that an agent has started executes a run, on this machine."""
+    try:
+        with log_of(data, run_id).with_suffix(".lock").open("rb") as lock:
+            return not try_lock(lock)
+    except OSError:  # an agent has started none
+        return False

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
+from typing import TypeVar
 
-from rivya_flows.app.agent_processes import continue_run, is_at_work, log_of
+from pydantic import BaseModel
+
 from rivya_flows.app.agent_questions import answers_of, question_lines, question_of
-from rivya_flows.app.agent_quotes import read_saved, save_quote
 from rivya_flows.app.agent_results import (
     MAX_ITEMS,
     AgentCheck,
@@ -26,6 +28,7 @@ from rivya_flows.app.agent_results import (
     AgentReceipt,
     AnswerArguments,
     Answered,
+    Arguments,
     CheckArguments,
     ModelsArguments,
     NoArguments,
@@ -39,7 +42,18 @@ from rivya_flows.app.agent_results import (
     Status,
     bounded,
 )
-from rivya_flows.app.agent_root import AS_TEXT, inputs_inside, path_inside, run_inside, spec_inside
+from rivya_flows.app.agent_root import (
+    AS_TEXT,
+    continue_run,
+    inputs_inside,
+    is_at_work,
+    log_of,
+    path_inside,
+    read_saved,
+    run_inside,
+    save_quote,
+    spec_inside,
+)
 from rivya_flows.app.agent_views import (
     advice_for,
     items_of,
@@ -53,12 +67,11 @@ from rivya_flows.app.agent_views import (
 )
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_spec, lint_spec
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, verdict
-from rivya_flows.app.processes.process_tree import wait_until
-from rivya_flows.app.processes.supervisor import last_lines
+from rivya_flows.app.processes.supervisor import last_lines, wait_until
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext
@@ -83,24 +96,29 @@ LABEL = {"via": "mcp"}
 """Each run of an agent has this label, so that a pool can limit all of them together."""
 
 MAX_SPECS = 100
-MAX_INPUT_BYTES = 1 << 20
-"""Of all inputs of a plan, as JSON."""
+MAX_INPUT_BYTES = 1 << 20  # of all inputs of a plan, as JSON
+ENDING_SECONDS = 10  # how long an answer waits for the process that has asked to end
 
-ENDING_SECONDS = 10
-"""How long an answer waits for the process that has asked to end."""
+
+A = TypeVar("A", bound=Arguments)
+R = TypeVar("R", bound=BaseModel)
+
+
+def _in_thread(
+    work: Callable[[AgentTools, A], Reply[R]],
+) -> Callable[[AgentTools, A], Awaitable[Reply[R]]]:
+    """A tool that reads files, without blocking the event loop."""
+
+    @wraps(work)
+    async def call(tools: AgentTools, given: A) -> Reply[R]:
+        return await asyncio.to_thread(work, tools, given)
+
+    return call
 
 
 @dataclass(frozen=True)
 class AgentTools:
-    """The tools of one server. Their docstrings are what its clients read.
-
-    Attributes:
-        settings: Of the store, and the service that is bought from.
-        root: The folder of the agent, resolved.
-        runner: Gives the key of a secret block.
-        sandbox: Buy from the local sandbox, also with a key.
-        notify: Called with lines for the person who runs the server.
-    """
+    """The tools of one server. Their docstrings are what its clients read."""
 
     settings: Settings
     root: Path
@@ -108,25 +126,24 @@ class AgentTools:
     sandbox: bool = False
     notify: Callable[[str], object] = lambda _: None
 
-    async def list_specs(self, _: NoArguments) -> Reply[Specs]:
+    @_in_thread
+    def list_specs(self, _: NoArguments) -> Reply[Specs]:
         """List the specs of the root, and of its folder `specs`, with their inputs."""
-        return await asyncio.to_thread(self._list_specs)
-
-    def _list_specs(self) -> Reply[Specs]:
         folders = [one for one in (self.root, self.root / "specs") if one.is_dir()]
         paths = [path for folder in folders for path in specs_at(folder)]
         found = []
         for path in paths[:MAX_SPECS]:
             with suppress(UsageError):  # a link that leads elsewhere, or not a text
                 spec = spec_inside(self.root, str(path))
-                workflow, _ = check_spec(spec, known_catalogue(self.settings))
+                workflow = check_spec(spec, known_catalogue(self.settings))[0]
                 found.append(spec_of(str(path.relative_to(self.root)), workflow))
         lines = [f"{one.path}: {one.title or one.name or 'wrong, see check_spec'}" for one in found]
         return Reply(Specs(root=str(self.root), specs=found), lines or ["there are no specs"])
 
-    async def list_models(self, given: ModelsArguments) -> Reply[AgentModels]:
+    @_in_thread
+    def list_models(self, given: ModelsArguments) -> Reply[AgentModels]:
         """List the models with their price, parameters and reference files."""
-        catalogue = await asyncio.to_thread(known_catalogue, self.settings)
+        catalogue = known_catalogue(self.settings)
         every = catalogue.models.values()
         found = [model_of(one) for one in every if given.kind in (None, one.category)]
         lines = [
@@ -135,11 +152,9 @@ class AgentTools:
         result = AgentModels(date=catalogue.date, source=catalogue.source, models=found)
         return Reply(result, [*lines, f"catalogue of {catalogue.date}, {catalogue.source}"])
 
-    async def check_spec(self, given: CheckArguments) -> Reply[AgentCheck]:
+    @_in_thread
+    def check_spec(self, given: CheckArguments) -> Reply[AgentCheck]:
         """Find every mistake of a spec, each at its line. Sends and buys nothing."""
-        return await asyncio.to_thread(self._check, given)
-
-    def _check(self, given: CheckArguments) -> Reply[AgentCheck]:
         spec = spec_inside(self.root, given.spec)
         if spec.name != AS_TEXT:
             spec = replace(spec, name=str(Path(spec.name).relative_to(self.root)))
@@ -235,15 +250,13 @@ class AgentTools:
         most = credits_of(result.at_most)
         return Reply(result, [f"{run_id} runs, for at most {most}; `status` says how far it is"])
 
-    async def status(self, given: OfRun) -> Reply[Status]:
+    @_in_thread
+    def status(self, given: OfRun) -> Reply[Status]:
         """Say how far a run is, what it has spent, and what it asks, with small pictures of the
         candidates.
         """
-        return await asyncio.to_thread(self._status, given.run)
-
-    def _status(self, run: str) -> Reply[Status]:
         with self._journal() as journal, scratch() as copies:
-            row = run_inside(self.root, journal, run)
+            row = run_inside(self.root, journal, given.run)
             entries = journal.entries(row.run_id)
             [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
             assets = AssetStore(self.settings.assets_url, copies)
@@ -281,14 +294,12 @@ class AgentTools:
         lines += [*result.problems, *([result.advice] if result.advice else ())]
         return Reply(result, lines, pictures)
 
-    async def answer(self, given: AnswerArguments) -> Reply[Answered]:
+    @_in_thread
+    def answer(self, given: AnswerArguments) -> Reply[Answered]:
         """Answer what a suspended run asks; it continues, and buys within its quote."""
         keys = [given.choice] if isinstance(given.choice, str) else given.choice
         if (keys is None) == (given.none is None):
             raise UsageError("answer: give either choice or none", "`status` shows the choices")
-        return await asyncio.to_thread(self._answer, given, keys)
-
-    def _answer(self, given: AnswerArguments, keys: Sequence[str] | None) -> Reply[Answered]:
         with self._journal() as journal:
             run_id = run_inside(self.root, journal, given.run).run_id
             written = (given.step, keys, given.none or "")
@@ -312,13 +323,11 @@ class AgentTools:
         result = Answered(run=run_id, step=bounded(given.step), picked=bounded(keys or []))
         return Reply(result, [words, told])
 
-    async def receipt(self, given: OfRun) -> Reply[AgentReceipt]:
+    @_in_thread
+    def receipt(self, given: OfRun) -> Reply[AgentReceipt]:
         """Give what a run made so far, with the paths of its files and its credits."""
-        return await asyncio.to_thread(self._receipt, given.run)
-
-    def _receipt(self, run: str) -> Reply[AgentReceipt]:
         with self._journal() as journal, scratch() as copies:
-            row = run_inside(self.root, journal, run)
+            row = run_inside(self.root, journal, given.run)
             assets = AssetStore(self.settings.assets_url, copies)
             report = write_report(journal.entries(row.run_id), row.folder, assets)
         receipt = report.receipt
@@ -346,11 +355,8 @@ class AgentTools:
     def _continue(self, run_id: str) -> None:
         continue_run(self.settings.data, run_id)
 
-    @asynccontextmanager
-    async def _context(self) -> AsyncIterator[RunContext]:
-        chosen = self.settings if self.sandbox else await self.runner.with_key(self.settings)
-        async with connect(chosen, sandbox=self.sandbox, notify=self.notify) as context:
-            yield context
+    def _context(self) -> AbstractAsyncContextManager[RunContext]:
+        return connect_with(self.runner, self.settings, sandbox=self.sandbox, notify=self.notify)
 
     @contextmanager
     def _journal(self) -> Iterator[Journal]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,24 +24,14 @@ _MAX_NAME_BYTES = 150
 _AT_ONCE = 32
 
 
-def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
-    """Keep a copy of a file by hash.
-
-    Args:
-        assets: Where to keep it.
-        path: The file; it stays where it is.
-        url: Where it came from, or None.
-
-    Raises:
-        MediaError: It is not an image, film or sound that can be read.
-        StoreError: It cannot be kept.
-    """
-    return _copied(assets, path, probe(path), url)
+def keep(assets: AssetStore, path: Path) -> Asset:
+    """Keep a copy of a file by hash."""
+    return _copied(assets, path, probe(path))
 
 
-async def kept(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
+async def kept(assets: AssetStore, path: Path) -> Asset:
     """As `keep`, without blocking the event loop; cancelling ends the decoding."""
-    return await asyncio.to_thread(_copied, assets, path, await probed(path), url)
+    return await asyncio.to_thread(_copied, assets, path, await probed(path))
 
 
 async def take(
@@ -53,16 +44,7 @@ async def take(
 ) -> Asset:
     """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop.
 
-    Args:
-        assets: Where to keep it.
-        path: The file; it is moved.
-        sha256: Of its content, if it was computed while it was written to disk; None reads it.
-        url: Where it came from, or None.
-        found: What it holds, if known; None decodes it.
-
-    Raises:
-        MediaError: It cannot be decoded, and is where it was.
-        StoreError: It cannot be kept.
+    Without `sha256` its content is read for that, and without `found` it is decoded.
     """
     probe = found or await probed(path)
 
@@ -77,42 +59,24 @@ async def take(
 
 
 async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
-    """The asset of a medium that the store has, decoded without blocking the event loop.
-
-    Raises:
-        LostMediumError: It is missing or has changed.
-        MediaError: It cannot be decoded.
-    """
+    """The asset of a medium that the store has, decoded without blocking; LostMediumError without it."""
     path = await asyncio.to_thread(assets.local_path, sha256)
     return _asset(await probed(path), path, sha256, url)
 
 
-def _copied(assets: AssetStore, path: Path, found: Probe, url: str | None) -> Asset:
+def _copied(assets: AssetStore, path: Path, found: Probe) -> Asset:
     digest = assets.put(path)
-    return _asset(found, assets.local_path(digest), digest, url)
+    return _asset(found, assets.local_path(digest), digest, None)
 
 
 def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
-    return Asset(
-        kind=found.kind,
-        path=path,
-        url=url,
-        mime_type=found.mime_type,
-        width=found.width,
-        height=found.height,
-        duration_seconds=found.duration_seconds,
-        size_bytes=found.size_bytes,
-        sha256=sha256,
-    )
+    return Asset(path=path, url=url, sha256=sha256, **asdict(found))
 
 
 def put_back(assets: AssetStore, sha256: str, places: Iterable[Path], *, writes: bool) -> bool:
     """Whether the store has a medium, if need be again, from a place with the same content.
 
     Without `writes` it is only read from that place, by this `AssetStore`.
-
-    Raises:
-        StoreError: The store cannot be reached or written.
     """
     if assets.size(sha256) is not None:
         return True
@@ -139,11 +103,7 @@ def put_all_back(
 
 
 def each_found(named: Mapping[str, T], find: Callable[[T], U], hint: str) -> dict[str, U]:
-    """What `find` gives for each value; it asks the asset store for media; `hint` is for those it lacks.
-
-    Raises:
-        LostMediumError: It raised that for some, which are all named.
-    """
+    """What `find` gives for each value; LostMediumError names all for which it raised that, with the hint."""
     found, lost = {}, []
     for name, value in named.items():
         try:

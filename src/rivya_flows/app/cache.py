@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from rivya_flows.planning.queue.events import CacheAnswered
 from rivya_flows.planning.queue.forks import Finished, finished, is_made_again
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CachedResult, CacheIndex
+from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.deployments import hashes_of_specs
 from rivya_flows.store.journal import Journal
 
@@ -26,23 +26,15 @@ YOUNG = timedelta(days=1)
 def look_up(
     results: CacheIndex, assets: AssetStore, cache_key: str
 ) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None if there is none, or its media are lost.
-
-    Raises:
-        StoreError: The index or the media cannot be read; that does not justify another purchase.
-    """
+    """Outputs and cost of an equal request; None if there is none, or its media are lost."""
     found = results.find(cache_key)
-    if found is None:
-        return None
-    return (dict(found.outputs), found.credits) if is_intact(assets, found.outputs) else None
+    return (
+        (dict(found.outputs), found.credits) if found and is_intact(assets, found.outputs) else None
+    )
 
 
 def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
-    """Whether the store has all media of a result, as they were.
-
-    Raises:
-        StoreError: The media cannot be read.
-    """
+    """Whether the store has all media of a result, as they were."""
     try:
         for asset in _media(outputs):
             assets.local_path(asset.sha256)
@@ -68,11 +60,7 @@ class Reuse:
         self.lost: set[tuple[str, str]] = set()
 
     def __call__(self, asked: AskCache) -> CacheAnswered:
-        """The outputs of an equal request, if their media are intact; may read whole journals.
-
-        Raises:
-            StoreError: The store cannot be read; that does not justify another purchase.
-        """
+        """The outputs of an equal request, if their media are intact; may read whole journals."""
         name = asked.request_hash
         answer = CacheAnswered(step=asked.step, key=asked.key, request_hash=name, outputs=None)
         if asked.run_id is not None:
@@ -114,16 +102,7 @@ def _found(
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A result that an equal request gets for free.
-
-    Attributes:
-        run_id: The run that bought it.
-        credits: What it cost, and what it saves.
-        at: Unix seconds.
-        media: SHA-256 of its media; empty for an answer of a chat.
-        size_bytes: Of the media that are present.
-        whole: All its media are present.
-    """
+    """A result that an equal request gets for free; `at` is in Unix seconds, `media` are SHA-256."""
 
     cache_key: str
     run_id: str
@@ -140,17 +119,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a prune deleted.
-
-    Attributes:
-        entries: Cache entries, oldest first.
-        media: SHA-256 of the media.
-        size_bytes: Of those media.
-        linked_bytes: The part of them that folders of runs have too, and that is not freed.
-        runs: Ids of the runs whose media may be among them.
-        folders: Of runs, in the data folder.
-        sandbox_bytes: Of results in the sandbox of the data folder.
-    """
+    """What a prune deleted, oldest first; folders of runs have `linked_bytes` too, so these are not freed."""
 
     entries: tuple[CacheEntry, ...]
     media: tuple[str, ...] = ()
@@ -162,25 +131,23 @@ class Pruned:
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``cache prune --json``."""
-        return {
-            "entries": [entry.as_json() for entry in self.entries],
-            "media": list(self.media),
-            "size_bytes": self.size_bytes,
-            "linked_bytes": self.linked_bytes,
-            "runs": list(self.runs),
-            "folders": list(self.folders),
-            "sandbox_bytes": self.sandbox_bytes,
-        }
+        return {**asdict(self), "entries": [entry.as_json() for entry in self.entries]}
 
 
 def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
-    """All cache entries, newest first; media are listed, not read.
-
-    Raises:
-        StoreError: The index or the media cannot be reached.
-    """
+    """All cache entries, newest first; media are listed, not read."""
     sizes = {kept.sha256: kept.size_bytes for kept in assets.listing()}
-    return tuple(_entry(found, sizes) for found in results.all())
+    entries = []
+    for one in results.all():
+        media = tuple(dict.fromkeys(asset.sha256 for asset in _media(one.outputs)))
+        size, whole = (
+            sum(sizes.get(name, 0) for name in media),
+            all(name in sizes for name in media),
+        )
+        entries.append(
+            CacheEntry(one.cache_key, one.run_id, one.credits, one.at, media, size, whole)
+        )
+    return tuple(entries)
 
 
 def prune(
@@ -196,17 +163,11 @@ def prune(
     """Deletes cache entries and, if asked, unused media; runs can still be resumed and reported.
 
     Args:
-        results: The index.
-        assets: The media.
-        journal: All runs of the store; media that any of them mentions stay.
         now: UTC.
         older_than: Delete entries of at least this age; None deletes all.
         media: Delete media older than `YOUNG` that no journal and no entry names, and what killed
             downloads left.
         pretend: Delete nothing; only tell what would be deleted.
-
-    Raises:
-        StoreError: Something cannot be reached or deleted; earlier deletions stay.
     """
     limit = None if older_than is None else (now - older_than).timestamp()
     going = tuple(
@@ -241,12 +202,7 @@ def named_media(
 
 
 def without_media(
-    pruned: Pruned,
-    assets: AssetStore,
-    named: frozenset[str],
-    limit: datetime,
-    *,
-    pretend: bool,
+    pruned: Pruned, assets: AssetStore, named: frozenset[str], limit: datetime, *, pretend: bool
 ) -> Pruned:
     """Deletes the media that nobody names and that have not changed since, and what was on its way."""
     unused = [
@@ -264,12 +220,6 @@ def without_media(
         size_bytes=sum(kept.size_bytes for kept in unused),
         linked_bytes=sum(kept.size_bytes for kept in unused if kept.linked),
     )
-
-
-def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
-    media = tuple(dict.fromkeys(asset.sha256 for asset in _media(found.outputs)))
-    size, whole = sum(sizes.get(name, 0) for name in media), all(name in sizes for name in media)
-    return CacheEntry(found.cache_key, found.run_id, found.credits, found.at, media, size, whole)
 
 
 def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rivya_flows.catalogue.catalogue import Catalogue
@@ -17,23 +16,21 @@ if TYPE_CHECKING:  # heavy, and `check` needs none of them
     from rivya_flows.client.client import RivyaClient
     from rivya_flows.settings import Settings
 
-_MAX_BYTES = 8 << 20
+_NAME, _MAX_BYTES = "catalogue.json", 8 << 20
 
 
 async def read_catalogue(client: RivyaClient, context: RunContext | None = None) -> Catalogue:
-    """The models that the service lists now.
-
-    Args:
-        client: Of the service.
-        context: Where it is cached; None: nowhere. That of a sandbox never is.
-
-    Raises:
-        APIError: The service did not answer.
-    """
+    """The models that the service lists now; cached in the context, unless it is of a sandbox."""
     listed = await client.models.list()
     catalogue = from_wire(listed.payload, date=date.today().isoformat(), source="live")
     if context is not None and not context.service.identity.startswith("sandbox:"):
-        _remember(catalogue, context.service.base_url, _file(context.settings))
+        service, path = context.service.base_url, context.settings.data / _NAME
+        kept = {"service": service, "date": catalogue.date, "payload": catalogue.wire}
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):  # it is only a convenience
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(kept), "utf-8")
+            partial.replace(path)
     return catalogue
 
 
@@ -44,7 +41,7 @@ def known_catalogue(settings: Settings) -> Catalogue:
     """
     ours = shipped()
     try:
-        path = _file(settings)
+        path = settings.data / _NAME
         if path.stat().st_size > _MAX_BYTES:
             return ours
         kept = json.loads(path.read_text("utf-8"))
@@ -54,16 +51,3 @@ def known_catalogue(settings: Settings) -> Catalogue:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # as if there were no cache
     return ours
-
-
-def _remember(catalogue: Catalogue, service: str, path: Path) -> None:
-    kept = {"service": service, "date": catalogue.date, "payload": catalogue.wire}
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # it is only a convenience
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(kept), "utf-8")
-        partial.replace(path)
-
-
-def _file(settings: Settings) -> Path:
-    return settings.data / "catalogue.json"

@@ -1,24 +1,23 @@
-"""Check a spec, or its tests: every mistake at its place, before anything is sent."""
+"""Check a spec, or its tests: every mistake at its place, before anything is sent; and fix what is certain."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
+import os
+import stat
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from rivya_flows.app.spec_file import (
-    NO_SPEC,
-    TEST_SUFFIX,
-    SpecFile,
-    is_tests,
-    read_file,
-    read_spec,
-)
+from rivya_flows.app.spec_file import NO_SPEC, TEST_SUFFIX, SpecFile, is_tests, read_file, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, RivyaFlowsError, UsageError
 from rivya_flows.extras import missing
+from rivya_flows.language import fixes, load
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
@@ -30,14 +29,7 @@ from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests
 
 @dataclass(frozen=True)
 class SpecWithTests:
-    """A spec and its tests.
-
-    Attributes:
-        path: Of the file of tests.
-        spec: The spec.
-        workflow: Of the spec; None where it is wrong.
-        refused: What is wrong with it.
-    """
+    """A spec and its tests; `workflow` is None where the spec is wrong."""
 
     path: Path
     tests: SpecTests
@@ -71,11 +63,7 @@ def check_spec(
 ) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
     """The workflow of a spec, or None and what is wrong with it."""
     return load.check(
-        spec.text,
-        file=spec.name,
-        catalogue=catalogue,
-        folder=spec.folder,
-        includes=spec.includes,
+        spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder, includes=spec.includes
     )
 
 
@@ -129,9 +117,6 @@ def load_tests(
     """The tests in a file, with their spec; or None and what is wrong with the file.
 
     A wrong spec is not a mistake of its tests, which may expect it.
-
-    Raises:
-        UsageError: The file cannot be read.
     """
     file = read_file(path)
     text = file.text.removeprefix("\ufeff")
@@ -194,3 +179,87 @@ def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:
 def as_yaml(value: Any) -> str:
     """JSON, which is YAML; with the characters as they are, since an escape may be half of one."""
     return json.dumps(value, ensure_ascii=False)
+
+
+_MARK = "\ufeff"  # the byte order mark that some editors start a file with
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file after its check; `checked` is None of a brand or with mistakes that were not fixed."""
+
+    path: Path
+    checked: Workflow | SpecWithTests | None
+    diagnostics: tuple[Diagnostic, ...]
+    fixed: tuple[Diagnostic, ...] = ()
+    before: str = ""
+    after: str = ""
+
+    def warnings(self, catalogue: Catalogue) -> tuple[Diagnostic, ...]:
+        """What is no mistake, and does less than it seems to; of a spec without mistakes."""
+        if not isinstance(self.checked, Workflow) or self.diagnostics:
+            return ()
+        return lint_spec(read_spec(self.path), self.checked, catalogue)
+
+    @property
+    def diff(self) -> Iterator[str]:
+        """The lines of a unified diff of the fixes."""
+        # Of the line breaks of YAML only those of `diff`.
+        was, now = (text.removesuffix("\n").split("\n") for text in (self.before, self.after))
+        name = str(self.path)
+        yield from difflib.unified_diff(was, now, name, name, lineterm="")
+
+
+def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
+    """Checks a file and fixes what is certain, in this file alone; its line breaks and mode are kept."""
+    if path.is_dir() or is_tests(path):
+        return CheckedFile(path, *check_file(path, catalogue))
+    try:
+        spec = read_spec(path, newline="")
+    except UsageError as error:
+        return CheckedFile(path, None, (unreadable(path, error),))
+
+    def check(text: str) -> tuple[Diagnostic, ...]:
+        return check_text(replace(spec, text=text), catalogue)[1]
+
+    body = spec.text.lstrip(_MARK)  # of several marks all but the first are mistakes
+    found = fixes.fixed(body, spec.name, check)
+    after = spec.text.removesuffix(body) + found.text
+    try:
+        if write and found.applied:
+            _overwrite(path, spec.text, after)
+    except UsageError as error:
+        left = (unreadable(path, error), *check(spec.text))
+        return CheckedFile(path, None, left)
+    workflow, left = check_text(replace(spec, text=after), catalogue)
+    return CheckedFile(path, workflow, left, found.applied, spec.text, after)
+
+
+def _overwrite(path: Path, before: str, text: str) -> None:
+    real = path.resolve()
+    if not real.is_relative_to(path.parent.resolve()):
+        raise UsageError(f"{path}: is a link to another folder, so nothing is fixed", f"fix {real}")
+    partial = None
+    try:
+        mode = stat.S_IMODE(real.stat().st_mode)
+        if not mode & 0o222 or not os.access(real, os.W_OK):
+            hint = "make it writable, then fix it again"
+            raise UsageError(f"{path}: is read-only, so nothing is fixed", hint)
+        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=".", delete=False) as file:
+            partial = Path(file.name)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(mode)
+        if real.read_bytes() != before.encode():
+            raise UsageError(
+                f"{path}: changed while it was checked, so nothing is fixed", "fix it again"
+            )
+        partial.replace(real)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror or error}"
+        raise UsageError(message, "check the folder, then fix it again") from error
+    finally:
+        if partial is not None:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)

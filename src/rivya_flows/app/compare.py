@@ -25,17 +25,11 @@ def compare(
     """Two runs side by side, as their journals have them now; asks no service.
 
     Args:
-        settings: Those of the store.
         named: Ids or folders of the two runs; of one alone, the first is the run that it was forked from.
-        page: Is written as one HTML file with small pictures of both.
         shown: Without `page`, write one beside the contact sheet of the second run.
 
     Returns:
         The comparison; and its page, absolute, None without one.
-
-    Raises:
-        UsageError: One of them is not in the store, or one alone is no fork.
-        StoreError: The store cannot be read, or the page cannot be written.
     """
     with open_journal(settings) as journal:
         rows = [find_run(journal, name, only_read=True) for name in named]

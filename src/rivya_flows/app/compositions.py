@@ -29,15 +29,7 @@ def given(value: Any) -> Any:
 
 
 def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Composition:
-    """The composition of a step.
-
-    Args:
-        arguments: Of the step, without nulls.
-        paths: Of the files of their media, in the order of `media_in`.
-
-    Raises:
-        MediaError: An argument is of the wrong shape.
-    """
+    """The composition of a step, of arguments without nulls and the files of their media, ordered as `media_in`."""
     keys = [key for key in ("clips", "video", "images") if arguments.get(key)]
     if len(keys) != 1:
         raise MediaError("expected one of clips, a film and stills", "give one of the three")
@@ -50,11 +42,6 @@ def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Compo
 
 
 def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
-    """The layout of a step; as `composition_of`.
-
-    Raises:
-        MediaError: An argument is of the wrong shape.
-    """
     return _built(_LAYOUT, _with_paths(arguments, paths))
 
 
@@ -73,13 +60,6 @@ def _built(adapter: TypeAdapter[_Work], arguments: Mapping[str, Any]) -> _Work:
 
 
 def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
-    """The outputs of a `compose` step.
-
-    Args:
-        work: What was rendered.
-        made: What came of it.
-        kept: The medium of each of its files.
-    """
     captions = work.captions and {
         "cues": [cue._asdict() for cue in made.cues],
         "estimated": made.estimated,
@@ -104,7 +84,6 @@ def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -
 
 
 def layout_outputs(work: Layout, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
-    """The outputs of a `layout` step; as `film_outputs`."""
     cards = [kept[name] for name in film_names(work.formats, ".png")]
     by = {name: {"asset": one.as_json()} for name, one in _by_format(work.formats, cards)}
     return {**_assets(cards), "by": by, "lost": list(made.lost)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,18 +13,19 @@ from pathlib import Path
 from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import (
     Asker,
     Execution,
     Listener,
     Rendering,
     Runner,
+    RunOptions,
     ignore_event,
     ignore_rendering,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.open_questions import Choice, name_of
+from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
@@ -41,11 +42,7 @@ class Observer:
     """What the caller of `run` or `resume` hears, shows and answers.
 
     Attributes:
-        notify: Is told lines for a person.
-        begins: Is told the id of the run, which is in the store from now on and can be resumed.
-        listen: Is told each event.
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
-        rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
         answers: What it will answer, as far as that is known before the run, by the name of the
             question. One that cannot fit is refused before anything is bought.
@@ -68,8 +65,26 @@ class Observer:
     absorb_cancel: Callable[[], object] | None = None
 
 
-SILENT = Observer()
-"""Hears nothing and answers nothing."""
+SILENT = Observer()  # hears nothing and answers nothing
+
+
+class GivenAnswers:
+    """Answers that were given ahead by the names of questions, round after round."""
+
+    def __init__(self, answers: Mapping[str, Iterable[Choice]]) -> None:
+        self.left = {name: [*choices] for name, choices in answers.items()}
+        self.refused: list[UsageError] = []
+
+    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
+        """The next answer to a question; None if there is none, or it does not fit."""
+        waiting = self.left.get(name_of(question))
+        if not waiting:
+            return None
+        try:
+            return checked(question, waiting.pop(0))
+        except UsageError as error:
+            self.refused.append(error)
+            return None
 
 
 async def execute(
@@ -80,20 +95,7 @@ async def execute(
     observer: Observer,
     reporter: RunReporter | None = None,
 ) -> RunReport:
-    """Executes a run to its end and writes its report.
-
-    Args:
-        context: Open things.
-        runner: Executes it.
-        run_id: The run; it is in the store.
-        options: What this execution does beside continuing.
-        observer: Hears of it.
-        reporter: One that follows the run already; None makes one.
-
-    Raises:
-        RivyaFlowsError: It could not be executed to an end of its own.
-        asyncio.CancelledError: It was cancelled, and the observer does not absorb that.
-    """
+    """Executes a run to its end and writes its report."""
     observer.begins(run_id)
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
@@ -146,10 +148,6 @@ def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | Non
     """A warning of what failed after an execution had ended; None if it had not ended.
 
     The journal says how a run ended. A Prefect server that is gone by then changes nothing of it.
-
-    Args:
-        error: What the runner raised.
-        entries: Journal entries of that execution.
     """
     ended = any(isinstance(entry.event, RunEnded) for entry in entries)
     if isinstance(error, RivyaFlowsError) or not ended:
@@ -159,11 +157,7 @@ def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | Non
 
 
 def append_events(journal: Journal, run_id: str, events: Sequence[Event]) -> None:
-    """Appends events to the journal of a run that no engine executes.
-
-    Raises:
-        StoreError: Another process executes the run, or the journal cannot be written.
-    """
+    """Appends events to the journal of a run that no engine executes."""
     leases = Leases(journal.engine)
     lease = leases.acquire(run_id)
     try:
@@ -181,23 +175,14 @@ def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
 
 
 def run_folder(out: Path, name: str) -> Path:
-    """The folder of a run or a batch below `out`, made if it is missing.
-
-    Raises:
-        UsageError: It cannot be made, or `name` would lead elsewhere: whoever writes into a shared
-            store chooses the ids of its runs.
-    """
+    """The folder of a run or a batch below `out`, made if it is missing."""
     if name in ("", "..") or Path(name).name != name:
         raise UsageError(f"{name!r} is not the name of a folder", "name another run")
     return make_folder(out.expanduser().absolute() / name)
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder of a run, made before anything is bought.
-
-    Raises:
-        UsageError: It cannot be made.
-    """
+    """The folder of a run, made before anything is bought."""
     try:
         with as_the_user_wants():
             folder.mkdir(parents=True, exist_ok=True)

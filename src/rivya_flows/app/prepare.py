@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rivya_flows.app.asset_ingest import each_found, keep, put_all_back
-from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
-from rivya_flows.app.inputs import FrozenInputs
-from rivya_flows.app.known_failures import refuse_known_failures
-from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
+from rivya_flows.app.known_failures import refuse_known_failures, refuse_unsendable
+from rivya_flows.app.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import price_changes
@@ -35,7 +32,7 @@ from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, gr
 from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
-from rivya_flows.receiver.addresses import SECRET_NAME, medium_at
+from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.named_files import named_files
@@ -54,27 +51,17 @@ PoolReader = Callable[[Mapping[str, str]], tuple[PoolTotal, ...]]
 """Gives the pools of the store that match labels, as the service of the run has used them."""
 
 
-def no_pools(_labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
-    """Where there is no store, or no purchase is to be made."""
-    return ()
-
-
 @dataclass(frozen=True)
 class RunRequest:
     """A run that somebody asks for.
 
     Attributes:
-        spec: The spec.
-        inputs: Gives the values of its inputs.
-        earlier: Resolved inputs of the run that it forks; they count where `inputs` gives none.
         budget: Overrides the spec's credit budget; None keeps it.
         cache: Overrides the spec's cache mode; None keeps it.
-        local_files: Inputs may name files of this machine.
         labels: Labels beside those of the spec; they win.
         quote: Id of the quote that it runs; None without one.
         fork: The run that finished work is taken from; None without one.
         forked: The folder of that run; None for where the store has it.
-        uncollected: What that run has bought, or may have, and does not have: see `uncollected`.
         wallet: Name of the wallet of that run; None: that of the process's key.
     """
 
@@ -97,8 +84,6 @@ class Market:
     """What a service offers at this moment.
 
     Attributes:
-        catalogue: Its models.
-        service: Identity of the service; the run belongs to it.
         balance: Credits in the wallet; None if it was not read.
         usual: Seconds that a job usually takes there, by model, and a free step, as ``SPEC/STEP``,
             where that is known.
@@ -118,8 +103,6 @@ class Prepared:
 
     Attributes:
         frozen: Its first journal entry.
-        estimate: Its price.
-        plan: Its steps.
     """
 
     frozen: RunFrozen
@@ -131,12 +114,8 @@ async def read_market(context: RunContext, notify: Callable[[str], object] | Non
     """The current models and balance.
 
     Args:
-        context: Of the service.
         notify: Is told if the service does not answer soon, and it is asked for some seconds only;
             None: nobody is there to wait, and it is asked as long as for a purchase.
-
-    Raises:
-        APIError: The service did not answer.
     """
     asking = context.client() if notify is None else context.first_client(notify)
     try:
@@ -163,24 +142,13 @@ async def prepare_here(
     """Checks and prices a run with the models and the balance of this moment; buys nothing.
 
     Args:
-        context: Where it would run.
-        request: The run.
-        run_id: Its name.
         starts: It starts now, on this machine: what its callbacks need here must be there, and media
             that `store prune` deleted are put back into the store.
-        notify: Is told of a service that does not answer, of prices that are not the shipped, and of
-            purchases of a forked run that it would make again.
         market: What the service offers; None reads it.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: It starts, and a callback could not be sent from here.
-        APIError: The service did not answer.
     """
     # A plan without a service opens no database.
+    from rivya_flows.app.resume import restore_copies
     from rivya_flows.app.run_context import known_run
-    from rivya_flows.app.run_media import restore_copies
-    from rivya_flows.store.secrets import shared_secret
 
     beside, files = Path(request.spec.name).parent, (request.spec.files or {}).items()
     places = {one.sha256: [beside / name] for name, one in files}
@@ -204,24 +172,18 @@ async def prepare_here(
         look_up=context.look_up,
         pools=context.pools,
         machine=context.settings if starts else None,
-        secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
+        secret=lambda: context.address_secret,
     )
-    for line in _bought_again(ready.estimate, context.look_up.lost):
-        notify(line)
+    for step in ready.estimate.steps:  # what a fork does not take from its run
+        lost = [one.price for one in step.items if (step.id, one.key) in context.look_up.lost]
+        if lost:
+            price = price_of(sum(one.min for one in lost), greatest(lost))
+            notify(f"{step.id}: deleted by `store prune`, bought again: {price}")
     items = (item for step in ready.estimate.steps for item in step.items)
     models = (name for item in items for name in (item.model, *item.fallback) if name)
     for line in price_changes(market.catalogue, shipped(), models):
         notify(line)
     return ready
-
-
-def _bought_again(found: Estimate, lost: Collection[tuple[str, str]]) -> Iterator[str]:
-    """What a fork does not take from its run because the media are gone, a line for each step."""
-    for step in found.steps:
-        prices = [item.price for item in step.items if (step.id, item.key) in lost]
-        if prices:
-            price = price_of(sum(one.min for one in prices), greatest(prices))
-            yield f"{step.id}: deleted by `store prune`, bought again: {price}"
 
 
 def prepare(
@@ -231,7 +193,7 @@ def prepare(
     run_id: str,
     assets: AssetStore,
     look_up: LookUp,
-    pools: PoolReader = no_pools,
+    pools: PoolReader = lambda _: (),
     machine: Settings | None = None,
     secret: Callable[[], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -239,12 +201,6 @@ def prepare(
     """Checks everything and prices the run; spends and sends nothing.
 
     Args:
-        request: The run.
-        market: What its service offers.
-        run_id: Its name.
-        assets: Files that the spec or an input names become assets here.
-        look_up: The cache index.
-        pools: Those of the store.
         machine: Settings of the machine that executes the run, to check what its callbacks need
             there; None if that is another machine, or if the run does not start.
         secret: Gives what signs the receiver's addresses: a file input that is one of them is the
@@ -252,15 +208,15 @@ def prepare(
         clock: UTC now.
 
     Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: A callback could not be sent from here.
-        MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept, or one that the spec or the forked run has is not in the store.
         ExpressionError: The expressions of all items do too much work.
     """
     spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
-    files = None if spec.files is None else _carried_files(spec, spec.files, assets)
+    files = spec.files and each_found(  # with their paths on this machine
+        spec.files,
+        lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
+        f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
+    )
     given = request.inputs(workflow)
     kept = workflow.inputs.keys() - given.keys()
     earlier = {name: value for name, value in request.earlier.items() if name in kept}
@@ -309,12 +265,7 @@ def prepare(
 
 
 def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
-    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        MediaError: A named file is not a medium.
-    """
+    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
     with tempfile.TemporaryDirectory() as folder:
         assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
         return prepare(
@@ -384,15 +335,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the spec") -> None:
-    """Refuses a plan that cannot be paid.
-
-    Args:
-        found: Its price.
-        otherwise: What raises the budget beside ``--budget``; a run keeps its spec.
-
-    Raises:
-        BudgetError: The least it costs is over the budget or the balance.
-    """
+    """Refuses a plan that cannot be paid."""
     if found.verdict == "ok":
         return
     missing = found.min - (found.balance or 0)
@@ -441,14 +384,3 @@ def _uploaded(assets: AssetStore, sha256: str) -> Asset:
     except LostMediumError as error:
         words = f"the file that an input names by its address ({sha256[:12]}) is not in the store"
         raise UsageError(words, "upload it again: files that no run uses are deleted") from error
-
-
-def _carried_files(
-    spec: SpecFile, files: Mapping[str, Asset], assets: AssetStore
-) -> dict[str, Asset]:
-    """The media that a spec carries, with their paths on this machine."""
-    return each_found(
-        files,
-        lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
-        f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
-    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,56 +24,30 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import shared_secret
 
 
-def address_of(
-    context: RunContext, asset: Asset, secret: Callable[[], str] | None = None
-) -> str | None:
+def address_of(context: RunContext, asset: Asset) -> str | None:
     """The address of a medium; None if it has none.
 
     That is the receiver where there is one, see `receiver_url`, else the service's own address of
     the result, which may be good for a short while only.
-
-    Args:
-        context: Where the medium is.
-        asset: The medium.
-        secret: Gives the secret that signs addresses; None reads it from the store.
-
-    Raises:
-        StoreError: The store cannot be read or written.
     """
     public_url = context.settings.rivya_flows_public_url
     if public_url:
-        known = secret() if secret else _secret(context)
-        return asset_address(public_url, known, asset.sha256, asset.mime_type)
+        return asset_address(public_url, context.address_secret, asset.sha256, asset.mime_type)
     return asset.url if asset.url and asset.url.startswith(("http://", "https://")) else None
 
 
 def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
-    """Gives the address of a medium of a run; None for what only looks like one.
-
-    Args:
-        context: Where the media are.
-        media: Those of the run.
-    """
-    secret = functools.cache(partial(_secret, context))  # read once for all of them
+    """Gives the address of a medium of a run; None for what only looks like one."""
 
     def address(value: object) -> str | None:
         asset = recorded_asset(value, media)
-        return None if asset is None else address_of(context, asset, secret)
+        return None if asset is None else address_of(context, asset)
 
     return address
 
 
 def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | None]) -> str | None:
-    """The address of a small picture of a film or still, which is stored beside the media.
-
-    Args:
-        context: Where the medium is.
-        sha256: Of the medium.
-        draw: Makes the JPEG of the file; None if it cannot.
-
-    Returns:
-        None without a receiver or a picture.
-    """
+    """The address of a small picture of a medium, which is stored beside it; None without a receiver or picture."""
     if not context.settings.rivya_flows_public_url:
         return None
     file = context.scratch / f"still-{uuid.uuid4().hex}.jpg"
@@ -93,25 +65,13 @@ def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | No
 
 
 def report_of(context: RunContext, run_id: str) -> str | None:
-    """The address of the contact sheet of a run; None without a receiver.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
+    """The address of the contact sheet of a run; None without a receiver."""
     public_url = context.settings.rivya_flows_public_url
-    return report_address(public_url, _secret(context), run_id) if public_url else None
+    return report_address(public_url, context.address_secret, run_id) if public_url else None
 
 
 def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
-    """The address of the receiver for browsers; None without one.
-
-    Args:
-        settings: They may name it.
-        prefect_api_url: Else, if this is the server of `up`, or None, its receiver counts.
-
-    Raises:
-        UsageError: The record of `up` cannot be read.
-    """
+    """The address of the receiver for browsers: that of the settings, or of an `up` with this Prefect server."""
     if settings.rivya_flows_public_url is not None:
         return settings.rivya_flows_public_url
     parts = registry.read(settings.data)
@@ -123,22 +83,9 @@ def receiver_url(settings: Settings, prefect_api_url: str | None) -> str | None:
 
 
 def upload_page(settings: Settings, prefect_api_url: str) -> str | None:
-    """The address of the page that takes files for run forms; None without a receiver.
-
-    Args:
-        settings: As of `receiver_url`.
-        prefect_api_url: As there.
-
-    Raises:
-        UsageError: As there.
-        StoreError: The store cannot be read or written.
-    """
+    """The address of the page that takes files for run forms; None without a receiver."""
     public_url = receiver_url(settings, prefect_api_url)
     if not public_url:
         return None
     with closing(Journal(settings.store_url)) as journal:
         return upload_address(public_url, shared_secret(journal.engine, SECRET_NAME))
-
-
-def _secret(context: RunContext) -> str:
-    return shared_secret(context.journal.engine, SECRET_NAME)

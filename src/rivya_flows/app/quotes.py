@@ -15,18 +15,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rivya_flows.app.inputs import FrozenInputs
-from rivya_flows.app.prepare import (
-    Market,
-    Prepared,
-    RunRequest,
-    prepare_here,
-    read_market,
-    refuse_over,
-)
+from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here, read_market, refuse_over
 from rivya_flows.app.report import write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection
-from rivya_flows.app.spec_file import SpecFile, carried, read_spec
+from rivya_flows.app.spec_file import FrozenInputs, SpecFile, carried, read_spec
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.language.canonical import digest
@@ -46,21 +38,14 @@ from rivya_flows.store.secrets import shared_secret
 VALID = timedelta(hours=24)
 """How long a quote holds. Media that nothing else names stay in the store for as long."""
 
-MAX_BYTES = 10_000_000
-"""Bytes of a quote's file."""
-
+MAX_BYTES = 10_000_000  # bytes of a quote's file
 _SECRET = "quotes"
 _NEW = "make a new quote with `plan --out`"
 
 
 @dataclass(frozen=True)
 class QuoteFile:
-    """A quote as it was read; its signature is not verified yet.
-
-    Attributes:
-        path: Of its file.
-        signed: The text that its signature must be of.
-    """
+    """A quote as it was read; its signature is not verified yet."""
 
     quote: Quote
     path: Path
@@ -75,11 +60,7 @@ class QuoteFile:
 
 
 def read_quote(path: Path) -> QuoteFile:
-    """The quote in a file, in the right form; its signature is not checked.
-
-    Raises:
-        UsageError: It cannot be read, or is not a quote.
-    """
+    """The quote in a file, in the right form; its signature is not checked."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -100,12 +81,7 @@ def read_quote(path: Path) -> QuoteFile:
 
 
 def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: Path) -> Quote:
-    """Writes the quote of a plan; one that is in the file already is replaced.
-
-    Raises:
-        BudgetError: The plan cannot be paid, or has no known maximum price.
-        UsageError: The file holds something else, or cannot be written.
-    """
+    """Writes the quote of a plan; one that is in the file already is replaced."""
     found, frozen = ready.estimate, ready.frozen
     refuse_over(found)
     tops = [one for one in (found.max, found.budget) if one is not None]
@@ -157,14 +133,7 @@ async def prepare_quote(
     *,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Prepared:
-    """Checks and prices the run of a quote; buys nothing.
-
-    Raises:
-        QuoteError: It was changed, was used, or does not hold any more; names all differences.
-        StoreError: A file that it carries is not in the asset store.
-        SpecError: Its spec is wrong by what the service offers now.
-        APIError: The service did not answer.
-    """
+    """Checks and prices the run of a quote; QuoteError names all differences where it does not hold."""
     quote = file.quote
     await asyncio.to_thread(_refuse_used, context, file)
     if file.spec is not None and not file.spec.exists():
@@ -173,8 +142,17 @@ async def prepare_quote(
     market = await read_market(context, notify)
     prices = price_differences(quote.prices, market.catalogue)
     differences += prices.values()
+    name = str(file.spec) if file.spec is not None else f"{quote.plan['name']}.yaml"
+    request = RunRequest(
+        SpecFile(quote.spec_text, name, None, quote.includes, quote.files),
+        FrozenInputs(quote.inputs, context.assets),
+        quote.cap,
+        quote.cache,
+        labels=quote.labels,
+        quote=quote.id,
+    )
     try:
-        ready = await _prepared(context, file, run_id, market)
+        ready = await prepare_here(context, request, run_id, starts=True, market=market)
     except SpecError as error:
         if not differences:
             raise
@@ -186,20 +164,6 @@ async def prepare_quote(
         lines = "\n".join([f"{file.path}: the quote does not hold: {count}", *differences])
         raise QuoteError(lines, f"nothing was bought; {_NEW}")
     return ready
-
-
-async def _prepared(context: RunContext, file: QuoteFile, run_id: str, market: Market) -> Prepared:
-    quote = file.quote
-    name = str(file.spec) if file.spec is not None else f"{quote.plan['name']}.yaml"
-    request = RunRequest(
-        SpecFile(quote.spec_text, name, None, quote.includes, quote.files),
-        FrozenInputs(quote.inputs, context.assets),
-        quote.cap,
-        quote.cache,
-        labels=quote.labels,
-        quote=quote.id,
-    )
-    return await prepare_here(context, request, run_id, starts=True, market=market)
 
 
 def _refuse_used(context: RunContext, file: QuoteFile) -> None:
@@ -239,7 +203,6 @@ def _differences(context: RunContext, file: QuoteFile) -> Iterator[str]:
 
 
 def _refuse_to_replace(out: Path) -> None:
-    """Refuses a file that exists and is not a quote."""
     with suppress(UsageError):
         if out.is_file():
             read_quote(out)

@@ -1,4 +1,4 @@
-"""Resume a run: check what is asked of it and whether it can be paid, then execute it."""
+"""Resume a run: check what is asked of it, its media, and whether it can be paid, then execute it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.connect import connect
+from rivya_flows.app.asset_ingest import put_all_back
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
-from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.report import RunReport, RunReporter, copies_of
 from rivya_flows.app.run_context import RunContext, continuable
-from rivya_flows.app.run_media import restore_media
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Runner
+from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.runs import find_run, open_journal, which
+from rivya_flows.app.spec_file import spec_path
+from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import total_of
@@ -39,34 +41,18 @@ from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.journal import RunRow
+from rivya_flows.store.journal import Journal, RunRow
 
 
-@dataclass(frozen=True)
-class ResumeOptions:
-    """What a user asks of a resume.
-
-    Attributes:
-        answers: ``STEP=KEY`` texts, or choices by step.
-        budget: A new cap in credits for the whole run, or None.
-        regenerate: ``*``, steps or ``step[key]``.
-        resubmit: ``step[key]``.
-        by: The name of who answers; None if nobody said.
-        channel: The way the answers came.
-    """
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(RunOptions):
+    """What a user asks of a resume; answers are ``STEP=KEY`` texts, or choices by step."""
 
     answers: Sequence[str] | Mapping[str, Choice] = ()
-    budget: int | None = None
-    regenerate: tuple[str, ...] = ()
-    resubmit: tuple[str, ...] = ()
     by: str | None = None
     channel: Channel = "command"
-
-    @property
-    def buys(self) -> bool:
-        """Whether it asks for purchases, also of a run that is completed."""
-        return bool(self.regenerate or self.resubmit or self.budget is not None)
 
 
 async def resume(
@@ -79,19 +65,7 @@ async def resume(
 ) -> RunReport:
     """Resumes a run and executes it to its end; buys nothing twice.
 
-    Args:
-        name: Id or folder of the run, or ``last``. A run of the sandbox is resumed in the sandbox.
-        options: What is asked of it.
-        settings: Those of the store and the service of the run. A run with a wallet of its own takes
-            key and address from its block in Prefect.
-        runner: Executes it.
-        observer: Hears of it.
-
-    Raises:
-        UsageError: There is no such run, or it has nothing of what the options name.
-        BudgetError: What is still to be bought cannot be paid, or would come from a real wallet, has
-            no cap, and was not confirmed; nothing was bought.
-        asyncio.CancelledError: See `execute`.
+    A run of the sandbox is resumed there, and one with a wallet of its own with that, as Prefect has it.
     """
     async with _service_of(name, settings, runner, observer.notify) as (context, row):
         report = await _resume(context, row, options, runner, observer)
@@ -107,24 +81,13 @@ async def plan_resume(
     *,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Estimate:
-    """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is.
-
-    Raises:
-        UsageError: As of `resume`.
-        APIError: The service did not answer.
-    """
+    """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is."""
     async with _service_of(name, settings, runner, notify) as (context, row):
-        reporter = RunReporter(context.journal, context.assets, continuable(context, row))
-        state, answers = await _state_and_answers(reporter, options, notify)
-        resumed = _resumed(context, options, _unasked(state, options, answers))
-        for answer in answers:
-            state, _ = step(state, answer)
-        await in_thread(
-            partial(restore_media, context.assets, reporter, state, resumed, writes=False)
-        )
+        asked = await _read(context, row, options, notify)
+        await asked.restore_media(context, writes=False)
         failed = [
             name
-            for step_id, item in state.each()
+            for step_id, item in asked.state.each()
             if item.code in BOUGHT_AGAIN
             and not {"*", step_id, name := label(step_id, item.key)}.intersection(
                 options.regenerate
@@ -133,69 +96,94 @@ async def plan_resume(
         if failed:
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
             notify(f"failed, and not bought again without --regenerate: {failed[0]}{more}")
-        return await _rest(context, state, resumed, reporter.frozen.labels, notify)
+        return await asked.rest(context, notify)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A resume that somebody asks for: the run before and with the answers, and what is executed first."""
+
+    reporter: RunReporter
+    answers: tuple[AnswerGiven, ...]
+    before: State
+    state: State
+    resumed: RunResumed
+
+    async def restore_media(self, context: RunContext, *, writes: bool = True) -> None:
+        """Puts back what the rest of the run needs; without `writes`, only looks whether that is there."""
+        given = (context.assets, self.reporter, self.state, self.resumed)
+        await in_thread(partial(restore_media, *given, writes=writes))
+
+    async def rest(self, context: RunContext, notify: Callable[[str], object]) -> Estimate:
+        """The price of all that is left."""
+        async with context.first_client(notify) as client:
+            balance = (await client.credits.retrieve()).current_credits
+        pools = await in_thread(partial(context.pools, self.reporter.frozen.labels))
+        return remaining(self.state, balance, context.look_up, self.resumed, pools)
+
+
+async def _read(
+    context: RunContext, row: RunRow, options: ResumeOptions, notify: Callable[[str], object]
+) -> _Asked:
+    """The run as it is and what the options ask of it; refuses what it does not have."""
+    reporter = RunReporter(context.journal, context.assets, continuable(context, row))
+    before = await in_thread(reporter.follow)
+    _check_names(before, options)
+    _notify_idle(before, options.regenerate, notify)
+    by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
+    answers = read_answers(options.answers, answerable(before), before, by)
+    # Why it buys nothing new, whatever that costs.
+    unpaid: Unpaid | None = None
+    buys = options.regenerate or options.resubmit or options.budget is not None
+    if before.ended == "completed" and not (buys or answers):
+        unpaid = "completed"
+    elif any(one.step == BUDGET and one.answer == "no" for one in answers):
+        unpaid = "budget"
+    hours = context.settings.rivya_flows_resend_hours
+    resumed = replace(options, unpaid=unpaid).resumed(hours)
+    state = before
+    for answer in answers:  # what they let the run buy is priced before they count
+        state, _ = step(state, answer)
+    return _Asked(reporter, answers, before, state, resumed)
 
 
 @asynccontextmanager
 async def _service_of(
     name: str, settings: Settings, runner: Runner, notify: Callable[[str], object]
 ) -> AsyncIterator[tuple[RunContext, RunRow]]:
-    """The service of the run of that name, and the run."""
     with open_journal(settings) as journal:
         row = find_run(journal, name)
     for line in which(name, row):
         notify(line)
     sandbox = is_sandbox(row.service)
-    wallet = None if row.wallet is None else await runner.wallet(settings, row.wallet)
-    chosen = settings if sandbox or wallet else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=notify) as context:
+    async with connect_with(
+        runner, settings, sandbox=sandbox, wallet=row.wallet, notify=notify
+    ) as context:
         yield context, row
-
-
-async def _state_and_answers(
-    reporter: RunReporter, options: ResumeOptions, notify: Callable[[str], object]
-) -> tuple[State, tuple[AnswerGiven, ...]]:
-    """The run as it is, and the answers that the options give.
-
-    Raises:
-        UsageError: It has nothing of what the options name.
-    """
-    state = await in_thread(reporter.follow)
-    _check_names(state, options)
-    _notify_idle(state, options.regenerate, notify)
-    by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
-    return state, read_answers(options.answers, answerable(state), state, by)
 
 
 async def _resume(
     context: RunContext, row: RunRow, options: ResumeOptions, runner: Runner, observer: Observer
 ) -> RunReport:
-    run_id = row.run_id
-    reporter = RunReporter(context.journal, context.assets, continuable(context, row))
-    state, answers = await _state_and_answers(reporter, options, observer.notify)
-    if state.ended == "completed" and not (
-        answers or _has_more(reporter.receipt(), state, options)
+    asked = await _read(context, row, options, observer.notify)
+    run_id, reporter, answers = row.run_id, asked.reporter, asked.answers
+    if asked.before.ended == "completed" and not (
+        answers or _has_more(reporter.receipt(), asked.before, options)
     ):
         useless = "" if options.budget is None else ", so --budget changes nothing"
         observer.notify(f"{run_id} is already completed{useless}; rewriting its report")
         observer.notify("`rivya-flows runs` names the runs that have not completed")
         return await asyncio.to_thread(reporter.write)
-    resumed = _resumed(context, options, _unasked(state, options, answers))
-    for answer in answers:  # what they let the run buy is priced before they count
-        state, _ = step(state, answer)
-    await in_thread(partial(restore_media, context.assets, reporter, state, resumed))
-    labels = reporter.frozen.labels
-    raised = any(one.step == BUDGET and one.answer == "yes" for one in answers)
-    unpaid, budget, left = await _unpaid(context, state, options, resumed, labels, observer, raised)
-    to_buy = (
-        f"; still to buy: {total_of(left)}" if left and unpaid is None and left.max != 0 else ""
-    )
+    await asked.restore_media(context)
+    unpaid, budget, left = await _unpaid(context, asked, options, observer)
+    buys = left and unpaid is None and left.max != 0
+    to_buy = f"; still to buy: {total_of(left)}" if left and buys else ""
     observer.notify(f"run {run_id}: resuming{to_buy}")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context.journal, run_id, answers))
     for answer in answers:
         observer.notify(answer_line(answer))
-    run_options = RunOptions(budget, options.regenerate, options.resubmit, unpaid)
+    run_options = replace(options, budget=budget, unpaid=unpaid)
     return await execute(context, runner, run_id, run_options, observer, reporter)
 
 
@@ -211,34 +199,25 @@ def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions)
 
 
 async def _unpaid(
-    context: RunContext,
-    state: State,
-    options: ResumeOptions,
-    resumed: RunResumed,
-    labels: Mapping[str, str],
-    observer: Observer,
-    raised: bool,
+    context: RunContext, asked: _Asked, options: ResumeOptions, observer: Observer
 ) -> tuple[Unpaid | None, int | None, Estimate | None]:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
     And its new budget: as given, or what was agreed to, or None to keep the old one; and the price of what
-    is left, None where that is not asked for. `state` has the answers, one of which raised the budget if
-    `raised`; `labels` are those of the run.
-
-    Raises:
-        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do; or
-            it was not confirmed.
+    is left, None where that is not asked for.
     """
-    if unpaid := resumed.unpaid:
+    if unpaid := asked.resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None
-    left = await _rest(context, state, resumed, labels, observer.notify)
+    left = await asked.rest(context, observer.notify)
+    raised = any(one.step == BUDGET and one.answer == "yes" for one in asked.answers)
     # Where somebody is there, or has agreed to more budget, the run asks for what it still lacks.
     asks = left.asks and options.budget is None and (observer.ask is not None or raised)
     fits = (replace(left, budget=None) if asks else left).verdict == "ok"
     if fits or not left.under_way:
         if not fits:
-            asked = next((one for one in answerable(state) if one.step == BUDGET), None)
-            agree = f", or agree to {asked.text!r} with --answer budget=yes" if asked else ""
+            open_ones = answerable(asked.state)
+            question = next((one for one in open_ones if one.step == BUDGET), None)
+            agree = f", or agree to {question.text!r} with --answer budget=yes" if question else ""
             refuse_over(left, agree)
         agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
         return None, options.budget if agreed is None else left.spent + agreed, left
@@ -246,39 +225,15 @@ async def _unpaid(
     return "budget" if left.verdict == "over_budget" else "balance", options.budget, left
 
 
-def _unasked(state: State, options: ResumeOptions, answers: Sequence[AnswerGiven]) -> Unpaid | None:
-    """Why a resume buys nothing new, whatever that costs: the run is completed, or ends with what it has."""
-    if state.ended == "completed" and not (options.buys or answers):
-        return "completed"
-    return "budget" if any(one.step == BUDGET and one.answer == "no" for one in answers) else None
-
-
-def _resumed(context: RunContext, options: ResumeOptions, unpaid: Unpaid | None) -> RunResumed:
-    """What the execution would begin with that the options ask for."""
-    wanted = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
-    return wanted.resumed(context.settings.rivya_flows_resend_hours)
-
-
-async def _rest(
-    context: RunContext,
-    state: State,
-    resumed: RunResumed,
-    labels: Mapping[str, str],
-    notify: Callable[[str], object],
-) -> Estimate:
-    """The price of all that is left; `state` has the answers, `labels` are those of the run."""
-    async with context.first_client(notify) as client:
-        balance = (await client.credits.retrieve()).current_credits
-    pools = await in_thread(partial(context.pools, labels))
-    return remaining(state, balance, context.look_up, resumed, pools)
-
-
 def _check_names(state: State, options: ResumeOptions) -> None:
     """Refuses a mistyped step, which would silently do nothing."""
     items = {label(step_id, item.key) for step_id, item in state.each()}
     for name in options.regenerate:
         if name != "*" and name not in items and name not in state.steps:
-            raise _unknown("--regenerate", name, state.plan.order)
+            raise UsageError(
+                f"--regenerate: the run has no {name!r}",
+                meant(name, state.plan.order) or "the run has no uncertain purchase",
+            )
     uncertain = [
         label(step_id, item.key)
         for step_id, item in state.each()
@@ -286,7 +241,10 @@ def _check_names(state: State, options: ResumeOptions) -> None:
     ]
     for name in options.resubmit:
         if name not in uncertain:
-            raise _unknown("--resubmit", name, uncertain)
+            raise UsageError(
+                f"--resubmit: the run has no {name!r}",
+                meant(name, uncertain) or "the run has no uncertain purchase",
+            )
 
 
 def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str], object]) -> None:
@@ -303,6 +261,65 @@ def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str]
             notify(f"--regenerate: no job of {of} failed; buying nothing again")
 
 
-def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:
-    hint = meant(name, choices) or "the run has no uncertain purchase"
-    return UsageError(f"{option}: the run has no {name!r}", hint)
+def restore_media(
+    assets: AssetStore,
+    reporter: RunReporter,
+    state: State,
+    resumed: RunResumed,
+    *,
+    writes: bool = True,
+) -> None:
+    """Puts back into the store the media that the rest of a run needs, or only looks whether it could."""
+    if resumed.unpaid == "completed":  # it only collects what was paid
+        return
+    frozen = reporter.frozen
+    folder = reporter.row.folder
+    copies = copies_of(reporter.receipt(), folder)
+    beside = spec_path(frozen.spec_file, folder).parent
+    named: list[tuple[str, Asset, Path | None]] = [
+        (name, one, beside / name) for name, one in frozen.files.items()
+    ]
+    named += [
+        (name, one, None) for name, given in frozen.inputs.items() for one in assets_in(given)
+    ]
+    rest, _ = step(state, resumed)
+    needed = {
+        upstream
+        for step_id, planned in rest.plan.steps.items()
+        if not rest.steps[step_id].settled
+        for upstream in planned.upstream
+    }
+    for step_id, item in rest.each():
+        if step_id in needed:
+            named += [
+                (label(step_id, item.key), one, None) for one in output_assets(item.outputs or {})
+            ]
+    places = {one.sha256: (name, place) for name, one, place in named if one.sha256}
+    found = {
+        digest: [one for one in (place, copies.get(digest)) if one]
+        for digest, (_, place) in places.items()
+    }
+    lost = dict.fromkeys(places[digest][0] for digest in put_all_back(assets, found, writes=writes))
+    if lost:
+        fork, ways = f"rivya-flows fork {frozen.run_id}", []
+        if own := [name for name in lost if name in frozen.files]:
+            ways.append(f"put {', '.join(own)} back, unchanged, in {beside.absolute()}")
+        if given := [name for name in lost if name in frozen.inputs]:
+            ways.append(f"give {', '.join(given)} again: {fork} -i {given[0]}=FILE")
+        if len(lost) > len(own) + len(given):
+            ways.append(f"put the folder of the run back: {folder}")
+            ways.append(f"or see what they cost again: {fork} --plan")
+        raise UsageError(
+            f"media that the rest of the run needs are not in the store: {', '.join(lost)};"
+            " nothing was bought",
+            f"`store prune` deletes those of old runs: {'; '.join(ways)}; or set"
+            " RIVYA_FLOWS_ASSETS to the store that has them",
+        )
+
+
+def restore_copies(assets: AssetStore, journal: Journal, row: RunRow, *, writes: bool) -> None:
+    """Puts back into the store all media of a run that its folder has; what is gone stays away."""
+    reporter = RunReporter(journal, assets, row)
+    reporter.follow()
+    copies = copies_of(reporter.receipt(), row.folder)
+    put_all_back(assets, {digest: [place] for digest, place in copies.items()}, writes=writes)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
-from rivya_flows.app.local_sandbox import forget_results, is_lost
+from rivya_flows.app.connect import forget_results, is_lost
 from rivya_flows.app.runs import find_run, receipt_run
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.ledger.phrases import credits_of, open_jobs, uncollected
@@ -26,9 +26,7 @@ from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
 from rivya_flows.store.run_list import ListedRun, forget_failed_starts, listed_runs
 
-_HALF = "removed in part"
-"""The status of a run whose removal was interrupted."""
-
+_HALF = "removed in part"  # the status of a run whose removal was interrupted
 LOOKED_UP_SECONDS = 5.0
 """A run that found a result just before it was deleted names its media within this time."""
 
@@ -45,22 +43,9 @@ def prune_store(
     """Deletes what only runs that ended long ago need: their media, cached results and folders.
 
     And the results that the sandbox of the data folder made at that time, and the records of flow runs
-    that failed before their run began.
-
-    Their journals stay, with all that was bought, and so do the media that a younger run, a run that
-    has not ended or is owed something, a younger result or a deployed spec names.
-
-    Args:
-        journal: Of the store.
-        assets: The media.
-        now: UTC.
-        older_than: What is younger stays. Under a day, a medium that a run downloads at this moment
-            and has not named may be deleted.
-        data: The data folder; runs of deployments had folders there in earlier versions.
-        pretend: Delete nothing; only tell what would be deleted.
-
-    Raises:
-        StoreError: Something cannot be reached or deleted; earlier deletions stay.
+    that failed before their run began. Their journals stay, with all that was bought, and so do the media
+    that a younger run, a run that has not ended or is owed something, a younger result or a deployed spec
+    names. Under a day, a medium that a run downloads at this moment may be deleted.
     """
     limit, results = now - older_than, CacheIndex(journal.engine)
     entries = prune(
@@ -88,12 +73,7 @@ def prune_store(
 
 @dataclass(frozen=True)
 class PrunedRun:
-    """A run that loses media.
-
-    Attributes:
-        size_bytes: Of these media; those that several runs use count for each.
-        linked_bytes: The part of them that folders of runs have too, and that is not freed.
-    """
+    """A run that loses media; `linked_bytes` of them are in folders of runs too, and not freed."""
 
     run: ListedRun
     size_bytes: int
@@ -101,16 +81,7 @@ class PrunedRun:
 
 
 def losing(journal: Journal, assets: AssetStore, pruned: Pruned) -> tuple[PrunedRun, ...]:
-    """The runs that lose media, the oldest first.
-
-    Args:
-        journal: Of the store.
-        assets: The media.
-        pruned: What `prune_store` would delete.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """The runs that lose media, the oldest first."""
     gone, found = frozenset(pruned.media), []
     sizes = {one.sha256: one for one in assets.listing() if one.sha256 in gone}
     for run_id in pruned.runs:
@@ -126,14 +97,10 @@ class RemovedRun:
     """A run that is or would be removed.
 
     Attributes:
-        name, status: Of its spec, and as `runs` lists it.
         spent: Credits, which stay counted.
         batch: The id of the batch whose row it is; None if it is no row.
         folder: That goes with it; None if there is none on this machine.
         media: SHA-256 of the media of the store that nothing else needs.
-        results: Cached results that it bought; an equal request is bought again.
-        freed_bytes: On the disks of folder and store.
-        uncollected: Purchases whose results nobody can collect, since the sandbox of the run is gone.
     """
 
     run_id: str
@@ -155,17 +122,9 @@ class RemovedRun:
 
 
 def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
-    """What would be removed of a run, without its media.
+    """What would be removed of a run, without its media; also of one whose removal was interrupted.
 
-    Args:
-        journal: Of the store.
-        name: Names the run, see `find_run`; its whole id or its folder. A run whose removal was
-            interrupted is found too.
-        data: The data folder. What a run bought in a sandbox that is not there is lost.
-
-    Raises:
-        UsageError: There is no such run, it has not ended, or it is owed something.
-        StoreError: The store cannot be read.
+    What it bought in a sandbox that is not in the data folder is lost.
     """
     half = journal.removed_run(receipt_run(Path(name)) or name)
     if half and half.folder != Path():
@@ -180,7 +139,10 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
             f"{row.run_id} {at}; nothing was removed",
             "end it with Ctrl-C where it runs, or cancel it in Prefect",
         )
-    owed = _uncollected(journal, row.run_id)
+    owed: tuple[str, ...] = ()
+    with suppress(RivyaFlowsError):  # such as a spec that another version took
+        state = replay(entry.event for entry in journal.entries(row.run_id))
+        owed = tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
     if listed.open and not owed:
         owed = (f"{credits_of(listed.open)} of purchases that are not settled",)
     if owed and not is_lost(row.service, data / "sandbox"):
@@ -195,27 +157,10 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
     )
 
 
-def _uncollected(journal: Journal, run_id: str) -> tuple[str, ...]:
-    try:
-        state = replay(entry.event for entry in journal.entries(run_id))
-    except RivyaFlowsError:  # such as a spec that another version took
-        return ()
-    return tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
-
-
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:
     """Removes a run with its folder, its cached results and the media that nothing else names.
 
     What it spent stays in reports and pools. A removal that is interrupted can be done again.
-
-    Args:
-        journal: Of the store.
-        assets: The media.
-        found: From `removable`.
-
-    Raises:
-        StoreError: Another process drives the run or its batch, or something cannot be deleted;
-            earlier deletions stay.
     """
     leases, now = Leases(journal.engine), datetime.now(UTC)
     with ExitStack() as held:

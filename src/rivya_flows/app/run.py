@@ -1,18 +1,19 @@
-"""Plan a run, or start one here and now."""
+"""Plan a run, start one here and now, or fork one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import SILENT, Observer, execute, run_folder
 from rivya_flows.app.live_guard import confirm_live, spending_of
 from rivya_flows.app.prepare import (
+    InputReader,
     Prepared,
     RunRequest,
     close_budget,
@@ -25,11 +26,20 @@ from rivya_flows.app.prepare import (
 from rivya_flows.app.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Runner
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.app.runner import Runner, RunOptions
+from rivya_flows.app.runs import find_run, open_journal, which
+from rivya_flows.app.spec_file import InputValues, SpecFile, spec_path
+from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.ledger.phrases import uncollected
+from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.planning.labels import labels_of
+from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.questions.reading_answers import refuse_unfit
+from rivya_flows.planning.queue.events import RunFrozen
+from rivya_flows.planning.queue.forks import fork_of
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.settings import Settings
 
 
@@ -42,18 +52,8 @@ async def plan(
     sandbox: bool = False,
     notify: Callable[[str], object] = lambda _: None,
 ) -> Estimate:
-    """What a run would do and cost; reads the models and the balance, and buys nothing.
-
-    With `out` a quote of it is written to that file.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        BudgetError: There is no quote: the plan cannot be paid, or has no upper bound.
-        UsageError: The quote cannot be written.
-        APIError: The service did not answer.
-    """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=notify) as context:
+    """What a run would do and cost; buys nothing. With `out` a quote of it is written to that file."""
+    async with connect_with(runner, settings, sandbox=sandbox, notify=notify) as context:
         ready = await prepare_here(context, request, "run-plan", starts=False, notify=notify)
         if out is not None:
             await asyncio.to_thread(write_quote, context, request, ready, out)
@@ -69,30 +69,11 @@ async def run(
     sandbox: bool = False,
     observer: Observer = SILENT,
 ) -> RunReport:
-    """Starts a run and executes it to its end.
-
-    Args:
-        request: The run, or its quote.
-        settings: Without a key, nor one in a secret block, the local sandbox is used.
-        runner: Executes it.
-        out: The run gets a folder in it.
-        sandbox: Buy from the local sandbox, also with a key.
-        observer: Hears of it.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: The settings, the folder, a callback or an answer is wrong; nothing was bought.
-        BudgetError: Budget or balance do not suffice, the quote does not hold, or it would buy from
-            a real wallet, has no cap, and was not confirmed; nothing was bought.
-        StoreError: The journal cannot be written.
-        APIError: The service did not answer.
-        asyncio.CancelledError: See `execute`.
-    """
-    name = None if isinstance(request, QuoteFile) else request.wallet
-    wallet = None if name is None else await runner.wallet(settings, name)
-    chosen = settings if sandbox or wallet else await runner.with_key(settings)
-    told = observer.notify
-    async with connect(chosen, sandbox=sandbox, wallet=wallet, notify=told) as context:
+    """Starts a run and executes it to its end; it gets a folder in `out`."""
+    wallet, told = None if isinstance(request, QuoteFile) else request.wallet, observer.notify
+    async with connect_with(
+        runner, settings, sandbox=sandbox, wallet=wallet, notify=told
+    ) as context:
         ready = await ready_to_start(context, request, observer)
         await asyncio.to_thread(write_start, context, ready, out)
         run_id = ready.frozen.run_id
@@ -107,11 +88,7 @@ async def run(
 async def ready_to_start(
     context: RunContext, request: RunRequest | QuoteFile, observer: Observer
 ) -> Prepared:
-    """A run that is checked, can be paid and is confirmed; nothing is written yet.
-
-    Raises:
-        As `run`, but for what is raised once it executes.
-    """
+    """A run that is checked, can be paid and is confirmed; nothing is written yet."""
     run_id = new_run_id(datetime.now(UTC))
     if isinstance(request, QuoteFile):
         ready = await prepare_quote(context, request, run_id, notify=observer.notify)
@@ -127,13 +104,7 @@ async def ready_to_start(
 
 
 def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
-    """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`.
-
-    Raises:
-        QuoteError: Another process was faster with the same quote.
-        UsageError: The folder cannot be made.
-        StoreError: The journal cannot be written.
-    """
+    """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`."""
     folder = run_folder(out, ready.frozen.run_id)
     try:
         context.journal.create(ready.frozen, folder)
@@ -142,3 +113,64 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
             folder.rmdir()
         raise
     return folder
+
+
+@dataclass(frozen=True)
+class ForkOptions:
+    """What a user changes in a fork.
+
+    Attributes:
+        step: Make this step and what depends on it again, though nothing of it changes; or ``step[key]``
+            and what uses it.
+        budget: Overrides the spec's credit budget; None keeps it.
+        labels: Labels beside those of the run; they win.
+        spec: Takes the place of that of the run; None keeps it.
+    """
+
+    inputs: InputReader = field(default_factory=lambda: InputValues((), None, ""))
+    step: str | None = None
+    budget: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    spec: SpecFile | None = None
+
+
+def fork_request(
+    name: str,
+    options: ForkOptions,
+    settings: Settings,
+    notify: Callable[[str], object] = lambda _: None,
+) -> tuple[RunRequest, bool]:
+    """The run that repeats a run in part, and whether it is one of the local sandbox.
+
+    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels and
+    cache mode with changes.
+    """
+    with open_journal(settings) as journal:
+        row = find_run(journal, name, only_read=True)
+        for line in which(name, row):
+            notify(line)
+        events = [entry.event for entry in journal.entries(row.run_id)]
+    frozen, state = events[0], replay(events)
+    assert isinstance(frozen, RunFrozen)
+    items = (label(step_id, item.key) for step_id, item in state.each())
+    known = dict.fromkeys((*state.plan.order, *items))
+    if options.step is not None and options.step not in known:
+        hint = meant(options.step, known)
+        raise UsageError(f"--from: the run has no step {options.step!r}", hint)
+    file = str(spec_path(frozen.spec_file, row.folder))
+    # Those of its command; those of the spec may follow inputs that change.
+    written = labels_of(state.plan.workflow, frozen.inputs, {})
+    given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
+    request = RunRequest(
+        options.spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
+        options.inputs,
+        options.budget,
+        frozen.cache,
+        labels={**given, **options.labels},
+        fork=fork_of(state, options.step),
+        forked=row.folder,
+        uncollected=uncollected(state),
+        wallet=row.wallet,
+        earlier=frozen.inputs,
+    )
+    return request, is_sandbox(row.service)

@@ -23,6 +23,7 @@ from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
+from rivya_flows.receiver.addresses import SECRET_NAME
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
@@ -32,25 +33,16 @@ from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pools
 from rivya_flows.store.run_list import recent_durations
+from rivya_flows.store.secrets import shared_secret
 
-SILENT_SECONDS = 3.0
-"""A person hears of a service that has not answered for so long."""
-
-WAITING_SECONDS = 10.0
-"""A person waits so long for one answer, before anything is bought."""
-
-IMPATIENT = RetryPolicy(attempts=3, patience_seconds=6.0)
-"""Of requests for which a person waits."""
+SILENT_SECONDS = 3.0  # a person hears of a service that has not answered for so long
+WAITING_SECONDS = 10.0  # a person waits so long for one answer, before anything is bought
+IMPATIENT = RetryPolicy(attempts=3, patience_seconds=6.0)  # of requests for which a person waits
 
 
 @dataclass(frozen=True)
 class WalletCredentials:
-    """A wallet that a run buys with by name, instead of that of the process's key.
-
-    Attributes:
-        name: Of its `RivyaCredentials` block in Prefect.
-        base_url: Of its service.
-    """
+    """A wallet that a run buys with by name, instead of that of the process's key."""
 
     name: str
     api_key: SecretStr
@@ -64,8 +56,6 @@ class ServiceConnection:
     Attributes:
         identity: Stays the same when a sandbox comes back on another port, and however a base URL
             is spelled: pools and runs are of an identity.
-        poll_seconds: First interval between two looks at a job.
-        requests_per_second: The most, of all runs of this process with this key together.
         wallet: Name of the wallet; None: that of the process's key.
     """
 
@@ -78,11 +68,7 @@ class ServiceConnection:
 
 
 def real_service(settings: Settings, wallet: WalletCredentials | None = None) -> ServiceConnection:
-    """The service of a wallet; without one, that of the settings.
-
-    Raises:
-        UsageError: There is no key.
-    """
+    """The service of a wallet; without one, that of the settings."""
     key, base_url = settings.rivya_api_key, settings.rivya_base_url
     if wallet is not None:
         key, base_url = wallet.api_key, wallet.base_url
@@ -121,13 +107,7 @@ class SharedUploads:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Open things of one process.
-
-    Attributes:
-        scratch: Local folder for files on the way; gone at the end.
-        uploads: What the service has been sent already.
-        runtime: Sleep and clocks of its clients.
-    """
+    """Open things of one process."""
 
     settings: Settings
     service: ServiceConnection
@@ -183,6 +163,11 @@ class RunContext:
         """Finds finished work of an equal request of an earlier run."""
         return Reuse(self.results, self.assets, self.journal)
 
+    @cached_property
+    def address_secret(self) -> str:
+        """What signs the addresses of the receiver."""
+        return shared_secret(self.journal.engine, SECRET_NAME)
+
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
         """The pools that match labels, as the service has used them, in the order of their names."""
         return Pools(self.journal.engine).matching(labels, self.service.identity)
@@ -190,12 +175,7 @@ class RunContext:
 
 @contextmanager
 def open_context(settings: Settings, service: ServiceConnection) -> Iterator[RunContext]:
-    """Opens the store and the media.
-
-    Raises:
-        StoreError: One of them cannot be opened.
-        UsageError: The data folder cannot be trusted.
-    """
+    """Opens the store and the media."""
     with scratch() as folder:
         private_folder(settings.data)
         if settings.rivya_flows_assets is None:
@@ -218,16 +198,11 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
 
 
 def wallet_words(wallet: str | None) -> str:
-    """A wallet for people."""
     return "the key of the process" if wallet is None else f"the wallet {wallet}"
 
 
 def known_run(context: RunContext, run_id: str) -> RunRow:
-    """The row of a run of this service and wallet, with a folder that this machine can write.
-
-    Raises:
-        UsageError: It is not in the store, or belongs to another service or wallet.
-    """
+    """The row of a run of this service and wallet, with a folder that this machine can write."""
     row = context.journal.run(run_id)
     if row is None:
         raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
@@ -235,11 +210,7 @@ def known_run(context: RunContext, run_id: str) -> RunRow:
 
 
 def continuable(context: RunContext, row: RunRow) -> RunRow:
-    """The same row with a folder that this machine can write; the folder may be missing still.
-
-    Raises:
-        UsageError: The run belongs to another service or wallet.
-    """
+    """The same row with a folder that this machine can write; the folder may be missing still."""
     run_id = row.run_id
     if one_spelling(row.service) != context.service.identity:
         if is_sandbox(row.service) and is_sandbox(context.service.identity):
@@ -260,13 +231,8 @@ def continuable(context: RunContext, row: RunRow) -> RunRow:
             "continue it with that one",
         )
     # It may have begun on another machine, or as another user.
-    if _can_be_written(row.folder):
+    nearest = next(one for one in (row.folder, *row.folder.parents) if os.path.lexists(one))
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return row
     # Rows of two batches may have equal names.
     return replace(row, folder=context.settings.data / "runs" / run_id)
-
-
-def _can_be_written(folder: Path) -> bool:
-    """Whether this process can write a folder, or make it."""
-    nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
-    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, WalletCredentials
-from rivya_flows.app.run_options import RunOptions
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.events import Event, RunResumed, Unpaid
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 
@@ -40,18 +40,32 @@ def ignore_rendering(step: str, key: str, share: float) -> None:
 
 
 @dataclass(frozen=True)
+class RunOptions:
+    """What an execution does beside continuing the run; `budget` is a new cap."""
+
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+    unpaid: Unpaid | None = None
+
+    def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
+        return RunResumed(
+            at=datetime.now(UTC),
+            resend_hours=resend_hours,
+            budget=self.budget,
+            regenerate=self.regenerate,
+            resubmit=self.resubmit,
+            unpaid=self.unpaid,
+            trace_id=trace_id,
+        )
+
+
+@dataclass(frozen=True)
 class Execution:
     """One execution of a run that is in the store.
 
     Attributes:
-        context: Open things.
-        reporter: Names the run, and writes its report.
-        options: What this execution does beside continuing.
         ask: Puts questions to a person; None where there is no one.
-        listen: Is told each event.
-        rendering: Is told how much of an item is rendered.
-        notify: Is told lines for a person.
-        in_batch: It is a row of a batch that runs, and whose end tells of it.
         outlasts: Ends without an end of the run where the service is away: somebody executes it again.
     """
 
@@ -70,40 +84,18 @@ class Runner(Protocol):
     """Executes runs in this process."""
 
     async def with_key(self, settings: Settings) -> Settings:
-        """The settings, with the key of a secret block where they have none and name a server.
-
-        Raises:
-            UsageError: The server cannot be asked.
-        """
+        """The settings, with the key of a secret block where they have none and name a server."""
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
-        """The wallet whose credentials have that name on the Prefect server.
-
-        Raises:
-            UsageError: There is no such block, or no server that can be asked.
-        """
+        """The wallet whose credentials have that name on the Prefect server."""
 
     def started(
         self, settings: Settings, notify: Callable[[str], object] = ...
     ) -> AbstractAsyncContextManager[None]:
-        """Runs what `execute` needs, for any number of executions at once.
-
-        Args:
-            settings: Of the runs.
-            notify: Is told lines for a person.
-
-        Raises:
-            UsageError: It does not start, or does not answer.
-        """
+        """Runs what `execute` needs, for any number of executions at once."""
 
     async def execute(self, execution: Execution) -> RunReport:
-        """Executes a run to its end, while `started` lasts.
-
-        Raises:
-            UsageError: The run belongs to another service.
-            StoreError: Another process executes the run, or the journal cannot be written.
-            asyncio.CancelledError: The execution was cancelled, and its end written.
-        """
+        """Executes a run to its end, while `started` lasts."""
 
     async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
         """Tells people, as they asked for, how a batch ended; never raises."""

@@ -22,11 +22,7 @@ from rivya_flows.store.run_list import unbegun_runs
 
 @contextmanager
 def open_journal(settings: Settings) -> Iterator[Journal]:
-    """The journal, without a service.
-
-    Raises:
-        StoreError: The store cannot be opened.
-    """
+    """The journal, without a service."""
     journal = Journal(settings.store_url)
     try:
         yield journal
@@ -37,27 +33,14 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
 LAST = "last"
 """Names the run in which something happened last: it began, did something, was answered or ended."""
 
-_MAX_RECEIPT = 128 << 20
-"""Bytes; a larger receipt in a named folder is not read."""
-
-_MOST_ALIKE = 500
-"""Newest runs that a mistyped id is compared with."""
+_MAX_RECEIPT = 128 << 20  # bytes; a larger receipt in a named folder is not read
+_MOST_ALIKE = 500  # newest runs that a mistyped id is compared with
 
 
 def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
-    """The run that a user names.
+    """The row of the run that a user names, with the folder that was named, if any.
 
-    Args:
-        journal: The store.
-        name: Its id, the path of its folder, also after the folder was moved, `LAST`, or the id of its
-            flow run in Prefect.
-        only_read: The run is only looked at, so the beginning of one id will do.
-
-    Returns:
-        Its row, with the folder that the user named, if any.
-
-    Raises:
-        UsageError: It is not in the store, it never began, or a flow run called several.
+    Where a run is only looked at, the beginning of one id will do.
     """
     path = Path(name)
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
@@ -99,11 +82,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
 
 
 def _called(journal: Journal, name: str) -> RunRow | None:
-    """The run of a flow run, or the only one that it called; None of any other name.
-
-    Raises:
-        UsageError: It called several.
-    """
+    """The run of a flow run, or the only one that it called; None of any other name."""
     try:
         found = journal.ids(f"run-{UUID(name)}")
     except ValueError:

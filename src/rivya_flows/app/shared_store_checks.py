@@ -6,30 +6,23 @@ import re
 import socket
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import psutil
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from rivya_flows.settings import Settings
 
-UNKNOWN_MACHINE = "another machine"
-"""The machine of a worker whose name does not contain it."""
-
+UNKNOWN_MACHINE = "another machine"  # the machine of a worker whose name does not contain it
 _NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|9p|virtiofs|ceph|glusterfs|lustre|afs|gpfs|fuse\..+")
 """Network file systems. Source: names as in ``/proc/mounts``, proc(5)."""
 
 
 @dataclass(frozen=True)
 class Unshared:
-    """A store that some worker cannot reach.
-
-    Attributes:
-        setting: The variable that names it.
-        message: What is wrong, lower case.
-        hint: What to do.
-    """
+    """A store that some worker cannot reach."""
 
     setting: str
     message: str
@@ -59,18 +52,16 @@ def unshared(
     """The stores of these settings that some process of a worker cannot reach.
 
     Args:
-        settings: Of the process that deploys.
-        machines: Of the workers.
         here: The name of this machine; None asks the system.
         mounts: Folder and type of each mount here; None asks the system. A folder on a network
             file system is shared; SQLite in it is not, because its locks do not work there.
     """
     others = sorted(set(machines) - {here or this_machine()})
-    found = [
-        _of_store(settings.store_url, others),
-        _of_assets(settings.assets_url, others, _mounted() if mounts is None else tuple(mounts)),
-    ]
-    return tuple(one for one in found if one is not None)
+    found = {
+        "RIVYA_FLOWS_STORE": _of_store(settings.store_url, others),
+        "RIVYA_FLOWS_ASSETS": _of_assets(settings.assets_url, others, mounts),
+    }
+    return tuple(Unshared(setting, *wrong) for setting, wrong in found.items() if wrong)
 
 
 def shown_url(url: str) -> str:
@@ -78,8 +69,8 @@ def shown_url(url: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
-def _of_store(url: str, others: list[str]) -> Unshared | None:
-    setting = "RIVYA_FLOWS_STORE"
+def _of_store(url: str, others: list[str]) -> tuple[str, str] | None:
+    """What is wrong, and what to do."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -89,50 +80,38 @@ def _of_store(url: str, others: list[str]) -> Unshared | None:
     path = parsed.database or ""
     if path in ("", ":memory:"):
         message = "a store in memory ends with the process that writes it"
-        return Unshared(setting, message, "write sqlite:////data/journal.sqlite, four slashes")
+        return message, "write sqlite:////data/journal.sqlite, four slashes"
     if not path.startswith(("/", "file:")):
         message = f"{path!r} is relative, and every run of a worker has its own folder"
-        return Unshared(setting, message, "write the absolute path, after sqlite:///")
+        return message, "write the absolute path, after sqlite:///"
     if others:
-        message = _only_here(url, others)
-        return Unshared(setting, message, "use PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME")
+        return _only_here(url, others), "use PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME"
     return None
 
 
-def _of_assets(url: str, others: list[str], mounts: tuple[tuple[str, str], ...]) -> Unshared | None:
-    setting = "RIVYA_FLOWS_ASSETS"
+def _of_assets(
+    url: str, others: list[str], mounts: Iterable[tuple[str, str]] | None
+) -> tuple[str, str] | None:
+    """As `_of_store`."""
     scheme, _, rest = url.partition("://")
     if not rest:
         scheme, rest = "file", url.removeprefix("file:")
     if scheme == "memory":
-        message = "media in memory end with the process that writes them"
-        return Unshared(setting, message, "write file:///data/assets")
+        return "media in memory end with the process that writes them", "write file:///data/assets"
     if scheme not in ("file", "local"):
         return None
     path = unquote(urlsplit(url).path) if url.startswith("file://") else rest
     if not path.startswith("/"):
         message = f"{path!r} is relative, and every run of a worker has its own folder"
-        return Unshared(setting, message, "write file:// and the absolute path")
-    if others and not _is_network(path, mounts):
-        message = _only_here(url, others)
-        return Unshared(
-            setting, message, "use a store that all can reach, such as s3://BUCKET/assets"
-        )
-    return None
-
-
-def _is_network(path: str, mounts: tuple[tuple[str, str], ...]) -> bool:
-    """Whether the deepest mount above the path is a network file system."""
+        return message, "write file:// and the absolute path"
+    if mounts is None:
+        mounts = ((one.mountpoint, one.fstype) for one in psutil.disk_partitions(all=True))
     above = [one for one in mounts if PurePosixPath(path).is_relative_to(one[0])]
-    return bool(above) and bool(_NETWORK.fullmatch(max(above, key=lambda one: len(one[0]))[1]))
-
-
-def _mounted() -> tuple[tuple[str, str], ...]:
-    try:
-        lines = Path("/proc/self/mounts").read_text(errors="replace").splitlines()
-    except OSError:
-        return ()
-    return tuple((words[1], words[2]) for line in lines if len(words := line.split()) > 2)
+    kind = max(above, key=lambda one: len(one[0]))[1] if above else ""
+    if not others or _NETWORK.fullmatch(kind):
+        return None
+    hint = "use a store that all can reach, such as s3://BUCKET/assets"
+    return _only_here(url, others), hint
 
 
 def _only_here(url: str, others: list[str]) -> str:

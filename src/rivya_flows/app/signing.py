@@ -1,4 +1,4 @@
-"""Who signs composed media, and what is signed about them.
+"""Who signs composed media, what is signed about them, and whether that holds.
 
 A file is signed before it is taken into the store, so that its hash is that of the signed file in
 the journal, the cache and the receipt. The receipt comes later; its run and the request are signed.
@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.assets import Asset, Probe
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.extras import need
-from rivya_flows.media.content_credentials import SIGNED_TYPES, Ingredient, Signer, opened, sign
+from rivya_flows.media.content_credentials import (
+    SIGNED_TYPES,
+    Credentials,
+    Ingredient,
+    Signer,
+    opened,
+    sign,
+)
+from rivya_flows.media.decoding import credentials
 from rivya_flows.mime_types import suffix_of
 from rivya_flows.private import readable_by_others
 from rivya_flows.settings import Settings
@@ -35,17 +43,7 @@ class Signing:
     def signed(
         self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Asset]
     ) -> Probe:
-        """Sign a file that a step made; what it holds afterwards.
-
-        Args:
-            path: The file, which is replaced.
-            found: What it holds.
-            arguments: The evaluated arguments of the step, whose hash is signed.
-            sources: The media that it was made of.
-
-        Raises:
-            MediaError: It cannot be signed.
-        """
+        """Sign a file that a step made; what it holds afterwards."""
         if found.mime_type not in SIGNED_TYPES:
             return found
         request = json.dumps(arguments, sort_keys=True, default=str, ensure_ascii=False)
@@ -71,12 +69,7 @@ def title_of(asset: Asset) -> str:
 
 
 def signer_of(settings: Settings) -> Signer | None:
-    """The signer that is configured; None if none is.
-
-    Raises:
-        UsageError: Only one of the two files is set, one cannot be read or used, others can read
-            the key, or the extra ``c2pa`` is missing.
-    """
+    """The signer that is configured; None if none is."""
     files = (settings.rivya_flows_c2pa_certificate, settings.rivya_flows_c2pa_key)
     certificate, key = files
     if certificate is None and key is None:
@@ -105,3 +98,11 @@ def _pem(name: str, path: Path) -> bytes:
     if len(content) > _MAX_PEM_BYTES or b"-----BEGIN" not in content:
         raise UsageError(f"{name}: {path} is not a PEM file", "name a PEM file")
     return content
+
+
+def verify(path: Path) -> Credentials | None:
+    """The content credentials of a file, read in a separate process; None if it has none."""
+    need("c2pa", "`verify`")
+    if not path.is_file():  # a pipe would be waited for
+        raise MediaError(f"{path}: not a file", "name a film or a picture")
+    return credentials(path)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from rivya_flows.app.asset_ingest import keep
-from rivya_flows.assets import Asset
+from rivya_flows.app.asset_ingest import each_found, keep
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, nearest
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.includes import included_texts
@@ -27,7 +32,6 @@ class SpecFile:
     """A spec as it was read.
 
     Attributes:
-        name: What problems name as its file.
         folder: The folder that its files are relative to; None where it is not at hand.
         includes: Texts of the specs that it includes, by path from its folder; None: they are
             read from the folder.
@@ -68,7 +72,6 @@ def project_specs(path: Path) -> Path:
 
 
 def is_tests(path: Path) -> bool:
-    """Whether a path names a file of tests."""
     return path.name.endswith(TEST_SUFFIX)
 
 
@@ -80,33 +83,19 @@ def tests_at(path: Path) -> list[Path]:
     return [own] if own.is_file() else []
 
 
-_NAMED = 3
-"""Specs of a folder that a hint names."""
-
+_NAMED = 3  # specs of a folder that a hint names
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 
 def read_spec(path: Path, newline: str | None = None) -> SpecFile:
-    """The spec in a file.
-
-    Args:
-        path: Its file.
-        newline: Empty keeps line breaks as they are; None makes line feeds of them.
-
-    Raises:
-        UsageError: There is no such file, it is too large or not text, or it has tests of a spec.
-    """
+    """The spec in a file; an empty `newline` keeps line breaks, None makes line feeds of them."""
     if is_tests(path):
         raise UsageError(f"{path}: has tests, and is not a spec", f"run `rivya-flows test {path}`")
     return read_file(path, newline)
 
 
 def read_file(path: Path, newline: str | None = None) -> SpecFile:
-    """A spec, or another YAML file with its bounds; `newline` as for `read_spec`.
-
-    Raises:
-        UsageError: There is no such file, or it is too large or not text.
-    """
+    """A spec, or another YAML file with its bounds; `newline` as for `read_spec`."""
     try:
         with path.open("rb") as file:
             # A device or a pipe has no size, and perhaps no end.
@@ -125,12 +114,7 @@ def read_file(path: Path, newline: str | None = None) -> SpecFile:
 
 
 def spec_path(name: str, folder: Path) -> Path:
-    """Where the spec of a run lies, from here; as `name` where it is not found.
-
-    Args:
-        name: Its path from where the run was started, as the run has it.
-        folder: Of the run, which lies below that place unless it was put elsewhere.
-    """
+    """Where the spec of a run lies: above its folder, unless it was put elsewhere; else as `name`."""
     found = next((one / name for one in folder.parents if (one / name).is_file()), None)
     return Path(name) if found is None else Path(os.path.relpath(found))
 
@@ -158,17 +142,6 @@ def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFil
     """The spec with all that it names in its folder, so that it runs where that folder is not.
 
     Its fields are JSON values, but for the folder, which is None.
-
-    Args:
-        spec: As it was read.
-        catalogue: The models that it is checked against.
-        assets: A store that is also reached from where the spec will run; the media that the
-            spec names by a path become assets here.
-
-    Raises:
-        SpecError: The spec is wrong.
-        MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept.
     """
     workflow = load_spec(spec, catalogue)
     named = (*named_files(workflow), *default_files(workflow))
@@ -177,17 +150,9 @@ def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFil
 
 
 def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
-    """The workflow of a spec, wherever its included specs come from.
-
-    Raises:
-        SpecError: The spec is wrong; all problems in the order of the text.
-    """
+    """The workflow of a spec, wherever its included specs come from."""
     return load(
-        spec.text,
-        file=spec.name,
-        catalogue=catalogue,
-        folder=spec.folder,
-        includes=spec.includes,
+        spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder, includes=spec.includes
     )
 
 
@@ -201,3 +166,75 @@ def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> 
         if path.is_relative_to(folder.resolve()) and path.is_file():
             found[written] = keep(assets, path)
     return found
+
+
+@dataclass(frozen=True)
+class InputValues:
+    """Values of inputs as texts, to be read once the workflow is known.
+
+    Attributes:
+        assignments: ``NAME=VALUE`` texts; they win over the file.
+        text: Of a YAML or JSON file of values; None where there is none.
+    """
+
+    assignments: Sequence[str]
+    text: str | None
+    file: str
+
+    def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
+        """The values by name."""
+        values = {} if self.text is None else _from_file(self.text, self.file, workflow)
+        return {**values, **parse_assignments(self.assignments, workflow)}
+
+
+@dataclass(frozen=True)
+class FrozenInputs:
+    """Values as an earlier plan or run froze them; their files come from the asset store."""
+
+    values: Mapping[str, Any]
+    assets: AssetStore
+
+    def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
+        """The values by name, their files as assets of this machine.
+
+        Raises:
+            LostMediumError: Files are not in the store; names their inputs.
+        """
+        declared = workflow.inputs.items()
+        names = {name for name, one in declared if "file" in (one.type, one.of)}
+        files = {name: value for name, value in self.values.items() if name in names}
+        hint = "give these inputs again, with their files"
+        return {**self.values, **each_found(files, self._here, hint)}
+
+    def _here(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._here(one) for one in value]
+        asset = as_asset(value)
+        if asset is None:
+            return value  # a URL, or the id of an upload
+        return asset.model_copy(update={"path": self.assets.local_path(asset.sha256)})
+
+
+def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
+    """The values, with the file read."""
+    if file is None:
+        return InputValues(assignments, None, "")
+    return InputValues(assignments, read_file(file).text, str(file))
+
+
+def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
+    values = read_values(text, file=file)
+    report = DiagnosticCollector(file, text)
+    report.root, _ = source.read(text.removeprefix("\ufeff"))
+    for name, value in values.items():
+        declared = workflow.inputs.get(name)
+        if declared is None:
+            report.unknown((name,), "unknown-input", "input", workflow.inputs)
+        elif value is not None:
+            try:
+                fit(declared, value, root=Path())
+            except ValueError as error:
+                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared, value))
+    if report.diagnostics:
+        raise SpecError(report.diagnostics)
+    return values

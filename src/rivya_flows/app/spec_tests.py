@@ -3,62 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
+from itertools import groupby
+from pathlib import Path, PurePath
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 from pydantic import SecretStr
 
 from rivya_flows.app.check import SpecWithTests, as_yaml
-from rivya_flows.app.execution import Observer, execute
+from rivya_flows.app.execution import GivenAnswers, Observer, execute
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
-from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.report import RunReport, RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run, open_context
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Runner
+from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.assets import assets_in
 from rivya_flows.client.errors import RefusedAddressError
 from rivya_flows.client.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.errors import RivyaFlowsError, SpecError, UsageError
+from rivya_flows.errors import RivyaFlowsError, SpecError, StoreError, UsageError
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import troubles
-from rivya_flows.planning.questions.open_questions import Choice, name_of
-from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.printable import printable
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.spec.spec_tests import Case, CreditRange
 
-AT_ONCE = 2
-"""Cases that run at the same time."""
-
-LIMIT_SECONDS = 120.0
-"""A case that takes longer fails."""
-
-_WALLET = 1_000_000
-"""Credits of the account of a case."""
-
+AT_ONCE = 2  # cases that run at the same time
+LIMIT_SECONDS = 120.0  # a case that takes longer fails
+_WALLET = 1_000_000  # credits of the account of a case
 _POLL_SECONDS = 0.5  # a hundredth of it passes
 _RUN_ID = "run-test"
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One expectation that was not met.
-
-    Attributes:
-        at: Keys below ``expect``, such as ``steps.stills.items``; else what was compared.
-        expected, came: The two values, for people.
-    """
+    """One expectation that was not met."""
 
     at: str
     expected: str
@@ -67,17 +57,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """How a case went.
-
-    Attributes:
-        file, spec: The file of tests and the spec, as they were named.
-        seconds: How long it took.
-        status: How the run ended; None if it was refused or broke off.
-        credits: What the sandbox charged.
-        differences: Empty if the case passed.
-        problems: The run's own lines about what failed, or the mistakes that refused it.
-        command: What runs the same by hand, without faults and rehearsed answers.
-    """
+    """How a case went; the status is None if it was refused or broke off, the command runs the same by hand."""
 
     file: str
     spec: str
@@ -107,11 +87,7 @@ class CaseResult:
 
 
 def named_tests(paths: Sequence[Path]) -> list[Path]:
-    """The files of tests that are named: themselves, those beside a spec, or those in a folder.
-
-    Raises:
-        UsageError: A path has none.
-    """
+    """The files of tests that are named: themselves, those beside a spec, or those in a folder."""
     found: dict[Path, None] = {}
     for path in paths:
         own = tests_at(project_specs(path))
@@ -129,13 +105,7 @@ async def run_cases(
     runner: Runner,
     tell: Callable[[CaseResult], object] = lambda _: None,
 ) -> list[CaseResult]:
-    """Runs cases, some at the same time; gives their results in their order.
-
-    Args:
-        chosen: The cases.
-        runner: Executes their runs.
-        tell: Called with each result, in the order of the cases.
-    """
+    """Runs cases, some at the same time; tells and gives their results in their order."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(tested: SpecWithTests, case: Case) -> CaseResult:
@@ -174,12 +144,7 @@ async def run_case(tested: SpecWithTests, case: Case, runner: Runner) -> CaseRes
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of a case.
-
-    Attributes:
-        codes: Why it was refused; empty if it ran.
-        wrong: What must hold in every case and does not.
-    """
+    """What came of a case; `codes` say why it was refused."""
 
     status: str | None = None
     credits: int = 0
@@ -218,7 +183,12 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         settings = Settings.model_construct(rivya_flows_data=folder / "data")
         opened = stack.enter_context(open_context(settings, service))
         context = replace(opened, runtime=replace(FastClock().runtime, resolve=_no_host))
-        asked = _Answers(case)
+        asked = GivenAnswers(
+            {
+                name: [Choice(one.picked, one.none, None, "python") for one in answers]
+                for name, answers in case.answers.items()
+            }
+        )
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 report = await _run(tested, case, context, runner, asked)
@@ -233,8 +203,8 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
             _WALLET - books["balance"],
             report.receipt,
             (),
-            (*asked.refused, *troubles(report.receipt)),
-            (*asked.differences(), *_books_differ(report.receipt, books)),
+            (*map(_hinted, asked.refused), *troubles(report.receipt)),
+            (*_unlike(asked), *_books_differ(report.receipt, books)),
         )
 
 
@@ -243,7 +213,7 @@ async def _no_host(host: str) -> tuple[str, ...]:
 
 
 async def _run(
-    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: _Answers
+    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: GivenAnswers
 ) -> RunReport:
     request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
     ready = await prepare_here(context, request, _RUN_ID, starts=False)
@@ -267,30 +237,16 @@ def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
     return values
 
 
-class _Answers:
-    """Gives the answers of a case, round after round."""
+def _hinted(error: UsageError) -> str:
+    return f"{error.message} (hint: {error.hint})"
 
-    def __init__(self, case: Case) -> None:
-        self._left = {name: [*answers] for name, answers in case.answers.items()}
-        self.refused: list[str] = []
 
-    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
-        waiting = self._left.get(name_of(question))
-        if not waiting:
-            return None
-        answer = waiting.pop(0)
-        try:
-            return checked(question, Choice(answer.picked, answer.none, None, "python"))
-        except UsageError as error:
-            self.refused.append(f"{error.message} (hint: {error.hint})")
-            return None
-
-    def differences(self) -> Iterator[Mismatch]:
-        for words in self.refused:
-            yield Mismatch("answers", "an answer that the question takes", words)
-        for name, waiting in self._left.items():
-            if waiting and not self.refused:
-                yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
+def _unlike(asked: GivenAnswers) -> Iterator[Mismatch]:
+    for error in asked.refused:
+        yield Mismatch("answers", "an answer that the question takes", _hinted(error))
+    for name, waiting in asked.left.items():
+        if waiting and not asked.refused:
+            yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
 
 
 def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
@@ -380,3 +336,64 @@ def _command(tested: SpecWithTests, case: Case) -> str:
     if case.budget is not None:
         words += ["--budget", str(case.budget)]
     return shlex.join(words)
+
+
+_NOT_XML = re.compile("[\ufffe\uffff]")
+
+
+def write_junit(path: Path, results: Sequence[CaseResult]) -> None:
+    """Writes the results into a file, as a whole or not at all."""
+    try:
+        write_whole(path, junit(results))
+    except StoreError as error:
+        raise UsageError(error.message, "give another --junit FILE") from error
+
+
+def junit(results: Sequence[CaseResult]) -> str:
+    """The document: a test suite for each spec, in the order of the results."""
+    root = Xml.Element("testsuites", {"name": "rivya-flows", **_counts(results)})
+    for file, group in groupby(results, key=lambda one: one.file):
+        cases = list(group)
+        suite = Xml.SubElement(
+            root, "testsuite", {"name": _text(cases[0].spec), "file": _text(file), **_counts(cases)}
+        )
+        for case in cases:
+            _add(suite, case)
+    Xml.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
+
+
+def _add(suite: Xml.Element, case: CaseResult) -> None:
+    about = {
+        # Servers group by the part before the last dot.
+        "classname": _text(PurePath(case.spec).with_suffix("").as_posix().replace("/", ".")),
+        "name": _text(case.name),
+        "file": _text(case.file),
+        "time": f"{case.seconds:.3f}",
+    }
+    made = Xml.SubElement(suite, "testcase", about)
+    properties = Xml.SubElement(made, "properties")
+    for name, value in (("credits", str(case.credits)), ("status", case.status or "refused")):
+        Xml.SubElement(properties, "property", {"name": name, "value": value})
+    if not case.passed:
+        first, *more = case.lines
+        message = first if not more else f"{first} (and {len(more)} more)"
+        failure = Xml.SubElement(
+            made, "failure", {"type": "expectation", "message": _text(message)}
+        )
+        failure.text = _text("\n".join((*case.lines, *case.problems, f"by hand: {case.command}")))
+
+
+def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
+    return {
+        "tests": str(len(cases)),
+        "failures": str(sum(not one.passed for one in cases)),
+        "errors": "0",
+        "skipped": "0",
+        "time": f"{sum(one.seconds for one in cases):.3f}",
+    }
+
+
+def _text(words: str) -> str:
+    """The text without characters that XML cannot have, and that a log viewer would act on."""
+    return _NOT_XML.sub("�", printable(words))

@@ -23,18 +23,13 @@ from rivya_flows.spec.named_files import default_files, named_files
 
 FOLDER = Path(__file__).parent.parent / "templates"
 DEFAULT = "first-picture"
+_README = Path(__file__).with_name("project_readme.md")
 _IGNORED = "runs/\n.env\n"
 
 
 @dataclass(frozen=True)
 class SpecTemplate:
-    """A spec to start from.
-
-    Attributes:
-        name: Of the spec and its file.
-        workflow: The checked spec.
-        min, max: Credits of a run with its default inputs, by the shipped catalogue; None: no bound.
-    """
+    """A spec to start from, with the credits of a run with its default inputs, by the shipped catalogue."""
 
     name: str
     workflow: Workflow
@@ -62,21 +57,14 @@ class SpecTemplate:
 
 
 def template_names() -> list[str]:
-    """The names of all templates, sorted."""
     return [path.stem for path in specs_at(FOLDER)]
 
 
 def templates() -> list[SpecTemplate]:
-    """All of them, the cheapest first."""
     return sorted(map(template, template_names()), key=lambda one: (one.min, one.name))
 
 
 def template(name: str) -> SpecTemplate:
-    """The template of a name.
-
-    Raises:
-        UsageError: There is none.
-    """
     if name not in (names := template_names()):
         hint = meant(name, names) or "see `rivya-flows init --list`"
         raise UsageError(f"no template {name!r}", hint)
@@ -89,20 +77,7 @@ def template(name: str) -> SpecTemplate:
 def write_template(
     chosen: SpecTemplate, folder: Path, write_schemas: Callable[[Path], Iterable[Path]]
 ) -> tuple[list[Path], list[Path]]:
-    """Writes a template into a project; changes no file that exists.
-
-    Args:
-        chosen: The template.
-        folder: Of the project; it is made if it is missing.
-        write_schemas: Writes what editors need into a folder for specs, changes nothing there, and
-            gives the paths that it wrote.
-
-    Returns:
-        The files that were written, and those that existed.
-
-    Raises:
-        UsageError: The folder cannot be written.
-    """
+    """Writes a template into a project; changes no file that exists. Gives the written, and the existing."""
     specs = folder / "specs"
     contents: dict[Path, bytes] = {
         specs / PurePosixPath(name): (FOLDER / name).read_bytes() for name in chosen.files
@@ -147,11 +122,15 @@ def readme(chosen: SpecTemplate) -> str:
             "start Prefect here, deploy specs/, say what starts by itself, print a link",
         )
     )
+    width = max(len(one) for one, _ in commands)
     budget = workflow.budget.credits if workflow.budget else None
     # One that starts by itself has inputs of its own.
     deploy = min(workflow.deploy, key=lambda one: bool(one.schedules or one.triggers))
-    inputs = "".join(f"| {' | '.join(row)} |\n" for row in _input_rows(workflow))
-    return _README.format(
+    inputs = ""
+    for name, one in workflow.inputs.items():
+        title = ". ".join(filter(None, (one.title, one.description)))
+        inputs += f"| `{name}` | {title or one.type} | {_cell(one)} |\n"
+    return _README.read_text("utf-8").format(
         title=workflow.title or workflow.name,
         description=workflow.description or "",
         price=price_of(chosen.min, chosen.max).replace("from", "at least"),
@@ -159,16 +138,11 @@ def readme(chosen: SpecTemplate) -> str:
         outputs=", ".join(f"`{one}`" for one in workflow.outputs),
         spec=spec,
         test=f"specs/{chosen.name}{TEST_SUFFIX}",
-        commands=_aligned(commands),
+        commands="\n".join(f"{one:<{width}}  # {words}" for one, words in commands),
         name=f"{workflow.name}/{deploy.name}",
         parameter=_example(workflow.inputs, "-p"),
         inputs=inputs,
     )
-
-
-def _aligned(commands: list[tuple[str, str]]) -> str:
-    width = max(len(one) for one, _ in commands)
-    return "\n".join(f"{one:<{width}}  # {words}" for one, words in commands)
 
 
 def _example(inputs: Mapping[str, Input], option: str = "-i") -> str:
@@ -179,67 +153,9 @@ def _example(inputs: Mapping[str, Input], option: str = "-i") -> str:
     return ""
 
 
-def _input_rows(workflow: Workflow) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, one in workflow.inputs.items():
-        title = ". ".join(filter(None, (one.title, one.description)))
-        rows.append((f"`{name}`", title or one.type, _cell(one)))
-    return rows
-
-
 def _cell(one: Input) -> str:
     if one.default is None:
         return "" if one.required else "may be left out"
     words: Any = one.default
     text = ", ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
     return re.sub(r"\s+", " ", text).replace("|", "\\|")
-
-
-_README = """\
-# {title}
-
-{description}
-
-`{spec}` makes {outputs}. With its default inputs a run takes {price}{budget}.
-
-## Start
-
-```sh
-{commands}
-```
-
-Without a key, everything runs on the local sandbox, with pretend credits and media that are drawn by rules. The files of a run
-are in `runs/`: open its `contact-sheet.html` first.
-
-`{test}` has the tests. Add a case for each way that your campaign may go.
-
-## A form, a schedule
-
-Open the link of `rivya-flows up`, then Deployments, `{name}`, Run: its form has a field for each input. The link
-opens one browser, once; `up` prints a new one.
-
-| input | what it is | default |
-| --- | --- | --- |
-{inputs}
-The same from the terminal, and a schedule as one more entry of `deploy:` in `{spec}`, which starts runs by itself:
-
-```sh
-rivya-flows prefect deployment run {name}{parameter}
-```
-
-```yaml
-deploy:
-  # after the entries that are there
-  - name: mondays
-    schedules: [{{cron: "0 9 * * 1", timezone: Asia/Kolkata}}]
-```
-
-`rivya-flows deploy specs` puts it on the server that runs, or on that of `PREFECT_API_URL`, and says when it starts and, with a key, what it buys at most.
-A schedule with `active: false` starts nothing. `rivya-flows down` stops what `up` started.
-
-## Go live
-
-1. Make a key at https://rivya.ai (Settings, API Keys), and write `RIVYA_API_KEY=…` into `.env`, which `.gitignore` keeps out of your repository; then `chmod 600 .env`.
-2. `rivya-flows doctor --live` compares models and prices, and buys nothing.
-3. `rivya-flows run {spec}` now says what it would buy, and asks first. `--sandbox` rehearses as before.
-"""

@@ -1,24 +1,39 @@
-"""Runs the receiver: with the store, Prefect, and an endpoint at the service that leads to it."""
+"""Runs the receiver: with the store and its metrics, Prefect, and an endpoint at the service that leads to it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
 import signal
-from collections.abc import AsyncIterator, Callable
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
 from pydantic import SecretStr
+from sqlalchemy import Engine, func, select
 
-from rivya_flows.app.metrics import StoreMetrics
 from rivya_flows.app.retention import prune_store
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import APIError
 from rivya_flows.hosts import host_in
+from rivya_flows.ledger.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
+from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.receiver import server
 from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
 from rivya_flows.receiver.notification import Emit
@@ -26,8 +41,12 @@ from rivya_flows.receiver.registration import register
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import failed_start_counts
 from rivya_flows.store.secrets import forget_signing_secrets, signing_secrets
+from rivya_flows.store.suspended_runs import last_sweep
+from rivya_flows.store.tables import EVENTS
 
 _DAY_SECONDS = 24 * 3600.0
 
@@ -36,15 +55,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ListenOptions:
-    """The options of `webhooks listen`.
-
-    Attributes:
-        host: Address to listen on.
-        port: 0 takes a free one.
-        secrets: Signing secrets in addition to those in the store.
-        registers: Make the service send its events to this receiver.
-        sandbox: Register with the local sandbox even if there is a key.
-    """
+    """The options of `webhooks listen`; a port of 0 takes a free one, `secrets` come beside those of the store."""
 
     host: str
     port: int
@@ -55,16 +66,7 @@ class ListenOptions:
 
 @dataclass(frozen=True)
 class Ready:
-    """A receiver that accepts requests.
-
-    Attributes:
-        base_url: Its URL on this machine.
-        public_url: Its URL for browsers, as far as is known.
-        webhooks: The URL to which the service sends events.
-        prefect_api_url: The server that gets them.
-        endpoint: The service's endpoint for it; None if it was not registered.
-        has_secret: Whether it can verify events.
-    """
+    """A receiver that accepts requests; its endpoint at the service is None if it was not registered."""
 
     base_url: str
     public_url: str
@@ -84,18 +86,7 @@ async def serve_receiver(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; must run in the main thread.
 
-    Args:
-        settings: The settings.
-        options: Of the command.
-        announce: Called once, when the receiver accepts requests.
-        events: Starts a Prefect server unless one runs; gives the URL of its API, and what sends
-            it notifications.
-        service: The service to register with.
-
-    Raises:
-        UsageError: The port is taken, or no Prefect server starts.
-        StoreError: The store cannot be opened.
-        APIError: The service rejects the endpoint.
+    `events` starts a Prefect server unless one runs; it gives its URL, and what sends notifications.
     """
     bound = server.listen(options.host, options.port)
     base_url = server.url_of(bound, options.host)
@@ -163,14 +154,7 @@ def _pruning(
 async def _registered(
     service: Callable[[], AbstractAsyncContextManager[RunContext]], url: str, *, removes: bool
 ) -> AsyncIterator[str]:
-    """The id of the endpoint at the service.
-
-    Args:
-        service: The service.
-        url: Where it sends events.
-        removes: Remove the endpoint at the end. A public receiver comes back, and until then the
-            service keeps its events.
-    """
+    """The id of the endpoint at the service, which keeps the events of a public receiver until that comes back."""
     async with service() as context, context.client() as client:
         engine = context.journal.engine
         endpoint_id = await register(client, engine, url)
@@ -181,3 +165,187 @@ async def _registered(
                 with contextlib.suppress(APIError):
                     await client.webhooks.delete(endpoint_id)
                     forget_signing_secrets(engine, endpoint_id)
+
+
+READ_SECONDS = 3.0  # the longest that one scrape reads; the next scrapes continue
+FRESH_SECONDS = 5.0  # scrapes within this time get the previous numbers
+BEGIN_SECONDS = 120.0
+"""How long a new series of a counter stays 0, so that a scrape each minute sees it.
+
+Prometheus' `increase()` counts nothing of the value with which a series begins.
+"""
+
+_ROWS = 1_000
+
+_Number = TypeVar("_Number", int, Waits)
+
+
+class StoreMetrics(Collector):
+    """The metrics of one store, updated from its new entries; the clock gives monotonic seconds."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._totals = Totals()
+        self._failed_starts: Counter[str] = Counter()
+        self._recorded_starts: Mapping[str, int] = {}
+        self._campaigns = LabelValues()
+        self._swept_at: float | None = None
+        self._seen: dict[str, int] = {}
+        self._behind = 0
+        self._unreadable = 0
+        self._read_at: float | None = None
+        self._begun: dict[str, dict[object, float]] = {}  # counter, its labels, when they came
+        self._lock = threading.Lock()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """The text of ``/metrics``, format 0.0.4; has no sums until the whole store was read."""
+        with self._lock:
+            now = self._clock()
+            if self._read_at is None or self._behind or now - self._read_at >= FRESH_SECONDS:
+                self._read()
+                self._read_at = now
+            return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families; without sums while some entries are unread: they would look like credits spent just now."""
+        totals = self._totals
+        yield _gauge("store_runs_unread", "Runs with entries not counted yet", self._behind)
+        yield _gauge("store_entries_unreadable", "Entries of a newer version", self._unreadable)
+        failed = {(name,): number for name, number in self._failed_starts.items()}
+        begun = "Flow runs that failed before their run began"
+        yield self._counter("failed_starts", begun, ("campaign",), failed)
+        if self._swept_at is not None:
+            help_text = "When the waker's last sweep was complete, in Unix seconds"
+            yield _gauge("waker_last_sweep_timestamp_seconds", help_text, self._swept_at)
+        if self._behind:
+            return
+        for counter, help_text, labels, numbers in (
+            ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
+            ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
+            ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
+            ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
+        ):
+            yield self._counter(counter, help_text, labels, numbers)
+        yield _waits(self._from_zero("job_seconds", totals.waits, Waits()))
+        for gauge in _gauges(totals):
+            yield _filled(GaugeMetricFamily, *gauge)
+
+    def _counter(
+        self, name: str, help_text: str, labels: tuple[str, ...], numbers: Mapping[Any, int]
+    ) -> Metric:
+        shown = self._from_zero(name, numbers, 0)
+        return _filled(CounterMetricFamily, name, help_text, labels, shown)
+
+    def _from_zero(
+        self, counter: str, numbers: Mapping[Any, _Number], zero: _Number
+    ) -> dict[Any, _Number]:
+        """The numbers, with `zero` for those that are new; what the first look finds is not."""
+        assert self._read_at is not None  # set by `text`
+        since = self._read_at if counter in self._begun else -math.inf
+        begun = self._begun.setdefault(counter, {})
+        return {
+            labels: number
+            if self._read_at - begun.setdefault(labels, since) >= BEGIN_SECONDS
+            else zero
+            for labels, number in numbers.items()
+        }
+
+    def _read(self) -> None:
+        """Reads new entries, run by run, until the time is up."""
+        give_up = self._clock() + READ_SECONDS
+        self._count_failed_starts()
+        self._swept_at = last_sweep(self._engine)
+        newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
+        with reading(self._engine) as connection:
+            behind = [
+                run_id
+                for run_id, seq in connection.execute(newest)
+                if seq > self._seen.get(run_id, 0)
+            ]
+        self._behind = len(behind)
+        for run_id in behind:
+            while self._learn(run_id) == _ROWS:
+                if self._clock() > give_up:
+                    return
+            self._behind -= 1
+            if self._clock() > give_up:
+                return
+
+    def _count_failed_starts(self) -> None:
+        """Adds what is new; a counter does not fall when `store prune` deletes old ones."""
+        recorded = failed_start_counts(self._engine)
+        for name, number in recorded.items():
+            new = max(0, number - self._recorded_starts.get(name, 0))
+            self._failed_starts[self._campaigns.of("campaign", name)] += new
+        self._recorded_starts = recorded
+
+    def _learn(self, run_id: str) -> int:
+        query = (
+            select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
+            .where(EVENTS.c.run_id == run_id, EVENTS.c.seq > self._seen.get(run_id, 0))
+            .order_by(EVENTS.c.seq)
+            .limit(_ROWS)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        for seq, at, body in rows:
+            self._seen[run_id] = seq
+            try:
+                self._totals.learn(run_id, at, parse(body))
+            except ValueError:  # of a newer version; the gauge shows that the sums lack it
+                self._unreadable += 1
+        return len(rows)
+
+
+def _gauges(totals: Totals) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[Any, float]]]:
+    """Name, help, labels and values of each gauge."""
+    in_flight = "Jobs that running runs wait for"
+    left_open = "Jobs that stopped runs have left; a resume collects them"
+    yield "jobs_in_flight", in_flight, ("campaign", "model"), totals.in_flight(driven=True)
+    yield "jobs_left_open", left_open, ("campaign", "model"), totals.in_flight(driven=False)
+    yield "runs", "Runs by status", ("campaign", "status"), totals.runs()
+    asked = {(campaign,): times for campaign, times in totals.questions().items()}
+    count = {campaign: len(times) for campaign, times in asked.items()}
+    oldest = {campaign: min(times) for campaign, times in asked.items()}
+    since = "When the oldest of them was asked"
+    yield "questions_waiting", "Questions that wait for an answer", ("campaign",), count
+    yield "oldest_question_timestamp_seconds", since, ("campaign",), oldest
+    wallets, labels = totals.balances.items(), ("service", "wallet")
+    credits = {wallet: balance.credits for wallet, balance in wallets}
+    yield "wallet_credits", "As a run last read them", labels, credits
+    times = {wallet: balance.at for wallet, balance in wallets}
+    yield "wallet_read_timestamp_seconds", "When a run last read the credits", labels, times
+
+
+def _filled(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    numbers: Mapping[Any, float],
+) -> Metric:
+    family = kind(f"rivya_flows_{name}", help_text, labels=labels)
+    for values, number in numbers.items():
+        family.add_metric(values, number)
+    return family
+
+
+def _waits(by_model: Mapping[str, Waits]) -> Metric:
+    waits = HistogramMetricFamily(
+        "rivya_flows_job_seconds", "From a job's acceptance to its end", labels=("model",)
+    )
+    bounds = [*(f"{bound:g}" for bound in WAIT_BUCKETS), "+Inf"]
+    for model, wait in by_model.items():
+        count, buckets = 0, []
+        for bound, more in zip(bounds, wait.counts, strict=True):
+            count += more
+            buckets.append((bound, count))
+        waits.add_metric((model,), buckets, wait.seconds)
+    return waits
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"rivya_flows_{name}", words, value=value)

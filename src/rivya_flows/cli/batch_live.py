@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from rivya_flows.app.batch.plan import BatchPlan
+from rivya_flows.app.batch.pricing import PricedBatch
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.catalogue.prices import price_range
@@ -108,23 +108,23 @@ class BatchProgress(Screen):
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
 
 
-def print_plan(found: BatchPlan, *, as_json: bool) -> int:
+def print_plan(found: PricedBatch, *, as_json: bool) -> int:
     """Prints what each row still needs; gives the exit code: 3 where no row would run."""
     if as_json:
         print_json(found.as_json())
     else:
-        states = [row for row in found.priced.batch.rows if row.status != "completed"]
+        states = [row for row in found.batch.rows if row.status != "completed"]
         cells = [[row.name, price_range(row.least, row.most)] for row in states]
         if cells:
             print_table(["row", ">credits"], cells[:_MAX_ROWS])
         if len(cells) > _MAX_ROWS:
             show(f"and {len(cells) - _MAX_ROWS} more rows; `--json` has all")
-        show("", *found.priced.remade())
-        show(f"{found.batch_id}: {found.priced.sentence(found.balance)}; nothing was bought")
-    if found.refused:
-        tell(f"error: {found.refused.message}", f"hint: {found.refused.hint}")
+        show("", *found.remade())
+        show(f"{found.batch_id}: {found.sentence()}; nothing was bought")
+    if refused := found.refused:
+        tell(f"error: {refused.message}", f"hint: {refused.hint}")
         return CREDITS
-    tell(*(f"warning: {line}" for line in found.priced.shortages()))
+    tell(*(f"warning: {line}" for line in found.shortages()))
     return 0
 
 

@@ -123,7 +123,7 @@ def remove_pool(name: str = argument(shell_complete=completion.pools), yes: bool
 
 def _ask(engine: Engine, pools: Sequence[Pool], *, yes: bool) -> None:
     """Asks where a deployment loses its last cap over time with the pools that will be left."""
-    from rivya_flows.app.deployed_spending import agree_to_uncapped
+    from rivya_flows.app.live_guard import agree_to_uncapped
     from rivya_flows.cli.terminal import confirmer
 
     asyncio.run(agree_to_uncapped(engine, pools, tell, confirmer(yes=yes, as_json=False)))

@@ -27,8 +27,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.check import SpecWithTests
-    from rivya_flows.app.fix import CheckedFile
+    from rivya_flows.app.check import CheckedFile, SpecWithTests
     from rivya_flows.app.spec_tests import CaseResult
     from rivya_flows.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
@@ -59,8 +58,7 @@ def check(
     Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. A folder that has a folder
     specs stands for that alone. Sends and spends nothing; --live reads the list of models.
     """
-    from rivya_flows.app.check import check_file
-    from rivya_flows.app.fix import CheckedFile, fix_file
+    from rivya_flows.app.check import CheckedFile, check_file, fix_file
     from rivya_flows.app.spec_file import project_specs, specs_at, tests_at
 
     if as_json and form not in (None, "json"):
@@ -274,8 +272,7 @@ def test(
 
 
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
-    from rivya_flows.app.junit import write_junit
-    from rivya_flows.app.spec_tests import named_tests, run_cases
+    from rivya_flows.app.spec_tests import named_tests, run_cases, write_junit
     from rivya_flows.extras import need
 
     need("sandbox", "`rivya-flows test`")

@@ -66,9 +66,8 @@ def request_of(
     labels: tuple[str, ...] = (),
 ) -> RunRequest:
     """What options ask for."""
-    from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.planning.labels import read_labels
 
     return RunRequest(

@@ -205,7 +205,7 @@ def verify(
 
     Exit code 0 if it is signed and unchanged, 1 if not.
     """
-    from rivya_flows.app.verify import verify as checked
+    from rivya_flows.app.signing import verify as checked
 
     found = checked(file)
     document = {"signed": found is not None, **({} if found is None else asdict(found))}

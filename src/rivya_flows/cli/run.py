@@ -138,7 +138,9 @@ def resume(
     from rivya_flows.cli.ending import end
 
     name = who(by)
-    wanted = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
+    wanted = ResumeOptions(
+        answers=answers, budget=budget, regenerate=regenerate, resubmit=resubmit, by=name
+    )
     if only_plan:
         return show_plan(plan_resume(named, wanted, chosen, runner, notify=tell), as_json=as_json)
     work = partial(resume_run, named, wanted, chosen, runner)
@@ -188,10 +190,8 @@ def fork(
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
     runner, chosen = begun(begins=not only_plan)
-    from rivya_flows.app.fork import ForkOptions, fork_request
-    from rivya_flows.app.inputs import read_inputs
-    from rivya_flows.app.run import plan, run as run_spec
-    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.app.run import ForkOptions, fork_request, plan, run as run_spec
+    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.planning.labels import read_labels
 
@@ -288,8 +288,7 @@ def batch(
     begins = spec.exists() and table.exists() and not only_plan
     runner, chosen = begun(begins=begins, collects_later=False)
     from rivya_flows.app.batch.execution import run_batch
-    from rivya_flows.app.batch.plan import plan_batch
-    from rivya_flows.app.batch.pricing import BatchOptions
+    from rivya_flows.app.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.app.batch.rows import read_table
     from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
     from rivya_flows.cli.terminal import confirmer

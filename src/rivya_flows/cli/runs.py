@@ -87,7 +87,7 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
 
 def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> str:
     """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
-    from rivya_flows.app.local_sandbox import is_lost
+    from rivya_flows.app.connect import is_lost
     from rivya_flows.app.runs import to_begin
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaFlowsError

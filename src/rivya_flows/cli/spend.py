@@ -133,7 +133,7 @@ def _place(service: str) -> str:
 
 
 def _draw(days: SpendReport, path: Path) -> None:
-    from rivya_flows.app.spending_chart import chart
+    from rivya_flows.app.spending import chart
 
     if not days.rows:
         tell("nothing was bought: no picture is drawn")

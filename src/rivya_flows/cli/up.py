@@ -21,7 +21,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.up.status import UpStatus
+    from rivya_flows.app.up.options import UpStatus
 
 
 @command("up", "up specs/product-launch.yaml --sandbox")
@@ -60,10 +60,9 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.app.up.end import take_down
     from rivya_flows.app.up.options import UpOptions, database_url, messages_url
+    from rivya_flows.app.up.parts import take_down, watch
     from rivya_flows.app.up.start import bring_up
-    from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.terminal import confirmer, show_page
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
@@ -117,7 +116,7 @@ def down(
 
     Interrupted runs continue with the next `up`.
     """
-    from rivya_flows.app.up.end import take_down
+    from rivya_flows.app.up.parts import take_down
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.app.processes.part_log import JsonLines, is_json
 from rivya_flows.app.processes.ports import RECEIVER_PORT
+from rivya_flows.app.processes.supervisor import JsonLines, is_json
 from rivya_flows.cli import options
 from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, tell

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.batch.pricing import PricedBatch, price_rows
+from rivya_flows.app.batch.pricing import PricedBatch, ReadBatch, price_rows
 from rivya_flows.app.batch.rows import batch_id_of, read_rows
 from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.catalogue.snapshot import shipped
@@ -28,8 +28,9 @@ def priced(studio: Studio, table: str) -> PricedBatch:
     workflow = load(SPEC, file="spec.yaml", catalogue=shipped())
     batch_id = batch_id_of(workflow, SPEC, studio.service.identity, "rows.csv")
     rows = read_rows(table, file="rows.csv", workflow=workflow, batch_id=batch_id)
+    options = batch_options(studio, table)
     with studio.context(Bomb()) as context:
-        return price_rows(context, batch_options(studio, table), shipped(), batch_id, rows)
+        return price_rows(context, ReadBatch(batch_id, options, workflow, shipped(), rows, 100))
 
 
 def test_a_batch_is_priced_by_what_its_rows_still_need(studio: Studio) -> None:
@@ -38,8 +39,8 @@ def test_a_batch_is_priced_by_what_its_rows_still_need(studio: Studio) -> None:
     after = priced(studio, ROWS)
     assert ((before.least, before.most), (after.least, after.most)) == ((7, 7), (3, 3))
     assert (before.batch.spent, after.batch.spent, len(after.fresh)) == (0, 4, 2)
-    assert before.sentence(100) == "4 rows, 7 credits, balance 100"
-    assert after.sentence(96) == "4 rows, 2 done, 3 credits to go, balance 96"
+    assert before.sentence() == "4 rows, 7 credits, balance 100"
+    assert after.sentence() == "4 rows, 2 done, 3 credits to go, balance 100"
 
 
 def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(

@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rivya_flows.app.processes.part_log import JsonLines, former, keep_small
-from rivya_flows.app.processes.supervisor import ProcessSpec, start
+from rivya_flows.app.processes.supervisor import JsonLines, ProcessSpec, former, keep_small, start
 
 WRITER = """\
 import sys

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from rivya_flows.app.processes.process_tree import (
+from rivya_flows.app.processes.supervisor import (
     MARK,
     ProcessIdentity,
     end,

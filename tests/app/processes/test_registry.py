@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, guarded, read, write
+from rivya_flows.app.processes.supervisor import known
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.local_runner import running_server
 from rivya_flows.settings import Settings

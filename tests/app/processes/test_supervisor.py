@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes.process_tree import known
-from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
+from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, known, start
 from rivya_flows.errors import UsageError
 from support.prefect_workers import eventually
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.app.processes.supervisor import MARK
 from rivya_flows.app.up.options import (
     UpOptions,
     database_url,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.ports import free_port
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.app.up import start
@@ -138,7 +138,7 @@ def test_nothing_real_starts_beside_a_variable_that_is_no_setting(
 def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
     tmp_path: Path, worker_key: str | None, key: str | None, words: str | None
 ) -> None:
-    me = process_tree.known(os.getpid())
+    me = supervisor.known(os.getpid())
     assert me is not None
     options = {
         one: UpOptions(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, reject, settings, strategies as st
 from prefect import get_client
 
-from rivya_flows.app.deployed_spending import Start
+from rivya_flows.app.live_guard import Start
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rivya_flows.app.processes import process_tree
-from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.app.processes import supervisor
+from rivya_flows.app.processes.supervisor import MARK
 from rivya_flows.flows.server.follower import followed
 from rivya_flows.flows.server.server_process import LOCK
 
@@ -30,7 +30,7 @@ def test_a_follower_kills_its_module_and_all_its_children_when_the_server_dies(
         )
         assert worker.stdout is not None
         assert worker.stdout.read(1) == b"1"
-        assert len(process_tree.marked(mark)) == 3
+        assert len(supervisor.marked(mark)) == 3
     worker.communicate()  # until the last process that could write is gone
     assert worker.returncode == 0
-    assert not process_tree.marked(mark)
+    assert not supervisor.marked(mark)

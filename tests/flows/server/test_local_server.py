@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 from prefect import flow, get_client, task
 
-from rivya_flows.app.up.end import take_down
+from rivya_flows.app.up.parts import take_down
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.background_server import BackgroundServer
 from rivya_flows.flows.server.local_server import LocalServer, local_server

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import (
-    AbstractContextManager,
-    ExitStack,
-    asynccontextmanager,
-    suppress,
-)
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from rivya_flows.app.batch.plan import read_batch
-from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, row_result
+from rivya_flows.app.batch.pricing import (
+    BatchOptions,
+    PricedBatch,
+    price_batch,
+    read_batch,
+    row_result,
+)
 from rivya_flows.app.batch.rows import row_folder
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.app.batch.summary import (
@@ -29,13 +29,12 @@ from rivya_flows.app.batch.summary import (
     row_documents,
     sheet_text,
 )
-from rivya_flows.app.connect import connect
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.execution import end_as_cancelled, make_folder, run_folder, warning_after_end
 from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Execution, Runner
+from rivya_flows.app.runner import Execution, Runner, RunOptions
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
@@ -76,24 +75,8 @@ async def run_batch(
     observer: BatchObserver,
     confirm: Confirm | None = None,
 ) -> BatchResult:
-    """Runs the rows that are not completed and can be paid for, and writes the summary.
-
-    Args:
-        options: The batch.
-        settings: Without a key, nor one in a secret block, the local sandbox is used.
-        runner: Executes the rows, several at once.
-        sandbox: Buy from the local sandbox, also with a key.
-        observer: Follows the batch.
-        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
-
-    Raises:
-        SpecError: The spec, the table or an input is wrong; nothing was bought.
-        BudgetError: The balance does not cover the rows, or they would be bought from a real wallet
-            without a budget, and it was not confirmed; nothing was bought.
-        StoreError: Another process runs this batch, or the summary cannot be written.
-    """
-    chosen = settings if sandbox else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, notify=observer.say) as context:
+    """Runs the rows that are not completed and can be paid for, and writes the summary."""
+    async with connect_with(runner, settings, sandbox=sandbox, notify=observer.say) as context:
         return await run_batch_in(context, options, runner, observer, confirm)
 
 
@@ -107,13 +90,15 @@ async def run_batch_in(
     """As `run_batch`, with things that are open already."""
     began = time.time()
     read = await read_batch(context, options, observer.say)
-    batch_id, balance, workflow = read.batch_id, read.balance, read.workflow
+    batch_id, workflow = read.batch_id, read.workflow
     async with _leased(context.leases, batch_id):
-        rows, priced = await read.priced(context)
-        priced.refuse_over(balance)
+        priced = await price_batch(context, read)
+        if refused := priced.refused:
+            raise refused
+        rows = priced.rows
         for line in priced.remade():
             observer.say(line)
-        agreed = await confirm_live(context, priced.spending(balance), observer.say, confirm)
+        agreed = await confirm_live(context, priced.spending(), observer.say, confirm)
         if agreed is not None:
             batch = replace(priced.batch, budget=priced.batch.spent + agreed)
             priced = replace(priced, batch=batch)
@@ -123,13 +108,13 @@ async def run_batch_in(
             for row in rows
             if row.run_id in priced.fresh
         }
-        observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
+        observer.say(f"batch {batch_id}: {priced.sentence()}")
         for line in priced.shortages():
             observer.say(f"warning: {line}")
         batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
         spent = batch.spent - priced.batch.spent
         others = await in_thread(partial(_others, context, began, {row.run_id for row in rows}))
-        wallet = WalletChange(balance, await _balance(context), spent, others)
+        wallet = WalletChange(priced.balance, await _balance(context), spent, others)
         receipts = receipts_of(context, batch)
         result = BatchResult(
             batch_id,
@@ -159,18 +144,7 @@ async def run_rows(
     *,
     changed: Callable[[Batch], None] = lambda _: None,
 ) -> Batch:
-    """Runs all rows that can be paid for; a failed row does not affect the others.
-
-    Args:
-        batch: As priced.
-        run_row: Executes a row's run to its end under the cap.
-        result_of: The result of a run after an execution, however that ended; called in a thread.
-        changed: Is told the batch after every change.
-
-    Raises:
-        asyncio.CancelledError: After every running row has ended.
-        Exception: A row raised something else than our errors; the others have ended too.
-    """
+    """Runs all rows that can be paid for; a failed row ends no other, an exception that is not ours all."""
 
     async def run(start: RowState) -> RowResult:
         try:
@@ -289,7 +263,6 @@ def _row_runner(
 
 
 def _cancelled(batch: Batch, journal: Journal) -> Batch:
-    """The batch after its running rows were cancelled."""
     for row in batch.rows:
         if row.status == "running" and journal.run(row.run_id) is None:
             batch = batch.with_row(replace(row, status="waiting", cap=None))
@@ -300,11 +273,7 @@ def _cancelled(batch: Batch, journal: Journal) -> Batch:
 
 @asynccontextmanager
 async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
-    """Holds a lease on the batch: a second process would not know what this one spends.
-
-    Raises:
-        StoreError: Another process runs the batch.
-    """
+    """Holds a lease on the batch: a second process would not know what this one spends."""
     task = asyncio.current_task()
     assert task is not None
     async with leases.held(batch_id, _RENEWAL_SECONDS) as lease:

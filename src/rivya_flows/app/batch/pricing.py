@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from rivya_flows.app.batch.rows import BatchRow
+from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
+from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.connect import connect_with
 from rivya_flows.app.live_guard import Spending, pool_cap
-from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
+from rivya_flows.app.prepare import Market, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
+from rivya_flows.app.runner import Runner
+from rivya_flows.app.spec_file import load_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
+from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
+from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
+from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools, PoolState
 
+_MANY = 500  # rows whose pricing is announced
 _NAMED = 3  # at most so many removed rows get a line each
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """A batch that somebody asks for.
-
-    Attributes:
-        request: The spec, and the inputs and cache mode of all rows.
-        table: Text of the CSV file.
-        table_name: Name of the file, for diagnostics.
-        budget: Cap in credits over all rows and earlier executions; None for none.
-        parallel: How many rows may run at once.
-        out: The batch gets a folder in it.
-        keys: Columns that name a row; none: those that `read_rows` finds.
-    """
+    """A batch that somebody asks for; `budget` caps the credits of all rows, those of earlier executions too."""
 
     request: RunRequest
     table: str
@@ -52,18 +53,32 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
+class ReadBatch:
+    """A batch whose rows are read and not priced."""
+
+    batch_id: str
+    options: BatchOptions
+    workflow: Workflow
+    catalogue: Catalogue
+    rows: tuple[BatchRow, ...]
+    balance: int
+
+
+@dataclass(frozen=True)
 class PricedBatch:
     """A batch before its rows run.
 
     Attributes:
         fresh: First journal entries of the rows that have no run yet, by run id.
         taken: Folders of the runs that this batch has had so far.
-        pools: All pools of the store, as they are now.
         again: Of the `fresh` rows, those of which an earlier run was removed.
     """
 
     batch: Batch
     fresh: Mapping[str, RunFrozen]
+    batch_id: str = ""
+    rows: tuple[BatchRow, ...] = ()
+    balance: int = 0
     taken: frozenset[Path] = frozenset()
     pools: tuple[PoolState, ...] = ()
     again: tuple[RowState, ...] = ()
@@ -79,29 +94,27 @@ class PricedBatch:
         tops = [row.most for row in self.batch.rows if row.most is not None]
         return sum(tops) if len(tops) == len(self.batch.rows) else None
 
-    def refuse_over(self, balance: int) -> None:
-        """Refuses rows that the balance does not cover, unless the budget limits them to it.
-
-        Raises:
-            BudgetError: It does not cover them, or a budget or pool does not cover even one.
-        """
+    @property
+    def refused(self) -> BudgetError | None:
+        """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
         batch, needed = self.batch, self.least
         if batch.budget is not None:
             needed = min(needed, max(0, batch.budget - batch.spent))
-        if needed > balance:
-            raise BudgetError(
-                f"over the balance: at least {credits_of(needed)}, and the balance is {balance}",
-                f"add credits, or give --budget {batch.spent + balance} to run what they cover;"
+        if needed > self.balance:
+            return BudgetError(
+                f"over the balance: at least {credits_of(needed)}, and the balance is {self.balance}",
+                f"add credits, or give --budget {batch.spent + self.balance} to run what they cover;"
                 " nothing was bought",
             )
         after, starts = next_rows(batch)
         refused = [row for row in after.rows if row.status == "over_budget"]
-        if refused and not starts:
-            raise BudgetError(
-                f"no row can run: {refused[0].name} {refused[0].reason}",
-                "raise what is too low: --budget, the budget of the spec, or the pool"
-                " (`rivya-flows budgets set`); nothing was bought",
-            )
+        if not refused or starts:
+            return None
+        return BudgetError(
+            f"no row can run: {refused[0].name} {refused[0].reason}",
+            "raise what is too low: --budget, the budget of the spec, or the pool"
+            " (`rivya-flows budgets set`); nothing was bought",
+        )
 
     def remade(self) -> Iterator[str]:
         """Which rows are bought again, and for how much; for people."""
@@ -126,7 +139,7 @@ class PricedBatch:
             if more and not short and soft is not None and (after := state.spent + more) > soft:
                 yield f"the pool {name} will have spent {after} credits; its soft limit is {soft}"
 
-    def spending(self, balance: int) -> Spending:
+    def spending(self) -> Spending:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
@@ -134,22 +147,50 @@ class PricedBatch:
         caps: dict[str, int | None] = dict(pool_cap(one.pool.name, one.left) for one in covering)
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
-        return Spending(self.least, self.most, balance, caps)
+        return Spending(self.least, self.most, self.balance, caps)
 
-    def sentence(self, balance: int) -> str:
+    def sentence(self) -> str:
         """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
         batch = self.batch
         done = sum(row.status == "completed" for row in batch.rows)
         rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
         price = price_of(self.least, self.most)
         parts = [rows, f"{done} done", f"{price} to go"] if done else [rows, price]
-        parts.append(f"balance {balance}")
+        parts.append(f"balance {self.balance}")
         if batch.budget is not None:
             parts.append(f"budget {batch.budget}")
             if batch.spent:
                 removed = f" ({batch.removed} on removed rows and runs)"
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of ``batch --plan --json``."""
+        batch, refused = self.batch, self.refused
+        again = {row.run_id for row in self.again}
+        return {
+            "batch_id": self.batch_id,
+            "credits": {
+                "min": self.least,
+                "max": self.most,
+                "spent": batch.spent,
+                "budget": batch.budget,
+                "balance": self.balance,
+            },
+            "refused": refused and refused.message,
+            "warnings": [*self.shortages()],
+            "rows": [
+                {
+                    "row": row.number,
+                    "name": row.name,
+                    "run_id": row.run_id,
+                    "status": "completed" if state.status == "completed" else "not_completed",
+                    "again": row.run_id in again,
+                    "credits": {"min": state.least, "max": state.most},
+                }
+                for row, state in zip(self.rows, batch.rows, strict=True)
+            ],
+        }
 
 
 def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
@@ -171,30 +212,33 @@ def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
     yield f"the rows need {needed}; {words}: {number} will run"
 
 
-def price_rows(
-    context: RunContext,
-    options: BatchOptions,
-    catalogue: Catalogue,
-    batch_id: str,
-    rows: Sequence[BatchRow],
-) -> PricedBatch:
-    """Checks and prices every row, under the spec's own budget; spends and sends nothing.
+async def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
+    """As `price_rows`, with the ids that the runs have where earlier ones were removed."""
+    gone = await in_thread(partial(context.journal.removed_ids, f"{read.batch_id}-"))
+    return price_rows(context, replace(read, rows=with_new_runs(read.rows, gone)))
 
-    Raises:
-        SpecError: Inputs or callbacks of rows are wrong; all diagnostics in one.
-        StoreError: The store cannot be read.
-    """
-    market = Market(catalogue, context.service.identity)
+
+def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
+    """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
+    options = read.options
+    market = Market(read.catalogue, context.service.identity)
     states: list[RowState] = []
     fresh: dict[str, RunFrozen] = {}
     labels: dict[str, Mapping[str, str]] = {}
     problems: list[Diagnostic] = []
-    for row in rows:
+    for row in read.rows:
         if context.journal.run(row.run_id) is not None:
             states.append(_started_row(context, row))
             continue
         try:
-            prepared = _prepare(context, options.request, market, row)
+            prepared = prepare(
+                replace(options.request, inputs=partial(_values, row)),
+                market,
+                run_id=row.run_id,
+                assets=context.assets,
+                look_up=context.look_up,
+                machine=context.settings,
+            )
         except (SpecError, MediaError, UsageError) as error:
             found = error.diagnostics if isinstance(error, SpecError) else (error,)
             problems += [
@@ -215,32 +259,40 @@ def price_rows(
             states.append(RowState(row.run_id, row.name, price.min, price.max, frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
-    runs = context.journal.runs(f"{batch_id}-")
+    runs = context.journal.runs(f"{read.batch_id}-")
     gone = 0
     if options.budget is not None:
         known = {row.run_id for row in states} - fresh.keys()
-        spent = spent_by(context.journal.engine, f"{batch_id}-")
+        spent = spent_by(context.journal.engine, f"{read.batch_id}-")
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     pools = Pools(context.journal.engine).states(context.service.identity)
     labels |= {run.run_id: run.labels for run in runs}
-    states = [replace(row, pools=frozenset(_covering(pools, labels[row.run_id]))) for row in states]
+    for number, row_state in enumerate(states):
+        covering = (one for one in pools if one.pool.covers(labels[row_state.run_id]))
+        names = frozenset(one.pool.name for one in covering)
+        states[number] = replace(row_state, pools=names)
     left = {one.pool.name: one.left for one in pools}
     batch = Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left)
-    remade = {row.run_id for row in rows if row.removed} & fresh.keys()
+    remade = {row.run_id for row in read.rows if row.removed} & fresh.keys()
     again = tuple(row for row in batch.rows if row.run_id in remade)
-    return PricedBatch(batch, fresh, frozenset(run.folder for run in runs), pools, again)
+    return PricedBatch(
+        batch,
+        fresh,
+        read.batch_id,
+        read.rows,
+        read.balance,
+        frozenset(run.folder for run in runs),
+        pools,
+        again,
+    )
 
 
-def _covering(pools: Iterable[PoolState], labels: Mapping[str, str]) -> Iterator[str]:
-    return (one.pool.name for one in pools if one.pool.covers(labels))
+def _values(row: BatchRow, _: Workflow) -> Mapping[str, Any]:
+    return row.values
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
-    """How the last execution of a run ended, from its journal; an interrupted one has failed.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """How the last execution of a run ended, from its journal; an interrupted one has failed."""
     entries = journal.entries(run_id)
     if not entries:
         return RowResult("failed", 0)
@@ -253,17 +305,6 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
         spent=document["credits"]["spent"],
         codes=frozenset(failure_codes(document)),
         reason=reasons[0] if reasons else None,
-    )
-
-
-def _prepare(context: RunContext, request: RunRequest, market: Market, row: BatchRow) -> Prepared:
-    return prepare(
-        replace(request, inputs=lambda _: row.values),
-        market,
-        run_id=row.run_id,
-        assets=context.assets,
-        look_up=context.look_up,
-        machine=context.settings,
     )
 
 
@@ -280,3 +321,43 @@ def _started_row(context: RunContext, row: BatchRow) -> RowState:
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
     made = RowState(row.run_id, row.name, left.min, left.max, first.budget, spent=spent)
     return replace(made, recap=state.cap != first.budget, before=spent)
+
+
+async def read_batch(
+    context: RunContext, options: BatchOptions, say: Callable[[str], object]
+) -> ReadBatch:
+    """Reads the models, the balance and the rows."""
+    async with context.first_client(say) as client:
+        catalogue = await read_catalogue(client, context)
+        balance = (await client.credits.retrieve()).current_credits
+    request, file = options.request, options.table_name
+    workflow = load_spec(request.spec, catalogue)
+    batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
+    names = {**workflow.labels, **request.labels}
+    if BATCH_LABEL not in names and len(names) < MAX_LABELS:
+        labels = {**request.labels, BATCH_LABEL: batch_id}
+        options = replace(options, request=replace(request, labels=labels))
+    rows = read_rows(
+        options.table,
+        file=file,
+        workflow=workflow,
+        batch_id=batch_id,
+        given=request.inputs(workflow),
+        keys=options.keys,
+    )
+    if len(rows) > _MANY:
+        say(f"pricing {len(rows)} rows …")
+    return ReadBatch(batch_id, options, workflow, catalogue, rows, balance)
+
+
+async def plan_batch(
+    options: BatchOptions,
+    settings: Settings,
+    runner: Runner,
+    *,
+    sandbox: bool,
+    say: Callable[[str], object],
+) -> PricedBatch:
+    """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
+    async with connect_with(runner, settings, sandbox=sandbox, notify=say) as context:
+        return await price_batch(context, await read_batch(context, options, say))

@@ -22,9 +22,7 @@ from rivya_flows.printable import one_line
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
-NOTE = "x-"
-"""Prefix of columns that are notes for people, as with keys of a spec."""
-
+NOTE = "x-"  # prefix of columns that are notes for people, as with keys of a spec
 _MAX_BYTES = 64 * 2**20
 _MAX_KEYS = 2
 _MAX_KEY = 40  # characters of a cell that names a row
@@ -43,10 +41,7 @@ class BatchRow:
         run_id: Of its run; depends on the row's inputs, not on its notes, its place in the file or
             the other rows.
         values: Values of its inputs by name.
-        notes: Its ``x-`` columns.
-        keys: What tells it from the others for people: the text of its key columns, by column.
         name: These in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
-        removed: How many runs of it its user has removed.
     """
 
     number: int
@@ -82,8 +77,6 @@ def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
     """The folder of a new run: ``nl-110-vinter-teapot``, what names the row.
 
     Args:
-        batch: Folder of the batch.
-        row: The row.
         taken: Folders of other runs; as one that holds something else, they are not used again.
     """
     words = slug(row.name)
@@ -97,11 +90,6 @@ def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
 
 
 def read_table(path: Path) -> str:
-    """The text of a CSV file.
-
-    Raises:
-        UsageError: The file is missing, larger than 64 MiB or not UTF-8.
-    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path}: larger than 64 MiB", "split it into several batches")
@@ -129,17 +117,8 @@ def read_rows(
     An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells.
 
     Args:
-        text: Content of the file.
-        file: Its name, for diagnostics.
-        workflow: Of the spec.
-        batch_id: First part of the run ids.
-        given: Values for all rows; a cell overrides them.
         keys: Columns that name a row; none: the first note that tells all rows apart, such as a
             SKU, and the first short texts that do.
-
-    Raises:
-        UsageError: There is no such key column.
-        SpecError: The header or cells are wrong; all diagnostics in one, in order.
     """
     reader = _RowReader(file, text.removeprefix("\ufeff"), workflow, given or {})
     rows = reader.rows(batch_id, keys)

@@ -13,9 +13,7 @@ Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
 ]
 
-NO_CAP = 10**9
-"""Removes the cap that an earlier batch with a budget left in the journal of a run."""
-
+NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
 _STOPPING = frozenset(
     {
         "insufficient_credits",
@@ -31,13 +29,7 @@ _STOPPING = frozenset(
 
 @dataclass(frozen=True)
 class RowResult:
-    """How one execution of a row's run ended.
-
-    Attributes:
-        spent: Credits that the run has spent or reserved, over all its executions.
-        codes: Error codes of its failures.
-        reason: Why it failed, for people; or None.
-    """
+    """How one execution of a row's run ended; `spent` is over all its executions."""
 
     status: Literal["completed", "failed", "cancelled", "suspended"]
     spent: int
@@ -50,17 +42,13 @@ class RowState:
     """The state of a row.
 
     Attributes:
-        name: Of the row, for people; see `BatchRow`.
         least, most: Credits still to buy; `most` is None where the price has no upper bound.
         spec_cap: The cap that the spec sets for every run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
-        spent: Credits that its run has spent or reserved.
         cap: Of the whole run while it runs; None keeps the spec's own.
         tried_cap: The cap that its last execution exhausted; a higher one is worth another try.
-        tried_status: How that execution ended.
         codes: Error codes of its last execution.
         before: Of `spent`, what was spent before this batch began to run.
-        pools: Names of the pools that its run is counted in.
     """
 
     run_id: str
@@ -113,7 +101,6 @@ class Batch:
 
     @cached_property
     def running(self) -> int:
-        """How many rows run."""
         return sum(row.status == "running" for row in self.rows)
 
     @property
@@ -145,11 +132,9 @@ class Batch:
         return {name: max(0, credits) for name, credits in left.items()}
 
     def with_row(self, changed: RowState) -> Batch:
-        """This batch with one row replaced."""
         return self.with_rows({changed.run_id: changed})
 
     def with_rows(self, changed: Mapping[str, RowState]) -> Batch:
-        """This batch with the rows of these run ids replaced."""
         rows = tuple(changed.get(row.run_id, row) for row in self.rows) if changed else self.rows
         return replace(self, rows=rows)
 

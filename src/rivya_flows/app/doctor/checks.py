@@ -16,14 +16,7 @@ _TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check.
-
-    Attributes:
-        name: What was checked.
-        status: ``warning`` if something may fail, ``problem`` if something will.
-        message: What was found, lower case.
-        hint: What to do; None if there is nothing to do.
-    """
+    """The result of one check: ``warning`` if something may fail, ``problem`` if something will."""
 
     name: str
     status: Literal["ok", "warning", "problem"]
@@ -31,22 +24,18 @@ class Check:
     hint: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As `doctor --json` prints it."""
         return asdict(self)
 
 
 def ok(name: str, message: str) -> Check:
-    """Nothing is wrong."""
     return Check(name, "ok", message)
 
 
 def warning(name: str, message: str, hint: str) -> Check:
-    """Something may fail."""
     return Check(name, "warning", message, hint)
 
 
 def problem(name: str, message: str, hint: str | None) -> Check:
-    """Something will fail."""
     return Check(name, "problem", message, hint)
 
 

@@ -1,21 +1,28 @@
-"""Checks of what runs need: store, media, service, and the URL of the receiver."""
+"""Checks of what runs need: store, media, the service and what it offers, and the URL of the receiver."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from typing import Any
 
+from rivya_flows.app.connect import chosen_service, serving
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.live_guard import is_rehearsal
-from rivya_flows.app.local_sandbox import chosen_service, serving
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.differences import PARAM_FIELDS, differences
+from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import ModelEntry
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
@@ -24,12 +31,13 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
-_ONCE = RetryPolicy(attempts=1)
-_ANSWER_SECONDS = 5.0
-_LOOK_SECONDS = 0.2
-_NOTHING = "doctor-0"
-"""An id that does not exist: a key that may read gets 404."""
+KeyReader = Callable[[Settings], Awaitable[Settings]]
+"""Gives the settings with a key from elsewhere, if they have none and there is one."""
 
+_ONCE = RetryPolicy(attempts=1)
+_ANSWER_SECONDS, _LIST_SECONDS = 5.0, 10.0
+_LOOK_SECONDS = 0.2
+_NOTHING = "doctor-0"  # an id that does not exist: a key that may read gets 404
 _WITHOUT = {
     "files:read": "no input can be the id of an upload",
     "chat:read": "perhaps no chat either, and no `mode: judge`",
@@ -58,30 +66,17 @@ def assets(settings: Settings) -> Iterator[Check]:
     yield ok("assets", f"{kept.url} can be written, read and cleared")
 
 
-def service(
-    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
-) -> Iterable[Check]:
-    """The service that runs would use, and its key, tried with calls that cost nothing.
-
-    Args:
-        settings: With a key or without.
-        with_key: Adds a key from elsewhere, if there is one.
-    """
-
-    async def checks() -> list[Check]:
-        found = await with_key(settings)
-        if found.rivya_api_key is None or found.rivya_flows_sandbox:
-            url = serving(settings.data / "sandbox")
-            where = f"serves at {url}" if url else "starts on demand"
-            reason = "RIVYA_FLOWS_SANDBOX" if found.rivya_flows_sandbox else "no RIVYA_API_KEY"
-            return [ok("service", f"{reason}: the local sandbox {where}")]
-        return [check async for check in _service(found, found.rivya_api_key.get_secret_value())]
-
-    return asyncio.run(checks())
-
-
-async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
-    base_url = settings.rivya_base_url.rstrip("/")
+async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
+    """The service that runs would use, and its key, tried with calls that cost nothing."""
+    settings = await ask(settings)
+    if settings.rivya_api_key is None or settings.rivya_flows_sandbox:
+        url = serving(settings.data / "sandbox")
+        where = f"serves at {url}" if url else "starts on demand"
+        reason = "RIVYA_FLOWS_SANDBOX" if settings.rivya_flows_sandbox else "no RIVYA_API_KEY"
+        yield ok("service", f"{reason}: the local sandbox {where}")
+        return
+    api_key, base_url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url
+    base_url = base_url.rstrip("/")
     shown = shown_url(base_url)
     async with RivyaClient(api_key, base_url, timeout=_ANSWER_SECONDS) as client:
         try:
@@ -131,32 +126,20 @@ async def _scopes(client: RivyaClient) -> Check:
     return ok("scopes", "the key may read; only a purchase shows whether it may buy")
 
 
-def webhooks(
-    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
-) -> Iterable[Check]:
-    """Whether the service's webhooks reach the receiver: it sends a test event through.
-
-    Args:
-        settings: With a key or without.
-        with_key: Adds a key from elsewhere, if there is one.
-    """
+async def webhooks(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
+    """Whether the service's webhooks reach the receiver: it sends a test event through."""
     part = registry.read(settings.data).part("receiver")
     base_url = settings.rivya_flows_public_url or (part.url if part else None)
     if base_url is None:
-        return []
-    url = base_url.rstrip("/") + WEBHOOK_PATH
-
-    async def check() -> Check:
-        found = await with_key(settings)
-        is_local = found.rivya_api_key is None
-        if is_local and serving(settings.data / "sandbox") is None:
-            return ok("webhooks", "the sandbox does not run; the next run starts it")
-        async with chosen_service(found) as service:
-            key = "" if service.api_key is None else service.api_key.get_secret_value()
-            async with RivyaClient(key, service.base_url, timeout=_ANSWER_SECONDS) as client:
-                return await _sent_through(client, url)
-
-    return [asyncio.run(check())]
+        return
+    settings = await ask(settings)
+    if settings.rivya_api_key is None and serving(settings.data / "sandbox") is None:
+        yield ok("webhooks", "the sandbox does not run; the next run starts it")
+        return
+    async with chosen_service(settings) as service:
+        key = "" if service.api_key is None else service.api_key.get_secret_value()
+        async with RivyaClient(key, service.base_url, timeout=_ANSWER_SECONDS) as client:
+            yield await _sent_through(client, base_url.rstrip("/") + WEBHOOK_PATH)
 
 
 async def _sent_through(client: RivyaClient, url: str) -> Check:
@@ -226,3 +209,129 @@ def public_url(settings: Settings) -> Iterator[Check]:
             f"no receiver answers at {url} from here",
             "start it with `rivya-flows webhooks listen` or `up`, or correct RIVYA_FLOWS_PUBLIC_URL",
         )
+
+
+_PREFIX = "/api/v1"
+_OF_RUNS = (
+    "GET /models",
+    "GET /credits",
+    "POST /generations",
+    "GET /generations/{}",
+    "POST /files",
+    "POST /chat/completions",
+)
+"""Routes without which runs fail, as `_routes` spells them."""
+
+_OTHERS = (
+    "GET /files/{}",
+    "POST /chat/completions/stream",
+    "GET /chat/sessions",
+    "GET /chat/sessions/{}",
+    "GET /webhooks",
+    "POST /webhooks",
+    "GET /webhooks/{}",
+    "PATCH /webhooks/{}",
+    "DELETE /webhooks/{}",
+    "POST /webhooks/{}/rotate-secret",
+    "POST /webhooks/{}/test",
+    "GET /webhooks/{}/deliveries",
+    "GET /webhook-events",
+    "GET /openapi.json",
+)
+_LIVE_LIST = "runs go by the service's list; `rivya-flows check --live` checks a spec against it"
+_REPORT = "update rivya-flows, or report it"
+_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
+    """Reads models, balance and OpenAPI document of the service, and compares; costs nothing."""
+    settings = await ask(settings)
+    if settings.rivya_api_key is None:
+        hint = "set RIVYA_API_KEY, or write it into .env; docs/going-live.md says where it is made"
+        yield problem("live", "there is no key of the service to try", hint)
+        return
+    key = settings.rivya_api_key.get_secret_value()
+    async with RivyaClient(key, settings.rivya_base_url, timeout=_LIST_SECONDS) as client:
+        try:
+            listed = await client.models.list(retry=_ONCE)
+            for check in model_checks(listed.payload, shipped()):
+                yield check
+        except APIError as error:
+            yield problem("models", str(error), error.hint or _REPORT)
+        with contextlib.suppress(APIError):  # the check of the service tells it
+            credits = await client.credits.retrieve(retry=_ONCE)
+            if names := ", ".join(sorted(credits.model_extra)):
+                yield ok("fields", f"new in the answer about credits: {names}")
+        try:
+            for check in route_checks(await client.openapi(retry=_ONCE)):
+                yield check
+        except APIError as error:
+            yield problem("routes", f"the OpenAPI document: {error}", error.hint or _REPORT)
+
+
+def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]:
+    """The list of models of a service against the shipped catalogue."""
+    theirs = from_wire(payload, date="", source="live")
+    if not theirs.models:
+        yield problem("models", "no readable model is in the service's list", _REPORT)
+        return
+    found = [*differences(theirs, ours)]
+    new, changed, gone = (
+        [one for one in found if one.kind == kind] for kind in ("new", "changed", "gone")
+    )
+    counts = f"{len(new)} new, {len(changed)} changed, {len(gone)} gone"
+    yield ok(
+        "models", f"{len(theirs.models)}; since the shipped catalogue of {ours.date}: {counts}"
+    )
+    yield from (ok("model", f"{one.model}: new ({one.words})") for one in new)
+    yield from (warning("model", f"{one.model}: {one.words}", _LIVE_LIST) for one in changed)
+    yield from (warning("model", f"{one.model}: gone; {one.words}", _LIVE_LIST) for one in gone)
+    yield from _unknown_fields(payload)
+
+
+def _unknown_fields(payload: Mapping[str, Any]) -> Iterator[Check]:
+    entries = [one for one in payload.get("data") or () if isinstance(one, Mapping)]
+    names = {str(key) for entry in entries for key in entry}
+    if new := ", ".join(sorted(names - ModelEntry.model_fields.keys())):
+        yield ok("fields", f"new in a model: {new}")
+    if lost := ", ".join(sorted(ModelEntry.model_fields.keys() - names)):
+        yield warning("fields", f"in no model any more: {lost}", _REPORT)
+    lists = [one for entry in entries if isinstance(one := entry.get("params"), list)]
+    params = [param for one in lists for param in one]
+    readable = [
+        one for one in params if isinstance(one, Mapping) and isinstance(one.get("key"), str)
+    ]
+    if new := ", ".join(sorted({str(key) for one in readable for key in one} - PARAM_FIELDS)):
+        yield ok("fields", f"new in a parameter: {new}")
+    if others := len(params) - len(readable):
+        words = (
+            f"{others} of {len(params)} parameters of models have another form and are not checked"
+        )
+        yield warning("fields", words, _REPORT)
+
+
+def route_checks(document: Mapping[str, Any]) -> Iterator[Check]:
+    """The routes of an OpenAPI document against those that this version calls."""
+    routes = _routes(document.get("paths"))
+    if not routes:
+        yield problem("routes", "the OpenAPI document names no route that can be read", _REPORT)
+        return
+    if missing := [one for one in _OF_RUNS if one not in routes]:
+        yield problem("routes", f"missing: {', '.join(missing)}", _REPORT)
+    if missing := [one for one in _OTHERS if one not in routes]:
+        yield warning("routes", f"missing: {', '.join(missing)}", _REPORT)
+    new = sorted(routes - {*_OF_RUNS, *_OTHERS})
+    more = f"; new: {', '.join(new)}" if new else ""
+    version = document.get("openapi") or "of an unknown version"
+    yield ok("routes", f"{len(routes)} in the OpenAPI {version} document{more}")
+
+
+def _routes(paths: Any) -> set[str]:
+    """``GET /generations/{}`` and so on: without the prefix, and whatever a parameter is called."""
+    return {
+        f"{method.upper()} {re.sub(r'{[^/]*}', '{}', str(path).removeprefix(_PREFIX))}"
+        for path, operations in (paths.items() if isinstance(paths, Mapping) else ())
+        if isinstance(operations, Mapping)
+        for method in operations
+        if method in _METHODS
+    }

@@ -12,9 +12,7 @@ import psutil
 
 from rivya_flows.errors import UsageError
 
-RECEIVER_PORT = 8710
-"""Default port of the receiver: URLs in pages should stay valid."""
-
+RECEIVER_PORT = 8710  # default port of the receiver: URLs in pages should stay valid
 _RESERVED: dict[int, socket.socket] = {}
 
 
@@ -92,11 +90,7 @@ def choose_port(
         wanted: 0 takes a free port; None has no preference.
         last: The port of the last time, so that addresses in a browser stay valid.
         usual: Where people look first.
-        option: By which a user names another port.
         moves: Another port will do if the last one, or without one the usual one, is taken.
-
-    Raises:
-        UsageError: The wanted port is taken, or any that does not move.
     """
     fixed = wanted if moves or wanted is not None else last or usual
     if fixed:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.process_tree import ProcessIdentity, lives, wait_until
+from rivya_flows.app.processes.supervisor import ProcessIdentity, lives, wait_until
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
 
@@ -30,19 +30,10 @@ class ManagedProcess(BaseModel):
     """A process of `up`, the leader of a process group of its own.
 
     Attributes:
-        name: ``sandbox``, ``server``, ``receiver``, ``worker`` or ``watcher``.
-        pid: See `ProcessIdentity`.
-        birth: See `ProcessIdentity`.
-        mark: A variable in its environment, and in that of everything that it starts.
         url: Where it answers; "" for one that does not listen.
-        log: Path of its log.
         settings: A hash of each, to see which of them the next `up` wants otherwise.
-        registered: Of the receiver: whether the service sends its events there.
         rehearses: Whether the `up` that started it buys with pretend credits.
         account: A hash of the key and service of that `up`; "" for the local sandbox.
-        source: From whom it buys, for people.
-        restarts: How often the watcher restarted it.
-        restarted: When it last did, in ISO 8601; "" for never.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,16 +50,13 @@ class ManagedProcess(BaseModel):
     account: str = ""
     source: str = ""
     restarts: int = 0
-    restarted: str = ""
 
     @property
     def process(self) -> ProcessIdentity:
-        """Its identity."""
         return ProcessIdentity(self.pid, self.birth)
 
     @property
     def lives(self) -> bool:
-        """Whether it still runs."""
         return lives(self.process)
 
 
@@ -86,17 +74,15 @@ class LeftRunning:
     ports: dict[str, int] = field(default_factory=dict)
 
     def part(self, name: str) -> ManagedProcess | None:
-        """The living part of this name, or None."""
+        """The living part of this name."""
         return next((one for one in self.parts if one.name == name and one.lives), None)
 
     def with_part(self, part: ManagedProcess) -> LeftRunning:
-        """A copy with this part; it replaces one of its name."""
         port = urlsplit(part.url).port
         ports = self.ports | ({part.name: port} if port else {})
         return LeftRunning((*self.without(part.name).parts, part), ports)
 
     def without(self, name: str) -> LeftRunning:
-        """A copy without the part of this name."""
         return replace(self, parts=tuple(one for one in self.parts if one.name != name))
 
 
@@ -109,11 +95,7 @@ class _Record(BaseModel):
 
 
 def read(data: Path) -> LeftRunning:
-    """The processes recorded in a data folder; none if there is no record.
-
-    Raises:
-        UsageError: The record cannot be parsed; to ignore it would leave its processes running.
-    """
+    """The processes recorded in a data folder; none if there is no record."""
     path = data / _RECORD
     try:
         record = _Record.model_validate_json(path.read_text())
@@ -128,11 +110,7 @@ def read(data: Path) -> LeftRunning:
 
 
 def write(data: Path, left: LeftRunning) -> None:
-    """Replace the record atomically.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
+    """Replace the record atomically."""
     path = data / _RECORD
     record = _Record(version=1, ports=left.ports, parts=left.parts)
     draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
@@ -140,13 +118,14 @@ def write(data: Path, left: LeftRunning) -> None:
     draft.replace(path)
 
 
+def add(data: Path, part: ManagedProcess) -> None:
+    """Record a part; it replaces one of its name."""
+    write(data, read(data).with_part(part))
+
+
 @contextmanager
 def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
-    """The right to change what runs in a data folder; one process has it at a time.
-
-    Raises:
-        UsageError: Another `up` or `down` keeps it, or the folder cannot be written or trusted.
-    """
+    """The right to change what runs in a data folder; one process has it at a time."""
     try:
         private_folder(data)
         descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,22 +1,27 @@
-"""Starts local processes: the Prefect server, the sandbox, the receiver and the worker.
+"""Local processes, such as the Prefect server and the worker: start them, find them again, end them.
 
-Each is a `ProcessSpec`. `registry` records those that outlive this process, and `process_tree`
-finds them again and ends them.
+They may outlive the one that started them; `registry` records those.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rivya_flows.app.processes.process_tree import wait_until
+import psutil
+
+from rivya_flows.environment import LOG_FORM, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
 
@@ -33,13 +38,9 @@ class ProcessSpec:
     """A local process to start.
 
     Attributes:
-        name: For messages, such as ``worker``.
-        command: Module and arguments, as for ``python -m``.
-        environment: All of it; see `rivya_flows.environment`.
         log: Receives standard error; an older log is overwritten.
         folder: Its current folder; None is that of this process.
         output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
-        descriptors: Open files that it inherits.
     """
 
     name: str
@@ -71,11 +72,7 @@ class StartedProcess:
     def await_ready(
         self, ready: Callable[[], bool], *, timeout_seconds: float = READY_SECONDS
     ) -> None:
-        """Wait until `ready` returns true.
-
-        Raises:
-            UsageError: The process ended, or was not ready in time; quotes the end of its log.
-        """
+        """Wait until `ready` returns true."""
         # The exit code first: another program may have taken the port, and would answer.
         in_time = wait_until(lambda: self.exit_code is not None or ready(), timeout_seconds)
         if self.exit_code is not None:
@@ -84,7 +81,6 @@ class StartedProcess:
             raise self.failed(f"was not ready within {timeout_seconds:g} s")
 
     def failed(self, what: str) -> UsageError:
-        """The error of a process that did not start."""
         return start_error(self.spec.name, what, self.spec.log)
 
     def end(self, *, grace_seconds: float) -> None:
@@ -98,14 +94,9 @@ class StartedProcess:
 
 
 def start(spec: ProcessSpec) -> StartedProcess:
-    """Start a process.
-
-    Raises:
-        OSError: Its log or folder cannot be used.
-    """
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
     spec.log.open("wb").close()
-    with spec.log.open("ab") as log:  # appends: `part_log.keep_small` empties it meanwhile
+    with spec.log.open("ab") as log:  # appends: `keep_small` empties it meanwhile
         handle = subprocess.Popen(
             # -P: no modules from the current folder, which may be a stranger's.
             [sys.executable, "-P", "-m", *spec.command],
@@ -130,16 +121,193 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 
 def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
-    """The error of a process that did not start, with the end of its log.
-
-    Args:
-        name: The process.
-        what: What happened, such as ``ended with code 1``.
-        log: Its log, which the hint names.
-        hint: Another thing to do than to read the log.
-    """
+    """The error of a process that did not start, with the end of its log; `what` is as ``ended with code 1``."""
     words = last_lines(log)
     return UsageError(
-        f"{name}: {what}" + (f"; it last said:\n{words}" if words else ""),
-        f"read {log}{hint}",
+        f"{name}: {what}" + (f"; it last said:\n{words}" if words else ""), f"read {log}{hint}"
     )
+
+
+MOST_BYTES = 10 << 20  # of a log; the one before it is kept beside it
+
+
+def former(log: Path) -> Path:
+    """Where the former log is kept."""
+    return log.with_suffix(".1.log")
+
+
+def keep_small(log: Path, most_bytes: int = MOST_BYTES) -> None:
+    """Move what a log holds to the former one, if it is too large; its process writes on into it.
+
+    What it writes at that very moment may be lost, and what a full disk has no place for. The
+    process must append.
+    """
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > most_bytes:
+            try:
+                shutil.copyfile(log, former(log))
+            finally:
+                os.truncate(log, 0)
+
+
+def is_json() -> bool:
+    """Whether the user wants logs as JSON, by the setting of Prefect."""
+    return variables().get(LOG_FORM) == "json"
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of JSON, with those of the names that Prefect's formatter writes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document = {
+            "created": record.created,
+            "severity": record.levelname,
+            "name": record.name,
+            "msg": record.getMessage(),
+        }
+        if record.exc_info:
+            document["exc_info"] = self.formatException(record.exc_info)
+        return json.dumps(document)
+
+
+MARK = "RIVYA_FLOWS_MARK"
+"""Variable in the environment of a process and of everything that it starts."""
+
+_LOOK_SECONDS = 0.1
+_BEGINS_SECONDS = 1.0
+_KILLED_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """Identifies a process, also after its pid is reused."""
+
+    pid: int
+    birth: str
+
+
+def known(pid: int) -> ProcessIdentity | None:
+    """The living process of this pid; None if there is none, or it is a zombie."""
+    birth = _birth(pid)
+    return None if birth is None else ProcessIdentity(pid, birth)
+
+
+def lives(process: ProcessIdentity) -> bool:
+    """Whether this very process still runs."""
+    return _birth(process.pid) == process.birth
+
+
+def marked(mark: str) -> list[ProcessIdentity]:
+    """Every other living process of this user with this mark."""
+    return list(environments(mark))
+
+
+def environments(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
+    """The same processes, each with its environment."""
+    found = {}
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            environment = environment_of(one) if one.pid != os.getpid() else {}
+            if environment.get(MARK) == mark:
+                process = known(one.pid)
+                if process is not None:
+                    found[process] = environment
+    return found
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """The environment that a process was started with; waits for that of a new process.
+
+    Linux shows none until the stack of a new program is laid out, which is after its parent knows
+    that it was started (`environ_read` in fs/proc/base.c). A kernel thread has none either, but
+    it has no executable.
+
+    Raises:
+        psutil.Error: The process is gone, or another user's.
+    """
+
+    def begins() -> bool:
+        return not process.environ() and bool(process.exe()) and not process.cmdline()
+
+    wait_until(lambda: not begins(), _BEGINS_SECONDS)
+    return process.environ()
+
+
+def ask_to_end(asked: Collection[ProcessIdentity], *, grace_seconds: float) -> None:
+    """Send SIGTERM, and wait up to `grace_seconds` until all are gone."""
+    for process in asked:
+        _signal(process, signal.SIGTERM)
+    wait_until(lambda: not any(map(lives, asked)), grace_seconds)
+
+
+def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
+    """End a process, its group, and every process with its mark; returns whether any was alive.
+
+    The leader gets SIGTERM first, so that it can end its children by itself; then the remaining
+    processes with its mark. What still lives after that gets SIGKILL.
+    """
+    found = lives(leader)
+    if found:
+        _signal_group(leader, signal.SIGTERM)
+        wait_until(lambda: not lives(leader), grace_seconds)
+    rest = marked(mark)
+    for process in rest:
+        if process != leader:
+            _signal(process, signal.SIGTERM)
+    wait_until(lambda: not any(map(lives, rest)), grace_seconds if len(rest) > 1 else 0)
+    if lives(leader):
+        _signal_group(leader, signal.SIGKILL)
+    # Looked up again: a process may have started another one before it ended.
+    killed = [*marked(mark), *rest]
+    for process in killed:
+        _signal(process, signal.SIGKILL)
+    wait_until(lambda: not any(map(lives, [leader, *killed])), _KILLED_SECONDS)
+    return found or bool(rest)
+
+
+def kill(mark: str) -> None:
+    """Kill every other process with this mark; does not wait for their ends."""
+    for process in marked(mark):
+        _signal(process, signal.SIGKILL)
+
+
+def _birth(pid: int) -> str | None:
+    """Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
+
+    Ticks since the machine booted: a time of day would change when the clock is set.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return None if words[0] in "ZX" else words[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except OSError:
+        return None
+    try:  # a system without /proc
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def _signal(process: ProcessIdentity, number: signal.Signals) -> None:
+    if lives(process):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)
+
+
+def _signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(leader.pid) == leader.pid:
+            os.killpg(leader.pid, number)
+        else:
+            os.kill(leader.pid, number)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether a condition becomes true in time; it is evaluated at least once."""
+    deadline = time.monotonic() + seconds
+    while not (is_true := condition()) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return is_true

@@ -1,16 +1,19 @@
-"""The options of `up`, and the environment of its processes."""
+"""What `up` is asked for, what it needs of Prefect, what then runs, and the environment of its processes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from rivya_flows.app.live_guard import Confirm, is_rehearsal, shown_key
-from rivya_flows.app.processes.process_tree import MARK
 from rivya_flows.app.processes.registry import ManagedProcess
+from rivya_flows.app.processes.supervisor import MARK, StartedProcess
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
@@ -31,16 +34,11 @@ class UpOptions:
     """The options of `up`.
 
     Attributes:
-        settings: Of the command.
-        variables: The environment, and the settings of ``.env`` beneath it.
-        sandbox: Runs buy from the local sandbox.
-        specs: Files and folders of files to deploy.
         port: Of the Prefect server; None: the last one, else 4200, else a free one; 0: a free one.
         receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
-        restarts: It starts what died, and asks nothing.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
     """
 
@@ -74,46 +72,30 @@ class UpOptions:
 
     @property
     def rehearses(self) -> bool:
-        """Whether runs buy with pretend credits."""
         return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
 
     def account(self, mark: str) -> str:
-        """As the function `account`."""
         return "" if self.sandbox else account(self.settings, mark)
 
     @property
     def source(self) -> str:
-        """As the function `source`."""
         return _FROM_SANDBOX if self.sandbox else source(self.settings)
 
     @property
     def data(self) -> Path:
-        """The data folder."""
         return self.settings.data
 
     @property
     def prefect_home(self) -> Path:
-        """Prefect's home of the server and of its clients."""
         return self.data / "prefect"
 
     @property
     def sandbox_folder(self) -> Path:
-        """The data of the sandbox."""
         return self.data / "sandbox"
 
 
-def watcher_options(options: UpOptions) -> dict[str, str | bool | None]:
-    """What the watcher cannot read in its environment."""
-    return {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
-
-
 def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
-    """The environment of the watcher: that of `up`, whatever folder it was called in.
-
-    Args:
-        options: Of `up`.
-        mark: Of the watcher.
-    """
+    """The environment of the watcher: that of `up`, whatever folder it was called in."""
     folder = options.spec_folder
     specs = {} if folder is None else {"RIVYA_FLOWS_SPECS": str(folder.expanduser().absolute())}
     data = {"RIVYA_FLOWS_DATA": str(options.data.absolute()), "DO_NOT_TRACK": "1"}
@@ -121,12 +103,7 @@ def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
 
 
 def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:
-    """The environment of a part that gets no key and no setting of the user.
-
-    Args:
-        variables: The environment of the command.
-        mark: Of the part.
-    """
+    """The environment of a part that gets no key and no setting of the user."""
     return machine_environment(variables) | {"DO_NOT_TRACK": "1", MARK: mark}
 
 
@@ -139,11 +116,7 @@ def working_environment(
     because these processes run in another folder, and flow runs in temporary ones.
 
     Args:
-        options: Of `up`.
-        mark: Of the part.
-        client: Variables to reach the Prefect server with.
         public_url: Where a browser finds the receiver, unless the user has set it.
-        webhooks: Whether the service sends its events to the receiver.
     """
     # Each run gets a key of the sandbox; without one, and without this word, a worker refuses.
     dropped = {MARK, *(("RIVYA_API_KEY", "RIVYA_BASE_URL") if options.sandbox else ())}
@@ -199,10 +172,7 @@ def _hash(*parts: str) -> str:
 
 
 def account(settings: Settings, mark: str) -> str:
-    """A hash of the key and the service that a worker with these settings buys with.
-
-    "" for the local sandbox. Of the mark, see `hashed_settings`.
-    """
+    """A hash of key and service that a worker with these settings buys with; "" for the local sandbox."""
     if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
         return ""
     key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
@@ -219,13 +189,7 @@ def source(settings: Settings) -> str:
 
 
 def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageError:
-    """What is said where a worker of `up` buys from somebody else than a command names.
-
-    Args:
-        worker: Of an `up`.
-        source: From whom the command would buy.
-        command: ``up`` or ``deploy``.
-    """
+    """What is said where a worker of `up` buys from somebody else than a command names."""
     return UsageError(
         f"the worker that runs buys {worker.source}, and this `{command}` would buy {source};"
         " nothing was deployed",
@@ -237,11 +201,7 @@ def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageEr
 
 
 def database_url(url: str) -> str:
-    """A PostgreSQL URL with the driver that Prefect needs.
-
-    Raises:
-        UsageError: It is not a PostgreSQL URL.
-    """
+    """A PostgreSQL URL with the driver that Prefect needs."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
         raise UsageError(
@@ -252,12 +212,106 @@ def database_url(url: str) -> str:
 
 
 def messages_url(url: str) -> str:
-    """A Redis URL.
-
-    Raises:
-        UsageError: It is not a Redis URL, or the Redis client is not installed.
-    """
     if not url.startswith(("redis://", "rediss://")):
         raise UsageError("--redis: not a Redis URL", "write it like redis://127.0.0.1:6379/0")
     need("redis", "--redis")
     return url
+
+
+@dataclass
+class UpStatus:
+    """What runs after `up`."""
+
+    data: Path
+    parts: dict[str, ManagedProcess] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    differing: dict[str, list[str]] = field(default_factory=dict)
+    other_sandbox: str | None = None
+    deployments: tuple[str, ...] = ()
+
+    @property
+    def webhooks(self) -> bool:
+        """Whether the service sends its events to the receiver."""
+        return "receiver" in self.parts and self.parts["receiver"].registered
+
+    def url(self, name: str) -> str | None:
+        """The URL of a part; None if it does not run or does not listen."""
+        if name == "sandbox" and self.other_sandbox:
+            return self.other_sandbox
+        return self.parts[name].url if name in self.parts else None
+
+    def as_json(self) -> dict[str, Any]:
+        """As `up --json` prints it."""
+        running = [name for name in self.parts if name not in self.started]
+        return {
+            "ui": f"{self.url('server')}/v2",
+            "api": f"{self.url('server')}/api",
+            "auth_file": str(self.data / "prefect" / "auth"),
+            "sandbox": self.url("sandbox"),
+            "receiver": self.url("receiver"),
+            "webhooks": self.webhooks,
+            "data": str(self.data),
+            "parts": [
+                {
+                    "name": name,
+                    "status": "started" if name in self.started else "running",
+                    "differs": self.differing.get(name, []),
+                    "log": self.parts[name].log,
+                    "restarts": self.parts[name].restarts,
+                }
+                for name in (*running, *self.started)
+            ],
+            "deployments": list(self.deployments),
+        }
+
+
+class PrefectBackend(Protocol):
+    """The Prefect server that `up` leaves running in a data folder, and its worker."""
+
+    def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
+        """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
+
+    def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
+        """Start the server; None while a run has a server of its own, which ends if it is idle."""
+
+    def answers(self) -> bool:
+        """Whether the recorded server answers, and proves that it is the one of the data folder."""
+
+    def end_idle(self) -> bool:
+        """End the server of a run that waits for the next one; whether there was one."""
+
+    def is_used(self) -> bool:
+        """Whether a run of the command line uses the server."""
+
+    def load(self) -> None:
+        """Import Prefect, which takes a second or more."""
+
+    def connected(self) -> AbstractContextManager[dict[str, str]]:
+        """Point Prefect in this process at the server; gives the variables that do so."""
+
+    def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Create work pool, automations, waker and deployments; gives their names, as ``flow/deployment``."""
+
+    def followed(self, *command: str) -> tuple[str, ...]:
+        """The command that runs a module, and ends it with the server."""
+
+    def watcher_command(self) -> tuple[str, ...]:
+        """The command of the watcher, without the descriptor of its options."""
+
+    def worker_command(self, limit: int | None) -> tuple[str, ...]:
+        """The command of the worker; without a limit, as many flow runs at once as suits its work pool."""
+
+    def worker_is_online(self, since: datetime) -> bool:
+        """Whether the worker has sent a heartbeat since then."""
+
+    def requeue_left(self) -> int:
+        """Reschedule the runs that a dead worker left unfinished; returns their number."""
+
+    def requeue(self, flow_run_ids: Iterable[str]) -> int:
+        """Reschedule those of these runs that have not ended; returns their number."""
+
+    def settle(self) -> None:
+        """Wait until the rows of ended runs are written, if the server answers."""
+
+    def link(self) -> str:
+        """A URL that opens the UI in one browser, once."""

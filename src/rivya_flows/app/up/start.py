@@ -9,14 +9,14 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rivya_flows.app.local_sandbox import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
-from rivya_flows.app.processes import process_tree, registry
-from rivya_flows.app.processes.part_log import former
+from rivya_flows.app.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
+from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
@@ -24,25 +24,23 @@ from rivya_flows.app.processes.supervisor import (
     Output,
     ProcessSpec,
     StartedProcess,
+    former,
     start,
 )
-from rivya_flows.app.up.backend import PrefectBackend
-from rivya_flows.app.up.end import GRACE_SECONDS, end_parts
 from rivya_flows.app.up.options import (
+    PrefectBackend,
     UpOptions,
+    UpStatus,
     hashed_settings,
     marked_environment,
     watcher_environment,
-    watcher_options,
     working_environment,
 )
-from rivya_flows.app.up.status import UpStatus
+from rivya_flows.app.up.parts import GRACE_SECONDS, end_parts
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
-PREFECT_PORT = 4200
-"""Where people look for a Prefect server."""
-
+PREFECT_PORT = 4200  # where people look for a Prefect server
 RUN_WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 
@@ -54,48 +52,30 @@ def bring_up(
     *,
     run_wait_seconds: float = RUN_WAIT_SECONDS,
 ) -> UpStatus:
-    """Start the parts that do not run; parts that run stay as they are.
-
-    Args:
-        options: What to run.
-        prefect: The Prefect server of the data folder.
-        tell: Called with one line about each step.
-        run_wait_seconds: How long to wait for a run with a Prefect server of its own.
-
-    Raises:
-        UsageError: A part does not start; everything that this call started is ended again.
-        SpecError: A spec cannot be deployed; the same.
-        BudgetError: Something would buy from a real wallet without a cap over time, and was not
-            confirmed; what this call started is ended again.
-    """
+    """Start the parts that do not run; parts that run stay as they are."""
     with registry.guarded(options.data):
-        starter = _Starter(options, prefect, tell, run_wait_seconds)
+        starter = _Starter(options, prefect, tell, run_wait_seconds, UpStatus(options.data))
         try:
             starter.start_all()
         except BaseException:
+            new = [starter.status.parts[name] for name in starter.status.started]
             with _undisturbed():
-                starter.undo()
+                end_parts(options.data, new, prefect, lambda _: None)
             raise
         return starter.status
 
 
+@dataclass
 class _Starter:
-    def __init__(
-        self,
-        options: UpOptions,
-        prefect: PrefectBackend,
-        tell: Callable[[str], None],
-        run_wait_seconds: float,
-    ) -> None:
-        self._options = options
-        self._prefect = prefect
-        self._tell = tell
-        self._run_wait_seconds = run_wait_seconds
-        self.status = UpStatus(options.data)
+    options: UpOptions
+    prefect: PrefectBackend
+    tell: Callable[[str], None]
+    run_wait_seconds: float
+    status: UpStatus
 
     def start_all(self) -> None:
-        options, prefect = self._options, self._prefect
-        prefect.check(options, self._tell)
+        options, prefect = self.options, self.prefect
+        prefect.check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
@@ -109,7 +89,7 @@ class _Starter:
             sandbox.await_ready(lambda: serving(options.sandbox_folder) is not None)
         with prefect.connected() as client:
             receiver = self._receiver(client)  # first: the forms name its address
-            self.status.deployments = prefect.provision(options, self._tell)
+            self.status.deployments = prefect.provision(options, self.tell)
             since = datetime.now(UTC)
             worker = self._worker(client)
             if receiver is not None:
@@ -118,15 +98,10 @@ class _Starter:
                 worker.await_ready(lambda: prefect.worker_is_online(since))
         self._watcher()
 
-    def undo(self) -> None:
-        """End everything that this call started."""
-        new = [self.status.parts[name] for name in self.status.started]
-        end_parts(self._options.data, new, self._prefect, _ignore)
-
     # --- the parts: each returns the process if it has just been started, else None ---
 
     def _server(self) -> StartedProcess | None:
-        options = self._options
+        options = self.options
         found, mark = self._find("server")
         wanted = {"--postgres": options.postgres or "", "--redis": options.redis or ""}
         days = f"{options.settings.rivya_flows_keep_flow_runs_days:g}"
@@ -139,12 +114,12 @@ class _Starter:
         # They know neither the URL nor the password of the new server.
         clients = [self._find(name)[0] for name in ("worker", "receiver")]
         living = [one for one in clients if one is not None]
-        end_parts(options.data, living, self._prefect, self._tell)
+        end_parts(options.data, living, self.prefect, self.tell)
         log = self._log("server")
-        deadline = time.monotonic() + self._run_wait_seconds
-        started = self._prefect.start(options, port, mark, log)
+        deadline = time.monotonic() + self.run_wait_seconds
+        started = self.prefect.start(options, port, mark, log)
         if started is None:
-            self._tell("waiting until the Prefect server of a run ends")
+            self.tell("waiting until the Prefect server of a run ends")
         while started is None:
             if time.monotonic() > deadline:
                 raise UsageError(
@@ -152,14 +127,14 @@ class _Starter:
                     "wait until it ends, then run `up` again",
                 )
             time.sleep(_LOOK_SECONDS)
-            started = self._prefect.start(options, port, mark, log)
+            started = self.prefect.start(options, port, mark, log)
         return self._record("server", started, mark, wanted, port)
 
     def _await_server(self, started: StartedProcess | None) -> None:
         if started is not None:
-            started.await_ready(self._prefect.answers)
+            started.await_ready(self.prefect.answers)
         # An `up` that was killed may have started it just before.
-        if not process_tree.wait_until(self._prefect.answers, READY_SECONDS):
+        if not supervisor.wait_until(self.prefect.answers, READY_SECONDS):
             raise UsageError(
                 f"the server at {self.status.url('server')} does not answer as the one of"
                 " this data folder",
@@ -167,17 +142,17 @@ class _Starter:
             )
 
     def _sandbox(self) -> StartedProcess | None:
-        if not self._options.sandbox:
+        if not self.options.sandbox:
             return None
         found, mark = self._find("sandbox")
-        environment = marked_environment(self._options.variables, mark)
+        environment = marked_environment(self.options.variables, mark)
         if found is not None:
             self._keep(found, environment)
             return None
-        folder = self._options.sandbox_folder
+        folder = self.options.sandbox_folder
         if url := serving(folder):
             # A person or a run started it: it may end at any time, and `down` must not end it.
-            self._tell(f"sandbox: uses the one that serves already at {url}")
+            self.tell(f"sandbox: uses the one that serves already at {url}")
             self.status.other_sandbox = url
             return None
         folder.mkdir(parents=True, exist_ok=True)
@@ -187,7 +162,7 @@ class _Starter:
         return self._start("sandbox", command, environment, mark, port)
 
     def _receiver(self, client: Mapping[str, str]) -> StartedProcess | None:
-        options = self._options
+        options = self.options
         found, mark = self._find("receiver")
         environment = working_environment(options, mark, client, public_url="", webhooks=False)
         if found is not None:
@@ -203,7 +178,7 @@ class _Starter:
         port = self._receiver_port
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
-        command = self._prefect.followed("rivya_flows.cli.main", *listen, *register)
+        command = self.prefect.followed("rivya_flows.cli.main", *listen, *register)
         return self._start("receiver", command, environment, mark, port, registers=registers)
 
     @cached_property
@@ -213,7 +188,7 @@ class _Starter:
         A proxy forwards to the old one, a worker that runs already names it, and a restart deploys no
         forms with the new one.
         """
-        options, last = self._options, self._last_port("receiver")
+        options, last = self.options, self._last_port("receiver")
         others = ("server", "worker")
         is_named = options.restarts or all(self._find(name)[0] is not None for name in others)
         moves = not (is_named or options.settings.rivya_flows_public_url)
@@ -222,14 +197,14 @@ class _Starter:
         )
         if options.receiver_port is None and port != (wanted := last or RECEIVER_PORT):
             old = "; addresses on older pages are no longer valid" if last else ""
-            self._tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
+            self.tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
         return port
 
     def _await_receiver(self, started: StartedProcess) -> None:
         try:
             started.await_ready(lambda: answers(f"{self.status.url('receiver')}/healthz"))
         except UsageError as error:
-            if self.status.webhooks and not self._options.sandbox:
+            if self.status.webhooks and not self.options.sandbox:
                 hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
                 raise UsageError(error.message, hint) from error
             raise
@@ -238,32 +213,34 @@ class _Starter:
         found, mark = self._find("worker")
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
         environment = working_environment(
-            self._options, mark, client, public_url=url, webhooks=webhooks
+            self.options, mark, client, public_url=url, webhooks=webhooks
         )
         if found is not None:
             self._keep(found, environment)
             return None
         # `_forget_dead` has ended everything of an earlier worker.
-        if left := self._prefect.requeue_left():
-            self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
-        command = self._prefect.worker_command(self._options.settings.rivya_flows_worker_limit)
+        if left := self.prefect.requeue_left():
+            self.tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
+        command = self.prefect.worker_command(self.options.settings.rivya_flows_worker_limit)
         return self._start("worker", command, environment, mark)
 
     def _watcher(self) -> None:
-        options = self._options
+        options = self.options
         found, mark = self._find("watcher")
-        wanted, environment = watcher_options(options), watcher_environment(options, mark)
+        # What it cannot read in its environment.
+        wanted = {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
+        environment = watcher_environment(options, mark)
         compared = environment | {f"--{name}": str(value) for name, value in wanted.items()}
         if found is not None and (found.pid == os.getpid() or not options.foreground):
             self._keep(found, compared)
             return
         if options.foreground:
             if found is not None:
-                process_tree.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
-            myself = process_tree.known(os.getpid())
+                supervisor.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
+            myself = supervisor.known(os.getpid())
             assert myself is not None
             part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark=mark)
-            registry.write(options.data, registry.read(options.data).with_part(part))
+            registry.add(options.data, part)
             self.status.parts["watcher"] = part
             return
         read, write = os.pipe()
@@ -272,7 +249,7 @@ class _Starter:
         try:
             spec = ProcessSpec(
                 "watcher",
-                (*self._prefect.watcher_command(), str(read)),
+                (*self.prefect.watcher_command(), str(read)),
                 environment,
                 self._log("watcher"),
                 options.prefect_home,
@@ -287,11 +264,11 @@ class _Starter:
 
     def _find(self, name: str) -> tuple[ManagedProcess | None, str]:
         """The living part of this name and its mark, or None and a new mark."""
-        found = registry.read(self._options.data).part(name)
+        found = registry.read(self.options.data).part(name)
         return found, found.mark if found else uuid.uuid4().hex
 
     def _last_port(self, name: str) -> int | None:
-        return registry.read(self._options.data).ports.get(name)
+        return registry.read(self.options.data).ports.get(name)
 
     def _keep(
         self, part: ManagedProcess, environment: Mapping[str, str], others: tuple[str, ...] = ()
@@ -315,7 +292,7 @@ class _Starter:
         # The sandbox prints its new key, once; nobody needs it.
         output: Output = "discard" if name == "sandbox" else "log"
         # Programs read .env and prefect.toml of the current folder.
-        folder = self._options.prefect_home
+        folder = self.options.prefect_home
         started = start(ProcessSpec(name, command, environment, self._log(name), folder, output))
         return self._record(name, started, mark, environment, port, registers=registers)
 
@@ -330,7 +307,7 @@ class _Starter:
         registers: bool = False,
     ) -> StartedProcess:
         """Record a part before anything else happens to it, so that `down` finds it."""
-        process = process_tree.known(started.handle.pid)
+        process = supervisor.known(started.handle.pid)
         if process is None:
             raise started.failed("ended at once")
         part = ManagedProcess(
@@ -342,34 +319,30 @@ class _Starter:
             log=str(started.spec.log),
             settings=hashed_settings(wanted, mark),
             registered=registers,
-            rehearses=self._options.rehearses,
-            account=self._options.account(mark),
-            source=self._options.source,
+            rehearses=self.options.rehearses,
+            account=self.options.account(mark),
+            source=self.options.source,
         )
-        registry.write(self._options.data, registry.read(self._options.data).with_part(part))
+        registry.add(self.options.data, part)
         self.status.parts[name] = part
         self.status.started.append(name)
-        self._tell(f"starting {name}")
+        self.tell(f"starting {name}")
         return started
 
     def _forget_dead(self) -> None:
         """Remove dead parts from the record, and end what they started."""
-        dead = [part for part in registry.read(self._options.data).parts if not part.lives]
+        dead = [part for part in registry.read(self.options.data).parts if not part.lives]
         for part in dead:
-            self._tell(f"{part.name}: died; restarting")
-        end_parts(self._options.data, dead, self._prefect, _ignore)
+            self.tell(f"{part.name}: died; restarting")
+        end_parts(self.options.data, dead, self.prefect, lambda _: None)
 
     def _log(self, name: str) -> Path:
         """The log of a part; that of its last process is kept beside it."""
-        log = self._options.data / "logs" / f"{name}.log"
+        log = self.options.data / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
             log.replace(former(log))
         return log
-
-
-def _ignore(_: str) -> None:
-    """Tell nobody."""
 
 
 @contextlib.contextmanager

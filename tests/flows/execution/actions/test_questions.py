@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Asker
+from rivya_flows.app.runner import Asker, RunOptions
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.reading_answers import read_choice
 from rivya_flows.planning.queue.actions import Question

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.app.prepare import refuse_over
-from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import RunOptions
 from rivya_flows.client.types import ChatMessage
 from rivya_flows.errors import BudgetError
 from rivya_flows.flows.server.model_slots import ModelSlots

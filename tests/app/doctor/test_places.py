@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.doctor.live import model_checks, route_checks
+from rivya_flows.app.doctor.places import model_checks, route_checks
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.operations import OPERATIONS

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from rivya_flows.app.doctor.machine import HARMFUL, environment, left_running, python
-from rivya_flows.app.processes.process_tree import known
+from rivya_flows.app.doctor.examine import HARMFUL, environment, left_running, python
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.app.processes.supervisor import known
 from rivya_flows.app.up.options import account
 from rivya_flows.settings import Settings
 
 
 def test_harmless_values_of_harmful_variables_are_ok() -> None:
     harmless = {"PREFECT_LOGGING_TO_API_ENABLED": "true"}
-    given = {each.name: harmless.get(each.name, "0") for each in HARMFUL}
+    given = {name: harmless.get(name, "0") for name, *_ in HARMFUL}
     assert [check.status for check in environment(given)] == ["ok"]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,23 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.app.local_sandbox import SandboxShare, chosen_service, serving
-from rivya_flows.app.processes.process_tree import known
+from rivya_flows.app.connect import chosen_service, joined, serving
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.app.run_context import ServiceConnection, WalletCredentials
+from rivya_flows.app.processes.supervisor import known
+from rivya_flows.app.run_context import WalletCredentials
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIStatusError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
-
-
-@contextmanager
-def joining(folder: Path) -> Iterator[ServiceConnection]:
-    share = SandboxShare(folder)
-    try:
-        yield share.join()
-    finally:
-        share.leave()
 
 
 def test_a_program_on_the_port_of_an_ended_sandbox_learns_nothing(tmp_path: Path) -> None:
@@ -54,14 +43,14 @@ def test_a_program_on_the_port_of_an_ended_sandbox_learns_nothing(tmp_path: Path
     with ThreadingHTTPServer(("127.0.0.1", port), Squatter) as server:
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         assert serving(tmp_path) is None
-        with joining(tmp_path) as joined:
+        with joined(tmp_path) as other:
             server.shutdown()
-    assert joined.base_url != sandbox.base_url
+    assert other.base_url != sandbox.base_url
     assert set(heard) == {"/api/v1/models"}  # whether somebody answers
 
 
 def test_two_users_share_one_sandbox_with_a_key_each(tmp_path: Path) -> None:
-    with joining(tmp_path / "sandbox") as first, joining(tmp_path / "sandbox") as second:
+    with joined(tmp_path / "sandbox") as first, joined(tmp_path / "sandbox") as second:
         assert first.base_url == second.base_url == serving(tmp_path / "sandbox")
         assert first.identity == second.identity
         assert first.api_key != second.api_key
@@ -71,7 +60,7 @@ def test_a_sandbox_that_cannot_start_gives_its_own_reason(tmp_path: Path) -> Non
     (tmp_path / "sandbox.sqlite").write_bytes(b"not a database" * 100)
     with (
         pytest.raises(UsageError, match="sandbox: it did not start: ") as failed,
-        joining(tmp_path),
+        joined(tmp_path),
     ):
         pass
     assert failed.value.hint
@@ -81,7 +70,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_hint(tmp_path: Path)
     (tmp_path / "file").touch()
     with (
         pytest.raises(UsageError, match="cannot be used") as failed,
-        joining(tmp_path / "file" / "sandbox"),
+        joined(tmp_path / "file" / "sandbox"),
     ):
         pass
     assert "RIVYA_FLOWS_DATA" in str(failed.value.hint)
@@ -148,7 +137,7 @@ async def test_a_sandbox_that_a_run_starts_beside_the_receiver_of_up_sends_webho
         name="receiver", pid=me.pid, birth=me.birth, mark="m", registered=registered
     )
     write(tmp_path, LeftRunning((receiver,)))
-    with joining(tmp_path / "sandbox") as service:
+    with joined(tmp_path / "sandbox") as service:
         assert service.api_key is not None
         async with RivyaClient(service.api_key.get_secret_value(), service.base_url) as client:
             if registered:
