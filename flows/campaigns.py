@@ -19,7 +19,6 @@ def __getattr__(name: str) -> _Flow[..., _Coroutine[_Any, _Any, _Any]]:
 
     Raises:
         AttributeError: There is no such spec; says where it was looked for.
-        SpecError: The spec is wrong.
     """
     # Python and its tools ask every module for names such as __path__.
     if name.startswith("_"):

@@ -42,12 +42,7 @@ ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
 
 class Outcome(Protocol):
-    """How a run ended, as far as a flow shows it.
-
-    Attributes:
-        status: `completed`, `failed`, `cancelled`, `suspended` or `skipped`.
-        sentence: The same for people, in one sentence: shown beside the run in the UI.
-    """
+    """How a run ended, as far as a flow shows it."""
 
     @property
     def status(self) -> str: ...
@@ -115,12 +110,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
             ) from cause
 
     def with_options(self, *, run_key: str | None = None, **options: Any) -> CampaignFlow:
-        """As that of `Flow`, with one more option.
-
-        Args:
-            run_key: Names the run within the outermost flow run that calls; see docs/how-to/own-flow.md.
-            options: Those of `Flow.with_options`.
-        """
+        """As that of `Flow`, with one more option."""
         made = super().with_options(**options)
         made.__class__ = CampaignFlow
         assert isinstance(made, CampaignFlow)
@@ -238,8 +228,6 @@ def compile_flow(
     `RunEndedError` for a run that did not complete.
 
     Args:
-        workflow: What to run.
-        spec_text: The text that it was read from.
         attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
@@ -305,12 +293,6 @@ def failing_flow(
 
     Raised while a worker looks for its flow, the error would be a traceback in a log, and the
     flow run no more than Crashed.
-
-    Args:
-        attribute: As of `compile_flow`.
-        error: Why.
-        announce: Called in the flow run before it fails with that.
-        inputs: Names of the parameters that it is called with; Prefect refuses others.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:

@@ -23,10 +23,6 @@ _MOST_WORDS = 300  # characters of a reason
 async def notification_block(client: PrefectClient, block: str) -> BlockDocument:
     """The block of that name, checked as far as that is possible without a message.
 
-    Args:
-        client: Of the server.
-        block: As ``TYPE/NAME``, such as ``slack-webhook/team``.
-
     Raises:
         UsageError: There is no such block, it sends no notifications, or its address is none of its kind.
     """

@@ -105,8 +105,6 @@ async def apply_notification(
     One that somebody switched off stays off.
 
     Args:
-        block: As ``TYPE/NAME``, such as ``slack-webhook/team``.
-        ends: Of `NEWS`, at least one.
         spec: The name of the only spec; None is every spec.
 
     Returns:
@@ -123,9 +121,6 @@ async def apply_notification(
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
     """Sends a test message through blocks, from this machine.
-
-    Args:
-        blocks: As ``TYPE/NAME``; none: those that our automations send through.
 
     Returns:
         Why each message was not sent, by block; None where it was.
@@ -248,10 +243,6 @@ def _heard(
 
     Args:
         flow: Of this flow only; None: of every spec.
-        expect: Names of the events.
-        within: The time for which nothing more is said, or in which something must follow.
-        after: A state.
-        for_each: What it counts by.
     """
     of = {"prefect.resource.role": "flow", "prefect.resource.name": flow or f"!{WAKER}"}
     return EventTrigger(

@@ -10,11 +10,7 @@ T = TypeVar("T")
 
 
 async def read_all(read: Callable[[int], Awaitable[list[T]]]) -> list[T]:
-    """All rows, in the order of the server.
-
-    Args:
-        read: Reads up to `PAGE` rows from an offset.
-    """
+    """All rows, in the order of the server."""
     found: list[T] = []
     while True:
         page = await read(len(found))

@@ -132,10 +132,6 @@ async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
 
     A backslash in a pattern escapes the next character in PostgreSQL, and is a character in SQLite.
     Read from server/schemas/filters.py, `FlowFilterName`. If it changes, doctor overlooks SQLite.
-
-    Args:
-        client: Of the server.
-        flow: The name of a flow that it has, with a hyphen.
     """
 
     async def found(pattern: str) -> bool:
@@ -361,9 +357,6 @@ async def send_pending(seconds: float) -> None:
     Read from events/worker.py, logging/handlers.py and _internal/concurrency/services.py: a service
     is drained by `drain_all`, and warns on the logger of its class name about what it still holds.
     If it changes, the last events and log lines of a run are lost.
-
-    Args:
-        seconds: How long to wait for each of the two.
     """
     if "prefect.events.worker" not in sys.modules:
         return
@@ -425,11 +418,6 @@ async def last_response(
     input/run_input.py: the keys are ``suspended-KEY-schema`` and ``suspended-KEY-response``, or
     begin with ``paused-``, and the server lists them in the order of their creation. If it changes,
     answers given in a form are not seen, and the run asks again.
-
-    Args:
-        client: Of the server.
-        flow_run_id: The flow run.
-        key_prefix: Beginning of the keys that the forms were suspended or paused with.
     """
     found = await client.filter_flow_run_input(flow_run_id, "", limit=_INPUTS, exclude_keys=set())
     ours = (f"suspended-{key_prefix}", f"paused-{key_prefix}")
@@ -452,11 +440,6 @@ async def resume_suspended(
     between leaves a run that nobody can resume with values; its state is set instead. Read from
     server/api/flow_runs.py: two that resume at once get one ACCEPT. If it changes, deadlines of
     questions do not act.
-
-    Args:
-        client: Of the server.
-        flow_run_id: The flow run.
-        values: Makes the values of the form from its schema.
     """
     from prefect.client.schemas.responses import SetStateStatus
     from prefect.exceptions import PrefectHTTPStatusError

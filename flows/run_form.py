@@ -168,10 +168,7 @@ def run_name(
     """The name of a run: the spec's name and what the run is about, see `subject_of`.
 
     Args:
-        workflow: The spec.
-        inputs: Of the run.
         due: When its schedule made it, UTC: it tells the runs of the schedule apart.
-        wallet: Name of the wallet that it buys with, which tells equal calls of a flow apart.
     """
     at = "" if wallet is None else f", {one_line(wallet)}"
     at += "" if due is None else f", {due:%Y-%m-%d %H:%M} UTC"

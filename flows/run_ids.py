@@ -32,7 +32,6 @@ class RunId:
     """The id of the run that a flow run executes.
 
     Attributes:
-        text: The id.
         run_key: The key that it was called with, or None.
     """
 
@@ -106,7 +105,6 @@ async def run_id_here(
     """The id of the run of this flow run.
 
     Args:
-        workflow: The spec.
         inputs: All inputs; those that equal their default say nothing of the call.
         wallet: Name of the wallet that it buys with; None: that of the process's key.
 

@@ -67,7 +67,6 @@ def flow_of(attribute: str) -> CampaignFlow:
 
     Raises:
         AttributeError: There is no such spec; says where it was looked for.
-        SpecError: The spec is wrong.
     """
     if not flow_run.id:
         return _on_disk(attribute)
@@ -75,13 +74,7 @@ def flow_of(attribute: str) -> CampaignFlow:
 
 
 def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> CampaignFlow:
-    """The flow of a flow run, as `flow_of` finds it; one that fails where there is none.
-
-    Args:
-        attribute: Of the deployment's entrypoint.
-        flow_run_id: The flow run.
-        settings: Of the process that executes it; they name the deployed spec.
-    """
+    """The flow of a flow run, as `flow_of` finds it; one that fails where there is none."""
     try:
         with contextlib.closing(Journal(settings.store_url)) as journal:
             made = _begun(attribute, flow_run_id, journal) or _deployed(
@@ -109,11 +102,7 @@ def _on_disk(attribute: str) -> CampaignFlow:
 def flow_of_file(path: Path) -> CampaignFlow:
     """The flow of a spec anywhere; processes of its deployments find the file by the attribute.
 
-    Args:
-        path: Absolute.
-
     Raises:
-        SpecError: The spec is wrong.
         UsageError: The file cannot be read.
     """
     spec = read_spec(path)

@@ -60,13 +60,7 @@ def ranges_of(step: str, keys: Sequence[str]) -> dict[str, ItemRange]:
 
 @dataclass
 class Row:
-    """The call of one item.
-
-    Attributes:
-        status: One of `STATUSES`.
-        result: Of a call that is done.
-        message: Of one that failed.
-    """
+    """The call of one item."""
 
     status: str = "running"
     result: Any = None
@@ -78,9 +72,7 @@ class TaskGroup:
     """The calls of one stage of a range of items, and their task run.
 
     Attributes:
-        items: The range.
         stage: What is called, as in ``stills[1-100 of 300] buy``.
-        shown: Told the group and the item after each call that has ended; must not block.
         rows: By item, in the order of their calls.
     """
 
@@ -117,11 +109,7 @@ class TaskGroup:
         return self._over.is_set()
 
     def begin(self, run: Callable[[Callable[[], Awaitable[State[Any]]]], Awaitable[Any]]) -> None:
-        """Begin its task run.
-
-        Args:
-            run: Runs a function as a task run.
-        """
+        """Begin its task run."""
         self.task = asyncio.create_task(_settled(run(self._wait)))
         self.task.add_done_callback(lambda _: self._has_id(None))
 

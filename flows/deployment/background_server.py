@@ -53,11 +53,7 @@ _UNANSWERED = (OSError, http.client.HTTPException, ValueError)
 
 
 class BackgroundServer(PrefectBackend):
-    """The server of a data folder; see the protocol for its methods.
-
-    Args:
-        data: The data folder.
-    """
+    """The server of a data folder; see the protocol for its methods."""
 
     def __init__(self, data: Path) -> None:
         self._data = data

@@ -64,13 +64,8 @@ class DeployOptions:
     """What to deploy, and how.
 
     Attributes:
-        paths: Specs, and folders of specs.
         work_pool: For entries that name none; None uses `WORK_POOL`.
         collection: A name for all of them as one whole collection; None uses their folders.
-        prune: Removes what the specs no longer have.
-        dry: Changes nothing; reports what would be done.
-        single_machine: All workers run on this machine.
-        job_variables: To set on each deployment; those of ``env`` as a map.
         sources: What is read of the paths, if it was read and agreed to before; None: read now.
     """
 
@@ -94,13 +89,9 @@ class Deployed:
     """What was done.
 
     Attributes:
-        changes: Each deployment of the specs, then each removed one.
         left: Deployments of ours that no given spec has and that stay: without `prune`, or because
             their spec may still exist.
-        stale: Those of them that `prune` would remove.
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
-        pools: Work pools that were made.
-        process_pools: Used work pools that start a process for each run.
         moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
     """
 
@@ -122,18 +113,13 @@ async def deploy(
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
 
     Args:
-        options: What, and how.
-        settings: Of this machine.
-        tell: Is told what starts by itself, and what it buys.
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
 
     Raises:
-        SpecError: A spec is wrong; nothing was deployed.
         BudgetError: Something would buy from a real wallet without a cap over time, and was not
             confirmed; nothing was deployed.
         UsageError: The server does not answer or refuses something, its worker buys with another
             key than that of the settings, a deployment of that name is not ours, or workers cannot reach the store or the media, or lack this package.
-        StoreError: The store cannot be written.
     """
     sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune

@@ -27,11 +27,7 @@ from rivya_flows.store.deployed_specs import DeployedSpec
 
 @dataclass(frozen=True)
 class GivenSpec:
-    """A spec from the command line.
-
-    Attributes:
-        collection: The folder of the spec, or a name; deployments are pruned by collection.
-    """
+    """A spec from the command line."""
 
     file: SpecFile
     workflow: Workflow
@@ -40,12 +36,7 @@ class GivenSpec:
 
 @dataclass(frozen=True)
 class GivenSpecs:
-    """All specs from the command line.
-
-    Attributes:
-        specs: By name of the spec.
-        covered: Collections that were given as a whole: a spec missing from one is gone.
-    """
+    """All specs from the command line."""
 
     specs: dict[str, GivenSpec]
     covered: frozenset[str]
@@ -56,9 +47,7 @@ class DesiredDeployment:
     """A desired deployment.
 
     Attributes:
-        price: What a run costs, as a sentence.
         upload_page: Where a person gives a file for its form; None without a receiver.
-        job_variables: Of whoever deploys; those of ``env`` as a map.
     """
 
     workflow: Workflow
@@ -87,13 +76,8 @@ def read_specs(
     """Reads and checks the specs in files and folders.
 
     Args:
-        paths: Files, and folders whose every ``*.yaml`` is a spec.
-        catalogue: The models to check against.
         collection: A name for all of them as one whole collection; None uses their folders.
         empty: Accepts a folder without specs.
-
-    Raises:
-        SpecError: All problems of all specs.
     """
     problems: list[Diagnostic] = []
     found: dict[str, GivenSpec] = {}
@@ -159,15 +143,9 @@ def desired_deployments(
     """The deployments of the specs; puts the media that the specs name into the asset store.
 
     Args:
-        sources: The specs.
-        catalogue: The models.
-        assets: A store that the workers reach too.
         work_pool: For entries that name none; None uses `WORK_POOL`.
-        upload_page: Where a person gives a file for a form.
-        job_variables: For each of them, from whoever deploys.
 
     Raises:
-        SpecError: All media that cannot be used.
         StoreError: A medium cannot be stored.
     """
     problems: list[Diagnostic] = []

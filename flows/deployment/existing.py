@@ -97,7 +97,6 @@ class Unspecified:
     """Names of our deployments that none of the given specs has.
 
     Attributes:
-        stale: Their entry or their spec is gone.
         unsure: Their spec may be gone: only a part of its collection was given.
     """
 
@@ -112,15 +111,7 @@ def unspecified(
     given: Collection[str],
     covered: Collection[str],
 ) -> Unspecified:
-    """Our deployments that none of the given specs has.
-
-    Args:
-        existing: The deployments on the server.
-        desired: Names of the deployments that the specs have.
-        flows: Names of the given specs.
-        given: Their collections.
-        covered: The collections that were given as a whole.
-    """
+    """Our deployments that none of the given specs has."""
     ours = [one for one in existing if one.is_ours and one.name not in desired]
     stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
     unsure = {one.name for one in ours if one.collection in given} - stale

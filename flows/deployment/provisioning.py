@@ -43,12 +43,7 @@ _OTHERS = (
 
 @dataclass(frozen=True)
 class ProvisioningResult:
-    """What is on the server now.
-
-    Attributes:
-        deployments: Of the specs, as ``flow/deployment``.
-        automations: Names of those that were made or changed.
-    """
+    """What is on the server now."""
 
     deployments: tuple[str, ...]
     automations: tuple[str, ...]
@@ -64,15 +59,10 @@ async def provision(
     """Makes the work pool, the automations, the waker and the deployments of the specs.
 
     Args:
-        specs: Their files and folders.
         sources: What `BackgroundServer.check` has read there, and asked about; None: no specs.
-        settings: Of this machine.
-        heartbeat_seconds: Of the flow runs of the worker.
 
     Raises:
-        SpecError: A spec is wrong.
         UsageError: The server refuses something.
-        StoreError: The store cannot be written.
     """
     await ensure_work_pool(WORK_POOL)
     automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
@@ -100,7 +90,6 @@ async def agree_to_others(
 
     Raises:
         BudgetError: Something without a cap over time was not confirmed.
-        StoreError: The store cannot be read or written.
     """
     specs = sources.specs.values() if sources else ()
     given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
@@ -123,10 +112,6 @@ async def requeue_unfinished(pool: str, worker: str) -> int:
 
     Only for a worker that died with all its processes. The automations would do the same later: a
     server that has just started waits 15 minutes for the event before a crash.
-
-    Args:
-        pool: The work pool. While another worker of it is online, nothing is done.
-        worker: Name of the dead worker.
     """
     if set(await workers_online(pool)) - {worker}:
         return 0

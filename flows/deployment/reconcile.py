@@ -63,13 +63,8 @@ class Change:
     """What was done to a deployment, or would be done without `dry`.
 
     Attributes:
-        name: As ``flow/deployment``.
-        done: `made`, `changed`, `unchanged` or `removed`.
         id: None for one that `--plan` would make.
         version: Of its spec; None for a removed one.
-        job_variables: Names of those that its spec set, such as ``memory_limit``.
-        schedules: What was done to each schedule of ours, by slug.
-        triggers: What was done to each trigger, by the name of its automation.
     """
 
     name: str
@@ -90,13 +85,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How to apply changes.
-
-    Attributes:
-        prune: Removes schedules and triggers that the spec no longer has, instead of switching
-            them off.
-        dry: Sends nothing that changes anything.
-    """
+    """How to apply changes."""
 
     prune: bool
     dry: bool
@@ -112,11 +101,8 @@ async def reconcile(
     """Makes a deployment, or changes what differs in the existing one.
 
     Args:
-        client: Of the server.
-        desired: What the spec asks for.
         flow_id: Of its flow; None with `--plan` if there is none yet.
         existing: The deployment of that name; None if there is none.
-        options: How to apply changes.
     """
     fields = fields_of(desired, existing)
     change = Change(
@@ -159,12 +145,7 @@ def _new_schedules(desired: DesiredDeployment) -> list[DeploymentScheduleCreate]
 
 
 def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
-    """The fields of a deployment, without its name, schedules and triggers.
-
-    Args:
-        desired: What the spec asks for.
-        existing: What it has; a wallet, job variables and a queue that somebody else set stay.
-    """
+    """The fields of a deployment, without its name, schedules and triggers."""
     workflow, deploy = desired.workflow, desired.deploy
     form = compile_flow(
         workflow,

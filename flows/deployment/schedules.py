@@ -76,12 +76,7 @@ def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
 
 @dataclass(frozen=True)
 class Dates:
-    """When a schedule starts runs.
-
-    Attributes:
-        next: In its time zone.
-        a_day, a_month: No day and no month of its time zone has more dates, now or later.
-    """
+    """When a schedule starts runs."""
 
     next: datetime
     a_day: int

@@ -218,8 +218,6 @@ def sweep_check(
     """The check of the waker's last sweep.
 
     Args:
-        settings: Of the store.
-        made: When the waker was deployed.
         swept: When it swept this store last, in Unix seconds; None: never.
         now: Unix seconds.
     """

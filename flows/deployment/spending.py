@@ -51,12 +51,6 @@ async def other_spending(
     """What may start by itself of our deployments on a server that no given spec has.
 
     Another folder has their specs, or had them; or they were deployed to buy with pretend credits.
-
-    Args:
-        client: Of the server.
-        given: Names of the deployments that the given specs have.
-        journal: Has the specs that workers execute.
-        now: The time.
     """
     specs, found = DeployedSpecs(journal.engine), []
     for name, one in sorted((await read_existing(client, ())).items()):

@@ -56,7 +56,6 @@ async def workers_online(pool: str, *, since: datetime | None = None) -> list[st
     """Names of the workers of a pool that are online.
 
     Args:
-        pool: The work pool.
         since: Only those with a heartbeat after this moment; None: all.
 
     Raises:

@@ -30,13 +30,6 @@ class Calls(Protocol):
     ) -> Any:
         """The task's result.
 
-        Args:
-            task: What to call.
-            stage: Follows the item's name in the graph, as in ``stills[neon] buy``.
-            step: The step.
-            key: The item.
-            arguments: Plain data.
-
         Raises:
             Exception: What the task raised.
         """
@@ -52,15 +45,8 @@ class Run:
     """Open things and settings of one run.
 
     Attributes:
-        calls: Calls tasks.
         ask: Puts a question to a person; None where there is no one.
-        listen: Is told each event after it was written, with the state after it.
-        rendering: Is told how much of an item is rendered.
-        record: Takes each entry that was written, with the state after it, for the report.
-        slots: What its jobs hold of the slots of their models.
-        outlasts: As that of `Execution`.
         clock: UTC now.
-        began: When this execution began.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
     """

@@ -64,16 +64,11 @@ async def run_deployment(
     other, and none that another flow called: these are paused.
 
     Args:
-        workflow: The checked spec.
-        spec_text: Its text.
-        inputs: Values of the form; a file is a URL or a file id.
         wallet: To buy with; None takes the key of this process.
         spec: The same with the folder that it lies in, or with all that it names there; None
             where it names nothing.
-        notes: Warnings for the log.
 
     Raises:
-        SpecError: The spec or an input is wrong.
         UsageError: There is no key, or a callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
         APIError: The service is away; the run has not ended if this flow run can try later.
@@ -159,13 +154,7 @@ async def _paused(
 
 
 async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) -> RunReport:
-    """Executes a run, or shows it if it ended and Prefect does not know that yet.
-
-    Args:
-        execution: Of the run.
-        workflow: Its spec.
-        driven: Another process executed it until now.
-    """
+    """Executes a run, or shows it if it ended and Prefect does not know that yet."""
     state = await in_thread(execution.reporter.follow)
     if state.ended is not None:
         receipt = execution.reporter.receipt()

@@ -25,7 +25,6 @@ class EventFeed:
     """The events of one execution, in the order of its journal.
 
     Args:
-        run: Whose journal it is.
         count: Called with each entry once it is durable.
     """
 

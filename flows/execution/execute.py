@@ -44,7 +44,6 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
     """Executes a frozen run to its end; must be called inside a flow run.
 
     Args:
-        execution: The run, and what this execution of it does.
         concurrency: The spec's group of runs that wait for each other, if it names one.
 
     Raises:

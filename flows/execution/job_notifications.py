@@ -37,12 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobWakes:
-    """The waits of all runs that share a subscription, and the newest events.
-
-    Attributes:
-        poll_seconds: Between two polls of a job while events arrive.
-        listeners: One of each run; called with a message for its log.
-    """
+    """The waits of all runs that share a subscription, and the newest events."""
 
     poll_seconds: float
     listeners: list[Tell] = field(default_factory=list)
@@ -134,13 +129,6 @@ async def listen_for_jobs(
     """Wakes the waits of a run by webhooks; None if webhooks are off.
 
     All runs of an event loop share one subscription: a Prefect server handles few of them well.
-
-    Args:
-        settings: Whether webhooks are on, and the polling rate.
-        engine: Of the store, which has the webhooks from before this process began.
-        tell: Called with a message when webhooks cannot be relied on.
-        on: Whether webhooks name jobs of this run.
-        connect_seconds: How long to wait for the subscription.
     """
     if not (on and settings.rivya_flows_webhooks):
         yield None

@@ -37,12 +37,6 @@ async def reconcile_jobs(
     """Records what the service says about this run's jobs; free, and never fails a run.
 
     Without an answer there is no comparison, and the receipt says so.
-
-    Args:
-        run: The run.
-        client: Of its service.
-        seen: What the service said about jobs as they ended, by id; it is not asked again about one
-            whose cost it said, since the end of a job is final.
     """
     asked = jobs_to_ask(run.current())
     jobs = {task_id: seen[task_id] for task_id in asked if _is_final(seen.get(task_id))}

@@ -80,10 +80,7 @@ async def announce(
     ended: the same event, by its id.
 
     Args:
-        context: Of the run.
-        receipt: Of the run, which has ended.
         again: An earlier process may have sent it: then not, if the server has it.
-        in_batch: As of `Execution`; the event has another name.
     """
 
     def payload() -> dict[str, Any]:
@@ -101,7 +98,6 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
     """Sends the event of a flow run that an error ends, and records one that never began.
 
     Args:
-        error: Why.
         status: `cancelled` if somebody cancelled it before it could try again.
     """
     run = _flow_run()
@@ -263,10 +259,8 @@ def payload_of(
     """The payload: plain values, each medium with its URL.
 
     Args:
-        receipt: The run's receipt.
         address: The URL of an asset for a browser; None if it has none.
         report: The URL of the contact sheet; None if it has none.
-        deployed: As of `next_step`.
     """
     following = next_step(receipt, deployed=deployed)
     credits = receipt["credits"]
@@ -372,12 +366,7 @@ def _question_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _markdown(found: Mapping[str, Any], following: str) -> str:
-    """The same as a message for people.
-
-    Args:
-        found: The payload.
-        following: What to do next; "" for nothing.
-    """
+    """The same as a message for people."""
     status = "waits for an answer" if found["status"] == "suspended" else found["status"]
     lines = [f"**{text(found['title'])}** {status}: {text(found['sentence'])}"]
     for name, question in found["questions"].items():

@@ -106,8 +106,6 @@ def traced(
     """The current span of one execution of a run.
 
     Args:
-        run_id: The run.
-        campaign: The name of its spec.
         provider: Makes the spans; None is the one of the process.
     """
     tracer = trace.get_tracer("rivya_flows", tracer_provider=provider)

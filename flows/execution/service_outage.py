@@ -12,13 +12,7 @@ SILENT_SECONDS = 5.0
 
 
 class ServiceOutage:
-    """The polls of all jobs of a run together.
-
-    Args:
-        address: Of the service.
-        tell: Called with a line for a person: one for an outage and one for its end.
-        clock: Seconds of a monotonic clock.
-    """
+    """The polls of all jobs of a run together."""
 
     def __init__(
         self,

@@ -47,11 +47,8 @@ class PrefectCalls:
     """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
     Args:
-        plan: Gives the dependencies of steps.
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
-        shown: Receives the result of each task; must not block.
-        shown_group: Receives a group and the item after each of its calls; must not block.
         state: Gives the state of the run; None groups nothing.
     """
 

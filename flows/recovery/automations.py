@@ -221,11 +221,6 @@ async def ensure(
 ) -> str:
     """Makes an automation of ours, or updates the one of that name, which stays off if it is off.
 
-    Args:
-        client: Of the server.
-        wanted: The automation.
-        keep_within: Keep the time-out of the one that exists.
-
     Returns:
         `made`, `changed` or `unchanged`.
     """

@@ -49,9 +49,6 @@ async def record_cancellations(journal: Journal) -> tuple[str, ...]:
     """Closes the waiting runs whose flow runs were cancelled in Prefect; returns their ids.
 
     A flow run that is suspended, or tries again later, has no process: Prefect cancels it without us.
-
-    Raises:
-        StoreError: The store cannot be read.
     """
     closed = []
     waiting = await in_thread(partial(waiting_runs, journal))

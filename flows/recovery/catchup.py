@@ -34,11 +34,7 @@ _NEWEST = 200
 
 @dataclass(frozen=True)
 class PassedOver:
-    """The outcome of a skipped run.
-
-    Attributes:
-        sentence: Why it was skipped, for people.
-    """
+    """The outcome of a skipped run."""
 
     sentence: str
     status: str = "skipped"
@@ -46,12 +42,7 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Due:
-    """A past date of a schedule.
-
-    Attributes:
-        at: When its run was due.
-        cancelled: Its run was cancelled.
-    """
+    """A past date of a schedule."""
 
     at: datetime
     cancelled: bool
@@ -63,11 +54,7 @@ def decide(
     """Decides whether to skip a run; None lets it run.
 
     Args:
-        schedule: The schedule that made it.
-        at: When it was due.
-        now: When it begins.
         grace: A run is late only after this time.
-        others: Other runs of the schedule that are due by now.
     """
     late = now - at
     if late <= grace or schedule.catchup == "all":

@@ -56,13 +56,8 @@ async def restart_lost_runs(
     automation for crashed runs.
 
     Args:
-        engine: Of the store.
         pool: Only runs of this work pool; None: of all.
-        patience: How long the automations have.
         now: The time; None is the present.
-
-    Raises:
-        StoreError: The store cannot be read.
     """
     now = now or datetime.now(UTC)
     if await missing_automations([AGAIN]):

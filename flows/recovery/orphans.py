@@ -39,7 +39,6 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
     states of a dead process may reach the database late.
 
     Args:
-        run_id: The run.
         began: When this execution began, before its first task.
     """
     here = flow_run.id
@@ -56,10 +55,6 @@ async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, U
 
     A retried flow run makes new task runs; those that were open when its process died would stay
     Running forever. Finished ones stay as they are.
-
-    Args:
-        flow_run_id: The flow run.
-        began: When the current execution began; its own task runs are left alone.
 
     What ended a moment ago may not be in the database yet, as where a run is retried at once: it is
     waited for as long as more of them come.

@@ -24,9 +24,6 @@ def server_environment(
     key, so the server only inherits what describes the machine.
 
     Args:
-        home: Prefect's home of this server.
-        port: Loopback port. The UI learns from the environment where the API is.
-        environ: The environment to start from.
         database_url: SQLAlchemy URL of its database with an asynchronous driver; None is a file
             in its home.
         redis_url: For its messages; None keeps them in memory, which holds 10,000 and then
@@ -101,12 +98,6 @@ def client_environment(
 
     Empties the key of another server, and bypasses proxies for loopback. Links that Prefect prints
     lead to the UI that `up` opens, not to the older one beside it.
-
-    Args:
-        api_url: URL of the server, ending in ``/api``.
-        home: Prefect's home of the server.
-        environ: The environment to start from.
-        auth: ``user:password`` of the server.
     """
     direct = [
         part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part

@@ -103,10 +103,7 @@ class Guard:
     """An ASGI application in front of Prefect's.
 
     Args:
-        app: Prefect's, which checks the password itself.
         port: Its port on 127.0.0.1.
-        auth: ``user:password`` of the server.
-        owns: See `peers.owns`.
     """
 
     def __init__(

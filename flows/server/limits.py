@@ -51,9 +51,7 @@ async def turn(
     """Wait for the run's slots, and hold them inside the block.
 
     Args:
-        concurrency: The group of the run's spec, and its number of concurrent runs.
         global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no slot of it.
-        logger: Logs what the run waits for.
 
     Raises:
         LimitError: The server did not answer.

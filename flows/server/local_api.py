@@ -32,7 +32,6 @@ class Loopback:
     """A server on a port of 127.0.0.1.
 
     Attributes:
-        port: Its port.
         auth: ``user:password``; "" if there is none yet, and no server is ours.
     """
 
@@ -43,7 +42,6 @@ class Loopback:
         """The JSON of an answer.
 
         Raises:
-            OSError: The server does not answer.
             http.client.HTTPException: It does not answer with 200 or 201.
         """
         headers = {"Content-Type": "application/json", "Authorization": basic(self.auth)}
@@ -76,11 +74,7 @@ class Loopback:
     def entrance(self, to: str = "/v2") -> str:
         """A URL that lets one browser in, once.
 
-        Args:
-            to: Path of the page that it leads to.
-
         Raises:
-            OSError: The server does not answer.
             http.client.HTTPException: It does not answer with success.
         """
         ticket = self.ask("POST", f"{OPEN}/tickets")["ticket"]
@@ -94,7 +88,6 @@ class Loopback:
         its last rows. Waits at most `SETTLE_SECONDS`.
 
         Raises:
-            OSError: The server does not answer.
             http.client.HTTPException: It does not answer with success.
         """
         ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}

@@ -56,7 +56,6 @@ class LocalServer:
     the last rows be written before.
 
     Attributes:
-        home: Prefect's home of the server, ``<data>/prefect``.
         port: Its loopback port; 0 until it is known.
     """
 
@@ -75,7 +74,6 @@ class LocalServer:
         """Join the server of `data`, or start it.
 
         Args:
-            data: The data folder.
             idle_seconds: How long the server waits for its next user if this one is its last.
 
         Raises:
@@ -236,7 +234,6 @@ async def local_server(
             the folder at the same time share it.
         api_url: A server that the user named (``PREFECT_API_URL``): used as it is, nothing is
             started or ended. None starts a server, or joins the running one.
-        idle_seconds: See `LocalServer.start`.
 
     Raises:
         UsageError: The server does not start.

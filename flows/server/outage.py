@@ -43,8 +43,6 @@ async def told_outages(
     """Tell each outage of a server while the block lasts.
 
     Args:
-        api_url: Of the server.
-        tell: Called with a line for a person.
         lives: Of a server that nobody starts again for this process: whether its process exists.
             Once it does not, Prefect's client in this process stops to repeat calls. None: of a
             server that may come back, to which the run's state is sent until Prefect gives up.

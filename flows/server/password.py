@@ -27,12 +27,6 @@ def new_auth(home: Path) -> str:
     """Write a new ``user:password``, and replace the old file of any kind.
 
     Only the server of `home` may call this, while it holds the lock of the folder.
-
-    Args:
-        home: Prefect's home of the server, ``<data>/prefect``; it exists.
-
-    Raises:
-        OSError: The folder cannot be written.
     """
     auth = f"{_USER}:{secrets.token_urlsafe(32)}"
     part = home / f".{FILE}.{secrets.token_hex(4)}"
@@ -49,9 +43,6 @@ def server_auth(home: Path) -> str:
     """``user:password`` of the server in `home`; "" if none has started yet.
 
     Not validated: a server that does not know it fails `Loopback.healthy`.
-
-    Raises:
-        OSError: The file cannot be read.
     """
     try:
         return (home / FILE).read_text(encoding="utf-8", errors="replace").strip()

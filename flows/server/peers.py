@@ -20,12 +20,6 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
     Compares both whole addresses: another user can take the port of a connection on 127.0.0.2.
     True if the system does not tell, as on macOS.
 
-    Args:
-        user: Id of the user.
-        client: Address of the program.
-        server: Address of the server.
-        tables: Files that list connections.
-
     Source: proc(5), ``/proc/net/tcp``: columns 2 and 3 are the two ends, column 8 is the user.
     """
     known = False

@@ -47,18 +47,7 @@ def start_server(
     *,
     ends_with_users: bool,
 ) -> StartedProcess | None:
-    """Start a server as the owner of `LOCK`; None if another one holds it.
-
-    Args:
-        home: Prefect's home of the server, ``<data>/prefect``; it exists.
-        port: Its loopback port.
-        environment: All of it, see `rivya_flows.flows.server.environment`.
-        log: Receives its output.
-        ends_with_users: It ends after its users, see `USERS`, else it stays.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """Start a server as the owner of `LOCK`; None if another one holds it."""
     users, kind = _NO_USERS, STAYS
     if ends_with_users:
         users, kind = str(home / USERS), kind_of(environment)
@@ -90,11 +79,7 @@ def kind_of(environment: Mapping[str, str]) -> str:
 
 
 def running(home: Path) -> tuple[int, str] | None:
-    """Port and kind of the server that holds `LOCK`; None until it has written them.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """Port and kind of the server that holds `LOCK`; None until it has written them."""
     port, _, kind = (home / LOCK).read_text().partition(" ")
     return (int(port), kind) if port else None
 
@@ -108,15 +93,7 @@ def lives(home: Path) -> bool:
 
 
 def is_idle(home: Path, *, end: bool = False) -> bool:
-    """Whether a server lives that waits for its next user.
-
-    Args:
-        home: Prefect's home of the server.
-        end: It ends now, and not after its time.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """Whether a server lives that waits for its next user."""
     if not lives(home) or (running(home) or (0, STAYS))[1] == STAYS:
         return False
     with (home / USERS).open("a+b") as users:
@@ -129,11 +106,7 @@ def is_idle(home: Path, *, end: bool = False) -> bool:
 
 
 def end_idle(home: Path) -> bool:
-    """End a server that waits for its next user; whether there was one.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """End a server that waits for its next user; whether there was one."""
     return is_idle(home, end=True) and wait_until(lambda: not lives(home), END_SECONDS)
 
 

@@ -45,11 +45,7 @@ _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect
 
 
 class HostDiedError(Exception):
-    """The host of a run has died, and the run with it.
-
-    Attributes:
-        status: As of a process: negative for a signal.
-    """
+    """The host of a run has died, and the run with it."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -228,14 +224,8 @@ class Hosts:
     ) -> Ended:
         """Executes a flow run in a host that has its environment.
 
-        Args:
-            order: The flow run.
-            environment: That it needs.
-            begun: Called with the process id of the host.
-
         Raises:
             HostDiedError: The host died.
-            OSError: None can be started.
         """
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)

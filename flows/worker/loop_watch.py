@@ -18,12 +18,7 @@ _OURS = "rivya_flows."
 
 
 class LoopWatch:
-    """Watches one event loop.
-
-    Args:
-        loop: It may run already, or run later.
-        thread: Id of the thread that runs it.
-    """
+    """Watches one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._loop = loop

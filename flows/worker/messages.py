@@ -18,8 +18,6 @@ class Execute:
     """To a host: execute a flow run.
 
     Attributes:
-        flow_run: Id of the flow run.
-        attribute: Of `rivya_flows.flows.campaigns`; its flow.
         spec: Hash of the deployed spec; None: the spec's file as it is.
     """
 
@@ -55,9 +53,7 @@ class Ended:
     """From a host: it has executed a flow run.
 
     Attributes:
-        flow_run: Id of the flow run.
         error: What ended it unexpectedly, in one line; None if Prefect knows its state.
-        traceback: Of the error.
     """
 
     flow_run: str
@@ -79,10 +75,6 @@ def line(message: Message) -> bytes:
 
 async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
     """The next message of a host; None if it has ended.
-
-    Args:
-        reader: Of the connection.
-        silence: Seconds within which it must come.
 
     Raises:
         TimeoutError: It did not come in time.

@@ -106,11 +106,6 @@ class Observation:
     Prefect's observer ends for good when its server is away for minutes. Another one takes its place,
     which hears only what happens from now on, and so asks first. Read from _internal/observers.py and
     _internal/_observation_delivery.py. If they change, a worker of campaigns or a host does not start.
-
-    Args:
-        kind: The class of the observer.
-        heard: What it calls.
-        ask: Has it ask for the states of its flow runs.
     """
 
     def __init__(
@@ -218,10 +213,6 @@ class SharedRuns:
         """Executes a flow run to its end; whether Prefect knows its state.
 
         Read from engine.py, which does the same in a process of its own, and flow_engine.py.
-
-        Args:
-            flow_run_id: The flow run.
-            load: Gives its flow; called in a thread.
 
         Raises:
             BaseException: Whatever ended the flow run in an unforeseen way.

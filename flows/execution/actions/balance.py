@@ -16,11 +16,7 @@ from rivya_flows.tasks.credits import balance
 
 @dataclass
 class _Reading:
-    """One read of the balance for all who asked before it was sent.
-
-    Attributes:
-        sent: Later purchases may not show in it.
-    """
+    """One read of the balance for all who asked before it was sent."""
 
     task: asyncio.Task[int] | None = None
     sent: bool = False

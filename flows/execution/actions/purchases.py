@@ -123,14 +123,7 @@ def _may_have_bought(error: APIError) -> bool:
 def _closing(
     error: APIError, bought: Purchase, of: Mapping[str, Any], *, late: bool
 ) -> PurchaseRefused | PurchaseUncertain | None:
-    """The event that closes a purchase after a failed call; None if it stays open.
-
-    Args:
-        error: Of the call.
-        bought: The purchase, with what is known of its earlier requests.
-        of: Names it.
-        late: A conflict is not waited for any more.
-    """
+    """The event that closes a purchase after a failed call; None if it stays open."""
     if isinstance(error, NotSentError) and bought.sent == "never":
         return PurchaseRefused(**of, code=error.code, message=error.message, status=None)
     if not isinstance(error, APIStatusError):
