@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import cast
 
 from prefect import get_client
+from prefect.blocks.abstract import NotificationBlock, NotificationError
+from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
@@ -22,13 +25,13 @@ from prefect.events.schemas.automations import (
     Posture,
 )
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.deploy import check_server
-from rivya_flows.flows.notification_blocks import notification_block, send_test
 from rivya_flows.flows.paging import PAGE, read_all
-from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
     BATCH_PREFIX,
@@ -40,6 +43,79 @@ from rivya_flows.flows.recovery.automations import (
     refusals,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.printable import one_line
+
+_TEST_SUBJECT = "rivya-flows: a test"
+_TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
+_MOST_WORDS = 300  # characters of a reason
+
+
+async def notification_block(client: PrefectClient, block: str) -> BlockDocument:
+    """The block of that name, checked as far as that is possible without a message.
+
+    Raises:
+        UsageError: There is no such block, it sends no notifications, or its address is none of its kind.
+    """
+    kind, _, name = block.partition("/")
+    try:
+        found = await client.read_block_document_by_name(name, kind, include_secrets=False)
+    except ObjectNotFound:
+        found = None
+    if found is not None and _notifies(found):
+        try:
+            loaded = await Block.aload(block, client=client)
+        except Exception:  # its type may be installed on the server alone
+            return found
+        if has_no_recipient(loaded):
+            raise UsageError(
+                f"the block {block!r:.200} has an address that its service does not have",
+                "copy the address of the webhook once more, whole, into the block in Prefect's pages",
+            )
+        return found
+    known = await read_all(
+        lambda at: client.read_block_documents(limit=PAGE, offset=at, include_secrets=False)
+    )
+    names = [f"{one.block_type.slug}/{one.name}" for one in known if one.block_type and _notifies(one)]  # fmt: skip
+    what = "sends no notifications" if found else "does not exist on the Prefect server"
+    raise UsageError(
+        f"the block {block!r:.200} {what}",
+        f"choose one of: {', '.join(names)}"
+        if names
+        else "create one under Blocks in Prefect's pages, such as Slack Webhook, and name it as TYPE/NAME:"
+        " slack-webhook/team; a program that saves one needs PREFECT_API_URL, and PREFECT_API_AUTH_STRING for"
+        " the server of `up`, or it saves it elsewhere",
+    )
+
+
+async def send_test(client: PrefectClient, block: str) -> str | None:
+    """Sends a test message through a block, from this machine.
+
+    Returns:
+        Why it was not sent, without addresses, which are secrets; None if the service took it.
+    """
+    try:
+        loaded = cast("NotificationBlock", await Block.aload(block, client=client))
+        with loaded.raise_on_failure():
+            await loaded.notify(subject=_TEST_SUBJECT, body=_TEST_BODY)
+    except NotificationError as error:
+        # Lines below a warning name the address.
+        marks = ("[WARNING]: ", "[ERROR]: ")
+        said = [line.strip() for line in error.log.splitlines()]
+        words = [
+            line.removeprefix(mark) for line in said for mark in marks if line.startswith(mark)
+        ]
+        return one_line(" ".join(words))[:_MOST_WORDS] or "the service refused it"
+    except Exception as error:  # a block may raise anything, and its words may have the address
+        answer = getattr(error, "response", None)
+        status = getattr(answer, "status_code", None)
+        return f"the service answered with HTTP {status}" if status else type(error).__name__
+    return None
+
+
+def _notifies(document: BlockDocument) -> bool:
+    schema = document.block_schema
+    return schema is not None and "notify" in (schema.capabilities or ())
+
 
 PREFIX = f"{OWNER_TAG}: "
 """Begins the name of each automation of ours."""

@@ -32,8 +32,12 @@ from rivya_flows.flows.deployment.desired import (
     desired_deployments,
     read_specs,
 )
-from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
-from rivya_flows.flows.deployment.planned_runs import delete_orphans
+from rivya_flows.flows.deployment.existing import (
+    ExistingDeployment,
+    delete_orphans,
+    read_existing,
+    unspecified,
+)
 from rivya_flows.flows.deployment.reconcile import (
     ApplyOptions,
     Change,
@@ -42,8 +46,12 @@ from rivya_flows.flows.deployment.reconcile import (
     reconcile,
 )
 from rivya_flows.flows.deployment.spending import deployed_spending
-from rivya_flows.flows.deployment.waker import deploy_waker
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
+from rivya_flows.flows.deployment.work_pools import (
+    deploy_waker,
+    ensure_work_pool,
+    lacks_package,
+    machines_of,
+)
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.server.select_server import health_problem, password_hint
 from rivya_flows.scratch import scratch

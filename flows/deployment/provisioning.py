@@ -27,8 +27,7 @@ from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.spending import other_spending
-from rivya_flows.flows.deployment.waker import deploy_waker
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool, workers_online
+from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool, workers_online
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.app.runner import Asker, Listener, Rendering, ignore_event, ignore_rendering
-from rivya_flows.flows.server.model_slots import HeldSlots
+from rivya_flows.flows.server.limits import HeldSlots
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.assets import AssetStore

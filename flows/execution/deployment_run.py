@@ -32,12 +32,12 @@ from rivya_flows.flows.absence import can_try_later
 from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
-from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
 from rivya_flows.flows.run_ids import RunId, can_be_suspended, run_id_here, used_for_others
 from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.planning.questions.open_questions import open_questions

@@ -1,9 +1,15 @@
-"""The event loop of a run: runs the actions of the queue and feeds it their events."""
+"""The event loop of a run: journals events, runs the actions that the queue asks for, and stores results."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
@@ -16,11 +22,10 @@ from rivya_flows.errors import (
     StoreUnreachableError,
 )
 from rivya_flows.flows.absence import is_absence
-from rivya_flows.flows.execution.actions.cache import Remembered
-from rivya_flows.flows.execution.actions.dispatch import events_of
+from rivya_flows.flows.execution.actions import events_of
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.flows.execution.event_feed import EventFeed
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
+from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -31,14 +36,148 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import (
+    ChatAnswered,
+    Event,
+    ItemCompleted,
     ItemFailed,
     PoolRefused,
     RunEnded,
     RunResumed,
     Stamped,
 )
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
+from rivya_flows.store.cache_index import NewResult
+from rivya_flows.store.database import in_thread, to_its_end
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    written: Future[tuple[Stamped, ...]]
+    counted: asyncio.Future[None]
+
+
+class EventFeed:
+    """The events of one execution, in the order of its journal.
+
+    Args:
+        count: Called with each entry once it is durable.
+    """
+
+    def __init__(self, run: Run, count: Callable[[Stamped], None]) -> None:
+        self._run = run
+        self._count = count
+        self._loop = asyncio.get_running_loop()
+        # The thread that writes has none of its own, and actions need that of the run.
+        self._context = contextvars.copy_context()
+        self._entered: set[asyncio.Future[None]] = set()
+        self._durable: deque[_Entry] = deque()
+        self._closed = False
+
+    async def feed(self, *events: Event) -> None:
+        """Journals events together; returns when they count.
+
+        Events that were fed are written and count also if this is cancelled.
+
+        Raises:
+            LeaseLostError: Another process executes the run now.
+            StoreError: They cannot be written.
+            asyncio.CancelledError: Also after a `RunEnded` was fed, which is the last event.
+            BaseException: What `count` raised.
+        """
+        if self._closed:
+            raise asyncio.CancelledError
+        self._closed = isinstance(events[-1], RunEnded)
+        counted: asyncio.Future[None] = self._loop.create_future()
+        written = self._run.journal.submit(self._run.run_id, events, self._run.lease.fence)
+        entry = _Entry(written, counted)
+        tell = partial(self._loop.call_soon_threadsafe, context=self._context)
+        written.add_done_callback(lambda _: tell(self._is_durable, entry))
+        # Last: a signal that interrupts the lines above leaves nothing that nobody ends.
+        self._entered.add(counted)
+        counted.add_done_callback(self._entered.discard)
+        await asyncio.shield(counted)
+
+    async def settled(self) -> None:
+        """Returns when all that was fed counts or has failed, however often this is cancelled."""
+        await to_its_end(asyncio.gather(*self._entered, return_exceptions=True))
+
+    def _is_durable(self, entry: _Entry) -> None:
+        self._durable.append(entry)
+        if len(self._durable) == 1:
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Applies the oldest entry; one for each iteration of the event loop, which has other work."""
+        entry = self._durable[0]
+        try:
+            for stamped in entry.written.result():
+                self._count(stamped)
+        except BaseException as error:
+            entry.counted.set_exception(error)
+        else:
+            entry.counted.set_result(None)
+        finally:
+            self._durable.popleft()
+            if self._durable:
+                self._loop.call_soon(self._next)
+
+
+class Remembered:
+    """Stores bought and composed results for later runs with an equal request, in batches, in a thread."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._waiting: list[NewResult] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    def add(self, event: Event) -> None:
+        """Store what an event brought.
+
+        A resume stores all results: the last execution may have crashed before it did.
+        """
+        self._waiting += _bought(self._run, event)
+        if self._waiting and self._storing is None:
+            self._storing = asyncio.create_task(self._store())
+
+    async def stored(self) -> None:
+        """Return once all results are stored."""
+        if self._storing is not None:
+            await asyncio.wait([self._storing])
+
+    async def _store(self) -> None:
+        while self._waiting:
+            results, self._waiting = self._waiting, []
+            await in_thread(partial(self._run.results.keep, results))
+        self._storing = None
+
+
+def _bought(run: Run, event: Event) -> Iterator[NewResult]:
+    """The bought or composed results that an event brought."""
+    state = run.current()
+    if isinstance(event, ItemCompleted | ChatAnswered):
+        item = state.item(event.step, event.key)
+        # The index had no result, or one whose media are lost: replace it.
+        yield from _result_of(run, event.step, item, replace=item.asked_cache)
+    elif isinstance(event, RunResumed):
+        for step_id, item in state.each():
+            yield from _result_of(run, step_id, item)
+
+
+def _result_of(
+    run: Run, step_id: str, item: ItemState, *, replace: bool = False
+) -> Iterator[NewResult]:
+    request = item.request
+    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
+        return
+    # An item that fell back may have failed purchases and outputs from the cache.
+    made = not item.cached and (item.purchases or not request.model)
+    if made and request.request_hash and not request.is_function:
+        name = claimed_hash(run.current(), step_id, item)
+        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
+        yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
+
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 """What stops an execution from outside."""

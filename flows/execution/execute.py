@@ -21,18 +21,21 @@ from rivya_flows.flows.execution.engine import STOPPED, Engine
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
-from rivya_flows.flows.execution.run_log import combine, log_events, log_rendering, start_line
-from rivya_flows.flows.execution.run_traces import traced
-from rivya_flows.flows.execution.service_outage import ServiceOutage
-from rivya_flows.flows.execution.signals import caught_terminations
+from rivya_flows.flows.execution.run_log import (
+    ServiceOutage,
+    combine,
+    log_events,
+    log_rendering,
+    start_line,
+    traced,
+)
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.questions.suspension import take_answers
-from rivya_flows.flows.recovery.cancelled import close_cancelled
-from rivya_flows.flows.recovery.orphans import earlier_task_runs
+from rivya_flows.flows.recovery.orphans import close_cancelled, earlier_task_runs
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page
-from rivya_flows.flows.server.limits import turn
-from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
+from rivya_flows.flows.server.limits import HeldSlots, shared_slots, turn
+from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import HeldLease

@@ -19,12 +19,12 @@ from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.flows.server.outage import told_outages
 from rivya_flows.flows.server.select_server import (
     HEALTH_SECONDS,
     health_problem,
     password_hint,
     pointed_at,
+    told_outages,
 )
 from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE

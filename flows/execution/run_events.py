@@ -26,7 +26,7 @@ from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
-from rivya_flows.flows.recovery.cancelled import close_cancelled
+from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_of, run_id_of
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import recorded

@@ -1,10 +1,11 @@
-"""Task runs of earlier executions: closes those that a dead process left open."""
+"""Closes what nobody continues: task runs of dead executions, and runs that were cancelled while they waited."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +23,14 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
+from rivya_flows.errors import StoreError
 from rivya_flows.flows.paging import PAGE, read_all
-from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.run_ids import flow_run_of
+from rivya_flows.planning.queue.events import RunEnded
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 
 _SETTLE_SECONDS, _LOOK_SECONDS = 4.0, 0.5
 """The server's recorder writes what it has heard once a second, later under load."""
@@ -114,3 +120,26 @@ async def _all(client: PrefectClient, flow_run_id: UUID) -> list[TaskRun]:
     return await read_all(
         lambda at: client.read_task_runs(flow_run_filter=wanted, sort=order, limit=PAGE, offset=at)
     )
+
+
+def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
+    """Records that a run which waits (for its turn or an answer) was cancelled.
+
+    Returns:
+        Whether it was recorded; False if the run has ended otherwise, continues elsewhere, or another
+        process executes it.
+    """
+    if goes_on_elsewhere():
+        return False
+    with contextlib.suppress(StoreError):
+        lease = leases.acquire(run_id)
+        try:
+            state = replay(entry.event for entry in journal.entries(run_id))
+            if state.ended in (None, "suspended"):
+                journal.append(
+                    run_id, RunEnded(status="cancelled", at=datetime.now(UTC)), lease.fence
+                )
+                return True
+        finally:
+            leases.release(lease)
+    return False

@@ -30,8 +30,7 @@ from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, server_environment
-from rivya_flows.flows.server.local_api import Loopback
-from rivya_flows.flows.server.password import server_auth
+from rivya_flows.flows.server.local_api import Loopback, server_auth
 from rivya_flows.flows.server.select_server import point, restore
 from rivya_flows.flows.server.server_process import (
     STAYS,

@@ -20,7 +20,7 @@ from rivya_flows.app.processes.part_log import is_json
 from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
 from rivya_flows.environment import set_variables, variables
-from rivya_flows.flows.server.password import new_auth
+from rivya_flows.flows.server.local_api import new_auth
 
 _OF_PORT = ("PREFECT_SERVER_API_", "PREFECT_UI_URL")
 LOCK = "server.lock"

@@ -35,7 +35,7 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.run_logger import clean_logs
-from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
+from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, HostDiedError, Hosts
 from rivya_flows.flows.worker.messages import Execute
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
@@ -44,7 +44,6 @@ from rivya_flows.flows.worker.prefect_internals import (
     imported_from,
     shared_environment,
 )
-from rivya_flows.flows.worker.worker_metrics import SLOTS, SLOTS_USED
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 

@@ -1,4 +1,4 @@
-"""The host processes of a worker: started when they are needed, watched, and ended."""
+"""The host processes of a worker: started when they are needed, watched, and ended; with its metrics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 
+from prometheus_client import Counter, Gauge
+
 from rivya_flows.flows.worker.messages import (
     LONGEST,
     Alive,
@@ -21,7 +23,12 @@ from rivya_flows.flows.worker.messages import (
     line,
     next_message,
 )
-from rivya_flows.flows.worker.worker_metrics import HOSTS_LOST, HOSTS_STARTED
+
+SLOTS = Gauge("rivya_flows_worker_slots", "Runs that this worker executes at most")
+SLOTS_USED = Gauge("rivya_flows_worker_slots_used", "Runs that this worker executes now")
+HOSTS_STARTED = Counter("rivya_flows_worker_hosts_started", "Host processes that were started")
+HOSTS_LOST = Counter("rivya_flows_worker_hosts_lost", "Host processes that died or were blocked")
+
 
 RUNS_PER_HOST = 25
 """Runs that one host executes at once, and that end with it if it dies."""

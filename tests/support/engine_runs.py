@@ -29,7 +29,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.runtime import FastClock
 from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
+from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State

@@ -1,4 +1,6 @@
-"""Sends paid POSTs: journals the intent, then sends the same bytes under the same key."""
+"""Paid work: journals the intent of a purchase, sends the same bytes under the same key, and collects
+the results of jobs.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,15 @@ from rivya_flows.client.transport.response_parsing import (
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.errors import APIError, APIStatusError
-from rivya_flows.flows.execution.actions.functions import call_paid
+from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.queue.actions import Buy
+from rivya_flows.planning.queue.actions import Buy, Collect, Work
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
     Event,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
@@ -32,7 +37,57 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
 from rivya_flows.tasks.chat import complete_chat
-from rivya_flows.tasks.generations import submit_generation
+from rivya_flows.tasks.functions import call_function
+from rivya_flows.tasks.generations import (
+    CollectedJob,
+    CollectError,
+    JobFailedError,
+    collect_generation,
+    submit_generation,
+)
+from rivya_flows.tasks.session import session
+
+
+async def call_free(run: Run, action: Work) -> dict[str, Any]:
+    """Call a free function; gives its outputs."""
+    return await _called(run, action, action.uses, action.arguments, "")
+
+
+async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Call a function under the key of a purchase; report its cost and outputs.
+
+    An exception leaves the purchase open: only the function knows whether it bought, and a resume
+    calls it again with the same arguments under the same key.
+    """
+    sent = json.loads(action.body)
+    arguments, key = sent["arguments"], action.idempotency_key
+    outputs = await _called(run, action, sent["model"], arguments, key)
+    yield JobEnded(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        status="succeeded",
+        final_credits=action.reserve,
+    )
+    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+
+
+async def _called(
+    run: Run, action: Buy | Work, name: str, arguments: dict[str, Any], idempotency_key: str
+) -> dict[str, Any]:
+    given: dict[str, Any] = await run.calls(
+        call_function,
+        name,
+        action.step,
+        action.key,
+        {
+            "name": name,
+            "arguments": arguments,
+            "idempotency_key": idempotency_key,
+            "timeout_seconds": run.current().spec(action.step).timeout,
+        },
+    )
+    return given
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -193,4 +248,79 @@ def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
         reserved_credits=reserved,
         # A cost that the service did not report counts as what was set aside.
         final_credits=reserved if final is None else final,
+    )
+
+
+MAX_URLS = 1_000
+"""Result URLs of one job that the journal keeps."""
+
+
+async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
+    """Report how the job ended and what it cost, then its media.
+
+    If a result cannot be downloaded or decoded, the cost is reported all the same, and what was
+    downloaded is kept.
+
+    Raises:
+        CollectError: A result could not be downloaded since its host is away, and the run outlasts
+            that.
+    """
+    item = run.current().item(action.step, action.key)
+    model = None if item.request is None else item.request.model
+    run.slots.under_way(action, model)
+    bought = None if item.last is None else item.last.intended_at
+    earlier = bought is not None and bought < run.began
+    arguments = {
+        "task_id": action.task_id,
+        "media": action.media,
+        "model": model,
+        "timeout_seconds": action.timeout_seconds,
+        "earlier_seconds": (run.clock() - bought).total_seconds() if bought and earlier else None,
+        "files": action.files,
+    }
+    failed = None
+    try:
+        done: CollectedJob = await run.calls(
+            collect_generation, "collect", action.step, action.key, arguments
+        )
+    except JobFailedError as error:
+        yield _ended(run, action, error.generation)
+        return
+    except CollectError as error:
+        failed = error
+    finally:
+        run.slots.over(action)
+    if not action.settled:
+        yield _ended(run, action, failed.generation if failed else done.generation)
+    of = {"step": action.step, "key": action.key}
+    if failed and run.outlasts and is_absence(failed):
+        raise failed
+    if failed:
+        yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
+        return
+    assets = [asset.as_json() for asset in done.assets]
+    outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
+    yield ItemCompleted(**of, outputs=outputs)
+
+
+def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
+    final = job.final_credits
+    if final is None:
+        # A cost that the service did not report counts as what was set aside.
+        bought = run.current().item(action.step, action.key).last
+        final = bought.held if bought else 0
+    watched = session().watched.pop(action.task_id, None)
+    return JobEnded(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        status=job.status,
+        final_credits=final,
+        urls=job.result.urls[:MAX_URLS] if job.result else (),
+        error=job.error.message if job.error else None,
+        error_code=job.error.code if job.error else None,
+        model=job.model,
+        seconds=watched.seconds if watched else None,
+        looks=watched.looks if watched else None,
+        late_seconds=watched.late if watched else None,
     )
