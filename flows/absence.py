@@ -87,7 +87,6 @@ async def try_later(error: Exception) -> bool:
 
     Raises:
         Pause: It is scheduled; Prefect's engine ends the process with that.
-        Exception: Prefect's server is away for longer than `LONGEST_PAUSE`.
     """
     if not is_absence(error) or not can_be_suspended():
         return False

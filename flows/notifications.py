@@ -51,11 +51,7 @@ _MOST_WORDS = 300  # characters of a reason
 
 
 async def notification_block(client: PrefectClient, block: str) -> BlockDocument:
-    """The block of that name, checked as far as that is possible without a message.
-
-    Raises:
-        UsageError: There is no such block, it sends no notifications, or its address is none of its kind.
-    """
+    """The block of that name, checked as far as that is possible without a message."""
     kind, _, name = block.partition("/")
     try:
         found = await client.read_block_document_by_name(name, kind, include_secrets=False)
@@ -185,9 +181,6 @@ async def apply_notification(
 
     Returns:
         What was done to it, by its name: `made`, `changed` or `unchanged`.
-
-    Raises:
-        UsageError: As of `notification_block`; or the server does not answer, or refuses.
     """
     async with _connected() as client:
         found = await notification_block(client, block)
@@ -200,9 +193,6 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
     Returns:
         Why each message was not sent, by block; None where it was.
-
-    Raises:
-        UsageError: As of `notification_block`, or there is none; or the server does not answer.
     """
     async with _connected() as client:
         sends = f"{PREFIX}notify "
@@ -219,11 +209,7 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
 
 async def automations_of_ours() -> list[Automation]:
-    """All automations of ours, by name.
-
-    Raises:
-        UsageError: The server does not answer, or refuses.
-    """
+    """All automations of ours, by name."""
     async with _connected() as client:
         return await _ours(client)
 
@@ -233,9 +219,6 @@ async def remove_automation(name: str) -> None:
 
     Args:
         name: With or without `PREFIX`.
-
-    Raises:
-        UsageError: There is none of that name; or the server does not answer, or refuses.
     """
     wanted = name if name.startswith(PREFIX) else PREFIX + name
     async with _connected() as client:

@@ -153,9 +153,6 @@ async def take_slots(
 
     Read from server/api/concurrency_limits_v2.py: full is HTTP 423, and a lease is answered as
     ``{"lease_id": …}``. If it changes, runs in a concurrency group end with `LimitError`.
-
-    Raises:
-        Exception: Whatever else the client raises.
     """
     from prefect.exceptions import PrefectHTTPStatusError
 
@@ -336,9 +333,6 @@ async def send_event(event: Event) -> None:
     `emit_event` leaves that to a thread, which ends with its process. The server takes an event of one
     id once. Read from events/worker.py, `attach_related_resources_from_context`, and
     server/api/events.py, `create_events`. If it changes, ends of runs are not announced, but by Prefect.
-
-    Raises:
-        Exception: Whatever the client raises.
     """
     from prefect import get_client
     from prefect.events.related import related_resources_from_run_context

@@ -80,11 +80,7 @@ def can_be_suspended() -> bool:
 
 @contextmanager
 def called(run_key: str | None) -> Iterator[None]:
-    """Remembers who calls a campaign, for `run_id_here` in its flow run.
-
-    Raises:
-        UsageError: A key was given outside of a flow run.
-    """
+    """Remembers who calls a campaign, for `run_id_here` in its flow run."""
     flow = FlowRunContext.get()
     if flow is None and run_key is not None:
         raise UsageError(
@@ -107,9 +103,6 @@ async def run_id_here(
     Args:
         inputs: All inputs; those that equal their default say nothing of the call.
         wallet: Name of the wallet that it buys with; None: that of the process's key.
-
-    Raises:
-        UsageError: Calls cannot be told apart, or a key was used for other inputs or another wallet.
     """
     here, call = FlowRunContext.get(), _CALL.get()
     run = here.flow_run if here else None

@@ -100,11 +100,7 @@ def _on_disk(attribute: str) -> CampaignFlow:
 
 
 def flow_of_file(path: Path) -> CampaignFlow:
-    """The flow of a spec anywhere; processes of its deployments find the file by the attribute.
-
-    Raises:
-        UsageError: The file cannot be read.
-    """
+    """The flow of a spec anywhere; processes of its deployments find the file by the attribute."""
     spec = read_spec(path)
     return _compile(
         load_spec(spec, shipped()),

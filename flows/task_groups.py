@@ -123,11 +123,7 @@ class TaskGroup:
         function: Callable[..., Awaitable[Any]],
         arguments: Mapping[str, Any],
     ) -> Any:
-        """Call for one item.
-
-        Raises:
-            Exception: What the function raised.
-        """
+        """Call for one item."""
         self._left.discard(key)
         row = self.rows[key] = Row()
         try:

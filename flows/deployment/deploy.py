@@ -122,12 +122,6 @@ async def deploy(
 
     Args:
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
-
-    Raises:
-        BudgetError: Something would buy from a real wallet without a cap over time, and was not
-            confirmed; nothing was deployed.
-        UsageError: The server does not answer or refuses something, its worker buys with another
-            key than that of the settings, a deployment of that name is not ours, or workers cannot reach the store or the media, or lack this package.
     """
     sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
@@ -151,9 +145,6 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
 
     The worker of an `up` says so. Of other workers the environment speaks, and not a file of the folder:
     a stranger may have written that.
-
-    Raises:
-        UsageError: The worker of an `up` buys with another key, or from another service.
     """
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")

@@ -144,9 +144,6 @@ def desired_deployments(
 
     Args:
         work_pool: For entries that name none; None uses `WORK_POOL`.
-
-    Raises:
-        StoreError: A medium cannot be stored.
     """
     problems: list[Diagnostic] = []
     desired: list[DesiredDeployment] = []

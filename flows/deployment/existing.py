@@ -15,10 +15,6 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterId,
     FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
@@ -29,7 +25,7 @@ from rivya_flows.flows.deploy_blocks import (
     OWNER_TAG,
     SPEC_VARIABLE,
 )
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import PAGE, flow_runs_with, read_all, read_flow_runs
 
 
 @dataclass(frozen=True)
@@ -136,14 +132,8 @@ async def delete_orphans(client: PrefectClient) -> None:
     stores their runs later: those that it stores after the removal stay, and a worker would take
     them at their time. The next prune finds what is stored after this one.
     """
-    planned = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[OWNER_TAG, _PLANNED]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-    )
-    found = await read_all(
-        lambda at: client.read_flow_runs(flow_run_filter=planned, limit=PAGE, offset=at)
-    )
-    waiting = [run for run in found if run.run_count == 0]
+    planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
+    waiting = [run for run in await read_flow_runs(client, planned) if run.run_count == 0]
     deployments = {run.deployment_id for run in waiting if run.deployment_id is not None}
     gone = {one for one in deployments if not await _exists(client, one)}
     for run in waiting:

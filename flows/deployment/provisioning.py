@@ -10,14 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled
 
@@ -28,7 +20,7 @@ from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.spending import other_spending
 from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool, workers_online
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
@@ -59,9 +51,6 @@ async def provision(
 
     Args:
         sources: What `BackgroundServer.check` has read there, and asked about; None: no specs.
-
-    Raises:
-        UsageError: The server refuses something.
     """
     await ensure_work_pool(WORK_POOL)
     automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
@@ -86,9 +75,6 @@ async def agree_to_others(
 
     They may be of another folder, or were made for a rehearsal, which asks nothing.
     `names_service` is that of `agree_to_spending`.
-
-    Raises:
-        BudgetError: Something without a cap over time was not confirmed.
     """
     specs = sources.specs.values() if sources else ()
     given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
@@ -114,17 +100,9 @@ async def requeue_unfinished(pool: str, worker: str) -> int:
     """
     if set(await workers_online(pool)) - {worker}:
         return 0
-    unfinished = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[OWNER_TAG]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_NEXT_STATE))),
-    )
-    in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    unfinished = flow_runs_with(tags=[OWNER_TAG], states=_NEXT_STATE)
     async with get_client() as client:
-        found = await read_all(
-            lambda at: client.read_flow_runs(
-                flow_run_filter=unfinished, work_pool_filter=in_pool, limit=PAGE, offset=at
-            )
-        )
+        found = await read_flow_runs(client, unfinished, pool=pool)
         for one in found:
             if one.state_type is not None:
                 await client.set_flow_run_state(one.id, _NEXT_STATE[one.state_type](), force=True)

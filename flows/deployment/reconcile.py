@@ -15,12 +15,6 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
 from prefect.client.schemas.objects import (
     ConcurrencyLimitStrategy,
     ConcurrencyOptions,
@@ -48,7 +42,7 @@ from rivya_flows.flows.deploy_blocks import (
     trigger_of,
 )
 from rivya_flows.flows.deployment.desired import DesiredDeployment
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
@@ -285,14 +279,8 @@ async def _delete_planned(
     client: PrefectClient, deployment_id: UUID, schedule: DeploymentSchedule
 ) -> None:
     """Deletes the runs of a schedule that no worker took: the server keeps those that are due."""
-    planned = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-    )
-    found = await read_all(
-        lambda at: client.read_flow_runs(flow_run_filter=planned, limit=PAGE, offset=at)
-    )
-    for run in found:
+    planned = flow_runs_with(deployment=deployment_id, states=[StateType.SCHEDULED])
+    for run in await read_flow_runs(client, planned):
         if run.run_count == 0 and made_by(run, [schedule]):
             with suppress(ObjectNotFound):  # the server was faster
                 await client.delete_flow_run(run.id)

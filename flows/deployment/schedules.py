@@ -49,10 +49,6 @@ def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
 
     Whole days keep their hour when clocks change. Other intervals are in UTC: in another zone Prefect
     plans those over a day again, an hour beside the runs that it has planned.
-
-    Raises:
-        ValidationError: Prefect refuses it.
-        UsageError: It would block Prefect's server.
     """
     written = schedule.cron or schedule.rrule or ""
     if len(written) > LONGEST_SCHEDULE:

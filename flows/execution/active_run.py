@@ -28,11 +28,7 @@ class Calls(Protocol):
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        """The task's result.
-
-        Raises:
-            Exception: What the task raised.
-        """
+        """The task's result."""
 
 
 def now() -> datetime:

@@ -196,11 +196,7 @@ def running_server(settings: Settings) -> dict[str, str] | None:
 
 
 def required_server(settings: Settings) -> dict[str, str]:
-    """As `running_server`, where there must be one.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """As `running_server`, where there must be one."""
     found = running_server(settings)
     if found is None:
         raise UsageError(

@@ -83,9 +83,6 @@ async def ensure_automations(
 
     Returns:
         What was done to each, by name: `made`, `changed` or `unchanged`.
-
-    Raises:
-        UsageError: The server refuses them.
     """
     done = {}
     with refusals():

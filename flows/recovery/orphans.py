@@ -11,20 +11,12 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
-from prefect.client.schemas.objects import State, StateType, TaskRun
-from prefect.client.schemas.sorting import TaskRunSort
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.planning.queue.events import RunEnded
@@ -87,7 +79,7 @@ async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) ->
     """The earlier task runs, once none is open or the server has recorded no end for a while."""
     before, quiet = -1, 0.0
     while True:
-        found = await _all(client, flow_run_id)
+        found = await read_task_runs(client, flow_runs_with(ids=[flow_run_id]))
         earlier = [one for one in found if (one.expected_start_time or began) < began]
         count = sum(map(_is_open, earlier))
         quiet = quiet + _LOOK_SECONDS if count == before else 0.0
@@ -99,27 +91,12 @@ async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) ->
 
 async def open_task_runs(client: PrefectClient, flow_run_id: UUID) -> list[UUID]:
     """The task runs of a flow run that the server takes for unfinished."""
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-    states = TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
-    unfinished = TaskRunFilter(state=TaskRunFilterState(type=states))
-    found = await read_all(
-        lambda at: client.read_task_runs(
-            flow_run_filter=wanted, task_run_filter=unfinished, limit=PAGE, offset=at
-        )
-    )
-    return [one.id for one in found]
+    of = flow_runs_with(ids=[flow_run_id])
+    return [one.id for one in await read_task_runs(client, of, UNFINISHED)]
 
 
 def _is_open(task_run: TaskRun) -> bool:
     return task_run.state is None or not task_run.state.is_final()
-
-
-async def _all(client: PrefectClient, flow_run_id: UUID) -> list[TaskRun]:
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-    order = TaskRunSort.EXPECTED_START_TIME_ASC
-    return await read_all(
-        lambda at: client.read_task_runs(flow_run_filter=wanted, sort=order, limit=PAGE, offset=at)
-    )
 
 
 def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:

@@ -17,25 +17,18 @@ from uuid import UUID
 
 from prefect import flow, get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.states import AwaitingRetry, Completed
 from sqlalchemy import Engine, select
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import (
+    PAGE,
+    UNFINISHED,
+    flow_runs_with,
+    read_flow_runs,
+    read_task_runs,
+)
 from rivya_flows.flows.questions.suspension import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.flows.recovery.orphans import close_cancelled
@@ -83,14 +76,11 @@ async def _suspended(run_ids: Sequence[str]) -> list[tuple[str, UUID]]:
     """The runs whose flow run is suspended now; a run of the command line has none."""
     flow_runs = {found: run_id for run_id in run_ids if (found := flow_run_of(run_id))}
     ids = list(flow_runs)
-    paused = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
     waiting: list[tuple[str, UUID]] = []
     async with get_client() as client:
         for first in range(0, len(ids), PAGE):
-            some = FlowRunFilterId(any_=ids[first : first + PAGE])
-            page = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(id=some, state=paused), limit=PAGE
-            )
+            some = flow_runs_with(ids=ids[first : first + PAGE], states=[StateType.PAUSED])
+            page = await client.read_flow_runs(flow_run_filter=some, limit=PAGE)
             waiting += [(flow_runs[one.id], one.id) for one in page]
     return waiting
 
@@ -165,35 +155,16 @@ async def _close_abandoned(client: PrefectClient, now: datetime, patience: timed
 
     What a process told last may be recorded after the end of its run, or its end be lost.
     """
-    ended = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[OWNER_TAG]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
-        end_time=FlowRunFilterEndTime(before_=now - patience),
-    )
-    states = [StateType.PENDING, StateType.RUNNING]
-    left_open = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=states)))
-    for one in await read_all(
-        lambda at: client.read_task_runs(
-            flow_run_filter=ended, task_run_filter=left_open, limit=PAGE, offset=at
-        )
-    ):
+    ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - patience)
+    for one in await read_task_runs(client, ended, UNFINISHED):
         state: State[None] = State(type=StateType.CRASHED, message="its process ended")
         await client.set_task_run_state(one.id, state, force=True)
 
 
 async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:
     """Our crashed and running flow runs that a worker can execute again."""
-    kinds = [StateType.CRASHED, StateType.RUNNING]
-    ours = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[OWNER_TAG]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
-    )
-    there = None if pool is None else WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    found = await read_all(
-        lambda at: client.read_flow_runs(
-            flow_run_filter=ours, work_pool_filter=there, limit=PAGE, offset=at
-        )
-    )
+    ours = flow_runs_with(tags=[OWNER_TAG], states=[StateType.CRASHED, StateType.RUNNING])
+    found = await read_flow_runs(client, ours, pool=pool)
     return [one for one in found if one.deployment_id is not None and one.run_count < EXECUTIONS]
 
 

@@ -56,9 +56,6 @@ async def turn(
 
     Args:
         global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no slot of it.
-
-    Raises:
-        LimitError: The server did not answer.
     """
     if concurrency is None and global_limit is None:
         yield

@@ -74,9 +74,6 @@ class LocalServer:
 
         Args:
             idle_seconds: How long the server waits for its next user if this one is its last.
-
-        Raises:
-            UsageError: The data folder cannot be written.
         """
         set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
         server = cls(data.absolute() / "prefect", idle_seconds)
@@ -94,11 +91,7 @@ class LocalServer:
         return self.home / "server.log"
 
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
-        """The API's URL, once the server answers; from then on this process uses it.
-
-        Raises:
-            UsageError: The server ended, or did not answer in time; quotes the end of its log.
-        """
+        """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
         starts = 1
         while not (server := await asyncio.to_thread(self._answering)):
@@ -233,9 +226,6 @@ async def local_server(
             the folder at the same time share it.
         api_url: A server that the user named (``PREFECT_API_URL``): used as it is, nothing is
             started or ended. None starts a server, or joins the running one.
-
-    Raises:
-        UsageError: The server does not start.
     """
     if api_url is not None:
         set_default("DO_NOT_TRACK", "1")  # the same

@@ -27,11 +27,7 @@ HEALTH_SECONDS = 60.0
 
 
 def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Set variables, or remove them (None); returns the replaced values, to restore them with.
-
-    Raises:
-        pydantic.ValidationError: Another variable of Prefect has an invalid value; nothing is set.
-    """
+    """Set variables, or remove them (None); returns the replaced values, to restore them with."""
     replaced = set_variables(wanted)
     try:
         _reread_settings()

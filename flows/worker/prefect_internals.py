@@ -213,9 +213,6 @@ class SharedRuns:
         """Executes a flow run to its end; whether Prefect knows its state.
 
         Read from engine.py, which does the same in a process of its own, and flow_engine.py.
-
-        Raises:
-            BaseException: Whatever ended the flow run in an unforeseen way.
         """
         from prefect.exceptions import Abort, Pause
         from prefect.flow_engine import run_flow
