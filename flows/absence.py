@@ -76,17 +76,11 @@ async def can_try_later() -> bool:
 
 
 async def try_later(error: Exception) -> bool:
-    """Schedules this flow run again and ends its process, if the error is an absence.
+    """Schedules this flow run again and ends its process by `Pause`, if the error is an absence.
 
-    Returns if it is another error, if no worker would start it again, if it has tried often
-    enough, or if its state was changed by somebody else. Waits for a Prefect server that is away too:
-    one that came back later would only hear that the flow run failed.
-
-    Returns:
-        Whether somebody cancels the flow run.
-
-    Raises:
-        Pause: It is scheduled; Prefect's engine ends the process with that.
+    Returns if it is another error, if no worker would start it again, if it has tried often enough, or if
+    somebody else changed its state: then whether it is being cancelled. Waits for a Prefect server that is
+    away too: one that came back later would only hear that the flow run failed.
     """
     if not is_absence(error) or not can_be_suspended():
         return False

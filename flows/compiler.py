@@ -185,11 +185,7 @@ def failed(error: Exception) -> State[Any]:
 
 
 async def _ended_by(error: Exception, announce: Announce) -> State[Any]:
-    """The last state of a flow run that an error ends, once that is announced.
-
-    Raises:
-        Pause: It tries again later instead, as of `try_later`.
-    """
+    """The last state of a flow run that an error ends, once that is announced; or it tries again later."""
     if await try_later(error):
         await announce(error, "cancelled")
         return Cancelled(message=_CANCELLED)
@@ -198,12 +194,7 @@ async def _ended_by(error: Exception, announce: Announce) -> State[Any]:
 
 
 async def outcome_of(state: State[Any]) -> Outcome:
-    """The outcome in the last state of a flow run of this process.
-
-    Raises:
-        asyncio.CancelledError: The flow was cancelled before it began.
-        Exception: What else ended the flow: refused parameters, an error inside `execute`.
-    """
+    """The outcome in the last state of a flow run of this process; raises what else ended the flow."""
     result = await state.aresult(raise_on_failure=False)
     if isinstance(result, CancelledRun):
         raise asyncio.CancelledError from result
@@ -291,8 +282,7 @@ def failing_flow(
 ) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
 
-    Raised while a worker looks for its flow, the error would be a traceback in a log, and the
-    flow run no more than Crashed.
+    Raised while a worker looks for its flow, the error would leave a flow run that is no more than Crashed.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:

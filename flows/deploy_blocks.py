@@ -131,10 +131,7 @@ _SLUG = re.compile(r"schedule-([1-9][0-9]*)")
 
 
 def slug_of(number: int) -> str:
-    """The name of a schedule, counted from 0, within its deployment.
-
-    By its slug a changed schedule replaces the old one.
-    """
+    """The name of a schedule, counted from 0: by it a changed schedule replaces the old one."""
     return f"schedule-{number + 1}"
 
 

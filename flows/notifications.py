@@ -1,8 +1,4 @@
-"""The automations of this package on a Prefect server: list and remove them, and send how runs end.
-
-Their names begin with `PREFIX`, also those of `rivya_flows.flows.recovery.automations`; no others are
-touched.
-"""
+"""The automations of this package on a Prefect server: list and remove them, and send how runs end."""
 
 from __future__ import annotations
 
@@ -84,11 +80,7 @@ async def notification_block(client: PrefectClient, block: str) -> BlockDocument
 
 
 async def send_test(client: PrefectClient, block: str) -> str | None:
-    """Sends a test message through a block, from this machine.
-
-    Returns:
-        Why it was not sent, without addresses, which are secrets; None if the service took it.
-    """
+    """Sends a test message through a block, from this machine; gives why it was not sent, without addresses."""
     try:
         loaded = cast("NotificationBlock", await Block.aload(block, client=client))
         with loaded.raise_on_failure():
@@ -172,15 +164,9 @@ async def apply_recovery() -> dict[str, str]:
 async def apply_notification(
     block: str, ends: Collection[str], spec: str | None = None
 ) -> dict[str, str]:
-    """Makes or updates the automation that sends how runs end through a block; idempotent.
+    """Makes or updates the automation that sends how runs end through a block; one that is off stays off.
 
-    One that somebody switched off stays off.
-
-    Args:
-        spec: The name of the only spec; None is every spec.
-
-    Returns:
-        What was done to it, by its name: `made`, `changed` or `unchanged`.
+    Gives what was done to it, by its name: `made`, `changed` or `unchanged`.
     """
     async with _connected() as client:
         found = await notification_block(client, block)
@@ -189,11 +175,7 @@ async def apply_notification(
 
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
-    """Sends a test message through blocks, from this machine.
-
-    Returns:
-        Why each message was not sent, by block; None where it was.
-    """
+    """Sends a test message through blocks, from this machine; gives why each was not sent, None where it was."""
     async with _connected() as client:
         sends = f"{PREFIX}notify "
         ours = [one.name for one in await _ours(client) if one.name.startswith(sends)]
@@ -215,11 +197,7 @@ async def automations_of_ours() -> list[Automation]:
 
 
 async def remove_automation(name: str) -> None:
-    """Removes an automation of ours.
-
-    Args:
-        name: With or without `PREFIX`.
-    """
+    """Removes an automation of ours, named with or without `PREFIX`."""
     wanted = name if name.startswith(PREFIX) else PREFIX + name
     async with _connected() as client:
         ours = await _ours(client)
@@ -298,11 +276,7 @@ def _heard(
     after: str | None = None,
     for_each: Collection[str] = (_RUN,),
 ) -> EventTrigger:
-    """Fires at an event of a flow run of ours; with `after` if none of them follows that.
-
-    Args:
-        flow: Of this flow only; None: of every spec.
-    """
+    """Fires at an event of a flow run of ours; with `after` if none of them follows that."""
     of = {"prefect.resource.role": "flow", "prefect.resource.name": flow or f"!{WAKER}"}
     return EventTrigger(
         expect=expect,

@@ -179,10 +179,7 @@ def schedule_slug(run: FlowRun) -> str | None:
 
 
 def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
-    """The schedule that made a flow run; None if it is not among these.
-
-    By its slug too: deploying again may give a schedule another id. As `schedule_slug`.
-    """
+    """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such."""
     slug, made = schedule_slug(run), run.created_by.id if run.created_by else None
     for one in schedules:
         if made == one.id or (slug is not None and slug == one.slug):

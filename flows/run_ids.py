@@ -29,11 +29,7 @@ _MOST_CLAIMS = 10_000
 
 @dataclass(frozen=True)
 class RunId:
-    """The id of the run that a flow run executes.
-
-    Attributes:
-        run_key: The key that it was called with, or None.
-    """
+    """The id of the run that a flow run executes, and the key that it was called with, if any."""
 
     text: str
     run_key: str | None = None
@@ -146,10 +142,7 @@ def used_for_others(run_key: str | None) -> UsageError:
 
 
 async def _outermost(run: FlowRun) -> tuple[FlowRun, list[object]]:
-    """The outermost flow run around a flow run, and what names those between.
-
-    A flow run of a deployment is one, whoever asked for it: it has retries of its own.
-    """
+    """The outermost flow run around a flow run, and what names those between; one of a deployment is one."""
     if run.parent_task_run_id is None or run.deployment_id is not None:
         return run, []
     async with get_client() as client:

@@ -61,12 +61,9 @@ def spec_files() -> dict[str, Path]:
 def flow_of(attribute: str) -> CampaignFlow:
     """The flow of the spec with that attribute; an edited spec is compiled again.
 
-    A process that executes a flow run gets the flow of the run's own journal if there is one,
-    else that of the spec that `rivya-flows deploy` deployed, else that of the file here. Such a
-    process gets a flow that fails instead of an exception.
-
-    Raises:
-        AttributeError: There is no such spec; says where it was looked for.
+    A process that executes a flow run gets the flow of the run's own journal if there is one, else that of the
+    deployed spec, else that of the file here; and a flow that fails instead of an exception. Without a flow run
+    an `AttributeError` says where the spec was looked for.
     """
     if not flow_run.id:
         return _on_disk(attribute)

@@ -65,11 +65,7 @@ def stopped_by(request: StopRequest) -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """What the request of `stopped_by` stops; without one, nothing.
-
-    Raises:
-        StoppedError: It was stopped.
-    """
+    """What the request of `stopped_by` stops, by a `StoppedError`; without one, nothing."""
     request, task = _request.get(), asyncio.current_task()
     if request is None or task is None:
         yield
@@ -121,10 +117,7 @@ def caught_terminations() -> Iterator[None]:
 def _on_signal(
     loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]
 ) -> Iterator[None]:
-    """Calls `call` in the loop on a signal, whatever its handler does.
-
-    Does nothing if a wakeup descriptor is already set, as by the command line.
-    """
+    """Calls `call` in the loop on a signal, whatever its handler does; not if a wakeup descriptor is set."""
     reader, writer = socket.socketpair()
     with closing(reader), closing(writer):
         reader.setblocking(False)

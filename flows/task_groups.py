@@ -34,12 +34,7 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class ItemRange:
-    """Neighbours among the items of a step.
-
-    Attributes:
-        name: Such as ``1-100 of 300``; stands where the key of a single item would.
-        keys: Of the items, in order.
-    """
+    """Neighbours among the items of a step; the name is such as ``1-100 of 300``, in place of an item's key."""
 
     step: str
     name: str
@@ -69,12 +64,7 @@ class Row:
 
 @dataclass
 class TaskGroup:
-    """The calls of one stage of a range of items, and their task run.
-
-    Attributes:
-        stage: What is called, as in ``stills[1-100 of 300] buy``.
-        rows: By item, in the order of their calls.
-    """
+    """The calls of one stage, such as ``buy``, of a range of items, and their task run; rows in order of the calls."""
 
     items: ItemRange
     stage: str

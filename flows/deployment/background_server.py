@@ -1,8 +1,4 @@
-"""The Prefect side of `up` and `down`: the server that stays, its worker, and its unfinished runs.
-
-The server lives where `rivya_flows.flows.server.local_server` looks for one, so every run of the
-data folder joins it.
-"""
+"""The Prefect side of `up` and `down`: the server that stays, its worker, and its unfinished runs."""
 
 from __future__ import annotations
 

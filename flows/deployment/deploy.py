@@ -120,8 +120,7 @@ async def deploy(
 ) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
 
-    Args:
-        confirm: Asks before something buys without a cap over time; None where nobody can answer.
+    `confirm` asks before something buys without a cap over time; None where nobody can answer.
     """
     sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
@@ -141,10 +140,9 @@ async def deploy(
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
-    """Whether workers buy with pretend credits, as far as this machine knows.
+    """Whether workers buy with pretend credits: the worker of an `up` says so, or the environment.
 
-    The worker of an `up` says so. Of other workers the environment speaks, and not a file of the folder:
-    a stranger may have written that.
+    Not a file of the folder: a stranger may have written that.
     """
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")
@@ -251,11 +249,7 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
 async def _make_default_pool(
     client: PrefectClient, pools: set[str], options: DeployOptions
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Makes the default pool if it is missing; a pool that an entry names must exist.
-
-    Returns:
-        The missing one, and those of the type `process`.
-    """
+    """Makes the default pool if it is missing; gives the missing ones, and those of the type `process`."""
     missing, of_processes = [], []
     for pool in sorted(pools):
         try:
@@ -358,11 +352,7 @@ async def _remove(client: PrefectClient, stale: ExistingDeployment, *, dry: bool
 
 
 async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Calls it for all values, `_AT_ONCE` at a time.
-
-    After an error no further call begins. The first error is raised when the calls that have begun
-    are done: none is left halfway, and none uses a client that is closed.
-    """
+    """Calls it for all values, `_AT_ONCE` at a time; raises the first error when no call is left halfway."""
     slots = asyncio.Semaphore(_AT_ONCE)
     results: dict[int, R] = {}
     errors: list[Exception] = []

@@ -44,11 +44,7 @@ class GivenSpecs:
 
 @dataclass(frozen=True)
 class DesiredDeployment:
-    """A desired deployment.
-
-    Attributes:
-        upload_page: Where a person gives a file for its form; None without a receiver.
-    """
+    """A desired deployment; `upload_page` is where a person gives a file for its form, None without a receiver."""
 
     workflow: Workflow
     deploy: Deploy
@@ -73,11 +69,9 @@ def read_specs(
     collection: str | None = None,
     empty: bool = False,
 ) -> GivenSpecs:
-    """Reads and checks the specs in files and folders.
+    """Reads and checks the specs in files and folders; a folder without specs only if `empty` is given.
 
-    Args:
-        collection: A name for all of them as one whole collection; None uses their folders.
-        empty: Accepts a folder without specs.
+    `collection` names all of them as one whole collection; None uses their folders.
     """
     problems: list[Diagnostic] = []
     found: dict[str, GivenSpec] = {}
@@ -140,11 +134,7 @@ def desired_deployments(
     upload_page: str | None = None,
     job_variables: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[DesiredDeployment]:
-    """The deployments of the specs; puts the media that the specs name into the asset store.
-
-    Args:
-        work_pool: For entries that name none; None uses `WORK_POOL`.
-    """
+    """The deployments of the specs; puts the media that the specs name into the asset store."""
     problems: list[Diagnostic] = []
     desired: list[DesiredDeployment] = []
     for source in sources.specs.values():

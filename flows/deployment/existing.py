@@ -42,10 +42,7 @@ class ExistingDeployment:
 
     @property
     def is_ours(self) -> bool:
-        """Whether `deploy` made it: it has our tag and names its spec.
-
-        The waker, and deployments made with `prefect deploy`, have the tag only.
-        """
+        """Whether `deploy` made it. The waker, and what `prefect deploy` made, have our tag and name no spec."""
         return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._environment
 
     @property
@@ -97,11 +94,7 @@ async def read_existing(
 
 @dataclass(frozen=True)
 class Unspecified:
-    """Names of our deployments that none of the given specs has.
-
-    Attributes:
-        unsure: Their spec may be gone: only a part of its collection was given.
-    """
+    """Our deployments that none of the given specs has; `unsure`: only a part of its collection was given."""
 
     stale: tuple[str, ...]
     unsure: tuple[str, ...]
@@ -128,9 +121,8 @@ _PLANNED = "auto-scheduled"
 async def delete_orphans(client: PrefectClient) -> None:
     """Deletes runs that were planned for our deployments and whose deployment is gone.
 
-    The server deletes them with the deployment. But its scheduler reads the deployments first and
-    stores their runs later: those that it stores after the removal stay, and a worker would take
-    them at their time. The next prune finds what is stored after this one.
+    The server deletes them with the deployment, but its scheduler may store some after that, and a worker
+    would take them at their time.
     """
     planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
     waiting = [run for run in await read_flow_runs(client, planned) if run.run_count == 0]

@@ -47,11 +47,7 @@ async def provision(
     *,
     heartbeat_seconds: float,
 ) -> ProvisioningResult:
-    """Makes the work pool, the automations, the waker and the deployments of the specs.
-
-    Args:
-        sources: What `BackgroundServer.check` has read there, and asked about; None: no specs.
-    """
+    """Makes the work pool, the automations, the waker and the deployments of checked specs, None for none."""
     await ensure_work_pool(WORK_POOL)
     automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
     await deploy_waker([WORK_POOL])
@@ -74,7 +70,6 @@ async def agree_to_others(
     """Says and asks what deployments of other specs buy, that are on the server already.
 
     They may be of another folder, or were made for a rehearsal, which asks nothing.
-    `names_service` is that of `agree_to_spending`.
     """
     specs = sources.specs.values() if sources else ()
     given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
@@ -93,10 +88,9 @@ async def agree_to_others(
 
 
 async def requeue_unfinished(pool: str, worker: str) -> int:
-    """Reschedules the runs that a dead worker left unfinished; returns their number.
+    """Reschedules the runs that a worker left which died with all its processes; returns their number.
 
-    Only for a worker that died with all its processes. The automations would do the same later: a
-    server that has just started waits 15 minutes for the event before a crash.
+    The automations would do the same later: a new server waits 15 minutes for the event before a crash.
     """
     if set(await workers_online(pool)) - {worker}:
         return 0

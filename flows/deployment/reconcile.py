@@ -92,12 +92,7 @@ async def reconcile(
     existing: DeploymentResponse | None,
     options: ApplyOptions,
 ) -> Change:
-    """Makes a deployment, or changes what differs in the existing one.
-
-    Args:
-        flow_id: Of its flow; None with `--plan` if there is none yet.
-        existing: The deployment of that name; None if there is none.
-    """
+    """Makes a deployment, or changes what differs in the existing one; `flow_id` is None for a new flow of a plan."""
     fields = fields_of(desired, existing)
     change = Change(
         desired.name,
@@ -190,10 +185,7 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
 
 
 def job_fields(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
-    """Job variables and queue: those given now over those of the spec over those that are there.
-
-    What an earlier spec set is in a variable of the environment, and goes with that spec.
-    """
+    """Job variables and queue: those given now over those of the spec over those that are there."""
     pool, given = desired.deploy.work_pool, dict(desired.job_variables)
     given_env = given.pop("env", {})
     wanted = {} if pool is None else {k: v for k, v in pool.resources.items() if k not in given}
@@ -344,10 +336,7 @@ def automation_of(
 async def automations_of(
     client: PrefectClient, deployment_id: UUID, name: str
 ) -> dict[str, Automation]:
-    """Our automations of a deployment, by name.
-
-    The server does not say who made an automation; only the name tells ours from other people's.
-    """
+    """Our automations of a deployment, by name: only that tells them from other people's."""
     found = await client.read_resource_related_automations(f"prefect.deployment.{deployment_id}")
     return {one.name: one for one in found if one.name.startswith(f"{name}: trigger ")}
 

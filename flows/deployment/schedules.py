@@ -124,10 +124,7 @@ def _days_of_cron(cron: Cron) -> int:
 
 
 def _most_of_rule(rules: rruleset) -> tuple[list[time], int, int]:
-    """The times of day of a recurrence, and its most dates in a day and in a month.
-
-    Reads the parsed rule, which has what RFC 5545 takes from DTSTART: its day, weekday and time.
-    """
+    """The times of day of a parsed recurrence, and its most dates in a day and in a month."""
     rule: Any = rules._rrule[0]
     longest, times = _longest(rule._bymonth), list(rule._timeset)
     weekdays, positions = rule._byweekday or (), len(rule._bysetpos or ())

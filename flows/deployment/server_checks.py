@@ -215,12 +215,7 @@ async def _waker(client: PrefectClient, settings: Settings) -> Check:
 def sweep_check(
     settings: Settings, made: datetime | None, swept: float | None, now: float
 ) -> Check:
-    """The check of the waker's last sweep.
-
-    Args:
-        swept: When it swept this store last, in Unix seconds; None: never.
-        now: Unix seconds.
-    """
+    """The check of the waker's last sweep; `swept` and `now` in Unix seconds, None: it never swept."""
     name = "waker"
     begun = made.timestamp() if made else 0.0
     if now - max(begun, swept or 0.0) > _SILENT.total_seconds():

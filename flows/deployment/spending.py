@@ -32,10 +32,7 @@ _FREE = frozenset({"upload", "compose", "layout", "notify"})
 
 
 async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
-    """What each deployment of the specs may buy.
-
-    Labels that inputs decide are not known yet, and no pool is found by them.
-    """
+    """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
     return [
         _spending(
             f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
@@ -48,10 +45,7 @@ async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[Deployed
 async def other_spending(
     client: PrefectClient, given: Collection[str], journal: Journal, now: datetime
 ) -> list[DeployedSpending]:
-    """What may start by itself of our deployments on a server that no given spec has.
-
-    Another folder has their specs, or had them; or they were deployed to buy with pretend credits.
-    """
+    """What may start by itself of our deployments on a server that no given spec has."""
     specs, found = DeployedSpecs(journal.engine), []
     for name, one in sorted((await read_existing(client, ())).items()):
         if one.is_ours and name not in given:

@@ -53,10 +53,7 @@ async def ensure_work_pool(name: str) -> None:
 
 
 async def runs_at_once(pool: str) -> int:
-    """How many flow runs a worker of a pool executes at once, unless it is told.
-
-    A process for each run takes a core while it starts, and 110 MB while it waits.
-    """
+    """How many flow runs a worker of a pool executes at once, unless it is told."""
     from rivya_flows.flows.worker.campaign_worker import LIMIT, CampaignWorker
 
     async with get_client() as client:
@@ -65,14 +62,7 @@ async def runs_at_once(pool: str) -> int:
 
 
 async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:
-    """Names of the workers of a pool that are online.
-
-    Args:
-        since: Only those with a heartbeat after this moment; None: all.
-
-    Raises:
-        prefect.exceptions.ObjectNotFound: There is no such pool.
-    """
+    """Names of the workers of a pool that are online, and had a heartbeat `since` then; may raise `ObjectNotFound`."""
     async with get_client() as client:
         found = _online(await client.read_workers_for_work_pool(pool))
     never = datetime.min.replace(tzinfo=UTC)
@@ -103,11 +93,7 @@ async def machines_of(pool: str) -> set[str]:
 
 
 def lacks_package(pool: WorkPool, job_variables: Mapping[str, Any]) -> bool:
-    """Whether a run with these job variables gets Prefect's own image, which lacks this package.
-
-    The workers of Docker, Kubernetes and ECS call the variable ``image``, and take Prefect's where
-    it has no value.
-    """
+    """Whether a run with these job variables gets Prefect's own image, which lacks this package."""
     template: Mapping[str, Any] = pool.base_job_template.get("variables", {}).get("properties", {})
     if "image" not in template:  # processes, or an image that the template alone decides
         return False
@@ -135,13 +121,8 @@ _SLUG = "sweep"
 async def deploy_waker(pools: Sequence[str]) -> str | None:
     """Makes the waker, or changes what differs: an update makes the server plan its sweeps again.
 
-    It stays in its work pool while that has a worker, or while none of the others has one.
-
-    Args:
-        pools: Work pools whose workers reach the store; a new waker gets the first one.
-
-    Returns:
-        Where it was moved and why, as a sentence; None if it was not.
+    It stays in its work pool while that has a worker, or while none of the others has one; a new one gets the
+    first pool. Gives where it was moved and why, as a sentence; None if it was not.
     """
     async with get_client() as client:
         try:

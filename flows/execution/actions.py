@@ -111,11 +111,7 @@ async def notify(run: Run, action: Work) -> dict[str, Any]:
 
 
 def notice(state: State, action: Work) -> dict[str, Any]:
-    """The document: the current state of the run, and the `body` of the step.
-
-    `status` is ``running`` in `steps`; in `on_failure` and `finally` it is the expected end of the
-    run.
-    """
+    """The document: the current state of the run, and the `body` of the step."""
     part = state.planned(action.step).part
     status = "failed" if is_failing(state) else "completed"
     return {
@@ -234,11 +230,7 @@ _WORK = {
 
 
 async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
-    """Report each answer as soon as it is given, and what deadlines decide.
-
-    If nobody answers, the other questions stay open: the rest of the run goes on, and a resume
-    asks again.
-    """
+    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
     for question in action.questions:
         state = run.current()
         if question.name not in state.deadlines:
@@ -270,11 +262,7 @@ async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
 
 
 async def _answer(run: Run, question: Question) -> Choice | None:
-    """The answer of a person; None if nobody answers.
-
-    Raises:
-        TimeoutError: The deadline has passed.
-    """
+    """The answer of a person; None if nobody answers. Raises `TimeoutError` at the deadline."""
     if run.ask is None:
         return None
     seconds = None
@@ -284,10 +272,7 @@ async def _answer(run: Run, question: Question) -> Choice | None:
 
 
 def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
-    """Runs an action; gives its events.
-
-    The generator resumes only after its last event was written.
-    """
+    """The events of an action; the generator resumes only after its last event was written."""
     match action:
         case ReadBalance():
             return read_balance(run, action)

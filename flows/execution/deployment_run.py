@@ -86,11 +86,7 @@ class Due:
 def decide(
     schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[Due]
 ) -> PassedOver | None:
-    """Decides whether to skip a run; None lets it run.
-
-    Args:
-        grace: A run is late only after this time.
-    """
+    """Whether to skip a run that is late by more than `grace`; None lets it run."""
     late = now - at
     if late <= grace or schedule.catchup == "all":
         return None
@@ -106,10 +102,7 @@ def decide(
 
 
 async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
-    """Decides whether to skip the flow run of this process; None lets it run.
-
-    Skips only runs that a schedule made, and only when they first begin: a retry is deliberate.
-    """
+    """Whether to skip this flow run: only one that a schedule made, when it first begins; None lets it run."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     if run is None or not run.auto_scheduled or run.run_count > 1:
@@ -293,10 +286,7 @@ async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) ->
 
 
 async def _is_known(ended_at: datetime) -> bool:
-    """Whether Prefect was told of an end; if not, its process died, and nobody asked for another try.
-
-    An end of a command that continued the run meanwhile is not one of this flow run.
-    """
+    """Whether Prefect was told of an end; if not, its process died, and nobody asked for another try."""
     if flow_run.id is None or not executed_before():
         return True
     async with get_client() as client:

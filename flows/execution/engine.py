@@ -59,11 +59,7 @@ class _Entry:
 
 
 class EventFeed:
-    """The events of one execution, in the order of its journal.
-
-    Args:
-        count: Called with each entry once it is durable.
-    """
+    """The events of one execution, in the order of its journal; `count` gets each once it is durable."""
 
     def __init__(self, run: Run, count: Callable[[Stamped], None]) -> None:
         self._run = run
@@ -133,10 +129,7 @@ class Remembered:
         self._storing: asyncio.Task[None] | None = None
 
     def add(self, event: Event) -> None:
-        """Store what an event brought.
-
-        A resume stores all results: the last execution may have crashed before it did.
-        """
+        """Store what an event brought; a resume stores all results, which a crash may have prevented."""
         self._waiting += _bought(self._run, event)
         if self._waiting and self._storing is None:
             self._storing = asyncio.create_task(self._store())

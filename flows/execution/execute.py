@@ -90,10 +90,7 @@ async def end_cancelled(
 
 
 async def show_ended(execution: Execution) -> RunReport:
-    """Shows a run that has ended on the page of this flow run; executes nothing.
-
-    Its end is announced, unless that was done: the process that ended it may have died first.
-    """
+    """Shows a run that has ended on the page of this flow run, and announces its end unless that was done."""
     row, logger = execution.reporter.row, run_logger()
     await earlier_task_runs(row.run_id, now())
     async with open_page(execution.context, row.name, logger) as page:

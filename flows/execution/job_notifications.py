@@ -129,10 +129,7 @@ async def listen_for_jobs(
     on: bool = True,
     connect_seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[JobWakes | None]:
-    """Wakes the waits of a run by webhooks; None if webhooks are off.
-
-    All runs of an event loop share one subscription: a Prefect server handles few of them well.
-    """
+    """Wakes the waits of a run by webhooks; None if they are off. All runs of a loop share one subscription."""
     if not (on and settings.rivya_flows_webhooks):
         yield None
         return
@@ -151,11 +148,7 @@ async def listen_for_jobs(
 
 @dataclass
 class _Subscription:
-    """The subscription of one event loop.
-
-    Attributes:
-        users: Number of runs that share it.
-    """
+    """The subscription of one event loop, and the number of runs that share it."""
 
     wakes: JobWakes
     task: asyncio.Task[None]

@@ -55,11 +55,7 @@ class LocalRunner:
             gc.disable()
 
     def begin(self, settings: Settings) -> None:
-        """Begin to start the server that a run will need, if it is one that stays.
-
-        A spec that turns out to be wrong then leaves it for the next try. Says nothing of what goes
-        wrong: `started` will.
-        """
+        """Begin to start the server that a run will need, if it is one that stays; `started` says what goes wrong."""
         if settings.prefect_api_url is None and settings.rivya_flows_server_idle:
             with contextlib.suppress(UsageError, OSError):
                 private_folder(settings.data)
@@ -180,10 +176,9 @@ def _start(settings: Settings) -> LocalServer:
 
 
 def running_server(settings: Settings) -> dict[str, str] | None:
-    """What `pointed_at` needs to reach a Prefect server that outlives this process.
+    """Variables that reach a Prefect server which outlives this process; None where there is none.
 
-    That of ``PREFECT_API_URL``; else the one that `rivya-flows up` left running, which
-    `LocalRunner.started` joins by itself. None where there is neither.
+    That of ``PREFECT_API_URL``; else the one of `rivya-flows up`, which `LocalRunner.started` joins by itself.
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}

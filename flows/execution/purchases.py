@@ -256,14 +256,10 @@ MAX_URLS = 1_000
 
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
-    """Report how the job ended and what it cost, then its media.
-
-    If a result cannot be downloaded or decoded, the cost is reported all the same, and what was
-    downloaded is kept.
+    """Report how the job ended and what it cost, then its media; what was downloaded is kept in any case.
 
     Raises:
-        CollectError: A result could not be downloaded since its host is away, and the run outlasts
-            that.
+        CollectError: The host of a result is away, and the run outlasts that.
     """
     item = run.current().item(action.step, action.key)
     model = None if item.request is None else item.request.model

@@ -34,10 +34,7 @@ _FIELDS = {"status", "model", "reserved_credits", "final_credits"}
 async def reconcile_jobs(
     run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
 ) -> None:
-    """Records what the service says about this run's jobs; free, and never fails a run.
-
-    Without an answer there is no comparison, and the receipt says so.
-    """
+    """Records what the service says about this run's jobs; free, and never fails a run."""
     asked = jobs_to_ask(run.current())
     jobs = {task_id: seen[task_id] for task_id in asked if _is_final(seen.get(task_id))}
     unseen = iter([task_id for task_id in asked if task_id not in jobs])

@@ -95,11 +95,7 @@ async def announce(
 
 
 async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
-    """Sends the event of a flow run that an error ends, and records one that never began.
-
-    Args:
-        status: `cancelled` if somebody cancelled it before it could try again.
-    """
+    """Sends the event of a flow run that an error ends, and records one that never began."""
     run = _flow_run()
     if run is None:
         return
@@ -132,8 +128,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
 def end_heartbeats() -> None:
     """Sends `LAST_HEARTBEAT` of this flow run once no heartbeat can follow; never waits.
 
-    Prefect sends heartbeats until its server has answered how the run ended, and one that came after
-    the end would begin the wait for the next one again.
+    Prefect sends heartbeats until its server has answered how the run ended; a late one would be waited for.
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None

@@ -169,11 +169,7 @@ class ServiceOutage:
         self._is_reported = False
 
     def polled(self, error: APIError | None) -> None:
-        """Notes a poll.
-
-        Args:
-            error: Why it brought no news; None: the service answered.
-        """
+        """Notes a poll, and why it brought no news; None: the service answered."""
         now = self._clock()
         if error is None or isinstance(error, RateLimitError):
             if self._is_reported:
@@ -192,11 +188,7 @@ _MAX_NAME = 200
 
 
 class RunTrace:
-    """The spans of one execution of a run.
-
-    Attributes:
-        trace_id: 32 hex digits; None where no SDK records traces.
-    """
+    """The spans of one execution of a run; `trace_id` is None where no SDK records traces."""
 
     def __init__(self, tracer: Tracer, span: Span, run_id: str) -> None:
         self._tracer = tracer
@@ -263,11 +255,7 @@ class RunTrace:
 def traced(
     run_id: str, campaign: str, provider: TracerProvider | None = None
 ) -> Iterator[RunTrace]:
-    """The current span of one execution of a run.
-
-    Args:
-        provider: Makes the spans; None is the one of the process.
-    """
+    """The current span of one execution of a run."""
     tracer = trace.get_tracer("rivya_flows", tracer_provider=provider)
     # Messages of exceptions quote what a service or a spec said.
     with tracer.start_as_current_span(

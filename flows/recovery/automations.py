@@ -111,10 +111,7 @@ def refusals() -> Iterator[None]:
 
 
 def configured_heartbeat() -> float | None:
-    """The heartbeat of flow runs in seconds as set in this process; None if it is not set.
-
-    The setting that counts is the workers'; it is known here only if it is set for both.
-    """
+    """The heartbeat of flow runs in seconds as set in this process; None if it is not set."""
     flows = get_current_settings().flows
     return flows.heartbeat_frequency if "heartbeat_frequency" in flows.model_fields_set else None
 
@@ -216,11 +213,7 @@ def _automation(
 async def ensure(
     client: PrefectClient, wanted: AutomationCore, *, keep_within: bool = False
 ) -> str:
-    """Makes an automation of ours, or updates the one of that name, which stays off if it is off.
-
-    Returns:
-        `made`, `changed` or `unchanged`.
-    """
+    """Makes an automation of ours, or updates the one of that name, which stays off if it is off; says which."""
     found = await client.read_automations_by_name(wanted.name)
     if not found:
         await client.create_automation(wanted)

@@ -31,13 +31,10 @@ _logger = logging.getLogger(__name__)
 
 
 async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUID]]:
-    """Names and ids of the task runs of earlier executions of this flow run, all of them closed.
+    """Names and ids of the task runs of this flow run before `began`, all of them closed.
 
     The caller holds the run's lease, so nobody else executes it. Call it again at the end: task
     states of a dead process may reach the database late.
-
-    Args:
-        began: When this execution began, before its first task.
     """
     here = flow_run.id
     if here is None:
@@ -49,17 +46,10 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
 
 
 async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:
-    """Closes the open task runs of earlier executions of a flow run.
+    """Closes the open task runs of earlier executions of a flow run; gives all of these, none without an answer.
 
-    A retried flow run makes new task runs; those that were open when its process died would stay
-    Running forever. Finished ones stay as they are.
-
-    What ended a moment ago may not be in the database yet, as where a run is retried at once: it is
-    waited for as long as more of them come.
-
-    Returns:
-        Names and ids of all task runs of earlier executions, in their order; none if the server
-        does not answer.
+    A retried flow run makes new task runs: the old ones would stay Running for ever. What ended a moment ago may
+    not be in the database yet: it is waited for as long as more of them come.
     """
     try:
         async with get_client() as client:
@@ -100,12 +90,7 @@ def _is_open(task_run: TaskRun) -> bool:
 
 
 def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
-    """Records that a run which waits (for its turn or an answer) was cancelled.
-
-    Returns:
-        Whether it was recorded; False if the run has ended otherwise, continues elsewhere, or another
-        process executes it.
-    """
+    """Records that a run which waits (for its turn or an answer) was cancelled; False if it was not recorded."""
     if goes_on_elsewhere():
         return False
     with contextlib.suppress(StoreError):

@@ -48,11 +48,7 @@ _logger = logging.getLogger(__name__)
 
 @flow(name=WAKER, retries=0, persist_result=False)
 async def wake_overdue() -> State[None]:
-    """Resumes suspended runs whose deadline has passed; restarts runs that died unnoticed.
-
-    The run itself applies the deadline, under its lease and after reading the form: an answer that
-    a person gave first counts.
-    """
+    """Resumes suspended runs whose deadline has passed; restarts runs that died unnoticed."""
     logger = run_logger()
     journal = Journal(read_settings().store_url)
     woken = 0
@@ -86,10 +82,7 @@ async def _suspended(run_ids: Sequence[str]) -> list[tuple[str, UUID]]:
 
 
 async def record_cancellations(journal: Journal) -> tuple[str, ...]:
-    """Closes the waiting runs whose flow runs were cancelled in Prefect; returns their ids.
-
-    A flow run that is suspended, or tries again later, has no process: Prefect cancels it without us.
-    """
+    """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
     closed = []
     waiting = await in_thread(partial(waiting_runs, journal))
     if not waiting:
@@ -130,10 +123,6 @@ async def restart_lost_runs(
     A run is dead if it is Crashed, or Running with a lease that expired without being released: an
     executing process renews it every few seconds. Does nothing while somebody has switched off the
     automation for crashed runs.
-
-    Args:
-        pool: Only runs of this work pool; None: of all.
-        now: The time; None is the present.
     """
     now = now or datetime.now(UTC)
     if await missing_automations([AGAIN]):
@@ -151,10 +140,7 @@ async def restart_lost_runs(
 
 
 async def _close_abandoned(client: PrefectClient, now: datetime, patience: timedelta) -> None:
-    """Closes the open task runs of runs that have ended: nobody continues them.
-
-    What a process told last may be recorded after the end of its run, or its end be lost.
-    """
+    """Closes the open task runs of runs that have ended: nobody continues them, or their end was lost."""
     ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - patience)
     for one in await read_task_runs(client, ended, UNFINISHED):
         state: State[None] = State(type=StateType.CRASHED, message="its process ended")

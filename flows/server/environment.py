@@ -72,13 +72,7 @@ def _vacuum(keep_flow_runs_days: float) -> dict[str, str]:
 
 
 def redis_environment(redis_url: str) -> dict[str, str]:
-    """Makes a server use Redis for messages, their order, leases and its own tasks.
-
-    Args:
-        redis_url: Like ``redis://127.0.0.1:6379/0``.
-
-    Source: reference of Prefect 3.9, self-hosting with several servers.
-    """
+    """Makes a server use Redis for messages, their order, leases and its own tasks."""
     return {
         "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
         "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",

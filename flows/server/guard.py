@@ -142,11 +142,7 @@ _EVERYWHERE = {
 
 
 class Guard:
-    """An ASGI application in front of Prefect's.
-
-    Args:
-        port: Its port on 127.0.0.1.
-    """
+    """An ASGI application in front of Prefect's, on a port of 127.0.0.1."""
 
     def __init__(
         self,

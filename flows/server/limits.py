@@ -52,11 +52,7 @@ class LimitError(RivyaFlowsError):
 async def turn(
     concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> AsyncIterator[None]:
-    """Wait for the run's slots, and hold them inside the block.
-
-    Args:
-        global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no slot of it.
-    """
+    """Wait for the run's slots, and hold them inside the block."""
     if concurrency is None and global_limit is None:
         yield
         return
@@ -176,11 +172,7 @@ def _named(names: list[str]) -> str:
 
 
 class ModelSlots:
-    """Slots of models, in first-come order.
-
-    Args:
-        limit: Concurrent jobs of one model, at least 1; None: no limit.
-    """
+    """Slots of models, in first-come order: `limit` concurrent jobs of one model, at least 1; None: no limit."""
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit

@@ -33,10 +33,7 @@ _USER = "rivya"
 
 
 def new_auth(home: Path) -> str:
-    """Write a new ``user:password``, and replace the old file of any kind.
-
-    Only the server of `home` may call this, while it holds the lock of the folder.
-    """
+    """Write a new ``user:password``; only for the server of `home`, while it holds the lock of the folder."""
     auth = f"{_USER}:{secrets.token_urlsafe(32)}"
     part = home / f".{FILE}.{secrets.token_hex(4)}"
     try:
@@ -49,10 +46,7 @@ def new_auth(home: Path) -> str:
 
 
 def server_auth(home: Path) -> str:
-    """``user:password`` of the server in `home`; "" if none has started yet.
-
-    Not validated: a server that does not know it fails `Loopback.healthy`.
-    """
+    """``user:password`` of the server in `home`; "" if none has started yet. Not validated."""
     try:
         return (home / FILE).read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
@@ -85,21 +79,13 @@ _LONGEST_PROOF = 4096  # bytes; any program may answer
 
 @dataclass(frozen=True)
 class Loopback:
-    """A server on a port of 127.0.0.1.
-
-    Attributes:
-        auth: ``user:password``; "" if there is none yet, and no server is ours.
-    """
+    """A server on a port of 127.0.0.1; `auth` is ``user:password``, or "" if no server is ours."""
 
     port: int
     auth: str = field(repr=False)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON of an answer.
-
-        Raises:
-            http.client.HTTPException: It does not answer with 200 or 201.
-        """
+        """The JSON of an answer; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
         headers = {"Content-Type": "application/json", "Authorization": basic(self.auth)}
         status, content = self._exchange(method, path, json.dumps(body), headers)
         if status not in (200, 201):
@@ -109,8 +95,7 @@ class Loopback:
     def healthy(self) -> bool:
         """Whether our server answers on the port and is healthy.
 
-        It must first prove that it knows the password: another user of the machine may listen
-        there, and would get the password with the next request.
+        It must first prove that it knows the password: another user of the machine may listen there.
         """
         if not self.auth:
             return False
@@ -128,23 +113,15 @@ class Loopback:
             return False
 
     def entrance(self, to: str = "/v2") -> str:
-        """A URL that lets one browser in, once.
-
-        Raises:
-            http.client.HTTPException: It does not answer with success.
-        """
+        """A URL that lets one browser in, once."""
         ticket = self.ask("POST", f"{OPEN}/tickets")["ticket"]
         where = "" if to == "/v2" else f"?to={quote(to)}"
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
 
     def settle(self, began: datetime) -> None:
-        """Wait until the rows of the flow runs that began after a moment and ended are written.
+        """Wait at most `SETTLE_SECONDS` until the rows of the flow runs that began after a moment and ended are written.
 
-        Task runs reach the database through a queue: a server that stops right after a run loses
-        its last rows. Waits at most `SETTLE_SECONDS`.
-
-        Raises:
-            http.client.HTTPException: It does not answer with success.
+        Task runs reach the database through a queue: a server that stops right after a run loses its last rows.
         """
         ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}
         still_open = {"state": {"type": {"any_": _OPEN}}}
@@ -183,10 +160,7 @@ class Loopback:
 
 
 def left_running(data: Path) -> Loopback | None:
-    """The server that `up` left running in a data folder; None unless it lives and proves it.
-
-    None too for a server of an older version, which knows no password.
-    """
+    """The server that `up` left running in a data folder; None unless it lives and proves it."""
     part = registry.read(data).part("server")
     if part is None:
         return None

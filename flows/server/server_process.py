@@ -133,11 +133,7 @@ def main() -> None:
 
 
 def give_space_back(database: Path) -> None:
-    """Make SQLite return the pages of deleted rows to the file system, which it does not by default.
-
-    A database of which that is not set yet is rewritten once; it stays as it is if that fails, for
-    example because the disk is full.
-    """
+    """Make SQLite return the pages of deleted rows to the file system; rewrites a database of others once."""
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
         if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
             connection.execute("PRAGMA auto_vacuum = FULL")

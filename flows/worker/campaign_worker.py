@@ -255,11 +255,7 @@ class CampaignWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         grace_seconds: int = 30,
     ) -> None:
-        """Kills nothing: a flow run that has not begun ends in its process as soon as it would.
-
-        Raises:
-            InfrastructureNotFound: Always, so that Prefect marks the flow run as cancelled.
-        """
+        """Kills nothing, so that Prefect marks the flow run as cancelled: it ends in its process as soon as it would."""
         raise InfrastructureNotFound("it shares its process with other flow runs")
 
     def _cancel(self, flow_run_id: UUID) -> None:

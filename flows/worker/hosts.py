@@ -229,11 +229,7 @@ class Hosts:
     async def execute(
         self, order: Execute, environment: Mapping[str, str], begun: Callable[[int], object]
     ) -> Ended:
-        """Executes a flow run in a host that has its environment.
-
-        Raises:
-            HostDiedError: The host died.
-        """
+        """Executes a flow run in a host that has its environment; raises `HostDiedError` if that died."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
             ended = host.execute(order)

@@ -15,11 +15,7 @@ LONGEST_TEXT = LONGEST // 32
 
 @dataclass(frozen=True)
 class Execute:
-    """To a host: execute a flow run.
-
-    Attributes:
-        spec: Hash of the deployed spec; None: the spec's file as it is.
-    """
+    """To a host: execute a flow run; `spec` is the hash of the deployed one, None: the spec's file as it is."""
 
     flow_run: str
     attribute: str
@@ -50,11 +46,7 @@ class Alive:
 
 @dataclass(frozen=True)
 class Ended:
-    """From a host: it has executed a flow run.
-
-    Attributes:
-        error: What ended it unexpectedly, in one line; None if Prefect knows its state.
-    """
+    """From a host: it has executed a flow run; `error` is None if Prefect knows its state."""
 
     flow_run: str
     error: str | None = None
@@ -74,23 +66,14 @@ def line(message: Message) -> bytes:
 
 
 async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
-    """The next message of a host; None if it has ended.
-
-    Raises:
-        TimeoutError: It did not come in time.
-        ValueError: It is longer than `LONGEST`, or no message.
-    """
+    """The next message of a host, None if it has ended; raises `TimeoutError`, or `ValueError` for a bad line."""
     async with asyncio.timeout(silence):
         received = await reader.readline()
     return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
 
 
 def parsed(received: bytes) -> Message:
-    """The message of a line.
-
-    Raises:
-        ValueError: It is none, or incomplete.
-    """
+    """The message of a line; `ValueError` if it is none, or incomplete."""
     try:
         kind, values = json.loads(received)
         return _KINDS[kind](**values)

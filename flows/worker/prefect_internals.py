@@ -161,11 +161,7 @@ class Observation:
 
 
 def cancellations(heard: Callable[[UUID], None]) -> Observation:
-    """Hears which flow runs a person cancels.
-
-    Args:
-        heard: Called with the flow run, maybe more than once.
-    """
+    """Hears which flow runs a person cancels, maybe more than once."""
     from prefect._internal.observers import FlowRunCancellingObserver as Observer
 
     return Observation(Observer, heard, Observer._check_for_cancelled_flow_runs)
