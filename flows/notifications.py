@@ -228,9 +228,7 @@ def notification(
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
         tags=[OWNER_TAG],
         trigger=CompoundTrigger(require="any", triggers=triggers, within=None),
-        actions=[
-            SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body),
-        ],
+        actions=[SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body)],
     )
 
 

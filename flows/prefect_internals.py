@@ -421,9 +421,7 @@ async def last_response(
 
 
 async def resume_suspended(
-    client: PrefectClient,
-    flow_run_id: UUID,
-    values: Callable[[Mapping[str, Any]], dict[str, Any]],
+    client: PrefectClient, flow_run_id: UUID, values: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> bool:
     """Resumes a flow run that waits with a form; False if it does not, or just was resumed.
 

@@ -108,10 +108,7 @@ class TaskGroup:
         return await asyncio.shield(self._id)
 
     async def call(
-        self,
-        key: str,
-        function: Callable[..., Awaitable[Any]],
-        arguments: Mapping[str, Any],
+        self, key: str, function: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]
     ) -> Any:
         """Call for one item."""
         self._left.discard(key)

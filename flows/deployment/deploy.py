@@ -167,8 +167,7 @@ async def check_server(client: PrefectClient) -> None:
             "start it, or set PREFECT_API_URL to a running one",
         )
     raise UsageError(
-        f"{url} answers with HTTP {answer.status_code}",
-        password_hint(answer.status_code),
+        f"{url} answers with HTTP {answer.status_code}", password_hint(answer.status_code)
     )
 
 

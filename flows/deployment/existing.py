@@ -20,11 +20,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.flows.deploy_blocks import (
-    COLLECTION_VARIABLE,
-    OWNER_TAG,
-    SPEC_VARIABLE,
-)
+from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, OWNER_TAG, SPEC_VARIABLE
 from rivya_flows.flows.paging import PAGE, flow_runs_with, read_all, read_flow_runs
 
 

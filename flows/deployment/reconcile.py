@@ -137,10 +137,7 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
     """The fields of a deployment, without its name, schedules and triggers."""
     workflow, deploy = desired.workflow, desired.deploy
     form = compile_flow(
-        workflow,
-        spec_text=desired.spec.text,
-        attribute=attribute_of(workflow.name),
-        execute=_never,
+        workflow, spec_text=desired.spec.text, attribute=attribute_of(workflow.name), execute=_never
     )
     wallet = existing.parameters.get(CREDENTIALS) if existing else None
     kept = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}

@@ -67,9 +67,7 @@ _SLACK_SECONDS = 10.0
 
 
 async def ensure_automations(
-    *,
-    heartbeat_seconds: float | None = None,
-    again_seconds: float = AGAIN_SECONDS,
+    *, heartbeat_seconds: float | None = None, again_seconds: float = AGAIN_SECONDS
 ) -> dict[str, str]:
     """Makes or updates the automations on the server of this process; idempotent.
 

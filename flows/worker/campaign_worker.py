@@ -61,10 +61,7 @@ LIMIT = 50
 STOP_SECONDS = 20.0
 """How long a worker that is stopped waits for its server; what it cannot tell is found later."""
 
-PATIENCE = {
-    PREFECT_CLIENT_MAX_RETRIES: 100,
-    PREFECT_CLIENT_RETRY_EXTRA_CODES: {500, 504},
-}
+PATIENCE = {PREFECT_CLIENT_MAX_RETRIES: 100, PREFECT_CLIENT_RETRY_EXTRA_CODES: {500, 504}}
 """With these settings Prefect's client waits a quarter of an hour for a server, also for one whose
 database is away or busy, which answers 500. Those that the worker's environment has stay."""
 
