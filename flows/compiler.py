@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, CancelledRun, ParameterTypeError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
@@ -27,7 +26,7 @@ from rivya_flows.flows.run_form import (
     run_name,
     signature_of,
 )
-from rivya_flows.flows.run_ids import called, can_be_suspended
+from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.markdown import paragraphs
@@ -249,8 +248,7 @@ def compile_flow(
         return end_state(outcome)
 
     def name_of_this_run() -> str:
-        context = FlowRunContext.get()
-        run = context.flow_run if context else None
+        run = flow_run_here()
         if run is not None and not is_made_up(run.name):
             return run.name  # a person gave it, or an earlier execution
         due = run.expected_start_time if run is not None and run.auto_scheduled else None

@@ -114,17 +114,12 @@ def trigger_of(workflow: Workflow, deploy: Deploy, number: int) -> dict[str, Any
     }
     return {
         "type": "event",
-        "name": trigger_name(workflow, deploy, number),
+        "name": f"{workflow.name}/{deploy.name}: trigger {number + 1}",  # of its automation
         "enabled": trigger.active,
         "match": labels,
         "expect": [trigger.event],
         "parameters": parameters_of(workflow, values),
     }
-
-
-def trigger_name(workflow: Workflow, deploy: Deploy, number: int) -> str:
-    """The name of the automation of a trigger, counted from 0."""
-    return f"{workflow.name}/{deploy.name}: trigger {number + 1}"
 
 
 _SLUG = re.compile(r"schedule-([1-9][0-9]*)")

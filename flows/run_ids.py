@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 
 from rivya_flows.errors import UsageError
@@ -67,10 +67,15 @@ def flow_run_of(run_id: str) -> UUID | None:
         return None
 
 
+def flow_run_here() -> FlowRun | None:
+    """The flow run that this code is in; None outside of one."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
+
+
 def can_be_suspended() -> bool:
     """Whether Prefect suspends this flow run: one of a deployment that no other flow run called."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = flow_run_here()
     return run is not None and run.deployment_id is not None and run.parent_task_run_id is None
 
 
@@ -100,8 +105,7 @@ async def run_id_here(
         inputs: All inputs; those that equal their default say nothing of the call.
         wallet: Name of the wallet that it buys with; None: that of the process's key.
     """
-    here, call = FlowRunContext.get(), _CALL.get()
-    run = here.flow_run if here else None
+    run, call = flow_run_here(), _CALL.get()
     parent = call.flow.flow_run if call else None
     if run is None or run.parent_task_run_id is None or call is None or parent is None:
         return RunId(run_id_of(str(run.id) if run else "direct"))
@@ -119,7 +123,7 @@ async def run_id_here(
     if task is not None and task.flow_run_id != parent.id:
         task = None  # around a subflow between
     place = [name, given, between]
-    caller = _digest([*place, *_attempt(task)])
+    caller = _digest([*place, *((str(task.id), task.run_count) if task else ())])
     nth = counts[caller] = int(counts.get(caller, 0)) + 1
     found = f"{run_id_of(str(outermost.id))}-{_digest([*place, nth])}-{given}"
     claims = str(task.id) if task else "flow"
@@ -162,10 +166,6 @@ def _claim(run_id: str, outermost: FlowRun, parent: FlowRun) -> bool:
     while len(_nested) > _MOST_CLAIMS:
         del _nested[next(iter(_nested))]
     return attempt != mine[0] or last == parent.id
-
-
-def _attempt(task: TaskRun | None) -> tuple[object, ...]:
-    return () if task is None else (str(task.id), task.run_count)
 
 
 def _digest(value: object) -> str:

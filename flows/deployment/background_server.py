@@ -134,10 +134,9 @@ class BackgroundServer(PrefectBackend):
             )
             asyncio.run(others)
         specs, settings = options.specs, options.settings
-        done = asyncio.run(
+        return asyncio.run(
             provision(specs, self._sources, settings, heartbeat_seconds=HEARTBEAT_SECONDS)
         )
-        return done.deployments
 
     def followed(self, *command: str) -> tuple[str, ...]:
         return followed(self._home / LOCK, *command)

@@ -195,8 +195,11 @@ async def _deploy(
         )
     _refuse_foreign(desired, existing)
     await _refuse_lacking(client, desired, existing)
-    if not options.dry:
-        _store_specs(desired, settings)
+    if not options.dry:  # where workers read them
+        with closing(Journal(settings.store_url)) as journal:
+            store = DeployedSpecs(journal.engine)
+            for spec in {one.spec.hash: one.spec for one in desired}.values():
+                store.keep(spec)
     gone = unspecified(
         existing.values(),
         {one.name for one in desired},
@@ -305,14 +308,6 @@ async def _refuse_lacking(
                     "give the pool's template an `image` with it, or give one with"
                     " --job-variable image=…; see docs/how-to/work-pools.md",
                 )
-
-
-def _store_specs(desired: Iterable[DesiredDeployment], settings: Settings) -> None:
-    """Puts the specs into the store, where workers read them."""
-    with closing(Journal(settings.store_url)) as journal:
-        store = DeployedSpecs(journal.engine)
-        for spec in {one.spec.hash: one.spec for one in desired}.values():
-            store.keep(spec)
 
 
 async def _reconcile(

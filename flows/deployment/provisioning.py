@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +32,21 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True)
-class ProvisioningResult:
-    """What is on the server now."""
-
-    deployments: tuple[str, ...]
-    automations: tuple[str, ...]
-
-
 async def provision(
     specs: Sequence[Path],
     sources: GivenSpecs | None,
     settings: Settings,
     *,
     heartbeat_seconds: float,
-) -> ProvisioningResult:
-    """Makes the work pool, the automations, the waker and the deployments of checked specs, None for none."""
+) -> tuple[str, ...]:
+    """Makes work pool, automations, waker and the deployments of checked specs (None: none); names these."""
     await ensure_work_pool(WORK_POOL)
-    automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
+    await ensure_automations(heartbeat_seconds=heartbeat_seconds)
     await deploy_waker([WORK_POOL])
-    names: tuple[str, ...] = ()
-    if sources is not None:
-        done = await deploy(DeployOptions(tuple(specs), sources=sources), settings)
-        names = tuple(change.name for change in done.changes)
-    changed = tuple(name for name, what in automations.items() if what != "unchanged")
-    return ProvisioningResult(names, changed)
+    if sources is None:
+        return ()
+    done = await deploy(DeployOptions(tuple(specs), sources=sources), settings)
+    return tuple(change.name for change in done.changes)
 
 
 async def agree_to_others(
@@ -103,17 +93,13 @@ async def requeue_unfinished(pool: str, worker: str) -> int:
     return len(found)
 
 
-def _rescheduled() -> State[Any]:
-    return AwaitingRetry(message="its worker ended; it resumes from its journal")
-
-
-def _cancelled() -> State[Any]:
-    return Cancelled(message="its worker ended while it was being cancelled")
-
+_RESCHEDULED = partial(AwaitingRetry, message="its worker ended; it resumes from its journal")
 
 # Of a run whose worker is gone, by its state.
 _NEXT_STATE: dict[StateType, Callable[[], State[Any]]] = {
-    StateType.RUNNING: _rescheduled,
-    StateType.PENDING: _rescheduled,
-    StateType.CANCELLING: _cancelled,
+    StateType.RUNNING: _RESCHEDULED,
+    StateType.PENDING: _RESCHEDULED,
+    StateType.CANCELLING: partial(
+        Cancelled, message="its worker ended while it was being cancelled"
+    ),
 }

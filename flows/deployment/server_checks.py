@@ -13,6 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
+from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
@@ -84,8 +85,6 @@ async def _pools_of_deployments(client: PrefectClient) -> set[str]:
 
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:
     """The check, and how many workers are online."""
-    from prefect.exceptions import ObjectNotFound
-
     name = "work pool"
     try:
         found = await client.read_work_pool(pool)
@@ -186,8 +185,6 @@ async def _automations(client: PrefectClient) -> Check:
 
 
 async def _waker(client: PrefectClient, settings: Settings) -> Check:
-    from prefect.exceptions import ObjectNotFound
-
     name = "waker"
     try:
         found = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 from prefect import Task
 
 from rivya_flows.assets import Asset, as_asset, looks_like_asset
-from rivya_flows.client.wire.api_objects import File
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
@@ -166,7 +165,11 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
     media = action.arguments.get("kind") or (asset.kind if asset else "image")
     done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset=asset)
     file, kept = done.file, done.asset
-    made = {**kept.as_json(), "url": file.url} if kept else _remote(file)
+    if kept:
+        made = {**kept.as_json(), "url": file.url}
+    else:  # only the service has it; passing it on needs its id alone
+        names = {"kind", "url", "mime_type", "duration_seconds"}
+        made = {**file.model_dump(include=names), "file_id": file.id}
     return {"asset": made, "id": file.id, "url": file.url}
 
 
@@ -190,12 +193,6 @@ async def _uploaded(
     return done
 
 
-def _remote(file: File) -> dict[str, Any]:
-    """A file that only the service has; passing it on needs its id alone."""
-    names = {"kind", "url", "mime_type", "duration_seconds"}
-    return {**file.model_dump(include=names), "file_id": file.id}
-
-
 async def _pick(run: Run, action: Work) -> dict[str, Any]:
     keys = list(chosen_keys(action.arguments))
     arguments = {"candidates": action.arguments["from"], "keys": keys}
@@ -203,15 +200,7 @@ async def _pick(run: Run, action: Work) -> dict[str, Any]:
     return picked
 
 
-async def _compose(run: Run, action: Work) -> dict[str, Any]:
-    return await _rendered(run, action, compose_media)
-
-
-async def _lay_out(run: Run, action: Work) -> dict[str, Any]:
-    return await _rendered(run, action, lay_out_media)
-
-
-async def _rendered(run: Run, action: Work, task: Task[..., Any]) -> dict[str, Any]:
+async def _rendered(run: Run, action: Work, *, task: Task[..., Any]) -> dict[str, Any]:
     arguments = {**action.arguments, "timeout_seconds": run.current().spec(action.step).timeout}
     with hearing(partial(run.rendering, action.step, action.key)):
         outputs: dict[str, Any] = await run.calls(
@@ -220,11 +209,11 @@ async def _rendered(run: Run, action: Work, task: Task[..., Any]) -> dict[str, A
     return outputs
 
 
-_WORK = {
+_WORK: dict[str, Callable[[Run, Work], Awaitable[dict[str, Any]]]] = {
     "upload": _upload,
     "pick": _pick,
-    "compose": _compose,
-    "layout": _lay_out,
+    "compose": partial(_rendered, task=compose_media),
+    "layout": partial(_rendered, task=lay_out_media),
     "notify": notify,
 }
 

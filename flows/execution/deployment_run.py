@@ -26,7 +26,6 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
@@ -52,7 +51,13 @@ from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show
 from rivya_flows.flows.execution.run_events import end_heartbeats
 from rivya_flows.flows.prefect_internals import executed_before, made_by, schedule_slug
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
-from rivya_flows.flows.run_ids import RunId, can_be_suspended, run_id_here, used_for_others
+from rivya_flows.flows.run_ids import (
+    RunId,
+    can_be_suspended,
+    flow_run_here,
+    run_id_here,
+    used_for_others,
+)
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Schedule, Workflow
@@ -103,8 +108,7 @@ def decide(
 
 async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
     """Whether to skip this flow run: only one that a schedule made, when it first begins; None lets it run."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = flow_run_here()
     if run is None or not run.auto_scheduled or run.run_count > 1:
         return None
     now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)

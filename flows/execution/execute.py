@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from prefect import get_client
-from prefect.context import FlowRunContext
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext
@@ -32,6 +31,7 @@ from rivya_flows.flows.execution.run_log import (
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.orphans import close_cancelled, earlier_task_runs
+from rivya_flows.flows.run_ids import flow_run_here
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page
 from rivya_flows.flows.server.limits import HeldSlots, shared_slots, turn
@@ -184,13 +184,13 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
 
 async def _tag_flow_run(labels: Mapping[str, str]) -> None:
     """Shows labels as tags of this flow run, such as ``client:acme``; never fails a run."""
-    here = FlowRunContext.get()
-    if here is None or here.flow_run is None:
+    here = flow_run_here()
+    if here is None:
         return
-    known = here.flow_run.tags
+    known = here.tags
     if missing := [tag for tag in map(":".join, labels.items()) if tag not in known]:
         try:
             async with get_client() as client:
-                await client.update_flow_run(here.flow_run.id, tags=[*known, *missing])
+                await client.update_flow_run(here.id, tags=[*known, *missing])
         except Exception as error:
             run_logger().warning("labels not shown as tags: %s", error)

@@ -47,7 +47,7 @@ class JobWakes:
     _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
     _notified: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _connected: asyncio.Event = field(default_factory=asyncio.Event)
-    _tried: asyncio.Event = field(default_factory=asyncio.Event)
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
     _misses: int = 0
 
     @contextmanager
@@ -88,16 +88,12 @@ class JobWakes:
 
     def connected(self, yes: bool) -> None:
         """Records that the subscription was made, failed or was lost."""
-        self._tried.set()
+        self.tried.set()
         if yes:
             self._connected.set()
         elif self._connected.is_set():
             self._connected.clear()
             self._wake_all()
-
-    async def until_tried(self) -> None:
-        """Returns once the subscription was made or failed."""
-        await self._tried.wait()
 
     def _missed(self) -> None:
         """Counts a job that ended without an event: the event is late, or none arrive."""
@@ -137,7 +133,7 @@ async def listen_for_jobs(
         wakes.listeners.append(tell)
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(wakes.until_tried(), connect_seconds)
+                await asyncio.wait_for(wakes.tried.wait(), connect_seconds)
             # After the subscription, so that no event is missed in between.
             with suppress(StoreError):
                 wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))

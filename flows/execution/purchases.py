@@ -62,13 +62,7 @@ async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     sent = json.loads(action.body)
     arguments, key = sent["arguments"], action.idempotency_key
     outputs = await _called(run, action, sent["model"], arguments, key)
-    yield JobEnded(
-        step=action.step,
-        key=action.key,
-        n=action.n,
-        status="succeeded",
-        final_credits=action.reserve,
-    )
+    yield JobEnded(**_of(action), status="succeeded", final_credits=action.reserve)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
@@ -115,16 +109,14 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 def _intent(run: Run, action: Buy) -> PurchaseIntended:
     return PurchaseIntended(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         route=action.route,
         idempotency_key=action.idempotency_key,
         body=action.body,
         reserve=action.reserve,
         at=run.clock(),
         alternative=action.alternative,
-        model=_model(action),
+        model=None if action.route == "function" else str(json.loads(action.body)["model"]),
         rest=action.rest,
     )
 
@@ -135,7 +127,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
     same key. A request that never left raises too, after the intent was closed at 0.
     """
-    of = {"step": action.step, "key": action.key, "n": action.n}
+    of = _of(action)
     if action.route == "function":
         async for event in call_paid(run, action):
             yield event
@@ -218,16 +210,14 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     return sent
 
 
-def _model(action: Buy) -> str | None:
-    """That the body names; None for a function."""
-    return None if action.route == "function" else str(json.loads(action.body)["model"])
+def _of(action: Buy | Collect) -> dict[str, Any]:
+    """What names its purchase in events."""
+    return {"step": action.step, "key": action.key, "n": action.n}
 
 
 def _accepted(action: Buy, job: Generation) -> PurchaseAccepted:
     return PurchaseAccepted(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
         reserved_credits=job.reserved_credits or action.reserve,
@@ -238,9 +228,7 @@ def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
     reserved = (answer.credits and answer.credits.reserved) or action.reserve
     final = answer.credits.final if answer.credits else None
     return ChatAnswered(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         completion_id=answer.id,
         session_id=answer.session_id or json.loads(action.body).get("session_id") or "",
         content=answer.message.content,
@@ -307,9 +295,7 @@ def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
         final = bought.held if bought else 0
     watched = session().watched.pop(action.task_id, None)
     return JobEnded(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         status=job.status,
         final_credits=final,
         urls=job.result.urls[:MAX_URLS] if job.result else (),

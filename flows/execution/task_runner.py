@@ -17,8 +17,8 @@ from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
-from rivya_flows.flows.recovery.orphans import open_task_runs
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
@@ -127,7 +127,12 @@ class PrefectCalls:
         upstream: list[State[Any]],
         function: Callable[..., Awaitable[Any]] | None = None,
     ) -> State[Any]:
-        state = await _called(task, name, arguments, upstream, function)
+        state: State[Any] = await task_named(task, name, function or _boxed(task.fn))(
+            **arguments,
+            # Otherwise a failed upstream state leaves this task pending for ever.
+            wait_for=[allow_failure(one) for one in upstream],
+            return_state=True,
+        )
         if (task_run_id := _id(state)) is not None:
             self._ends[task_run_id] = time.monotonic(), state
         return state
@@ -141,10 +146,11 @@ class PrefectCalls:
             return
         try:
             async with get_client() as client:
-                for one in await open_task_runs(client, UUID(here)):
-                    if one in ends:
-                        told: State[Any] = ends[one].model_copy(update={"data": None})
-                        await client.set_task_run_state(one, told, force=True)
+                of = flow_runs_with(ids=[UUID(here)])
+                for one in await read_task_runs(client, of, UNFINISHED):
+                    if one.id in ends:
+                        told: State[Any] = ends[one.id].model_copy(update={"data": None})
+                        await client.set_task_run_state(one.id, told, force=True)
         except Exception as error:  # the run does not need its graph
             _logger.warning("ends of task runs were not told again: %s", error)
 
@@ -214,22 +220,6 @@ class PrefectCalls:
             return set()
         main = self._plan.parts["steps"]
         return set(main) - {name for step in main for name in self._plan.follows(step)}
-
-
-async def _called(
-    task: Task[..., Any],
-    name: str,
-    arguments: Mapping[str, Any],
-    upstream: list[State[Any]],
-    function: Callable[..., Awaitable[Any]] | None = None,
-) -> State[Any]:
-    state: State[Any] = await task_named(task, name, function or _boxed(task.fn))(
-        **arguments,
-        # Otherwise a failed upstream state leaves this task pending for ever.
-        wait_for=[allow_failure(one) for one in upstream],
-        return_state=True,
-    )
-    return state
 
 
 def _boxed(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

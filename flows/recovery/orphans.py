@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
+from rivya_flows.flows.paging import flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.planning.queue.events import RunEnded
@@ -77,12 +77,6 @@ async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) ->
             return earlier
         before = count
         await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def open_task_runs(client: PrefectClient, flow_run_id: UUID) -> list[UUID]:
-    """The task runs of a flow run that the server takes for unfinished."""
-    of = flow_runs_with(ids=[flow_run_id])
-    return [one.id for one in await read_task_runs(client, of, UNFINISHED)]
 
 
 def _is_open(task_run: TaskRun) -> bool:

@@ -58,17 +58,16 @@ def server_environment(
             "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         }
-        | ({} if keep_flow_runs_days is None else _vacuum(keep_flow_runs_days))
+        | (
+            {}
+            if keep_flow_runs_days is None  # it deletes events after a week anyway
+            else {
+                "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+                "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": f"{keep_flow_runs_days * 86_400:.0f}",
+            }
+        )
         | ({} if redis_url is None else redis_environment(redis_url))
     )
-
-
-def _vacuum(keep_flow_runs_days: float) -> dict[str, str]:
-    """Makes a server delete old flow runs; it deletes events after a week anyway."""
-    return {
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": f"{keep_flow_runs_days * 86_400:.0f}",
-    }
 
 
 def redis_environment(redis_url: str) -> dict[str, str]:

@@ -152,11 +152,8 @@ async def _watch(
                 f"the Prefect server at {shown} died: this run goes on, and what it makes is safe;"
                 " its page in Prefect stays as it is now"
             )
-            replaced = point(_GIVES_UP)
-            try:
+            with pointed_at(_GIVES_UP):
                 await asyncio.Event().wait()  # until the end of the block
-            finally:
-                restore(replaced)
         if failures == 2:
             tell(
                 f"the Prefect server at {shown} does not answer: this run goes on, and what it"

@@ -125,10 +125,6 @@ class Host:
         """Whether it takes another run."""
         return self.lives and self.runs < RUNS_PER_HOST and not self.is_worn
 
-    def executes(self, flow_run: str) -> bool:
-        """Whether a flow run is here."""
-        return flow_run in self._runs
-
     def execute(self, order: Execute) -> asyncio.Future[Ended]:
         """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
         ended = self._runs[order.flow_run] = asyncio.get_running_loop().create_future()
@@ -138,8 +134,9 @@ class Host:
         return ended
 
     def cancel(self, flow_run: str) -> None:
-        """Cancels a flow run; it ends as cancelled soon."""
-        self._writer.write(line(Cancel(flow_run)))
+        """Cancels a flow run, if it is here; it ends as cancelled soon."""
+        if flow_run in self._runs:
+            self._writer.write(line(Cancel(flow_run)))
 
     async def end(self) -> None:
         """Kills it, with the runs in it."""
@@ -244,8 +241,7 @@ class Hosts:
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is in one of the hosts."""
         for _, host in self._hosts:
-            if host.executes(flow_run):
-                host.cancel(flow_run)
+            host.cancel(flow_run)
 
     async def end(self) -> None:
         """Kills all of them."""
