@@ -191,7 +191,6 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
 
 async def automations_of_ours() -> list[Automation]:
-    """All automations of ours, by name."""
     async with _connected() as client:
         return await _ours(client)
 

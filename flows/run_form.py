@@ -216,7 +216,6 @@ def _annotation(name: str, given: Input) -> Any:
 
 
 def _member(given: Input) -> Any:
-    """The type of a list's members."""
     of = given.of or "string"
     bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given.default))
     return Annotated[bare, Field(json_schema_extra=shown)] if shown else bare

@@ -55,7 +55,6 @@ _request: ContextVar[StopRequest | None] = ContextVar("stop_request", default=No
 
 @contextmanager
 def stopped_by(request: StopRequest) -> Iterator[None]:
-    """Lets a request stop the run that is executed inside."""
     token = _request.set(request)
     try:
         yield

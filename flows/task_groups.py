@@ -55,8 +55,6 @@ def ranges_of(step: str, keys: Sequence[str]) -> dict[str, ItemRange]:
 
 @dataclass
 class Row:
-    """The call of one item."""
-
     status: str = "running"
     result: Any = None
     message: str = ""
@@ -80,7 +78,6 @@ class TaskGroup:
 
     @property
     def name(self) -> str:
-        """The name of its task run."""
         return f"{label(self.items.step, self.items.name)} {self.stage}"
 
     @property
@@ -90,7 +87,6 @@ class TaskGroup:
 
     @property
     def ordered(self) -> dict[str, Row]:
-        """The rows in the order of the items."""
         return {key: self.rows[key] for key in self.items.keys if key in self.rows}
 
     @property
@@ -99,7 +95,6 @@ class TaskGroup:
         return self._over.is_set()
 
     def begin(self, run: Callable[[Callable[[], Awaitable[State[Any]]]], Awaitable[Any]]) -> None:
-        """Begin its task run."""
         self.task = asyncio.create_task(_settled(run(self._wait)))
         self.task.add_done_callback(lambda _: self._has_id(None))
 
@@ -110,7 +105,6 @@ class TaskGroup:
     async def call(
         self, key: str, function: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]
     ) -> Any:
-        """Call for one item."""
         self._left.discard(key)
         row = self.rows[key] = Row()
         try:

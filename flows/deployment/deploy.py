@@ -88,7 +88,6 @@ class DeployOptions:
 
     @property
     def default_pool(self) -> str:
-        """The pool of entries that name none."""
         return self.work_pool or WORK_POOL
 
 

@@ -27,8 +27,6 @@ from rivya_flows.store.deployed_specs import DeployedSpec
 
 @dataclass(frozen=True)
 class GivenSpec:
-    """A spec from the command line."""
-
     file: SpecFile
     workflow: Workflow
     collection: str
@@ -36,8 +34,6 @@ class GivenSpec:
 
 @dataclass(frozen=True)
 class GivenSpecs:
-    """All specs from the command line."""
-
     specs: dict[str, GivenSpec]
     covered: frozenset[str]
 

@@ -103,7 +103,6 @@ def unspecified(
     given: Collection[str],
     covered: Collection[str],
 ) -> Unspecified:
-    """Our deployments that none of the given specs has."""
     ours = [one for one in existing if one.is_ours and one.name not in desired]
     stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
     unsure = {one.name for one in ours if one.collection in given} - stale

@@ -79,8 +79,6 @@ class Change:
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How to apply changes."""
-
     prune: bool
     dry: bool
 

@@ -205,5 +205,4 @@ def _rule_problem(text: str) -> str | None:
 
 
 def _parsed(text: str) -> rruleset:
-    """A recurrence as Prefect parses it."""
     return rrulestr(text, dtstart=DEFAULT_ANCHOR_DATE, forceset=True)

@@ -98,7 +98,6 @@ async def _read(reading: _Reading, earlier: asyncio.Task[int] | None) -> int:
 
 
 async def notify(run: Run, action: Work) -> dict[str, Any]:
-    """Post the notification; the step has no outputs."""
     arguments = {
         "url": str(action.arguments["url"]),
         "notice": notice(run.current(), action),
@@ -150,7 +149,6 @@ async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Eve
 
 
 async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
-    """Do the step and report its outputs."""
     began = time.monotonic()
     outputs = await _WORK.get(action.uses, call_free)(run, action)
     seconds = round(time.monotonic() - began, 3)
@@ -237,7 +235,6 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
 
 
 async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
-    """Report what deadlines decided."""
     for event in action.events:
         yield await _decided(run, event)
 

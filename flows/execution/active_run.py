@@ -32,7 +32,6 @@ class Calls(Protocol):
 
 
 def now() -> datetime:
-    """The time, UTC."""
     return datetime.now(UTC)
 
 
@@ -71,7 +70,6 @@ class Run:
         return Reuse(self.results, self.assets, self.journal)
 
     def current(self) -> State:
-        """The state after the last event."""
         if self.state is None:
             raise RuntimeError("the run has not begun")
         return self.state

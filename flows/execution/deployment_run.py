@@ -194,59 +194,48 @@ async def run_deployment(
         StoreUnreachableError: The store is away; the run has not ended.
     """
     try:
-        return await _run(workflow, spec_text, inputs, wallet, spec, notes)
+        logger = run_logger()
+        for note in notes:
+            logger.warning("%s", note)
+        here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
+        settings = read_settings()
+        if wallet is None:
+            # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
+            keyed = with_key if deployment.id is None else for_worker
+            settings = await keyed(settings, secret_block)
+        async with connect(settings, wallet=wallet, notify=logger.info) as context:
+            run_id = await in_thread(partial(_checked, context.journal, here))
+            if await in_thread(partial(context.journal.run, run_id)) is None:
+                # A run that waited for an answer over its next date is not late: it has begun.
+                late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
+                if late is not None:
+                    logger.warning("%s", late.sentence)
+                    return late
+                read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
+                request = RunRequest(read, lambda _: inputs, local_files=False)
+                await _begin(context, run_id, request, logger.info)
+            # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
+            # the process that executes it ends it.
+            driven = await context.leases.until_free(run_id)
+            row = await in_thread(partial(known_run, context, run_id))
+            reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
+            execution = Execution(context, reporter, outlasts=await can_try_later())
+            report = await _execute(execution, workflow, driven=driven)
+            waits = None
+            while report.status == "suspended":
+                waits = await in_thread(partial(suspension_of, context, run_id))
+                if can_be_suspended():
+                    break  # and suspend once everything is closed: that ends this process
+                report = await _paused(context, waits, reporter, workflow)
+        for trouble in troubles(report.receipt):
+            logger.warning("%s", trouble)
+        for note in ledger_notes(report.receipt):
+            logger.info("%s", note)
+        if waits is not None and report.status == "suspended":
+            await suspend(waits)
+        return receipt_of(report)
     finally:
         end_heartbeats()
-
-
-async def _run(
-    workflow: Workflow,
-    spec_text: str,
-    inputs: Mapping[str, Any],
-    wallet: WalletCredentials | None,
-    spec: SpecFile | None,
-    notes: Sequence[str],
-) -> Receipt | PassedOver:
-    logger = run_logger()
-    for note in notes:
-        logger.warning("%s", note)
-    here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
-    settings = read_settings()
-    if wallet is None:
-        # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
-        keyed = with_key if deployment.id is None else for_worker
-        settings = await keyed(settings, secret_block)
-    async with connect(settings, wallet=wallet, notify=logger.info) as context:
-        run_id = await in_thread(partial(_checked, context.journal, here))
-        if await in_thread(partial(context.journal.run, run_id)) is None:
-            # A run that waited for an answer over its next date is not late: it has begun.
-            late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
-            if late is not None:
-                logger.warning("%s", late.sentence)
-                return late
-            read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
-            request = RunRequest(read, lambda _: inputs, local_files=False)
-            await _begin(context, run_id, request, logger.info)
-        # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
-        # the process that executes it ends it.
-        driven = await context.leases.until_free(run_id)
-        row = await in_thread(partial(known_run, context, run_id))
-        reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
-        execution = Execution(context, reporter, outlasts=await can_try_later())
-        report = await _execute(execution, workflow, driven=driven)
-        waits = None
-        while report.status == "suspended":
-            waits = await in_thread(partial(suspension_of, context, run_id))
-            if can_be_suspended():
-                break  # and suspend once everything is closed: that ends this process
-            report = await _paused(context, waits, reporter, workflow)
-    for trouble in troubles(report.receipt):
-        logger.warning("%s", trouble)
-    for note in ledger_notes(report.receipt):
-        logger.info("%s", note)
-    if waits is not None and report.status == "suspended":
-        await suspend(waits)
-    return receipt_of(report)
 
 
 def _checked(journal: Journal, here: RunId) -> str:

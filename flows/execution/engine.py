@@ -135,7 +135,6 @@ class Remembered:
             self._storing = asyncio.create_task(self._store())
 
     async def stored(self) -> None:
-        """Return once all results are stored."""
         if self._storing is not None:
             await asyncio.wait([self._storing])
 

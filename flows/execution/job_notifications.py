@@ -105,7 +105,6 @@ class JobWakes:
             self._wake_all()
 
     def tell(self, message: str) -> None:
-        """Sends a message to the log of every run."""
         for listener in self.listeners:
             listener(message)
 

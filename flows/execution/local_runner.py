@@ -126,7 +126,6 @@ class LocalRunner:
             gc.enable()
 
     async def execute(self, execution: Execution) -> RunReport:
-        """As `Runner.execute`: calls the flow of the frozen spec."""
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run

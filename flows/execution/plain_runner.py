@@ -39,7 +39,6 @@ class PlainRunner:
     """The `rivya_flows.app.runner.Runner` without Prefect; it sends no callbacks and reads no secrets."""
 
     async def with_key(self, settings: Settings) -> Settings:
-        """As `Runner.with_key`: there is no server to ask."""
         return settings
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
@@ -50,11 +49,9 @@ class PlainRunner:
     async def started(
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
-        """As `Runner.started`: nothing is needed."""
         yield
 
     async def execute(self, execution: Execution) -> RunReport:
-        """As `Runner.execute`."""
         context, reporter, settings = (
             execution.context,
             execution.reporter,

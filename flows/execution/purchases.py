@@ -49,7 +49,6 @@ from rivya_flows.tasks.session import session
 
 
 async def call_free(run: Run, action: Work) -> dict[str, Any]:
-    """Call a free function; gives its outputs."""
     return await _called(run, action, action.uses, action.arguments, "")
 
 
@@ -156,7 +155,6 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 def _purchase(run: Run, action: Buy) -> Purchase:
-    """The purchase as the journal has it."""
     purchases = run.current().item(action.step, action.key).purchases
     return next(one for one in purchases if one.n == action.n)
 

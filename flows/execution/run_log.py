@@ -92,8 +92,6 @@ def log_rendering(logger: Logger, then: Rendering) -> Rendering:
 
 
 def combine(*listeners: Listener) -> Listener:
-    """A listener that passes each event to others."""
-
     def listen(event: Event, state: State) -> None:
         for one in listeners:
             one(event, state)
@@ -255,7 +253,6 @@ class RunTrace:
 def traced(
     run_id: str, campaign: str, provider: TracerProvider | None = None
 ) -> Iterator[RunTrace]:
-    """The current span of one execution of a run."""
     tracer = trace.get_tracer("rivya_flows", tracer_provider=provider)
     # Messages of exceptions quote what a service or a spec said.
     with tracer.start_as_current_span(

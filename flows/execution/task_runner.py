@@ -78,7 +78,6 @@ class PrefectCalls:
             self._earlier.add(task_run_id)
 
     async def begin(self, task: Task[..., Any]) -> Any:
-        """Run the first task of the graph."""
         self._root = await self._called(task, task.name, {}, [])
         return await _result(self._root)
 

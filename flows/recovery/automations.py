@@ -115,7 +115,6 @@ def configured_heartbeat() -> float | None:
 
 
 def automations(heartbeat_seconds: float, again_seconds: float) -> list[AutomationCore]:
-    """The automations that `ensure_automations` makes."""
     silence = timedelta(seconds=MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS)
     again = ChangeFlowRunState(
         state=StateType.SCHEDULED,

@@ -52,7 +52,6 @@ class LimitError(RivyaFlowsError):
 async def turn(
     concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> AsyncIterator[None]:
-    """Wait for the run's slots, and hold them inside the block."""
     if concurrency is None and global_limit is None:
         yield
         return
@@ -180,11 +179,9 @@ class ModelSlots:
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
     def taken(self, model: str) -> int:
-        """Number of running jobs of a model."""
         return self._taken[model]
 
     async def take(self, model: str) -> None:
-        """Wait for a slot of the model, and take it."""
         if self._limit is None or self._taken[model] < self._limit:
             self._taken[model] += 1
             return
@@ -205,7 +202,6 @@ class ModelSlots:
         self._taken[model] += 1
 
     def give_back(self, model: str) -> None:
-        """Give a slot of the model to the next waiter."""
         self._taken[model] -= 1
         waiting = self._waiting[model]
         while waiting and (self._limit is None or self._taken[model] < self._limit):
@@ -241,7 +237,6 @@ class HeldSlots:
             self._held[of] = model
 
     def over(self, action: Buy | Collect) -> None:
-        """Give back the slot of a job; safe to call twice."""
         model = self._held.pop((action.step, action.key, action.n), None)
         if model is not None:
             self._slots.give_back(model)

@@ -54,7 +54,6 @@ def server_auth(home: Path) -> str:
 
 
 def basic(auth: str) -> str:
-    """The `Authorization` header of ``user:password``."""
     return f"Basic {b64encode(auth.encode()).decode()}"
 
 

@@ -75,12 +75,10 @@ class LocalServer:
 
     @property
     def api_url(self) -> str:
-        """The value of ``PREFECT_API_URL``."""
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
     def log(self) -> Path:
-        """The server's log."""
         return self.home / "server.log"
 
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
@@ -189,7 +187,6 @@ class LocalServer:
             await asyncio.to_thread(self._process.end, grace_seconds=STOP_SECONDS)
 
     def _leave(self) -> None:
-        """Drop the share."""
         self._process = None
         if self._users is not None:
             self._users.close()

@@ -39,7 +39,6 @@ def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
 
 @contextmanager
 def pointed_at(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Set the variables inside the block."""
     replaced = point(wanted)
     try:
         yield
@@ -48,7 +47,6 @@ def pointed_at(wanted: Mapping[str, str]) -> Iterator[None]:
 
 
 def restore(replaced: Mapping[str, str | None]) -> None:
-    """Undo `point`."""
     set_variables(replaced)
     _reread_settings()
 

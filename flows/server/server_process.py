@@ -85,7 +85,6 @@ def running(home: Path) -> tuple[int, str] | None:
 
 
 def lives(home: Path) -> bool:
-    """Whether a server holds `LOCK`."""
     if not (home / LOCK).exists():
         return False
     with (home / LOCK).open("a") as lock:

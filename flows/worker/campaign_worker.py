@@ -271,7 +271,6 @@ class CampaignWorker(ProcessWorker):
         self.get_flow_run_logger(flow_run).error("crashed: %s", words, exc_info=error)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
-        """Lets another worker continue a flow run at once."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
             await self._hosts.end()
             state: State[Any] = AwaitingRetry(

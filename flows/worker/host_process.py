@@ -47,8 +47,6 @@ _OURS = "rivya_flows."
 
 
 class LoopWatch:
-    """Watches one event loop."""
-
     def __init__(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._loop = loop
         self._thread = thread
@@ -93,8 +91,6 @@ _logger = logging.getLogger("prefect.rivya_flows.worker")
 
 
 class _Executions:
-    """The flow runs that this process executes."""
-
     def __init__(self, shared: SharedRuns, outbox: queue.SimpleQueue[Message | None]) -> None:
         self._shared = shared
         self._outbox = outbox

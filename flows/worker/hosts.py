@@ -64,8 +64,6 @@ class _BlockedError(Exception):
 
 
 class Host:
-    """One host process; `start` makes it."""
-
     def __init__(
         self,
         process: asyncio.subprocess.Process,
@@ -102,17 +100,14 @@ class Host:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
         return self._process.pid
 
     @property
     def lives(self) -> bool:
-        """Whether it can still execute a run."""
         return not self._watching.done()
 
     @property
     def runs(self) -> int:
-        """Runs that it executes now."""
         return len(self._runs)
 
     @property
@@ -122,7 +117,6 @@ class Host:
 
     @property
     def has_place(self) -> bool:
-        """Whether it takes another run."""
         return self.lives and self.runs < RUNS_PER_HOST and not self.is_worn
 
     def execute(self, order: Execute) -> asyncio.Future[Ended]:
@@ -139,7 +133,6 @@ class Host:
             self._writer.write(line(Cancel(flow_run)))
 
     async def end(self) -> None:
-        """Kills it, with the runs in it."""
         self._is_ending = True
         self._kill(signal.SIGKILL)
         await asyncio.wait([self._watching])
@@ -198,7 +191,6 @@ class Host:
 
 
 def _end(status: int) -> str:
-    """How a process ended that nothing here ended."""
     if status >= 0:
         return f"its process ended with status {status}"
     memory = ", as the system does when memory runs out" if status == -signal.SIGKILL else ""
@@ -244,7 +236,6 @@ class Hosts:
             host.cancel(flow_run)
 
     async def end(self) -> None:
-        """Kills all of them."""
         await asyncio.gather(*(host.end() for _, host in self._hosts))
 
     async def _with_place(self, environment: Mapping[str, str]) -> Host:

@@ -61,7 +61,6 @@ _KINDS: dict[str, type[Message]] = {
 
 
 def line(message: Message) -> bytes:
-    """A message as a line."""
     return json.dumps([type(message).__name__.lower(), asdict(message)]).encode() + b"\n"
 
 

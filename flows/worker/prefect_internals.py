@@ -120,13 +120,11 @@ class Observation:
         self._observing: asyncio.Task[None] | None = None
 
     def add(self, flow_run_id: UUID) -> None:
-        """Hears of a flow run from now on."""
         self._flow_runs.add(flow_run_id)
         if self._observer is not None:
             self._observer.add_in_flight_flow_run_id(flow_run_id)
 
     def remove(self, flow_run_id: UUID) -> None:
-        """Hears of a flow run no more."""
         self._flow_runs.discard(flow_run_id)
         if self._observer is not None:
             self._observer.remove_in_flight_flow_run_id(flow_run_id)
