@@ -22,10 +22,9 @@ from rivya_flows.app.up.backend import PrefectBackend
 from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions, buys_elsewhere
 from rivya_flows.environment import variables
 from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.server.environment import client_environment, server_environment
+from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
 from rivya_flows.flows.server.follower import followed
 from rivya_flows.flows.server.local_api import left_running, server_auth
-from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.flows.server.server_process import LOCK, USERS, end_idle, is_idle, start_server
 
 if TYPE_CHECKING:

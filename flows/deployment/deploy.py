@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from rivya_flows.app.deployed_spending import agree_to_spending
@@ -53,7 +54,7 @@ from rivya_flows.flows.deployment.work_pools import (
     machines_of,
 )
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.server.select_server import health_problem, password_hint
+from rivya_flows.flows.server.environment import health_problem, password_hint
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -179,7 +180,10 @@ async def _deploy(
         for one in source.workflow.deploy
     }
     await _check_shared(pools, options, settings)
-    made, process_pools = await _make_default_pool(client, pools, options)
+    there = await _read_pools(client, pools, options.default_pool)
+    made = tuple(name for name, pool in there.items() if pool is None)
+    if made and not options.dry:
+        await ensure_work_pool(options.default_pool)
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
@@ -193,7 +197,7 @@ async def _deploy(
             job_variables=options.job_variables,
         )
     _refuse_foreign(desired, existing)
-    await _refuse_lacking(client, desired, existing)
+    _refuse_lacking(desired, existing, there)
     if not options.dry:  # where workers read them
         with closing(Journal(settings.store_url)) as journal:
             store = DeployedSpecs(journal.engine)
@@ -229,7 +233,9 @@ async def _deploy(
             if not one.workflow.deploy
         },
         pools=made,
-        process_pools=process_pools,
+        process_pools=tuple(
+            name for name, pool in there.items() if pool and pool.type == "process"
+        ),
         moved_waker=moved,
     )
 
@@ -247,26 +253,23 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
         raise UsageError("; ".join(map(str, found)), hints + alone)
 
 
-async def _make_default_pool(
-    client: PrefectClient, pools: set[str], options: DeployOptions
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Makes the default pool if it is missing; gives the missing ones, and those of the type `process`."""
-    missing, of_processes = [], []
-    for pool in sorted(pools):
+async def _read_pools(
+    client: PrefectClient, names: Iterable[str], default: str
+) -> dict[str, WorkPool | None]:
+    """Work pools by name; the default one may be missing, a pool that an entry names must exist."""
+    found: dict[str, WorkPool | None] = {}
+    for name in sorted(names):
         try:
-            if (await client.read_work_pool(pool)).type == "process":
-                of_processes.append(pool)
+            found[name] = await client.read_work_pool(name)
         except ObjectNotFound:
-            if pool != options.default_pool:
+            if name != default:
                 raise UsageError(
-                    f"there is no work pool {pool!r}",
-                    f"create it: `prefect work-pool create {pool} --type campaign`; for containers"
+                    f"there is no work pool {name!r}",
+                    f"create it: `prefect work-pool create {name} --type campaign`; for containers"
                     " with their type and --base-job-template, see docs/how-to/work-pools.md",
                 ) from None
-            missing.append(pool)
-    if missing and not options.dry:
-        await ensure_work_pool(options.default_pool)
-    return tuple(missing), tuple(of_processes)
+            found[name] = None
+    return found
 
 
 def _refuse_foreign(
@@ -284,29 +287,22 @@ def _refuse_foreign(
         )
 
 
-async def _refuse_lacking(
-    client: PrefectClient,
+def _refuse_lacking(
     desired: Iterable[DesiredDeployment],
     existing: Mapping[str, ExistingDeployment],
+    pools: Mapping[str, WorkPool | None],
 ) -> None:
     """Refuses deployments whose containers could not import this package."""
-    of_pool: dict[str, list[DesiredDeployment]] = {}
     for one in desired:
-        of_pool.setdefault(one.work_pool, []).append(one)
-    for name, deployments in of_pool.items():
-        try:
-            pool = await client.read_work_pool(name)
-        except ObjectNotFound:  # the default one, with `--plan`
-            continue
-        for one in deployments:
-            there = existing[one.name].deployment if one.name in existing else None
-            if lacks_package(pool, job_fields(one, there)["job_variables"]):
-                raise UsageError(
-                    f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
-                    " which does not have rivya-flows",
-                    "give the pool's template an `image` with it, or give one with"
-                    " --job-variable image=…; see docs/how-to/work-pools.md",
-                )
+        pool = pools[one.work_pool]
+        there = existing[one.name].deployment if one.name in existing else None
+        if pool and lacks_package(pool, job_fields(one, there)["job_variables"]):
+            raise UsageError(
+                f"{one.name}: the {pool.type} pool {pool.name!r} runs it in Prefect's own image,"
+                " which does not have rivya-flows",
+                "give the pool's template an `image` with it, or give one with"
+                " --job-variable image=…; see docs/how-to/work-pools.md",
+            )
 
 
 async def _reconcile(

@@ -28,7 +28,7 @@ from rivya_flows.flows.recovery.automations import (
     missing_automations,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
-from rivya_flows.flows.server.select_server import health_problem
+from rivya_flows.flows.server.environment import health_problem
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.sweeps import last_sweep

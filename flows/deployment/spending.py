@@ -19,10 +19,9 @@ from rivya_flows.app.deployed_spending import DeployedSpending, Start
 from rivya_flows.app.spec_file import SpecFile, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
-from rivya_flows.flows.deployment.desired import GivenSpecs
+from rivya_flows.flows.deployment.desired import GivenSpecs, dates_from
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
 from rivya_flows.flows.deployment.reconcile import automations_of
-from rivya_flows.flows.deployment.schedules import dates_from
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.store.deployed_specs import DeployedSpecs
 from rivya_flows.store.journal import Journal

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, cast
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.flows.server.environment import client_environment
-from rivya_flows.flows.server.local_api import left_running
-from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.flows.server.select_server import (
+from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
+    client_environment,
     health_problem,
     password_hint,
     pointed_at,
     told_outages,
 )
+from rivya_flows.flows.server.local_api import left_running
+from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE
 

@@ -31,7 +31,7 @@ from prefect.settings import get_current_settings
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
-from rivya_flows.flows.server.select_server import password_hint
+from rivya_flows.flows.server.environment import password_hint
 
 EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of

@@ -29,9 +29,13 @@ from rivya_flows.app.processes.supervisor import (
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
-from rivya_flows.flows.server.environment import client_environment, server_environment
+from rivya_flows.flows.server.environment import (
+    client_environment,
+    point,
+    restore,
+    server_environment,
+)
 from rivya_flows.flows.server.local_api import Loopback, server_auth
-from rivya_flows.flows.server.select_server import point, restore
 from rivya_flows.flows.server.server_process import (
     STAYS,
     USERS,

@@ -35,8 +35,7 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.run_logger import clean_logs
-from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, HostDiedError, Hosts
-from rivya_flows.flows.worker.messages import Execute
+from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, Execute, HostDiedError, Hosts
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
     ask_often,

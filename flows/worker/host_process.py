@@ -23,10 +23,10 @@ from contextlib import suppress
 from types import FrameType
 from uuid import UUID
 
-from rivya_flows.flows.server.select_server import told_outages
+from rivya_flows.flows.server.environment import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
-from rivya_flows.flows.worker.messages import (
+from rivya_flows.flows.worker.hosts import (
     LONGEST_TEXT,
     Alive,
     Cancel,

@@ -139,7 +139,7 @@ def on_server(chosen: Settings) -> Iterator[None]:
         UsageError: There is none.
     """
     from rivya_flows.flows.execution.local_runner import required_server
-    from rivya_flows.flows.server.select_server import pointed_at
+    from rivya_flows.flows.server.environment import pointed_at
 
     server = required_server(chosen)
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **server}):
