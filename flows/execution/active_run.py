@@ -9,13 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rivya_flows.app.cache import Reuse
+from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Asker, Listener, Rendering, ignore_event, ignore_rendering
 from rivya_flows.flows.server.limits import HeldSlots
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.planning.queue.state import State
-from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
-from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import HeldLease
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def now() -> datetime:
 
 @dataclass
 class Run:
-    """Open things and settings of one run.
+    """One execution of a run.
 
     Attributes:
         ask: Puts a question to a person; None where there is no one.
@@ -47,10 +45,8 @@ class Run:
     """
 
     run_id: str
-    journal: Journal
+    context: RunContext
     lease: HeldLease
-    results: CacheIndex
-    assets: AssetStore
     calls: Calls
     ask: Asker | None = None
     listen: Listener = ignore_event
@@ -67,7 +63,8 @@ class Run:
     @cached_property
     def look_up(self) -> Reuse:
         """Finds finished work of an equal request of an earlier run."""
-        return Reuse(self.results, self.assets, self.journal)
+        context = self.context  # whose own one may know the runs of another run
+        return Reuse(context.results, context.assets, context.journal)
 
     def current(self) -> State:
         if self.state is None:

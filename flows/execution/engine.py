@@ -86,7 +86,7 @@ class EventFeed:
             raise asyncio.CancelledError
         self._closed = isinstance(events[-1], RunEnded)
         counted: asyncio.Future[None] = self._loop.create_future()
-        written = self._run.journal.submit(self._run.run_id, events, self._run.lease.fence)
+        written = self._run.context.journal.submit(self._run.run_id, events, self._run.lease.fence)
         entry = _Entry(written, counted)
         tell = partial(self._loop.call_soon_threadsafe, context=self._context)
         written.add_done_callback(lambda _: tell(self._is_durable, entry))
@@ -141,7 +141,7 @@ class Remembered:
     async def _store(self) -> None:
         while self._waiting:
             results, self._waiting = self._waiting, []
-            await in_thread(partial(self._run.results.keep, results))
+            await in_thread(partial(self._run.context.results.keep, results))
         self._storing = None
 
 

@@ -158,10 +158,8 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
             page.show_plan(state)
             run = Run(
                 run_id=run_id,
-                journal=context.journal,
+                context=context,
                 lease=lease,
-                results=context.results,
-                assets=context.assets,
                 calls=calls,
                 ask=execution.ask,
                 record=execution.reporter.record,

@@ -52,12 +52,8 @@ class PlainRunner:
         yield
 
     async def execute(self, execution: Execution) -> RunReport:
-        context, reporter, settings = (
-            execution.context,
-            execution.reporter,
-            execution.context.settings,
-        )
-        run_id = reporter.row.run_id
+        context, reporter = execution.context, execution.reporter
+        settings, run_id = context.settings, reporter.row.run_id
         async with context.leases.held(run_id) as lease, context.client() as client:
             session = Session(
                 client,
@@ -71,10 +67,8 @@ class PlainRunner:
             with using(session):
                 run = Run(
                     run_id=run_id,
-                    journal=context.journal,
+                    context=context,
                     lease=lease,
-                    results=context.results,
-                    assets=context.assets,
                     calls=_call,
                     ask=execution.ask,
                     listen=execution.listen,

@@ -55,7 +55,7 @@ async def reconcile_jobs(
         others: tuple[OtherRun, ...] = ()
         if (credits_of(run.current())["unexplained"] or 0) > 0:
             with suppress(StoreError):
-                engine, state = run.journal.engine, run.current()
+                engine, state = run.context.journal.engine, run.current()
                 others = await in_thread(
                     partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
                 )
@@ -66,13 +66,15 @@ async def reconcile_jobs(
         most = others[:MOST_OTHER_RUNS]
         event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
         fence = run.lease.fence
-        entry = await in_thread(partial(run.journal.append, run.run_id, event, fence))
+        entry = await in_thread(partial(run.context.journal.append, run.run_id, event, fence))
         run.record(entry, run.current())
 
 
 def _pools(run: Run) -> tuple[PoolTotal, ...]:
-    row = run.journal.run(run.run_id)
-    return () if row is None else Pools(run.journal.engine).matching(row.labels, row.service)
+    row = run.context.journal.run(run.run_id)
+    return (
+        () if row is None else Pools(run.context.journal.engine).matching(row.labels, row.service)
+    )
 
 
 def _is_final(job: Generation | None) -> bool:

@@ -231,10 +231,8 @@ class Studio:
                 with using(opened):
                     run = Run(
                         run_id=run_id,
-                        journal=context.journal,
+                        context=context,
                         lease=lease,
-                        results=context.results,
-                        assets=context.assets,
                         calls=calls or DirectCalls(bomb),
                         ask=ask,
                         listen=listen,
