@@ -40,7 +40,6 @@ from rivya_flows.flows.deployment.existing import (
     unspecified,
 )
 from rivya_flows.flows.deployment.reconcile import (
-    ApplyOptions,
     Change,
     automations_of,
     job_fields,
@@ -315,13 +314,14 @@ async def _reconcile(
     new = sorted({one.workflow.name for one in desired} - set(flows))
     if not options.dry:
         flows |= dict(zip(new, await _bounded(new, client.create_flow_from_name), strict=True))
-    apply = ApplyOptions(options.prune, options.dry)
 
     async def one(wanted: DesiredDeployment) -> Change:
         there = existing[wanted.name].deployment if wanted.name in existing else None
         flow_id = flows.get(wanted.workflow.name)
         try:
-            return await reconcile(client, wanted, flow_id, there, apply)
+            return await reconcile(
+                client, wanted, flow_id, there, prune=options.prune, dry=options.dry
+            )
         except PrefectHTTPStatusError as error:
             raise _refused(f"deployment {wanted.name}", error) from error
 

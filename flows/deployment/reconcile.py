@@ -77,18 +77,14 @@ class Change:
             self.done = "changed"
 
 
-@dataclass(frozen=True)
-class ApplyOptions:
-    prune: bool
-    dry: bool
-
-
 async def reconcile(
     client: PrefectClient,
     desired: DesiredDeployment,
     flow_id: UUID | None,
     existing: DeploymentResponse | None,
-    options: ApplyOptions,
+    *,
+    prune: bool,
+    dry: bool,
 ) -> Change:
     """Makes a deployment, or changes what differs in the existing one; `flow_id` is None for a new flow of a plan."""
     fields = fields_of(desired, existing)
@@ -103,7 +99,7 @@ async def reconcile(
     if existing is None:
         change.done = "made"
         change.schedules = {one.slug or "": "made" for one in _new_schedules(desired)}
-        if flow_id is not None and not options.dry:
+        if flow_id is not None and not dry:
             change.id = await client.create_deployment(
                 flow_id,
                 desired.deploy.name,
@@ -113,12 +109,12 @@ async def reconcile(
             )
     elif _differs(fields, existing):
         change.done = "changed"
-        if not options.dry:
+        if not dry:
             # Only what shall change: Prefect sends the defaults of all other fields too.
             await client.update_deployment(existing.id, DeploymentUpdate(pull_steps=[], **fields))
     if existing is not None:
-        await _reconcile_schedules(client, desired, existing, change, options)
-    await _reconcile_triggers(client, desired, change, options)
+        await _reconcile_schedules(client, desired, existing, change, prune=prune, dry=dry)
+    await _reconcile_triggers(client, desired, change, prune=prune, dry=dry)
     return change
 
 
@@ -229,7 +225,9 @@ async def _reconcile_schedules(
     desired: DesiredDeployment,
     there: DeploymentResponse,
     change: Change,
-    options: ApplyOptions,
+    *,
+    prune: bool,
+    dry: bool,
 ) -> None:
     """Leaves schedules alone that people added: their slugs are not ours."""
     found = {one.slug: one for one in there.schedules if is_ours(one.slug)}
@@ -237,11 +235,11 @@ async def _reconcile_schedules(
         slug, old = new.slug or "", found.pop(new.slug, None)
         if old is None:
             change.note(change.schedules, slug, "made")
-            if not options.dry:
+            if not dry:
                 await client.create_deployment_schedules(there.id, [new])
         elif (old.active, _plain(old.schedule)) != (new.active, _plain(new.schedule)):
             change.note(change.schedules, slug, "changed")
-            if not options.dry:
+            if not dry:
                 await client.update_deployment_schedule(
                     there.id, old.id, active=new.active, schedule=new.schedule
                 )
@@ -249,13 +247,13 @@ async def _reconcile_schedules(
         else:
             change.note(change.schedules, slug, "unchanged")
     for stray in found.values():
-        if not (options.prune or stray.active):
+        if not (prune or stray.active):
             continue
-        done = "removed" if options.prune else "switched off"
+        done = "removed" if prune else "switched off"
         change.note(change.schedules, str(stray.slug), done)
-        if options.dry:
+        if dry:
             continue
-        if options.prune:
+        if prune:
             await client.delete_deployment_schedule(there.id, stray.id)
         else:
             await client.update_deployment_schedule(there.id, stray.id, active=False)
@@ -274,7 +272,7 @@ async def _delete_planned(
 
 
 async def _reconcile_triggers(
-    client: PrefectClient, desired: DesiredDeployment, change: Change, options: ApplyOptions
+    client: PrefectClient, desired: DesiredDeployment, change: Change, *, prune: bool, dry: bool
 ) -> None:
     there: dict[str, Automation] = {}
     if change.id is not None and change.done != "made":
@@ -282,7 +280,7 @@ async def _reconcile_triggers(
     for number in range(len(desired.deploy.triggers)):
         automation = automation_of(desired, number, change.id)
         old = there.pop(automation.name, None)
-        sent = change.id is not None and not options.dry
+        sent = change.id is not None and not dry
         if old is None:
             change.note(change.triggers, automation.name, "made")
             if sent:
@@ -296,11 +294,11 @@ async def _reconcile_triggers(
         else:
             change.note(change.triggers, automation.name, "unchanged")
     for name, old in there.items():
-        if not (options.prune or old.enabled):
+        if not (prune or old.enabled):
             continue
-        change.note(change.triggers, name, "removed" if options.prune else "switched off")
-        if not options.dry:
-            await (client.delete_automation if options.prune else client.pause_automation)(old.id)
+        change.note(change.triggers, name, "removed" if prune else "switched off")
+        if not dry:
+            await (client.delete_automation if prune else client.pause_automation)(old.id)
 
 
 def automation_of(
