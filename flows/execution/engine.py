@@ -1,4 +1,6 @@
-"""The event loop of a run: journals events, runs the actions that the queue asks for, and stores results."""
+"""The event loop of a run: journals events, runs the actions that the queue asks for, stores results, and at the end
+compares ledger, jobs and wallet.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,24 @@ import asyncio
 import contextlib
 import contextvars
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import (
+    APIStatusError,
     LeaseLostError,
     PoolExceededError,
     RivyaFlowsError,
+    StoreError,
     StoreLostError,
     StoreUnreachableError,
 )
@@ -25,6 +33,8 @@ from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.actions import events_of
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
+from rivya_flows.ledger.receipt import credits_of
+from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.queue.actions import (
     Action,
@@ -36,13 +46,17 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import (
+    MOST_OTHER_RUNS,
     ChatAnswered,
     Event,
     ItemCompleted,
     ItemFailed,
+    OtherRun,
     PoolRefused,
+    PoolTotal,
     RunEnded,
     RunResumed,
+    ServiceAsked,
     Stamped,
 )
 from rivya_flows.planning.queue.item_state import ItemState, Phase
@@ -50,6 +64,8 @@ from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.cache_index import NewResult
 from rivya_flows.store.database import in_thread, to_its_end
+from rivya_flows.store.other_purchases import spent_by_others
+from rivya_flows.store.pools import Pools
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,3 +325,75 @@ def _outcome(
         told = {name: getattr(error, name) for name in names}
         return PoolRefused(**of, n=action.n, rest=action.rest is not None, **told)
     return ItemFailed(**of, code=error.code, message=str(error))
+
+
+AT_ONCE = 16
+"""Questions that are open at the same moment."""
+
+_FIELDS = {"status", "model", "reserved_credits", "final_credits"}
+
+
+async def reconcile_jobs(
+    run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
+) -> None:
+    """Records what the service says about this run's jobs; free, and never fails a run."""
+    asked = jobs_to_ask(run.current())
+    jobs = {task_id: seen[task_id] for task_id in asked if _is_final(seen.get(task_id))}
+    unseen = iter([task_id for task_id in asked if task_id not in jobs])
+    told: dict[str, Generation | None] = {**jobs}
+
+    async def ask() -> None:
+        for task_id in unseen:
+            told[task_id] = await _job(client, task_id)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(asked) - len(jobs))):
+                group.create_task(ask())
+    except* RivyaFlowsError:  # also for an id that fits in no URL
+        told.clear()
+    if told or not asked:
+        wire = {task_id: _wire(told[task_id]) for task_id in asked}
+        others: tuple[OtherRun, ...] = ()
+        if (credits_of(run.current())["unexplained"] or 0) > 0:
+            with suppress(StoreError):
+                engine, state = run.context.journal.engine, run.current()
+                others = await in_thread(
+                    partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
+                )
+        pools: tuple[PoolTotal, ...] = ()
+        with suppress(StoreError):
+            pools = await in_thread(partial(_pools, run))
+        spent = sum(one.most for one in others)
+        most = others[:MOST_OTHER_RUNS]
+        event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
+        fence = run.lease.fence
+        entry = await in_thread(partial(run.context.journal.append, run.run_id, event, fence))
+        run.record(entry, run.current())
+
+
+def _pools(run: Run) -> tuple[PoolTotal, ...]:
+    row = run.context.journal.run(run.run_id)
+    return (
+        () if row is None else Pools(run.context.journal.engine).matching(row.labels, row.service)
+    )
+
+
+def _is_final(job: Generation | None) -> bool:
+    """Whether an answer has the end of a job and its cost, which may stay 0 until it is settled."""
+    if job is None or not job.ended or job.final_credits is None:
+        return False
+    return job.status == "failed" or job.final_credits > 0 or not job.reserved_credits
+
+
+async def _job(client: RivyaClient, task_id: str) -> Generation | None:
+    try:
+        return await client.generations.retrieve(task_id)
+    except APIStatusError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _wire(job: Generation | None) -> dict[str, Any] | None:
+    return None if job is None else job.model_dump(mode="json", include=_FIELDS)

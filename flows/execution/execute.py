@@ -16,9 +16,8 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run, now
-from rivya_flows.flows.execution.engine import STOPPED, Engine
+from rivya_flows.flows.execution.engine import STOPPED, Engine, reconcile_jobs
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
-from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import (
     ServiceOutage,

@@ -17,8 +17,7 @@ from rivya_flows.app.run_context import RunContext, WalletCredentials
 from rivya_flows.app.runner import Execution
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.flows.execution.reconciliation import reconcile_jobs
+from rivya_flows.flows.execution.engine import Engine, reconcile_jobs
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.notify import post_notice

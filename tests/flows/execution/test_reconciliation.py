@@ -12,7 +12,7 @@ import pytest
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.flows.execution.reconciliation import reconcile_jobs
+from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
