@@ -231,13 +231,9 @@ def _pattern(kind: str, default: Any) -> dict[str, Any]:
     files = [one for one in defaults if kind == "file" and isinstance(one, str)]
     if len(files) > _MOST_FILES:
         return {}
-    also = "".join(f"|{_as_pattern(one)}" for one in files)
+    # Exactly these texts; browsers refuse some escapes of `re.escape`.
+    also = "".join("|" + re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", one) for one in files)
     return {"pattern": f"^(?:{pattern}{also})$"}
-
-
-def _as_pattern(text: str) -> str:
-    """A pattern for exactly this text; browsers refuse some escapes of `re.escape`."""
-    return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", text)
 
 
 def _choice(given: Input) -> tuple[Any, dict[str, Any]]:

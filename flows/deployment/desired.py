@@ -267,7 +267,11 @@ def read_specs(
     found: dict[str, GivenSpec] = {}
     # A shell's `specs/*.yaml` finds the files of tests too.
     paths = [path for path in paths if not is_tests(path)] or paths
-    files = [one for path in paths for one in _files(path, problems, empty=empty)]
+    files: list[Path] = []
+    for path in paths:
+        files += (found_there := specs_at(path))
+        if not found_there and not empty:
+            problems.append(Diagnostic("unreadable", NO_SPEC, file=str(path)))
     for path in dict.fromkeys(files):
         try:
             file = read_spec(path)
@@ -295,13 +299,6 @@ def read_specs(
         raise SpecError(tuple(problems))
     covered = _covered(paths, files) if collection is None else {collection}
     return GivenSpecs(found, frozenset(covered))
-
-
-def _files(path: Path, problems: list[Diagnostic], *, empty: bool) -> list[Path]:
-    found = specs_at(path)
-    if not found and not empty:
-        problems.append(Diagnostic("unreadable", NO_SPEC, file=str(path)))
-    return found
 
 
 def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:

@@ -63,7 +63,9 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             )
         else:
             yield ok("prefect server", f"{shown_url(str(client.api_url))}, version {version}")
-        deployed = await _pools_of_deployments(client)
+        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
+        found = await client.read_deployments(deployment_filter=ours, limit=200)
+        deployed = {one.work_pool_name for one in found if one.work_pool_name}
         workers = 0
         for pool in sorted(deployed | {WORK_POOL}):
             check, online = await _pool(client, pool, used=pool in deployed)
@@ -75,12 +77,6 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             yield await _sharing(settings, pool)
         yield await _automations(client)
         yield await _waker(client, settings)
-
-
-async def _pools_of_deployments(client: PrefectClient) -> set[str]:
-    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
-    found = await client.read_deployments(deployment_filter=ours, limit=200)
-    return {one.work_pool_name for one in found if one.work_pool_name}
 
 
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:

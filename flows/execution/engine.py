@@ -353,7 +353,10 @@ async def reconcile_jobs(
     except* RivyaFlowsError:  # also for an id that fits in no URL
         told.clear()
     if told or not asked:
-        wire = {task_id: _wire(told[task_id]) for task_id in asked}
+        wire = {
+            task_id: None if job is None else job.model_dump(mode="json", include=_FIELDS)
+            for task_id, job in ((one, told[one]) for one in asked)
+        }
         others: tuple[OtherRun, ...] = ()
         if (credits_of(run.current())["unexplained"] or 0) > 0:
             with suppress(StoreError):
@@ -393,7 +396,3 @@ async def _job(client: RivyaClient, task_id: str) -> Generation | None:
         if error.status == 404:
             return None
         raise
-
-
-def _wire(job: Generation | None) -> dict[str, Any] | None:
-    return None if job is None else job.model_dump(mode="json", include=_FIELDS)
