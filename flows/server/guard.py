@@ -233,19 +233,16 @@ class Guard:
         return JSONResponse({"ticket": ticket}, 201)
 
     async def _redeem(self, request: Request) -> Response:
-        is_own = await run_in_threadpool(self._is_own, request)
+        client = request.client
+        is_own = client is not None and await run_in_threadpool(
+            self._owns, os.getuid(), (client.host, client.port), ("127.0.0.1", self._port)
+        )
         kind, _, ticket = request.headers.get("authorization", "").partition(" ")
         # Looked up by hash, so the time it takes reveals nothing of a ticket.
         if kind != "Ticket" or ticket not in self._tickets or not is_own:
             return JSONResponse({"exception_message": "Unauthorized"}, 401)
         del self._tickets[ticket]
         return JSONResponse({"auth": self._auth}, headers={"Cache-Control": "no-store"})
-
-    def _is_own(self, request: Request) -> bool:
-        client = request.client
-        return client is not None and self._owns(
-            os.getuid(), (client.host, client.port), ("127.0.0.1", self._port)
-        )
 
     async def _proof(self, request: Request) -> Response:
         nonce = request.query_params.get("nonce", "")

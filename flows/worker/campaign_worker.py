@@ -225,9 +225,9 @@ class CampaignWorker(ProcessWorker):
         self._cancellations.add(flow_run.id)
         status = 0
         try:
-            ended = await self._hosts.execute(order, environment, begun)
-            if ended.error is not None:
-                self._explain(flow_run, ended.error, ended.traceback)
+            done = await self._hosts.execute(order, environment, begun)
+            if done.error is not None:
+                self._explain(flow_run, done.error, done.traceback)
                 status = 1
         except HostDiedError as error:
             self._remember(flow_run.id)
@@ -241,7 +241,10 @@ class CampaignWorker(ProcessWorker):
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
             self._reasons.pop(flow_run.id, None)
-            await _end_cancelled(self.client, flow_run.id)
+            state = (await self.client.read_flow_run(flow_run.id)).state
+            if state is None or not state.is_final():  # it did not say so itself
+                ended: State[Any] = Cancelled(message="cancelled; bought jobs continue")
+                await self.client.set_flow_run_state(flow_run.id, ended, force=True)
             status = 0
         return ProcessWorkerResult(status_code=status, identifier=str(host_pids[-1]))
 
@@ -276,11 +279,3 @@ class CampaignWorker(ProcessWorker):
                 message="its worker was stopped; it continues from its journal"
             )
             await self.client.set_flow_run_state(flow_run_id, state, force=True)
-
-
-async def _end_cancelled(client: PrefectClient, flow_run_id: UUID) -> None:
-    """Ends a flow run that was cancelled and did not say so itself."""
-    state = (await client.read_flow_run(flow_run_id)).state
-    if state is None or not state.is_final():
-        ended: State[Any] = Cancelled(message="cancelled; bought jobs continue")
-        await client.set_flow_run_state(flow_run_id, ended, force=True)
