@@ -35,30 +35,21 @@ Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Receives the task run, stage, step, key and result of each task."""
 
 
-def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
-    """Shows nothing."""
-
-
-def _no_group(group: TaskGroup, key: str) -> None:
-    """Shows nothing."""
-
-
 class PrefectCalls:
     """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
     Args:
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
-        state: Gives the state of the run; None groups nothing.
     """
 
     def __init__(
         self,
         plan: RunPlan,
-        earlier: Iterable[tuple[str, UUID]] = (),
-        shown: Shown = _unseen,
-        shown_group: Callable[[TaskGroup, str], None] = _no_group,
-        state: Callable[[], RunState] | None = None,
+        earlier: Iterable[tuple[str, UUID]],
+        shown: Shown,
+        shown_group: Callable[[TaskGroup, str], None],
+        state: Callable[[], RunState],
     ) -> None:
         self._plan = plan
         self._shown = shown
@@ -155,7 +146,7 @@ class PrefectCalls:
 
     def _range(self, step: str, key: str) -> ItemRange | None:
         if step not in self._ranges:
-            found = self._state().steps[step].items if self._state else None
+            found = self._state().steps[step].items
             if found is None:
                 return None
             self._ranges[step] = ranges_of(step, [item.key for item in found])
@@ -174,7 +165,6 @@ class PrefectCalls:
             group.begin(lambda function: self._called(task, name, {}, upstream, function))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
-            assert self._state is not None  # it has ranges
             for key in items.keys:  # `listen` hears of those that end from now on
                 if key != first and self._state().item(items.step, key).phase in TERMINAL:
                     group.leave_out(key)

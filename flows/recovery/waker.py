@@ -115,10 +115,9 @@ async def restart_lost_runs(
     engine: Engine,
     *,
     pool: str | None = None,
-    patience: timedelta = PATIENCE,
     now: datetime | None = None,
 ) -> list[UUID]:
-    """Reschedules runs that have been dead for `patience`; returns their flow runs.
+    """Reschedules runs that have been dead for `PATIENCE`; returns their flow runs.
 
     A run is dead if it is Crashed, or Running with a lease that expired without being released: an
     executing process renews it every few seconds. Does nothing while somebody has switched off the
@@ -129,19 +128,19 @@ async def restart_lost_runs(
         return []
     async with get_client() as client:
         found = await _unfinished(client, pool)
-        dead = [*_crashed(found, now, patience), *_lost(found, engine, now, patience)]
+        dead = [*_crashed(found, now), *_lost(found, engine, now)]
         for one in dead:
             again: State[None] = AwaitingRetry(
                 message="it died unnoticed; it resumes from its journal"
             )
             await client.set_flow_run_state(one.id, again, force=True)
-        await _close_abandoned(client, now, patience)
+        await _close_abandoned(client, now)
     return [one.id for one in dead]
 
 
-async def _close_abandoned(client: PrefectClient, now: datetime, patience: timedelta) -> None:
+async def _close_abandoned(client: PrefectClient, now: datetime) -> None:
     """Closes the open task runs of runs that have ended: nobody continues them, or their end was lost."""
-    ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - patience)
+    ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - PATIENCE)
     for one in await read_task_runs(client, ended, UNFINISHED):
         state: State[None] = State(type=StateType.CRASHED, message="its process ended")
         await client.set_task_run_state(one.id, state, force=True)
@@ -154,24 +153,22 @@ async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:
     return [one for one in found if one.deployment_id is not None and one.run_count < EXECUTIONS]
 
 
-def _crashed(found: list[FlowRun], now: datetime, patience: timedelta) -> list[FlowRun]:
+def _crashed(found: list[FlowRun], now: datetime) -> list[FlowRun]:
     return [
         one
         for one in found
         if one.state is not None
         and one.state_type == StateType.CRASHED
-        and patience <= now - one.state.timestamp <= OLDEST
+        and PATIENCE <= now - one.state.timestamp <= OLDEST
     ]
 
 
-def _lost(
-    found: list[FlowRun], engine: Engine, now: datetime, patience: timedelta
-) -> Iterator[FlowRun]:
+def _lost(found: list[FlowRun], engine: Engine, now: datetime) -> Iterator[FlowRun]:
     running = {run_id_of(str(one.id)): one for one in found if one.state_type == StateType.RUNNING}
     query = select(LEASES.c.run_id).where(
         LEASES.c.run_id.in_(running),
         LEASES.c.expires_at > 0,  # 0: released
-        LEASES.c.expires_at <= (now - patience).timestamp(),
+        LEASES.c.expires_at <= (now - PATIENCE).timestamp(),
     )
     with reading(engine) as connection:
         for (run_id,) in connection.execute(query):
