@@ -43,7 +43,7 @@ from rivya_flows.language.syntax.cron import Cron, read_cron
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.deployed_specs import DeployedSpec
+from rivya_flows.store.deployments import DeployedSpec
 
 LONGEST_SCHEDULE = 500
 """Characters of a `cron` or an `rrule`."""

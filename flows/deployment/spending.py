@@ -23,7 +23,7 @@ from rivya_flows.flows.deployment.desired import GivenSpecs, dates_from
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
 from rivya_flows.flows.deployment.reconcile import automations_of
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
-from rivya_flows.store.deployed_specs import DeployedSpecs
+from rivya_flows.store.deployments import deployed_spec
 from rivya_flows.store.journal import Journal
 
 _FREE = frozenset({"upload", "compose", "layout", "notify"})
@@ -45,12 +45,12 @@ async def other_spending(
     client: PrefectClient, given: Collection[str], journal: Journal, now: datetime
 ) -> list[DeployedSpending]:
     """What may start by itself of our deployments on a server that no given spec has."""
-    specs, found = DeployedSpecs(journal.engine), []
+    found = []
     for name, one in sorted((await read_existing(client, ())).items()):
         if one.is_ours and name not in given:
             starts = [start async for start in _starts_there(client, one, now)]
             if starts:
-                found.append(_spending(name, _executed(specs, one), starts))
+                found.append(_spending(name, _executed(journal, one), starts))
     return found
 
 
@@ -67,9 +67,9 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
     )
 
 
-def _executed(specs: DeployedSpecs, deployed: ExistingDeployment) -> Workflow | None:
+def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:
     """The spec of a deployment, which its runs execute."""
-    spec = specs.get(deployed.spec_hash)
+    spec = deployed_spec(journal.engine, deployed.spec_hash)
     if spec is None:
         return None
     with suppress(SpecError):

@@ -51,8 +51,8 @@ from rivya_flows.planning.queue.events import (
     UploadedFile,
 )
 from rivya_flows.planning.queue.state import State
-from rivya_flows.tasks.credits import balance
 from rivya_flows.tasks.files import Upload, upload_file
+from rivya_flows.tasks.generations import balance
 from rivya_flows.tasks.media import compose_media, lay_out_media, miss_pick, pick_one
 from rivya_flows.tasks.notify import post_notice
 from rivya_flows.tasks.session import hearing

@@ -19,7 +19,7 @@ from typing import Any
 from prefect.exceptions import TerminationSignal
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,
@@ -63,8 +63,8 @@ from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.cache_index import NewResult
+from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread, to_its_end
-from rivya_flows.store.other_purchases import spent_by_others
 from rivya_flows.store.pools import Pools
 
 

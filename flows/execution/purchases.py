@@ -11,13 +11,12 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rivya_flows.client.transport.response_parsing import (
+from rivya_flows.client.errors import (
     NotSentError,
     RefusedAfterSilenceError,
     may_have_been_carried_out,
 )
-from rivya_flows.client.wire.api_objects import Generation
-from rivya_flows.client.wire.chat import ChatCompletion
+from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.active_run import Run
@@ -36,13 +35,13 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.item_state import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
-from rivya_flows.tasks.chat import complete_chat
 from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (
     CollectedJob,
     CollectError,
     JobFailedError,
     collect_generation,
+    complete_chat,
     submit_generation,
 )
 from rivya_flows.tasks.session import session

@@ -19,7 +19,6 @@ class Probe:
     Attributes:
         width, height: Pixels after rotation; None for audio.
         duration_seconds: None for an image.
-        has_audio: Whether there is a sound track.
     """
 
     kind: MediaKind
@@ -42,7 +41,7 @@ class Asset(BaseModel):
         width: Pixels; None for audio.
         height: Pixels; None for audio.
         duration_seconds: None for an image.
-        size_bytes: None in runs of early versions.
+        size_bytes: None where it is not known.
         sha256: Of its content, in hex.
     """
 

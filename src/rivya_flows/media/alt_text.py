@@ -8,7 +8,7 @@ from os.path import commonprefix
 from typing import Any
 
 from rivya_flows.assets import MediaKind, as_asset, rendered_as
-from rivya_flows.media.graphemes import graphemes
+from rivya_flows.media.line_breaks import graphemes
 from rivya_flows.media.receipt_values import maps_in
 
 Items = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]

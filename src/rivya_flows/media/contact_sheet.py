@@ -16,8 +16,8 @@ import jinja2
 
 from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import voice_name
+from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
-from rivya_flows.media.page_fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.media.receipt_values import (
     duration_text,
     map_in,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset
 
 
 class Entry(BaseModel):
@@ -167,14 +167,6 @@ class FileUploaded(Entry):
     file: UploadedFile
     asset: Asset | None = None
 
-    @field_validator("asset", mode="before")
-    @classmethod
-    def _of_early_versions(cls, value: Any, info: ValidationInfo) -> Any:
-        """Early journals hold references without `kind`; `source` names what cannot be read."""
-        if isinstance(value, dict) and "kind" not in value:
-            value = {**value, "kind": info.data.get("media")}
-        return as_asset(value)
-
 
 class CacheAnswered(OfItem):
     """Finished work was looked for; `outputs` is None on a miss.
@@ -205,7 +197,7 @@ class PurchaseIntended(OfPurchase):
     Attributes:
         reserve: Credits reserved in the budget of the run.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
-        model: That it buys from; None for a function, and in early journals.
+        model: That it buys from; None for a function.
         rest: What is planned and not intended yet, and the least that all else costs, this purchase
             included: pools must have that much left, and reserve `reserve`. None where a list has
             not just become known.
@@ -285,7 +277,7 @@ class JobEnded(OfPurchase):
     """A generation ended; `final_credits` is what it cost.
 
     Attributes:
-        model: Of the job; None in early journals, as all that follow.
+        model: Of the job; None if the service does not say it.
         seconds: From its acceptance to its end; None if nobody knows, or if an earlier execution bought it.
         looks: How often this execution asked for its state.
         late_seconds: From its end until that was known; None if the service did not date it.
@@ -319,7 +311,7 @@ class ItemCompleted(OfItem):
     """An item has its outputs: the fields that expressions may use, as JSON.
 
     Attributes:
-        work_seconds: How long a free step worked on it; None of what was bought, and in early journals.
+        work_seconds: How long a free step worked on it; None of what was bought.
     """
 
     kind: Literal["item.completed"] = "item.completed"
@@ -389,7 +381,7 @@ class AnsweredBy(Entry):
 
     Attributes:
         name: As the person or their terminal gave it; None if nobody did.
-        at: UTC; None in early journals.
+        at: UTC; None for an answer that a fork takes over.
     """
 
     name: str | None = None
@@ -404,8 +396,7 @@ class AnswerGiven(OfItem):
         key: Of the item; of a budget question the budget or pool that it asks about, see `budget_key`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
-        picked: Keys of all picked items, in the order of choice; empty for a budget question, and in
-            early journals, which have one key in `answer`.
+        picked: Keys of all picked items, in the order of choice; empty for a budget question.
         none: None of the candidates was picked: they are bought again.
         note: What should be different then.
         round: How often the candidates had been bought again.
@@ -421,14 +412,8 @@ class AnswerGiven(OfItem):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """`picked`, of early journals and budget questions too; empty if none was picked."""
+        """`picked`, of budget questions too; empty if none was picked."""
         return self.picked or (() if self.none else (self.answer,))
-
-    @field_validator("by", mode="before")
-    @classmethod
-    def _of_early_versions(cls, value: Any) -> Any:
-        """Early journals name the channel alone."""
-        return {"channel": value} if isinstance(value, str) else value
 
 
 class PoolTotal(Entry):
@@ -461,20 +446,20 @@ class OtherRun(Entry):
     """Another run of the store that spent at the same service in the same time.
 
     Attributes:
-        name: Of its spec; "" in early journals, which have the id alone.
-        credits: What it spent between the two balances, negative if more came back; None in those.
+        name: Of its spec.
+        credits: What it spent between the two balances, negative if more came back.
         held: What it holds for purchases without a response, which may have been charged.
     """
 
     run_id: str
-    name: str = ""
-    credits: int | None = None
+    name: str
+    credits: int
     held: int = 0
 
     @property
     def most(self) -> int:
         """The most that it spent."""
-        return (self.credits or 0) + self.held
+        return self.credits + self.held
 
 
 class ServiceAsked(Entry):
@@ -492,11 +477,6 @@ class ServiceAsked(Entry):
     others: int = 0
     other_runs: tuple[OtherRun, ...] = ()
     pools: tuple[PoolTotal, ...] = ()
-
-    @field_validator("other_runs", mode="before")
-    @classmethod
-    def _of_early_versions(cls, value: Any) -> Any:
-        return [{"run_id": one} if isinstance(one, str) else one for one in value]
 
 
 class RunWaits(Entry):
