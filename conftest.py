@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rivya_flows.flows.server.environment import point
+from rivya_flows.flows.server.local_api import server_auth
 from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.flows.server.password import server_auth
-from rivya_flows.flows.server.select_server import point
 
 if TYPE_CHECKING:
     from rivya_sandbox.service.startup import Sandbox

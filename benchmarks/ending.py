@@ -32,7 +32,6 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.uploads import Accepted
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.spec.load import load
 from rivya_flows.planning.queue.events import (
     BalanceRead,
     Event,
@@ -48,6 +47,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
+from rivya_flows.spec.load import load
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 

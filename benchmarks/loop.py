@@ -33,6 +33,7 @@ from benchmarks.postgresql import running
 from prefect import Task
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
+from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.runner import RunOptions
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
@@ -42,6 +43,7 @@ from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
@@ -173,7 +175,15 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
     journal, assets = Journal(url), AssetStore((folder / "assets").as_uri(), folder / "copies")
     with closing(journal):
         run_id, service = f"run-{time.time_ns()}", _Service()
-        results = CacheIndex(journal.engine)
+        context = RunContext(
+            settings=Settings(rivya_flows_data=folder),
+            service=ServiceConnection("", None, "bench", 1.0),
+            journal=journal,
+            leases=Leases(journal.engine),
+            results=CacheIndex(journal.engine),
+            assets=assets,
+            scratch=folder,
+        )
         numbers = ", ".join(map(str, range(items)))
         text = _SPEC.format(items=items, numbers=numbers, parallel=parallel)
         ready = prepare(
@@ -185,8 +195,8 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
         )
         journal.create(ready.frozen, folder)
         client = cast("RivyaClient", SimpleNamespace(credits=service))
-        async with Leases(journal.engine).held(run_id) as lease:
-            run = Run(run_id, journal, lease, results, assets, service)
+        async with context.leases.held(run_id) as lease:
+            run = Run(run_id, context, lease, service)
             state = replay(entry.event for entry in journal.entries(run_id))
             with using(Session(client, assets, folder)):
                 async with watched() as blocked:

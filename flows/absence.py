@@ -17,7 +17,6 @@ import httpx  # noqa: TID251 - what Prefect's client raises
 from prefect import get_client
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
@@ -25,7 +24,7 @@ from rivya_flows.app.execution import append_events
 from rivya_flows.client.errors import JobTimeoutError
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreUnreachableError
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.run_ids import can_be_suspended, run_id_of
+from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.planning.queue.events import RunWaits
 from rivya_flows.planning.queue.queue import replay
@@ -76,18 +75,11 @@ async def can_try_later() -> bool:
 
 
 async def try_later(error: Exception) -> bool:
-    """Schedules this flow run again and ends its process, if the error is an absence.
+    """Schedules this flow run again and ends its process by `Pause`, if the error is an absence.
 
-    Returns if it is another error, if no worker would start it again, if it has tried often
-    enough, or if its state was changed by somebody else. Waits for a Prefect server that is away too:
-    one that came back later would only hear that the flow run failed.
-
-    Returns:
-        Whether somebody cancels the flow run.
-
-    Raises:
-        Pause: It is scheduled; Prefect's engine ends the process with that.
-        Exception: Prefect's server is away for longer than `LONGEST_PAUSE`.
+    Returns if it is another error, if no worker would start it again, if it has tried often enough, or if
+    somebody else changed its state: then whether it is being cancelled. Waits for a Prefect server that is
+    away too: one that came back later would only hear that the flow run failed.
     """
     if not is_absence(error) or not can_be_suspended():
         return False
@@ -104,9 +96,8 @@ async def try_later(error: Exception) -> bool:
 
 async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool:
     """As `try_later`; `is_scheduled` if only the server's answer was lost."""
-    context, most = FlowRunContext.get(), read_settings().rivya_flows_outage_retries
-    assert context is not None
-    assert context.flow_run is not None  # it can be suspended
+    here, most = flow_run_here(), read_settings().rivya_flows_outage_retries
+    assert here is not None  # it can be suspended
     if tries >= most and not is_scheduled:
         return False
     pause = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
@@ -117,13 +108,13 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
     if is_scheduled:
         raise Pause(state=later)
     async with get_client() as client:
-        answer = await client.set_flow_run_state(context.flow_run.id, later)
+        answer = await client.set_flow_run_state(here.id, later)
         if answer.status != SetStateStatus.ACCEPT:
-            state = (await client.read_flow_run(context.flow_run.id)).state
+            state = (await client.read_flow_run(here.id)).state
             return state is not None and (state.is_cancelling() or state.is_cancelled())
     run_logger().warning("%s", words)
     if not isinstance(error, StoreUnreachableError):
-        await in_thread(partial(_record, run_id_of(str(context.flow_run.id)), waits))
+        await in_thread(partial(_record, run_id_of(str(here.id)), waits))
     raise Pause(state=answer.state)
 
 
@@ -137,11 +128,10 @@ def _record(run_id: str, waits: RunWaits) -> None:
 
 async def _tries() -> int:
     """How often this flow run has been scheduled again."""
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
+    here = flow_run_here()
+    assert here is not None
     async with get_client() as client:
-        states: Sequence[State] = await client.read_flow_run_states(context.flow_run.id)
+        states: Sequence[State] = await client.read_flow_run_states(here.id)
     since = datetime.now(UTC) - WITHIN
     ours = [one for one in states if (one.message or "").startswith(_WORDS)]
     return sum(one.is_scheduled() and one.timestamp > since for one in ours)

@@ -15,12 +15,7 @@ from rivya_flows.flows import spec_registry as _registry
 
 
 def __getattr__(name: str) -> _Flow[..., _Coroutine[_Any, _Any, _Any]]:
-    """The flow of a spec.
-
-    Raises:
-        AttributeError: There is no such spec; says where it was looked for.
-        SpecError: The spec is wrong.
-    """
+    """The flow of a spec; `AttributeError` says where one was looked for."""
     # Python and its tools ask every module for names such as __path__.
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, CancelledRun, ParameterTypeError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
@@ -27,7 +26,7 @@ from rivya_flows.flows.run_form import (
     run_name,
     signature_of,
 )
-from rivya_flows.flows.run_ids import called, can_be_suspended
+from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.markdown import paragraphs
@@ -42,12 +41,7 @@ ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
 
 class Outcome(Protocol):
-    """How a run ended, as far as a flow shows it.
-
-    Attributes:
-        status: `completed`, `failed`, `cancelled`, `suspended` or `skipped`.
-        sentence: The same for people, in one sentence: shown beside the run in the UI.
-    """
+    """How a run ended, as far as a flow shows it."""
 
     @property
     def status(self) -> str: ...
@@ -115,12 +109,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
             ) from cause
 
     def with_options(self, *, run_key: str | None = None, **options: Any) -> CampaignFlow:
-        """As that of `Flow`, with one more option.
-
-        Args:
-            run_key: Names the run within the outermost flow run that calls; see docs/how-to/own-flow.md.
-            options: Those of `Flow.with_options`.
-        """
+        """As that of `Flow`, with one more option."""
         made = super().with_options(**options)
         made.__class__ = CampaignFlow
         assert isinstance(made, CampaignFlow)
@@ -195,11 +184,7 @@ def failed(error: Exception) -> State[Any]:
 
 
 async def _ended_by(error: Exception, announce: Announce) -> State[Any]:
-    """The last state of a flow run that an error ends, once that is announced.
-
-    Raises:
-        Pause: It tries again later instead, as of `try_later`.
-    """
+    """The last state of a flow run that an error ends, once that is announced; or it tries again later."""
     if await try_later(error):
         await announce(error, "cancelled")
         return Cancelled(message=_CANCELLED)
@@ -208,12 +193,7 @@ async def _ended_by(error: Exception, announce: Announce) -> State[Any]:
 
 
 async def outcome_of(state: State[Any]) -> Outcome:
-    """The outcome in the last state of a flow run of this process.
-
-    Raises:
-        asyncio.CancelledError: The flow was cancelled before it began.
-        Exception: What else ended the flow: refused parameters, an error inside `execute`.
-    """
+    """The outcome in the last state of a flow run of this process; raises what else ended the flow."""
     result = await state.aresult(raise_on_failure=False)
     if isinstance(result, CancelledRun):
         raise asyncio.CancelledError from result
@@ -238,8 +218,6 @@ def compile_flow(
     `RunEndedError` for a run that did not complete.
 
     Args:
-        workflow: What to run.
-        spec_text: The text that it was read from.
         attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
         execute: Does the run. It gets the given inputs by their own names, and fills in the
@@ -270,8 +248,7 @@ def compile_flow(
         return end_state(outcome)
 
     def name_of_this_run() -> str:
-        context = FlowRunContext.get()
-        run = context.flow_run if context else None
+        run = flow_run_here()
         if run is not None and not is_made_up(run.name):
             return run.name  # a person gave it, or an earlier execution
         due = run.expected_start_time if run is not None and run.auto_scheduled else None
@@ -303,14 +280,7 @@ def failing_flow(
 ) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
 
-    Raised while a worker looks for its flow, the error would be a traceback in a log, and the
-    flow run no more than Crashed.
-
-    Args:
-        attribute: As of `compile_flow`.
-        error: Why.
-        announce: Called in the flow run before it fails with that.
-        inputs: Names of the parameters that it is called with; Prefect refuses others.
+    Raised while a worker looks for its flow, the error would leave a flow run that is no more than Crashed.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:

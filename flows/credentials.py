@@ -85,11 +85,7 @@ def name_of(credentials: object) -> str | None:
 
 
 def wallet_of(credentials: RivyaCredentials) -> WalletCredentials:
-    """The wallet of a saved block.
-
-    Raises:
-        UsageError: It is not saved, or has no key.
-    """
+    """The wallet of a saved block that has a key."""
     from rivya_flows.app.run_context import WalletCredentials
 
     name = name_of(credentials)
@@ -105,11 +101,7 @@ def wallet_of(credentials: RivyaCredentials) -> WalletCredentials:
 
 
 def refuse_unsaved(given: object) -> None:
-    """Refuses what a caller gives as credentials, before Prefect writes it down.
-
-    Raises:
-        UsageError: It is not a saved block, nor a reference to one.
-    """
+    """Refuses, before Prefect writes it down, what is neither a saved block nor a reference to one."""
     if isinstance(given, RivyaCredentials):
         wallet_of(given)
     elif given is not None and not (isinstance(given, Mapping) and set(given) == {"$ref"}):
@@ -120,11 +112,7 @@ def refuse_unsaved(given: object) -> None:
 
 
 async def load_wallet(name: str) -> WalletCredentials:
-    """The wallet whose block has that name on the current Prefect server.
-
-    Raises:
-        UsageError: There is no such block, it is wrong, or the server cannot be reached.
-    """
+    """The wallet whose block has that name on the current Prefect server."""
     from rivya_flows.tasks.secret_values import read_block
 
     found = await read_block(partial(RivyaCredentials.aload, name), f"the block {_SLUG}/{name}")

@@ -114,7 +114,7 @@ def trigger_of(workflow: Workflow, deploy: Deploy, number: int) -> dict[str, Any
     }
     return {
         "type": "event",
-        "name": trigger_name(workflow, deploy, number),
+        "name": f"{workflow.name}/{deploy.name}: trigger {number + 1}",  # of its automation
         "enabled": trigger.active,
         "match": labels,
         "expect": [trigger.event],
@@ -122,19 +122,11 @@ def trigger_of(workflow: Workflow, deploy: Deploy, number: int) -> dict[str, Any
     }
 
 
-def trigger_name(workflow: Workflow, deploy: Deploy, number: int) -> str:
-    """The name of the automation of a trigger, counted from 0."""
-    return f"{workflow.name}/{deploy.name}: trigger {number + 1}"
-
-
 _SLUG = re.compile(r"schedule-([1-9][0-9]*)")
 
 
 def slug_of(number: int) -> str:
-    """The name of a schedule, counted from 0, within its deployment.
-
-    By its slug a changed schedule replaces the old one.
-    """
+    """The name of a schedule, counted from 0: by it a changed schedule replaces the old one."""
     return f"schedule-{number + 1}"
 
 

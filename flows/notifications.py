@@ -1,16 +1,15 @@
-"""The automations of this package on a Prefect server: list and remove them, and send how runs end.
-
-Their names begin with `PREFIX`, also those of `rivya_flows.flows.recovery.automations`; no others are
-touched.
-"""
+"""The automations of this package on a Prefect server: list and remove them, and send how runs end."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import cast
 
 from prefect import get_client
+from prefect.blocks.abstract import NotificationBlock, NotificationError
+from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
@@ -22,13 +21,13 @@ from prefect.events.schemas.automations import (
     Posture,
 )
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.deploy import check_server
-from rivya_flows.flows.notification_blocks import notification_block, send_test
 from rivya_flows.flows.paging import PAGE, read_all
-from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
     BATCH_PREFIX,
@@ -40,6 +39,71 @@ from rivya_flows.flows.recovery.automations import (
     refusals,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.printable import one_line
+
+_TEST_SUBJECT = "rivya-flows: a test"
+_TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
+_MOST_WORDS = 300  # characters of a reason
+
+
+async def notification_block(client: PrefectClient, block: str) -> BlockDocument:
+    """The block of that name, checked as far as that is possible without a message."""
+    kind, _, name = block.partition("/")
+    try:
+        found = await client.read_block_document_by_name(name, kind, include_secrets=False)
+    except ObjectNotFound:
+        found = None
+    if found is not None and _notifies(found):
+        try:
+            loaded = await Block.aload(block, client=client)
+        except Exception:  # its type may be installed on the server alone
+            return found
+        if has_no_recipient(loaded):
+            raise UsageError(
+                f"the block {block!r:.200} has an address that its service does not have",
+                "copy the address of the webhook once more, whole, into the block in Prefect's pages",
+            )
+        return found
+    known = await read_all(
+        lambda at: client.read_block_documents(limit=PAGE, offset=at, include_secrets=False)
+    )
+    names = [f"{one.block_type.slug}/{one.name}" for one in known if one.block_type and _notifies(one)]  # fmt: skip
+    what = "sends no notifications" if found else "does not exist on the Prefect server"
+    raise UsageError(
+        f"the block {block!r:.200} {what}",
+        f"choose one of: {', '.join(names)}"
+        if names
+        else "create one under Blocks in Prefect's pages, such as Slack Webhook, and name it as TYPE/NAME:"
+        " slack-webhook/team; a program that saves one needs PREFECT_API_URL, and PREFECT_API_AUTH_STRING for"
+        " the server of `up`, or it saves it elsewhere",
+    )
+
+
+async def send_test(client: PrefectClient, block: str) -> str | None:
+    """Sends a test message through a block, from this machine; gives why it was not sent, without addresses."""
+    try:
+        loaded = cast("NotificationBlock", await Block.aload(block, client=client))
+        with loaded.raise_on_failure():
+            await loaded.notify(subject=_TEST_SUBJECT, body=_TEST_BODY)
+    except NotificationError as error:
+        # Lines below a warning name the address.
+        marks = ("[WARNING]: ", "[ERROR]: ")
+        said = [line.strip() for line in error.log.splitlines()]
+        words = [
+            line.removeprefix(mark) for line in said for mark in marks if line.startswith(mark)
+        ]
+        return one_line(" ".join(words))[:_MOST_WORDS] or "the service refused it"
+    except Exception as error:  # a block may raise anything, and its words may have the address
+        answer = getattr(error, "response", None)
+        status = getattr(answer, "status_code", None)
+        return f"the service answered with HTTP {status}" if status else type(error).__name__
+    return None
+
+
+def _notifies(document: BlockDocument) -> bool:
+    schema = document.block_schema
+    return schema is not None and "notify" in (schema.capabilities or ())
+
 
 PREFIX = f"{OWNER_TAG}: "
 """Begins the name of each automation of ours."""
@@ -100,20 +164,9 @@ async def apply_recovery() -> dict[str, str]:
 async def apply_notification(
     block: str, ends: Collection[str], spec: str | None = None
 ) -> dict[str, str]:
-    """Makes or updates the automation that sends how runs end through a block; idempotent.
+    """Makes or updates the automation that sends how runs end through a block; one that is off stays off.
 
-    One that somebody switched off stays off.
-
-    Args:
-        block: As ``TYPE/NAME``, such as ``slack-webhook/team``.
-        ends: Of `NEWS`, at least one.
-        spec: The name of the only spec; None is every spec.
-
-    Returns:
-        What was done to it, by its name: `made`, `changed` or `unchanged`.
-
-    Raises:
-        UsageError: As of `notification_block`; or the server does not answer, or refuses.
+    Gives what was done to it, by its name: `made`, `changed` or `unchanged`.
     """
     async with _connected() as client:
         found = await notification_block(client, block)
@@ -122,17 +175,7 @@ async def apply_notification(
 
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
-    """Sends a test message through blocks, from this machine.
-
-    Args:
-        blocks: As ``TYPE/NAME``; none: those that our automations send through.
-
-    Returns:
-        Why each message was not sent, by block; None where it was.
-
-    Raises:
-        UsageError: As of `notification_block`, or there is none; or the server does not answer.
-    """
+    """Sends a test message through blocks, from this machine; gives why each was not sent, None where it was."""
     async with _connected() as client:
         sends = f"{PREFIX}notify "
         ours = [one.name for one in await _ours(client) if one.name.startswith(sends)]
@@ -148,24 +191,12 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
 
 async def automations_of_ours() -> list[Automation]:
-    """All automations of ours, by name.
-
-    Raises:
-        UsageError: The server does not answer, or refuses.
-    """
     async with _connected() as client:
         return await _ours(client)
 
 
 async def remove_automation(name: str) -> None:
-    """Removes an automation of ours.
-
-    Args:
-        name: With or without `PREFIX`.
-
-    Raises:
-        UsageError: There is none of that name; or the server does not answer, or refuses.
-    """
+    """Removes an automation of ours, named with or without `PREFIX`."""
     wanted = name if name.startswith(PREFIX) else PREFIX + name
     async with _connected() as client:
         ours = await _ours(client)
@@ -196,9 +227,7 @@ def notification(
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
         tags=[OWNER_TAG],
         trigger=CompoundTrigger(require="any", triggers=triggers, within=None),
-        actions=[
-            SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body),
-        ],
+        actions=[SendNotification(block_document_id=document.id, subject=_SUBJECT, body=body)],
     )
 
 
@@ -244,15 +273,7 @@ def _heard(
     after: str | None = None,
     for_each: Collection[str] = (_RUN,),
 ) -> EventTrigger:
-    """Fires at an event of a flow run of ours; with `after` if none of them follows that.
-
-    Args:
-        flow: Of this flow only; None: of every spec.
-        expect: Names of the events.
-        within: The time for which nothing more is said, or in which something must follow.
-        after: A state.
-        for_each: What it counts by.
-    """
+    """Fires at an event of a flow run of ours; with `after` if none of them follows that."""
     of = {"prefect.resource.role": "flow", "prefect.resource.name": flow or f"!{WAKER}"}
     return EventTrigger(
         expect=expect,

@@ -132,10 +132,6 @@ async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
 
     A backslash in a pattern escapes the next character in PostgreSQL, and is a character in SQLite.
     Read from server/schemas/filters.py, `FlowFilterName`. If it changes, doctor overlooks SQLite.
-
-    Args:
-        client: Of the server.
-        flow: The name of a flow that it has, with a hyphen.
     """
 
     async def found(pattern: str) -> bool:
@@ -157,9 +153,6 @@ async def take_slots(
 
     Read from server/api/concurrency_limits_v2.py: full is HTTP 423, and a lease is answered as
     ``{"lease_id": …}``. If it changes, runs in a concurrency group end with `LimitError`.
-
-    Raises:
-        Exception: Whatever else the client raises.
     """
     from prefect.exceptions import PrefectHTTPStatusError
 
@@ -186,10 +179,7 @@ def schedule_slug(run: FlowRun) -> str | None:
 
 
 def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
-    """The schedule that made a flow run; None if it is not among these.
-
-    By its slug too: deploying again may give a schedule another id. As `schedule_slug`.
-    """
+    """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such."""
     slug, made = schedule_slug(run), run.created_by.id if run.created_by else None
     for one in schedules:
         if made == one.id or (slug is not None and slug == one.slug):
@@ -340,9 +330,6 @@ async def send_event(event: Event) -> None:
     `emit_event` leaves that to a thread, which ends with its process. The server takes an event of one
     id once. Read from events/worker.py, `attach_related_resources_from_context`, and
     server/api/events.py, `create_events`. If it changes, ends of runs are not announced, but by Prefect.
-
-    Raises:
-        Exception: Whatever the client raises.
     """
     from prefect import get_client
     from prefect.events.related import related_resources_from_run_context
@@ -361,9 +348,6 @@ async def send_pending(seconds: float) -> None:
     Read from events/worker.py, logging/handlers.py and _internal/concurrency/services.py: a service
     is drained by `drain_all`, and warns on the logger of its class name about what it still holds.
     If it changes, the last events and log lines of a run are lost.
-
-    Args:
-        seconds: How long to wait for each of the two.
     """
     if "prefect.events.worker" not in sys.modules:
         return
@@ -425,11 +409,6 @@ async def last_response(
     input/run_input.py: the keys are ``suspended-KEY-schema`` and ``suspended-KEY-response``, or
     begin with ``paused-``, and the server lists them in the order of their creation. If it changes,
     answers given in a form are not seen, and the run asks again.
-
-    Args:
-        client: Of the server.
-        flow_run_id: The flow run.
-        key_prefix: Beginning of the keys that the forms were suspended or paused with.
     """
     found = await client.filter_flow_run_input(flow_run_id, "", limit=_INPUTS, exclude_keys=set())
     ours = (f"suspended-{key_prefix}", f"paused-{key_prefix}")
@@ -442,9 +421,7 @@ async def last_response(
 
 
 async def resume_suspended(
-    client: PrefectClient,
-    flow_run_id: UUID,
-    values: Callable[[Mapping[str, Any]], dict[str, Any]],
+    client: PrefectClient, flow_run_id: UUID, values: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> bool:
     """Resumes a flow run that waits with a form; False if it does not, or just was resumed.
 
@@ -452,11 +429,6 @@ async def resume_suspended(
     between leaves a run that nobody can resume with values; its state is set instead. Read from
     server/api/flow_runs.py: two that resume at once get one ACCEPT. If it changes, deadlines of
     questions do not act.
-
-    Args:
-        client: Of the server.
-        flow_run_id: The flow run.
-        values: Makes the values of the form from its schema.
     """
     from prefect.client.schemas.responses import SetStateStatus
     from prefect.exceptions import PrefectHTTPStatusError

@@ -72,11 +72,7 @@ request during that time.
 
 
 def parameter_names(workflow: Workflow) -> dict[str, str]:
-    """The parameter of each input, in the order of the form.
-
-    The same name, except for names that Python, Prefect, pydantic or we reserve: `class`, `copy`,
-    `wait_for` and `credentials` become `input_class`, `input_copy` and so on.
-    """
+    """The parameter of each input, in the order of the form: the same name, or ``input_NAME`` if it is reserved."""
     names: dict[str, str] = {}
     for name in workflow.inputs:
         parameter = name
@@ -144,8 +140,7 @@ def _files(workflow: Workflow) -> list[str]:
 def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The given values by the inputs' own names, as JSON values.
 
-    Leaves out an optional input that is empty, and a file that is still its default: the default's
-    path is relative to the spec's folder, and the form has no folder.
+    Without empty optional inputs, and files that are still their default: the form has no folder for its path.
     """
     given: dict[str, Any] = {}
     for name, parameter in parameter_names(workflow).items():
@@ -165,14 +160,7 @@ def run_name(
     due: datetime | None = None,
     wallet: str | None = None,
 ) -> str:
-    """The name of a run: the spec's name and what the run is about, see `subject_of`.
-
-    Args:
-        workflow: The spec.
-        inputs: Of the run.
-        due: When its schedule made it, UTC: it tells the runs of the schedule apart.
-        wallet: Name of the wallet that it buys with, which tells equal calls of a flow apart.
-    """
+    """The name of a run: the spec's name, what the run is about, and the UTC time when its schedule made it."""
     at = "" if wallet is None else f", {one_line(wallet)}"
     at += "" if due is None else f", {due:%Y-%m-%d %H:%M} UTC"
     return ": ".join(filter(None, [workflow.name, subject_of(workflow, inputs)])) + at
@@ -228,7 +216,6 @@ def _annotation(name: str, given: Input) -> Any:
 
 
 def _member(given: Input) -> Any:
-    """The type of a list's members."""
     of = given.of or "string"
     bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given.default))
     return Annotated[bare, Field(json_schema_extra=shown)] if shown else bare
@@ -244,13 +231,9 @@ def _pattern(kind: str, default: Any) -> dict[str, Any]:
     files = [one for one in defaults if kind == "file" and isinstance(one, str)]
     if len(files) > _MOST_FILES:
         return {}
-    also = "".join(f"|{_as_pattern(one)}" for one in files)
+    # Exactly these texts; browsers refuse some escapes of `re.escape`.
+    also = "".join("|" + re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", one) for one in files)
     return {"pattern": f"^(?:{pattern}{also})$"}
-
-
-def _as_pattern(text: str) -> str:
-    """A pattern for exactly this text; browsers refuse some escapes of `re.escape`."""
-    return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", text)
 
 
 def _choice(given: Input) -> tuple[Any, dict[str, Any]]:

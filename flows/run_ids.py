@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 
 from rivya_flows.errors import UsageError
@@ -29,12 +29,7 @@ _MOST_CLAIMS = 10_000
 
 @dataclass(frozen=True)
 class RunId:
-    """The id of the run that a flow run executes.
-
-    Attributes:
-        text: The id.
-        run_key: The key that it was called with, or None.
-    """
+    """The id of the run that a flow run executes, and the key that it was called with, if any."""
 
     text: str
     run_key: str | None = None
@@ -72,20 +67,21 @@ def flow_run_of(run_id: str) -> UUID | None:
         return None
 
 
+def flow_run_here() -> FlowRun | None:
+    """The flow run that this code is in; None outside of one."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
+
+
 def can_be_suspended() -> bool:
     """Whether Prefect suspends this flow run: one of a deployment that no other flow run called."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = flow_run_here()
     return run is not None and run.deployment_id is not None and run.parent_task_run_id is None
 
 
 @contextmanager
 def called(run_key: str | None) -> Iterator[None]:
-    """Remembers who calls a campaign, for `run_id_here` in its flow run.
-
-    Raises:
-        UsageError: A key was given outside of a flow run.
-    """
+    """Remembers who calls a campaign, for `run_id_here` in its flow run."""
     flow = FlowRunContext.get()
     if flow is None and run_key is not None:
         raise UsageError(
@@ -106,15 +102,10 @@ async def run_id_here(
     """The id of the run of this flow run.
 
     Args:
-        workflow: The spec.
         inputs: All inputs; those that equal their default say nothing of the call.
         wallet: Name of the wallet that it buys with; None: that of the process's key.
-
-    Raises:
-        UsageError: Calls cannot be told apart, or a key was used for other inputs or another wallet.
     """
-    here, call = FlowRunContext.get(), _CALL.get()
-    run = here.flow_run if here else None
+    run, call = flow_run_here(), _CALL.get()
     parent = call.flow.flow_run if call else None
     if run is None or run.parent_task_run_id is None or call is None or parent is None:
         return RunId(run_id_of(str(run.id) if run else "direct"))
@@ -132,7 +123,7 @@ async def run_id_here(
     if task is not None and task.flow_run_id != parent.id:
         task = None  # around a subflow between
     place = [name, given, between]
-    caller = _digest([*place, *_attempt(task)])
+    caller = _digest([*place, *((str(task.id), task.run_count) if task else ())])
     nth = counts[caller] = int(counts.get(caller, 0)) + 1
     found = f"{run_id_of(str(outermost.id))}-{_digest([*place, nth])}-{given}"
     claims = str(task.id) if task else "flow"
@@ -155,10 +146,7 @@ def used_for_others(run_key: str | None) -> UsageError:
 
 
 async def _outermost(run: FlowRun) -> tuple[FlowRun, list[object]]:
-    """The outermost flow run around a flow run, and what names those between.
-
-    A flow run of a deployment is one, whoever asked for it: it has retries of its own.
-    """
+    """The outermost flow run around a flow run, and what names those between; one of a deployment is one."""
     if run.parent_task_run_id is None or run.deployment_id is not None:
         return run, []
     async with get_client() as client:
@@ -178,10 +166,6 @@ def _claim(run_id: str, outermost: FlowRun, parent: FlowRun) -> bool:
     while len(_nested) > _MOST_CLAIMS:
         del _nested[next(iter(_nested))]
     return attempt != mine[0] or last == parent.id
-
-
-def _attempt(task: TaskRun | None) -> tuple[object, ...]:
-    return () if task is None else (str(task.id), task.run_count)
 
 
 def _digest(value: object) -> str:

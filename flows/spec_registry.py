@@ -61,13 +61,9 @@ def spec_files() -> dict[str, Path]:
 def flow_of(attribute: str) -> CampaignFlow:
     """The flow of the spec with that attribute; an edited spec is compiled again.
 
-    A process that executes a flow run gets the flow of the run's own journal if there is one,
-    else that of the spec that `rivya-flows deploy` deployed, else that of the file here. Such a
-    process gets a flow that fails instead of an exception.
-
-    Raises:
-        AttributeError: There is no such spec; says where it was looked for.
-        SpecError: The spec is wrong.
+    A process that executes a flow run gets the flow of the run's own journal if there is one, else that of the
+    deployed spec, else that of the file here; and a flow that fails instead of an exception. Without a flow run
+    an `AttributeError` says where the spec was looked for.
     """
     if not flow_run.id:
         return _on_disk(attribute)
@@ -75,13 +71,7 @@ def flow_of(attribute: str) -> CampaignFlow:
 
 
 def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> CampaignFlow:
-    """The flow of a flow run, as `flow_of` finds it; one that fails where there is none.
-
-    Args:
-        attribute: Of the deployment's entrypoint.
-        flow_run_id: The flow run.
-        settings: Of the process that executes it; they name the deployed spec.
-    """
+    """The flow of a flow run, as `flow_of` finds it; one that fails where there is none."""
     try:
         with contextlib.closing(Journal(settings.store_url)) as journal:
             made = _begun(attribute, flow_run_id, journal) or _deployed(
@@ -107,15 +97,7 @@ def _on_disk(attribute: str) -> CampaignFlow:
 
 
 def flow_of_file(path: Path) -> CampaignFlow:
-    """The flow of a spec anywhere; processes of its deployments find the file by the attribute.
-
-    Args:
-        path: Absolute.
-
-    Raises:
-        SpecError: The spec is wrong.
-        UsageError: The file cannot be read.
-    """
+    """The flow of a spec anywhere; processes of its deployments find the file by the attribute."""
     spec = read_spec(path)
     return _compile(
         load_spec(spec, shipped()),

@@ -1,12 +1,19 @@
-"""Stops one of several runs that one process executes."""
+"""What stops a run: SIGTERM, wherever Prefect's handler raises its exception; or a request, for one of
+several runs that one process executes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+from prefect.exceptions import TerminationSignal
 
 
 class StopRequest:
@@ -48,7 +55,6 @@ _request: ContextVar[StopRequest | None] = ContextVar("stop_request", default=No
 
 @contextmanager
 def stopped_by(request: StopRequest) -> Iterator[None]:
-    """Lets a request stop the run that is executed inside."""
     token = _request.set(request)
     try:
         yield
@@ -58,14 +64,71 @@ def stopped_by(request: StopRequest) -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """What the request of `stopped_by` stops; without one, nothing.
-
-    Raises:
-        StoppedError: It was stopped.
-    """
+    """What the request of `stopped_by` stops, by a `StoppedError`; without one, nothing."""
     request, task = _request.get(), asyncio.current_task()
     if request is None or task is None:
         yield
         return
     with request._stops(task):
         yield
+
+
+@contextmanager
+def caught_terminations() -> Iterator[None]:
+    """Cancels this task on SIGTERM.
+
+    Prefect's handler must stay installed: a worker checks for it before it cancels a run. But its
+    exception ends whatever code is running at that moment; in a callback or a task that nobody
+    awaits it would be lost, and the run would continue until it is killed. So the event loop gets
+    the signal too.
+
+    Does nothing outside the main thread, where no handler raises: there a `StopRequest` stops a run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), TerminationSignal):
+            cancel()
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    def cancel() -> None:
+        # Once: a signal arrives here more than once, and a closing loop cancels all tasks.
+        if task is not None and not task.cancelling():
+            task.cancel()
+
+    loop.set_exception_handler(handle)
+    try:
+        with _on_signal(loop, signal.SIGTERM, cancel):
+            yield
+    finally:
+        loop.set_exception_handler(before)
+
+
+@contextmanager
+def _on_signal(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]
+) -> Iterator[None]:
+    """Calls `call` in the loop on a signal, whatever its handler does; not if a wakeup descriptor is set."""
+    reader, writer = socket.socketpair()
+    with closing(reader), closing(writer):
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            yield
+            return
+        loop.add_reader(reader, lambda: call() if number in reader.recv(256) else None)
+        try:
+            yield
+        finally:
+            loop.remove_reader(reader)
+            signal.set_wakeup_fd(-1)

@@ -34,12 +34,7 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class ItemRange:
-    """Neighbours among the items of a step.
-
-    Attributes:
-        name: Such as ``1-100 of 300``; stands where the key of a single item would.
-        keys: Of the items, in order.
-    """
+    """Neighbours among the items of a step; the name is such as ``1-100 of 300``, in place of an item's key."""
 
     step: str
     name: str
@@ -60,14 +55,6 @@ def ranges_of(step: str, keys: Sequence[str]) -> dict[str, ItemRange]:
 
 @dataclass
 class Row:
-    """The call of one item.
-
-    Attributes:
-        status: One of `STATUSES`.
-        result: Of a call that is done.
-        message: Of one that failed.
-    """
-
     status: str = "running"
     result: Any = None
     message: str = ""
@@ -75,14 +62,7 @@ class Row:
 
 @dataclass
 class TaskGroup:
-    """The calls of one stage of a range of items, and their task run.
-
-    Attributes:
-        items: The range.
-        stage: What is called, as in ``stills[1-100 of 300] buy``.
-        shown: Told the group and the item after each call that has ended; must not block.
-        rows: By item, in the order of their calls.
-    """
+    """The calls of one stage, such as ``buy``, of a range of items, and their task run; rows in order of the calls."""
 
     items: ItemRange
     stage: str
@@ -98,7 +78,6 @@ class TaskGroup:
 
     @property
     def name(self) -> str:
-        """The name of its task run."""
         return f"{label(self.items.step, self.items.name)} {self.stage}"
 
     @property
@@ -108,7 +87,6 @@ class TaskGroup:
 
     @property
     def ordered(self) -> dict[str, Row]:
-        """The rows in the order of the items."""
         return {key: self.rows[key] for key in self.items.keys if key in self.rows}
 
     @property
@@ -117,11 +95,6 @@ class TaskGroup:
         return self._over.is_set()
 
     def begin(self, run: Callable[[Callable[[], Awaitable[State[Any]]]], Awaitable[Any]]) -> None:
-        """Begin its task run.
-
-        Args:
-            run: Runs a function as a task run.
-        """
         self.task = asyncio.create_task(_settled(run(self._wait)))
         self.task.add_done_callback(lambda _: self._has_id(None))
 
@@ -130,16 +103,8 @@ class TaskGroup:
         return await asyncio.shield(self._id)
 
     async def call(
-        self,
-        key: str,
-        function: Callable[..., Awaitable[Any]],
-        arguments: Mapping[str, Any],
+        self, key: str, function: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]
     ) -> Any:
-        """Call for one item.
-
-        Raises:
-            Exception: What the function raised.
-        """
         self._left.discard(key)
         row = self.rows[key] = Row()
         try:

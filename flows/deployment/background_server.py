@@ -1,8 +1,4 @@
-"""The Prefect side of `up` and `down`: the server that stays, its worker, and its unfinished runs.
-
-The server lives where `rivya_flows.flows.server.local_server` looks for one, so every run of the
-data folder joins it.
-"""
+"""The Prefect side of `up` and `down`: the server that stays, its worker, and its unfinished runs."""
 
 from __future__ import annotations
 
@@ -24,11 +20,9 @@ from rivya_flows.app.shared_store_checks import this_machine
 from rivya_flows.app.up.options import HEARTBEAT_SECONDS, PrefectBackend, UpOptions, buys_elsewhere
 from rivya_flows.environment import variables
 from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.server.environment import client_environment, server_environment
+from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
 from rivya_flows.flows.server.follower import followed
-from rivya_flows.flows.server.local_api import left_running
-from rivya_flows.flows.server.password import server_auth
-from rivya_flows.flows.server.select_server import pointed_at
+from rivya_flows.flows.server.local_api import left_running, server_auth
 from rivya_flows.flows.server.server_process import LOCK, USERS, end_idle, is_idle, start_server
 
 if TYPE_CHECKING:
@@ -51,11 +45,7 @@ _UNANSWERED = (OSError, http.client.HTTPException, ValueError)
 
 
 class BackgroundServer(PrefectBackend):
-    """The server of a data folder; see the protocol for its methods.
-
-    Args:
-        data: The data folder.
-    """
+    """The server of a data folder; see the protocol for its methods."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -141,10 +131,9 @@ class BackgroundServer(PrefectBackend):
             )
             asyncio.run(others)
         specs, settings = options.specs, options.settings
-        done = asyncio.run(
+        return asyncio.run(
             provision(specs, self._sources, settings, heartbeat_seconds=HEARTBEAT_SECONDS)
         )
-        return done.deployments
 
     def followed(self, *command: str) -> tuple[str, ...]:
         return followed(self._home / LOCK, *command)

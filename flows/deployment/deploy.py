@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from rivya_flows.app.live_guard import Confirm, agree_to_spending, is_rehearsal
@@ -31,20 +32,27 @@ from rivya_flows.flows.deployment.desired import (
     desired_deployments,
     read_specs,
 )
-from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
-from rivya_flows.flows.deployment.planned_runs import delete_orphans
+from rivya_flows.flows.deployment.existing import (
+    ExistingDeployment,
+    delete_orphans,
+    read_existing,
+    unspecified,
+)
 from rivya_flows.flows.deployment.reconcile import (
-    ApplyOptions,
     Change,
     automations_of,
     job_fields,
     reconcile,
 )
 from rivya_flows.flows.deployment.spending import deployed_spending
-from rivya_flows.flows.deployment.waker import deploy_waker
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool, lacks_package, machines_of
+from rivya_flows.flows.deployment.work_pools import (
+    deploy_waker,
+    ensure_work_pool,
+    lacks_package,
+    machines_of,
+)
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.server.select_server import health_problem, password_hint
+from rivya_flows.flows.server.environment import health_problem, password_hint
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -63,13 +71,8 @@ class DeployOptions:
     """What to deploy, and how.
 
     Attributes:
-        paths: Specs, and folders of specs.
         work_pool: For entries that name none; None uses `WORK_POOL`.
         collection: A name for all of them as one whole collection; None uses their folders.
-        prune: Removes what the specs no longer have.
-        dry: Changes nothing; reports what would be done.
-        single_machine: All workers run on this machine.
-        job_variables: To set on each deployment; those of ``env`` as a map.
         sources: What is read of the paths, if it was read and agreed to before; None: read now.
     """
 
@@ -84,7 +87,6 @@ class DeployOptions:
 
     @property
     def default_pool(self) -> str:
-        """The pool of entries that name none."""
         return self.work_pool or WORK_POOL
 
 
@@ -93,13 +95,9 @@ class Deployed:
     """What was done.
 
     Attributes:
-        changes: Each deployment of the specs, then each removed one.
         left: Deployments of ours that no given spec has and that stay: without `prune`, or because
             their spec may still exist.
-        stale: Those of them that `prune` would remove.
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
-        pools: Work pools that were made.
-        process_pools: Used work pools that start a process for each run.
         moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
     """
 
@@ -120,19 +118,7 @@ async def deploy(
 ) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
 
-    Args:
-        options: What, and how.
-        settings: Of this machine.
-        tell: Is told what starts by itself, and what it buys.
-        confirm: Asks before something buys without a cap over time; None where nobody can answer.
-
-    Raises:
-        SpecError: A spec is wrong; nothing was deployed.
-        BudgetError: Something would buy from a real wallet without a cap over time, and was not
-            confirmed; nothing was deployed.
-        UsageError: The server does not answer or refuses something, its worker buys with another
-            key than that of the settings, a deployment of that name is not ours, or workers cannot reach the store or the media, or lack this package.
-        StoreError: The store cannot be written.
+    `confirm` asks before something buys without a cap over time; None where nobody can answer.
     """
     sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
@@ -152,13 +138,9 @@ async def deploy(
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
-    """Whether workers buy with pretend credits, as far as this machine knows.
+    """Whether workers buy with pretend credits: the worker of an `up` says so, or the environment.
 
-    The worker of an `up` says so. Of other workers the environment speaks, and not a file of the folder:
-    a stranger may have written that.
-
-    Raises:
-        UsageError: The worker of an `up` buys with another key, or from another service.
+    Not a file of the folder: a stranger may have written that.
     """
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")
@@ -183,8 +165,7 @@ async def check_server(client: PrefectClient) -> None:
             "start it, or set PREFECT_API_URL to a running one",
         )
     raise UsageError(
-        f"{url} answers with HTTP {answer.status_code}",
-        password_hint(answer.status_code),
+        f"{url} answers with HTTP {answer.status_code}", password_hint(answer.status_code)
     )
 
 
@@ -197,7 +178,10 @@ async def _deploy(
         for one in source.workflow.deploy
     }
     await _check_shared(pools, options, settings)
-    made, process_pools = await _make_default_pool(client, pools, options)
+    there = await _read_pools(client, pools, options.default_pool)
+    made = tuple(name for name, pool in there.items() if pool is None)
+    if made and not options.dry:
+        await ensure_work_pool(options.default_pool)
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
@@ -211,9 +195,11 @@ async def _deploy(
             job_variables=options.job_variables,
         )
     _refuse_foreign(desired, existing)
-    await _refuse_lacking(client, desired, existing)
-    if not options.dry:
-        _store_specs(desired, settings)
+    _refuse_lacking(desired, existing, there)
+    if not options.dry:  # where workers read them
+        with closing(Journal(settings.store_url)) as journal:
+            for spec in {one.spec.hash: one.spec for one in desired}.values():
+                keep_spec(journal.engine, spec)
     gone = unspecified(
         existing.values(),
         {one.name for one in desired},
@@ -244,7 +230,9 @@ async def _deploy(
             if not one.workflow.deploy
         },
         pools=made,
-        process_pools=process_pools,
+        process_pools=tuple(
+            name for name, pool in there.items() if pool and pool.type == "process"
+        ),
         moved_waker=moved,
     )
 
@@ -262,30 +250,23 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
         raise UsageError("; ".join(map(str, found)), hints + alone)
 
 
-async def _make_default_pool(
-    client: PrefectClient, pools: set[str], options: DeployOptions
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Makes the default pool if it is missing; a pool that an entry names must exist.
-
-    Returns:
-        The missing one, and those of the type `process`.
-    """
-    missing, of_processes = [], []
-    for pool in sorted(pools):
+async def _read_pools(
+    client: PrefectClient, names: Iterable[str], default: str
+) -> dict[str, WorkPool | None]:
+    """Work pools by name; the default one may be missing, a pool that an entry names must exist."""
+    found: dict[str, WorkPool | None] = {}
+    for name in sorted(names):
         try:
-            if (await client.read_work_pool(pool)).type == "process":
-                of_processes.append(pool)
+            found[name] = await client.read_work_pool(name)
         except ObjectNotFound:
-            if pool != options.default_pool:
+            if name != default:
                 raise UsageError(
-                    f"there is no work pool {pool!r}",
-                    f"create it: `prefect work-pool create {pool} --type campaign`; for containers"
+                    f"there is no work pool {name!r}",
+                    f"create it: `prefect work-pool create {name} --type campaign`; for containers"
                     " with their type and --base-job-template, see docs/how-to/work-pools.md",
                 ) from None
-            missing.append(pool)
-    if missing and not options.dry:
-        await ensure_work_pool(options.default_pool)
-    return tuple(missing), tuple(of_processes)
+            found[name] = None
+    return found
 
 
 def _refuse_foreign(
@@ -303,36 +284,22 @@ def _refuse_foreign(
         )
 
 
-async def _refuse_lacking(
-    client: PrefectClient,
+def _refuse_lacking(
     desired: Iterable[DesiredDeployment],
     existing: Mapping[str, ExistingDeployment],
+    pools: Mapping[str, WorkPool | None],
 ) -> None:
     """Refuses deployments whose containers could not import this package."""
-    of_pool: dict[str, list[DesiredDeployment]] = {}
     for one in desired:
-        of_pool.setdefault(one.work_pool, []).append(one)
-    for name, deployments in of_pool.items():
-        try:
-            pool = await client.read_work_pool(name)
-        except ObjectNotFound:  # the default one, with `--plan`
-            continue
-        for one in deployments:
-            there = existing[one.name].deployment if one.name in existing else None
-            if lacks_package(pool, job_fields(one, there)["job_variables"]):
-                raise UsageError(
-                    f"{one.name}: the {pool.type} pool {name!r} runs it in Prefect's own image,"
-                    " which does not have rivya-flows",
-                    "give the pool's template an `image` with it, or give one with"
-                    " --job-variable image=…; see docs/how-to/work-pools.md",
-                )
-
-
-def _store_specs(desired: Iterable[DesiredDeployment], settings: Settings) -> None:
-    """Puts the specs into the store, where workers read them."""
-    with closing(Journal(settings.store_url)) as journal:
-        for spec in {one.spec.hash: one.spec for one in desired}.values():
-            keep_spec(journal.engine, spec)
+        pool = pools[one.work_pool]
+        there = existing[one.name].deployment if one.name in existing else None
+        if pool and lacks_package(pool, job_fields(one, there)["job_variables"]):
+            raise UsageError(
+                f"{one.name}: the {pool.type} pool {pool.name!r} runs it in Prefect's own image,"
+                " which does not have rivya-flows",
+                "give the pool's template an `image` with it, or give one with"
+                " --job-variable image=…; see docs/how-to/work-pools.md",
+            )
 
 
 async def _reconcile(
@@ -345,13 +312,14 @@ async def _reconcile(
     new = sorted({one.workflow.name for one in desired} - set(flows))
     if not options.dry:
         flows |= dict(zip(new, await _bounded(new, client.create_flow_from_name), strict=True))
-    apply = ApplyOptions(options.prune, options.dry)
 
     async def one(wanted: DesiredDeployment) -> Change:
         there = existing[wanted.name].deployment if wanted.name in existing else None
         flow_id = flows.get(wanted.workflow.name)
         try:
-            return await reconcile(client, wanted, flow_id, there, apply)
+            return await reconcile(
+                client, wanted, flow_id, there, prune=options.prune, dry=options.dry
+            )
         except PrefectHTTPStatusError as error:
             raise _refused(f"deployment {wanted.name}", error) from error
 
@@ -371,11 +339,7 @@ async def _remove(client: PrefectClient, stale: ExistingDeployment, *, dry: bool
 
 
 async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Calls it for all values, `_AT_ONCE` at a time.
-
-    After an error no further call begins. The first error is raised when the calls that have begun
-    are done: none is left halfway, and none uses a client that is closed.
-    """
+    """Calls it for all values, `_AT_ONCE` at a time; raises the first error when no call is left halfway."""
     slots = asyncio.Semaphore(_AT_ONCE)
     results: dict[int, R] = {}
     errors: list[Exception] = []

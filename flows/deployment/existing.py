@@ -1,8 +1,9 @@
-"""The deployments on a Prefect server: read, and selected for pruning."""
+"""The deployments on a Prefect server: read, selected for pruning, and what they left behind."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,14 +16,12 @@ from prefect.client.schemas.filters import (
     FlowFilterId,
     FlowFilterName,
 )
+from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.flows.deploy_blocks import (
-    COLLECTION_VARIABLE,
-    OWNER_TAG,
-    SPEC_VARIABLE,
-)
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, OWNER_TAG, SPEC_VARIABLE
+from rivya_flows.flows.paging import PAGE, flow_runs_with, read_all, read_flow_runs
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,7 @@ class ExistingDeployment:
 
     @property
     def is_ours(self) -> bool:
-        """Whether `deploy` made it: it has our tag and names its spec.
-
-        The waker, and deployments made with `prefect deploy`, have the tag only.
-        """
+        """Whether `deploy` made it. The waker, and what `prefect deploy` made, have our tag and name no spec."""
         return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._environment
 
     @property
@@ -94,12 +90,7 @@ async def read_existing(
 
 @dataclass(frozen=True)
 class Unspecified:
-    """Names of our deployments that none of the given specs has.
-
-    Attributes:
-        stale: Their entry or their spec is gone.
-        unsure: Their spec may be gone: only a part of its collection was given.
-    """
+    """Our deployments that none of the given specs has; `unsure`: only a part of its collection was given."""
 
     stale: tuple[str, ...]
     unsure: tuple[str, ...]
@@ -112,16 +103,35 @@ def unspecified(
     given: Collection[str],
     covered: Collection[str],
 ) -> Unspecified:
-    """Our deployments that none of the given specs has.
-
-    Args:
-        existing: The deployments on the server.
-        desired: Names of the deployments that the specs have.
-        flows: Names of the given specs.
-        given: Their collections.
-        covered: The collections that were given as a whole.
-    """
     ours = [one for one in existing if one.is_ours and one.name not in desired]
     stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
     unsure = {one.name for one in ours if one.collection in given} - stale
     return Unspecified(tuple(sorted(stale)), tuple(sorted(unsure)))
+
+
+_PLANNED = "auto-scheduled"
+"""The tag that the server gives to the runs of a schedule."""
+
+
+async def delete_orphans(client: PrefectClient) -> None:
+    """Deletes runs that were planned for our deployments and whose deployment is gone.
+
+    The server deletes them with the deployment, but its scheduler may store some after that, and a worker
+    would take them at their time.
+    """
+    planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
+    waiting = [run for run in await read_flow_runs(client, planned) if run.run_count == 0]
+    deployments = {run.deployment_id for run in waiting if run.deployment_id is not None}
+    gone = {one for one in deployments if not await _exists(client, one)}
+    for run in waiting:
+        if run.deployment_id in gone:
+            with suppress(ObjectNotFound):  # somebody was faster
+                await client.delete_flow_run(run.id)
+
+
+async def _exists(client: PrefectClient, deployment_id: UUID) -> bool:
+    try:
+        await client.read_deployment(deployment_id)
+    except ObjectNotFound:
+        return False
+    return True

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefect import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled
 
@@ -26,9 +18,8 @@ from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.spending import other_spending
-from rivya_flows.flows.deployment.waker import deploy_waker
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool, workers_online
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool, workers_online
+from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
@@ -40,48 +31,21 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True)
-class ProvisioningResult:
-    """What is on the server now.
-
-    Attributes:
-        deployments: Of the specs, as ``flow/deployment``.
-        automations: Names of those that were made or changed.
-    """
-
-    deployments: tuple[str, ...]
-    automations: tuple[str, ...]
-
-
 async def provision(
     specs: Sequence[Path],
     sources: GivenSpecs | None,
     settings: Settings,
     *,
     heartbeat_seconds: float,
-) -> ProvisioningResult:
-    """Makes the work pool, the automations, the waker and the deployments of the specs.
-
-    Args:
-        specs: Their files and folders.
-        sources: What `BackgroundServer.check` has read there, and asked about; None: no specs.
-        settings: Of this machine.
-        heartbeat_seconds: Of the flow runs of the worker.
-
-    Raises:
-        SpecError: A spec is wrong.
-        UsageError: The server refuses something.
-        StoreError: The store cannot be written.
-    """
+) -> tuple[str, ...]:
+    """Makes work pool, automations, waker and the deployments of checked specs (None: none); names these."""
     await ensure_work_pool(WORK_POOL)
-    automations = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
+    await ensure_automations(heartbeat_seconds=heartbeat_seconds)
     await deploy_waker([WORK_POOL])
-    names: tuple[str, ...] = ()
-    if sources is not None:
-        done = await deploy(DeployOptions(tuple(specs), sources=sources), settings)
-        names = tuple(change.name for change in done.changes)
-    changed = tuple(name for name, what in automations.items() if what != "unchanged")
-    return ProvisioningResult(names, changed)
+    if sources is None:
+        return ()
+    done = await deploy(DeployOptions(tuple(specs), sources=sources), settings)
+    return tuple(change.name for change in done.changes)
 
 
 async def agree_to_others(
@@ -95,11 +59,6 @@ async def agree_to_others(
     """Says and asks what deployments of other specs buy, that are on the server already.
 
     They may be of another folder, or were made for a rehearsal, which asks nothing.
-    `names_service` is that of `agree_to_spending`.
-
-    Raises:
-        BudgetError: Something without a cap over time was not confirmed.
-        StoreError: The store cannot be read or written.
     """
     specs = sources.specs.values() if sources else ()
     given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
@@ -118,45 +77,28 @@ async def agree_to_others(
 
 
 async def requeue_unfinished(pool: str, worker: str) -> int:
-    """Reschedules the runs that a dead worker left unfinished; returns their number.
+    """Reschedules the runs that a worker left which died with all its processes; returns their number.
 
-    Only for a worker that died with all its processes. The automations would do the same later: a
-    server that has just started waits 15 minutes for the event before a crash.
-
-    Args:
-        pool: The work pool. While another worker of it is online, nothing is done.
-        worker: Name of the dead worker.
+    The automations would do the same later: a new server waits 15 minutes for the event before a crash.
     """
     if set(await workers_online(pool)) - {worker}:
         return 0
-    unfinished = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[OWNER_TAG]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_NEXT_STATE))),
-    )
-    in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    unfinished = flow_runs_with(tags=[OWNER_TAG], states=_NEXT_STATE)
     async with get_client() as client:
-        found = await read_all(
-            lambda at: client.read_flow_runs(
-                flow_run_filter=unfinished, work_pool_filter=in_pool, limit=PAGE, offset=at
-            )
-        )
+        found = await read_flow_runs(client, unfinished, pool=pool)
         for one in found:
             if one.state_type is not None:
                 await client.set_flow_run_state(one.id, _NEXT_STATE[one.state_type](), force=True)
     return len(found)
 
 
-def _rescheduled() -> State[Any]:
-    return AwaitingRetry(message="its worker ended; it resumes from its journal")
-
-
-def _cancelled() -> State[Any]:
-    return Cancelled(message="its worker ended while it was being cancelled")
-
+_RESCHEDULED = partial(AwaitingRetry, message="its worker ended; it resumes from its journal")
 
 # Of a run whose worker is gone, by its state.
 _NEXT_STATE: dict[StateType, Callable[[], State[Any]]] = {
-    StateType.RUNNING: _rescheduled,
-    StateType.PENDING: _rescheduled,
-    StateType.CANCELLING: _cancelled,
+    StateType.RUNNING: _RESCHEDULED,
+    StateType.PENDING: _RESCHEDULED,
+    StateType.CANCELLING: partial(
+        Cancelled, message="its worker ended while it was being cancelled"
+    ),
 }

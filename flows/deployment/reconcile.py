@@ -15,12 +15,6 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
 from prefect.client.schemas.objects import (
     ConcurrencyLimitStrategy,
     ConcurrencyOptions,
@@ -48,7 +42,7 @@ from rivya_flows.flows.deploy_blocks import (
     trigger_of,
 )
 from rivya_flows.flows.deployment.desired import DesiredDeployment
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
@@ -63,13 +57,8 @@ class Change:
     """What was done to a deployment, or would be done without `dry`.
 
     Attributes:
-        name: As ``flow/deployment``.
-        done: `made`, `changed`, `unchanged` or `removed`.
         id: None for one that `--plan` would make.
         version: Of its spec; None for a removed one.
-        job_variables: Names of those that its spec set, such as ``memory_limit``.
-        schedules: What was done to each schedule of ours, by slug.
-        triggers: What was done to each trigger, by the name of its automation.
     """
 
     name: str
@@ -88,36 +77,16 @@ class Change:
             self.done = "changed"
 
 
-@dataclass(frozen=True)
-class ApplyOptions:
-    """How to apply changes.
-
-    Attributes:
-        prune: Removes schedules and triggers that the spec no longer has, instead of switching
-            them off.
-        dry: Sends nothing that changes anything.
-    """
-
-    prune: bool
-    dry: bool
-
-
 async def reconcile(
     client: PrefectClient,
     desired: DesiredDeployment,
     flow_id: UUID | None,
     existing: DeploymentResponse | None,
-    options: ApplyOptions,
+    *,
+    prune: bool,
+    dry: bool,
 ) -> Change:
-    """Makes a deployment, or changes what differs in the existing one.
-
-    Args:
-        client: Of the server.
-        desired: What the spec asks for.
-        flow_id: Of its flow; None with `--plan` if there is none yet.
-        existing: The deployment of that name; None if there is none.
-        options: How to apply changes.
-    """
+    """Makes a deployment, or changes what differs in the existing one; `flow_id` is None for a new flow of a plan."""
     fields = fields_of(desired, existing)
     change = Change(
         desired.name,
@@ -130,7 +99,7 @@ async def reconcile(
     if existing is None:
         change.done = "made"
         change.schedules = {one.slug or "": "made" for one in _new_schedules(desired)}
-        if flow_id is not None and not options.dry:
+        if flow_id is not None and not dry:
             change.id = await client.create_deployment(
                 flow_id,
                 desired.deploy.name,
@@ -140,12 +109,12 @@ async def reconcile(
             )
     elif _differs(fields, existing):
         change.done = "changed"
-        if not options.dry:
+        if not dry:
             # Only what shall change: Prefect sends the defaults of all other fields too.
             await client.update_deployment(existing.id, DeploymentUpdate(pull_steps=[], **fields))
     if existing is not None:
-        await _reconcile_schedules(client, desired, existing, change, options)
-    await _reconcile_triggers(client, desired, change, options)
+        await _reconcile_schedules(client, desired, existing, change, prune=prune, dry=dry)
+    await _reconcile_triggers(client, desired, change, prune=prune, dry=dry)
     return change
 
 
@@ -159,18 +128,10 @@ def _new_schedules(desired: DesiredDeployment) -> list[DeploymentScheduleCreate]
 
 
 def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
-    """The fields of a deployment, without its name, schedules and triggers.
-
-    Args:
-        desired: What the spec asks for.
-        existing: What it has; a wallet, job variables and a queue that somebody else set stay.
-    """
+    """The fields of a deployment, without its name, schedules and triggers."""
     workflow, deploy = desired.workflow, desired.deploy
     form = compile_flow(
-        workflow,
-        spec_text=desired.spec.text,
-        attribute=attribute_of(workflow.name),
-        execute=_never,
+        workflow, spec_text=desired.spec.text, attribute=attribute_of(workflow.name), execute=_never
     )
     wallet = existing.parameters.get(CREDENTIALS) if existing else None
     kept = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
@@ -215,10 +176,7 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
 
 
 def job_fields(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
-    """Job variables and queue: those given now over those of the spec over those that are there.
-
-    What an earlier spec set is in a variable of the environment, and goes with that spec.
-    """
+    """Job variables and queue: those given now over those of the spec over those that are there."""
     pool, given = desired.deploy.work_pool, dict(desired.job_variables)
     given_env = given.pop("env", {})
     wanted = {} if pool is None else {k: v for k, v in pool.resources.items() if k not in given}
@@ -267,7 +225,9 @@ async def _reconcile_schedules(
     desired: DesiredDeployment,
     there: DeploymentResponse,
     change: Change,
-    options: ApplyOptions,
+    *,
+    prune: bool,
+    dry: bool,
 ) -> None:
     """Leaves schedules alone that people added: their slugs are not ours."""
     found = {one.slug: one for one in there.schedules if is_ours(one.slug)}
@@ -275,11 +235,11 @@ async def _reconcile_schedules(
         slug, old = new.slug or "", found.pop(new.slug, None)
         if old is None:
             change.note(change.schedules, slug, "made")
-            if not options.dry:
+            if not dry:
                 await client.create_deployment_schedules(there.id, [new])
         elif (old.active, _plain(old.schedule)) != (new.active, _plain(new.schedule)):
             change.note(change.schedules, slug, "changed")
-            if not options.dry:
+            if not dry:
                 await client.update_deployment_schedule(
                     there.id, old.id, active=new.active, schedule=new.schedule
                 )
@@ -287,13 +247,13 @@ async def _reconcile_schedules(
         else:
             change.note(change.schedules, slug, "unchanged")
     for stray in found.values():
-        if not (options.prune or stray.active):
+        if not (prune or stray.active):
             continue
-        done = "removed" if options.prune else "switched off"
+        done = "removed" if prune else "switched off"
         change.note(change.schedules, str(stray.slug), done)
-        if options.dry:
+        if dry:
             continue
-        if options.prune:
+        if prune:
             await client.delete_deployment_schedule(there.id, stray.id)
         else:
             await client.update_deployment_schedule(there.id, stray.id, active=False)
@@ -304,21 +264,15 @@ async def _delete_planned(
     client: PrefectClient, deployment_id: UUID, schedule: DeploymentSchedule
 ) -> None:
     """Deletes the runs of a schedule that no worker took: the server keeps those that are due."""
-    planned = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-    )
-    found = await read_all(
-        lambda at: client.read_flow_runs(flow_run_filter=planned, limit=PAGE, offset=at)
-    )
-    for run in found:
+    planned = flow_runs_with(deployment=deployment_id, states=[StateType.SCHEDULED])
+    for run in await read_flow_runs(client, planned):
         if run.run_count == 0 and made_by(run, [schedule]):
             with suppress(ObjectNotFound):  # the server was faster
                 await client.delete_flow_run(run.id)
 
 
 async def _reconcile_triggers(
-    client: PrefectClient, desired: DesiredDeployment, change: Change, options: ApplyOptions
+    client: PrefectClient, desired: DesiredDeployment, change: Change, *, prune: bool, dry: bool
 ) -> None:
     there: dict[str, Automation] = {}
     if change.id is not None and change.done != "made":
@@ -326,7 +280,7 @@ async def _reconcile_triggers(
     for number in range(len(desired.deploy.triggers)):
         automation = automation_of(desired, number, change.id)
         old = there.pop(automation.name, None)
-        sent = change.id is not None and not options.dry
+        sent = change.id is not None and not dry
         if old is None:
             change.note(change.triggers, automation.name, "made")
             if sent:
@@ -340,11 +294,11 @@ async def _reconcile_triggers(
         else:
             change.note(change.triggers, automation.name, "unchanged")
     for name, old in there.items():
-        if not (options.prune or old.enabled):
+        if not (prune or old.enabled):
             continue
-        change.note(change.triggers, name, "removed" if options.prune else "switched off")
-        if not options.dry:
-            await (client.delete_automation if options.prune else client.pause_automation)(old.id)
+        change.note(change.triggers, name, "removed" if prune else "switched off")
+        if not dry:
+            await (client.delete_automation if prune else client.pause_automation)(old.id)
 
 
 def automation_of(
@@ -375,10 +329,7 @@ def automation_of(
 async def automations_of(
     client: PrefectClient, deployment_id: UUID, name: str
 ) -> dict[str, Automation]:
-    """Our automations of a deployment, by name.
-
-    The server does not say who made an automation; only the name tells ours from other people's.
-    """
+    """Our automations of a deployment, by name: only that tells them from other people's."""
     found = await client.read_resource_related_automations(f"prefect.deployment.{deployment_id}")
     return {one.name: one for one in found if one.name.startswith(f"{name}: trigger ")}
 

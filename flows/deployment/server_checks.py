@@ -13,6 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
+from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
@@ -27,7 +28,7 @@ from rivya_flows.flows.recovery.automations import (
     missing_automations,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
-from rivya_flows.flows.server.select_server import health_problem
+from rivya_flows.flows.server.environment import health_problem
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.suspended_runs import last_sweep
@@ -62,7 +63,9 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             )
         else:
             yield ok("prefect server", f"{shown_url(str(client.api_url))}, version {version}")
-        deployed = await _pools_of_deployments(client)
+        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
+        found = await client.read_deployments(deployment_filter=ours, limit=200)
+        deployed = {one.work_pool_name for one in found if one.work_pool_name}
         workers = 0
         for pool in sorted(deployed | {WORK_POOL}):
             check, online = await _pool(client, pool, used=pool in deployed)
@@ -76,16 +79,8 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
         yield await _waker(client, settings)
 
 
-async def _pools_of_deployments(client: PrefectClient) -> set[str]:
-    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
-    found = await client.read_deployments(deployment_filter=ours, limit=200)
-    return {one.work_pool_name for one in found if one.work_pool_name}
-
-
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:
     """The check, and how many workers are online."""
-    from prefect.exceptions import ObjectNotFound
-
     name = "work pool"
     try:
         found = await client.read_work_pool(pool)
@@ -186,8 +181,6 @@ async def _automations(client: PrefectClient) -> Check:
 
 
 async def _waker(client: PrefectClient, settings: Settings) -> Check:
-    from prefect.exceptions import ObjectNotFound
-
     name = "waker"
     try:
         found = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
@@ -215,14 +208,7 @@ async def _waker(client: PrefectClient, settings: Settings) -> Check:
 def sweep_check(
     settings: Settings, made: datetime | None, swept: float | None, now: float
 ) -> Check:
-    """The check of the waker's last sweep.
-
-    Args:
-        settings: Of the store.
-        made: When the waker was deployed.
-        swept: When it swept this store last, in Unix seconds; None: never.
-        now: Unix seconds.
-    """
+    """The check of the waker's last sweep; `swept` and `now` in Unix seconds, None: it never swept."""
     name = "waker"
     begun = made.timestamp() if made else 0.0
     if now - max(begun, swept or 0.0) > _SILENT.total_seconds():

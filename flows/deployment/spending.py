@@ -19,10 +19,9 @@ from rivya_flows.app.live_guard import DeployedSpending, Start
 from rivya_flows.app.spec_file import SpecFile, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
-from rivya_flows.flows.deployment.desired import GivenSpecs
+from rivya_flows.flows.deployment.desired import GivenSpecs, dates_from
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
 from rivya_flows.flows.deployment.reconcile import automations_of
-from rivya_flows.flows.deployment.schedules import dates_from
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.store.deployments import deployed_spec
 from rivya_flows.store.journal import Journal
@@ -32,10 +31,7 @@ _FREE = frozenset({"upload", "compose", "layout", "notify"})
 
 
 async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
-    """What each deployment of the specs may buy.
-
-    Labels that inputs decide are not known yet, and no pool is found by them.
-    """
+    """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
     return [
         _spending(
             f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
@@ -48,16 +44,7 @@ async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[Deployed
 async def other_spending(
     client: PrefectClient, given: Collection[str], journal: Journal, now: datetime
 ) -> list[DeployedSpending]:
-    """What may start by itself of our deployments on a server that no given spec has.
-
-    Another folder has their specs, or had them; or they were deployed to buy with pretend credits.
-
-    Args:
-        client: Of the server.
-        given: Names of the deployments that the given specs have.
-        journal: Has the specs that workers execute.
-        now: The time.
-    """
+    """What may start by itself of our deployments on a server that no given spec has."""
     found = []
     for name, one in sorted((await read_existing(client, ())).items()):
         if one.is_ours and name not in given:

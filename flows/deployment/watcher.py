@@ -20,11 +20,7 @@ _log = logging.getLogger("rivya_flows.watcher")
 
 
 def main() -> None:
-    """Watch until SIGTERM.
-
-    Argument of the command: a descriptor to read the options from, as `rivya_flows.app.up.start`
-    writes them. They may hold passwords, which lists of processes would show.
-    """
+    """Watch until SIGTERM, by the options of a descriptor: a list of processes would show their passwords."""
     with os.fdopen(int(sys.argv[1])) as pipe:
         given = json.load(pipe)
     settings = read_settings()

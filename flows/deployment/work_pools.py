@@ -1,19 +1,31 @@
-"""Work pools: made if missing, the workers that are online, and the machines they run on."""
+"""What deployments need of a server: their work pools with workers, and the waker."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    Worker,
+    WorkerStatus,
+    WorkPool,
+)
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.schedules import Interval
 
 from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.hosts import is_loopback
 
 _PREFECTS_IMAGE = re.compile(r"(docker\.io/)?prefecthq/prefect(?![\w-])")
@@ -41,10 +53,7 @@ async def ensure_work_pool(name: str) -> None:
 
 
 async def runs_at_once(pool: str) -> int:
-    """How many flow runs a worker of a pool executes at once, unless it is told.
-
-    A process for each run takes a core while it starts, and 110 MB while it waits.
-    """
+    """How many flow runs a worker of a pool executes at once, unless it is told."""
     from rivya_flows.flows.worker.campaign_worker import LIMIT, CampaignWorker
 
     async with get_client() as client:
@@ -53,15 +62,7 @@ async def runs_at_once(pool: str) -> int:
 
 
 async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:
-    """Names of the workers of a pool that are online.
-
-    Args:
-        pool: The work pool.
-        since: Only those with a heartbeat after this moment; None: all.
-
-    Raises:
-        prefect.exceptions.ObjectNotFound: There is no such pool.
-    """
+    """Names of the workers of a pool that are online, and had a heartbeat `since` then; may raise `ObjectNotFound`."""
     async with get_client() as client:
         found = _online(await client.read_workers_for_work_pool(pool))
     never = datetime.min.replace(tzinfo=UTC)
@@ -92,11 +93,7 @@ async def machines_of(pool: str) -> set[str]:
 
 
 def lacks_package(pool: WorkPool, job_variables: Mapping[str, Any]) -> bool:
-    """Whether a run with these job variables gets Prefect's own image, which lacks this package.
-
-    The workers of Docker, Kubernetes and ECS call the variable ``image``, and take Prefect's where
-    it has no value.
-    """
+    """Whether a run with these job variables gets Prefect's own image, which lacks this package."""
     template: Mapping[str, Any] = pool.base_job_template.get("variables", {}).get("properties", {})
     if "image" not in template:  # processes, or an image that the template alone decides
         return False
@@ -111,3 +108,75 @@ def lacks_package(pool: WorkPool, job_variables: Mapping[str, Any]) -> bool:
 
 def _online(workers: list[Worker]) -> list[Worker]:
     return [one for one in workers if one.status == WorkerStatus.ONLINE]
+
+
+WAKER_NAME = f"{WAKER}/{WAKER_DEPLOYMENT}"
+
+_ANCHOR = datetime(2024, 1, 1, 0, 7, tzinfo=UTC)
+"""Fixed, so that no `deploy` moves a sweep; beside the quarters at which schedules of specs begin."""
+
+_SLUG = "sweep"
+
+
+async def deploy_waker(pools: Sequence[str]) -> str | None:
+    """Makes the waker, or changes what differs: an update makes the server plan its sweeps again.
+
+    It stays in its work pool while that has a worker, or while none of the others has one; a new one gets the
+    first pool. Gives where it was moved and why, as a sentence; None if it was not.
+    """
+    async with get_client() as client:
+        try:
+            there = await client.read_deployment_by_name(WAKER_NAME)
+        except ObjectNotFound:
+            there = None
+    before = there.work_pool_name if there else None
+    pool = before or pools[0]
+    if not await _has_worker(pool):
+        pool = next(iter([one for one in pools if await _has_worker(one)]), pool)
+    wanted = _wanted_waker(pool, dict(there.job_variables or {}) if there else {})
+    if there is None or _waker_differs(wanted, there):
+        await wanted.aapply()
+    if before is None or pool == before:
+        return None
+    return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"
+
+
+async def _has_worker(pool: str) -> bool:
+    try:
+        return bool(await workers_online(pool))
+    except ObjectNotFound:
+        return False
+
+
+def _wanted_waker(pool: str, job_variables: dict[str, Any]) -> RunnerDeployment:
+    return RunnerDeployment.from_entrypoint(
+        "rivya_flows.flows.recovery.waker:wake_overdue",
+        name=WAKER_DEPLOYMENT,
+        description=(
+            "Part of rivya-flows, not a campaign: every 15 minutes it resumes runs whose question"
+            " nobody answered in time, and runs that died. It buys nothing by itself."
+        ),
+        schedules=[Interval(SWEEP, anchor_date=_ANCHOR, slug=_SLUG)],
+        # One at a time, none dropped: each may have a deadline of its own.
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+        ),
+        tags=[WAKER_DEPLOYMENT, OWNER_TAG],
+        work_pool_name=pool,
+        job_variables=job_variables,  # that an operator may have set
+    )
+
+
+def _waker_differs(wanted: RunnerDeployment, there: DeploymentResponse) -> bool:
+    limit = there.global_concurrency_limit
+    found = {one.slug: one.schedule for one in there.schedules}
+    asked = {one.slug: one.schedule for one in wanted.schedules or ()}
+    return (
+        any(getattr(there, name) != getattr(wanted, name) for name in _WAKER_FIELDS)
+        or limit is None
+        or limit.limit != wanted.concurrency_limit
+        or found != asked
+    )
+
+
+_WAKER_FIELDS = ("entrypoint", "description", "tags", "work_pool_name", "concurrency_options")

@@ -9,13 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rivya_flows.app.cache import Reuse
+from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Asker, Listener, Rendering, ignore_event, ignore_rendering
-from rivya_flows.flows.server.model_slots import HeldSlots
+from rivya_flows.flows.server.limits import HeldSlots
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.planning.queue.state import State
-from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
-from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import HeldLease
 
 if TYPE_CHECKING:
@@ -28,48 +26,27 @@ class Calls(Protocol):
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        """The task's result.
-
-        Args:
-            task: What to call.
-            stage: Follows the item's name in the graph, as in ``stills[neon] buy``.
-            step: The step.
-            key: The item.
-            arguments: Plain data.
-
-        Raises:
-            Exception: What the task raised.
-        """
+        """The task's result."""
 
 
 def now() -> datetime:
-    """The time, UTC."""
     return datetime.now(UTC)
 
 
 @dataclass
 class Run:
-    """Open things and settings of one run.
+    """One execution of a run.
 
     Attributes:
-        calls: Calls tasks.
         ask: Puts a question to a person; None where there is no one.
-        listen: Is told each event after it was written, with the state after it.
-        rendering: Is told how much of an item is rendered.
-        record: Takes each entry that was written, with the state after it, for the report.
-        slots: What its jobs hold of the slots of their models.
-        outlasts: As that of `Execution`.
         clock: UTC now.
-        began: When this execution began.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
     """
 
     run_id: str
-    journal: Journal
+    context: RunContext
     lease: HeldLease
-    results: CacheIndex
-    assets: AssetStore
     calls: Calls
     ask: Asker | None = None
     listen: Listener = ignore_event
@@ -86,10 +63,10 @@ class Run:
     @cached_property
     def look_up(self) -> Reuse:
         """Finds finished work of an equal request of an earlier run."""
-        return Reuse(self.results, self.assets, self.journal)
+        context = self.context  # whose own one may know the runs of another run
+        return Reuse(context.results, context.assets, context.journal)
 
     def current(self) -> State:
-        """The state after the last event."""
         if self.state is None:
             raise RuntimeError("the run has not begun")
         return self.state

@@ -88,13 +88,7 @@ def _row(context: RunContext, result: BatchResult, row: Mapping[str, Any]) -> di
 
 
 def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]], more: str) -> Iterator[str]:
-    """The same as a message for people.
-
-    Args:
-        found: The payload.
-        rows: All of its rows.
-        more: As of `rerun_with`.
-    """
+    """The same as a message for people."""
     status = {"suspended": "waits for answers", "over_budget": "failed"}
     words = status.get(found["status"], found["status"])
     yield f"**{text(found['title'])}**, batch {words}: {text(found['sentence'])}"

@@ -1,16 +1,32 @@
-"""Run a spec from a deployment: its run begins, or continues from its journal."""
+"""Run a spec from a deployment: its run begins, continues from its journal, or is skipped.
+
+Prefect keeps the scheduled runs that no worker picked up, also after their schedule was switched off; a
+worker that returns executes them all, oldest first. Those of a schedule that is gone are skipped, late
+ones by its `catchup`. A skipped run buys nothing.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.objects import StateType
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
 from rivya_flows.app.connect import connect, for_worker, with_key
@@ -29,22 +45,125 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.absence import can_try_later
+from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
-from rivya_flows.flows.execution.signals import caught_terminations
-from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.prefect_internals import executed_before, made_by, schedule_slug
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
-from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
-from rivya_flows.flows.run_ids import RunId, can_be_suspended, run_id_here, used_for_others
+from rivya_flows.flows.run_ids import (
+    RunId,
+    can_be_suspended,
+    flow_run_here,
+    run_id_here,
+    used_for_others,
+)
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.flows.stopping import caught_terminations
+from rivya_flows.language.workflow import Schedule, Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.tasks.secret_values import secret_block
+
+_NEWEST = 200
+"""How many of a deployment's newest runs are searched for a newer one of the same schedule."""
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """The outcome of a skipped run."""
+
+    sentence: str
+    status: str = "skipped"
+
+
+@dataclass(frozen=True)
+class Due:
+    """A past date of a schedule."""
+
+    at: datetime
+    cancelled: bool
+
+
+def decide(
+    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[Due]
+) -> PassedOver | None:
+    """Whether to skip a run that is late by more than `grace`; None lets it run."""
+    late = now - at
+    if late <= grace or schedule.catchup == "all":
+        return None
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
+    if schedule.catchup == "skip":
+        return PassedOver(f"{due}; its schedule says `catchup: skip`; nothing was bought")
+    newer = [other.at for other in others if other.at > at and not other.cancelled]
+    if not newer:
+        return None
+    return PassedOver(
+        f"{due}; the run of {max(newer):%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
+    )
+
+
+async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
+    """Whether to skip this flow run: only one that a schedule made, when it first begins; None lets it run."""
+    run = flow_run_here()
+    if run is None or not run.auto_scheduled or run.run_count > 1:
+        return None
+    now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
+    async with get_client() as client:
+        deployment = await _deployment(client, run)
+        made = None if deployment is None else made_by(run, deployment.schedules)
+        if deployment is None or made is None:
+            return PassedOver("its schedule was taken away; nothing was bought")
+        if not made.active or deployment.paused:
+            return PassedOver("its schedule is switched off; nothing was bought")
+        if run.expected_start_time is None or now - run.expected_start_time <= grace:
+            return None
+        schedule = schedule_of(workflow, deployment.name, made.slug or "")
+        if schedule is None:  # a person added it
+            return None
+        others = await _others(client, run, now) if schedule.catchup == "latest" else []
+    return decide(schedule, run.expected_start_time, now, grace, others)
+
+
+async def _deployment(client: PrefectClient, run: FlowRun) -> DeploymentResponse | None:
+    with suppress(ObjectNotFound):
+        if run.deployment_id is not None:
+            return await client.read_deployment(run.deployment_id)
+    return None
+
+
+async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Due]:
+    """Later runs of the same schedule that are due by now."""
+    assert run.deployment_id is not None  # a schedule made it
+    found = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
+            expected_start_time=FlowRunFilterExpectedStartTime(
+                after_=run.expected_start_time, before_=now
+            ),
+        ),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=_NEWEST,
+    )
+    # By slug: deploying again may give a schedule another id.
+    return [
+        Due(one.expected_start_time, one.state is not None and one.state.is_cancelled())
+        for one in found
+        if one.id != run.id
+        and one.expected_start_time is not None
+        and schedule_slug(one) == schedule_slug(run)
+    ]
+
+
+def _duration(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
 
 _KNOWN_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.PAUSED}
 
@@ -64,75 +183,59 @@ async def run_deployment(
     other, and none that another flow called: these are paused.
 
     Args:
-        workflow: The checked spec.
-        spec_text: Its text.
-        inputs: Values of the form; a file is a URL or a file id.
         wallet: To buy with; None takes the key of this process.
         spec: The same with the folder that it lies in, or with all that it names there; None
             where it names nothing.
-        notes: Warnings for the log.
 
     Raises:
-        SpecError: The spec or an input is wrong.
         UsageError: There is no key, or a callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
         APIError: The service is away; the run has not ended if this flow run can try later.
         StoreUnreachableError: The store is away; the run has not ended.
     """
     try:
-        return await _run(workflow, spec_text, inputs, wallet, spec, notes)
+        logger = run_logger()
+        for note in notes:
+            logger.warning("%s", note)
+        here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
+        settings = read_settings()
+        if wallet is None:
+            # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
+            keyed = with_key if deployment.id is None else for_worker
+            settings = await keyed(settings, secret_block)
+        async with connect(settings, wallet=wallet, notify=logger.info) as context:
+            run_id = await in_thread(partial(_checked, context.journal, here))
+            if await in_thread(partial(context.journal.run, run_id)) is None:
+                # A run that waited for an answer over its next date is not late: it has begun.
+                late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
+                if late is not None:
+                    logger.warning("%s", late.sentence)
+                    return late
+                read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
+                request = RunRequest(read, lambda _: inputs, local_files=False)
+                await _begin(context, run_id, request, logger.info)
+            # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
+            # the process that executes it ends it.
+            driven = await context.leases.until_free(run_id)
+            row = await in_thread(partial(known_run, context, run_id))
+            reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
+            execution = Execution(context, reporter, outlasts=await can_try_later())
+            report = await _execute(execution, workflow, driven=driven)
+            waits = None
+            while report.status == "suspended":
+                waits = await in_thread(partial(suspension_of, context, run_id))
+                if can_be_suspended():
+                    break  # and suspend once everything is closed: that ends this process
+                report = await _paused(context, waits, reporter, workflow)
+        for trouble in troubles(report.receipt):
+            logger.warning("%s", trouble)
+        for note in ledger_notes(report.receipt):
+            logger.info("%s", note)
+        if waits is not None and report.status == "suspended":
+            await suspend(waits)
+        return receipt_of(report)
     finally:
         end_heartbeats()
-
-
-async def _run(
-    workflow: Workflow,
-    spec_text: str,
-    inputs: Mapping[str, Any],
-    wallet: WalletCredentials | None,
-    spec: SpecFile | None,
-    notes: Sequence[str],
-) -> Receipt | PassedOver:
-    logger = run_logger()
-    for note in notes:
-        logger.warning("%s", note)
-    here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
-    settings = read_settings()
-    if wallet is None:
-        # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
-        keyed = with_key if deployment.id is None else for_worker
-        settings = await keyed(settings, secret_block)
-    async with connect(settings, wallet=wallet, notify=logger.info) as context:
-        run_id = await in_thread(partial(_checked, context.journal, here))
-        if await in_thread(partial(context.journal.run, run_id)) is None:
-            # A run that waited for an answer over its next date is not late: it has begun.
-            late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
-            if late is not None:
-                logger.warning("%s", late.sentence)
-                return late
-            read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
-            request = RunRequest(read, lambda _: inputs, local_files=False)
-            await _begin(context, run_id, request, logger.info)
-        # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
-        # the process that executes it ends it.
-        driven = await context.leases.until_free(run_id)
-        row = await in_thread(partial(known_run, context, run_id))
-        reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
-        execution = Execution(context, reporter, outlasts=await can_try_later())
-        report = await _execute(execution, workflow, driven=driven)
-        waits = None
-        while report.status == "suspended":
-            waits = await in_thread(partial(suspension_of, context, run_id))
-            if can_be_suspended():
-                break  # and suspend once everything is closed: that ends this process
-            report = await _paused(context, waits, reporter, workflow)
-    for trouble in troubles(report.receipt):
-        logger.warning("%s", trouble)
-    for note in ledger_notes(report.receipt):
-        logger.info("%s", note)
-    if waits is not None and report.status == "suspended":
-        await suspend(waits)
-    return receipt_of(report)
 
 
 def _checked(journal: Journal, here: RunId) -> str:
@@ -159,13 +262,7 @@ async def _paused(
 
 
 async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) -> RunReport:
-    """Executes a run, or shows it if it ended and Prefect does not know that yet.
-
-    Args:
-        execution: Of the run.
-        workflow: Its spec.
-        driven: Another process executed it until now.
-    """
+    """Executes a run, or shows it if it ended and Prefect does not know that yet."""
     state = await in_thread(execution.reporter.follow)
     if state.ended is not None:
         receipt = execution.reporter.receipt()
@@ -182,10 +279,7 @@ async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) ->
 
 
 async def _is_known(ended_at: datetime) -> bool:
-    """Whether Prefect was told of an end; if not, its process died, and nobody asked for another try.
-
-    An end of a command that continued the run meanwhile is not one of this flow run.
-    """
+    """Whether Prefect was told of an end; if not, its process died, and nobody asked for another try."""
     if flow_run.id is None or not executed_before():
         return True
     async with get_client() as client:

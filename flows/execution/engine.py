@@ -1,26 +1,41 @@
-"""The event loop of a run: runs the actions of the queue and feeds it their events."""
+"""The event loop of a run: journals events, runs the actions that the queue asks for, stores results, and at the end
+compares ledger, jobs and wallet.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
+    APIStatusError,
     LeaseLostError,
     PoolExceededError,
     RivyaFlowsError,
+    StoreError,
     StoreLostError,
     StoreUnreachableError,
 )
 from rivya_flows.flows.absence import is_absence
-from rivya_flows.flows.execution.actions.cache import Remembered
-from rivya_flows.flows.execution.actions.dispatch import events_of
+from rivya_flows.flows.execution.actions import events_of
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.flows.execution.event_feed import EventFeed
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
+from rivya_flows.ledger.receipt import credits_of
+from rivya_flows.ledger.reconciliation import jobs_to_ask
+from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -31,14 +46,146 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import (
+    MOST_OTHER_RUNS,
+    ChatAnswered,
+    Event,
+    ItemCompleted,
     ItemFailed,
+    OtherRun,
     PoolRefused,
+    PoolTotal,
     RunEnded,
     RunResumed,
+    ServiceAsked,
     Stamped,
 )
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
+from rivya_flows.store.cache_index import NewResult
+from rivya_flows.store.charges import spent_by_others
+from rivya_flows.store.database import in_thread, to_its_end
+from rivya_flows.store.pools import Pools
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    written: Future[tuple[Stamped, ...]]
+    counted: asyncio.Future[None]
+
+
+class EventFeed:
+    """The events of one execution, in the order of its journal; `count` gets each once it is durable."""
+
+    def __init__(self, run: Run, count: Callable[[Stamped], None]) -> None:
+        self._run = run
+        self._count = count
+        self._loop = asyncio.get_running_loop()
+        # The thread that writes has none of its own, and actions need that of the run.
+        self._context = contextvars.copy_context()
+        self._entered: set[asyncio.Future[None]] = set()
+        self._durable: deque[_Entry] = deque()
+        self._closed = False
+
+    async def feed(self, *events: Event) -> None:
+        """Journals events together; returns when they count.
+
+        Events that were fed are written and count also if this is cancelled.
+
+        Raises:
+            LeaseLostError: Another process executes the run now.
+            StoreError: They cannot be written.
+            asyncio.CancelledError: Also after a `RunEnded` was fed, which is the last event.
+            BaseException: What `count` raised.
+        """
+        if self._closed:
+            raise asyncio.CancelledError
+        self._closed = isinstance(events[-1], RunEnded)
+        counted: asyncio.Future[None] = self._loop.create_future()
+        written = self._run.context.journal.submit(self._run.run_id, events, self._run.lease.fence)
+        entry = _Entry(written, counted)
+        tell = partial(self._loop.call_soon_threadsafe, context=self._context)
+        written.add_done_callback(lambda _: tell(self._is_durable, entry))
+        # Last: a signal that interrupts the lines above leaves nothing that nobody ends.
+        self._entered.add(counted)
+        counted.add_done_callback(self._entered.discard)
+        await asyncio.shield(counted)
+
+    async def settled(self) -> None:
+        """Returns when all that was fed counts or has failed, however often this is cancelled."""
+        await to_its_end(asyncio.gather(*self._entered, return_exceptions=True))
+
+    def _is_durable(self, entry: _Entry) -> None:
+        self._durable.append(entry)
+        if len(self._durable) == 1:
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Applies the oldest entry; one for each iteration of the event loop, which has other work."""
+        entry = self._durable[0]
+        try:
+            for stamped in entry.written.result():
+                self._count(stamped)
+        except BaseException as error:
+            entry.counted.set_exception(error)
+        else:
+            entry.counted.set_result(None)
+        finally:
+            self._durable.popleft()
+            if self._durable:
+                self._loop.call_soon(self._next)
+
+
+class Remembered:
+    """Stores bought and composed results for later runs with an equal request, in batches, in a thread."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._waiting: list[NewResult] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    def add(self, event: Event) -> None:
+        """Store what an event brought; a resume stores all results, which a crash may have prevented."""
+        self._waiting += _bought(self._run, event)
+        if self._waiting and self._storing is None:
+            self._storing = asyncio.create_task(self._store())
+
+    async def stored(self) -> None:
+        if self._storing is not None:
+            await asyncio.wait([self._storing])
+
+    async def _store(self) -> None:
+        while self._waiting:
+            results, self._waiting = self._waiting, []
+            await in_thread(partial(self._run.context.results.keep, results))
+        self._storing = None
+
+
+def _bought(run: Run, event: Event) -> Iterator[NewResult]:
+    """The bought or composed results that an event brought."""
+    state = run.current()
+    if isinstance(event, ItemCompleted | ChatAnswered):
+        item = state.item(event.step, event.key)
+        # The index had no result, or one whose media are lost: replace it.
+        yield from _result_of(run, event.step, item, replace=item.asked_cache)
+    elif isinstance(event, RunResumed):
+        for step_id, item in state.each():
+            yield from _result_of(run, step_id, item)
+
+
+def _result_of(
+    run: Run, step_id: str, item: ItemState, *, replace: bool = False
+) -> Iterator[NewResult]:
+    request = item.request
+    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
+        return
+    # An item that fell back may have failed purchases and outputs from the cache.
+    made = not item.cached and (item.purchases or not request.model)
+    if made and request.request_hash and not request.is_function:
+        name = claimed_hash(run.current(), step_id, item)
+        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
+        yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
+
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 """What stops an execution from outside."""
@@ -178,3 +325,74 @@ def _outcome(
         told = {name: getattr(error, name) for name in names}
         return PoolRefused(**of, n=action.n, rest=action.rest is not None, **told)
     return ItemFailed(**of, code=error.code, message=str(error))
+
+
+AT_ONCE = 16
+"""Questions that are open at the same moment."""
+
+_FIELDS = {"status", "model", "reserved_credits", "final_credits"}
+
+
+async def reconcile_jobs(
+    run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
+) -> None:
+    """Records what the service says about this run's jobs; free, and never fails a run."""
+    asked = jobs_to_ask(run.current())
+    jobs = {task_id: seen[task_id] for task_id in asked if _is_final(seen.get(task_id))}
+    unseen = iter([task_id for task_id in asked if task_id not in jobs])
+    told: dict[str, Generation | None] = {**jobs}
+
+    async def ask() -> None:
+        for task_id in unseen:
+            told[task_id] = await _job(client, task_id)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(asked) - len(jobs))):
+                group.create_task(ask())
+    except* RivyaFlowsError:  # also for an id that fits in no URL
+        told.clear()
+    if told or not asked:
+        wire = {
+            task_id: None if job is None else job.model_dump(mode="json", include=_FIELDS)
+            for task_id, job in ((one, told[one]) for one in asked)
+        }
+        others: tuple[OtherRun, ...] = ()
+        if (credits_of(run.current())["unexplained"] or 0) > 0:
+            with suppress(StoreError):
+                engine, state = run.context.journal.engine, run.current()
+                others = await in_thread(
+                    partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
+                )
+        pools: tuple[PoolTotal, ...] = ()
+        with suppress(StoreError):
+            pools = await in_thread(partial(_pools, run))
+        spent = sum(one.most for one in others)
+        most = others[:MOST_OTHER_RUNS]
+        event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
+        fence = run.lease.fence
+        entry = await in_thread(partial(run.context.journal.append, run.run_id, event, fence))
+        run.record(entry, run.current())
+
+
+def _pools(run: Run) -> tuple[PoolTotal, ...]:
+    row = run.context.journal.run(run.run_id)
+    return (
+        () if row is None else Pools(run.context.journal.engine).matching(row.labels, row.service)
+    )
+
+
+def _is_final(job: Generation | None) -> bool:
+    """Whether an answer has the end of a job and its cost, which may stay 0 until it is settled."""
+    if job is None or not job.ended or job.final_credits is None:
+        return False
+    return job.status == "failed" or job.final_credits > 0 or not job.reserved_credits
+
+
+async def _job(client: RivyaClient, task_id: str) -> Generation | None:
+    try:
+        return await client.generations.retrieve(task_id)
+    except APIStatusError as error:
+        if error.status == 404:
+            return None
+        raise

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from prefect import get_client
-from prefect.context import FlowRunContext
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.resume import restore_media
@@ -17,22 +16,25 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run, now
-from rivya_flows.flows.execution.engine import STOPPED, Engine
+from rivya_flows.flows.execution.engine import STOPPED, Engine, reconcile_jobs
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
-from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
-from rivya_flows.flows.execution.run_log import combine, log_events, log_rendering, start_line
-from rivya_flows.flows.execution.run_traces import traced
-from rivya_flows.flows.execution.service_outage import ServiceOutage
-from rivya_flows.flows.execution.signals import caught_terminations
+from rivya_flows.flows.execution.run_log import (
+    ServiceOutage,
+    combine,
+    log_events,
+    log_rendering,
+    start_line,
+    traced,
+)
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.questions.suspension import take_answers
-from rivya_flows.flows.recovery.cancelled import close_cancelled
-from rivya_flows.flows.recovery.orphans import earlier_task_runs
+from rivya_flows.flows.recovery.orphans import close_cancelled, earlier_task_runs
+from rivya_flows.flows.run_ids import flow_run_here
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page
-from rivya_flows.flows.server.limits import turn
-from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
+from rivya_flows.flows.server.limits import HeldSlots, shared_slots, turn
+from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import HeldLease
@@ -44,7 +46,6 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
     """Executes a frozen run to its end; must be called inside a flow run.
 
     Args:
-        execution: The run, and what this execution of it does.
         concurrency: The spec's group of runs that wait for each other, if it names one.
 
     Raises:
@@ -88,10 +89,7 @@ async def end_cancelled(
 
 
 async def show_ended(execution: Execution) -> RunReport:
-    """Shows a run that has ended on the page of this flow run; executes nothing.
-
-    Its end is announced, unless that was done: the process that ended it may have died first.
-    """
+    """Shows a run that has ended on the page of this flow run, and announces its end unless that was done."""
     row, logger = execution.reporter.row, run_logger()
     await earlier_task_runs(row.run_id, now())
     async with open_page(execution.context, row.name, logger) as page:
@@ -159,10 +157,8 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
             page.show_plan(state)
             run = Run(
                 run_id=run_id,
-                journal=context.journal,
+                context=context,
                 lease=lease,
-                results=context.results,
-                assets=context.assets,
                 calls=calls,
                 ask=execution.ask,
                 record=execution.reporter.record,
@@ -185,13 +181,13 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
 
 async def _tag_flow_run(labels: Mapping[str, str]) -> None:
     """Shows labels as tags of this flow run, such as ``client:acme``; never fails a run."""
-    here = FlowRunContext.get()
-    if here is None or here.flow_run is None:
+    here = flow_run_here()
+    if here is None:
         return
-    known = here.flow_run.tags
+    known = here.tags
     if missing := [tag for tag in map(":".join, labels.items()) if tag not in known]:
         try:
             async with get_client() as client:
-                await client.update_flow_run(here.flow_run.id, tags=[*known, *missing])
+                await client.update_flow_run(here.id, tags=[*known, *missing])
         except Exception as error:
             run_logger().warning("labels not shown as tags: %s", error)

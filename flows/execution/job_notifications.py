@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from prefect import get_client
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.events.schemas.events import Event, Resource
 from sqlalchemy import Engine
 
 from rivya_flows.errors import StoreError
-from rivya_flows.receiver.notification import EVENT_PREFIX
+from rivya_flows.receiver.notification import EVENT_PREFIX, Emit, JobNotification
 from rivya_flows.settings import Settings
 from rivya_flows.store.received_events import NEWEST, Received
 
@@ -37,19 +40,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobWakes:
-    """The waits of all runs that share a subscription, and the newest events.
-
-    Attributes:
-        poll_seconds: Between two polls of a job while events arrive.
-        listeners: One of each run; called with a message for its log.
-    """
+    """The waits of all runs that share a subscription, and the newest events."""
 
     poll_seconds: float
     listeners: list[Tell] = field(default_factory=list)
     _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
     _notified: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _connected: asyncio.Event = field(default_factory=asyncio.Event)
-    _tried: asyncio.Event = field(default_factory=asyncio.Event)
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
     _misses: int = 0
 
     @contextmanager
@@ -90,16 +88,12 @@ class JobWakes:
 
     def connected(self, yes: bool) -> None:
         """Records that the subscription was made, failed or was lost."""
-        self._tried.set()
+        self.tried.set()
         if yes:
             self._connected.set()
         elif self._connected.is_set():
             self._connected.clear()
             self._wake_all()
-
-    async def until_tried(self) -> None:
-        """Returns once the subscription was made or failed."""
-        await self._tried.wait()
 
     def _missed(self) -> None:
         """Counts a job that ended without an event: the event is late, or none arrive."""
@@ -111,7 +105,6 @@ class JobWakes:
             self._wake_all()
 
     def tell(self, message: str) -> None:
-        """Sends a message to the log of every run."""
         for listener in self.listeners:
             listener(message)
 
@@ -131,17 +124,7 @@ async def listen_for_jobs(
     on: bool = True,
     connect_seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[JobWakes | None]:
-    """Wakes the waits of a run by webhooks; None if webhooks are off.
-
-    All runs of an event loop share one subscription: a Prefect server handles few of them well.
-
-    Args:
-        settings: Whether webhooks are on, and the polling rate.
-        engine: Of the store, which has the webhooks from before this process began.
-        tell: Called with a message when webhooks cannot be relied on.
-        on: Whether webhooks name jobs of this run.
-        connect_seconds: How long to wait for the subscription.
-    """
+    """Wakes the waits of a run by webhooks; None if they are off. All runs of a loop share one subscription."""
     if not (on and settings.rivya_flows_webhooks):
         yield None
         return
@@ -149,7 +132,7 @@ async def listen_for_jobs(
         wakes.listeners.append(tell)
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(wakes.until_tried(), connect_seconds)
+                await asyncio.wait_for(wakes.tried.wait(), connect_seconds)
             # After the subscription, so that no event is missed in between.
             with suppress(StoreError):
                 wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
@@ -160,11 +143,7 @@ async def listen_for_jobs(
 
 @dataclass
 class _Subscription:
-    """The subscription of one event loop.
-
-    Attributes:
-        users: Number of runs that share it.
-    """
+    """The subscription of one event loop, and the number of runs that share it."""
 
     wakes: JobWakes
     task: asyncio.Task[None]
@@ -212,3 +191,41 @@ async def _listen(wakes: JobWakes) -> None:
             wakes.connected(False)
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+_NAMESPACE = uuid.UUID("7b1a3e5c-52c7-4a3f-9d50-0c8f1d3e6a42")
+
+
+@asynccontextmanager
+async def prefect_events() -> AsyncIterator[Emit]:
+    """A function that sends notifications to the Prefect server of this process as events."""
+    async with get_client() as client:
+
+        async def emit(notifications: Sequence[JobNotification]) -> None:
+            events = [
+                event_of(notification).model_dump(mode="json") for notification in notifications
+            ]
+            # Prefect's own events client buffers; only a request shows whether the server
+            # accepted them. It raises if not.
+            await client.request("POST", "/events", json=events)
+
+        yield emit
+
+
+def event_of(notification: JobNotification) -> Event:
+    """The event of a notification; the same notification gives the same event id."""
+    about = {
+        "prefect.resource.id": EVENT_PREFIX + notification.task_id,
+        "prefect.resource.name": notification.task_id,
+    }
+    payload = {
+        "task_id": notification.task_id,
+        "status": notification.status,
+        "model": notification.model,
+    }
+    return Event(
+        id=uuid.uuid5(_NAMESPACE, notification.event_id),
+        event=EVENT_PREFIX + notification.status,
+        resource=Resource(about),
+        payload=payload,
+    )

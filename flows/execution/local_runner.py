@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, cast
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.flows.server.environment import client_environment
-from rivya_flows.flows.server.local_api import left_running
-from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.flows.server.outage import told_outages
-from rivya_flows.flows.server.select_server import (
+from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
+    client_environment,
     health_problem,
     password_hint,
     pointed_at,
+    told_outages,
 )
+from rivya_flows.flows.server.local_api import left_running
+from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE
 
@@ -55,11 +55,7 @@ class LocalRunner:
             gc.disable()
 
     def begin(self, settings: Settings) -> None:
-        """Begin to start the server that a run will need, if it is one that stays.
-
-        A spec that turns out to be wrong then leaves it for the next try. Says nothing of what goes
-        wrong: `started` will.
-        """
+        """Begin to start the server that a run will need, if it is one that stays; `started` says what goes wrong."""
         if settings.prefect_api_url is None and settings.rivya_flows_server_idle:
             with contextlib.suppress(UsageError, OSError):
                 private_folder(settings.data)
@@ -130,7 +126,6 @@ class LocalRunner:
             gc.enable()
 
     async def execute(self, execution: Execution) -> RunReport:
-        """As `Runner.execute`: calls the flow of the frozen spec."""
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
@@ -180,10 +175,9 @@ def _start(settings: Settings) -> LocalServer:
 
 
 def running_server(settings: Settings) -> dict[str, str] | None:
-    """What `pointed_at` needs to reach a Prefect server that outlives this process.
+    """Variables that reach a Prefect server which outlives this process; None where there is none.
 
-    That of ``PREFECT_API_URL``; else the one that `rivya-flows up` left running, which
-    `LocalRunner.started` joins by itself. None where there is neither.
+    That of ``PREFECT_API_URL``; else the one of `rivya-flows up`, which `LocalRunner.started` joins by itself.
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
@@ -196,11 +190,7 @@ def running_server(settings: Settings) -> dict[str, str] | None:
 
 
 def required_server(settings: Settings) -> dict[str, str]:
-    """As `running_server`, where there must be one.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """As `running_server`, where there must be one."""
     found = running_server(settings)
     if found is None:
         raise UsageError(

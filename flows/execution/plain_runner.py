@@ -17,8 +17,7 @@ from rivya_flows.app.run_context import RunContext, WalletCredentials
 from rivya_flows.app.runner import Execution
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.flows.execution.reconciliation import reconcile_jobs
+from rivya_flows.flows.execution.engine import Engine, reconcile_jobs
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.notify import post_notice
@@ -39,7 +38,6 @@ class PlainRunner:
     """The `rivya_flows.app.runner.Runner` without Prefect; it sends no callbacks and reads no secrets."""
 
     async def with_key(self, settings: Settings) -> Settings:
-        """As `Runner.with_key`: there is no server to ask."""
         return settings
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
@@ -50,17 +48,11 @@ class PlainRunner:
     async def started(
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
-        """As `Runner.started`: nothing is needed."""
         yield
 
     async def execute(self, execution: Execution) -> RunReport:
-        """As `Runner.execute`."""
-        context, reporter, settings = (
-            execution.context,
-            execution.reporter,
-            execution.context.settings,
-        )
-        run_id = reporter.row.run_id
+        context, reporter = execution.context, execution.reporter
+        settings, run_id = context.settings, reporter.row.run_id
         async with context.leases.held(run_id) as lease, context.client() as client:
             session = Session(
                 client,
@@ -74,10 +66,8 @@ class PlainRunner:
             with using(session):
                 run = Run(
                     run_id=run_id,
-                    journal=context.journal,
+                    context=context,
                     lease=lease,
-                    results=context.results,
-                    assets=context.assets,
                     calls=_call,
                     ask=execution.ask,
                     listen=execution.listen,

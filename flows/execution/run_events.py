@@ -26,7 +26,7 @@ from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
-from rivya_flows.flows.recovery.cancelled import close_cancelled
+from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_of, run_id_of
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import recorded
@@ -79,10 +79,7 @@ async def announce(
     ended: the same event, by its id.
 
     Args:
-        context: Of the run.
-        receipt: Of the run, which has ended.
         again: An earlier process may have sent it: then not, if the server has it.
-        in_batch: As of `Execution`; the event has another name.
     """
 
     def payload() -> dict[str, Any]:
@@ -97,12 +94,7 @@ async def announce(
 
 
 async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
-    """Sends the event of a flow run that an error ends, and records one that never began.
-
-    Args:
-        error: Why.
-        status: `cancelled` if somebody cancelled it before it could try again.
-    """
+    """Sends the event of a flow run that an error ends, and records one that never began."""
     run = _flow_run()
     if run is None:
         return
@@ -135,8 +127,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
 def end_heartbeats() -> None:
     """Sends `LAST_HEARTBEAT` of this flow run once no heartbeat can follow; never waits.
 
-    Prefect sends heartbeats until its server has answered how the run ended, and one that came after
-    the end would begin the wait for the next one again.
+    Prefect sends heartbeats until its server has answered how the run ended; a late one would be waited for.
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
@@ -262,10 +253,8 @@ def payload_of(
     """The payload: plain values, each medium with its URL.
 
     Args:
-        receipt: The run's receipt.
         address: The URL of an asset for a browser; None if it has none.
         report: The URL of the contact sheet; None if it has none.
-        deployed: As of `next_step`.
     """
     following = next_step(receipt, deployed=deployed)
     credits = receipt["credits"]
@@ -371,12 +360,7 @@ def _question_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _markdown(found: Mapping[str, Any], following: str) -> str:
-    """The same as a message for people.
-
-    Args:
-        found: The payload.
-        following: What to do next; "" for nothing.
-    """
+    """The same as a message for people."""
     status = "waits for an answer" if found["status"] == "suspended" else found["status"]
     lines = [f"**{text(found['title'])}** {status}: {text(found['sentence'])}"]
     for name, question in found["questions"].items():

@@ -17,8 +17,8 @@ from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
-from rivya_flows.flows.recovery.orphans import open_task_runs
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
@@ -35,33 +35,21 @@ Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Receives the task run, stage, step, key and result of each task."""
 
 
-def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
-    """Shows nothing."""
-
-
-def _no_group(group: TaskGroup, key: str) -> None:
-    """Shows nothing."""
-
-
 class PrefectCalls:
     """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
     Args:
-        plan: Gives the dependencies of steps.
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
-        shown: Receives the result of each task; must not block.
-        shown_group: Receives a group and the item after each of its calls; must not block.
-        state: Gives the state of the run; None groups nothing.
     """
 
     def __init__(
         self,
         plan: RunPlan,
-        earlier: Iterable[tuple[str, UUID]] = (),
-        shown: Shown = _unseen,
-        shown_group: Callable[[TaskGroup, str], None] = _no_group,
-        state: Callable[[], RunState] | None = None,
+        earlier: Iterable[tuple[str, UUID]],
+        shown: Shown,
+        shown_group: Callable[[TaskGroup, str], None],
+        state: Callable[[], RunState],
     ) -> None:
         self._plan = plan
         self._shown = shown
@@ -81,7 +69,6 @@ class PrefectCalls:
             self._earlier.add(task_run_id)
 
     async def begin(self, task: Task[..., Any]) -> Any:
-        """Run the first task of the graph."""
         self._root = await self._called(task, task.name, {}, [])
         return await _result(self._root)
 
@@ -130,7 +117,12 @@ class PrefectCalls:
         upstream: list[State[Any]],
         function: Callable[..., Awaitable[Any]] | None = None,
     ) -> State[Any]:
-        state = await _called(task, name, arguments, upstream, function)
+        state: State[Any] = await task_named(task, name, function or _boxed(task.fn))(
+            **arguments,
+            # Otherwise a failed upstream state leaves this task pending for ever.
+            wait_for=[allow_failure(one) for one in upstream],
+            return_state=True,
+        )
         if (task_run_id := _id(state)) is not None:
             self._ends[task_run_id] = time.monotonic(), state
         return state
@@ -144,16 +136,17 @@ class PrefectCalls:
             return
         try:
             async with get_client() as client:
-                for one in await open_task_runs(client, UUID(here)):
-                    if one in ends:
-                        told: State[Any] = ends[one].model_copy(update={"data": None})
-                        await client.set_task_run_state(one, told, force=True)
+                of = flow_runs_with(ids=[UUID(here)])
+                for one in await read_task_runs(client, of, UNFINISHED):
+                    if one.id in ends:
+                        told: State[Any] = ends[one.id].model_copy(update={"data": None})
+                        await client.set_task_run_state(one.id, told, force=True)
         except Exception as error:  # the run does not need its graph
             _logger.warning("ends of task runs were not told again: %s", error)
 
     def _range(self, step: str, key: str) -> ItemRange | None:
         if step not in self._ranges:
-            found = self._state().steps[step].items if self._state else None
+            found = self._state().steps[step].items
             if found is None:
                 return None
             self._ranges[step] = ranges_of(step, [item.key for item in found])
@@ -172,7 +165,6 @@ class PrefectCalls:
             group.begin(lambda function: self._called(task, name, {}, upstream, function))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
-            assert self._state is not None  # it has ranges
             for key in items.keys:  # `listen` hears of those that end from now on
                 if key != first and self._state().item(items.step, key).phase in TERMINAL:
                     group.leave_out(key)
@@ -217,22 +209,6 @@ class PrefectCalls:
             return set()
         main = self._plan.parts["steps"]
         return set(main) - {name for step in main for name in self._plan.follows(step)}
-
-
-async def _called(
-    task: Task[..., Any],
-    name: str,
-    arguments: Mapping[str, Any],
-    upstream: list[State[Any]],
-    function: Callable[..., Awaitable[Any]] | None = None,
-) -> State[Any]:
-    state: State[Any] = await task_named(task, name, function or _boxed(task.fn))(
-        **arguments,
-        # Otherwise a failed upstream state leaves this task pending for ever.
-        wait_for=[allow_failure(one) for one in upstream],
-        return_state=True,
-    )
-    return state
 
 
 def _boxed(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

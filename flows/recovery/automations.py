@@ -31,7 +31,7 @@ from prefect.settings import get_current_settings
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
-from rivya_flows.flows.server.select_server import password_hint
+from rivya_flows.flows.server.environment import password_hint
 
 EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
@@ -67,9 +67,7 @@ _SLACK_SECONDS = 10.0
 
 
 async def ensure_automations(
-    *,
-    heartbeat_seconds: float | None = None,
-    again_seconds: float = AGAIN_SECONDS,
+    *, heartbeat_seconds: float | None = None, again_seconds: float = AGAIN_SECONDS
 ) -> dict[str, str]:
     """Makes or updates the automations on the server of this process; idempotent.
 
@@ -83,9 +81,6 @@ async def ensure_automations(
 
     Returns:
         What was done to each, by name: `made`, `changed` or `unchanged`.
-
-    Raises:
-        UsageError: The server refuses them.
     """
     done = {}
     with refusals():
@@ -114,16 +109,12 @@ def refusals() -> Iterator[None]:
 
 
 def configured_heartbeat() -> float | None:
-    """The heartbeat of flow runs in seconds as set in this process; None if it is not set.
-
-    The setting that counts is the workers'; it is known here only if it is set for both.
-    """
+    """The heartbeat of flow runs in seconds as set in this process; None if it is not set."""
     flows = get_current_settings().flows
     return flows.heartbeat_frequency if "heartbeat_frequency" in flows.model_fields_set else None
 
 
 def automations(heartbeat_seconds: float, again_seconds: float) -> list[AutomationCore]:
-    """The automations that `ensure_automations` makes."""
     silence = timedelta(seconds=MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS)
     again = ChangeFlowRunState(
         state=StateType.SCHEDULED,
@@ -219,16 +210,7 @@ def _automation(
 async def ensure(
     client: PrefectClient, wanted: AutomationCore, *, keep_within: bool = False
 ) -> str:
-    """Makes an automation of ours, or updates the one of that name, which stays off if it is off.
-
-    Args:
-        client: Of the server.
-        wanted: The automation.
-        keep_within: Keep the time-out of the one that exists.
-
-    Returns:
-        `made`, `changed` or `unchanged`.
-    """
+    """Makes an automation of ours, or updates the one of that name, which stays off if it is off; says which."""
     found = await client.read_automations_by_name(wanted.name)
     if not found:
         await client.create_automation(wanted)

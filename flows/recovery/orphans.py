@@ -1,30 +1,28 @@
-"""Task runs of earlier executions: closes those that a dead process left open."""
+"""Closes what nobody continues: task runs of dead executions, and runs that were cancelled while they waited."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
-from prefect.client.schemas.objects import State, StateType, TaskRun
-from prefect.client.schemas.sorting import TaskRunSort
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from rivya_flows.flows.paging import PAGE, read_all
-from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.errors import StoreError
+from rivya_flows.flows.paging import flow_runs_with, read_task_runs
+from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.run_ids import flow_run_of
+from rivya_flows.planning.queue.events import RunEnded
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 
 _SETTLE_SECONDS, _LOOK_SECONDS = 4.0, 0.5
 """The server's recorder writes what it has heard once a second, later under load."""
@@ -33,14 +31,10 @@ _logger = logging.getLogger(__name__)
 
 
 async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUID]]:
-    """Names and ids of the task runs of earlier executions of this flow run, all of them closed.
+    """Names and ids of the task runs of this flow run before `began`, all of them closed.
 
     The caller holds the run's lease, so nobody else executes it. Call it again at the end: task
     states of a dead process may reach the database late.
-
-    Args:
-        run_id: The run.
-        began: When this execution began, before its first task.
     """
     here = flow_run.id
     if here is None:
@@ -52,21 +46,10 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
 
 
 async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:
-    """Closes the open task runs of earlier executions of a flow run.
+    """Closes the open task runs of earlier executions of a flow run; gives all of these, none without an answer.
 
-    A retried flow run makes new task runs; those that were open when its process died would stay
-    Running forever. Finished ones stay as they are.
-
-    Args:
-        flow_run_id: The flow run.
-        began: When the current execution began; its own task runs are left alone.
-
-    What ended a moment ago may not be in the database yet, as where a run is retried at once: it is
-    waited for as long as more of them come.
-
-    Returns:
-        Names and ids of all task runs of earlier executions, in their order; none if the server
-        does not answer.
+    A retried flow run makes new task runs: the old ones would stay Running for ever. What ended a moment ago may
+    not be in the database yet: it is waited for as long as more of them come.
     """
     try:
         async with get_client() as client:
@@ -86,7 +69,7 @@ async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) ->
     """The earlier task runs, once none is open or the server has recorded no end for a while."""
     before, quiet = -1, 0.0
     while True:
-        found = await _all(client, flow_run_id)
+        found = await read_task_runs(client, flow_runs_with(ids=[flow_run_id]))
         earlier = [one for one in found if (one.expected_start_time or began) < began]
         count = sum(map(_is_open, earlier))
         quiet = quiet + _LOOK_SECONDS if count == before else 0.0
@@ -96,26 +79,23 @@ async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) ->
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def open_task_runs(client: PrefectClient, flow_run_id: UUID) -> list[UUID]:
-    """The task runs of a flow run that the server takes for unfinished."""
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-    states = TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
-    unfinished = TaskRunFilter(state=TaskRunFilterState(type=states))
-    found = await read_all(
-        lambda at: client.read_task_runs(
-            flow_run_filter=wanted, task_run_filter=unfinished, limit=PAGE, offset=at
-        )
-    )
-    return [one.id for one in found]
-
-
 def _is_open(task_run: TaskRun) -> bool:
     return task_run.state is None or not task_run.state.is_final()
 
 
-async def _all(client: PrefectClient, flow_run_id: UUID) -> list[TaskRun]:
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-    order = TaskRunSort.EXPECTED_START_TIME_ASC
-    return await read_all(
-        lambda at: client.read_task_runs(flow_run_filter=wanted, sort=order, limit=PAGE, offset=at)
-    )
+def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
+    """Records that a run which waits (for its turn or an answer) was cancelled; False if it was not recorded."""
+    if goes_on_elsewhere():
+        return False
+    with contextlib.suppress(StoreError):
+        lease = leases.acquire(run_id)
+        try:
+            state = replay(entry.event for entry in journal.entries(run_id))
+            if state.ended in (None, "suspended"):
+                journal.append(
+                    run_id, RunEnded(status="cancelled", at=datetime.now(UTC)), lease.fence
+                )
+                return True
+        finally:
+            leases.release(lease)
+    return False

@@ -1,46 +1,53 @@
-"""The waker: a flow that resumes suspended runs whose question has passed its deadline.
+"""The waker: a flow that resumes suspended runs whose question has passed its deadline, and restarts runs that
+died unnoticed.
 
-A run that is suspended with a deadline schedules one run of this flow for that moment. A sweep
-finds what was missed, for example while the server was down.
+A run that is suspended with a deadline schedules one run of this flow for that moment. A sweep finds what
+was missed, for example while the server was down. The automations depend on events, and a server can lose
+one: its database is locked, its queue is full, it restarts. This module reads tables only.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from prefect import flow, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import State, StateType
-from prefect.states import Completed
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
+from prefect.states import AwaitingRetry, Completed
+from sqlalchemy import Engine, select
 
-from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.paging import (
+    PAGE,
+    UNFINISHED,
+    flow_runs_with,
+    read_flow_runs,
+    read_task_runs,
+)
 from rivya_flows.flows.questions.suspension import WAKER, wake
-from rivya_flows.flows.recovery.cancelled import record_cancellations
-from rivya_flows.flows.recovery.lost_runs import restart_lost_runs
-from rivya_flows.flows.run_ids import flow_run_of
+from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
+from rivya_flows.flows.recovery.orphans import close_cancelled
+from rivya_flows.flows.run_ids import flow_run_of, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.settings import read_settings
+from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, record_sweep
+from rivya_flows.store.leases import Leases
+from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, record_sweep, waiting_runs
+from rivya_flows.store.tables import LEASES
 
 SWEEP = timedelta(minutes=15)
+_logger = logging.getLogger(__name__)
 
 
 @flow(name=WAKER, retries=0, persist_result=False)
 async def wake_overdue() -> State[None]:
-    """Resumes suspended runs whose deadline has passed; restarts runs that died unnoticed.
-
-    The run itself applies the deadline, under its lease and after reading the form: an answer that
-    a person gave first counts.
-    """
+    """Resumes suspended runs whose deadline has passed; restarts runs that died unnoticed."""
     logger = run_logger()
     journal = Journal(read_settings().store_url)
     woken = 0
@@ -64,13 +71,104 @@ async def _suspended(run_ids: Sequence[str]) -> list[tuple[str, UUID]]:
     """The runs whose flow run is suspended now; a run of the command line has none."""
     flow_runs = {found: run_id for run_id in run_ids if (found := flow_run_of(run_id))}
     ids = list(flow_runs)
-    paused = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
     waiting: list[tuple[str, UUID]] = []
     async with get_client() as client:
         for first in range(0, len(ids), PAGE):
-            some = FlowRunFilterId(any_=ids[first : first + PAGE])
-            page = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(id=some, state=paused), limit=PAGE
-            )
+            some = flow_runs_with(ids=ids[first : first + PAGE], states=[StateType.PAUSED])
+            page = await client.read_flow_runs(flow_run_filter=some, limit=PAGE)
             waiting += [(flow_runs[one.id], one.id) for one in page]
     return waiting
+
+
+async def record_cancellations(journal: Journal) -> tuple[str, ...]:
+    """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
+    closed = []
+    waiting = await in_thread(partial(waiting_runs, journal))
+    if not waiting:
+        return ()
+    async with get_client() as client:
+        for run_id in waiting:
+            flow_run_id = flow_run_of(run_id)
+            if flow_run_id is None:
+                continue
+            try:
+                found = await client.read_flow_run(flow_run_id)
+            except Exception as error:  # deleted, or the server is away
+                _logger.debug("flow run %s was not read: %s", flow_run_id, error)
+                continue
+            cancelled = found.state is not None and found.state.is_cancelled()
+            close = partial(close_cancelled, journal, Leases(journal.engine), run_id)
+            if cancelled and await in_thread(close):
+                closed.append(run_id)
+    return tuple(closed)
+
+
+PATIENCE = timedelta(minutes=5)
+"""How long a run must be dead: until then the automations act."""
+
+OLDEST = timedelta(hours=2)
+"""A person decides about older crashes: a restart may buy what is still missing."""
+
+
+async def restart_lost_runs(
+    engine: Engine,
+    *,
+    pool: str | None = None,
+    now: datetime | None = None,
+) -> list[UUID]:
+    """Reschedules runs that have been dead for `PATIENCE`; returns their flow runs.
+
+    A run is dead if it is Crashed, or Running with a lease that expired without being released: an
+    executing process renews it every few seconds. Does nothing while somebody has switched off the
+    automation for crashed runs.
+    """
+    now = now or datetime.now(UTC)
+    if await missing_automations([AGAIN]):
+        return []
+    async with get_client() as client:
+        found = await _unfinished(client, pool)
+        dead = [*_crashed(found, now), *_lost(found, engine, now)]
+        for one in dead:
+            again: State[None] = AwaitingRetry(
+                message="it died unnoticed; it resumes from its journal"
+            )
+            await client.set_flow_run_state(one.id, again, force=True)
+        await _close_abandoned(client, now)
+    return [one.id for one in dead]
+
+
+async def _close_abandoned(client: PrefectClient, now: datetime) -> None:
+    """Closes the open task runs of runs that have ended: nobody continues them, or their end was lost."""
+    ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - PATIENCE)
+    for one in await read_task_runs(client, ended, UNFINISHED):
+        state: State[None] = State(type=StateType.CRASHED, message="its process ended")
+        await client.set_task_run_state(one.id, state, force=True)
+
+
+async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:
+    """Our crashed and running flow runs that a worker can execute again."""
+    ours = flow_runs_with(tags=[OWNER_TAG], states=[StateType.CRASHED, StateType.RUNNING])
+    found = await read_flow_runs(client, ours, pool=pool)
+    return [one for one in found if one.deployment_id is not None and one.run_count < EXECUTIONS]
+
+
+def _crashed(found: list[FlowRun], now: datetime) -> list[FlowRun]:
+    return [
+        one
+        for one in found
+        if one.state is not None
+        and one.state_type == StateType.CRASHED
+        and PATIENCE <= now - one.state.timestamp <= OLDEST
+    ]
+
+
+def _lost(found: list[FlowRun], engine: Engine, now: datetime) -> Iterator[FlowRun]:
+    running = {run_id_of(str(one.id)): one for one in found if one.state_type == StateType.RUNNING}
+    query = select(LEASES.c.run_id).where(
+        LEASES.c.run_id.in_(running),
+        LEASES.c.expires_at > 0,  # 0: released
+        LEASES.c.expires_at <= (now - PATIENCE).timestamp(),
+    )
+    with reading(engine) as connection:
+        for (run_id,) in connection.execute(query):
+            yield running[run_id]

@@ -17,9 +17,12 @@ import hashlib
 import hmac
 import os
 import secrets
+import socket
+import struct
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -37,8 +40,47 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from rivya_flows.flows.prefect_internals import UI_PASSWORD_KEY
-from rivya_flows.flows.server.password import OPEN, basic, proof_of
-from rivya_flows.flows.server.peers import Address, owns
+from rivya_flows.flows.server.local_api import OPEN, basic, proof_of
+
+Address = tuple[str, int]
+"""IPv4 address and port."""
+
+# A program may use either for 127.0.0.1.
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+
+
+def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _TABLES) -> bool:
+    """Whether a connection to a server on this machine is from a program of a user.
+
+    Compares both whole addresses: another user can take the port of a connection on 127.0.0.2.
+    True if the system does not tell, as on macOS.
+
+    Source: proc(5), ``/proc/net/tcp``: columns 2 and 3 are the two ends, column 8 is the user.
+    """
+    known = False
+    for table in tables:
+        try:
+            lines = table.read_text().splitlines()[1:]
+        except OSError:
+            continue
+        known = True
+        for words in map(str.split, lines):
+            if (_address(words[1]), _address(words[2])) == (client, server):
+                return int(words[7]) == user
+    return not known
+
+
+def _address(written: str) -> Address | None:
+    """``0100007F:1068`` as an address; None for an IPv6 address that maps to no IPv4 address."""
+    host, _, port = written.partition(":")
+    # Each word of 32 bits is written in the byte order of the machine.
+    packed = b"".join(
+        struct.pack("=I", int(host[begin : begin + 8], 16)) for begin in range(0, len(host), 8)
+    )
+    if len(packed) == 16 and packed[:12] != bytes(10) + b"\xff\xff":
+        return None
+    return socket.inet_ntoa(packed[-4:]), int(port, 16)
+
 
 _SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
 """Pages of Prefect that load scripts from another host into the origin that holds the password."""
@@ -100,14 +142,7 @@ _EVERYWHERE = {
 
 
 class Guard:
-    """An ASGI application in front of Prefect's.
-
-    Args:
-        app: Prefect's, which checks the password itself.
-        port: Its port on 127.0.0.1.
-        auth: ``user:password`` of the server.
-        owns: See `peers.owns`.
-    """
+    """An ASGI application in front of Prefect's, on a port of 127.0.0.1."""
 
     def __init__(
         self,
@@ -198,19 +233,16 @@ class Guard:
         return JSONResponse({"ticket": ticket}, 201)
 
     async def _redeem(self, request: Request) -> Response:
-        is_own = await run_in_threadpool(self._is_own, request)
+        client = request.client
+        is_own = client is not None and await run_in_threadpool(
+            self._owns, os.getuid(), (client.host, client.port), ("127.0.0.1", self._port)
+        )
         kind, _, ticket = request.headers.get("authorization", "").partition(" ")
         # Looked up by hash, so the time it takes reveals nothing of a ticket.
         if kind != "Ticket" or ticket not in self._tickets or not is_own:
             return JSONResponse({"exception_message": "Unauthorized"}, 401)
         del self._tickets[ticket]
         return JSONResponse({"auth": self._auth}, headers={"Cache-Control": "no-store"})
-
-    def _is_own(self, request: Request) -> bool:
-        client = request.client
-        return client is not None and self._owns(
-            os.getuid(), (client.host, client.port), ("127.0.0.1", self._port)
-        )
 
     async def _proof(self, request: Request) -> Response:
         nonce = request.query_params.get("nonce", "")

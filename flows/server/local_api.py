@@ -1,12 +1,20 @@
-"""Calls a Prefect server of our own on this machine, without importing Prefect."""
+"""Calls a Prefect server of our own on this machine, without importing Prefect; and its password.
+
+The password is in a file that its owner alone can read. Each server creates a new one when it starts: a
+browser, a command or a worker that still calls the port of a server that has ended may send the password to
+another user's program, and that one is no longer valid.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import http.client
 import json
+import os
 import secrets
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +22,48 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from rivya_flows.app.processes import registry
-from rivya_flows.flows.server.password import OPEN, basic, proof_of, server_auth
+
+FILE = "auth"
+"""Beside Prefect's database, for `curl -u "$(cat FILE)"`."""
+
+OPEN = "/open"
+"""Path of the page that lets a browser in; paths below it are ours, not Prefect's."""
+
+_USER = "rivya"
+
+
+def new_auth(home: Path) -> str:
+    """Write a new ``user:password``; only for the server of `home`, while it holds the lock of the folder."""
+    auth = f"{_USER}:{secrets.token_urlsafe(32)}"
+    part = home / f".{FILE}.{secrets.token_hex(4)}"
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(auth)
+        part.replace(home / FILE)
+    finally:
+        part.unlink(missing_ok=True)
+    return auth
+
+
+def server_auth(home: Path) -> str:
+    """``user:password`` of the server in `home`; "" if none has started yet. Not validated."""
+    try:
+        return (home / FILE).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def basic(auth: str) -> str:
+    return f"Basic {b64encode(auth.encode()).decode()}"
+
+
+def proof_of(auth: str, port: int, nonce: str) -> str:
+    """The answer to a nonce that only a server on this port with the password can give, in hex.
+
+    It includes the port, or a program on another port could fetch the proof from the server.
+    """
+    return hmac.new(auth.encode(), f"proof:{port}:{nonce}".encode(), hashlib.sha256).hexdigest()
+
 
 SETTLE_SECONDS = 10.0
 # The recorder writes once a second: counts that stay the same for longer are complete.
@@ -29,23 +78,13 @@ _LONGEST_PROOF = 4096  # bytes; any program may answer
 
 @dataclass(frozen=True)
 class Loopback:
-    """A server on a port of 127.0.0.1.
-
-    Attributes:
-        port: Its port.
-        auth: ``user:password``; "" if there is none yet, and no server is ours.
-    """
+    """A server on a port of 127.0.0.1; `auth` is ``user:password``, or "" if no server is ours."""
 
     port: int
     auth: str = field(repr=False)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON of an answer.
-
-        Raises:
-            OSError: The server does not answer.
-            http.client.HTTPException: It does not answer with 200 or 201.
-        """
+        """The JSON of an answer; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
         headers = {"Content-Type": "application/json", "Authorization": basic(self.auth)}
         status, content = self._exchange(method, path, json.dumps(body), headers)
         if status not in (200, 201):
@@ -55,8 +94,7 @@ class Loopback:
     def healthy(self) -> bool:
         """Whether our server answers on the port and is healthy.
 
-        It must first prove that it knows the password: another user of the machine may listen
-        there, and would get the password with the next request.
+        It must first prove that it knows the password: another user of the machine may listen there.
         """
         if not self.auth:
             return False
@@ -74,28 +112,15 @@ class Loopback:
             return False
 
     def entrance(self, to: str = "/v2") -> str:
-        """A URL that lets one browser in, once.
-
-        Args:
-            to: Path of the page that it leads to.
-
-        Raises:
-            OSError: The server does not answer.
-            http.client.HTTPException: It does not answer with success.
-        """
+        """A URL that lets one browser in, once."""
         ticket = self.ask("POST", f"{OPEN}/tickets")["ticket"]
         where = "" if to == "/v2" else f"?to={quote(to)}"
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
 
     def settle(self, began: datetime) -> None:
-        """Wait until the rows of the flow runs that began after a moment and ended are written.
+        """Wait at most `SETTLE_SECONDS` until the rows of the flow runs that began after a moment and ended are written.
 
-        Task runs reach the database through a queue: a server that stops right after a run loses
-        its last rows. Waits at most `SETTLE_SECONDS`.
-
-        Raises:
-            OSError: The server does not answer.
-            http.client.HTTPException: It does not answer with success.
+        Task runs reach the database through a queue: a server that stops right after a run loses its last rows.
         """
         ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}
         still_open = {"state": {"type": {"any_": _OPEN}}}
@@ -134,10 +159,7 @@ class Loopback:
 
 
 def left_running(data: Path) -> Loopback | None:
-    """The server that `up` left running in a data folder; None unless it lives and proves it.
-
-    None too for a server of an older version, which knows no password.
-    """
+    """The server that `up` left running in a data folder; None unless it lives and proves it."""
     part = registry.read(data).part("server")
     if part is None:
         return None

@@ -29,10 +29,13 @@ from rivya_flows.app.processes.supervisor import (
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
-from rivya_flows.flows.server.environment import client_environment, server_environment
-from rivya_flows.flows.server.local_api import Loopback
-from rivya_flows.flows.server.password import server_auth
-from rivya_flows.flows.server.select_server import point, restore
+from rivya_flows.flows.server.environment import (
+    client_environment,
+    point,
+    restore,
+    server_environment,
+)
+from rivya_flows.flows.server.local_api import Loopback, server_auth
 from rivya_flows.flows.server.server_process import (
     STAYS,
     USERS,
@@ -51,13 +54,9 @@ PORTS_TRIED = 3
 class LocalServer:
     """One user's share in the Prefect server of a data folder.
 
-    `start` returns at once; `ready` waits for the server and points this process at it; `stop`
-    leaves it. A server that does not wait for its next user is ended by its last one, which lets
-    the last rows be written before.
-
-    Attributes:
-        home: Prefect's home of the server, ``<data>/prefect``.
-        port: Its loopback port; 0 until it is known.
+    `start` returns at once; `ready` waits for the server and points this process at it; `stop` leaves it. The
+    last user ends a server that does not wait for another, once its last rows are written. `port` is 0 until
+    it is known.
     """
 
     def __init__(self, home: Path, idle_seconds: float = 0) -> None:
@@ -72,15 +71,7 @@ class LocalServer:
 
     @classmethod
     def start(cls, data: Path, *, idle_seconds: float = 0) -> LocalServer:
-        """Join the server of `data`, or start it.
-
-        Args:
-            data: The data folder.
-            idle_seconds: How long the server waits for its next user if this one is its last.
-
-        Raises:
-            UsageError: The data folder cannot be written.
-        """
+        """Join the server of `data`, or start it; it waits for its next user for `idle_seconds`."""
         set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
         server = cls(data.absolute() / "prefect", idle_seconds)
         server._join()
@@ -88,20 +79,14 @@ class LocalServer:
 
     @property
     def api_url(self) -> str:
-        """The value of ``PREFECT_API_URL``."""
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
     def log(self) -> Path:
-        """The server's log."""
         return self.home / "server.log"
 
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
-        """The API's URL, once the server answers; from then on this process uses it.
-
-        Raises:
-            UsageError: The server ended, or did not answer in time; quotes the end of its log.
-        """
+        """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
         starts = 1
         while not (server := await asyncio.to_thread(self._answering)):
@@ -184,11 +169,7 @@ class LocalServer:
                 self.port = port
 
     def _end_other(self) -> bool:
-        """Have a server of another version or with other settings end, unless it is used.
-
-        Returns:
-            Whether it ends; the next `_join` starts another one.
-        """
+        """Have a server of another version or with other settings end, unless it is used; whether it ends."""
         assert self._users is not None
         if not try_lock(self._users):
             # What failed dropped the shared lock; without it the next `_join` takes it again.
@@ -204,16 +185,12 @@ class LocalServer:
         return lives(self.home)
 
     async def _end(self) -> None:
-        """End a server that this process started and nobody else uses.
-
-        A server of another process ends by itself after its last user.
-        """
+        """End a server that this process started and nobody else uses; others end by themselves."""
         if self._process is not None and self._users is not None and try_lock(self._users):
             # Nobody can join while the lock is held.
             await asyncio.to_thread(self._process.end, grace_seconds=STOP_SECONDS)
 
     def _leave(self) -> None:
-        """Drop the share."""
         self._process = None
         if self._users is not None:
             self._users.close()
@@ -229,18 +206,7 @@ class LocalServer:
 async def local_server(
     data: Path, *, api_url: str | None = None, idle_seconds: float = 0
 ) -> AsyncIterator[str]:
-    """The API's URL of a Prefect server that this process uses inside the block.
-
-    Args:
-        data: The data folder; the server lives in ``<data>/prefect``, and all processes that use
-            the folder at the same time share it.
-        api_url: A server that the user named (``PREFECT_API_URL``): used as it is, nothing is
-            started or ended. None starts a server, or joins the running one.
-        idle_seconds: See `LocalServer.start`.
-
-    Raises:
-        UsageError: The server does not start.
-    """
+    """The API's URL of the Prefect server of a data folder, or of `api_url`, that this process uses in the block."""
     if api_url is not None:
         set_default("DO_NOT_TRACK", "1")  # the same
         yield api_url

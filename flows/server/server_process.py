@@ -24,7 +24,7 @@ from rivya_flows.app.processes.supervisor import (
     wait_until,
 )
 from rivya_flows.environment import set_variables, variables
-from rivya_flows.flows.server.password import new_auth
+from rivya_flows.flows.server.local_api import new_auth
 
 _OF_PORT = ("PREFECT_SERVER_API_", "PREFECT_UI_URL")
 LOCK = "server.lock"
@@ -51,18 +51,7 @@ def start_server(
     *,
     ends_with_users: bool,
 ) -> StartedProcess | None:
-    """Start a server as the owner of `LOCK`; None if another one holds it.
-
-    Args:
-        home: Prefect's home of the server, ``<data>/prefect``; it exists.
-        port: Its loopback port.
-        environment: All of it, see `rivya_flows.flows.server.environment`.
-        log: Receives its output.
-        ends_with_users: It ends after its users, see `USERS`, else it stays.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """Start a server as the owner of `LOCK`; None if another one holds it."""
     users, kind = _NO_USERS, STAYS
     if ends_with_users:
         users, kind = str(home / USERS), kind_of(environment)
@@ -94,17 +83,12 @@ def kind_of(environment: Mapping[str, str]) -> str:
 
 
 def running(home: Path) -> tuple[int, str] | None:
-    """Port and kind of the server that holds `LOCK`; None until it has written them.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """Port and kind of the server that holds `LOCK`; None until it has written them."""
     port, _, kind = (home / LOCK).read_text().partition(" ")
     return (int(port), kind) if port else None
 
 
 def lives(home: Path) -> bool:
-    """Whether a server holds `LOCK`."""
     if not (home / LOCK).exists():
         return False
     with (home / LOCK).open("a") as lock:
@@ -112,15 +96,7 @@ def lives(home: Path) -> bool:
 
 
 def is_idle(home: Path, *, end: bool = False) -> bool:
-    """Whether a server lives that waits for its next user.
-
-    Args:
-        home: Prefect's home of the server.
-        end: It ends now, and not after its time.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """Whether a server lives that waits for its next user."""
     if not lives(home) or (running(home) or (0, STAYS))[1] == STAYS:
         return False
     with (home / USERS).open("a+b") as users:
@@ -133,11 +109,7 @@ def is_idle(home: Path, *, end: bool = False) -> bool:
 
 
 def end_idle(home: Path) -> bool:
-    """End a server that waits for its next user; whether there was one.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
+    """End a server that waits for its next user; whether there was one."""
     return is_idle(home, end=True) and wait_until(lambda: not lives(home), END_SECONDS)
 
 
@@ -164,11 +136,7 @@ def main() -> None:
 
 
 def give_space_back(database: Path) -> None:
-    """Make SQLite return the pages of deleted rows to the file system, which it does not by default.
-
-    A database of which that is not set yet is rewritten once; it stays as it is if that fails, for
-    example because the disk is full.
-    """
+    """Make SQLite return the pages of deleted rows to the file system; rewrites a database of others once."""
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
         if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
             connection.execute("PRAGMA auto_vacuum = FULL")

@@ -35,8 +35,7 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.run_logger import clean_logs
-from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
-from rivya_flows.flows.worker.messages import Execute
+from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, Execute, HostDiedError, Hosts
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
     ask_often,
@@ -44,7 +43,6 @@ from rivya_flows.flows.worker.prefect_internals import (
     imported_from,
     shared_environment,
 )
-from rivya_flows.flows.worker.worker_metrics import SLOTS, SLOTS_USED
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 
@@ -62,10 +60,7 @@ LIMIT = 50
 STOP_SECONDS = 20.0
 """How long a worker that is stopped waits for its server; what it cannot tell is found later."""
 
-PATIENCE = {
-    PREFECT_CLIENT_MAX_RETRIES: 100,
-    PREFECT_CLIENT_RETRY_EXTRA_CODES: {500, 504},
-}
+PATIENCE = {PREFECT_CLIENT_MAX_RETRIES: 100, PREFECT_CLIENT_RETRY_EXTRA_CODES: {500, 504}}
 """With these settings Prefect's client waits a quarter of an hour for a server, also for one whose
 database is away or busy, which answers 500. Those that the worker's environment has stay."""
 
@@ -230,9 +225,9 @@ class CampaignWorker(ProcessWorker):
         self._cancellations.add(flow_run.id)
         status = 0
         try:
-            ended = await self._hosts.execute(order, environment, begun)
-            if ended.error is not None:
-                self._explain(flow_run, ended.error, ended.traceback)
+            done = await self._hosts.execute(order, environment, begun)
+            if done.error is not None:
+                self._explain(flow_run, done.error, done.traceback)
                 status = 1
         except HostDiedError as error:
             self._remember(flow_run.id)
@@ -246,7 +241,10 @@ class CampaignWorker(ProcessWorker):
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
             self._reasons.pop(flow_run.id, None)
-            await _end_cancelled(self.client, flow_run.id)
+            state = (await self.client.read_flow_run(flow_run.id)).state
+            if state is None or not state.is_final():  # it did not say so itself
+                ended: State[Any] = Cancelled(message="cancelled; bought jobs continue")
+                await self.client.set_flow_run_state(flow_run.id, ended, force=True)
             status = 0
         return ProcessWorkerResult(status_code=status, identifier=str(host_pids[-1]))
 
@@ -256,11 +254,7 @@ class CampaignWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         grace_seconds: int = 30,
     ) -> None:
-        """Kills nothing: a flow run that has not begun ends in its process as soon as it would.
-
-        Raises:
-            InfrastructureNotFound: Always, so that Prefect marks the flow run as cancelled.
-        """
+        """Kills nothing, so that Prefect marks the flow run as cancelled: it ends in its process as soon as it would."""
         raise InfrastructureNotFound("it shares its process with other flow runs")
 
     def _cancel(self, flow_run_id: UUID) -> None:
@@ -279,18 +273,9 @@ class CampaignWorker(ProcessWorker):
         self.get_flow_run_logger(flow_run).error("crashed: %s", words, exc_info=error)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
-        """Lets another worker continue a flow run at once."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
             await self._hosts.end()
             state: State[Any] = AwaitingRetry(
                 message="its worker was stopped; it continues from its journal"
             )
             await self.client.set_flow_run_state(flow_run_id, state, force=True)
-
-
-async def _end_cancelled(client: PrefectClient, flow_run_id: UUID) -> None:
-    """Ends a flow run that was cancelled and did not say so itself."""
-    state = (await client.read_flow_run(flow_run_id)).state
-    if state is None or not state.is_final():
-        ended: State[Any] = Cancelled(message="cancelled; bought jobs continue")
-        await client.set_flow_run_state(flow_run_id, ended, force=True)

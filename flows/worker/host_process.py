@@ -17,15 +17,16 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
+from types import FrameType
 from uuid import UUID
 
-from rivya_flows.flows.server.outage import told_outages
+from rivya_flows.flows.server.environment import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
-from rivya_flows.flows.worker.loop_watch import LoopWatch
-from rivya_flows.flows.worker.messages import (
+from rivya_flows.flows.worker.hosts import (
     LONGEST_TEXT,
     Alive,
     Cancel,
@@ -37,6 +38,51 @@ from rivya_flows.flows.worker.messages import (
 )
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.settings import read_settings
+from rivya_flows.tasks import functions
+
+_LINES = 12
+"""Calls of a stack that are shown, from the innermost outwards."""
+
+_OURS = "rivya_flows."
+
+
+class LoopWatch:
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
+        self._loop = loop
+        self._thread = thread
+        self._unanswered_since: float | None = None
+
+    def look(self) -> Alive:
+        """Whether the loop has turned since the last look; call it every few seconds."""
+        asked, now = self._unanswered_since, time.monotonic()
+        if asked is None:
+            self._unanswered_since = now
+            self._loop.call_soon_threadsafe(self._answer)
+            return Alive()
+        frame = sys._current_frames().get(self._thread)
+        return Alive(now - asked, _stack(frame), _step(frame))
+
+    def _answer(self) -> None:
+        self._unanswered_since = None
+
+
+def _stack(frame: FrameType | None) -> str:
+    lines = traceback.format_list(traceback.extract_stack(frame)[-_LINES:])
+    return "".join(lines)[-LONGEST_TEXT:]
+
+
+def _step(frame: FrameType | None) -> str | None:
+    """The line of a step function at which the loop stands; None if it stands elsewhere."""
+    called: FrameType | None = None
+    while frame is not None and frame.f_globals.get("__name__") != functions.__name__:
+        called, frame = frame, frame.f_back
+    if frame is None or called is None:
+        return None
+    if str(called.f_globals.get("__name__")).startswith(_OURS):  # it prepares a call, as a download
+        return None
+    code = called.f_code
+    return f"{code.co_qualname}, {code.co_filename}:{called.f_lineno}"[-LONGEST_TEXT:]
+
 
 ALIVE_SECONDS = 5.0
 """How often it says that it lives, and where its loop stands."""
@@ -45,8 +91,6 @@ _logger = logging.getLogger("prefect.rivya_flows.worker")
 
 
 class _Executions:
-    """The flow runs that this process executes."""
-
     def __init__(self, shared: SharedRuns, outbox: queue.SimpleQueue[Message | None]) -> None:
         self._shared = shared
         self._outbox = outbox

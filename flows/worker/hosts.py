@@ -1,9 +1,12 @@
-"""The host processes of a worker: started when they are needed, watched, and ended."""
+"""The host processes of a worker: started when they are needed, watched, and ended; what a worker and they say to
+each other, as lines of JSON; and metrics of the worker.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -11,17 +14,89 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 
-from rivya_flows.flows.worker.messages import (
-    LONGEST,
-    Alive,
-    Cancel,
-    Ended,
-    Execute,
-    line,
-    next_message,
-)
-from rivya_flows.flows.worker.worker_metrics import HOSTS_LOST, HOSTS_STARTED
+from prometheus_client import Counter, Gauge
+
+LONGEST = 2**18
+"""Bytes of the longest line."""
+
+LONGEST_TEXT = LONGEST // 32
+"""Characters of the longest text in a message: JSON writes twelve bytes for some, and there are two."""
+
+
+@dataclass(frozen=True)
+class Execute:
+    """To a host: execute a flow run; `spec` is the hash of the deployed one, None: the spec's file as it is."""
+
+    flow_run: str
+    attribute: str
+    spec: str | None
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """To a host: cancel a flow run."""
+
+    flow_run: str
+
+
+@dataclass(frozen=True)
+class Alive:
+    """From a host: it lives, and this is where its event loop stands.
+
+    Attributes:
+        blocked_seconds: How long the event loop has not turned; 0 if it turns.
+        stack: Where it stands, with its callers; empty if it turns.
+        step: The line of a step function that it stands in; None outside of them.
+    """
+
+    blocked_seconds: float = 0.0
+    stack: str = ""
+    step: str | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """From a host: it has executed a flow run; `error` is None if Prefect knows its state."""
+
+    flow_run: str
+    error: str | None = None
+    traceback: str = ""
+
+
+Message = Execute | Cancel | Alive | Ended
+
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__.lower(): kind for kind in (Execute, Cancel, Alive, Ended)
+}
+
+
+def line(message: Message) -> bytes:
+    return json.dumps([type(message).__name__.lower(), asdict(message)]).encode() + b"\n"
+
+
+async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
+    """The next message of a host, None if it has ended; raises `TimeoutError`, or `ValueError` for a bad line."""
+    async with asyncio.timeout(silence):
+        received = await reader.readline()
+    return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
+
+
+def parsed(received: bytes) -> Message:
+    """The message of a line; `ValueError` if it is none, or incomplete."""
+    try:
+        kind, values = json.loads(received)
+        return _KINDS[kind](**values)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no message: {received[:80]!r}") from error
+
+
+SLOTS = Gauge("rivya_flows_worker_slots", "Runs that this worker executes at most")
+SLOTS_USED = Gauge("rivya_flows_worker_slots_used", "Runs that this worker executes now")
+HOSTS_STARTED = Counter("rivya_flows_worker_hosts_started", "Host processes that were started")
+HOSTS_LOST = Counter("rivya_flows_worker_hosts_lost", "Host processes that died or were blocked")
+
 
 RUNS_PER_HOST = 25
 """Runs that one host executes at once, and that end with it if it dies."""
@@ -45,11 +120,7 @@ _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect
 
 
 class HostDiedError(Exception):
-    """The host of a run has died, and the run with it.
-
-    Attributes:
-        status: As of a process: negative for a signal.
-    """
+    """The host of a run has died, and the run with it."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -61,8 +132,6 @@ class _BlockedError(Exception):
 
 
 class Host:
-    """One host process; `start` makes it."""
-
     def __init__(
         self,
         process: asyncio.subprocess.Process,
@@ -99,17 +168,14 @@ class Host:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
         return self._process.pid
 
     @property
     def lives(self) -> bool:
-        """Whether it can still execute a run."""
         return not self._watching.done()
 
     @property
     def runs(self) -> int:
-        """Runs that it executes now."""
         return len(self._runs)
 
     @property
@@ -119,12 +185,7 @@ class Host:
 
     @property
     def has_place(self) -> bool:
-        """Whether it takes another run."""
         return self.lives and self.runs < RUNS_PER_HOST and not self.is_worn
-
-    def executes(self, flow_run: str) -> bool:
-        """Whether a flow run is here."""
-        return flow_run in self._runs
 
     def execute(self, order: Execute) -> asyncio.Future[Ended]:
         """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
@@ -135,11 +196,11 @@ class Host:
         return ended
 
     def cancel(self, flow_run: str) -> None:
-        """Cancels a flow run; it ends as cancelled soon."""
-        self._writer.write(line(Cancel(flow_run)))
+        """Cancels a flow run, if it is here; it ends as cancelled soon."""
+        if flow_run in self._runs:
+            self._writer.write(line(Cancel(flow_run)))
 
     async def end(self) -> None:
-        """Kills it, with the runs in it."""
         self._is_ending = True
         self._kill(signal.SIGKILL)
         await asyncio.wait([self._watching])
@@ -198,7 +259,6 @@ class Host:
 
 
 def _end(status: int) -> str:
-    """How a process ended that nothing here ended."""
     if status >= 0:
         return f"its process ended with status {status}"
     memory = ", as the system does when memory runs out" if status == -signal.SIGKILL else ""
@@ -226,17 +286,7 @@ class Hosts:
     async def execute(
         self, order: Execute, environment: Mapping[str, str], begun: Callable[[int], object]
     ) -> Ended:
-        """Executes a flow run in a host that has its environment.
-
-        Args:
-            order: The flow run.
-            environment: That it needs.
-            begun: Called with the process id of the host.
-
-        Raises:
-            HostDiedError: The host died.
-            OSError: None can be started.
-        """
+        """Executes a flow run in a host that has its environment; raises `HostDiedError` if that died."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
             ended = host.execute(order)
@@ -251,11 +301,9 @@ class Hosts:
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is in one of the hosts."""
         for _, host in self._hosts:
-            if host.executes(flow_run):
-                host.cancel(flow_run)
+            host.cancel(flow_run)
 
     async def end(self) -> None:
-        """Kills all of them."""
         await asyncio.gather(*(host.end() for _, host in self._hosts))
 
     async def _with_place(self, environment: Mapping[str, str]) -> Host:

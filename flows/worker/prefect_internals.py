@@ -106,11 +106,6 @@ class Observation:
     Prefect's observer ends for good when its server is away for minutes. Another one takes its place,
     which hears only what happens from now on, and so asks first. Read from _internal/observers.py and
     _internal/_observation_delivery.py. If they change, a worker of campaigns or a host does not start.
-
-    Args:
-        kind: The class of the observer.
-        heard: What it calls.
-        ask: Has it ask for the states of its flow runs.
     """
 
     def __init__(
@@ -125,13 +120,11 @@ class Observation:
         self._observing: asyncio.Task[None] | None = None
 
     def add(self, flow_run_id: UUID) -> None:
-        """Hears of a flow run from now on."""
         self._flow_runs.add(flow_run_id)
         if self._observer is not None:
             self._observer.add_in_flight_flow_run_id(flow_run_id)
 
     def remove(self, flow_run_id: UUID) -> None:
-        """Hears of a flow run no more."""
         self._flow_runs.discard(flow_run_id)
         if self._observer is not None:
             self._observer.remove_in_flight_flow_run_id(flow_run_id)
@@ -166,11 +159,7 @@ class Observation:
 
 
 def cancellations(heard: Callable[[UUID], None]) -> Observation:
-    """Hears which flow runs a person cancels.
-
-    Args:
-        heard: Called with the flow run, maybe more than once.
-    """
+    """Hears which flow runs a person cancels, maybe more than once."""
     from prefect._internal.observers import FlowRunCancellingObserver as Observer
 
     return Observation(Observer, heard, Observer._check_for_cancelled_flow_runs)
@@ -218,13 +207,6 @@ class SharedRuns:
         """Executes a flow run to its end; whether Prefect knows its state.
 
         Read from engine.py, which does the same in a process of its own, and flow_engine.py.
-
-        Args:
-            flow_run_id: The flow run.
-            load: Gives its flow; called in a thread.
-
-        Raises:
-            BaseException: Whatever ended the flow run in an unforeseen way.
         """
         from prefect.exceptions import Abort, Pause
         from prefect.flow_engine import run_flow

@@ -14,7 +14,7 @@ from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, writ
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.extras import install
 from rivya_flows.flows.execution import local_runner
-from rivya_flows.flows.server.select_server import pointed_at
+from rivya_flows.flows.server.environment import pointed_at
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.receiver.registration import register

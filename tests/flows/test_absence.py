@@ -25,7 +25,7 @@ from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.execution import deployment_run
 from rivya_flows.flows.execution.execute import execute_run
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
-from rivya_flows.flows.recovery.cancelled import record_cancellations
+from rivya_flows.flows.recovery.waker import record_cancellations
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
 from rivya_flows.settings import read_settings

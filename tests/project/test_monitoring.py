@@ -16,7 +16,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from rivya_flows.app.webhook_receiver import StoreMetrics
-from rivya_flows.flows.worker import worker_metrics
+from rivya_flows.flows.worker import hosts
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.suspended_runs import record_sweep
 
@@ -36,7 +36,7 @@ METRIC = re.compile(r"\brivya_flows_\w+")
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of all series of the receiver and of a worker."""
-    assert worker_metrics.SLOTS is not None  # registered by its import
+    assert hosts.SLOTS is not None  # registered by its import
     names = {name for family in REGISTRY.collect() for name in names_of(family)}
     store = f"sqlite:///{tmp_path_factory.mktemp('metrics') / 'journal.sqlite'}"
     with contextlib.closing(Journal(store)) as journal:

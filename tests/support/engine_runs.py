@@ -28,7 +28,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.runtime import FastClock
 from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
+from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State
@@ -230,10 +230,8 @@ class Studio:
                 with using(opened):
                     run = Run(
                         run_id=run_id,
-                        journal=context.journal,
+                        context=context,
                         lease=lease,
-                        results=context.results,
-                        assets=context.assets,
                         calls=calls or DirectCalls(bomb),
                         ask=ask,
                         listen=listen,

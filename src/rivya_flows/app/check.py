@@ -17,7 +17,7 @@ from rivya_flows.app.spec_file import NO_SPEC, TEST_SUFFIX, SpecFile, is_tests, 
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, RivyaFlowsError, UsageError
 from rivya_flows.extras import missing
-from rivya_flows.language import fixes, load
+from rivya_flows.language import fixes
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow

@@ -114,7 +114,7 @@ def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
 def _on_server(chosen: Settings) -> Iterator[None]:
     """Lets Prefect in this process speak to the server that is meant, which must be there."""
     from rivya_flows.flows.execution.local_runner import required_server
-    from rivya_flows.flows.server.select_server import pointed_at
+    from rivya_flows.flows.server.environment import pointed_at
 
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **required_server(chosen)}):
         yield

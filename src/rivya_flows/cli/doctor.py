@@ -53,7 +53,7 @@ def doctor(
 
 
 async def _with_key(settings: Settings) -> Settings:
-    from rivya_flows.flows.server.select_server import pointed_at
+    from rivya_flows.flows.server.environment import pointed_at
 
     url = settings.prefect_api_url
     with pointed_at({"PREFECT_API_URL": url} if url else {}), _quiet():
@@ -64,7 +64,7 @@ def _prefect_checks(settings: Settings) -> list[Check]:
     """Check the server that commands would use; starts none."""
     from rivya_flows.app.doctor.checks import ok
     from rivya_flows.flows.execution.local_runner import running_server
-    from rivya_flows.flows.server.select_server import pointed_at
+    from rivya_flows.flows.server.environment import pointed_at
     from rivya_flows.flows.server.server_process import is_idle
 
     server = running_server(settings)

@@ -101,7 +101,7 @@ async def _events(settings: Settings) -> AsyncIterator[tuple[str, Emit]]:
 
     async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
         # Not earlier: importing Prefect takes longer than a server needs to start.
-        from rivya_flows.flows.execution.webhook_events import prefect_events
+        from rivya_flows.flows.execution.job_notifications import prefect_events
 
         async with prefect_events() as emit:
             yield api_url, emit

@@ -12,8 +12,7 @@ import pytest
 from rivya_flows.app.doctor.checks import Check
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.server_checks import server_checks, sweep_check
-from rivya_flows.flows.deployment.waker import NAME, deploy_waker
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool
+from rivya_flows.flows.deployment.work_pools import WAKER_NAME, deploy_waker, ensure_work_pool
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server, eventually, without_waker
 
@@ -39,7 +38,7 @@ def new_waker(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def waker(server: Server) -> dict[str, str]:
-    found: dict[str, str] = server.ask("GET", f"/deployments/name/{NAME}")
+    found: dict[str, str] = server.ask("GET", f"/deployments/name/{WAKER_NAME}")
     return found
 
 
@@ -112,7 +111,7 @@ def test_it_leaves_its_pool_only_without_a_worker_and_for_one_that_has_one(serve
     assert moved(first) is None
     assert moved(empty) is None
     assert waker(server)["work_pool_name"] == first
-    said = f"{NAME}: moved to the work pool {staffed}; {first} has no worker"
+    said = f"{WAKER_NAME}: moved to the work pool {staffed}; {first} has no worker"
     assert moved(empty, staffed) == said
     assert waker(server)["work_pool_name"] == staffed
     assert moved(other) is None

@@ -12,7 +12,7 @@ import pytest
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.flows.execution.reconciliation import reconcile_jobs
+from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
@@ -54,7 +54,7 @@ def at_its_end(
             ids = [str(one.task_id) for one in bought]
             calls = DirectCalls(Bomb())
             async with context.leases.held("run-1") as lease, studio.client() as client:
-                run = Run("run-1", context.journal, lease, context.results, context.assets, calls)
+                run = Run("run-1", context, lease, calls)
                 run.state = state
                 ended = {one: await client.generations.retrieve(one) for one in ids}
                 known = {one: job for one in ids if (job := seen(ended[one])) is not None}

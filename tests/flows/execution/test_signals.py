@@ -9,7 +9,7 @@ import pytest
 from prefect.exceptions import TerminationSignal
 from prefect.utilities.engine import capture_sigterm, is_prefect_sigterm_handler_installed
 
-from rivya_flows.flows.execution.signals import caught_terminations
+from rivya_flows.flows.stopping import caught_terminations
 
 
 def terminate() -> None:

@@ -259,12 +259,16 @@ async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_firs
     assert ends[-1][1] == "encore collect", ends
 
 
+def nothing(*_: Any) -> None:
+    """Shows nothing of a task run."""
+
+
 async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution() -> None:
     text = MANY.replace("style: [", f"style: [{', '.join(map(str, range(100, 100 + GROUP)))}, ")
     state = replay([frozen(text)])
     groups = [f"stills[1-{GROUP} of 151] collect", f"stills[{GROUP + 1}-151 of 151] collect"]
     earlier = [(name, uuid.uuid4()) for name in groups]
-    calls = PrefectCalls(state.plan, earlier, state=lambda: state)
+    calls = PrefectCalls(state.plan, earlier, nothing, nothing, lambda: state)
     for key, (_, group) in (("100", earlier[0]), ("7", earlier[1])):
         found = calls._upstream("variants", key)
         assert [one.state_details.task_run_id for one in found] == [group]
@@ -282,7 +286,8 @@ async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_r
 
     @flow
     async def losing() -> None:
-        calls = PrefectCalls(replay([frozen(SERIES)]).plan)
+        state = replay([frozen(SERIES)])
+        calls = PrefectCalls(state.plan, (), nothing, nothing, lambda: state)
         await calls.begin(work)
         here = str(prefect_flow_run.id)
         one = await asyncio.to_thread(recorded, here)

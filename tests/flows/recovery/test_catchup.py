@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.flows.recovery.catchup import Due, decide
+from rivya_flows.flows.execution.deployment_run import Due, decide
 from rivya_flows.language.workflow import Schedule
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -19,8 +19,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from rivya_flows.flows.server.guard import MOST_TICKETS, Guard
-from rivya_flows.flows.server.local_api import Loopback
-from rivya_flows.flows.server.password import proof_of, server_auth
+from rivya_flows.flows.server.local_api import Loopback, proof_of, server_auth
 from support.browser import CHROMIUM, browsing
 
 AUTH = "rivya:secret"

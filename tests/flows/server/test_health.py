@@ -9,12 +9,12 @@ import pytest
 from prefect import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from rivya_flows.flows.server import select_server
-from rivya_flows.flows.server.select_server import health_problem
+from rivya_flows.flows.server import environment
+from rivya_flows.flows.server.environment import health_problem
 
 
 async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(select_server, "HEALTH_SECONDS", 0.1)
+    monkeypatch.setattr(environment, "HEALTH_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         with temporary_settings({PREFECT_API_URL: url}):

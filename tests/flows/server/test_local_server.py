@@ -20,8 +20,8 @@ from prefect import flow, get_client, task
 from rivya_flows.app.up.parts import take_down
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.background_server import BackgroundServer
+from rivya_flows.flows.server.local_api import FILE, server_auth
 from rivya_flows.flows.server.local_server import LocalServer, local_server
-from rivya_flows.flows.server.password import FILE, server_auth
 from rivya_flows.flows.server.server_process import end_idle, is_idle
 from support.seeded_data import seeded
 

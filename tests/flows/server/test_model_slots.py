@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
+from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
 from rivya_flows.planning.queue.actions import Buy
 from rivya_flows.planning.queue.events import (
     ItemCompleted,

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from prefect.settings import get_current_settings
 
-from rivya_flows.flows.server.outage import told_outages
+from rivya_flows.flows.server.environment import told_outages
 
 
 async def heard(told: list[str], count: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 from prefect.settings import get_current_settings
 from pydantic import ValidationError
 
-from rivya_flows.flows.server.select_server import pointed_at
+from rivya_flows.flows.server.environment import pointed_at
 
 
 def test_prefect_uses_another_server_inside_the_block() -> None:

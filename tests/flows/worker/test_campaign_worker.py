@@ -30,8 +30,7 @@ from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
-from rivya_flows.flows.worker.hosts import HostDiedError
-from rivya_flows.flows.worker.messages import Execute
+from rivya_flows.flows.worker.hosts import Execute, HostDiedError
 from support.prefect_workers import (
     OPEN,
     PATIENCE,

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.flows.worker.hosts import SILENT_SECONDS, STUCK_SECONDS, why_to_kill
-from rivya_flows.flows.worker.loop_watch import LoopWatch
-from rivya_flows.flows.worker.messages import Alive
+from rivya_flows.flows.worker.host_process import LoopWatch
+from rivya_flows.flows.worker.hosts import SILENT_SECONDS, STUCK_SECONDS, Alive, why_to_kill
 from rivya_flows.tasks import functions
 
 RELEASED = threading.Event()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rivya_flows.flows.worker.messages import (
+from rivya_flows.flows.worker.hosts import (
     LONGEST,
     LONGEST_TEXT,
     Alive,

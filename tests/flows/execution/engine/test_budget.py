@@ -16,7 +16,7 @@ from rivya_flows.app.prepare import refuse_over
 from rivya_flows.app.runner import RunOptions
 from rivya_flows.client.types import ChatMessage
 from rivya_flows.errors import BudgetError
-from rivya_flows.flows.server.model_slots import ModelSlots
+from rivya_flows.flows.server.limits import ModelSlots
 from rivya_flows.planning.continuing import continuation
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question

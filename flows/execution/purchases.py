@@ -1,4 +1,6 @@
-"""Sends paid POSTs: journals the intent, then sends the same bytes under the same key."""
+"""Paid work: journals the intent of a purchase, sends the same bytes under the same key, and collects
+the results of jobs.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,15 @@ from rivya_flows.client.errors import (
 )
 from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import APIError, APIStatusError
-from rivya_flows.flows.execution.actions.functions import call_paid
+from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.queue.actions import Buy
+from rivya_flows.planning.queue.actions import Buy, Collect, Work
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
     Event,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
@@ -30,7 +35,51 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.item_state import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
-from rivya_flows.tasks.generations import complete_chat, submit_generation
+from rivya_flows.tasks.functions import call_function
+from rivya_flows.tasks.generations import (
+    CollectedJob,
+    CollectError,
+    JobFailedError,
+    collect_generation,
+    complete_chat,
+    submit_generation,
+)
+from rivya_flows.tasks.session import session
+
+
+async def call_free(run: Run, action: Work) -> dict[str, Any]:
+    return await _called(run, action, action.uses, action.arguments, "")
+
+
+async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Call a function under the key of a purchase; report its cost and outputs.
+
+    An exception leaves the purchase open: only the function knows whether it bought, and a resume
+    calls it again with the same arguments under the same key.
+    """
+    sent = json.loads(action.body)
+    arguments, key = sent["arguments"], action.idempotency_key
+    outputs = await _called(run, action, sent["model"], arguments, key)
+    yield JobEnded(**_of(action), status="succeeded", final_credits=action.reserve)
+    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+
+
+async def _called(
+    run: Run, action: Buy | Work, name: str, arguments: dict[str, Any], idempotency_key: str
+) -> dict[str, Any]:
+    given: dict[str, Any] = await run.calls(
+        call_function,
+        name,
+        action.step,
+        action.key,
+        {
+            "name": name,
+            "arguments": arguments,
+            "idempotency_key": idempotency_key,
+            "timeout_seconds": run.current().spec(action.step).timeout,
+        },
+    )
+    return given
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -58,16 +107,14 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 def _intent(run: Run, action: Buy) -> PurchaseIntended:
     return PurchaseIntended(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         route=action.route,
         idempotency_key=action.idempotency_key,
         body=action.body,
         reserve=action.reserve,
         at=run.clock(),
         alternative=action.alternative,
-        model=_model(action),
+        model=None if action.route == "function" else str(json.loads(action.body)["model"]),
         rest=action.rest,
     )
 
@@ -78,7 +125,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
     same key. A request that never left raises too, after the intent was closed at 0.
     """
-    of = {"step": action.step, "key": action.key, "n": action.n}
+    of = _of(action)
     if action.route == "function":
         async for event in call_paid(run, action):
             yield event
@@ -107,7 +154,6 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 def _purchase(run: Run, action: Buy) -> Purchase:
-    """The purchase as the journal has it."""
     purchases = run.current().item(action.step, action.key).purchases
     return next(one for one in purchases if one.n == action.n)
 
@@ -121,14 +167,7 @@ def _may_have_bought(error: APIError) -> bool:
 def _closing(
     error: APIError, bought: Purchase, of: Mapping[str, Any], *, late: bool
 ) -> PurchaseRefused | PurchaseUncertain | None:
-    """The event that closes a purchase after a failed call; None if it stays open.
-
-    Args:
-        error: Of the call.
-        bought: The purchase, with what is known of its earlier requests.
-        of: Names it.
-        late: A conflict is not waited for any more.
-    """
+    """The event that closes a purchase after a failed call; None if it stays open."""
     if isinstance(error, NotSentError) and bought.sent == "never":
         return PurchaseRefused(**of, code=error.code, message=error.message, status=None)
     if not isinstance(error, APIStatusError):
@@ -168,16 +207,14 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     return sent
 
 
-def _model(action: Buy) -> str | None:
-    """That the body names; None for a function."""
-    return None if action.route == "function" else str(json.loads(action.body)["model"])
+def _of(action: Buy | Collect) -> dict[str, Any]:
+    """What names its purchase in events."""
+    return {"step": action.step, "key": action.key, "n": action.n}
 
 
 def _accepted(action: Buy, job: Generation) -> PurchaseAccepted:
     return PurchaseAccepted(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
         reserved_credits=job.reserved_credits or action.reserve,
@@ -188,9 +225,7 @@ def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
     reserved = (answer.credits and answer.credits.reserved) or action.reserve
     final = answer.credits.final if answer.credits else None
     return ChatAnswered(
-        step=action.step,
-        key=action.key,
-        n=action.n,
+        **_of(action),
         completion_id=answer.id,
         session_id=answer.session_id or json.loads(action.body).get("session_id") or "",
         content=answer.message.content,
@@ -198,4 +233,73 @@ def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
         reserved_credits=reserved,
         # A cost that the service did not report counts as what was set aside.
         final_credits=reserved if final is None else final,
+    )
+
+
+MAX_URLS = 1_000
+"""Result URLs of one job that the journal keeps."""
+
+
+async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
+    """Report how the job ended and what it cost, then its media; what was downloaded is kept in any case.
+
+    Raises:
+        CollectError: The host of a result is away, and the run outlasts that.
+    """
+    item = run.current().item(action.step, action.key)
+    model = None if item.request is None else item.request.model
+    run.slots.under_way(action, model)
+    bought = None if item.last is None else item.last.intended_at
+    earlier = bought is not None and bought < run.began
+    arguments = {
+        "task_id": action.task_id,
+        "media": action.media,
+        "model": model,
+        "timeout_seconds": action.timeout_seconds,
+        "earlier_seconds": (run.clock() - bought).total_seconds() if bought and earlier else None,
+        "files": action.files,
+    }
+    failed = None
+    try:
+        done: CollectedJob = await run.calls(
+            collect_generation, "collect", action.step, action.key, arguments
+        )
+    except JobFailedError as error:
+        yield _ended(run, action, error.generation)
+        return
+    except CollectError as error:
+        failed = error
+    finally:
+        run.slots.over(action)
+    if not action.settled:
+        yield _ended(run, action, failed.generation if failed else done.generation)
+    of = {"step": action.step, "key": action.key}
+    if failed and run.outlasts and is_absence(failed):
+        raise failed
+    if failed:
+        yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
+        return
+    assets = [asset.as_json() for asset in done.assets]
+    outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
+    yield ItemCompleted(**of, outputs=outputs)
+
+
+def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
+    final = job.final_credits
+    if final is None:
+        # A cost that the service did not report counts as what was set aside.
+        bought = run.current().item(action.step, action.key).last
+        final = bought.held if bought else 0
+    watched = session().watched.pop(action.task_id, None)
+    return JobEnded(
+        **_of(action),
+        status=job.status,
+        final_credits=final,
+        urls=job.result.urls[:MAX_URLS] if job.result else (),
+        error=job.error.message if job.error else None,
+        error_code=job.error.code if job.error else None,
+        model=job.model,
+        seconds=watched.seconds if watched else None,
+        looks=watched.looks if watched else None,
+        late_seconds=watched.late if watched else None,
     )

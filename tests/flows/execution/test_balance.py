@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.client.types import Credits
-from rivya_flows.flows.execution.actions.balance import read
+from rivya_flows.flows.execution.actions import read_balance
 from rivya_flows.planning.queue.actions import ReadBalance
 from rivya_flows.planning.queue.events import BalanceRead
 from rivya_flows.tasks.session import Session, using
@@ -37,7 +37,7 @@ class Wallet:
 
 async def told(step: str) -> int | None:
     run: Any = None  # a reading needs nothing of it
-    [event] = [one async for one in read(run, ReadBalance(step, "after"))]
+    [event] = [one async for one in read_balance(run, ReadBalance(step, "after"))]
     assert isinstance(event, BalanceRead)
     return event.credits
 
