@@ -62,7 +62,7 @@ async def reconcile_jobs(
     if told or not asked:
         wire = {task_id: _wire(told[task_id]) for task_id in asked}
         others: tuple[OtherRun, ...] = ()
-        if (credits_of(run.current())["unexplained"] or 0) > 0:
+        if (credits_of(run.current()).unexplained or 0) > 0:
             with suppress(StoreError):
                 engine, state = run.journal.engine, run.current()
                 others = await in_thread(

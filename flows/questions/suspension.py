@@ -32,7 +32,7 @@ from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.ledger.provenance import Recorded, provenance, recorded, recorded_asset
+from rivya_flows.ledger.provenance import Recorded, media_of, recorded_asset
 from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
@@ -83,7 +83,7 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
     """The open questions of a run, with its pictures at URLs that a browser can open."""
     state = _state_of(context, run_id)
     questions = open_questions(state)
-    media = recorded(provenance(state))
+    media = media_of(state)
     small = _small_pictures(context, media)
     page = questions_page(state, questions, addresses_of(context, media), small)
     if sheet := report_of(context, run_id):

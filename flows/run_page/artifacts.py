@@ -28,7 +28,8 @@ from rivya_flows.flows.run_page.media import draw_asset, draw_group, draw_text
 from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.flows.run_page.progress import progress_of
 from rivya_flows.flows.task_groups import TaskGroup
-from rivya_flows.ledger.provenance import provenance, recorded
+from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.provenance import media_of
 from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.names import label
@@ -65,7 +66,7 @@ class Page:
 
     def show_plan(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices before anything is bought."""
-        self._media.update(recorded(provenance(state)))
+        self._media.update(media_of(state))
 
         def draw() -> Artifact:
             small = sum(len(step.items or ()) for step in state.steps) <= MOST_REHEARSED
@@ -133,16 +134,16 @@ class Page:
         at = artifact_key(self._campaign, step, items.partition(" ")[0], stage)
         self._writer.put(at, draw, task_run_id=group.task_run_id)
 
-    def show_outputs(self, receipt: Mapping[str, Any]) -> None:
+    def show_outputs(self, receipt: Receipt) -> None:
         """Shows the outputs and the ledger."""
-        self._media.update(recorded(receipt.get("assets", ())))
+        self._media.update(receipt.media)
         deployed = can_be_suspended()
         self._put("ledger", lambda: draw_ledger(receipt))
         self._put(
             "outputs",
             lambda: draw_outputs(
                 receipt,
-                report_of(self._context, receipt["run_id"]),
+                report_of(self._context, receipt.run_id),
                 self._address,
                 self._poster,
                 deployed=deployed,

@@ -15,7 +15,7 @@ from rivya_flows.app.agent_results import (
 )
 from rivya_flows.app.report import RunReport
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.ledger.provenance import recorded, recorded_asset
+from rivya_flows.ledger.provenance import recorded_asset
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
 from rivya_flows.planning.questions.presentation import title, words_of
@@ -76,7 +76,7 @@ def question_of(
     """A question; adds small pictures of its candidates to those of the result."""
     name, shown = name_of(question), []
     # A spec may write any map as a candidate: what this run has not made or read is not shown.
-    known, paths = recorded(report.receipt["assets"]), report.media_paths
+    known, paths = report.receipt.media, report.media_paths
     candidates = {str(one.get("key")): one for one in question.candidates}
     for key in question.choices[:MAX_ITEMS]:
         candidate = candidates.get(key, {})

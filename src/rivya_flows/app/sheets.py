@@ -12,8 +12,8 @@ from rivya_flows.app.runs import LAST, batch_runs, find_run, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
+from rivya_flows.ledger.history import History
 from rivya_flows.ledger.receipt import receipt_of
-from rivya_flows.ledger.rows import History
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.planning.names import BATCH_LABEL, subject_of
 from rivya_flows.planning.queue.queue import replay
@@ -110,22 +110,22 @@ def share(
         row = find_run(journal, name, only_read=True)
         entries = journal.entries(row.run_id)
     state = replay(entry.event for entry in entries)
-    document = receipt_of(History(entries), state)
+    receipt = receipt_of(History(entries), state)
     # A long text may be a prompt, which a client is not to see.
     subject = subject_of(state.plan.workflow, state.plan.inputs, prose=False)
-    outputs = document["outputs"]
+    outputs = receipt.outputs
     for one in only:
         if one not in outputs:
             hint = meant(one, outputs) or f"it has {', '.join(outputs) or 'no outputs'}"
             raise UsageError(f"--output {one!r:.60}: {row.run_id} has no such output", hint)
     with scratch() as copies:
         assets = AssetStore(settings.assets_url, copies)
-        every = shared_outputs(document, media_of(document, row.folder, assets), only)
+        every = shared_outputs(receipt, media_of(receipt, row.folder, assets), only)
         lacks = {one: "not made" for one in only or outputs if outputs[one] is None}
         lacks |= {one.name: "deleted" for one in every if one.gone}
         found = [one for one in every if one.media or one.text]
         if not found:
-            status = document["status"]
+            status = receipt.status
             hints = {"completed": "its outputs are empty", "running": "it has not ended yet"}
             hint = hints.get(status, "it may still be resumed")
             if "deleted" in lacks.values():
@@ -141,11 +141,9 @@ def share(
                 f" {_megabytes(MAX_SHARED_BYTES)}",
                 smaller,
             )
-        titled = {**document, "subject": subject}
-        if title is not None:
-            titled |= {"title": title, "subject": ""}
-        page = share_page(titled, found)
-    named = slug(f"{document['name']} {subject}")[:_MAX_NAME].strip("-")
+        titled = {"subject": subject} if title is None else {"title": title, "subject": ""}
+        page = share_page(receipt.model_copy(update=titled), found)
+    named = slug(f"{receipt.name} {subject}")[:_MAX_NAME].strip("-")
     target = (file or _free(Path(f"{named}.html"))).absolute()
     write_whole(target, page)
     return SharedRun(target, lacks, smaller)
