@@ -25,6 +25,7 @@ from rivya_flows.assets import Asset, MediaKind, rendered_as
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import AtDeadline
+from rivya_flows.planning.queue.actions import Candidate
 from rivya_flows.planning.queue.events import AnsweredBy, OtherRun, PoolTotal
 
 
@@ -209,29 +210,6 @@ class Judge(Part):
     """Lowest score that is good enough, 0 to 10."""
     criteria: tuple[str, ...]
     """What it looks at."""
-
-
-class Candidate(Part):
-    """An item that can be picked."""
-
-    n: int
-    """Its number in the list."""
-    key: str
-    """The item."""
-    sha256: str | None
-    """Of its medium, in hex; null for a text."""
-    text: str | None
-    """Of a candidate without a medium: its text, or its JSON."""
-    credits: Count | None
-    """What it cost."""
-    score: Number | None
-    """What the judge gives it, 0 to 10; with `best`, the value of `by`."""
-    reason: str | None
-    """In the words of the judge."""
-    picked: bool
-    """It was picked."""
-    proposed: bool
-    """The judge would pick it."""
 
 
 class EarlierCandidate(Part):

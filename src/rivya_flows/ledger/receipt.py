@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
+from rivya_flows.assets import as_asset
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.syntax import source, tree
+from rivya_flows.language.wording import cut
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
 from rivya_flows.ledger.history import History, moment
 from rivya_flows.ledger.model import (
-    Candidate,
     Choice,
     Credits,
     EarlierCandidate,
@@ -38,19 +39,22 @@ from rivya_flows.ledger.provenance import (
 from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.planning.expansion.run_outputs import outputs_of
 from rivya_flows.planning.expansion.run_scope import item_status
-from rivya_flows.planning.names import canonical, label, subject_of
-from rivya_flows.planning.picking import available, is_available
+from rivya_flows.planning.names import label, subject_of
+from rivya_flows.planning.picking import is_available
 from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
-from rivya_flows.planning.questions.open_questions import answerable, at_deadline, question_text
+from rivya_flows.planning.questions.open_questions import (
+    MAX_TEXT,
+    answerable,
+    at_deadline,
+    candidates_of,
+    question_text,
+    text_of,
+)
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.judging import proposal
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
-
-MAX_TEXT = 2_000
-"""Characters of a candidate that is a text."""
 
 _RENDERED = ("by", "captions", "poster", "gif", "loudness", "lost")
 """Outputs of such steps that the receipt has as they are."""
@@ -275,7 +279,7 @@ def choice_of(
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return Choice(
         mode=mode,
-        question=_text(written),
+        question=None if written is None else cut(str(written), MAX_TEXT),
         count=arguments.get("count") or 1,
         round=item.round,
         rounds_left=question.rounds_left if question else 0,
@@ -295,7 +299,7 @@ def choice_of(
         if isinstance(judge, Mapping)
         else None,
         judge_error=item.judge_error,
-        candidates=tuple(_candidates(arguments, item, picked)),
+        candidates=candidates_of(item, picked),
         earlier=tuple(_earlier(state, step_id, item)),
     )
 
@@ -306,40 +310,9 @@ def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCan
         made = state.steps[state.plan.candidates_of(step_id, number)]
         for one in made.items or ():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                sha256, text = _shown(one.outputs)
+                asset, text = as_asset(one.outputs.get("asset")), text_of(one.outputs)
+                sha256 = asset.sha256 if asset else None
                 yield EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
-
-
-def _candidates(
-    arguments: Mapping[str, Any], item: ItemState, picked: tuple[str, ...]
-) -> Iterator[Candidate]:
-    scores = {one.key: one for one in item.scores}
-    values: Mapping[str, float | None] = arguments.get("values") or {}
-    proposed = proposal(item)
-    for number, one in enumerate(available(arguments["from"]), 1):
-        key, credits = str(one.get("key")), one.get("credits")
-        sha256, text = _shown(one)
-        score = scores.get(key)
-        yield Candidate(
-            n=number,
-            key=key,
-            sha256=sha256,
-            text=text,
-            credits=credits if isinstance(credits, int) else None,
-            score=score.score if score else values.get(key),
-            reason=score.reason if score else None,
-            picked=key in picked,
-            proposed=key in proposed,
-        )
-
-
-def _shown(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """What an item has to be looked at: the SHA-256 of its medium, or its text."""
-    if asset := item.get("asset"):
-        sha256 = asset.get("sha256") if isinstance(asset, Mapping) else None
-        return sha256 if isinstance(sha256, str) else None, None
-    text = item.get("text")
-    return None, _text(canonical(item.get("json")) if text is None else text)
 
 
 def _picked(item: ItemState) -> tuple[str, ...]:
@@ -350,10 +323,3 @@ def _picked(item: ItemState) -> tuple[str, ...]:
     chosen = outputs.get("items")
     keys = [one.get("key") for one in chosen] if isinstance(chosen, list) else [outputs.get("key")]
     return tuple(str(one) for one in keys if one is not None)
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = str(value)
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rivya_flows.assets import Asset
-from rivya_flows.ledger.model import Candidate, Choice, Item, Receipt
+from rivya_flows.ledger.model import Choice, Item, Receipt
 from rivya_flows.ledger.phrases import credits_of, pool_left
 from rivya_flows.planning.names import first_of, is_round, label, listed
 from rivya_flows.planning.questions.choice_phrases import (
@@ -19,6 +19,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     round_note,
 )
 from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.queue.actions import Candidate
 from rivya_flows.printable import one_line
 
 DONE = ("completed", "cached")

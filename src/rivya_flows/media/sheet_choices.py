@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rivya_flows.ledger.model import Candidate, Choice, EarlierCandidate, Item, Receipt
+from rivya_flows.ledger.model import Choice, EarlierCandidate, Item, Receipt
 from rivya_flows.ledger.summary import manner, score_words
 from rivya_flows.media.embedding import Embedder
 from rivya_flows.media.receipt_values import text_of
@@ -19,6 +19,7 @@ from rivya_flows.planning.questions.choice_phrases import (
     round_note,
 )
 from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.queue.actions import Candidate
 from rivya_flows.printable import one_line
 from rivya_flows.program import callable_here
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rivya_flows.assets import Asset
+from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
-from rivya_flows.planning.names import canonical, digest, listed
+from rivya_flows.planning.names import digest, listed
 from rivya_flows.planning.pricing.estimate import most_left
 from rivya_flows.planning.questions.choice_phrases import (
     CHANNELS,
@@ -32,12 +34,12 @@ from rivya_flows.planning.questions.open_questions import (
     utc_minute,
     writable,
 )
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.actions import Candidate, Question
 from rivya_flows.planning.queue.events import AnswerGiven
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
-Address = Callable[[Mapping[str, Any]], str | None]
+Address = Callable[[Asset], str | None]
 """Gives the URL at which a browser finds an asset, or None."""
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
@@ -153,17 +155,16 @@ def _parts(
     stills = [*_stills(question, address, small)]
     if stills:
         yield side_by_side(stills, _ACROSS)
-    for number, (one, tail) in enumerate(zip(question.candidates, tails, strict=True), 1):
-        key = str(one.get("key"))
-        heading = _heading(question, number if numbered else None, key, one)
-        found = _web(address(one["asset"])) if stills else None
+    for one, tail in zip(question.candidates, tails, strict=True):
+        heading = _heading(one, numbered=numbered)
+        found = _web(address(one.asset)) if stills and one.asset else None
         yield f"{heading} · {link('full size', found)}" if found else heading
         if not stills:
-            yield from _medium(key, one, address, small)
+            yield from _medium(one, address, small)
         if tail:
             yield text(tail)
-        if (said := question.scores.get(key)) and said.reason:
-            yield quotation(" ".join(said.reason.split()), _MAX_WORDS)
+        if one.reason:
+            yield quotation(" ".join(one.reason.split()), _MAX_WORDS)
     if how := how_to_answer(question, form=True):
         yield text(how)
     yield f"Answer in this form, or in a terminal: {code(command(state.run_id, question))}"
@@ -176,53 +177,49 @@ def command(run_id: str, question: Question) -> str:
     return answering_command(run_id, {name_of(question): answer})
 
 
-def _heading(question: Question, number: int | None, key: str, candidate: Mapping[str, Any]) -> str:
+def _heading(one: Candidate, *, numbered: bool) -> str:
     """``**2 · neon** · 1 credit · 8.5 of 10 · proposed by the judge``."""
-    name = " · ".join(filter(None, [str(number or ""), text(key)])) or "–"
-    said = question.scores.get(key)
-    facts = [_price(candidate), f"{said.score:g} of 10" if said else ""]
-    facts += ["**proposed by the judge**"] if key in question.proposal else []
-    return " · ".join([f"**{name}**", *filter(None, facts)])
+    name = " · ".join(filter(None, [str(one.n) if numbered else "", text(one.key)])) or "–"
+    facts = [
+        f"**{name}**",
+        "" if one.credits is None else price_of(one.credits, one.credits),
+        "" if one.reason is None else f"{one.score:g} of 10",
+        "**proposed by the judge**" if one.proposed else "",
+    ]
+    return " · ".join(filter(None, facts))
 
 
 def _stills(question: Question, address: Address, small: Address) -> Iterator[tuple[str, str]]:
     """The key and a small picture of each candidate; nothing unless all are stills that have one."""
     found = []
     for one in question.candidates:
-        asset = one.get("asset") or {}
-        still = _web(small(asset)) if asset.get("kind") == "image" else None
-        if still is None or _web(address(asset)) is None:
+        is_still = one.asset is not None and one.asset.kind == "image"
+        still = _web(small(one.asset)) if one.asset and is_still else None
+        if still is None or one.asset is None or _web(address(one.asset)) is None:
             return
-        found.append((str(one.get("key")), still))
+        found.append((one.key, still))
     yield from found
 
 
-def _medium(
-    key: str, candidate: Mapping[str, Any], address: Address, small: Address
-) -> Iterator[str]:
-    asset: Mapping[str, Any] | None = candidate.get("asset")
-    if not asset:
-        yield quotation(words_of(candidate), _MAX_WORDS)
+def _medium(one: Candidate, address: Address, small: Address) -> Iterator[str]:
+    if one.text is not None:
+        yield quotation(readable(one.text), _MAX_WORDS)
         return
-    found, still = _web(address(asset)), _web(small(asset))
-    if found is None:
+    asset = one.asset
+    found, still = (_web(address(asset)), _web(small(asset))) if asset else (None, None)
+    if asset is None or found is None:
         yield "no address for a browser"
-    elif asset.get("kind") in _LINKS:
-        seconds = asset.get("duration_seconds")
-        length = f", {seconds:.0f} s" if isinstance(seconds, int | float) else ""
+    elif asset.kind in _LINKS:
+        seconds = asset.duration_seconds
+        length = "" if seconds is None else f", {seconds:.0f} s"
         if still:
-            yield picture(key, still)
-        yield link(f"{_LINKS[asset['kind']]}{length}", found)
+            yield picture(one.key, still)
+        yield link(f"{_LINKS[asset.kind]}{length}", found)
     else:
         # In a paragraph of its own: a picture in a table has its full size, and one in a link none.
-        yield picture(key, still or found)
+        yield picture(one.key, still or found)
         if still:
             yield link("full size", found)
-
-
-def words_of(candidate: Mapping[str, Any]) -> str:
-    """What a candidate without a medium says."""
-    return readable(str(candidate.get("text") or canonical(candidate.get("json"))))
 
 
 def _web(address: str | None) -> str | None:
@@ -231,13 +228,6 @@ def _web(address: str | None) -> str | None:
 
 def _notes(state: State, question: Question) -> tuple[str, ...]:
     return state.item(question.step, question.key).notes
-
-
-def _price(candidate: Mapping[str, Any]) -> str:
-    credits = candidate.get("credits")
-    if not isinstance(credits, int):
-        return ""
-    return "1 credit" if credits == 1 else f"{credits} credits"
 
 
 def _prompts(state: State) -> dict[str, str]:
@@ -250,15 +240,16 @@ def _prompts(state: State) -> dict[str, str]:
     return found
 
 
-def _prompt_of(candidate: Mapping[str, Any], prompts: Mapping[str, str]) -> str:
+def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
     """The prompt of the item that made a candidate; "" where that is not known."""
-    return next((prompts[name] for name in _made(candidate) if name in prompts), "")
+    names = filter(None, (candidate.task_id, candidate.sha256))
+    return next((prompts[name] for name in names if name in prompts), "")
 
 
-def _made(item: Mapping[str, Any]) -> list[str]:
+def _made(outputs: Mapping[str, Any]) -> list[str]:
     """What tells the job and the medium of an item from others."""
-    asset = item.get("asset") or {}
-    return [one for one in (item.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
+    asset = outputs.get("asset") or {}
+    return [one for one in (outputs.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
 
 
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
