@@ -34,8 +34,8 @@ from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import how_picked, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
 from rivya_flows.planning.names import listed
-from rivya_flows.planning.questions.choice_phrases import deadline_words, what_follows
 from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import deadline_words, what_follows
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread

@@ -66,13 +66,7 @@ _MOST_PICTURES = 60  # small ones; the others are shown as they are
 
 @dataclass(frozen=True)
 class Suspension:
-    """What a suspended run waits for.
-
-    Attributes:
-        run_id: The run.
-        questions: The open questions.
-        page: Markdown above the form.
-    """
+    """What a suspended run waits for."""
 
     run_id: str
     questions: tuple[Question, ...]
@@ -133,11 +127,6 @@ async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -
 
     Its process waits until the form is filled in, another process has continued the run, or a
     deadline has passed.
-
-    Args:
-        context: Open things.
-        waits: What it waits for.
-        reporter: Follows the journal of the run.
 
     Returns:
         Whether it continues; False if the flow run was cancelled.
@@ -204,13 +193,7 @@ async def _schedule_waker(waits: Suspension) -> None:
 
 
 async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter) -> State:
-    """Journals the answers that the form of this flow run brought; gives the state with them.
-
-    Args:
-        context: Open things.
-        lease: On the run.
-        reporter: Follows the journal of the run.
-    """
+    """Journals the answers that the form of this flow run brought; gives the state with them."""
     run_id = lease.run_id
     state = await in_thread(reporter.follow)
     questions = open_questions(state)

@@ -50,8 +50,6 @@ class Page:
     """The artifacts of a run.
 
     Args:
-        context: Where its media are.
-        campaign: Name of the spec; every key begins with it.
         writer: Writes the artifacts; None shows nothing.
     """
 

@@ -24,7 +24,7 @@ from rivya_flows.ledger.summary import (
 )
 from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.choice_phrases import (
+from rivya_flows.planning.questions.presentation import (
     answering_command,
     blank_answer,
     round_note,
@@ -48,11 +48,7 @@ def draw_outputs(
     """The run's outputs with their media, what went wrong, and the link to the contact sheet.
 
     Args:
-        receipt: The run's receipt.
         report: The URL of the contact sheet; None if it has none.
-        address: The URL of an asset.
-        poster: The URL of a film's still, or of a small picture.
-        deployed: As of `next_step`.
     """
     lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
     if counted := account_line(receipt):
@@ -147,13 +143,7 @@ def draw_ledger(receipt: Receipt) -> Artifact | None:
 
 @dataclass
 class _Showing:
-    """Renders outputs with a limited number of media.
-
-    Attributes:
-        makers: Step of the item that made a medium, and its key and the format, by hash.
-        media: Of the run; anything else is shown as text.
-        left: How many more media may be shown.
-    """
+    """Renders outputs with a limited number of media."""
 
     address: Address
     poster: Poster

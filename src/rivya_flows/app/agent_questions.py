@@ -16,9 +16,8 @@ from rivya_flows.app.agent_results import (
 from rivya_flows.app.report import RunReport
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.media.decoding import poster
-from rivya_flows.planning.questions.choice_phrases import readable
 from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
-from rivya_flows.planning.questions.presentation import title
+from rivya_flows.planning.questions.presentation import readable, title
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
@@ -38,10 +37,7 @@ def answers_of(
     """The entries of an answer, none where the run knows it already; and how the run has ended.
 
     Args:
-        entries: The journal of the run.
-        step: Name of the question, as it was shown.
         keys: Of the choices, as they were shown; None for none of these.
-        note: What should be different then.
 
     Raises:
         UsageError: The run cannot be answered so, or not by an agent.

@@ -47,7 +47,6 @@ class RunReport:
 
     Attributes:
         state: Of the run, after the last entry that the report shows.
-        receipt: The receipt, with paths of the files for people.
         folder: Where the files are, absolute; None for a run that writes none.
     """
 
@@ -103,12 +102,6 @@ class RunReporter:
 
     An execution hands over what it writes with `record`, so that nothing is read or replayed
     again; entries of others are read from the journal.
-
-    Args:
-        journal: The store.
-        assets: Where the media of the run are.
-        row: The run; its folder gets the report.
-        in_folder: False writes no files, as for runs on workers: the receiver shows their report.
     """
 
     def __init__(
@@ -192,9 +185,7 @@ def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetS
     """Writes the folder of a run; replaces each existing file as a whole.
 
     Args:
-        entries: The journal of the run.
         folder: ``<out>/<run id>``; None writes nothing.
-        assets: Where its media are. One that is gone or has changed is left out.
 
     Raises:
         StoreError: The folder cannot be written; the journal and the media are safe.
@@ -239,11 +230,6 @@ def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
     """Finds a medium of a run by its hash: in the store, else its copy in the folder of the run.
 
     It raises `KeyError` where neither is there any more, as after `store prune`.
-
-    Args:
-        made: The receipt.
-        folder: Of the run; need not exist.
-        assets: The store.
     """
     copies = copies_of(made, folder)
 
@@ -274,14 +260,7 @@ def _is_copy(path: Path, digest: str) -> bool:
 def _export(
     made: Receipt, folder: Path, assets: AssetStore, copied: dict[Path, str]
 ) -> dict[str, Path]:
-    """Gives media paths for people, each once; returns these by hash.
-
-    Args:
-        made: The receipt.
-        folder: Of the run.
-        assets: Where the media are; those that are lost are left out.
-        copied: The hashes of what was exported before, by path; those of this time are added.
-    """
+    """Gives media paths for people, each once; returns these by hash."""
     copies: dict[str, Path] = {}
     for digest, path in copies_of(made, folder).items():
         if copied.get(path) != digest or not path.is_file():

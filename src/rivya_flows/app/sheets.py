@@ -33,13 +33,11 @@ def sheet_of(settings: Settings, name: str) -> Path:
     `store prune` clears.
 
     Args:
-        settings: Those of the store.
         name: Names the run, see `find_run`, or the batch, by its id or its folder; `last` is the newest run, or the
             batch that it belongs to.
 
     Raises:
         UsageError: It is not in the store.
-        StoreError: The store cannot be read, or the sheet cannot be written.
     """
     with open_journal(settings) as journal:
         of_batch = batch_runs(journal, name)
@@ -69,8 +67,6 @@ class SharedRun(NamedTuple):
     """A page for a client, as it was written.
 
     Attributes:
-        page: Absolute.
-        lacks: Why it lacks an output, by its name.
         smaller: What to send instead, if it is too large for a mail.
     """
 
@@ -90,17 +86,13 @@ def share(
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
     Args:
-        settings: Those of the store.
-        name: Names the run, see `find_run`.
         file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
             after spec and product.
-        only: Names of outputs; none sends all.
         title: Of the page; None says what the run is about, and below it the title of the spec.
 
     Raises:
         UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
             finished, or the media are too large.
-        StoreError: The store cannot be read, or the file cannot be written.
     """
     if file and file.exists() and file.suffix.lower() != ".html":
         raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")

@@ -54,12 +54,7 @@ _RUN_ID = "run-test"
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One expectation that was not met.
-
-    Attributes:
-        at: Keys below ``expect``, such as ``steps.stills.items``; else what was compared.
-        expected, came: The two values, for people.
-    """
+    """One expectation that was not met."""
 
     at: str
     expected: str
@@ -71,12 +66,8 @@ class CaseResult:
     """How a case went.
 
     Attributes:
-        file, spec: The file of tests and the spec, as they were named.
-        seconds: How long it took.
         status: How the run ended; None if it was refused or broke off.
-        credits: What the sandbox charged.
         differences: Empty if the case passed.
-        problems: The run's own lines about what failed, or the mistakes that refused it.
         command: What runs the same by hand, without faults and rehearsed answers.
     """
 
@@ -133,8 +124,6 @@ async def run_cases(
     """Runs cases, some at the same time; gives their results in their order.
 
     Args:
-        chosen: The cases.
-        runner: Executes their runs.
         tell: Called with each result, in the order of the cases.
     """
     turns = asyncio.Semaphore(AT_ONCE)
@@ -179,7 +168,6 @@ class _Outcome:
 
     Attributes:
         codes: Why it was refused; empty if it ran.
-        wrong: What must hold in every case and does not.
     """
 
     status: str | None = None

@@ -22,11 +22,13 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import open_jobs
-from rivya_flows.planning.questions.choice_phrases import are_numbered, readable, round_note
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import (
+    are_numbered,
     deadline_note,
     how_to_answer,
+    readable,
+    round_note,
     title,
 )
 from rivya_flows.planning.questions.reading_answers import checked, read_choice

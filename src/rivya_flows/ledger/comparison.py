@@ -23,9 +23,6 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
 
     A medium has no path and no URL: it is the same if its bytes are.
 
-    Args:
-        journals: Of the two runs.
-
     Raises:
         ValueError: A journal is empty.
     """

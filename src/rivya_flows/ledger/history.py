@@ -43,17 +43,12 @@ _Name = tuple[str, str]
 class History:
     """What a receipt takes from a journal beside the state, collected entry by entry.
 
-    Args:
-        entries: The journal so far.
-
     Attributes:
         first: The frozen run; None before the first entry.
         seq: Number of the last entry; 0 before the first.
         began, last: Unix seconds of the first and the last entry.
-        ended: How many executions have ended.
         jobs: The jobs of the run as the service last reported them; None if it did not.
         pools: Those that match its labels, as its last execution left them.
-        others, other_runs: What other runs spent in the same time, and which, see `ServiceAsked`.
         executions: One that died ends with its last entry.
         waits: From each question to its answer or missed deadline, by step and key.
     """

@@ -81,7 +81,6 @@ def receipt_of(
     """The receipt of a run so far.
 
     Args:
-        history: Of its journal.
         state: After the last entry.
         generations: Jobs as the service reports them, see `reconcile`; None takes those that the
             journal recorded.

@@ -34,12 +34,10 @@ def reconcile(
     """Compare the ledger of a run with the jobs at its service and with the balance.
 
     Args:
-        rows: From `History.purchases`.
         generations: Jobs at the service by task id (contract, section 4.3); None for an unknown
             id. Missing ids are not compared.
         before: Balance before the first purchase, or None.
         after: Balance after the last purchase, or None.
-        others: What other runs of the store spent between the two.
     """
     found: list[Difference] = []
     compared = 0

@@ -10,7 +10,8 @@ from rivya_flows.assets import Asset
 from rivya_flows.ledger.model import Choice, Item, Receipt
 from rivya_flows.ledger.phrases import credits_of, pool_left
 from rivya_flows.planning.names import first_of, is_round, label, listed
-from rivya_flows.planning.questions.choice_phrases import (
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import (
     CHANNELS,
     answering_command,
     are_numbered,
@@ -18,7 +19,6 @@ from rivya_flows.planning.questions.choice_phrases import (
     deadline_words,
     round_note,
 )
-from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.queue.actions import Candidate
 from rivya_flows.printable import one_line
 
@@ -170,12 +170,7 @@ def films(receipt: Receipt) -> list[str]:
 
 
 def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> list[str]:
-    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name.
-
-    Args:
-        receipt: Of a run.
-        shown: Words of a deadline.
-    """
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
     lines = []
     for name, choice in receipt.choices():
         question = one_line(choice.question or "")

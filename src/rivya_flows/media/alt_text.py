@@ -26,10 +26,7 @@ def alt_text(kind: MediaKind, step: str = "", name: str = "", prompt: str = "") 
     """What a medium shows, for those who do not see it.
 
     Args:
-        kind: Of the medium.
-        step: Id of the step that made it; "" of a given file.
         name: Its key and format; "" without.
-        prompt: What was asked for; a long one is cut between words.
     """
     of_step = f"{_KIND_WORDS[kind]} of step {step}" if step else _KIND_WORDS[kind]
     whose = ", ".join(filter(None, [of_step, name]))
@@ -71,9 +68,6 @@ def words_of(item: Item, sha256: str) -> list[str]:
 
 def shared_ending(prompts: Iterable[tuple[str, str]]) -> str:
     """What the prompts of all steps end with, as the words of a brand do; "" of one step alone.
-
-    Args:
-        prompts: Each with its step.
 
     Returns:
         It begins where a part of a sentence ends.

@@ -31,7 +31,6 @@ def comparison_page(
     """The page of a comparison.
 
     Args:
-        comparison: From `ledger.comparison`.
         receipts: Of the two runs, in the same order.
         asset_paths: Of each run: path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
     """

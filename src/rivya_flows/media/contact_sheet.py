@@ -51,7 +51,6 @@ def contact_sheet(
     It holds small pictures and small files, and links the others.
 
     Args:
-        receipt: Of the run.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
         beside: Folder of the page. Links to files are relative to it; None makes them absolute.
         asset_url: For a page on a server: gives the URL of an asset, or None.
@@ -109,15 +108,9 @@ class SheetRow:
 
     Attributes:
         number: From 1.
-        name: What it is called, unique in the batch.
-        status: As in ``batch --json``.
-        credits: Spent.
         reason: Why it did not complete; None if it did.
         folder: Of its run; None without one.
         receipt: Of its run; None without one.
-        title: Of its card; "" for its name.
-        mark: What stands above that, such as a SKU; "" for nothing.
-        facts: Its other short cells: the column, and what it says.
     """
 
     number: int
@@ -147,7 +140,6 @@ def batch_sheet(
 
     Args:
         rows: In the order of the table.
-        title: Of the spec, or its name and that of the table.
         document: As of ``batch --json``, without its rows.
         before: Credits that earlier executions spent; the balances are those of the last one alone.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.

@@ -26,10 +26,7 @@ class SharedOutput:
     """An output of a run in the page.
 
     Attributes:
-        name: Of the output.
-        media: Each with its name, and its file.
         text: Of an output without media; else "".
-        gone: How many of its media are not here any more.
     """
 
     name: str
@@ -49,9 +46,7 @@ def shared_outputs(
     """The finished outputs of a run; a medium that several have is in the first of them.
 
     Args:
-        receipt: Of the run.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError`.
-        only: Names of the outputs; none means all.
     """
     names, seen = _names(receipt), set[str]()
     found: list[SharedOutput] = []
@@ -81,10 +76,6 @@ def share_page(receipt: Receipt, outputs: Sequence[SharedOutput]) -> str:
 
     It has no price, wallet, id, prompt, model or link, and of the inputs the subject alone. The files are as they were made: their
     metadata and content credentials are in them.
-
-    Args:
-        receipt: Of the run.
-        outputs: From `shared_outputs`.
     """
     view = {
         "titles": [*filter(None, [receipt.subject, receipt.title or receipt.name])],

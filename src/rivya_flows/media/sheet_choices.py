@@ -10,7 +10,8 @@ from rivya_flows.ledger.summary import manner, score_words
 from rivya_flows.media.embedding import Embedder
 from rivya_flows.media.receipt_values import text_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.choice_phrases import (
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import (
     answering_command,
     are_numbered,
     blank_answer,
@@ -18,7 +19,6 @@ from rivya_flows.planning.questions.choice_phrases import (
     readable,
     round_note,
 )
-from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.queue.actions import Candidate
 from rivya_flows.printable import one_line
 from rivya_flows.program import callable_here

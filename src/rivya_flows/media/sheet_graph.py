@@ -23,7 +23,6 @@ class _Cell:
 
     Attributes:
         step: Its place in the receipt; None where an arrow passes by.
-        before: The cells of the level before from which arrows come.
     """
 
     level: int

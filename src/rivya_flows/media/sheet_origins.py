@@ -26,13 +26,8 @@ class Source:
     Attributes:
         picture: To draw small; None if it is no picture, or stands right above.
         anchor: Of the medium, or of the step that made it; "" if the page has neither.
-        name: The item that made it, or how it was given.
         facts: Model, credits, task, in words.
         picked: Which pick chose it; "" if none did.
-        by: Who or what picked it.
-        prompt: Its beginning.
-        again: It is told above already.
-        more: Sources that are left out.
     """
 
     picture: SheetMedium | None
@@ -48,14 +43,7 @@ class Source:
 
 
 class Origins:
-    """Finds the sources of media of one page.
-
-    Args:
-        receipt: Of the run.
-        embedder: Of the page; all other media of the page have their place already, so that
-            what is embedded here is what the page shows nowhere else.
-        steps: Ids of the steps on the page.
-    """
+    """Finds the sources of media of one page."""
 
     def __init__(self, receipt: Receipt, embedder: Embedder, steps: Iterable[str]) -> None:
         self._embedder, self._steps, self._left = embedder, frozenset(steps), _MAX_OF_PAGE
@@ -68,7 +56,6 @@ class Origins:
         """The sources of the media in a value, each once.
 
         Args:
-            value: An output, or the assets of an item.
             item: Step and key of the item whose card shows the media: what it says is not repeated,
                 only what it took.
         """

@@ -47,14 +47,7 @@ class _Page:
 
 @dataclass(frozen=True)
 class Reports:
-    """Serves the contact sheets of a store's runs; one is rendered at a time.
-
-    Attributes:
-        journal: Of the store.
-        assets: Its media.
-        secret: Signs URLs.
-        clock: Seconds.
-    """
+    """Serves the contact sheets of a store's runs; one is rendered at a time."""
 
     journal: Journal
     assets: AssetStore

@@ -39,7 +39,6 @@ class WalletChange:
     Attributes:
         before: Credits before the first row.
         after: Credits after the last row; None where it could not be read.
-        spent: Credits that the rows spent or reserved in this execution.
         other_runs: Other runs of the store that spent in the same time, the most first.
     """
 
@@ -83,12 +82,8 @@ class BatchResult:
     Attributes:
         batch: Its last state.
         rows: A document for each row, in the order of the file; see `row_documents`.
-        receipts: Receipts of the runs by run id, with paths of the copies for people.
-        questions: What the suspended runs wait for, by run id.
         summary_path: The CSV file; absolute.
         sheet_path: The contact sheet of all rows; absolute.
-        wallet: Over this execution.
-        cancelled: A signal ended it.
     """
 
     batch_id: str

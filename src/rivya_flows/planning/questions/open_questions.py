@@ -72,8 +72,6 @@ def question_asked(
     """The journal entry that precedes the first asking.
 
     Args:
-        question: The question.
-        at: Its deadline counts from here.
         after: The deadline that failed it before; it is opened again. None the first time.
     """
     deadline = None
@@ -151,9 +149,7 @@ class Choice:
 
     Attributes:
         picked: Keys, in the order of choice; empty for none of them.
-        note: What should be different, where none was picked.
         name: Who chose; None if nobody said.
-        channel: The way it came.
     """
 
     picked: tuple[str, ...]
@@ -296,10 +292,6 @@ def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
 def _note_room(state: State, again: str) -> int:
     """Characters that a note may have so that every prompt fits its model with it; 0 if a model
     would say it aloud.
-
-    Args:
-        state: Of the run.
-        again: The step that made the candidates; its prompts have the brand and earlier notes.
     """
     requests = [
         request

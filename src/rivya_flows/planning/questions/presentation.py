@@ -7,7 +7,9 @@ makes text of them.
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,16 +19,6 @@ from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import digest, listed
 from rivya_flows.planning.pricing.estimate import most_left
-from rivya_flows.planning.questions.choice_phrases import (
-    CHANNELS,
-    answering_command,
-    are_numbered,
-    blank_answer,
-    deadline_words,
-    readable,
-    round_note,
-    what_follows,
-)
 from rivya_flows.planning.questions.open_questions import (
     at_deadline,
     choices_of,
@@ -47,6 +39,16 @@ _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's
 _ACROSS = 3  # pictures of 160 pixels in a dialog
 _MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
+
+
+CHANNELS = {
+    "terminal": "in the terminal",
+    "command": "with --answer",
+    "form": "in Prefect's form",
+    "python": "from Python",
+    "agent": "over MCP",
+}
+"""The ways in which people answer, as words."""
 
 
 def title(question: Question) -> str:
@@ -120,12 +122,6 @@ def questions_page(
 
     Stills that have small pictures are side by side, so that the choice below them is near; other candidates
     are one below the other.
-
-    Args:
-        state: Of the run.
-        questions: The open questions.
-        address: The URL of an asset.
-        small: The URL of a small picture of it.
     """
     prompts = _prompts(state)
     parts = [_parts(state, one, prompts, address, small) for one in questions]
@@ -266,3 +262,64 @@ def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
 
 def _short(prompt: str) -> str:
     return prompt if len(prompt) <= _MAX_PROMPT else prompt[: _MAX_PROMPT - 1].rstrip() + "…"
+
+
+def deadline_words(then: object, count: int) -> str:
+    """What a deadline does, an `AtDeadline`, as half a sentence."""
+    if then == "first":
+        return "the first one is taken" if count == 1 else f"the first {count} are taken"
+    if then == "judge":
+        return "what the judge proposes is taken"
+    return "the candidates are bought again" if then == "regenerate" else "the pick fails"
+
+
+def what_follows(most: int | None) -> str:
+    """``the run continues and buys what follows, for at most 10 credits``; None is a price without bound."""
+    if most == 0:
+        return "the run continues and buys nothing more"
+    price = "" if most is None else f", for at most {price_of(most, most)}"
+    return f"the run continues and buys what follows{price}"
+
+
+def readable(written: str) -> str:
+    """A candidate that is a text, for people: fields of an answer one to a line, other text as it is."""
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    if not (isinstance(found, dict) and all(map(_is_plain, found.values()))):
+        return written
+    return "\n".join(f"{name}: {value}" for name, value in found.items()) or written
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def round_note(number: int, notes: Sequence[str]) -> str:
+    """``round 2, with the note: warmer light``; "" in the first round."""
+    if number < 1:
+        return ""
+    noted = [one for one in notes if one]
+    words = {0: "", 1: ", with the note: "}.get(len(noted), ", with the notes: ")
+    return f"round {number + 1}{words}{'; '.join(noted)}"
+
+
+def are_numbered(keys: Sequence[str]) -> bool:
+    """Whether candidates can be told by their numbers: no key is the number of another one.
+
+    A key wins over a number in every answer.
+    """
+    numbers = {str(number): key for number, key in enumerate(keys, 1)}
+    return all(numbers.get(key, key) == key for key in keys)
+
+
+def blank_answer(keys: Sequence[str], count: int) -> str:
+    """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
+    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * count)
+
+
+def answering_command(run_id: str, answers: Mapping[str, str]) -> str:
+    """The command that answers questions, by their names."""
+    options = [f"--answer {shlex.quote(name)}={answer}" for name, answer in answers.items()]
+    return " ".join([f"rivya-flows resume {shlex.quote(run_id)}", *options])
