@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rivya_flows.assets import Asset
+from rivya_flows.flows.run_page.artifacts import draw_progress
 from rivya_flows.flows.run_page.ending import draw_choices, draw_ledger, draw_outputs
-from rivya_flows.flows.run_page.progress import progress_of
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.campaigns import HOSTILE
@@ -59,8 +59,8 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     assert ledger.type == "markdown"
     assert ledger.data.count(" | 10 | 10 | task") == 2
     assert r"| stills\[&lt;img src=x&gt;\] | z-image | succeeded | 1 | 1 | task" in ledger.data
-    now = progress_of(state)
-    assert now.summary == "7 of 7 done, failed; 23 credits"
+    now = draw_progress(state)
+    assert now.description == "7 of 7 done, failed; 23 credits"
 
 
 def test_foreign_text_in_the_ledger_is_no_markdown() -> None:
