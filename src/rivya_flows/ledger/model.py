@@ -144,10 +144,10 @@ class File(SparsePart):
 class Upload(Part):
     """A medium that only the service holds."""
 
-    kind: str | None
-    """As of an asset; null where that is not known."""
     url: str
     """Where the service has it; such addresses may expire."""
+    kind: str | None
+    """As of an asset; null where that is not known."""
     mime_type: str | None
     """Such as `image/png`."""
     duration_seconds: float | None
