@@ -25,6 +25,7 @@ from rivya_flows.flows.server.select_server import point
 
 if TYPE_CHECKING:
     from rivya_sandbox.service.startup import Sandbox
+    from support.cli_calls import Terminal
     from support.prefect_workers import Server
 
 # Prefect reads its settings while it is imported, which test modules do before any fixture runs.
@@ -213,6 +214,14 @@ def own_environment(
     else:
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """Calls commands in this process."""
+    from support.cli_calls import Terminal
+
+    return Terminal(capsys)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from rivya_flows.app.report import RunReporter
 from rivya_flows.assets import Probe
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.media_types import Accepted
+from rivya_flows.client.uploads import Accepted
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.load import load
 from rivya_flows.planning.queue.events import (

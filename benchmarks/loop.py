@@ -38,7 +38,7 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.planning.queue.queue import replay

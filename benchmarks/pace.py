@@ -27,7 +27,7 @@ import httpx  # noqa: TID251 - the peer
 
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.wire.request_types import GenerationRequest
+from rivya_flows.client.request_types import GenerationRequest
 from rivya_sandbox.service.admin import set_faults
 
 REQUESTS, ROUNDS = 1_000, 3

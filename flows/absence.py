@@ -22,7 +22,7 @@ from prefect.exceptions import Pause, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
 from rivya_flows.app.execution import append_events
-from rivya_flows.client.resources.generations import JobTimeoutError
+from rivya_flows.client.errors import JobTimeoutError
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreUnreachableError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended, run_id_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator
 
-from rivya_flows.client.transport.requests import checked_base_url, refuse_plain_http
+from rivya_flows.client.addresses import checked_base_url, refuse_plain_http
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # Prefect imports this module with each block and worker

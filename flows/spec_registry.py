@@ -25,7 +25,7 @@ from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import Settings, read_settings
-from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs, version_of
+from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_of
 from rivya_flows.store.journal import Journal
 
 _compile = functools.partial(compile_flow, announce=announce_failure)
@@ -150,7 +150,7 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
     """The flow of the spec that the deployment names by its hash; None if it names none."""
     if settings.rivya_flows_spec is None:
         return None
-    spec = DeployedSpecs(journal.engine).get(settings.rivya_flows_spec)
+    spec = deployed_spec(journal.engine, settings.rivya_flows_spec)
     if spec is None:
         raise StoreError(
             f"the deployed spec {version_of(settings.rivya_flows_spec)} is not in the store of "

@@ -10,14 +10,14 @@ import griffe
 from reference_tables import in_one_line, package, table
 
 _RESOURCES = {
-    "models": "models.Models",
-    "credits": "credits.Wallet",
-    "files": "files.Files",
+    "models": "resources.Models",
+    "credits": "resources.Wallet",
+    "files": "resources.Files",
     "generations": "generations.Generations",
-    "chat": "chat.Chat",
-    "chat.sessions": "chat.Sessions",
-    "webhooks": "webhooks.Webhooks",
-    "webhook_events": "webhooks.WebhookEvents",
+    "chat": "resources.Chat",
+    "chat.sessions": "resources.Sessions",
+    "webhooks": "resources.Webhooks",
+    "webhook_events": "resources.WebhookEvents",
 }
 """The attributes of a client with calls, and where their classes are."""
 
@@ -44,7 +44,7 @@ def calls() -> str:
     whole = package()
     parts = []
     for attribute, place in _RESOURCES.items():
-        found = whole[f"client.resources.{place}"]
+        found = whole[f"client.{place}"]
         rows = list(_calls(found, f"client.{attribute}"))
         parts.append(f"**`client.{attribute}`**: {_summary(found)}\n\n{_table_of_calls(rows)}")
     own = list(_calls(whole["client.client.ApiCalls"], "client"))

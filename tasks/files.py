@@ -10,7 +10,7 @@ from prefect import task
 
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.assets import Asset, MediaKind
-from rivya_flows.client.wire.api_objects import File
+from rivya_flows.client.types import File
 from rivya_flows.language.step_functions import remote_file
 from rivya_flows.mime_types import suffix_of
 from rivya_flows.tasks.generations import policy
@@ -21,11 +21,7 @@ MAX_FETCH_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that the service has.
-
-    Attributes:
-        asset: The same medium on this side; None if only the service has it.
-    """
+    """A file that the service has, and the same medium on this side; None if only the service has it."""
 
     file: File
     asset: Asset | None
@@ -44,10 +40,7 @@ async def upload_file(
 
     Args:
         source: SHA-256 of an asset, a URL to download, or the id of a file that the service has.
-        media: Kind of the medium.
-        model: The model it is for: its limits are checked before the file is taken.
         asset: The asset, if `source` is one.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
 
     Raises:
@@ -79,12 +72,7 @@ async def upload_file(
 
 
 async def fetched(value: Any) -> Any:
-    """Replace each file that a JSON value names by URL or file id with an asset.
-
-    Raises:
-        APIError: One could not be fetched.
-        MediaError: One is not a medium.
-    """
+    """Replace each file that a JSON value names by URL or file id with an asset."""
     if isinstance(value, list):
         return [await fetched(one) for one in value]
     found = remote_file(value)

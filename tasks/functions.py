@@ -45,7 +45,6 @@ async def call_function(
     """Call a registered function; one that is not a coroutine function runs in a thread.
 
     Args:
-        name: Its registered name.
         arguments: JSON; assets are copied to this machine first, and so are files named by URL or
             upload id if the function takes an asset.
         idempotency_key: Identifies the purchase, if the function costs credits.

@@ -1,6 +1,6 @@
-"""Paid jobs: one task submits a job, another waits for it and downloads the results.
+"""What runs ask of the service: jobs and chat turns, the list of models, the balance.
 
-They are two, so that a failed wait never buys again.
+One task submits a job, another waits for it and downloads the results: a failed wait never buys again.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 
 from rivya_flows.app.asset_ingest import of_kept, take
 from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.downloads import Download
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
@@ -37,13 +38,7 @@ _GONE = {403, 404, 410}
 
 
 class CollectError(RivyaFlowsError):
-    """A job succeeded, but its results could not be downloaded or decoded.
-
-    Attributes:
-        generation: The ended job: its cost is known.
-        message: The reason.
-        files: Results that were downloaded and kept in the asset store.
-    """
+    """A job succeeded, but its results could not be downloaded or decoded."""
 
     code = "download"
 
@@ -61,11 +56,7 @@ class CollectError(RivyaFlowsError):
 
 
 class JobFailedError(RivyaFlowsError):
-    """The job was accepted, ran, and failed.
-
-    Attributes:
-        generation: The job.
-    """
+    """The job was accepted, ran, and failed."""
 
     code = "job_failed"
 
@@ -93,9 +84,7 @@ async def submit_generation(
     """Buy one job.
 
     Args:
-        body: The exact JSON text; each attempt sends it unchanged, under the same key.
         idempotency_key: Identifies the purchase; the service charges once per key.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
 
     Raises:
@@ -107,6 +96,16 @@ async def submit_generation(
     )
     session().accepted[job.id] = time.monotonic()
     return job
+
+
+@task(name="chat", **PLAIN)
+async def complete_chat(
+    body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
+) -> ChatCompletion:
+    """Buy one answer; as `submit_generation`."""
+    return await session().client.chat.complete(
+        body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
+    )
 
 
 @task(name="collect", **PLAIN)
@@ -121,9 +120,6 @@ async def collect_generation(
     """Wait until a job ends, then download, decode and keep its results.
 
     Args:
-        task_id: The job.
-        media: What it makes: films and sounds are polled less often.
-        model: Of the job: it is polled when jobs of this model usually end.
         timeout_seconds: None is the client's default for that kind of media.
         earlier_seconds: Seconds since an earlier execution bought it; this one may have missed its
             webhook. None if this execution bought it.
@@ -193,6 +189,17 @@ async def _ended_already(task_id: str) -> Generation | None:
     return found if found.ended else None
 
 
+@task(name="models", task_run_name="models", **PLAIN)
+async def list_models() -> dict[str, Any]:
+    """The whole response of ``GET /models``: free, needs no key."""
+    return dict((await session().client.models.list()).payload)
+
+
+async def balance() -> int:
+    """Current credits. Not a task: a run reads it often and shares the answers."""
+    return (await session().client.credits.retrieve()).current_credits
+
+
 def policy(attempts: int, patience: float | None) -> RetryPolicy:
     """The retry policy of one request."""
     if patience is None:
@@ -202,11 +209,7 @@ def policy(attempts: int, patience: float | None) -> RetryPolicy:
 
 @dataclass(frozen=True)
 class _Downloads:
-    """The results of a job that are kept on this machine.
-
-    Attributes:
-        files: By index among the results.
-    """
+    """The results of a job that are kept on this machine."""
 
     task_id: str
     files: dict[int, BroughtFile]
@@ -220,9 +223,7 @@ class _Downloads:
         """An asset for each result; one that cannot be decoded does not stop the others.
 
         Raises:
-            MediaError: One or more cannot be decoded; all of them are kept. Or they are too many,
-                or too large together.
-            RivyaFlowsError: One could not be downloaded or kept.
+            MediaError: Some cannot be decoded; all are kept. Or they are too many, or too large together.
         """
         results, job_bytes = session().max_results, session().max_job_bytes
         if len(urls) > results:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import task
 
@@ -25,7 +25,7 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.language.final_cut import media_in
 from rivya_flows.media.decoding import lay_out, render
-from rivya_flows.media.edit import Rendered
+from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.planning.picking import available, pick_outputs
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session, tell_progress
@@ -41,86 +41,62 @@ async def compose_media(
     timeout_seconds: float | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Compose a film from clips, or from a film or stills, and sounds.
+    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step.
 
     Args:
-        video: An asset, or a file by URL or upload id.
-        images: Stills, one or a list.
         audio: Sounds to mix, one or a list; None keeps the sound of the film.
         loudness: Of the result, in LUFS.
-        fit: If the sound is longer than the picture: hold, loop or cut.
         timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-        more: What else a `compose` step takes, such as `clips`, `captions` and `formats`.
-
-    Returns:
-        The outputs of the step.
-
-    Raises:
-        MediaError: There is no picture, a medium cannot be read, or it takes too long.
-        APIError: A file could not be downloaded.
     """
     if video is None and not images and not more.get("clips"):
         raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
     arguments = {"video": video, "images": _listed(images), "audio": _listed(audio)}
-    arguments = given({**arguments, "loudness": loudness, "fit": fit, **more})
-    with _incoming() as target:
-        sources = await _sources(arguments)
-        work = composition_of(arguments, [path for _, path in sources])
-        work = replace(work, shrink=session().shrink)
-        async with _limited("composition", timeout_seconds):
-            made = await render(work, target, tell_progress)
-        kept = await _taken(target, made, arguments, sources)
-        return film_outputs(work, _told(made, sources), kept)
+    arguments |= {"loudness": loudness, "fit": fit, **more}
+    draw = partial(render, progress=tell_progress)
+    return await _drawn(
+        "composition", timeout_seconds, arguments, composition_of, draw, film_outputs
+    )
 
 
 @task(name="layout", **PLAIN)
 async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) -> dict[str, Any]:
-    """Lay pictures and text over a still, once for each format.
+    """Lay pictures and text over a still, once for each format; gives the outputs of the step.
 
-    Args:
-        timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-        arguments: What a `layout` step takes.
-
-    Returns:
-        The outputs of the step.
-
-    Raises:
-        MediaError: There is no image, a medium cannot be read, or it takes too long.
-        APIError: A file could not be downloaded.
+    `timeout_seconds`: None is `MAX_COMPOSE_SECONDS`.
     """
     if arguments.get("image") is None:
         raise MediaError("there is no picture: `image` has no medium")
-    arguments = given(arguments)
-    with _incoming() as target:
-        sources = await _sources(arguments)
-        work = replace(layout_of(arguments, [path for _, path in sources]), shrink=session().shrink)
-        async with _limited("layout", timeout_seconds):
-            made = await lay_out(work, target)
-        kept = await _taken(target, made, arguments, sources)
-        return layout_outputs(work, _told(made, sources), kept)
-
-
-@contextlib.contextmanager
-def _incoming() -> Iterator[Path]:
-    """A folder on its way to the asset store, not made yet; nothing is there afterwards."""
-    target = session().assets.incoming()
-    try:
-        yield target
-    finally:
-        shutil.rmtree(target, ignore_errors=True)
-
-
-@contextlib.asynccontextmanager
-async def _limited(what: str, timeout_seconds: float | None) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            yield
-    except TimeoutError as error:
-        message = f"the {what} took longer than {timeout_seconds:g} s"
-        raise MediaError(message, "raise the step's `timeout`") from error
+    return await _drawn("layout", timeout_seconds, arguments, layout_of, lay_out, layout_outputs)
 
 
 _Sources = Sequence[tuple[Asset, Path]]
+W = TypeVar("W", Composition, Layout)
+
+
+async def _drawn(
+    what: str,
+    timeout_seconds: float | None,
+    arguments: dict[str, Any],
+    work_of: Callable[[Mapping[str, Any], Sequence[Path]], W],
+    draw: Callable[[W, Path], Awaitable[Rendered]],
+    outputs_of: Callable[[W, Rendered, Mapping[str, Asset]], dict[str, Any]],
+) -> dict[str, Any]:
+    """The outputs of what is drawn from arguments, whose media are in the store then."""
+    arguments = given(arguments)
+    target = session().assets.incoming()  # a folder that is not made yet
+    try:
+        sources = await _sources(arguments)
+        work = replace(work_of(arguments, [path for _, path in sources]), shrink=session().shrink)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                made = await draw(work, target)
+        except TimeoutError as error:
+            message = f"the {what} took longer than {timeout_seconds:g} s"
+            raise MediaError(message, "raise the step's `timeout`") from error
+        kept = await _taken(target, made, arguments, sources)
+        return outputs_of(work, _told(made, sources), kept)
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
 
 
 async def _sources(arguments: Mapping[str, Any]) -> _Sources:
@@ -165,27 +141,16 @@ def _source(value: Any) -> tuple[Asset, Path]:
 
 @task(name="pick", **PLAIN)
 async def miss_pick(reason: str) -> None:
-    """Fail a pick that nobody answered, so that the graph shows it.
-
-    Raises:
-        UsageError: Always; says the reason.
-    """
+    """Fail a pick that nobody answered, so that the graph shows it."""
     raise UsageError(reason, "Retry the run, then answer")
 
 
 @task(name="pick", **PLAIN)
 async def pick_one(candidates: list[dict[str, Any]], keys: list[str]) -> dict[str, Any]:
-    """Choose some of several candidates.
-
-    Args:
-        candidates: Items of a step; those without a medium or an answer are ignored.
-        keys: Keys of the chosen ones, in the order of choice.
+    """Choose some of several candidates, by their keys in the order of choice.
 
     Returns:
         ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
-
-    Raises:
-        UsageError: There is no candidate with one of these keys, or none is chosen.
     """
     picked = pick_outputs(candidates, keys)
     if picked is None:

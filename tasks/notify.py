@@ -27,18 +27,8 @@ async def post_notice(
 
     Args:
         url: The URL, or the name of a secret that holds it.
-        notice: The JSON document.
         secret: ``env:NAME`` or ``block:NAME``, never the secret itself; None does not sign.
-        attempts: Requests in all.
         patience: Seconds in all, or None for the client's default.
-
-    Returns:
-        ``{"status": HTTP status, "id": callback id}``.
-
-    Raises:
-        UsageError: There is no secret of that name, or specs may not name it.
-        RefusedAddressError: Callbacks to that address are not allowed.
-        CallbackError: The notification was not accepted.
     """
     body = canonical(notice).encode()
     status = await post_callback(

@@ -18,14 +18,10 @@ T = TypeVar("T")
 
 
 async def revealed(name: str) -> Revealed:
-    """The secret of a name, together with its name.
-
-    Args:
-        name: ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``.
+    """The secret of a name, ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``, with that name.
 
     Raises:
-        UsageError: There is no such secret, or specs may not name it. The message never holds a
-            secret.
+        UsageError: There is none, or specs may not name it. The message never holds a secret.
     """
     if reason := refusal(name):
         raise UsageError(reason, RESERVED_HINT)
@@ -52,11 +48,7 @@ async def revealed(name: str) -> Revealed:
 
 
 async def secret_block(name: str) -> SecretStr | None:
-    """The value of a `Secret` block on the current Prefect server; None if there is none.
-
-    Raises:
-        UsageError: The server cannot be reached.
-    """
+    """The value of a `Secret` block on the current Prefect server; None if there is none."""
     # Imported here: most runs need no block, and the import is slow.
     from prefect.blocks.system import Secret
 
@@ -66,10 +58,6 @@ async def secret_block(name: str) -> SecretStr | None:
 
 async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
     """What `load` gives; None if the current Prefect server has no such block.
-
-    Args:
-        load: Loads the block.
-        what: The block, for messages.
 
     Raises:
         UsageError: The server cannot be reached, or the block holds wrong values.

@@ -7,8 +7,8 @@ connection, a store) comes from the session of the surrounding context.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +16,13 @@ from typing import Any, Protocol
 
 from prefect.cache_policies import NO_CACHE
 
-from rivya_flows.app.connect import with_key
 from rivya_flows.app.signing import Signing
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.wire.api_objects import File, Generation
-from rivya_flows.errors import APIError, UsageError
-from rivya_flows.scratch import scratch
-from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
+from rivya_flows.client.types import File, Generation
+from rivya_flows.errors import APIError
+from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.tasks.secret_values import secret_block
 
 PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
 """Options of every task. The journal alone records a run; Prefect stores no results, and its retries
@@ -52,19 +49,13 @@ class Session:
     """Open connections and stores.
 
     Attributes:
-        client: Of the service.
-        assets: The asset store.
-        scratch: Local folder for temporary files.
         wakes: Ends waits early by webhooks; None if they are off.
         seen: Jobs as they ended, by id.
         watched: How the waits for jobs went, by id.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
         shared: Sends a file of this name unless another run has; None sends each.
-        on_poll: Called after each poll of a job, see `Generations.wait`.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
-        max_results: Results of one job that are downloaded; a job with more fails.
-        max_job_bytes: Size of all results of one job together.
         shrink: Divides the width and height of what is composed and laid out in a format.
     """
 
@@ -88,18 +79,8 @@ _SESSION: ContextVar[Session] = ContextVar("rivya_flows_session")
 
 
 def session() -> Session:
-    """The session of this context.
-
-    Raises:
-        UsageError: There is none.
-    """
-    found = _SESSION.get(None)
-    if found is None:
-        raise UsageError(
-            "a task was called outside a session",
-            "call it inside `async with rivya_flows.tasks.session.connected():`",
-        )
-    return found
+    """The session of this context; a `LookupError` outside `using`."""
+    return _SESSION.get()
 
 
 @contextmanager
@@ -129,32 +110,3 @@ def hearing(hears: Callable[[float], None]) -> Iterator[None]:
         yield
     finally:
         _HEARS.reset(token)
-
-
-@asynccontextmanager
-async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
-    """A session from the settings, for flows of your own that use these tasks.
-
-    Raises:
-        UsageError: There is no key, neither in RIVYA_API_KEY nor in the block of Prefect.
-    """
-    settings = await with_key(settings or read_settings(), secret_block)
-    if settings.rivya_api_key is None:
-        raise UsageError("RIVYA_API_KEY is not set", "a key is made in Settings, API Keys")
-    with scratch() as folder:
-        client = RivyaClient(
-            settings.rivya_api_key.get_secret_value(),
-            settings.rivya_base_url,
-            poll_seconds=settings.rivya_poll_seconds,
-            requests_per_second=settings.rivya_flows_requests_per_second,
-        )
-        async with client:
-            opened = Session(
-                client,
-                AssetStore(settings.assets_url, folder),
-                folder,
-                max_results=settings.rivya_flows_max_results,
-                max_job_bytes=settings.rivya_flows_max_job_bytes,
-            )
-            with using(opened):
-                yield opened

@@ -49,7 +49,7 @@ from rivya_flows.flows.server.select_server import health_problem, password_hint
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.deployed_specs import DeployedSpecs
+from rivya_flows.store.deployments import keep_spec
 from rivya_flows.store.journal import Journal
 
 _AT_ONCE = 6
@@ -332,9 +332,8 @@ async def _refuse_lacking(
 def _store_specs(desired: Iterable[DesiredDeployment], settings: Settings) -> None:
     """Puts the specs into the store, where workers read them."""
     with closing(Journal(settings.store_url)) as journal:
-        store = DeployedSpecs(journal.engine)
         for spec in {one.spec.hash: one.spec for one in desired}.values():
-            store.keep(spec)
+            keep_spec(journal.engine, spec)
 
 
 async def _reconcile(

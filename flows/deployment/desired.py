@@ -22,7 +22,7 @@ from rivya_flows.language.load import check
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.deployed_specs import DeployedSpec
+from rivya_flows.store.deployments import DeployedSpec
 
 
 @dataclass(frozen=True)

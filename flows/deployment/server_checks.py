@@ -30,7 +30,7 @@ from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.server.select_server import health_problem
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.sweeps import last_sweep
+from rivya_flows.store.suspended_runs import last_sweep
 
 LEAST = (3, 8)
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"

@@ -24,7 +24,7 @@ from rivya_flows.flows.deployment.existing import ExistingDeployment, read_exist
 from rivya_flows.flows.deployment.reconcile import automations_of
 from rivya_flows.flows.deployment.schedules import dates_from
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
-from rivya_flows.store.deployed_specs import DeployedSpecs
+from rivya_flows.store.deployments import deployed_spec
 from rivya_flows.store.journal import Journal
 
 _FREE = frozenset({"upload", "compose", "layout", "notify"})
@@ -58,12 +58,12 @@ async def other_spending(
         journal: Has the specs that workers execute.
         now: The time.
     """
-    specs, found = DeployedSpecs(journal.engine), []
+    found = []
     for name, one in sorted((await read_existing(client, ())).items()):
         if one.is_ours and name not in given:
             starts = [start async for start in _starts_there(client, one, now)]
             if starts:
-                found.append(_spending(name, _executed(specs, one), starts))
+                found.append(_spending(name, _executed(journal, one), starts))
     return found
 
 
@@ -80,9 +80,9 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
     )
 
 
-def _executed(specs: DeployedSpecs, deployed: ExistingDeployment) -> Workflow | None:
+def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:
     """The spec of a deployment, which its runs execute."""
-    spec = specs.get(deployed.spec_hash)
+    spec = deployed_spec(journal.engine, deployed.spec_hash)
     if spec is None:
         return None
     with suppress(SpecError):

@@ -36,7 +36,7 @@ from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import HeldLease
-from rivya_flows.tasks.models import list_models
+from rivya_flows.tasks.generations import list_models
 from rivya_flows.tasks.session import Session, using
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError, StoreError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.receipt import credits_of
@@ -21,8 +21,8 @@ from rivya_flows.planning.queue.events import (
     PoolTotal,
     ServiceAsked,
 )
+from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.other_purchases import spent_by_others
 from rivya_flows.store.pools import Pools
 
 AT_ONCE = 16

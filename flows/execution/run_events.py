@@ -39,10 +39,9 @@ from rivya_flows.planning.questions.presentation import deadline_words, what_fol
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.run_list import listed_runs
+from rivya_flows.store.run_list import FailedStart, listed_runs, record_failed_start
 
 _ENDS = UUID("5f3c1d5e-6f0e-4f6b-9d52-0a4c7a1f9b21")
 """The namespace of the ids of events: one for each end of each run."""

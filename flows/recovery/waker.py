@@ -29,8 +29,7 @@ from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue
-from rivya_flows.store.sweeps import record_sweep
+from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, record_sweep
 
 SWEEP = timedelta(minutes=15)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rivya_flows.assets import Asset, assets_in
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.task_groups import STATUSES
 from rivya_flows.planning.markdown import (

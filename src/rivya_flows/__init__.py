@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rivya_flows.app.results import Plan, PlanItem, Receipt
     from rivya_flows.assets import Asset
+    from rivya_flows.client.calls import RawResponse
     from rivya_flows.client.client import RivyaClient, SyncRivyaClient
-    from rivya_flows.client.resources.resource import RawResponse
-    from rivya_flows.client.transport.request_options import RequestOptions
-    from rivya_flows.client.transport.retries import RetryPolicy
+    from rivya_flows.client.options import RequestOptions
+    from rivya_flows.client.retries import RetryPolicy
     from rivya_flows.diagnostics import Diagnostic
     from rivya_flows.errors import (
         APIConnectionError,
@@ -121,9 +121,9 @@ _MODULES = {
     "Asset": "rivya_flows.assets",
     "RivyaClient": "rivya_flows.client.client",
     "SyncRivyaClient": "rivya_flows.client.client",
-    "RawResponse": "rivya_flows.client.resources.resource",
-    "RequestOptions": "rivya_flows.client.transport.request_options",
-    "RetryPolicy": "rivya_flows.client.transport.retries",
+    "RawResponse": "rivya_flows.client.calls",
+    "RequestOptions": "rivya_flows.client.options",
+    "RetryPolicy": "rivya_flows.client.retries",
     "Diagnostic": "rivya_flows.diagnostics",
     "RunEndedError": "rivya_flows.flows.compiler",
     "RivyaCredentials": "rivya_flows.flows.credentials",

@@ -19,7 +19,6 @@ class Probe:
     Attributes:
         width, height: Pixels after rotation; None for audio.
         duration_seconds: None for an image.
-        has_audio: Whether there is a sound track.
     """
 
     kind: MediaKind

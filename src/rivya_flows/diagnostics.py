@@ -16,8 +16,6 @@ class Fix:
     Attributes:
         start: Index of its first character in the whole text, without a byte order mark.
         end: Index after its last character; `start` to insert.
-        text: What belongs there.
-        words: What is written instead of what, such as ``z-image instead of z-imge``.
         column: Of `start`, counted from 1; the line is that of the diagnostic.
     """
 

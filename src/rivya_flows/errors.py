@@ -1,41 +1,4 @@
-"""Every exception this library raises.
-
-RivyaFlowsError
-├── SpecError                 the spec or its inputs are wrong; edit them (exit code 2)
-├── UsageError                the call, the configuration or the machine is wrong (exit code 2)
-├── BudgetError               credits or budget do not suffice; nothing more was bought (exit code 3)
-│   ├── PoolExceededError     a pool of the store does not cover a purchase
-│   ├── NotConfirmedError     nobody agreed to buy from a real wallet without a cap
-│   └── QuoteError            a quote does not hold any more, or was used
-├── StoreError                the journal cannot be read or written, or another driver holds the run
-│   ├── LeaseLostError        another process took the run over; this one must stop
-│   ├── StoreLostError        the journal's file was deleted or replaced while it was in use
-│   ├── StoreUnreachableError its database server is away; it may be back soon
-│   └── LostMediumError       a medium is gone or damaged, in a store that can be read
-├── MediaError                a media file is not what it says it is
-├── APIError                  the service did not give what was asked for
-│   ├── APIConnectionError    no answer arrived
-│   │   ├── NotSentError      nothing reached the service, so nothing was bought
-│   │   └── BrokenStreamError a streamed answer was cut
-│   ├── APIStatusError        a 4xx or 5xx answer arrived
-│   │   ├── BadRequestError           400
-│   │   ├── AuthenticationError       401
-│   │   ├── InsufficientCreditsError  402
-│   │   ├── PermissionDeniedError     403
-│   │   ├── NotFoundError             404
-│   │   ├── ConflictError             409
-│   │   ├── RateLimitError            429
-│   │   ├── InternalServerError       500 and above
-│   │   ├── RefusedAfterSilenceError  refused, but an earlier attempt got no answer
-│   │   └── StreamFailedError         the service ended a stream with an error
-│   ├── JobTimeoutError       a job did not end in time; it continues
-│   ├── JobStatusError        a job ended with a status that this version does not know
-│   ├── RefusedAddressError   a download or callback leads to an address that is not allowed
-│   └── CallbackError         a receiver did not accept a callback
-├── WebhookError              a webhook delivery is not authentic
-├── CollectError              a job's results could not be brought home
-├── JobFailedError            a job was accepted, ran, and failed
-└── RunEndedError             a flow run did not complete; it carries the outcome
+"""Exceptions that several modules raise; `docs/reference/errors.md` has the tree of all.
 
 Those that only one module raises are defined there. Each carries `hint`: what to do next, or None. Arguments are all passed to
 ``super().__init__`` because Prefect pickles exceptions, and pickle replays them.
@@ -100,9 +63,6 @@ class PoolExceededError(BudgetError):
     """A pool of credits of the store does not cover a purchase, which was not made.
 
     Attributes:
-        pool: Its name.
-        needs: Credits that the purchase would have reserved, or the least of all that is left.
-        left: Credits that are left in the pool.
         until: End of its period, UTC; None for one that covers all time.
     """
 

@@ -19,12 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Extra:
-    """One extra of the distribution.
-
-    Attributes:
-        modules: The modules it brings.
-        without: What is missing without it.
-    """
+    """One extra of the distribution, its modules, and what is missing without it."""
 
     modules: tuple[str, ...]
     without: str
@@ -32,13 +27,7 @@ class Extra:
 
 EXTRAS: Mapping[str, Extra] = {
     "sandbox": Extra(
-        (
-            "rivya_sandbox",
-            "h11",
-            "python_multipart",
-            "numpy",
-            "hibari",
-        ),
+        ("rivya_sandbox", "h11", "python_multipart", "numpy", "hibari"),
         "no local sandbox: a key is needed for everything",
     ),
     "postgres": Extra(("psycopg",), "no store on PostgreSQL"),
@@ -76,16 +65,7 @@ def install(extra: str) -> str:
 
 
 def need(extra: str, what: str, otherwise: str = "") -> None:
-    """Check that an extra is installed.
-
-    Args:
-        extra: A key of `EXTRAS`.
-        what: What needs it, for the error.
-        otherwise: An alternative to installing it; may be empty.
-
-    Raises:
-        UsageError: A module of it is missing.
-    """
+    """Check that an extra is installed; `otherwise` is an alternative to that, and may be empty."""
     if absent := missing(extra):
         raise lacking(extra, what, f"no module {', '.join(absent)}", otherwise)
 

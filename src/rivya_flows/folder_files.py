@@ -63,12 +63,7 @@ Source: ``prefect/settings/sources.py`` of Prefect 3.9.
 
 
 class Place(NamedTuple):
-    """Where a variable is set.
-
-    Attributes:
-        where: ``environment``, or ``.env, line 3``.
-        remove: What removes it there: a command, or which line to remove.
-    """
+    """Where a variable is set, ``environment`` or ``.env, line 3``, and what removes it there."""
 
     where: str
     remove: str
@@ -95,10 +90,6 @@ def entry_of(name: str) -> Entry | None:
 
 def settings_of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
     """The settings that ``.env`` sets and may set, by name.
-
-    Args:
-        chosen: Settings from elsewhere, which override the file.
-        checked: Refuse a file that sets what it may not.
 
     Raises:
         UsageError: The file would send a key from elsewhere to its address, move the journal, or
@@ -199,9 +190,6 @@ def prefect_profile() -> tuple[str, str] | None:
 
     From ``PREFECT_PROFILES_PATH``, ``PREFECT_HOME`` or the home of the user, never from the current
     folder. Read here, since Prefect takes more than a second to be imported.
-
-    Raises:
-        UsageError: The file of the profiles cannot be read.
     """
     own = environment.variables()
     home = Path(own.get("PREFECT_HOME") or "~/.prefect").expanduser()

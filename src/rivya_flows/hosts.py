@@ -46,12 +46,7 @@ def is_loopback(url: str) -> bool:
 
 
 def is_known(header: str | None, names: Iterable[str]) -> bool:
-    """Whether a request may be answered.
-
-    Args:
-        header: Its ``Host``, with or without a port; None if it has none, which no browser sends.
-        names: Known hosts with a dot.
-    """
+    """Whether a request with this ``Host`` may be answered; None: it has none, which no browser sends."""
     if header is None:
         return True
     match = _HOST.fullmatch(header.lower())

@@ -56,12 +56,9 @@ def mime_type_of_suffix(suffix: str) -> str | None:
 
 
 def mime_type_of_head(head: bytes) -> str | None:
-    """The MIME type that the signature of a file tells; None if it is not one of ours.
+    """The MIME type that the first `HEAD_BYTES` of a file tell; None if it is not one of ours.
 
     An mp4, mov, mkv, webm or ogg file may hold audio alone; only decoding can tell that.
-
-    Args:
-        head: The first `HEAD_BYTES` of the file.
     """
     for signature, mime_type in _SIGNATURES:
         if head.startswith(signature):

@@ -72,11 +72,7 @@ def one_line(text: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    r"""Replace the same characters in the strings of a JSON document by ``\u`` escapes.
-
-    Args:
-        text: JSON, in whose strings C0 controls are escaped already.
-    """
+    r"""Replace the same characters in the strings of a JSON document by ``\u`` escapes."""
     return _IN_JSON.sub(
         lambda found: found["kept"] or json.dumps(found.group())[1:-1].replace("\x7f", "\\u007f"),
         text,

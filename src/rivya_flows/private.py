@@ -48,9 +48,6 @@ def secure_data(data: Path) -> None:
     """Make an existing data folder private, with the files in it and in Prefect's home.
 
     Files further down cannot be reached by others then.
-
-    Raises:
-        UsageError: The folder cannot be trusted, see `private_folder`.
     """
     if not os.path.lexists(data):
         return
@@ -63,10 +60,6 @@ def secure_data(data: Path) -> None:
 
 def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
     """Create a folder that only its owner can enter, or restrict an existing one.
-
-    Args:
-        folder: The data folder, or one inside it.
-        setting: The variable that names another folder, for the hint.
 
     Raises:
         UsageError: It is a link or not a folder, it belongs to another user, or every user can
@@ -119,7 +112,6 @@ def as_private_as_its_folder(path: Path, folder: Path | None = None) -> None:
     """Give a file or folder of ours the readers and writers of a folder.
 
     Args:
-        path: What was just written.
         folder: None takes its parent, without whom the user's own umask keeps out: everybody may
             write into ``/tmp``.
     """

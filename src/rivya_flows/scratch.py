@@ -36,11 +36,7 @@ def scratch() -> Iterator[Path]:
 
 
 def _delete_unused(folder: Path) -> None:
-    """Deletes a folder of this user that no process has locked.
-
-    Raises:
-        OSError: It is none.
-    """
+    """Deletes a folder of this user that no process has locked."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         about = os.fstat(opened)

@@ -61,11 +61,7 @@ def with_places(message: str, hint: str | None) -> str:
 
 
 def set_here() -> dict[str, str]:
-    """Where each setting is set that counts, by its name, and that of the key with its end.
-
-    Raises:
-        UsageError: ``.env`` cannot be read.
-    """
+    """Where each setting is set that counts, by its name, and that of the key with its end."""
     found = {name: entry_of(name) for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
     return {
         _name_with_end(name.upper(), one): one.place.where
@@ -84,11 +80,7 @@ def end_of(key: str) -> str:
 
 
 def ignored_of_folder() -> dict[str, Place]:
-    """Settings that ``.env`` sets although it may not; they are ignored.
-
-    Raises:
-        UsageError: The file cannot be read.
-    """
+    """Settings that ``.env`` sets although it may not; they are ignored."""
     refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
     known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
     found = read_env_file().items()
@@ -96,11 +88,7 @@ def ignored_of_folder() -> dict[str, Place]:
 
 
 def overridden_of_folder() -> dict[str, Place]:
-    """Settings of ``.env`` for which the environment has another value, which counts.
-
-    Raises:
-        UsageError: The file cannot be read.
-    """
+    """Settings of ``.env`` for which the environment has another value, which counts."""
     own = {name.upper(): value for name, value in environment.variables().items() if value}
     return {
         upper: entry.place
@@ -111,13 +99,9 @@ def overridden_of_folder() -> dict[str, Place]:
 
 
 class UnknownName(NamedTuple):
-    """A variable that begins with ``RIVYA``, or is like one that does, and is no setting.
+    """A variable that is like a setting and is none, where it is set, and what to do.
 
-    Attributes:
-        name: The variable.
-        where: See `Place`.
-        hint: What to do.
-        is_ours: It begins with ``RIVYA``, so that nothing real is bought beside it.
+    `is_ours`: it begins with ``RIVYA``, so that nothing real is bought beside it.
     """
 
     name: str
@@ -127,11 +111,7 @@ class UnknownName(NamedTuple):
 
 
 def unknown_names() -> list[UnknownName]:
-    """Variables that begin with ``RIVYA``, or like it, and are no setting, of the environment and of ``.env``.
-
-    Raises:
-        UsageError: The file cannot be read.
-    """
+    """Variables that begin with ``RIVYA``, or like it, and are no setting, of the environment and of ``.env``."""
     known = {name.upper() for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
     own = {name for name, value in environment.variables().items() if value}
     # Kubernetes sets such variables in every container for a service that is called like us.

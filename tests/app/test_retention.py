@@ -14,9 +14,9 @@ from rivya_flows.app import retention
 from rivya_flows.app.cache import Pruned
 from rivya_flows.app.retention import losing, prune_store
 from rivya_flows.assets import Asset
-from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
-from rivya_flows.store.failed_starts import FailedStart, failed_start_counts, record_failed_start
+from rivya_flows.store.deployments import DeployedSpec, keep_spec
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import FailedStart, failed_start_counts, record_failed_start
 from support.aged_store import NOW, AgedStore
 
 
@@ -50,7 +50,7 @@ def test_what_only_old_runs_need_goes_and_their_journals_stay(
     store.run("run-killed", killed)
     store.run("run-first", reused, "failed")
     spec = DeployedSpec("s", "text", files={"a.png": Asset(kind="image", sha256=deployed)})
-    DeployedSpecs(store.journal.engine).keep(spec)
+    keep_spec(store.journal.engine, spec)
     store.days_ago = 2
     store.run("run-second", reused, "completed")
     posted = store.medium("a poster of run-second")

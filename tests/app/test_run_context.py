@@ -18,8 +18,8 @@ from rivya_flows.app.run_context import (
     open_context,
     real_service,
 )
-from rivya_flows.client.transport.retries import ONCE
-from rivya_flows.client.wire.api_objects import File
+from rivya_flows.client.retries import ONCE
+from rivya_flows.client.types import File
 from rivya_flows.errors import APIConnectionError, MediaError, UsageError
 from rivya_flows.settings import Settings
 from support.journal_entries import frozen

@@ -38,11 +38,6 @@ ROWS = "product,views,x-who\nLamp,,Asha\nDesk,,\nSofa,[front],\n"
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-@pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox of plain media as the service, with 100 credits."""
     with running(tmp_path / "sandbox", credits=100) as sandbox:

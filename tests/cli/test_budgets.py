@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.settings import read_settings
-from rivya_flows.store.agreements import Agreements, Capped, Most
+from rivya_flows.store.deployments import Capped, Most, record_agreements
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.cli_calls import Terminal
 from support.journal_entries import frozen, intent
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
 
 
 def bought(credits: int, service: str = "sandbox:test") -> None:
@@ -55,7 +50,7 @@ def test_the_last_cap_of_a_deployment_goes_with_a_yes_alone(call: Terminal) -> N
     call("budgets", "set", "acme", "--match", "client=acme", "--credits", 500)
     with closing(Journal(read_settings().store_url)) as journal:
         capped = Capped("lamp/weekly", "https://rivya.ai", {"client": "acme"}, Most(60, 1, 5))
-        Agreements(journal.engine).record("https://rivya.ai", {}, [capped])
+        record_agreements(journal.engine, "https://rivya.ai", {}, [capped])
     assert call("budgets", "set", "acme", "--credits", 900).code == 0
     for change in (["remove", "acme"], ["set", "acme", "--match", "client=other"]):
         refused = call("budgets", *change)

@@ -15,11 +15,6 @@ from support.cli_calls import Terminal
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-@pytest.fixture
 def filled(tmp_path: Path) -> None:
     """The user's store with two results: an answer of 1970, and a picture of now."""
     settings = read_settings()

@@ -11,11 +11,6 @@ from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with running(tmp_path_factory.mktemp("sandbox"), credits=15) as sandbox:

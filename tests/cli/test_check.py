@@ -21,11 +21,6 @@ steps:
 """
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 def test_good_spec_is_ok_with_the_date_of_the_catalogue(call: Terminal) -> None:
     said = call("check", SPECS / "product-launch.yaml")
     assert said.code == 0

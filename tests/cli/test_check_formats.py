@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.cli.check_formats import github_command, sarif
+from rivya_flows.cli.check import github_command, sarif
 from rivya_flows.diagnostics import Diagnostic
 from support.cli_calls import Terminal
 

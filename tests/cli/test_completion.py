@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.cli import main
-from rivya_flows.cli.shells import Bash, Fish, Zsh
+from rivya_flows.cli.completion import Bash, Fish, Zsh
 from rivya_flows.planning.queue.events import QuestionAsked
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

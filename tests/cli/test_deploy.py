@@ -55,11 +55,6 @@ def rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 def name() -> str:
     """Of a spec that no other test deploys."""
     return f"spec-{uuid.uuid4().hex[:8]}"

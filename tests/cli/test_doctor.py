@@ -26,21 +26,16 @@ from support.cli_calls import Terminal, buy_from
 from support.receiver_stage import receiving
 
 
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-def found(terminal: Terminal, name: str) -> dict[str, str]:
+def found(call: Terminal, name: str) -> dict[str, str]:
     """The worst check of that name."""
-    checks = [one for one in terminal("doctor", "--json").document["checks"] if one["name"] == name]
+    checks = [one for one in call("doctor", "--json").document["checks"] if one["name"] == name]
     order = ("problem", "warning", "ok")
     worst: dict[str, str] = min(checks, key=lambda one: order.index(one["status"]))
     return worst
 
 
-def test_a_machine_with_nothing_running_has_no_problem(terminal: Terminal) -> None:
-    said = terminal("doctor", "--json")
+def test_a_machine_with_nothing_running_has_no_problem(call: Terminal) -> None:
+    said = call("doctor", "--json")
     assert said.code == 0
     assert said.document["ok"]
     statuses = {one["name"]: one["status"] for one in said.document["checks"]}
@@ -61,11 +56,11 @@ def test_a_machine_with_nothing_running_has_no_problem(terminal: Terminal) -> No
     }
     assert set(statuses.values()) == {"ok"}
     assert not [one for one in said.document["checks"] if one["message"].endswith((";", " "))]
-    assert "rivya-flows up" in terminal("doctor").out
+    assert "rivya-flows up" in call("doctor").out
 
 
 def test_every_warning_and_problem_has_a_hint(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for one in HARMFUL:
         monkeypatch.setenv(
@@ -73,7 +68,7 @@ def test_every_warning_and_problem_has_a_hint(
         )
     monkeypatch.setenv("RIVYA_FLOWS_WEBHOOKS", "true")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    said = terminal("doctor", "--json")
+    said = call("doctor", "--json")
     assert said.code == 1
     wrong = [one for one in said.document["checks"] if one["status"] != "ok"]
     # The key may lie in a block of that server.
@@ -87,54 +82,54 @@ def test_every_warning_and_problem_has_a_hint(
 
 
 def test_a_mistyped_setting_is_told_with_the_one_that_was_meant(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("RIVYA_FLOWS_WEBHOKS=1\n")
     hint = "write RIVYA_FLOWS_WEBHOOKS instead, or remove line 1 of .env"
-    assert found(terminal, "settings")["hint"] == hint
+    assert found(call, "settings")["hint"] == hint
     told = f"RIVYA_FLOWS_WEBHOKS is no setting, and changes nothing: {hint}"
-    assert f"warning: .env, line 1: {told}\n" in terminal("runs").err
+    assert f"warning: .env, line 1: {told}\n" in call("runs").err
     Path(".env").write_text("\nRIVYA_FLOWS_SANBOX=true\n")  # which .env may not set
     hint = "remove line 2 of .env, and set RIVYA_FLOWS_SANDBOX in the environment instead"
-    assert found(terminal, "settings")["hint"] == hint
+    assert found(call, "settings")["hint"] == hint
     monkeypatch.setenv("RIVYA_FLOW_MINE", "9")
     told = "RIVYA_FLOW_MINE is no setting, and changes nothing: `unset RIVYA_FLOW_MINE`"
-    assert f"warning: environment: {told}; a variable of yours needs a name" in terminal("runs").err
+    assert f"warning: environment: {told}; a variable of yours needs a name" in call("runs").err
     monkeypatch.delenv("RIVYA_FLOW_MINE")
     Path(".env").write_text(
         "RIVYA_FLOWS_SPEC=a.yaml\n"
     )  # what `deploy` sets for a worker's process
     hint = "write RIVYA_FLOWS_SPECS instead, or remove line 1 of .env"
     told = f"RIVYA_FLOWS_SPEC is no setting, and changes nothing: {hint}"
-    assert terminal("runs").err == f"warning: .env, line 1: {told}\n"
+    assert call("runs").err == f"warning: .env, line 1: {told}\n"
     Path(".env").write_text("RIVYA_HOOK_SECRET=1\n")
     monkeypatch.setenv("RIVYA_FLOWS_JOB_VARIABLES", "1")
     monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:1")
-    check = found(terminal, "settings")
+    check = found(call, "settings")
     words = ".env, line 1: RIVYA_HOOK_SECRET is no setting, and changes nothing"
     assert (check["status"], check["message"]) == ("problem", words)
-    assert f"warning: {words}: remove line 1 of .env; a variable" in terminal("runs").err
+    assert f"warning: {words}: remove line 1 of .env; a variable" in call("runs").err
     Path(".env").write_text("RIVIA_API_KEY=1\n")
-    check = found(terminal, "settings")
+    check = found(call, "settings")
     assert (check["status"], check["hint"]) == (
         "warning",
         "write RIVYA_API_KEY instead, or remove line 1 of .env",
     )
     Path(".env").write_text("RIVER_KEY=1\n")
-    assert found(terminal, "settings")["status"] == "ok"
-    assert terminal("runs").err == ""
+    assert found(call, "settings")["status"] == "ok"
+    assert call("runs").err == ""
 
 
 def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
-    names = {one["name"] for one in terminal("doctor", "--json").document["checks"]}
+    names = {one["name"] for one in call("doctor", "--json").document["checks"]}
 
     def problem() -> str:
-        said = terminal("doctor", "--json")
+        said = call("doctor", "--json")
         assert said.code == 1
         checks = said.document["checks"]
         assert names - {one["name"] for one in checks} == {
@@ -167,49 +162,49 @@ def test_settings_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(
 
 
 def test_two_places_of_a_setting_that_disagree_are_a_warning(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RIVYA_POLL_SECONDS", "1")
     Path(".env").write_text("# pace\nRIVYA_POLL_SECONDS=2\n")
-    check = found(terminal, "settings")
+    check = found(call, "settings")
     words = ".env, line 2: RIVYA_POLL_SECONDS has another value in the environment, which counts"
     assert (check["status"], check["message"]) == ("warning", words)
     assert check["hint"] == "`unset RIVYA_POLL_SECONDS`, or remove line 2 of .env"
     Path(".env").write_text("RIVYA_POLL_SECONDS=1\n")
-    assert found(terminal, "settings")["status"] == "ok"
+    assert found(call, "settings")["status"] == "ok"
 
 
 def test_settings_are_listed_with_their_places_and_the_end_of_the_key(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
     Path(".env").write_text("RIVYA_FLOWS_LIVE=true\nRIVYA_API_KEY=rvya_sk_0123456789abcdef\n")
-    listed = found(terminal, "set")["message"]
+    listed = found(call, "set")["message"]
     assert listed.startswith("RIVYA_API_KEY …cdef (.env, line 2), RIVYA_BASE_URL (environment), ")
     assert "RIVYA_FLOWS_LIVE" not in listed
-    said = terminal("doctor")
+    said = call("doctor")
     assert (said.out + said.err).count("RIVYA_FLOWS_LIVE is ignored") == 1
 
 
 def test_two_values_of_one_setting_in_a_file_are_an_error(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("RIVYA_API_KEY=rvya_sk_a\nTOKEN=1\nTOKEN=2\nRIVYA_API_KEY=rvya_sk_b\n")
-    assert terminal("credits").err.splitlines() == [
+    assert call("credits").err.splitlines() == [
         "error: .env, line 4: RIVYA_API_KEY has another value than in .env, line 1",
         "hint: remove line 4 of .env, or remove line 1 of .env",
     ]
 
 
 def test_a_setting_that_a_file_may_not_set_is_a_warning(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("RIVYA_FLOWS_LIVE=true\n")
-    check = found(terminal, "settings")
+    check = found(call, "settings")
     words = ".env, line 1: RIVYA_FLOWS_LIVE is ignored in a file of a folder"
     assert (check["status"], check["message"]) == ("warning", words)
     assert check["hint"] == "set it in the environment, and remove line 1 of .env"
@@ -223,51 +218,51 @@ def test_a_setting_that_a_file_may_not_set_is_a_warning(
     ],
 )
 def test_a_path_that_a_command_would_refuse_later_is_a_problem(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, check: str, words: str
 ) -> None:
     monkeypatch.setenv(name, "/nowhere")
-    assert found(terminal, check)["status"] == "problem"
-    assert found(terminal, check)["message"].startswith(words)
+    assert found(call, check)["status"] == "problem"
+    assert found(call, check)["message"].startswith(words)
 
 
 def test_a_value_that_prefect_refuses_is_named_and_not_shown(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import prefect  # noqa: F401 - its settings are read again only where they were read
 
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setenv("PREFECT_FLOWS_DEFAULT_RETRIES", "a-secret")
-    check = found(terminal, "prefect server")
+    check = found(call, "prefect server")
     assert check["status"] == "problem"
     assert "RETRIES" in check["message"]
     assert "a-secret" not in check["message"]
 
 
 def test_the_key_is_tried_and_never_shown(
-    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
-    said = terminal("doctor")
+    said = call("doctor")
     assert said.code == 0
     assert "knows the key; 1000 credits" in said.out
     assert sandbox.api_key not in said.out + said.err
     assert admin.ledger(sandbox.data)["generations"] == []
     poor = admin.create_key(sandbox.data, account="poor")["api_key"]
     monkeypatch.setenv("RIVYA_API_KEY", poor)
-    check = found(terminal, "service")
+    check = found(call, "service")
     assert check["status"] == "warning"
     assert "knows the key; 0 credits, pretend: it is on this machine" in check["message"]
 
 
 def test_scopes_that_a_key_lacks_are_named(
-    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
 
     def check(*scopes: str) -> tuple[str, str]:
         key = admin.create_key(sandbox.data, scopes=[*scopes])["api_key"]
         monkeypatch.setenv("RIVYA_API_KEY", key)
-        scope = found(terminal, "scopes")
+        scope = found(call, "scopes")
         return scope["status"], scope["message"]
 
     words = "the key lacks webhooks:manage: no webhooks, so runs poll"
@@ -278,22 +273,22 @@ def test_scopes_that_a_key_lacks_are_named(
 
 
 def test_a_wrong_key_is_a_problem(
-    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
     monkeypatch.setenv("RIVYA_API_KEY", "rk_secret_of_another")
-    said = terminal("doctor")
+    said = call("doctor")
     assert said.code == 1
     assert "api_key_invalid" in said.out
     assert "rk_secret" not in said.out + said.err
 
 
 def test_without_a_network_everything_else_is_still_checked(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", "rk_any")
     monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
-    said = terminal("doctor", "--live", "--json")
+    said = call("doctor", "--live", "--json")
     assert said.code == 1
     wrong = [one for one in said.document["checks"] if one["status"] == "problem"]
     assert [one["name"] for one in wrong] == ["service"]
@@ -301,13 +296,13 @@ def test_without_a_network_everything_else_is_still_checked(
 
 
 def test_a_prefect_server_that_is_silent_is_asked_once_and_told_once(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_runner, "HEALTH_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         monkeypatch.setenv("PREFECT_API_URL", url)
-        document = terminal("doctor", "--json").document
+        document = call("doctor", "--json").document
     wrong = {
         one["name"]: one["message"] for one in document["checks"] if one["status"] == "problem"
     }
@@ -318,39 +313,39 @@ def test_a_prefect_server_that_is_silent_is_asked_once_and_told_once(
 
 
 def test_stores_that_cannot_be_used_are_problems(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("RIVYA_FLOWS_STORE", f"sqlite:///{tmp_path}/file/journal.sqlite")
     monkeypatch.setenv("RIVYA_FLOWS_ASSETS", f"file://{tmp_path}/file/assets")
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "file"))
-    document = terminal("doctor", "--json").document
+    document = call("doctor", "--json").document
     wrong = [one["name"] for one in document["checks"] if one["status"] == "problem"]
     assert wrong == ["data folder", "store", "assets"]
 
 
-def test_a_dead_part_of_up_is_a_warning(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_dead_part_of_up_is_a_warning(call: Terminal, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     died = ManagedProcess(
         name="worker", pid=1, birth="of another process", mark="mark", log="/logs/worker.log"
     )
     write(tmp_path / "data", LeftRunning((died,)))
-    assert found(terminal, "up")["message"] == "worker died; see /logs/worker.log"
+    assert found(call, "up")["message"] == "worker died; see /logs/worker.log"
 
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_test_event_shows_whether_webhooks_arrive(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     store_url, service = f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path / "service"
     with receiving(store_url, tmp_path) as stage:
         monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", stage.url)
         with running(service, allow_local_webhooks=True) as sandbox:
             buy_from(sandbox, monkeypatch)
-            check = found(terminal, "webhooks")
+            check = found(call, "webhooks")
             assert (check["status"], check["message"][:24]) == ("ok", "not used: runs poll, and")
             monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.test")
-            check = found(terminal, "webhooks")
+            check = found(call, "webhooks")
             assert (check["status"], check["message"][:11]) == ("warning", "no endpoint")
             monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", stage.url)
 
@@ -362,24 +357,24 @@ def test_a_test_event_shows_whether_webhooks_arrive(
             stage.secrets.extend(signing_secrets(stage.journal.engine))
         with running(service, allow_local_webhooks=allowed) as sandbox:
             buy_from(sandbox, monkeypatch)
-            check = found(terminal, "webhooks")
+            check = found(call, "webhooks")
     if allowed:
         assert (check["status"], check["message"][:23]) == ("ok", "a test event came to ht")
     else:
         assert (check["status"], check["message"][:24]) == ("problem", "a test event did not rea")
 
 
-def test_a_probe_leaves_no_medium(terminal: Terminal, tmp_path: Path) -> None:
-    terminal("doctor")
+def test_a_probe_leaves_no_medium(call: Terminal, tmp_path: Path) -> None:
+    call("doctor")
     left = [path for path in (tmp_path / "data" / "assets").rglob("*") if path.is_file()]
     assert left == []
 
 
 def test_an_extra_that_the_settings_need_is_a_problem(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)  # as if it were not installed
-    check = found(terminal, "extras")
+    check = found(call, "extras")
     assert check["status"] == "problem"
     assert "no module numpy" in check["message"]
     assert check["hint"] == install("sandbox")
@@ -387,13 +382,13 @@ def test_an_extra_that_the_settings_need_is_a_problem(
 
 @pytest.mark.prefect
 def test_a_key_in_a_block_is_checked_like_any_other(
-    terminal: Terminal, sandbox: Sandbox, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, sandbox: Sandbox, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
     with pointed_at({"PREFECT_API_URL": prefect_server}):
         asyncio.run(Secret(value=SecretStr(sandbox.api_key)).asave(KEY_BLOCK, overwrite=True))
         try:
-            said = terminal("doctor")
+            said = call("doctor")
         finally:
             asyncio.run(Secret.adelete(KEY_BLOCK))
     assert "knows the key; 1000 credits" in said.out
@@ -401,8 +396,8 @@ def test_a_key_in_a_block_is_checked_like_any_other(
 
 
 @pytest.mark.prefect
-def test_a_server_is_checked_for_what_campaigns_need(terminal: Terminal) -> None:
-    document = terminal("doctor", "--json").document
+def test_a_server_is_checked_for_what_campaigns_need(call: Terminal) -> None:
+    document = call("doctor", "--json").document
     statuses = {one["name"]: one["status"] for one in document["checks"]}
     assert statuses["prefect server"] == "ok"
     # The workers of other tests may count: with two of them messages belong on Redis.

@@ -55,11 +55,6 @@ outputs: {poster: "${{ steps.poster.asset }}"}
 """
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 @pytest.fixture(autouse=True)
 def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run-1` is in the store of the commands, and its service is theirs."""

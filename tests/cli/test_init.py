@@ -13,11 +13,6 @@ from rivya_flows.language.schema.document import FILE, LINE
 from support.cli_calls import Terminal
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     project = tmp_path / "new"
     said = call("init", project)

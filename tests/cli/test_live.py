@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.cli.layout import fit
 from rivya_flows.cli.live import LINE_SECONDS, Progress
 from rivya_flows.cli.output import prompt
-from rivya_flows.cli.tables import fit
 from support.cli_calls import on_screen
 
 TESTS = Path(__file__).parents[1]

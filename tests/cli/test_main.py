@@ -13,8 +13,8 @@ from typing import IO
 import click
 import pytest
 
+from rivya_flows.cli.commands import Group
 from rivya_flows.cli.failures import explain
-from rivya_flows.cli.groups import Group
 from rivya_flows.cli.main import COMMANDS, GROUPS, program
 from rivya_flows.errors import (
     APIConnectionError,
@@ -33,11 +33,6 @@ HEAVY = {"prefect", "httpx", "pydantic", "sqlalchemy", "rich", "av", "yaml", "ji
 GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(
     encoding="utf-8"
 )
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -135,7 +130,7 @@ def test_a_home_folder_that_is_not_there_is_no_bug() -> None:
     with pytest.raises(RuntimeError) as raised:
         Path("~nobody-of-this-name/x").expanduser()
     failure = explain(raised.value)
-    assert (failure.code, failure.is_bug) == (2, False)
+    assert (failure.code, failure.name) == (2, "usage")
     assert failure.lines[0] == "error: a path begins with ~, and there is no such home folder"
 
 
@@ -155,7 +150,7 @@ def test_full_disk_is_told_with_its_place() -> None:
 
 def test_unforeseen_error_is_called_a_bug_and_shows_no_traceback() -> None:
     failure = explain(ZeroDivisionError("division by zero"))
-    assert failure.is_bug
+    assert failure.name == "unexpected"
     assert failure.message == "ZeroDivisionError: division by zero (this is a bug)"
     assert "Traceback" not in " ".join(failure.lines)
 

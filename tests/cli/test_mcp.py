@@ -22,8 +22,8 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from PIL import Image
 
 from rivya_flows.app.agent_tools import AgentTools
-from rivya_flows.cli.configuration import settings
 from rivya_flows.cli.mcp import server_of
+from rivya_flows.cli.service import settings
 from rivya_flows.extras import install
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_sandbox.service.startup import Sandbox

@@ -34,11 +34,6 @@ outputs: {still: "${{ steps.still.asset }}", line: "${{ steps.talk.text }}"}
 """
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 @pytest.fixture(autouse=True)
 def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`run-1` is in the store of the commands, and its service is theirs."""
@@ -111,7 +106,7 @@ def test_a_page_that_is_large_for_a_mail_says_what_to_send_instead(
     call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "note" not in call("share", "run-1").err
-    monkeypatch.setattr("rivya_flows.cli.share._MAILED_BYTES", 10)
+    monkeypatch.setattr("rivya_flows.cli.results._MAILED_BYTES", 10)
     assert re.search("choose with --output NAME: still .* MB; or send", call("share", "run-1").err)
     alone = call("share", "run-1", "--output", "still").err
     assert ("--output" in alone, "send the files of" in alone) == (False, True)

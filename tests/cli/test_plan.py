@@ -23,11 +23,6 @@ from support.journal_entries import frozen
 SPECS = Path(__file__).parents[2] / "specs"
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with running(tmp_path_factory.mktemp("sandbox"), credits=15) as sandbox:

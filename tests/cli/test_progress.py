@@ -10,6 +10,7 @@ from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs
 from rivya_flows.planning.questions.open_questions import Choice, given, open_questions
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     Event,
     JobEnded,
@@ -199,7 +200,7 @@ def test_a_judge_that_has_its_candidates_bought_again_did_not_answer_wrongly() -
 
 def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
-    event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
+    event = AnswerGiven(step="hero", key="", answer="studio", by=AnsweredBy(channel="deadline"))
     [line] = news(run.state, event, run.state)
     assert line.words == "hero: studio, after its deadline"
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.planning.queue.events import ServiceAsked
 from support.receipts import parsed
 
 _TWO = [
@@ -46,11 +45,3 @@ def test_credits_that_may_come_back_are_no_spent_ones() -> None:
     ledger = [{"held": 1, "final": 1}, {"held": 10, "final": None}]
     shown = wallet(parsed({"credits": credits, "ledger": ledger}))
     assert shown == "100 → ?: 1 spent, 10 held, 0 saved"
-
-
-def test_early_journals_name_the_ids_alone() -> None:
-    asked = ServiceAsked.model_validate({"jobs": {}, "others": 4, "other_runs": ["run-a", "run-b"]})
-    runs = [one.model_dump() for one in asked.other_runs]
-    credits = {"before": 9, "after": 4, "spent": 1, "saved": 0, "unexplained": 0}
-    shown = wallet(parsed({"credits": credits | {"others": 4, "other_runs": runs}, "ledger": ()}))
-    assert shown.endswith("the wallet lost 4 credits more while others spent: run-a, run-b")

@@ -12,11 +12,6 @@ from rivya_sandbox.service.serve import running
 from support.cli_calls import Terminal, started
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
 def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
     data = tmp_path / "sandbox"
     process = started("sandbox", "serve", "--json", "--data", data, "--credits", 7)

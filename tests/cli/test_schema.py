@@ -50,11 +50,6 @@ LINES = (
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-@pytest.fixture
 def odd(tmp_path: Path) -> Path:
     path = tmp_path / "odd.yaml"
     path.write_text(ODD)

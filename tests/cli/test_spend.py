@@ -11,20 +11,15 @@ import pytest
 
 from rivya_flows.planning.queue.events import JobEnded, RunEnded
 from rivya_flows.settings import read_settings
-from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.run_list import FailedStart, record_failed_start
 from support.campaigns import a_set
 from support.cli_calls import Terminal
 from support.databases import BACKENDS, fresh_store
 from support.journal_entries import NOON, frozen, intent
 
 REAL = "https://rivya.ai"
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
 
 
 @pytest.fixture

@@ -13,13 +13,8 @@ from support.cli_calls import Terminal
 from support.composed_media import signed_card, still
 
 
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-def test_a_signed_file_is_shown_with_its_signer(terminal: Terminal, tmp_path: Path) -> None:
-    said = terminal("verify", signed_card(tmp_path))
+def test_a_signed_file_is_shown_with_its_signer(call: Terminal, tmp_path: Path) -> None:
+    said = call("verify", signed_card(tmp_path))
     assert said.code == 0
     assert "card.png: signed, unchanged" in said.out
     for words in (
@@ -31,8 +26,8 @@ def test_a_signed_file_is_shown_with_its_signer(terminal: Terminal, tmp_path: Pa
         assert words in said.out
 
 
-def test_the_document_has_each_fact(terminal: Terminal, tmp_path: Path) -> None:
-    document = terminal("verify", signed_card(tmp_path), "--json").document
+def test_the_document_has_each_fact(call: Terminal, tmp_path: Path) -> None:
+    document = call("verify", signed_card(tmp_path), "--json").document
     assert (document["signed"], document["valid"], document["signer"]) == (
         True,
         True,
@@ -41,35 +36,35 @@ def test_the_document_has_each_fact(terminal: Terminal, tmp_path: Path) -> None:
     assert document["ingredients"][0]["title"] == "hero.png"
 
 
-def test_a_changed_file_ends_with_1(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_changed_file_ends_with_1(call: Terminal, tmp_path: Path) -> None:
     path = signed_card(tmp_path)
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 10] ^= 1
     path.write_bytes(data)
-    said = terminal("verify", path)
+    said = call("verify", path)
     assert said.code == 1
     assert "NOT VALID" in said.out
     assert "mismatch" in said.out
 
 
-def test_an_unsigned_file_ends_with_1(terminal: Terminal, tmp_path: Path) -> None:
+def test_an_unsigned_file_ends_with_1(call: Terminal, tmp_path: Path) -> None:
     pytest.importorskip("c2pa", reason="needs the extra c2pa")
     path = still(tmp_path / "a.png", (8, 8))
-    said = terminal("verify", path)
+    said = call("verify", path)
     assert said.code == 1
     assert "a.png: not signed" in said.out
-    assert terminal("verify", path, "--json").document == {"signed": False}
+    assert call("verify", path, "--json").document == {"signed": False}
 
 
-def test_a_file_that_is_not_there_ends_with_2(terminal: Terminal, tmp_path: Path) -> None:
-    assert terminal("verify", tmp_path / "none.mp4").code == 2
+def test_a_file_that_is_not_there_ends_with_2(call: Terminal, tmp_path: Path) -> None:
+    assert call("verify", tmp_path / "none.mp4").code == 2
 
 
 def test_without_the_extra_the_error_names_the_command(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", None)  # as if it were not installed
-    said = terminal("verify", still(tmp_path / "a.png", (8, 8)))
+    said = call("verify", still(tmp_path / "a.png", (8, 8)))
     assert said.code == 2
     assert said.err.splitlines() == [
         "error: `verify` needs the extra 'c2pa', which is not installed: no module c2pa",
@@ -77,9 +72,9 @@ def test_without_the_extra_the_error_names_the_command(
     ]
 
 
-def test_a_pipe_is_not_waited_for(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_pipe_is_not_waited_for(call: Terminal, tmp_path: Path) -> None:
     pytest.importorskip("c2pa", reason="needs the extra c2pa")
     os.mkfifo(tmp_path / "a.png")
-    said = terminal("verify", tmp_path / "a.png")
+    said = call("verify", tmp_path / "a.png")
     assert said.code != 0
     assert "a.png: not a file" in said.err

@@ -20,11 +20,6 @@ ENDPOINTS = ("webhooks", "endpoints")
 
 
 @pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-@pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with running(tmp_path / "sandbox", allow_local_webhooks=True) as started:
         buy_from(started, monkeypatch)
@@ -44,81 +39,77 @@ def kept() -> list[str]:
 
 
 def test_the_secrets_of_an_endpoint_are_never_printed(
-    terminal: Terminal, service: Sandbox, receiver: Receiver
+    call: Terminal, service: Sandbox, receiver: Receiver
 ) -> None:
-    said = [terminal(*ENDPOINTS, "create", receiver.url, "--name", "Ours", "--json")]
+    said = [call(*ENDPOINTS, "create", receiver.url, "--name", "Ours", "--json")]
     endpoint = str(said[0].document["id"])
     (first,) = kept()
     said += [
-        terminal(*ENDPOINTS, "list"),
-        terminal(*ENDPOINTS, "show", endpoint),
-        terminal(
-            *ENDPOINTS, "update", endpoint, "--name", "Theirs", "--event", "generation.failed"
-        ),
-        terminal(*ENDPOINTS, "rotate", endpoint),
-        terminal(*ENDPOINTS, "test", endpoint),
+        call(*ENDPOINTS, "list"),
+        call(*ENDPOINTS, "show", endpoint),
+        call(*ENDPOINTS, "update", endpoint, "--name", "Theirs", "--event", "generation.failed"),
+        call(*ENDPOINTS, "rotate", endpoint),
+        call(*ENDPOINTS, "test", endpoint),
     ]
     second = next(secret for secret in kept() if secret != first)
     assert len(kept()) == 2
     (delivery,) = receiver.wait(1)
     assert delivery.is_signed_with(second)
     until(
-        lambda: "succeeded" in terminal(*ENDPOINTS, "deliveries", endpoint).out or None,
+        lambda: "succeeded" in call(*ENDPOINTS, "deliveries", endpoint).out or None,
     )
-    said.append(terminal(*ENDPOINTS, "show", endpoint, "--json"))
+    said.append(call(*ENDPOINTS, "show", endpoint, "--json"))
     assert said[-1].document["name"] == "Theirs"
     assert said[-1].document["event_types"] == ["generation.failed"]
-    said.append(terminal(*ENDPOINTS, "remove", endpoint))
+    said.append(call(*ENDPOINTS, "remove", endpoint))
     assert [one.code for one in said] == [0] * len(said), [one.err for one in said]
     assert kept() == []
     assert not any(secret in one.out + one.err for one in said for secret in (first, second))
-    assert "there are no endpoints" in terminal(*ENDPOINTS, "list").out
+    assert "there are no endpoints" in call(*ENDPOINTS, "list").out
 
 
 def test_a_secret_is_printed_once_on_request(
-    terminal: Terminal, service: Sandbox, receiver: Receiver
+    call: Terminal, service: Sandbox, receiver: Receiver
 ) -> None:
-    made = terminal(*ENDPOINTS, "create", receiver.url, "--print-secret", "--json").document
+    made = call(*ENDPOINTS, "create", receiver.url, "--print-secret", "--json").document
     assert [made["signing_secret"]] == kept()
-    assert "signing_secret" not in terminal(*ENDPOINTS, "show", made["id"], "--json").document
-    told = terminal(*ENDPOINTS, "rotate", made["id"], "--at-once", "--print-secret")
+    assert "signing_secret" not in call(*ENDPOINTS, "show", made["id"], "--json").document
+    told = call(*ENDPOINTS, "rotate", made["id"], "--at-once", "--print-secret")
     assert told.out.splitlines()[-1:] == kept()
 
 
 def test_a_url_that_the_service_refuses_is_reported_and_leaves_nothing(
-    terminal: Terminal, service: Sandbox
+    call: Terminal, service: Sandbox
 ) -> None:
-    said = terminal(*ENDPOINTS, "create", "ftp://example.org/hook")
+    said = call(*ENDPOINTS, "create", "ftp://example.org/hook")
     assert said.code == 1
     assert "webhook_url_rejected" in said.err
     assert kept() == []
 
 
-def test_an_update_needs_something_to_change(terminal: Terminal) -> None:
-    said = terminal(*ENDPOINTS, "update", "whend_1")
+def test_an_update_needs_something_to_change(call: Terminal) -> None:
+    said = call(*ENDPOINTS, "update", "whend_1")
     assert said.code == 2
     assert "--enable" in said.err
 
 
 @pytest.mark.parametrize("given", ["whsec_in_plain_sight", "file:whsec_in_plain_sight", "env:"])
-def test_a_secret_as_an_argument_is_refused_and_not_repeated(
-    terminal: Terminal, given: str
-) -> None:
-    said = terminal("webhooks", "listen", "--secret", given)
+def test_a_secret_as_an_argument_is_refused_and_not_repeated(call: Terminal, given: str) -> None:
+    said = call("webhooks", "listen", "--secret", given)
     assert said.code == 2
     assert "env:NAME" in said.err
     assert "whsec" not in said.err
 
 
-def test_a_secret_that_is_not_set_is_named(terminal: Terminal) -> None:
-    said = terminal("webhooks", "listen", "--secret", "env:HOOK_SECRET")
+def test_a_secret_that_is_not_set_is_named(call: Terminal) -> None:
+    said = call("webhooks", "listen", "--secret", "env:HOOK_SECRET")
     assert said.code == 2
     assert "HOOK_SECRET is not set" in said.err
 
 
 def test_a_taken_port_is_reported_before_anything_starts(
-    terminal: Terminal, receiver: Receiver
+    call: Terminal, receiver: Receiver
 ) -> None:
-    said = terminal("webhooks", "listen", "--port", receiver.url.rpartition(":")[2])
+    said = call("webhooks", "listen", "--port", receiver.url.rpartition(":")[2])
     assert said.code == 2
     assert "is taken" in said.err

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.response_parsing import StreamFailedError
-from rivya_flows.client.transport.retries import ONCE, RetryPolicy
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.request_types import ChatRequest
+from rivya_flows.client.errors import StreamFailedError
+from rivya_flows.client.request_types import ChatRequest
+from rivya_flows.client.retries import ONCE, RetryPolicy
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIStatusError
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.serve import running

@@ -19,9 +19,9 @@ from rivya_flows.client.callbacks import (
     callback_id,
     post_callback,
 )
-from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.webhook_signatures import (
     WebhookPayloadError,
     WebhookSignatureError,

@@ -14,9 +14,9 @@ import pytest
 
 from rivya_flows.client import downloads
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.retries import LAG_PAUSES
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.retries import LAG_PAUSES
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
 
 FILM = bytes(range(256)) * 400
@@ -368,33 +368,29 @@ async def test_a_write_that_a_time_limit_left_behind_spoils_no_later_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk_is_back, is_writing = threading.Event(), threading.Event()
-    opened = downloads._Part._opened
+    write = downloads._Part._write
 
     def stalled(part: downloads._Part) -> IO[bytes]:
-        is_writing.set()
-        disk_is_back.wait(240)
-        return opened(part)
+        file = write(part)
+        if part is left:
+            is_writing.set()
+            disk_is_back.wait(240)
+        return file
 
-    monkeypatch.setattr(downloads._Part, "_opened", stalled)
-    part = downloads._Part(tmp_path / "film.mp4")
-    first = asyncio.create_task(part.add(b"a" * 2**20))
+    monkeypatch.setattr(downloads._Part, "_write", stalled)
+    left, part = downloads._Part(tmp_path / "film.mp4"), downloads._Part(tmp_path / "film.mp4")
+    first = asyncio.create_task(left.add(b"a" * 2**20))
     await asyncio.to_thread(is_writing.wait, 240)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    assert part.size_bytes == 0, "nothing to resume"
-    again = asyncio.create_task(whole(part, b"b" * 3 * 2**20))
-    await asyncio.sleep(0.05)
+    assert left.size_bytes == 0, "nothing to resume"
+    left.discard()
+    for _ in range(12):
+        await part.add(b"b" * 2**18)
+    await part.finish()
+    part.discard()
     disk_is_back.set()
-    await again
+    await asyncio.get_running_loop().shutdown_default_executor()
     assert (tmp_path / "film.mp4").read_bytes() == b"b" * 3 * 2**20
     assert part.digest.hexdigest() == hashlib.sha256(b"b" * 3 * 2**20).hexdigest()
     assert [*tmp_path.iterdir()] == [tmp_path / "film.mp4"]
-
-
-async def whole(part: downloads._Part, content: bytes) -> None:
-    """What an attempt does with the file that it gets."""
-    await part.restart()
-    for start in range(0, len(content), 2**18):
-        await part.add(content[start : start + 2**18])
-    await part.finish()
-    part.close()

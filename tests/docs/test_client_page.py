@@ -17,15 +17,19 @@ import pytest
 
 import rivya_flows.client
 import rivya_flows.errors
+from rivya_flows.client.calls import ApiCall
+from rivya_flows.client.chat_stream import StreamCall
 from rivya_flows.client.client import ApiCalls, RivyaClient, SyncRivyaClient
-from rivya_flows.client.resources.chat import Chat, Sessions
-from rivya_flows.client.resources.chat_stream import StreamCall
-from rivya_flows.client.resources.credits import Wallet
-from rivya_flows.client.resources.files import Files
-from rivya_flows.client.resources.generations import Generations
-from rivya_flows.client.resources.models import Models
-from rivya_flows.client.resources.resource import ApiCall
-from rivya_flows.client.resources.webhooks import WebhookEvents, Webhooks
+from rivya_flows.client.generations import Generations
+from rivya_flows.client.resources import (
+    Chat,
+    Files,
+    Models,
+    Sessions,
+    Wallet,
+    WebhookEvents,
+    Webhooks,
+)
 from rivya_flows.client.webhook_signatures import WebhookError
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_sandbox.service.serve import running

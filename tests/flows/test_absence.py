@@ -16,8 +16,8 @@ from prefect.client import orchestration as prefect_client
 
 from rivya_flows.app.report import RunReport
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.client.resources.generations import JobTimeoutError
-from rivya_flows.client.transport import retries
+from rivya_flows.client import retries
+from rivya_flows.client.errors import JobTimeoutError
 from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostError, UsageError
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence

@@ -19,7 +19,7 @@ from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.flows.spec_registry import flow_of_file
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
+from rivya_flows.store.deployments import DeployedSpec, keep_spec
 from rivya_flows.store.journal import Journal
 
 SPEC = """\
@@ -47,7 +47,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> DeployedSpec:
     """A spec in the store, which the deployment of the flow run names."""
     spec = DeployedSpec("tea-time", SPEC)
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
-        monkeypatch.setenv("RIVYA_FLOWS_SPEC", DeployedSpecs(journal.engine).keep(spec))
+        monkeypatch.setenv("RIVYA_FLOWS_SPEC", keep_spec(journal.engine, spec))
     return spec
 
 

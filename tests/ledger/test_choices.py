@@ -77,12 +77,6 @@ def test_a_decided_pick_says_who_picked_what() -> None:
     check(receipt_of(run))
 
 
-def test_an_early_journal_knows_the_channel_alone() -> None:
-    choice = hero(answered("terminal").state)
-    assert choice["by"] == {"name": None, "channel": "terminal", "at": None}
-    assert choice["picked"] == ["neon"]
-
-
 def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
     run = past_its_deadline()
     choice = hero(run.state)

@@ -36,10 +36,10 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
-from rivya_flows.store.failed_starts import FailedStart, forget_failed_starts, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.sweeps import record_sweep
+from rivya_flows.store.run_list import FailedStart, forget_failed_starts, record_failed_start
+from rivya_flows.store.suspended_runs import record_sweep
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills

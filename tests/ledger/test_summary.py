@@ -223,7 +223,6 @@ def test_three_other_runs_are_named_and_the_rest_counted() -> None:
     assert other_runs(6, runs[:3]) == f": {named}"
     assert other_runs(10, runs) == f": {named}, 2 more runs"
     assert other_runs(9, runs[:3]) == f" while others spent: {named}"
-    assert other_runs(0, [OtherRun(run_id="run-0")]) == ": run-0"
     assert other_runs(3, []) == " while others spent: other runs"
 
 

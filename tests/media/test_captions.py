@@ -18,7 +18,7 @@ from rivya_flows.media.captions import (
     timed,
     vtt,
 )
-from rivya_flows.media.graphemes import graphemes
+from rivya_flows.media.line_breaks import graphemes
 
 ENGLISH = (
     "Meet Aurora, the kettle that knows your morning. It boils in ninety seconds, keeps your tea at exactly "

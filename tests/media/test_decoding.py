@@ -20,7 +20,7 @@ from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder_pool, decoding, probe
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
-from rivya_flows.media.decoder_pool import DECODERS, Decoder, Decoders
+from rivya_flows.media.decoder_pool import Decoder
 from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
 from rivya_flows.media.edit import Clip, Composition, Layout, Rendered
 from rivya_flows.store.assets import AssetStore
@@ -98,7 +98,7 @@ def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
     """A request that no medium can lead to stands for all that a decoder may raise."""
     wrong: Any = {}
-    work = Composition(images=(still(tmp_path / "a.png", (16, 16)),), loudness=wrong)
+    work = Composition((Clip(still(tmp_path / "a.png", (16, 16))),), loudness=wrong)
     with pytest.raises(MediaError, match=r"composition: cannot be decoded \(ValidationError\)"):
         asyncio.run(render(work, tmp_path / "out"))
 
@@ -107,7 +107,7 @@ def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path
     path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
     assert path.stat().st_size < 2_000
     with pytest.raises(MediaError, match=r"more than 3,600 s .* MAX_DURATION_SECONDS"):
-        asyncio.run(render(Composition(video=path), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(path),)), tmp_path / "out"))
 
 
 def test_a_sound_of_countless_packets_is_refused(
@@ -135,7 +135,7 @@ def test_what_takes_too_long_on_the_processor_is_ended(
     limited(monkeypatch, "render", cpu_seconds=1)
     path = film_with_a_pause(tmp_path / "a.mkv", 3_000, (320, 180))
     with pytest.raises(MediaError, match=r"more than 1 s of the processor; .*_COMPOSE_CPU_SECONDS"):
-        asyncio.run(render(Composition(video=path), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(path),)), tmp_path / "out"))
     assert [one.name for one in tmp_path.iterdir()] == ["a.mkv"], "nothing half-written is left"
 
 
@@ -152,7 +152,7 @@ def test_what_takes_too_much_memory_is_ended(
 def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited(monkeypatch, "render", file_bytes=500)
     with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
-        asyncio.run(render(Composition(video=film(tmp_path / "a.mp4")), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(film(tmp_path / "a.mp4")),)), tmp_path / "out"))
 
 
 @only_linux
@@ -183,6 +183,27 @@ def test_no_decoder_outlives_the_process_that_asked(tmp_path: Path, number: int)
     assert process.stdout.readline() == "image\n"
     until(lambda: len(decoders(tmp_path)) == 2)
     process.send_signal(number)
+    process.communicate()
+    until(lambda: not decoders(tmp_path))
+
+
+PROBES_IN_A_THREAD = """
+import sys, threading; from pathlib import Path
+from rivya_flows.media.decoding import probe
+threading.Thread(target=probe, args=[Path(sys.argv[1])], daemon=True).start()
+input()
+"""
+
+
+@only_linux
+def test_a_process_ends_at_once_while_a_thread_waits_for_a_probe(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROBES_IN_A_THREAD, str(endless(tmp_path / "a.png"))],
+        stdin=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    until(lambda: len(decoders(tmp_path)) == 2)
+    process.send_signal(signal.SIGINT)
     process.communicate()
     until(lambda: not decoders(tmp_path))
 
@@ -318,29 +339,6 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
     assert ticks > 2
 
 
-def test_no_probe_is_left_when_two_threads_look_for_some_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = (still(tmp_path / name, (16, 16)) for name in ("a.png", "b.png"))
-    second.write_bytes(second.read_bytes() + bytes(first.stat().st_size))
-    # The first waits for others, and the second is too large for its group.
-    monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", 2 * first.stat().st_size)
-    size = decoding._size
-
-    def slow_size(path: Path) -> int:
-        if path == second:
-            time.sleep(1)  # the other thread finds nothing in the queue during this second
-        return size(path)
-
-    monkeypatch.setattr(decoding, "_size", slow_size)
-
-    async def both() -> list[str]:
-        async with asyncio.timeout(240):
-            return [*await asyncio.gather(outcome(first), outcome(second))]
-
-    assert asyncio.run(both()) == ["image"] * 2
-
-
 def test_a_medium_that_fails_in_a_group_is_decoded_again_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,19 +396,6 @@ def test_posters_of_many_films_are_drawn_at_once(tmp_path: Path) -> None:
     assert draw_poster(f"{tmp_path}/0", made) is drawn[0]
 
 
-def test_a_large_medium_does_not_wait_for_others_to_share_its_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good = still(tmp_path / "a.png", (16, 16))
-    waits: list[Path] = []
-    monkeypatch.setattr(DECODERS, "gather", lambda: waits.append(good))
-    assert asyncio.run(outcome(good)) == "image"
-    assert waits == [good]
-    monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", good.stat().st_size)
-    assert asyncio.run(outcome(good)) == "image"
-    assert waits == [good]
-
-
 def composition(folder: Path, **options: Any) -> Composition:
     """A composition of one small still, without formats: a film of its size."""
     clip = Clip(still(folder / "still.png", (96, 64)), seconds=0.5)
@@ -423,7 +408,7 @@ async def rendered_there(work: Composition, folder: Path) -> tuple[Rendered, lis
 
 
 def test_a_composition_is_rendered_in_each_format_and_tells_how_far_it_is(tmp_path: Path) -> None:
-    work = composition(tmp_path, formats=("1:1", "16:9"), poster=True, gif=True)
+    work = composition(tmp_path, formats=("1:1", "16:9"), extras=("poster", "gif"))
     made, shares = asyncio.run(rendered_there(work, tmp_path / "out"))
     names = {"1x1.mp4", "16x9.mp4", "poster.jpg", "loop.gif"}
     assert made.media.keys() == {path.name for path in (tmp_path / "out").iterdir()} == names
@@ -486,12 +471,10 @@ decoder_process.main()
 """
 
 
-def taken_over(monkeypatch: pytest.MonkeyPatch, body: str) -> Decoders:
+def taken_over(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     code = TAKEN_OVER.format(body=body)
     monkeypatch.setattr(decoder_pool, "_STARTS", f"import sys; sys.path[:] = sys.argv[1:]\n{code}")
-    decoders = Decoders()
-    monkeypatch.setattr(decoding, "DECODERS", decoders)
-    return decoders
+    monkeypatch.setattr(decoder_pool, "_POOLS", {})
 
 
 def test_progress_cannot_flood_whoever_waits(
@@ -503,10 +486,10 @@ def test_progress_cannot_flood_whoever_waits(
             try: os.write(pipe, bytes(range(256)) * 8)
             except OSError: break
     media = {}"""
-    decoders = taken_over(monkeypatch, body)
+    taken_over(monkeypatch, body)
     shares: list[float] = []
     with pytest.raises(MediaError, match="the composition: cannot be decoded"):
         asyncio.run(render(composition(tmp_path), tmp_path / "out", shares.append))
     assert len(shares) <= 99
     assert not (tmp_path / "out").exists()
-    decoders.close()
+    decoder_pool.close()

@@ -29,7 +29,7 @@ from rivya_flows.media.edit import (
 from rivya_flows.media.final_cut import clip_sounds, lay_out, render
 from rivya_flows.media.probe import open_media
 from rivya_flows.media.rendering.timeline import ClipMedium, Shot, Timeline
-from support.composed_media import film, greys, heard, seconds, still, strength, tone, turned
+from support.composed_media import RATE, film, greys, heard, seconds, still, strength, tone, turned
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
 
@@ -111,7 +111,7 @@ def test_the_end_card_comes_after_the_narration_and_fades_in(tmp_path: Path) -> 
 
 def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (320, 180), "black")
-    composition = Composition(clips=(Clip(image, seconds=0.6),), captions=_CUES, clean=True)
+    composition = Composition(clips=(Clip(image, seconds=0.6),), captions=_CUES, extras=("clean",))
     found = _rendered(composition, tmp_path / "out")
     assert list(found.media) == ["film.mp4", "film-clean.mp4"]
     assert (found.cues, found.estimated) == (_CUES.cues, False)
@@ -125,7 +125,9 @@ def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> No
 
 def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> None:
     composition = Composition(
-        video=film(tmp_path / "a.mp4"), captions=Captions(text="One. Two."), end_card=EndCard()
+        clips=(Clip(film(tmp_path / "a.mp4")),),
+        captions=Captions(text="One. Two."),
+        end_card=EndCard(),
     )
     found = _rendered(composition, tmp_path / "out")
     assert found.estimated
@@ -134,7 +136,7 @@ def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> N
 
 def test_no_film_is_made_twice_without_captions(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
-    composition = Composition(clips=(Clip(image, seconds=0.2),), clean=True)
+    composition = Composition(clips=(Clip(image, seconds=0.2),), extras=("clean",))
     assert list(_rendered(composition, tmp_path / "out").media) == ["film.mp4"]
 
 
@@ -258,22 +260,25 @@ def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) 
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
     shot = Shot(medium, 25, 10, start=0.5)
     held = Timeline(Fraction(10), (shot,), (), Transition(), 25)
-    assert [(one.at, one.seconds) for one in clip_sounds(held)] == [(0, 1)]
+    [sound] = clip_sounds(held)[medium.path]
+    assert (sound.at, sound.count) == (0, RATE)
     looped = replace(held, shots=(replace(shot, looped=True),))
-    found = clip_sounds(looped)
-    assert [(one.start_in_file, one.at, one.seconds) for one in found] == [
-        (0.5, 0, 1),
-        (0.5, 1, 1),
-        (0.5, 2, 0.5),
+    found = clip_sounds(looped)[medium.path]
+    assert [(one.skip, one.at, one.count) for one in found] == [
+        (RATE // 2, 0, RATE),
+        (RATE // 2, RATE, RATE),
+        (RATE // 2, 2 * RATE, RATE // 2),
     ]
 
 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
     shots = (Shot(medium, 20, 20), Shot(medium, 20, 20))
-    one, other = clip_sounds(Timeline(Fraction(10), shots, (4,), Transition("fade"), 36))
-    assert (one.at, one.fade_in, one.fade_out) == (0, 0, 0.4)
-    assert (other.at, other.fade_in, other.fade_out) == (1.6, 0.4, 0)
+    faded = Timeline(Fraction(10), shots, (4,), Transition("fade"), 36)
+    one, other = clip_sounds(faded)[medium.path]
+    fade, join = 0.4 * RATE, 0.01 * RATE
+    assert (one.at, one.fade_in, one.fade_out) == (0, join, fade)
+    assert (other.at, other.fade_in, other.fade_out) == (1.6 * RATE, fade, join)
 
 
 def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
@@ -282,8 +287,7 @@ def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
         overlays=(
             Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3, start=0.3),
         ),
-        poster=True,
-        gif=True,
+        extras=("poster", "gif"),
         end_card=EndCard(seconds=0.5),
     )
     found = _rendered(composition, tmp_path / "out")
@@ -296,19 +300,7 @@ def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
         assert loop.info["loop"] == 0
 
 
-def test_old_keys_alone_are_composed_as_before(tmp_path: Path) -> None:
-    composition = Composition(
-        video=film(tmp_path / "a.mp4"), audio=(tone(tmp_path / "v.wav", seconds=1.5),), fit="loop"
-    )
-    found = _rendered(composition, tmp_path / "out")
-    assert list(found.media) == ["film.mp4"]
-    assert found.loudness is not None
-    shown = greys(tmp_path / "out" / "film.mp4")
-    assert len(shown) == 18
-    assert shown[12] < 10
-
-
-def test_old_keys_alone_keep_names_and_tell_what_is_lost(tmp_path: Path) -> None:
+def test_a_film_keeps_names_and_tells_what_is_lost(tmp_path: Path) -> None:
     with av.open(str(film(tmp_path / "a.mp4"))) as read:
         stream = read.streams.video[0]
         with av.open(str(tmp_path / "b.mp4"), "w") as container:
@@ -318,7 +310,7 @@ def test_old_keys_alone_keep_names_and_tell_what_is_lost(tmp_path: Path) -> None
                 if packet.dts is not None:
                     packet.stream = copied
                     container.mux(packet)
-    found = _rendered(Composition(video=tmp_path / "b.mp4"), tmp_path / "out")
+    found = _rendered(Composition((Clip(tmp_path / "b.mp4"),)), tmp_path / "out")
     assert found.lost == ("comment of b.mp4",)
     with av.open(str(tmp_path / "out" / "film.mp4")) as made:
         assert made.metadata["artist"] == "Aurora"
@@ -362,7 +354,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
         clips=(Clip(film(tmp_path / "a.mp4", sound=0.2)), Clip(image, seconds=1, motion="push-in")),
         transition=Transition("fade"),
         captions=_CUES,
-        gif=True,
+        extras=("gif",),
     )
     for name in ("one", "two"):
         _rendered(composition, tmp_path / name)

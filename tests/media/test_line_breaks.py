@@ -10,8 +10,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.media.captions import MAX_LINE, cut_text
 from rivya_flows.media.drawing.type import Style, clean, fitted
-from rivya_flows.media.graphemes import graphemes
-from rivya_flows.media.line_breaks import GLUE, joined, pieces, words_of
+from rivya_flows.media.line_breaks import GLUE, graphemes, joined, pieces, words_of
 
 TEXTS = {
     "Thai": "ขอขอบคุณลูกค้าทุกท่านที่ไว้วางใจเราเสมอมาและแวะมาหาเราเบาๆทุกวันจะได้รับน้ำชาฟรี",
@@ -87,3 +86,16 @@ def test_words_and_pieces_are_the_text(text: str) -> None:
         parts = pieces(word, 4, len)
         assert joined(parts) == joined([word])
         assert all(part.startswith(GLUE) for part in parts[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("Aurora", 6), ("नमस्ते", 3), ("क्षण", 2), ("e\u0301", 1), ("தேநீர்", 3), ("a b", 3), ("", 0)],
+)
+def test_a_letter_with_its_marks_is_one(text: str, count: int) -> None:
+    assert len(graphemes(text)) == count
+
+
+@given(st.text())
+def test_nothing_is_lost(text: str) -> None:
+    assert "".join(graphemes(text)) == text

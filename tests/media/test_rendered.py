@@ -15,7 +15,9 @@ from rivya_flows.language.subtitles import MAX_SUBTITLES, Cue
 from rivya_flows.media.edit import Captions, Clip, Composition, Layout, Loudness, Rendered
 from rivya_flows.media.rendered import checked_rendered, sizes_of, wanted_names
 
-WORK = Composition((Clip(Path("a.png")),), formats=("9:16",), captions=Captions("Hi"), clean=True)
+WORK = Composition(
+    (Clip(Path("a.png")),), formats=("9:16",), captions=Captions("Hi"), extras=("clean",)
+)
 FILM = Probe("video", "video/mp4", 4, 1080, 1920, 2.0)
 GOOD = Rendered({"9x16.mp4": FILM}, (Cue(0, 1, "Hi"),), True, Loudness(-16, -1))
 
@@ -32,7 +34,7 @@ def answer(folder: Path, **changes: Any) -> Any:
 
 
 def test_files_have_the_names_that_the_request_implies() -> None:
-    extras = Composition(WORK.clips, formats=("9:16", "1:1"), poster=True, gif=True, clean=True)
+    extras = Composition(WORK.clips, formats=("9:16", "1:1"), extras=("poster", "gif", "clean"))
     must, may = wanted_names(extras)
     assert must == {"9x16.mp4", "1x1.mp4", "poster.jpg", "loop.gif"}
     assert may == {"9x16-clean.mp4", "1x1-clean.mp4"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,9 +14,8 @@ import pytest
 from rivya_flows.errors import MediaError
 from rivya_flows.media.edit import Composition, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
-from rivya_flows.media.sound import RATE
+from rivya_flows.media.sound import RATE, Piece, samples
 from rivya_flows.media.soundtrack import (
-    ClipSound,
     measured,
     soundtrack,
 )
@@ -27,9 +26,24 @@ from support.sounds import distance, music, parts, rendered, voice, write
 WORDS = ((1.0, 2.2), (2.5, 4.0), (6.5, 8.0))
 
 
-def encoded(path: Path, composition: Composition, seconds: float, *clips: ClipSound) -> Path:
+Clips = dict[Path, list[Piece]]
+
+
+def piece(
+    path: Path, at: float, count: float, skip: float = 0, fade_in: float = 0, fade_out: float = 0
+) -> Piece:
+    """A part of a file; all in seconds."""
+    at, count, skip, fade_in, fade_out = (
+        round(one * RATE) for one in (at, count, skip, fade_in, fade_out)
+    )
+    return Piece(partial(samples, path), at, count, skip, 1.0, fade_in, fade_out)
+
+
+def encoded(
+    path: Path, composition: Composition, seconds: float, clips: Clips | None = None
+) -> Path:
     """The soundtrack as AAC in an MP4, as a film has it."""
-    planned = soundtrack(composition, clips, seconds)
+    planned = soundtrack(composition, clips or {}, seconds)
     assert planned is not None
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=RATE, layout="stereo")
@@ -41,10 +55,10 @@ def encoded(path: Path, composition: Composition, seconds: float, *clips: ClipSo
 
 
 def under_and_over(
-    composition: Composition, seconds: float, clips: Sequence[ClipSound] = ()
+    composition: Composition, seconds: float, clips: Clips | None = None
 ) -> tuple[list[float], list[float]]:
     """The narration alone, and all else alone, at the gains of the mix."""
-    planned = soundtrack(composition, clips, seconds)
+    planned = soundtrack(composition, clips or {}, seconds)
     assert planned is not None
     total = planned.samples
     return rendered(planned.buses[:1], total), rendered(planned.buses[1:], total)
@@ -149,8 +163,7 @@ def test_the_sound_of_a_clip_is_heard_in_its_place(tmp_path: Path) -> None:
         tmp_path / "out.mp4",
         Composition(),
         4,
-        ClipSound(first, 0.0, 0.0, 2.4, fade_out=0.4),
-        ClipSound(second, 1.0, 2.0, 2.0, fade_in=0.4),
+        {first: [piece(first, 0, 2.4, fade_out=0.4)], second: [piece(second, 2, 2, 1, 0.4)]},
     )
     wave = heard(made)
     early, late = parts(wave, [(0.5, 1.5)]), parts(wave, [(2.6, 3.6)])
@@ -161,8 +174,8 @@ def test_the_sound_of_a_clip_is_heard_in_its_place(tmp_path: Path) -> None:
 
 def test_a_clip_gives_way_to_the_narration_alone(tmp_path: Path) -> None:
     narration = voice(tmp_path / "v.wav", WORDS, 8.4)
-    clip = ClipSound(film(tmp_path / "a.mp4", seconds=10, sound=0.5), 0.0, 0.0, 10)
-    over, under = under_and_over(Composition(narration=narration), 10, [clip])
+    clip = film(tmp_path / "a.mp4", seconds=10, sound=0.5)
+    over, under = under_and_over(Composition(narration=narration), 10, {clip: [piece(clip, 0, 10)]})
     assert distance(over, under, spoken(narration)) >= 12
     assert loudness(parts(under, [(4.7, 6.2)])) == pytest.approx(-16, abs=1.5)
 
@@ -202,20 +215,20 @@ def test_silence_alone_stays_silent(tmp_path: Path) -> None:
 
 
 def test_without_any_sound_there_is_no_soundtrack() -> None:
-    assert soundtrack(Composition(), (), 3) is None
+    assert soundtrack(Composition(), {}, 3) is None
 
 
 def test_music_without_sound_is_refused(tmp_path: Path) -> None:
     made = Composition(music=Music(film(tmp_path / "a.mp4")))
     with pytest.raises(MediaError, match=r"a\.mp4: holds no sound"):
-        soundtrack(made, (), 3)
+        soundtrack(made, {}, 3)
 
 
 def test_the_same_sounds_give_the_same_samples(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, 8.4), music=Music(music(tmp_path / "m.wav", 3))
     )
-    plans = [soundtrack(made, (), 9) for _ in range(2)]
+    plans = [soundtrack(made, {}, 9) for _ in range(2)]
     first, second = (
         [bytes(frame.planes[0])[: 4 * frame.samples] for frame in planned.frames()]
         for planned in plans
@@ -225,7 +238,7 @@ def test_the_same_sounds_give_the_same_samples(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_rendered_more_than_once(tmp_path: Path) -> None:
-    planned = soundtrack(Composition(music=Music(tone(tmp_path / "m.wav", seconds=2))), (), 5)
+    planned = soundtrack(Composition(music=Music(tone(tmp_path / "m.wav", seconds=2))), {}, 5)
     assert planned is not None
     lengths = [sum(frame.samples for frame in planned.frames()) for _ in range(2)]
     assert lengths == [planned.samples, planned.samples]
@@ -234,7 +247,7 @@ def test_a_plan_is_rendered_more_than_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 480])
 def test_music_of_a_moment_is_few_pieces_however_long_the_film(count: int, tmp_path: Path) -> None:
     source = write(tmp_path / "m.wav", lambda at: 0.1, count / RATE, rate=RATE)
-    planned = soundtrack(Composition(music=Music(source)), (), 2.0)
+    planned = soundtrack(Composition(music=Music(source)), {}, 2.0)
     assert planned is not None
     pieces = [piece for bus in planned.buses for lane in bus.lanes for piece in lane()]
     assert len(pieces) < 20

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from rivya_flows.app.metrics import StoreMetrics
 from rivya_flows.flows.worker import worker_metrics
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.sweeps import record_sweep
+from rivya_flows.store.suspended_runs import record_sweep
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"

@@ -12,8 +12,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from rivya_flows.receiver.app import WEBHOOK_PATH
-from rivya_flows.receiver.deliveries import MAX_BYTES
+from rivya_flows.receiver.app import MAX_BYTES, WEBHOOK_PATH
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.store.database import reading
 from rivya_flows.store.received_events import Received

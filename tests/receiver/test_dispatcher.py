@@ -3,8 +3,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rivya_flows.receiver.dispatcher import BATCH, PATIENCE_SECONDS, NotificationDispatcher
-from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.receiver.notification import (
+    BATCH,
+    PATIENCE_SECONDS,
+    JobNotification,
+    NotificationDispatcher,
+)
 
 
 async def test_notifications_that_cannot_be_passed_on_are_dropped_in_the_end() -> None:

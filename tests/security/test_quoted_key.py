@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.key_masking import MASK, PREFIX, body_without_key, without_key
-from rivya_flows.client.transport.retries import ONCE
+from rivya_flows.client.key_masking import MASK, PREFIX, body_without_key, without_key
+from rivya_flows.client.retries import ONCE
 from rivya_flows.errors import APIError, RivyaFlowsError
 from rivya_sandbox.service import admin
 from support.cli_calls import started

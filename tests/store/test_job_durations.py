@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunFrozen
-from rivya_flows.store.job_durations import NEWEST_JOBS, NEWEST_RUNS, recent_durations
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.run_list import NEWEST_JOBS, NEWEST_RUNS, recent_durations
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -14,6 +14,7 @@ import pytest
 
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     BalanceRead,
     Event,
@@ -84,7 +85,10 @@ def test_a_run_is_created_once(journal: Journal) -> None:
         pytest.param(intent(), id="purchase"),
         pytest.param(intent(key="x" * 5000), id="purchase of a long key"),
         pytest.param(intent(key="a\u0000b"), id="purchase of an odd key"),
-        pytest.param(AnswerGiven(step="hero", key="", answer="neon", by="form"), id="answer"),
+        pytest.param(
+            AnswerGiven(step="hero", key="", answer="neon", by=AnsweredBy(channel="form")),
+            id="answer",
+        ),
     ],
 )
 def test_what_may_be_written_once_is_written_once(journal: Journal, once: Event) -> None:

@@ -13,9 +13,9 @@ from rivya_flows.planning.queue.events import (
     PurchaseRefused,
     PurchaseUnanswered,
 )
+from rivya_flows.store.charges import LONGEST_JOB_SECONDS, spent_by_others, spent_since
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.other_purchases import LONGEST_JOB_SECONDS, spent_by_others, spent_since
 from support.journal_entries import balance, begun, frozen, intent
 
 

@@ -13,10 +13,9 @@ from sqlalchemy import update
 
 from rivya_flows.planning.queue.events import JobEnded, RunEnded, RunResumed, RunWaits
 from rivya_flows.store.database import writing
-from rivya_flows.store.failed_starts import FailedStart, record_failed_start
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.run_list import ListedRun, listed_runs
+from rivya_flows.store.run_list import FailedStart, ListedRun, listed_runs, record_failed_start
 from rivya_flows.store.tables import LEASES
 from support.databases import BACKENDS, fresh_store
 from support.journal_entries import NOON, begun, frozen, intent

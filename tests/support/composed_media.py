@@ -16,17 +16,22 @@ from PIL import Image
 
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.assets import Asset, Probe
-from rivya_flows.media.compose import compose as composed
 from rivya_flows.media.decoding import probe
-from rivya_flows.media.edit import Composition
+from rivya_flows.media.edit import Clip, Composition
+from rivya_flows.media.final_cut import render
 from rivya_flows.settings import Settings
 
 RATE = 48_000
 
 
-def compose(destination: Path, **keys: Any) -> Probe:
-    """Compose the keys of the first version."""
-    return composed(destination, Composition(**keys), {})
+def compose(destination: Path, *clips: Path, **keys: Any) -> Probe:
+    """Compose a film of whole clips."""
+    folder = destination.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    composition = Composition(tuple(map(Clip, clips)), **keys)
+    found = render(composition, folder, lambda share: None)
+    (folder / "film.mp4").rename(destination)
+    return found.media["film.mp4"]
 
 
 def film(

@@ -26,7 +26,7 @@ from rivya_flows.app.runner import Asker, Listener, ignore_event
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.runtime import FastClock
+from rivya_flows.client.runtime import FastClock
 from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots

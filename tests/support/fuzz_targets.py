@@ -19,26 +19,25 @@ from typing import Any
 from rivya_flows.app.quotes import read_quote
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.client.transport.response_parsing import read_answer, refusal
-from rivya_flows.client.webhook_signatures import WebhookError, sign_webhook, verify_webhook
-from rivya_flows.client.wire.api_objects import (
+from rivya_flows.client.chat_stream import Answering, EventDecoder
+from rivya_flows.client.responses import read_answer, refusal
+from rivya_flows.client.types import (
+    ChatCompletion,
+    ChatSession,
     Credits,
     Document,
     File,
     Generation,
-)
-from rivya_flows.client.wire.chat import ChatCompletion, ChatSession
-from rivya_flows.client.wire.chat_events import Answering
-from rivya_flows.client.wire.list_page import Listing, ModelList
-from rivya_flows.client.wire.server_sent_events import EventDecoder
-from rivya_flows.client.wire.webhooks import (
+    Listing,
+    ModelList,
     SigningSecret,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookEvent,
     WebhookTest,
 )
-from rivya_flows.client.wire.wire_model import WireModel
+from rivya_flows.client.webhook_signatures import WebhookError, sign_webhook, verify_webhook
+from rivya_flows.client.wire import WireModel
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size

@@ -22,7 +22,7 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.runtime import FastClock
+from rivya_flows.client.runtime import FastClock
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.names import label

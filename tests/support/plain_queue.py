@@ -13,6 +13,7 @@ from rpds import HashTrieMap
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Action, AskCache, UploadMedium
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     CacheAnswered,
     Event,
@@ -159,10 +160,18 @@ class WildRun(Rehearsal):
                     break
                 of["round"] = question.round
                 if question.rounds_left and chance.random() < 0.5:
-                    self.feed(AnswerGiven(**of, answer="", none=True, note="new", by="terminal"))
+                    self.feed(
+                        AnswerGiven(
+                            **of,
+                            answer="",
+                            none=True,
+                            note="new",
+                            by=AnsweredBy(channel="terminal"),
+                        )
+                    )
                 else:
                     answer = chance.choice(question.choices)
-                    self.feed(AnswerGiven(**of, answer=answer, by="terminal"))
+                    self.feed(AnswerGiven(**of, answer=answer, by=AnsweredBy(channel="terminal")))
                 self.run(chance, 300)
 
     def _carry_out(self, action: Action) -> Iterator[Event]:  # type: ignore[override]

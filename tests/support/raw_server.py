@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import ONCE
+from rivya_flows.client.retries import ONCE
 
 
 @dataclass

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import av
 
-from rivya_flows.media.lanes import Bus, mixed
-from rivya_flows.media.sound import RATE
+from rivya_flows.media.sound import RATE, Bus, mixed
 from support.composed_media import loudness
 
 _RATE = 16_000

@@ -71,7 +71,7 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
     assert incoming(store) == []
 
 
-def test_a_composition_of_the_old_keys_is_the_same_film_as_ever(
+def test_images_with_a_sound_are_one_film_whichever_way_they_are_given(
     store: AssetStore, tmp_path: Path
 ) -> None:
     images = [kept(store, still(tmp_path / "a.png", (96, 64)))]
@@ -102,6 +102,7 @@ def test_a_layout_gives_a_picture_of_each_format(store: AssetStore, tmp_path: Pa
     ("arguments", "words"),
     [
         ({}, "there is no picture"),
+        ({"clips": [{"media": "HERO"}], "images": "HERO"}, "expected one of clips, a film and"),
         ({"clips": [{"media": "HERO"}], "formats": ["7:3"]}, r"formats\.0: .*'16:9'"),
         ({"clips": [{"media": "HERO", "motion": "fly"}]}, r"clips\.0\.motion: .*'push-in'"),
         ({"clips": [{"media": {"kind": "image"}}]}, "not a kept medium"),
@@ -114,7 +115,7 @@ def test_a_composition_that_is_wrong_says_where(
     for clip in arguments.get("clips", ()):
         clip["media"] = hero if clip["media"] == "HERO" else clip["media"]
     with pytest.raises(MediaError, match=words):
-        composed(**arguments)
+        composed(**{key: hero if one == "HERO" else one for key, one in arguments.items()})
 
 
 @pytest.mark.parametrize("task", [compose_media, lay_out_media])

@@ -11,7 +11,7 @@ from rivya_flows.errors import APIError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import ReadBalance
 from rivya_flows.planning.queue.events import BalanceRead, Event
-from rivya_flows.tasks.credits import balance
+from rivya_flows.tasks.generations import balance
 
 
 @dataclass

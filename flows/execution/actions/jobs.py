@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import Collect

@@ -9,13 +9,12 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rivya_flows.client.transport.response_parsing import (
+from rivya_flows.client.errors import (
     NotSentError,
     RefusedAfterSilenceError,
     may_have_been_carried_out,
 )
-from rivya_flows.client.wire.api_objects import Generation
-from rivya_flows.client.wire.chat import ChatCompletion
+from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.flows.execution.actions.functions import call_paid
 from rivya_flows.flows.execution.active_run import Run
@@ -31,8 +30,7 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.item_state import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
-from rivya_flows.tasks.chat import complete_chat
-from rivya_flows.tasks.generations import submit_generation
+from rivya_flows.tasks.generations import complete_chat, submit_generation
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:

@@ -12,7 +12,7 @@ from typing import Any
 from prefect import Task
 
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.client.wire.api_objects import File
+from rivya_flows.client.types import File
 from rivya_flows.flows.execution.actions.functions import call_free
 from rivya_flows.flows.execution.actions.notify import notify
 from rivya_flows.flows.execution.active_run import Run

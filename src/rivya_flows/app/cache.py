@@ -16,7 +16,7 @@ from rivya_flows.planning.queue.forks import Finished, finished, is_made_again
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
-from rivya_flows.store.deployed_specs import DeployedSpecs
+from rivya_flows.store.deployments import hashes_of_specs
 from rivya_flows.store.journal import Journal
 
 YOUNG = timedelta(days=1)
@@ -236,7 +236,7 @@ def named_media(
         if found.cache_key not in gone
         for asset in _media(found.outputs)
     }
-    deployed = DeployedSpecs(journal.engine).mentioned_hashes()
+    deployed = hashes_of_specs(journal.engine)
     return deployed | still | journal.mentioned_hashes(without=ended)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from rivya_flows.client.transport.addresses import is_private, shown
+from rivya_flows.client.addresses import is_private, shown
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.planning.preflight.preflight import certain_callbacks

@@ -38,9 +38,15 @@ def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Compo
     Raises:
         MediaError: An argument is of the wrong shape.
     """
-    extras = arguments.get("extras", ())
-    wanted = {name: name in extras for name in ("clean", "poster", "gif")}
-    return _built(_COMPOSITION, {**arguments, **wanted}, paths)
+    keys = [key for key in ("clips", "video", "images") if arguments.get(key)]
+    if len(keys) != 1:
+        raise MediaError("expected one of clips, a film and stills", "give one of the three")
+    [key] = keys
+    made = _with_paths(arguments, paths)
+    if key != "clips":
+        media = made[key] if isinstance(made[key], list | tuple) else [made[key]]
+        made = {**made, "clips": [{"media": one} for one in media], "given_as": key}
+    return _built(_COMPOSITION, made)
 
 
 def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
@@ -49,15 +55,17 @@ def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
     Raises:
         MediaError: An argument is of the wrong shape.
     """
-    return _built(_LAYOUT, arguments, paths)
+    return _built(_LAYOUT, _with_paths(arguments, paths))
 
 
-def _built(
-    adapter: TypeAdapter[_Work], arguments: Mapping[str, Any], paths: Iterable[Path]
-) -> _Work:
+def _with_paths(arguments: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
     left = iter(paths)
+    return with_media(arguments, lambda _: next(left))
+
+
+def _built(adapter: TypeAdapter[_Work], arguments: Mapping[str, Any]) -> _Work:
     try:
-        return adapter.validate_python(with_media(arguments, lambda _: next(left)))
+        return adapter.validate_python(arguments)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -19,7 +19,13 @@ from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError
 from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.phrases import EACH_PERIOD
 from rivya_flows.settings import Settings
-from rivya_flows.store.agreements import Agreements, Capped, Most
+from rivya_flows.store.deployments import (
+    Capped,
+    Most,
+    agreed_at,
+    capped_by_pools,
+    record_agreements,
+)
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
@@ -149,9 +155,9 @@ async def agree_to_spending(
     if names_service:
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
-        pools, agreements = Pools(journal.engine).all(), Agreements(journal.engine)
+        pools = Pools(journal.engine).all()
         asked, capped = dict[str, Most](), list[Capped]()
-        agreed = agreements.at(service.identity)
+        agreed = agreed_at(journal.engine, service.identity)
         for one in found:
             covering = [pool for pool in pools if pool.covers(one.labels)]
             for line in one.lines(covering):
@@ -171,7 +177,8 @@ async def agree_to_spending(
                 f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
                 hint or (_BY_ITSELF if starts else _BY_HAND),
             )
-        agreements.record(service.identity, asked, capped, [one.name for one in found])
+        deployed = [one.name for one in found]
+        record_agreements(journal.engine, service.identity, asked, capped, deployed)
     return True
 
 
@@ -192,10 +199,8 @@ async def agree_to_uncapped(
         NotConfirmedError: It was not confirmed.
         StoreError: The store cannot be read or written.
     """
-    agreements = Agreements(engine)
-    lost = [
-        one for one in agreements.capped() if not any(pool.covers(one.labels) for pool in pools)
-    ]
+    capped = capped_by_pools(engine)
+    lost = [one for one in capped if not any(pool.covers(one.labels) for pool in pools)]
     if not lost:
         return
     names = ", ".join(dict.fromkeys(one.deployment for one in lost))
@@ -207,7 +212,7 @@ async def agree_to_uncapped(
             " again, or give --yes",
         )
     for one in lost:
-        agreements.record(one.service, {one.deployment: one.most})
+        record_agreements(engine, one.service, {one.deployment: one.most})
 
 
 def _question(asked: Collection[Most]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from rivya_flows.app.run_context import RunContext, ServiceConnection
-from rivya_flows.client.transport.key_masking import PREFIX
+from rivya_flows.client.key_masking import PREFIX
 from rivya_flows.errors import NotConfirmedError, UsageError
 from rivya_flows.hosts import is_loopback
 from rivya_flows.ledger.phrases import without_bound

@@ -23,8 +23,8 @@ from sqlalchemy import Engine, func, select
 from rivya_flows.ledger.metrics import WAIT_BUCKETS, Balance, LabelValues, Totals, Waits
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.store.database import reading
-from rivya_flows.store.failed_starts import failed_start_counts
-from rivya_flows.store.sweeps import last_sweep
+from rivya_flows.store.run_list import failed_start_counts
+from rivya_flows.store.suspended_runs import last_sweep
 from rivya_flows.store.tables import EVENTS
 
 READ_SECONDS = 3.0

@@ -21,11 +21,10 @@ from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.charges import spent_by
-from rivya_flows.store.failed_starts import forget_failed_starts
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.received_events import Received
-from rivya_flows.store.run_list import ListedRun, listed_runs
+from rivya_flows.store.run_list import ListedRun, forget_failed_starts, listed_runs
 
 _HALF = "removed in part"
 """The status of a run whose removal was interrupted."""

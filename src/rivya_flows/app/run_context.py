@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import Reuse
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.api_objects import File
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.types import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.provenance import is_sandbox
@@ -28,10 +28,10 @@ from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.database import make_patient
-from rivya_flows.store.job_durations import recent_durations
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pools
+from rivya_flows.store.run_list import recent_durations
 
 SILENT_SECONDS = 3.0
 """A person hears of a service that has not answered for so long."""

@@ -16,8 +16,8 @@ from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
-from rivya_flows.store.failed_starts import unbegun_runs
 from rivya_flows.store.journal import Journal, RunRow
+from rivya_flows.store.run_list import unbegun_runs
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.assets import assets_in
-from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.runtime import FastClock
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import RivyaFlowsError, SpecError, UsageError
 from rivya_flows.language.inputs import fit

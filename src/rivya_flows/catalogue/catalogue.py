@@ -17,9 +17,7 @@ class Voice:
 
     Attributes:
         value: What a request calls it: an id, or the name itself.
-        sex: ``male``, ``female`` or ``neutral``.
         accent: Such as ``British``; empty if it is not known.
-        character: A few words, such as ``playful, bright, warm``.
     """
 
     name: str
@@ -37,7 +35,6 @@ class Param:
     """One parameter that a model takes inside `params`.
 
     Attributes:
-        key: Its name on the wire.
         type: ``select``, ``number``, ``text`` or ``array``; others are passed through unchecked.
         default: The value that the service uses if it is left out; None if undocumented.
         min: Least number, or None.
@@ -86,11 +83,8 @@ class ReferenceRule:
     """Which reference files a model takes.
 
     Attributes:
-        kinds: Of ``image``, ``video``, ``audio``.
         max_files: How many in all; None if undocumented.
-        limits: By kind.
         combinations: If not empty, the files must fit one of these: kind to greatest count.
-        rule: The same as text for people.
     """
 
     kinds: tuple[str, ...]
@@ -116,14 +110,12 @@ class Model:
     """One model of the public layer.
 
     Attributes:
-        id: What requests call it; an opaque string.
         category: ``image``, ``video``, ``audio`` or ``chat``.
         base_credits: Price of the default request, in credits; None if the service has no
             valid one.
         billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or what the service adds.
         max_prompt_length: In characters; None if undocumented.
         prompt_required: A request without a prompt (chat: a message) is refused.
-        params_may_go_on: The shipped list of parameters is known to be incomplete.
         references: None: takes no reference files.
         chat: None for all but chat models.
 
@@ -168,8 +160,6 @@ class Catalogue:
 
     Attributes:
         models: By id, in the order of the service.
-        date: ISO date of the moment it was read.
-        source: Where it came from.
         wire: The body of ``GET /api/v1/models`` it was made from, to freeze with a run.
     """
 

@@ -17,7 +17,6 @@ class ModelDifference:
 
     Attributes:
         kind: ``new`` where only the service has it, ``gone`` where only the shipped catalogue has.
-        words: What differs, for people.
     """
 
     model: str

@@ -19,9 +19,7 @@ class Price:
     """Bounds of a price in credits, both included.
 
     Attributes:
-        min: Least.
         max: Greatest, or None where only the service knows it.
-        assumption: What the bounds rest on, a short sentence.
     """
 
     min: int
@@ -44,10 +42,7 @@ def price_of(least: int, most: int | None) -> str:
 def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) -> Price:
     """The price of one request.
 
-    Args:
-        model: The model of the request.
-        params: Written or coerced parameters; a value that is not yet known counts as changed.
-        prompt: Text of the request; None if missing or not yet known.
+    A parameter that is not yet known counts as changed, and a `prompt` that is not is None.
 
     Source: contract, sections 3.1 and 7.
     """

@@ -21,14 +21,11 @@ from rivya_flows.catalogue.catalogue import (
     Voice,
 )
 
-_MAX_NUMBER = 2**64
-"""A larger number is ignored: the largest that a catalogue has are bounds of seeds."""
+_MAX_NUMBER = 2**64  # a larger one is ignored: the largest of a catalogue are bounds of seeds
 
-MAX_ID_CHARACTERS = 512
-"""Characters of a model's id."""
-
+MAX_ID_CHARACTERS = 512  # characters of a model's id
 MAX_CREDITS = 10**9
-"""A higher price is ignored. `client.wire.fields` has the same bounds for the rest of the wire."""
+"""A higher price is ignored. `client.wire` has the same bounds for the rest of the wire."""
 
 
 @functools.cache
@@ -41,16 +38,11 @@ def shipped() -> Catalogue:
 
 
 def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catalogue:
-    """The catalogue in the body of ``GET /api/v1/models``.
+    """The catalogue in the body of ``GET /api/v1/models``, read on that ISO date.
 
     Unknown fields are ignored and missing ones are allowed, since the service may add fields and
     the contents of `params` and `reference_media` are not documented. An entry without a valid id
     is left out.
-
-    Args:
-        payload: The whole body, kept as `Catalogue.wire`.
-        date: ISO date of the reading.
-        source: Where the payload came from.
     """
     entries = [entry for entry in _list(payload.get("data")) if isinstance(entry, Mapping)]
     known = {entry["id"]: entry for entry in entries if _is_id(entry.get("id"))}

@@ -13,11 +13,11 @@ from rivya_flows.catalogue.prices import price_range
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.live import Screen
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
-from rivya_flows.cli.tables import Cell
 from rivya_flows.cli.terminal import show_page
 from rivya_flows.ledger.continuing import resume_options
 from rivya_flows.ledger.phrases import credits_of
@@ -36,9 +36,7 @@ _WORDS = {
     "not_started": "not started",
 }
 _EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
-_MAX_ROWS = 40
-"""Rows up to which stdout shows every row; above, only those that are not completed."""
-
+_MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those that are not completed
 _MAX_COMMANDS = 10
 
 
@@ -84,26 +82,16 @@ class BatchProgress(Screen):
         """The rows that run, and their sum."""
         if (batch := self._batch) is None:
             return ()
-        running = [
-            (row.name, state)
-            for row in batch.rows
-            if row.status == "running" and (state := self._states.get(row.name))
-        ]
+        names = [row.name for row in batch.rows if row.status == "running"]
+        running = [(name, self._states[name]) for name in names if name in self._states]
         shown = running if len(running) <= most else running[: most - 1]
-        more = len(running) - len(shown)
-        return [
-            *(
-                (
-                    name,
-                    _active_steps(state),
-                    clock(self._clock() - self._begun[name]),
-                    str(state.spent or ""),
-                )
-                for name, state in shown
-            ),
-            *([(f"{more} more", "running", "", "")] if more else []),
-            ("total", _counts(batch), clock(seconds), self._spent(batch)),
-        ]
+        drawn = []
+        for name, state in shown:
+            time = clock(self._clock() - self._begun[name])
+            drawn.append((name, _active_steps(state), time, str(state.spent or "")))
+        if more := len(running) - len(shown):
+            drawn.append((f"{more} more", "running", "", ""))
+        return [*drawn, ("total", _counts(batch), clock(seconds), self._spent(batch))]
 
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
@@ -152,8 +140,7 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
         _print_rows(result)
     if result.wallet.warning:
         tell(f"{'warning: ' if result.wallet.unexplained else ''}{result.wallet.warning}")
-    for line in next_steps(result):
-        tell(line)
+    tell(*next_steps(result))
     if open_sheet:
         show_page(result.sheet_path)
     return INTERRUPTED if result.cancelled else _EXIT_CODES[outcome(result.batch)]
@@ -165,10 +152,9 @@ def _print_rows(result: BatchResult) -> None:
     shown = rows[:_MAX_ROWS]
     show("")
     if shown:
-        facts = ("credits", "saved", "run_id")
+        facts = [[str(one[fact]) for fact in ("credits", "saved", "run_id")] for one in shown]
         cells = [
-            [one["name"], _WORDS[one["status"]], *(str(one[fact]) for fact in facts)]
-            for one in shown
+            [one["name"], _WORDS[one["status"]], *of] for one, of in zip(shown, facts, strict=True)
         ]
         print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
@@ -178,9 +164,8 @@ def _print_rows(result: BatchResult) -> None:
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
     batch = result.batch
-    spent = credits_of(batch.spent)
-    if batch.budget is not None:
-        spent = f"{batch.spent} of {batch.budget} budget credits"
+    of = f"{batch.spent} of {batch.budget} budget credits"
+    spent = credits_of(batch.spent) if batch.budget is None else of
     saved = f", {result.saved} saved" if result.saved else ""
     show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
     show(*located("contact sheet ", result.sheet_path))
@@ -207,7 +192,7 @@ def next_steps(result: BatchResult) -> Iterator[str]:
             others = others or row.status != "completed"
     if lines:
         yield "resume single rows with:"
-        yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
+    yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
     if len(lines) > _MAX_COMMANDS:
         yield f"  and {len(lines) - _MAX_COMMANDS} more"
     yield from raise_pools(filter(None, refusing_pools(result)))

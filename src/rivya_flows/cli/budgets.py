@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.cli import completion
-from rivya_flows.cli.groups import Group
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import EACH_PERIOD, credits_of
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
     from rivya_flows.store.pools import Period, Pool, PoolState
 
-_YES = click.option(
-    "-y", "--yes", is_flag=True, help="Agree to what deployments then buy without a cap over time."
-)
+_YES = option("Agree to what deployments then buy without a cap over time.", "-y", "--yes")
 
 
 @click.group(cls=Group)
@@ -33,32 +32,24 @@ def budgets() -> None:
 
 
 @budgets.command("set")
-@click.argument("name", shell_complete=completion.pools)
-@click.option(
-    "--credits", type=click.IntRange(0), help="Most credits of a period; a new pool needs it."
-)
-@click.option(
-    "--match",
-    "assignments",
-    multiple=True,
-    metavar="LABEL=VALUE",
-    shell_complete=completion.labels,
-    help="Cover runs with this label; several must all match.",
-)
-@click.option(
-    "--period",
-    type=click.Choice(list(EACH_PERIOD)),
-    help="When it begins again, in UTC; the default is month.",
-)
-@click.option("--soft", type=click.IntRange(0), help="Warn once more credits than this are spent.")
-@_YES
 def set_pool(
-    name: str,
-    credits: int | None,
-    assignments: tuple[str, ...],
-    period: str | None,
-    soft: int | None,
-    yes: bool,
+    name: str = argument(shell_complete=completion.pools),
+    credits: int | None = option(
+        "Most credits of a period; a new pool needs it.", type=click.IntRange(0)
+    ),
+    assignments: tuple[str, ...] = option(
+        "Cover runs with this label; several must all match.",
+        "--match",
+        metavar="LABEL=VALUE",
+        shell_complete=completion.labels,
+    ),
+    period: str | None = option(
+        "When it begins again, in UTC; the default is month.", type=click.Choice(list(EACH_PERIOD))
+    ),
+    soft: int | None = option(
+        "Warn once more credits than this are spent.", type=click.IntRange(0)
+    ),
+    yes: bool = _YES,
 ) -> None:
     """Make or change a pool of credits.
 
@@ -99,8 +90,7 @@ def set_pool(
 
 
 @budgets.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def list_pools(as_json: bool) -> None:
+def list_pools(as_json: bool = options.JSON) -> None:
     """List the pools, with what is spent and left in their current period."""
     from rivya_flows.store.pools import Pools
 
@@ -116,9 +106,7 @@ def list_pools(as_json: bool) -> None:
 
 
 @budgets.command("remove")
-@click.argument("name", shell_complete=completion.pools)
-@_YES
-def remove_pool(name: str, yes: bool) -> None:
+def remove_pool(name: str = argument(shell_complete=completion.pools), yes: bool = _YES) -> None:
     """Remove a pool; runs are no longer held back by it."""
     from rivya_flows.language.diagnostic_report import meant
     from rivya_flows.store.pools import Pools
@@ -144,7 +132,6 @@ def _ask(engine: Engine, pools: Sequence[Pool], *, yes: bool) -> None:
 @contextmanager
 def _opened() -> Iterator[Engine]:
     from rivya_flows.app.runs import open_journal
-    from rivya_flows.cli.configuration import settings
 
     with open_journal(settings()) as journal:
         yield journal.engine

@@ -8,38 +8,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.catalogue.prices import price, price_range
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result
+from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.run_context import RunContext
     from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
+    from rivya_flows.client.client import RivyaClient
 
 
-@click.command()
-@click.argument("model_id", metavar="[ID]", required=False, shell_complete=completion.models)
-@click.option(
-    "--kind",
-    type=click.Choice(["image", "video", "audio", "chat"]),
-    help="List only the models that make this.",
-)
-@click.option("--live", is_flag=True, help="Ask the service, also without a key.")
-@click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@command()
 def models(
-    model_id: str | None, kind: str | None, live: bool, sandbox: bool, as_json: bool
+    model_id: str | None = argument(metavar="[ID]", shell_complete=completion.models),
+    kind: str | None = option(
+        "List only the models that make this.",
+        type=click.Choice(["image", "video", "audio", "chat"]),
+    ),
+    live: bool = option("Ask the service, also without a key."),
+    sandbox: bool = option("Ask the local sandbox."),
+    as_json: bool = options.JSON,
 ) -> None:
     """List the models, or show one with its parameters and price.
 
     ID may be a part of ids, such as veo, which lists those that have it. With a key, it asks the
     service; without one, it shows the catalogue of this package.
     """
-    from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.service import catalogue_of
-
     live = live or sandbox or settings().rivya_api_key is not None
     catalogue = catalogue_of(live=live, sandbox=sandbox)
+    of = {"date": catalogue.date, "source": catalogue.source}
     model_id = model_id or ""
     model = catalogue.get(model_id)
     found = [one for one in catalogue.models.values() if model_id.lower() in one.id]
@@ -49,46 +50,38 @@ def models(
             kinds = ", ".join(sorted({one.category for one in found}))
             hint = f"those that have make {kinds}; leave --kind out to list them"
             raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
-        _print_all(catalogue, of_kind, as_json)
+        if as_json:
+            print_json({**of, "models": [_document(one) for one in of_kind]})
+        else:
+            _print_all(catalogue, of_kind)
         return
     if model is None:
         near = catalogue.closest(model_id)
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
         raise UsageError(f"there is no model {model_id!r}", hint)
     if as_json:
-        print_json({**_of(catalogue), "model": _document(model)})
+        print_json({**of, "model": _document(model)})
     else:
         _print_one(model)
 
 
-@click.command()
-@click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def credits(sandbox: bool, as_json: bool) -> None:
+@command()
+def credits(sandbox: bool = option("Ask the local sandbox."), as_json: bool = options.JSON) -> None:
     """Show the credits of the account."""
-    from rivya_flows.cli.service import balance
 
-    number, address = balance(sandbox=sandbox)
-    if as_json:
-        print_json({"credits": number, "service": address})
-    else:
-        show(f"{credits_of(number)} at {address}")
+    async def read(client: RivyaClient, context: RunContext) -> tuple[int, str]:
+        return (await client.credits.retrieve()).current_credits, context.service.base_url
 
-
-def _of(catalogue: Catalogue) -> dict[str, Any]:
-    return {"date": catalogue.date, "source": catalogue.source}
+    number, address = asked(read, sandbox=sandbox)
+    document = {"credits": number, "service": address}
+    show_result(f"{credits_of(number)} at {address}", document=document, as_json=as_json)
 
 
 def _document(model: Model) -> dict[str, Any]:
-    from rivya_flows.catalogue.prices import price
-
     return {**asdict(model), "price": asdict(price(model, {}))}
 
 
-def _print_all(catalogue: Catalogue, found: Sequence[Model], as_json: bool) -> None:
-    if as_json:
-        print_json({**_of(catalogue), "models": [_document(model) for model in found]})
-        return
+def _print_all(catalogue: Catalogue, found: Sequence[Model]) -> None:
     rows = [
         [
             model.id,
@@ -105,8 +98,6 @@ def _print_all(catalogue: Catalogue, found: Sequence[Model], as_json: bool) -> N
 
 
 def _price(model: Model) -> str:
-    from rivya_flows.catalogue.prices import price, price_range
-
     known = price(model, {})
     return price_range(known.min, known.max)
 
@@ -119,8 +110,6 @@ def _references(rule: ReferenceRule | None) -> str:
 
 
 def _print_one(model: Model) -> None:
-    from rivya_flows.catalogue.prices import price
-
     known = price(model, {})
     show(f"{model.id}  {model.display_name}")
     facts = [
@@ -137,14 +126,13 @@ def _print_one(model: Model) -> None:
             show(f"  {name:<11}{words}")
     if model.params:
         show("")
-        print_table(
-            ["parameter", "type", "default", "values", ""], [_row(one) for one in model.params]
-        )
+        rows = [_row(one) for one in model.params]
+        print_table(["parameter", "type", "default", "values", ""], rows)
     for param in model.params:
         if param.voices:
             show("")
-            rows = [_voice(one) for one in param.voices]
-            print_table([param.key, "!id", "sex", "accent", "character"], rows)
+            columns = [param.key, "!id", "sex", "accent", "character"]
+            print_table(columns, [_voice(one) for one in param.voices])
     if any(param.bears_price for param in model.params):
         show("", "* values other than the default may change the price")
 
@@ -157,7 +145,9 @@ def _prompt(model: Model) -> str:
 
 def _row(param: Param) -> list[str]:
     marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
-    default = "" if param.default is None else _word(param.written_default)
+    default = "" if param.default is None else str(param.written_default)
+    if isinstance(param.written_default, bool):
+        default = default.lower()
     return [param.key, param.type, default, _values(param), marks.strip()]
 
 
@@ -173,13 +163,5 @@ def _values(param: Param) -> str:
         return ", ".join(param.options)
     if param.min is None and param.max is None:
         return ""
-    bounds = [
-        f"from {param.min:g}" if param.min is not None else "",
-        f"to {param.max:g}" if param.max is not None else "",
-        f"in steps of {param.step:g}" if param.step is not None else "",
-    ]
-    return " ".join(bound for bound in bounds if bound)
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    bounds = (("from", param.min), ("to", param.max), ("in steps of", param.step))
+    return " ".join(f"{words} {bound:g}" for words, bound in bounds if bound is not None)

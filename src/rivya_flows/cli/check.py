@@ -1,58 +1,56 @@
-"""`check`: print every mistake of a spec, at its place, or fix it."""
+"""`check` and `test`: every mistake of specs at its place, or fixed, and their test cases.
+
+Sources: GitHub's docs, "Workflow commands"; SARIF 2.1.0 (OASIS), sections 3.4, 3.19, 3.27, 3.55.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.failures import WRONG, counted
-from rivya_flows.cli.groups import examples
-from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem, tell_styled
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.failures import FAILED, WRONG, counted
+from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
+from rivya_flows.cli.service import catalogue_of, settings
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import UsageError
+from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.check import SpecWithTests
     from rivya_flows.app.fix import CheckedFile
+    from rivya_flows.app.spec_tests import CaseResult
     from rivya_flows.catalogue.catalogue import Catalogue
+    from rivya_flows.language.spec_tests import Case
     from rivya_flows.language.workflow import Workflow
 
 
-@click.command(
-    epilog=examples(
-        "check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif"
-    )
-)
-@click.argument(
-    "specs",
-    metavar="[SPEC...]",
-    nargs=-1,
-    type=Path,
-    shell_complete=completion.specs_and_tests,
-)
-@click.option("--live", is_flag=True, help="Check against the models of the service as it is now.")
-@click.option("--fix", is_flag=True, help="Fix what is certain, and report what is left.")
-@click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
-@click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "github", "sarif"]),
-    help="How to print what was found: for people, as one JSON document, as annotations of GitHub "
-    "Actions, or as SARIF 2.1.0.  [default: text]",
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")
 def check(
-    specs: tuple[Path, ...],
-    live: bool,
-    fix: bool,
-    diff: bool,
-    strict: bool,
-    form: str | None,
-    as_json: bool,
+    specs: tuple[Path, ...] = argument(
+        metavar="[SPEC...]", shell_complete=completion.specs_and_tests
+    ),
+    live: bool = option("Check against the models of the service as it is now."),
+    fix: bool = option("Fix what is certain, and report what is left."),
+    diff: bool = option("Print what --fix would change, and write nothing."),
+    strict: bool = option("Take warnings for mistakes."),
+    form: str | None = option(
+        "How to print what was found: for people, as one JSON document, as annotations of GitHub "
+        "Actions, or as SARIF 2.1.0.  [default: text]",
+        "--format",
+        type=click.Choice(["text", "json", "github", "sarif"]),
+    ),
+    as_json: bool = option("The same as --format json.", "--json"),
 ) -> int:
     """Find every mistake in specs and their tests; of a folder, in all of its *.yaml files.
 
@@ -64,8 +62,6 @@ def check(
     from rivya_flows.app.check import check_file
     from rivya_flows.app.fix import CheckedFile, fix_file
     from rivya_flows.app.spec_file import project_specs, specs_at, tests_at
-    from rivya_flows.cli.check_formats import github_command
-    from rivya_flows.cli.service import catalogue_of
 
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "remove one of them")
@@ -97,8 +93,6 @@ def check(
             document["fixed"] = [one.as_json() | {"wrote": of and of.words} for one, of in fixed]
         print_json(document)
     elif form == "sarif":
-        from rivya_flows.cli.check_formats import sarif
-
         for file in files:
             tell(*_fixes(file))
         print_json(sarif(problems, warnings))
@@ -112,13 +106,7 @@ def check(
 
 
 def specs_folder() -> Path:
-    """The folder that stands for no SPEC.
-
-    Raises:
-        UsageError: It is not there.
-    """
-    from rivya_flows.cli.configuration import settings
-
+    """The folder that stands for no SPEC."""
     folder = (settings().rivya_flows_specs or Path("specs")).expanduser()
     if not folder.exists():
         raise UsageError(
@@ -130,13 +118,8 @@ def specs_folder() -> Path:
 def _show(
     files: list[CheckedFile], catalogue: Catalogue, form: str, diff: bool, *, fixing: bool
 ) -> None:
-    from rivya_flows.cli.check_formats import github_command
-
     for file in files:
-        if diff:
-            show_verbatim(file.diff)
-        else:
-            show(*_fixes(file))
+        show_verbatim(file.diff) if diff else show(*_fixes(file))
         for problem in file.diagnostics:
             if form == "github":
                 show_verbatim([github_command(problem)])
@@ -147,17 +130,16 @@ def _show(
             show(f"{file.path}: ok ({of})")
     problems = [problem for file in files for problem in file.diagnostics]
     if problems:
-        tell_styled(f"error: {counted(len(problems))}", fg="red")
+        tell(f"error: {counted(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
 
 
 def _fixes(file: CheckedFile) -> list[str]:
     """A line for each fix, with the place of what was written."""
+    fixes = [(one, one.fix) for one in file.fixed if one.fix]
     return [
-        f"{one.file}:{one.line}:{one.fix.column}: fixed: {one.fix.words} [{one.code}]"
-        for one in file.fixed
-        if one.fix
+        f"{one.file}:{one.line}:{fix.column}: fixed: {fix.words} [{one.code}]" for one, fix in fixes
     ]
 
 
@@ -168,3 +150,206 @@ def _size(checked: Workflow | SpecWithTests | None) -> str:
     tests = getattr(checked, "tests", None)
     count = len(tests.cases) if tests else len(getattr(checked, "all_steps", ()))
     return f"{count} {'test case' if tests else 'step'}{'' if count == 1 else 's'}"
+
+
+Level = Literal["error", "warning"]
+
+_CODES = Path(__file__).with_name("error_codes.json")
+"""The meaning and the fix of each code, which `scripts/reference` takes from docs/reference/errors.md."""
+
+
+def github_command(problem: Diagnostic, level: Level = "error") -> str:
+    """A mistake as a workflow command, which GitHub shows at its line."""
+    place = {"file": _from_here(problem.file)}
+    if problem.line:
+        place |= {"line": str(problem.line), "col": str(problem.column)}
+    place["title"] = problem.code
+    properties = ",".join(
+        f"{key}={_in_data(value).replace(':', '%3A').replace(',', '%2C')}"
+        for key, value in place.items()
+    )
+    words = [problem.message, *([f"hint: {problem.hint}"] if problem.hint else [])]
+    return f"::{level} {properties}::{_in_data(chr(10).join(words))}"
+
+
+def _in_data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -> dict[str, Any]:
+    """The mistakes as one SARIF 2.1.0 log; paths are relative to the current folder."""
+    from rivya_flows.version import __version__  # takes a while, and is needed only here
+
+    found: list[tuple[Diagnostic, Level]] = [(one, "error") for one in problems]
+    found += [(one, "warning") for one in warnings]
+    codes = list(dict.fromkeys(problem.code for problem, _ in found))
+    known = json.loads(_CODES.read_text("utf-8"))
+    about = [(code, *known.get(code, (code, "See the message."))) for code in codes]
+    rules = [
+        {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
+        for code, means, fix in about
+    ]
+    driver = {"name": "rivya-flows", "version": __version__, "rules": rules}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(one, codes.index(one.code), level) for one, level in found],
+    }
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return {"$schema": schema, "version": "2.1.0", "runs": [run]}
+
+
+def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
+    words = problem.message + (f" ({problem.hint})" if problem.hint else "")
+    path = Path(_from_here(problem.file))
+    near = {"uri": quote(path.as_posix()), "uriBaseId": "%SRCROOT%"}
+    where = {"artifactLocation": {"uri": path.as_uri()} if path.is_absolute() else near}
+    place = where | ({"region": _region(problem.line, problem.column)} if problem.line else {})
+    result = {
+        "ruleId": problem.code,
+        "ruleIndex": index,
+        "level": level,
+        "message": {"text": one_line(words)},
+        "locations": [{"physicalLocation": place}],
+    }
+    if fix := problem.fix:
+        region = _region(problem.line, fix.column) | {"endColumn": fix.column + fix.end - fix.start}
+        change = {"deletedRegion": region, "insertedContent": {"text": fix.text}}
+        changes = [where | {"replacements": [change]}]
+        told = {"text": f"Write {fix.words}."}
+        result["fixes"] = [{"description": told, "artifactChanges": changes}]
+    return result
+
+
+def _region(line: int, column: int) -> dict[str, int]:
+    return {"startLine": line, "startColumn": max(column, 1)}
+
+
+def _from_here(file: str) -> str:
+    """The path from the current folder, without `..`; an absolute one outside of it."""
+    path = Path.cwd() / file
+    normal = Path(os.path.normpath(path))
+    return str(normal.relative_to(Path.cwd()) if normal.is_relative_to(Path.cwd()) else normal)
+
+
+_OF_A_RUN = {
+    # A case buys from its own sandbox; functions of the user must not reach another service.
+    "RIVYA_API_KEY": None,
+    "RIVYA_BASE_URL": None,
+    "PREFECT_API_URL": None,
+    "PREFECT_PROFILE": "ephemeral",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+}
+
+
+@command("test", "test specs/product-launch.yaml -k street", "test --junit tests.xml")
+def test(
+    paths: tuple[Path, ...] = argument(
+        metavar="[SPEC|TEST|FOLDER]...", shell_complete=completion.specs_and_tests
+    ),
+    text: str | None = option(
+        "Run only cases whose file or name contains TEXT.", "-k", metavar="TEXT"
+    ),
+    junit: Path | None = option(
+        "Write the results as JUnit XML too.",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+    ),
+    as_json: bool = options.JSON,
+) -> int:
+    """Run the test cases of specs, each on a sandbox of its own.
+
+    SPEC is a spec with NAME.test.yaml beside it, TEST such a file, FOLDER one with such files; by
+    default `specs`. No key, journal or Prefect server of yours is used.
+    """
+    from rivya_flows.environment import set_variables
+
+    replaced = set_variables(_OF_A_RUN)
+    try:
+        settings(uses_data=False)  # refuses a folder that would configure Prefect
+        return _run(paths or (specs_folder(),), text or "", junit, as_json=as_json)
+    finally:
+        set_variables(replaced)
+
+
+def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
+    from rivya_flows.app.junit import write_junit
+    from rivya_flows.app.spec_tests import named_tests, run_cases
+    from rivya_flows.extras import need
+
+    need("sandbox", "`rivya-flows test`")
+    chosen, problems = _chosen(named_tests(paths), text.casefold())
+    if problems:
+        return _tell_problems(problems, as_json=as_json)
+    if not chosen:
+        raise UsageError(f"no case has {text!r} in its name", "leave out -k to run all")
+    from rivya_flows.flows.execution.plain_runner import PlainRunner
+
+    began = time.monotonic()
+    hear = (lambda _: None) if as_json else _show_case
+
+    async def work(interrupts: Interrupts) -> list[CaseResult]:
+        interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
+        return await run_cases(chosen, PlainRunner(), hear)
+
+    results = run_interruptibly(work)
+    seconds = time.monotonic() - began
+    if junit is not None:
+        write_junit(junit, results)
+    failed = [one for one in results if not one.passed]
+    passed = len(results) - len(failed)
+    if as_json:
+        cases = [one.as_json() for one in results]
+        counts = {"passed": passed, "failed": len(failed), "seconds": round(seconds, 3)}
+        print_json({"ok": not failed, **counts, "cases": cases, "problems": []})
+        return FAILED if failed else 0
+    for one in failed:
+        _show_failure(one)
+    words = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
+    show("")
+    show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
+    return FAILED if failed else 0
+
+
+def _chosen(
+    files: Sequence[Path], text: str
+) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
+    """The cases of files that have a text in their name, and all that is wrong with the files."""
+    from rivya_flows.app.check import SpecWithTests, check_file
+    from rivya_flows.catalogue.snapshot import shipped
+
+    cases: list[tuple[SpecWithTests, Case]] = []
+    problems: list[Diagnostic] = []
+    for path in files:
+        tested, own = check_file(path, shipped())
+        problems += own
+        if isinstance(tested, SpecWithTests):
+            named = f"{path.name} ".casefold()
+            cases += [
+                (tested, one) for one in tested.tests.cases if text in named + one.name.casefold()
+            ]
+    return cases, problems
+
+
+def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
+    if as_json:
+        counts = {"ok": False, "passed": 0, "failed": 0, "seconds": 0.0, "cases": []}
+        print_json({**counts, "problems": [one.as_json() for one in problems]})
+    else:
+        for one in problems:
+            tell_problem(one)
+        tell(f"error: {counted(len(problems))}", fg="red")
+    return WRONG
+
+
+def _show_case(result: CaseResult) -> None:
+    """One line of a case."""
+    word = "ok    " if result.passed else "FAILED"
+    colour = None if result.passed else "red"
+    show(f"{word} {result.file}: {result.name} ({result.seconds:.2f} s)", fg=colour)
+
+
+def _show_failure(result: CaseResult) -> None:
+    show("", f"{result.file}: {result.name}", *(f"  {line}" for line in result.lines))
+    show(*(f"  run: {line}" for line in result.problems), f"  by hand: {result.command}")

@@ -1,4 +1,4 @@
-"""`deploy`: the `deploy:` entries of specs as deployments on a Prefect server."""
+"""`deploy` and `automations`: what a Prefect server runs, and does by itself about runs."""
 
 from __future__ import annotations
 
@@ -12,63 +12,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.groups import examples
-from rivya_flows.cli.input_options import PLAN_OPTION, YES_OPTION
-from rivya_flows.cli.output import print_json, show, tell
-from rivya_flows.errors import UsageError
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, command, option
+from rivya_flows.cli.failures import FAILED
+from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
+from rivya_flows.cli.service import settings
+from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.flows.deployment.deploy import Deployed
     from rivya_flows.settings import Settings
 
+_MOST_WAITING = 20
 
-@click.command(epilog=examples("deploy specs", "deploy specs --prune --plan"))
-@click.argument(
-    "specs", metavar="SPEC...", nargs=-1, required=True, type=Path, shell_complete=completion.specs
-)
-@click.option(
-    "--prune",
-    is_flag=True,
-    help="Remove schedules, triggers and deployments that the given specs no longer have, and "
-    "deployments of specs that were deleted from a given folder.",
-)
-@PLAN_OPTION
-@click.option(
-    "--work-pool",
-    metavar="NAME",
-    help="Work pool for deployments that name none; created if missing. [default: campaigns]",
-)
-@click.option(
-    "--collection",
-    metavar="NAME",
-    help="Name the given specs as one collection, so that --prune finds deleted specs even if the "
-    "folder changes, as a checkout in CI does.",
-)
-@click.option(
-    "--single-machine",
-    is_flag=True,
-    help="All workers run on this machine, so files on it are shared.",
-)
-@click.option(
-    "--job-variable",
-    "job_variables",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a job variable of the deployments, such as image or env.NAME; VALUE is JSON or text.",
-)
-@YES_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+@command("deploy specs", "deploy specs --prune --plan")
 def deploy(
-    specs: tuple[Path, ...],
-    prune: bool,
-    only_plan: bool,
-    work_pool: str | None,
-    collection: str | None,
-    single_machine: bool,
-    job_variables: tuple[str, ...],
-    yes: bool,
-    as_json: bool,
+    specs: tuple[Path, ...] = argument(
+        metavar="SPEC...", required=True, shell_complete=completion.specs
+    ),
+    prune: bool = option(
+        "Remove schedules, triggers and deployments that the given specs no longer have, and "
+        "deployments of specs that were deleted from a given folder."
+    ),
+    only_plan: bool = options.PLAN,
+    work_pool: str | None = option(
+        "Work pool for deployments that name none; created if missing. [default: campaigns]",
+        metavar="NAME",
+    ),
+    collection: str | None = option(
+        "Name the given specs as one collection, so that --prune finds deleted specs even if the "
+        "folder changes, as a checkout in CI does.",
+        metavar="NAME",
+    ),
+    single_machine: bool = option("All workers run on this machine, so files on it are shared."),
+    job_variables: tuple[str, ...] = option(
+        "Set a job variable of the deployments, such as image or env.NAME; VALUE is JSON or text.",
+        "--job-variable",
+        metavar="NAME=VALUE",
+    ),
+    yes: bool = options.YES,
+    as_json: bool = options.JSON,
 ) -> None:
     """Make one Prefect deployment for each `deploy:` entry of specs.
 
@@ -78,11 +62,10 @@ def deploy(
     With --prune a folder is given as a whole if it is named, or if each of its specs is. Nothing is
     ever removed that this command has not made.
     """
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.terminal import confirmer
 
     chosen, variables = settings(), _job_variables(job_variables)
-    with on_server(chosen):
+    with _on_server(chosen):
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
         order = DeployOptions(
@@ -110,11 +93,7 @@ def deploy(
 
 
 def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Job variables by name; ``env.NAME=VALUE`` is text in the map `env`.
-
-    Raises:
-        UsageError: One has no name or no value.
-    """
+    """Job variables by name; ``env.NAME=VALUE`` is text in the map `env`."""
     found: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -132,25 +111,19 @@ def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def on_server(chosen: Settings) -> Iterator[None]:
-    """Lets Prefect in this process speak to the server that is meant.
-
-    Raises:
-        UsageError: There is none.
-    """
+def _on_server(chosen: Settings) -> Iterator[None]:
+    """Lets Prefect in this process speak to the server that is meant, which must be there."""
     from rivya_flows.flows.execution.local_runner import required_server
     from rivya_flows.flows.server.select_server import pointed_at
 
-    server = required_server(chosen)
-    with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **server}):
+    with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **required_server(chosen)}):
         yield
 
 
 def _document(done: Deployed) -> dict[str, Any]:
+    changes = [{**asdict(one), "id": str(one.id) if one.id else None} for one in done.changes]
     return {
-        "deployments": [
-            {**asdict(one), "id": str(one.id) if one.id else None} for one in done.changes
-        ],
+        "deployments": changes,
         "left": list(done.left),
         "without": list(done.without),
         "work_pools": list(done.pools),
@@ -178,3 +151,123 @@ def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
 
 def _would(done: str, only_plan: bool) -> str:
     return f"would be {done}" if only_plan and done != "unchanged" else done
+
+
+@click.group(cls=Group)
+def automations() -> None:
+    """Restart runs whose worker died, and notify people of how runs end.
+
+    They are automations of the Prefect server; only those whose names begin with `rivya-flows: ` are
+    ever changed or removed.
+    """
+
+
+@automations.command()
+def apply(
+    block: str | None = option(
+        "Send how runs end through this notification block, such as slack-webhook/team.",
+        "--notify",
+        metavar="TYPE/NAME",
+    ),
+    ends: str | None = option(
+        "What is sent: completed, failed, cancelled, suspended, crashed, late, waker-silent.  "
+        "[default: all but cancelled]",
+        "--on",
+        metavar="END,...",
+    ),
+    spec: str | None = option("Send runs of this spec only.", metavar="NAME"),
+    as_json: bool = options.JSON,
+) -> None:
+    """Make the automations that restart lost runs, or with --notify one that sends messages.
+
+    `deploy` and `up` make the first ones too. One that you switched off stays off.
+    """
+    if block is None and (ends or spec):
+        raise UsageError("--on and --spec belong to --notify", "name a block: --notify TYPE/NAME")
+    with _on_server(settings()):
+        from rivya_flows.flows.notifications import NEWS, apply_notification, apply_recovery
+
+        every = (one for one in NEWS if one != "cancelled")
+        wanted = list(every) if ends is None else [one.strip() for one in ends.split(",")]
+        if unknown := [one for one in wanted if one not in NEWS]:
+            hint = f"choose of {', '.join(NEWS)}"
+            raise UsageError(f"--on: {unknown[0]!r:.80} is not an end of a run", hint)
+        making = apply_recovery() if block is None else apply_notification(block, wanted, spec)
+        done = asyncio.run(making)
+    lines = [f"{name}: {what}" for name, what in done.items()]
+    document = [{"name": name, "done": what} for name, what in done.items()]
+    show_result(*lines, document=document, as_json=as_json)
+    if block is not None and not as_json:
+        tell(f"try it with: rivya-flows automations test {block}")
+        _tell_waiting(spec)
+
+
+@automations.command()
+def test(
+    blocks: tuple[str, ...] = argument(metavar="[TYPE/NAME]...", nargs=-1),
+    as_json: bool = options.JSON,
+) -> int:
+    """Send a test message through notification blocks, and say whether it was taken.
+
+    Without TYPE/NAME: through each block of `apply --notify`. It is sent from this machine. Exit code 1: a
+    message was not taken.
+    """
+    with _on_server(settings()):
+        from rivya_flows.flows.notifications import try_notifications
+
+        done = asyncio.run(try_notifications(blocks))
+    lines = [f"{name}: {f'not sent: {why}' if why else 'sent'}" for name, why in done.items()]
+    document = [{"block": name, "problem": why} for name, why in done.items()]
+    show_result(*lines, document=document, as_json=as_json)
+    return FAILED if any(done.values()) else 0
+
+
+@automations.command("list")
+def list_automations(as_json: bool = options.JSON) -> None:
+    """List the automations of this package on the server."""
+    with _on_server(settings()):
+        from rivya_flows.flows.notifications import automations_of_ours
+
+        shown = {"id", "name", "description", "enabled"}
+        every = asyncio.run(automations_of_ours())
+        found = [one.model_dump(mode="json", include=shown) for one in every]
+    if as_json:
+        print_json(found)
+    elif found:
+        rows = [
+            [one["name"], "on" if one["enabled"] else "off", one["description"]] for one in found
+        ]
+        print_table(["automation", "", "what it does"], rows)
+    else:
+        show("no automations; make them with `rivya-flows automations apply`")
+
+
+@automations.command()
+def remove(name: str = argument()) -> None:
+    """Remove an automation of this package by its name.
+
+    `deploy` and `up` make those that restart runs again; to be without one, switch it off.
+    """
+    with _on_server(settings()):
+        from rivya_flows.flows.notifications import remove_automation
+
+        asyncio.run(remove_automation(name))
+    show(f"{name} removed")
+
+
+def _tell_waiting(spec: str | None) -> None:
+    """Says how many runs wait already: no message tells of them."""
+    from rivya_flows.app.runs import open_journal
+    from rivya_flows.store.run_list import listed_runs
+
+    with contextlib.suppress(StoreError), open_journal(settings()) as journal:
+        waiting = listed_runs(
+            journal.engine, labels={}, name=spec, status="suspended", limit=_MOST_WAITING
+        )
+        if found := len(waiting):
+            number = f"{found}{' or more' * (found == _MOST_WAITING)}"
+            waits = "run waits" if found == 1 else "runs wait"
+            tell(
+                f"{number} {waits} for an answer already, and no message is sent of that:"
+                " rivya-flows runs --status suspended"
+            )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
-from rivya_flows.cli.output import print_json, show
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.output import show_result
+from rivya_flows.cli.service import settings, with_key_of_block
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -19,18 +21,16 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
 
-@click.command()
-@click.option(
-    "--live", is_flag=True, help="Compare models and routes of the service with the expected."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def doctor(live: bool, as_json: bool) -> int:
+@command()
+def doctor(
+    live: bool = option("Compare models and routes of the service with the expected."),
+    as_json: bool = options.JSON,
+) -> int:
     """Show what is installed, reachable and configured, and how to fix what is not.
 
     Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
     """
     from rivya_flows.app.doctor.examine import examine
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.settings import usable_settings
 
     wrong = None
@@ -42,19 +42,17 @@ def doctor(live: bool, as_json: bool) -> int:
         found, with_key=_with_key, prefect_checks=_prefect_checks, live=live, wrong=wrong
     )
     healthy = not any(check.status == "problem" for check in checks)
-    if as_json:
-        print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})
-    else:
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            show(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
-            if check.hint:
-                show(f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}")
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
+        lines += [f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}"] if check.hint else []
+    document = {"ok": healthy, "checks": [check.as_json() for check in checks]}
+    show_result(*lines, document=document, as_json=as_json)
     return 0 if healthy else 1
 
 
 async def _with_key(settings: Settings) -> Settings:
-    from rivya_flows.cli.service import with_key_of_block
     from rivya_flows.flows.server.select_server import pointed_at
 
     url = settings.prefect_api_url
@@ -92,8 +90,6 @@ def _prefect_checks(settings: Settings) -> list[Check]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence Prefect's own log: the checks say what matters."""
-    import logging
-
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

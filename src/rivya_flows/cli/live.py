@@ -7,26 +7,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from rivya_flows.cli.line_breaks import broken
+from rivya_flows.cli.layout import Cell, broken, fit
 from rivya_flows.cli.moments import clock, elapsed
-from rivya_flows.cli.output import COLOURS, columns_of, console, draws, print_above, table, tell
-from rivya_flows.cli.progress import (
-    News,
-    begun_steps,
-    folded,
-    news,
-    rendering,
-    rows,
-    time_left,
-)
-from rivya_flows.cli.tables import Cell
+from rivya_flows.cli.output import COLOURS, columns_of, draws, live, print_above, table_lines, tell
+from rivya_flows.cli.progress import News, begun_steps, folded, news, rendering, rows, time_left
 from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
-    from rich.console import Console, RenderableType
     from rich.live import Live
 
     from rivya_flows.planning.queue.events import Event
@@ -36,11 +25,7 @@ _COLOURS = {**COLOURS, "waiting": "dim"}
 
 
 class Screen(ABC):
-    """A live table on stderr, as high as the terminal at most; lines go above it.
-
-    Attributes:
-        columns, still: As of `tables.fit`.
-    """
+    """A live table on stderr, as high as the terminal at most; lines go above it."""
 
     columns: ClassVar[tuple[str, ...]]
     still: ClassVar[Mapping[str, int]]
@@ -80,10 +65,8 @@ class Screen(ABC):
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Draws the table while this lasts, if stderr is a terminal."""
-        if not draws(sys.stderr):
-            yield
-            return
-        self._start()
+        if draws(sys.stderr):
+            self._start()
         try:
             yield
         finally:
@@ -102,17 +85,8 @@ class Screen(ABC):
                 self._start()
 
     def _start(self) -> None:
-        from rich.live import Live
-
-        out = console(stderr=True)
         # A new one each time: a restarted one draws over the lines printed since.
-        self._live = Live(
-            console=out,
-            get_renderable=partial(self._drawn, out),
-            refresh_per_second=4,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = live(self._render)
         self._live.start(refresh=True)
 
     def _stop(self) -> None:
@@ -120,31 +94,27 @@ class Screen(ABC):
             self._live.stop()
             self._live = None
 
-    def _drawn(self, out: Console) -> RenderableType:
+    def _render(self, height: int) -> Sequence[str]:
         # A `^C` that the terminal echoes behind the last line would wrap, and the table stand twice.
-        width, height = max(1, columns_of(sys.stderr) - len("^C")), out.height
+        width = max(1, columns_of(sys.stderr) - len("^C"))
         seconds, most = self._clock() - self._began, max(1, height - 3)
         while True:
             shown = self.draw(most, seconds)
-            drawn = table(shown, self.columns, width, self.still) if shown else None
-            if drawn is None:
-                return "\n".join(broken(self.sentence(seconds), width)[: height - 1])
-            over = len(out.render_lines(drawn)) - (height - 1)
+            fitting = fit(shown, self.columns, width, self.still) if shown else None
+            if fitting is None:
+                return broken(self.sentence(seconds), width)[: height - 1]
+            lines = table_lines(self.columns, shown, fitting, sys.stderr)
+            over = len(lines) - (height - 1)
             if over <= 0 or most == 1:
-                return drawn
+                return lines
             most = max(1, most - over)
 
 
-LINE_SECONDS = 15.0
-"""Between two lines about one rendering, where there is no table."""
+LINE_SECONDS = 15.0  # between two lines about one rendering, where there is no table
 
 
 class Progress(Screen):
-    """Shows what happens in a run; `listen` and `render` are its listeners.
-
-    Args:
-        clock: Seconds.
-    """
+    """Shows what happens in a run; `listen` and `render` are its listeners."""
 
     columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
     still: ClassVar = {"status": 9, "items": 6, "now": 36, "time": 7, "credits": 10}
@@ -180,21 +150,12 @@ class Progress(Screen):
         """One line for each step, and one for all."""
         if (state := self._state) is None:
             return ()
-        cap = "" if state.cap is None else f" of {state.cap}"
-        return [
-            *(
-                (
-                    row.name,
-                    (row.status, _COLOURS.get(row.status, "")),
-                    row.items,
-                    self._now(row.step, row.now),
-                    self._time(row.step),
-                    str(row.credits or ""),
-                )
-                for row in folded(rows(state, dict(self._shares)), most)
-            ),
-            ("total", "", "", self._left(state), clock(seconds), f"{state.spent}{cap}"),
-        ]
+        drawn: list[tuple[Cell, ...]] = []
+        for row in folded(rows(state, dict(self._shares)), most):
+            status = (row.status, _COLOURS.get(row.status, ""))
+            now, time = self._now(row.step, row.now), self._time(row.step)
+            drawn.append((row.name, status, row.items, now, time, str(row.credits or "")))
+        return [*drawn, ("total", "", "", self._left(state), clock(seconds), _spent(state))]
 
     def sentence(self, seconds: float) -> str:
         """How many steps are settled, and what they cost so far."""
@@ -202,8 +163,7 @@ class Progress(Screen):
             return f"starting Prefect … {elapsed(seconds)}"
         begun = [state.steps[step_id] for step_id in begun_steps(state)]
         settled = sum(step.settled for step in begun)
-        cap = "" if state.cap is None else f" of {state.cap}"
-        return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {state.spent}{cap} credits"
+        return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {_spent(state)} credits"
 
     def _now(self, step: str, words: str) -> str:
         usual = self._usual.get(step)
@@ -233,3 +193,7 @@ class Progress(Screen):
                 self._times[step_id] = now, now
             elif known is not None and step.settled and known[1] is None:
                 self._times[step_id] = known[0], now
+
+
+def _spent(state: State) -> str:
+    return str(state.spent) if state.cap is None else f"{state.spent} of {state.cap}"

@@ -10,78 +10,56 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 import click
 
 from rivya_flows.cli import failures
-from rivya_flows.cli.groups import Group, examples
+from rivya_flows.cli.commands import Group, examples
 from rivya_flows.cli.output import (
-    fill_closed_streams,
     log_handler,
+    prepare_streams,
     print_json,
     tell,
     tell_problem,
     tell_traceback,
-    tolerate_narrow_terminals,
 )
 from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
 GROUPS = {
-    "Write a spec": {
-        "init": "init",
-        "check": "check",
-        "plan": "plan",
-        "test": "test",
-        "graph": "graph",
-        "schema": "schema",
-        "models": "catalogue",
-    },
-    "Run it": {
-        "run": "run",
-        "resume": "run",
-        "fork": "fork",
-        "batch": "batch",
-    },
-    "Look at runs": {
-        "runs": "runs",
-        "receipt": "receipt",
-        "open": "open",
-        "share": "share",
-        "compare": "compare",
-        "verify": "verify",
-    },
-    "Watch the money": {
-        "credits": "catalogue",
-        "spend": "spend",
-        "budgets": "budgets",
-        "cache": "cache",
-    },
-    "Work with Prefect": {
-        "up": "up",
-        "down": "up",
-        "deploy": "deploy",
-        "automations": "automations",
-        "prefect": "prefect",
-    },
-    "Look after it": {
-        "doctor": "doctor",
-        "webhooks": "webhooks",
-        "sandbox": "sandbox",
-        "store": "store",
-        "mcp": "mcp",
-    },
+    "Write a spec": ("init", "check", "plan", "test", "graph", "schema", "models"),
+    "Run it": ("run", "resume", "fork", "batch"),
+    "Look at runs": ("runs", "receipt", "open", "share", "compare", "verify"),
+    "Watch the money": ("credits", "spend", "budgets", "cache"),
+    "Work with Prefect": ("up", "down", "deploy", "automations", "prefect"),
+    "Look after it": ("doctor", "webhooks", "sandbox", "store", "mcp"),
 }
-"""The commands as the help groups them, and the module of this package that defines each of them
-under the same name."""
+"""The commands as the help groups them."""
 
-COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
-"""Each command, and its module."""
+_DEFINES = {
+    "check": ("test",),
+    "catalogue": ("models", "credits"),
+    "deploy": ("automations",),
+    "plan": ("graph",),
+    "project": ("init", "schema"),
+    "results": ("open", "share", "compare", "verify"),
+    "run": ("resume", "fork", "batch"),
+    "store": ("cache",),
+    "up": ("down", "prefect", "sandbox"),
+}
+"""Modules of this package that define commands of other names than their own."""
+
+COMMANDS = {name: name for group in GROUPS.values() for name in group} | {
+    name: module for module, names in _DEFINES.items() for name in names
+}
+"""The module of each command, which defines it under its name."""
 
 
-class Commands(Group):
-    """A group that imports the module of a command when the command is used."""
+class _Commands(Group):
+    """Imports the module of a command when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -93,12 +71,11 @@ class Commands(Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"rivya_flows.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return cast("click.Command", getattr(module, cmd_name))
 
 
 @click.group(
-    cls=Commands,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "init my-campaign",
@@ -117,16 +94,11 @@ def program(verbose: bool) -> None:
 
     Without a key it buys with pretend credits from a sandbox on this machine.
     """
+    trace = logging.getLogger("rivya_flows.wire")  # of the client, which masks keys itself
     if verbose:
-        show_requests()
-
-
-def show_requests() -> None:
-    """Shows the trace of the client on stderr; the client masks keys itself."""
-    trace = logging.getLogger("rivya_flows.wire")
-    trace.setLevel(logging.DEBUG)
-    if not trace.handlers:
-        trace.addHandler(log_handler())
+        trace.setLevel(logging.DEBUG)
+        if not trace.handlers:
+            trace.addHandler(log_handler())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -136,34 +108,29 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = program.main(list(arguments), prog_name="rivya-flows", standalone_mode=False)
+    except SystemExit:
+        raise
     except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
         failure = failures.explain(error)
-        if failure.code == failures.INTERRUPTED and _buys_nothing(arguments):
+        from rivya_flows.cli.interrupts import Interrupts
+
+        interrupted = failure.code == failures.INTERRUPTED
+        buys = any(one in GROUPS["Run it"] for one in arguments[:2])
+        if interrupted and buys and not Interrupts.begun:
             failure = replace(failure, message=f"{failure.message}; nothing was bought")
         as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
-        _tell(failure, as_json=as_json and failure.code != failures.INTERRUPTED)
-        if failure.is_bug and "--verbose" in arguments:
+        _tell(failure, as_json=as_json and not interrupted)
+        if failure.name == "unexpected" and "--verbose" in arguments:
             tell_traceback(error)
         return failure.code
     return result if isinstance(result, int) else 0
 
 
-def _buys_nothing(arguments: Sequence[str]) -> bool:
-    """Whether a command that buys was interrupted before it could."""
-    from rivya_flows.cli.interrupts import Interrupts
-
-    return any(one in GROUPS["Run it"] for one in arguments[:2]) and not Interrupts.begun
-
-
 def _tell(failure: failures.Failure, *, as_json: bool) -> None:
     if as_json:
-        try:
+        with suppress(OSError):  # such as a full disk behind stdout
             print_json(failure.document)
             return
-        except OSError:  # such as a full disk behind stdout
-            pass
     for problem in failure.problems:
         tell_problem(problem)
     tell(*failure.lines)
@@ -172,10 +139,9 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
 def main() -> None:
     """The console script."""
     if "_RIVYA_FLOWS_COMPLETE" in variables():
-        import rivya_flows.cli.shells  # noqa: F401  # click finds the shells that it registers
+        import rivya_flows.cli.completion  # noqa: F401  # click finds the shells that it registers
     keep_private()
-    fill_closed_streams()
-    tolerate_narrow_terminals()
+    prepare_streams()
     logging.captureWarnings(True)  # a decoder's warning can quote a foreign file
     logging.lastResort = log_handler(level=logging.WARNING)  # for loggers without a handler
     sys.exit(run(sys.argv[1:]))

@@ -19,22 +19,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_type_hint
 
 import click
 
-from rivya_flows.cli import failures
+from rivya_flows.cli import failures, options
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
+from rivya_flows.cli.project import known_schema
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.printable import printable, printable_json
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.server.lowlevel import Server
-    from mcp.types import CallToolResult, Tool
+    from mcp.types import CallToolResult
     from pydantic import BaseModel
 
     from rivya_flows.app.agent_results import Arguments, Reply
     from rivya_flows.app.agent_tools import AgentTools
 
-MAX_MESSAGE = 16 << 20
-"""Bytes of one message of a client."""
-
+MAX_MESSAGE = 16 << 20  # bytes of one message of a client
 GRACE_SECONDS = 0.8
 """How long the server takes to end at most; what is still at work then ends with it."""
 
@@ -63,15 +64,15 @@ class Served(NamedTuple):
     hints: Mapping[str, bool]
 
 
-@click.command()
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(),
-    help="Folder of the specs, files and runs that the client may name.  [default: .]",
-)
-@click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
-def mcp(root: Path, sandbox: bool) -> int:
+@command()
+def mcp(
+    root: Path = option(
+        "Folder of the specs, files and runs that the client may name.  [default: .]",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        default=Path(),
+    ),
+    sandbox: bool = options.SANDBOX,
+) -> int:
     """Serve an agent over MCP, on stdin and stdout.
 
     It plans, buys only with a quote, and answers picks. A run continues when this command ends.
@@ -80,7 +81,6 @@ def mcp(root: Path, sandbox: bool) -> int:
 
     need("mcp", "`mcp`")
     from rivya_flows.app.agent_tools import AgentTools
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
     logging.getLogger().addHandler(log_handler(level=logging.WARNING))
@@ -98,19 +98,18 @@ async def _serve(tools: AgentTools) -> None:
     """Serves until the client closes stdin, or a signal comes."""
     from mcp.server.stdio import stdio_server
 
-    loop, this = asyncio.get_running_loop(), asyncio.current_task()
-    assert this is not None
-    serving = this
+    loop, serving = asyncio.get_running_loop(), asyncio.current_task()
+    assert serving is not None
+    cancel = serving.cancel
 
     def stop() -> None:
         _end_soon(failures.INTERRUPTED)
-        serving.cancel()
+        cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     server = server_of(tools)
-    # Only its iteration is used.
-    lines = cast("Any", _lines(_own_stdin()))
+    lines = cast("Any", _lines(_own_stdin()))  # only its iteration is used
     async with stdio_server(stdin=lines) as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
 
@@ -196,7 +195,24 @@ def server_of(tools: AgentTools) -> Server[Any]:
     from rivya_flows.version import __version__
 
     known = served(tools)
-    listed = [_described(name, one) for name, one in known.items()]
+    listed = [
+        types.Tool(
+            name=name,
+            title=one.title,
+            description=one.description,
+            input_schema=one.arguments.model_json_schema(),
+            output_schema=one.result.model_json_schema(mode="serialization"),
+            annotations=types.ToolAnnotations.model_validate({"title": one.title, **one.hints}),
+        )
+        for name, one in known.items()
+    ]
+    resource = types.Resource(
+        uri=SCHEMA,
+        name="schema",
+        title="JSON Schema of specs",
+        description="What a spec may say, with every model and parameter.",
+        mime_type="application/schema+json",
+    )
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=listed)
@@ -208,27 +224,16 @@ def server_of(tools: AgentTools) -> Server[Any]:
         return await _called(one, params.arguments or {})
 
     async def list_resources(_: Any, __: Any) -> types.ListResourcesResult:
-        schema = types.Resource(
-            uri=SCHEMA,
-            name="schema",
-            title="JSON Schema of specs",
-            description="What a spec may say, with every model and parameter.",
-            mime_type="application/schema+json",
-        )
-        return types.ListResourcesResult(resources=[schema])
+        return types.ListResourcesResult(resources=[resource])
 
     async def read_resource(
         _: Any, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         if str(params.uri) != SCHEMA:
             raise MCPError(types.INVALID_PARAMS, f"there is no resource but {SCHEMA}")
-        from rivya_flows.cli.schema import known_schema
-
         # It has names and notices of the service's models.
         text = printable_json(json.dumps(await asyncio.to_thread(known_schema), ensure_ascii=False))
-        found = types.TextResourceContents(
-            uri=SCHEMA, mime_type="application/schema+json", text=text
-        )
+        found = types.TextResourceContents(uri=SCHEMA, mime_type=resource.mime_type, text=text)
         return types.ReadResourceResult(contents=[found])
 
     return Server(
@@ -243,19 +248,6 @@ def server_of(tools: AgentTools) -> Server[Any]:
     )
 
 
-def _described(name: str, one: Served) -> Tool:
-    from mcp import types
-
-    return types.Tool(
-        name=name,
-        title=one.title,
-        description=one.description,
-        input_schema=one.arguments.model_json_schema(),
-        output_schema=one.result.model_json_schema(mode="serialization"),
-        annotations=types.ToolAnnotations.model_validate({"title": one.title, **one.hints}),
-    )
-
-
 async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
     """The result of a call, or its error with code, message, hint and problems."""
     from mcp import types
@@ -265,8 +257,10 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
 
     try:
         reply = await one.work(one.arguments.model_validate(arguments))
-    except ValidationError as error:
-        return _refused(UsageError(_argument_problem(error), "see the schema of the tool"))
+    except ValidationError as error:  # told without the values, which may be long
+        wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
+        words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
+        return _refused(UsageError(words, "see the schema of the tool"))
     except (RivyaFlowsError, OSError) as error:
         return _refused(error)
     except Exception as error:
@@ -295,14 +289,6 @@ def _refused(error: Exception) -> CallToolResult:
         structured_content=bounded(found.document),
         is_error=True,
     )
-
-
-def _argument_problem(error: Any) -> str:
-    """What is wrong with arguments; not their values, which may be long."""
-    found = [
-        f"{'.'.join(map(str, one['loc'])):.100}: {one['msg']:.200}" for one in error.errors()[:5]
-    ]
-    return "; ".join(found)
 
 
 def _text(text: str) -> Any:

@@ -15,11 +15,7 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 
 def moment(text: str, *, ends: bool = False) -> datetime:
-    """A time ago, or an ISO date or time, in UTC where it names no zone.
-
-    Args:
-        text: As it was written.
-        ends: A date means its end, not its begin.
+    """A time ago, or an ISO date or time, in UTC where it names no zone; `ends`: the end of a date.
 
     Raises:
         click.BadParameter: It is neither.
@@ -40,24 +36,18 @@ def end_moment(text: str) -> datetime:
     return moment(text, ends=True)
 
 
-LONGEST = timedelta(days=36_500)
-"""Nothing is that old."""
-
-
+LONGEST = timedelta(days=36_500)  # nothing is that old
 AGES = "30d, 12h, 4w, or 0 for everything"
 """What an age is, for people. No minutes: `1m` may mean a month, and would delete nearly everything."""
 
 
 def age(text: str) -> timedelta:
-    """How old something is, `LONGEST` at most: ``30d``, ``12h``, ``4w``, or a number of days.
-
-    Raises:
-        click.BadParameter: It is none of them.
-    """
+    """How old something is, `LONGEST` at most: ``30d``, ``12h``, ``4w``, or a number of days."""
     written = _AGE.fullmatch(text)
     if written is None:
-        words = f"{text!r:.60} is not an age of hours, days or weeks; write {AGES}."
-        raise click.BadParameter(words)
+        raise click.BadParameter(
+            f"{text!r:.60} is not an age of hours, days or weeks; write {AGES}."
+        )
     return min(LONGEST, timedelta(**{_UNITS[written[2] or "d"]: float(written[1])}))
 
 

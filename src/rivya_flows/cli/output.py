@@ -14,42 +14,28 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from rivya_flows.cli.line_breaks import broken, excerpt, width_of
-from rivya_flows.cli.tables import Cell, blocks, fit, plain, words_of
+from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit, width_of
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.printable import one_line, printable, printable_json
 from rivya_flows.program import callable_here
 
 if TYPE_CHECKING:  # imported where something is drawn
-    from rich.console import Console
     from rich.live import Live
-    from rich.table import Table
-    from rich.text import Text
 
-WIDE = 200
-"""Columns of a table that is printed into a file or a pipe."""
-
-_UNSIZED = 80
-"""Columns of a terminal that reports none, as rich has it too."""
+WIDE = 200  # columns of a table that is printed into a file or a pipe
+_UNSIZED = 80  # columns of a terminal that reports none, as rich has it too
 
 
-def tolerate_narrow_terminals() -> None:
-    """Prints escapes for characters that the terminal cannot encode."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def fill_closed_streams() -> None:
-    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``.
+def prepare_streams() -> None:
+    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``, and makes them print
+    escapes for characters that the terminal cannot encode.
 
     Otherwise the next file that is opened, such as the journal, becomes standard output.
     """
@@ -59,39 +45,31 @@ def fill_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
-COLOURS = {
-    "completed": "green",
-    "cached": "green",
-    "running": "cyan",
-    "suspended": "yellow",
-    "waiting": "yellow",
-    "cancelled": "yellow",
-    "skipped": "yellow",
-    "failed": "red",
-    "killed": "red",
-    "error": "red",
-    "warning": "yellow",
-    "note": "yellow",
-    "hint": "cyan",
+_MEANINGS = {
+    "green": ("completed", "cached"),
+    "cyan": ("running", "hint"),
+    "yellow": ("suspended", "waiting", "cancelled", "skipped", "warning", "note"),
+    "red": ("failed", "killed", "error"),
 }
+COLOURS = {word: colour for colour, words in _MEANINGS.items() for word in words}
 """What a word means, in a table or before the first colon of a line."""
 
 
-def tell(*lines: str) -> None:
-    r"""Prints messages on stderr; a line feed inside a line is shown as ``\n``."""
-    for line in lines:
-        _echo(line, sys.stderr)
+def tell(*lines: str, **style: Any) -> None:
+    r"""Prints messages on stderr, in a style of click's where it shows colours; a line feed inside a
+    line is shown as ``\n``.
+    """
+    _echo(lines, sys.stderr, style)
 
 
 def show(*lines: str, **style: Any) -> None:
-    r"""Prints lines of the result, on stdout; a line feed inside a line is shown as ``\n``.
-
-    `style` is one of click's, for terminals.
-    """
-    for line in lines:
-        _echo(line, sys.stdout, **style)
+    """Prints lines of the result, as `tell`, on stdout."""
+    _echo(lines, sys.stdout, style)
 
 
 def show_verbatim(lines: Iterable[str]) -> None:
@@ -101,8 +79,10 @@ def show_verbatim(lines: Iterable[str]) -> None:
         click.echo(one_line(text) + line.removeprefix(text))
 
 
-def _echo(line: str, stream: TextIO, **style: Any) -> None:
-    click.echo(styled(line, stream, **style), err=stream is sys.stderr, color=has_colours(stream))
+def _echo(lines: Iterable[str], stream: TextIO, style: Mapping[str, Any]) -> None:
+    for line in lines:
+        text = styled(line, stream, **style)
+        click.echo(text, err=stream is sys.stderr, color=has_colours(stream))
 
 
 def styled(line: str, stream: TextIO, **style: Any) -> str:
@@ -147,11 +127,11 @@ def tell_problem(problem: Diagnostic) -> None:
     place, *rest = problem.lines
     hint = rest.pop() if problem.hint else None
     code, colour = f"[{problem.code}]", "yellow" if problem.code in LINTS else "red"
-    if has_colours(sys.stderr) and place.endswith(code):
+    coloured = has_colours(sys.stderr)
+    if coloured and place.endswith(code):
         *lines, last = styled(place, sys.stderr).split("\n")
-        ending = click.style(last.removesuffix(code), bold=True) + click.style(code, fg=colour)
-        bold = (click.style(line, bold=True) for line in lines)
-        click.echo("\n".join([*bold, ending]), err=True, color=True)
+        bold = "\n".join(click.style(line, bold=True) for line in (*lines, last.removesuffix(code)))
+        click.echo(bold + click.style(code, fg=colour), err=True, color=True)
     else:
         tell(place)
     if rest:
@@ -160,16 +140,9 @@ def tell_problem(problem: Diagnostic) -> None:
             source, column = excerpt(source, len(caret) - 1, columns_of(sys.stderr))
             caret = " " * column + "^"
         click.echo(source, err=True)
-        click.echo(
-            click.style(caret, fg=colour, bold=True), err=True, color=has_colours(sys.stderr)
-        )
+        click.echo(click.style(caret, fg=colour, bold=True), err=True, color=coloured)
     if hint:
-        tell_styled(hint, fg="cyan")
-
-
-def tell_styled(line: str, **style: Any) -> None:
-    """Prints a line on stderr, in a style of click's where stderr shows colours."""
-    _echo(line, sys.stderr, **style)
+        tell(hint, fg="cyan")
 
 
 def has_colours(stream: TextIO) -> bool:
@@ -272,79 +245,68 @@ def print_json(document: Any, *, indent: int | None = 2) -> None:
     click.echo(printable_json(text))
 
 
-MOST_DRAWN = 1_000
-"""Rows of a table that rich draws."""
+def show_result(*lines: str, document: Any, as_json: bool) -> None:
+    """Prints the document of ``--json``, or lines for people."""
+    if as_json:
+        print_json(document)
+    else:
+        show(*lines)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Prints a table; columns as of `tables.fit`.
+    """Prints a table; columns as of `layout.fit`.
 
-    Where a terminal is too narrow for its words, each row is a block of lines instead. More than
-    `MOST_DRAWN` rows are neither styled nor wrapped: rich takes a millisecond for each.
+    Where a terminal is too narrow for its words, each row is a block of lines instead.
     """
     terminal = sys.stdout.isatty()
-    width = columns_of(sys.stdout) if terminal else WIDE
-    drawn = None if len(rows) > MOST_DRAWN else table(rows, columns, width)
-    if drawn is not None:
-        out = console(width=width)
-        # Cells are padded to their column; nobody wants the blanks at the end of a line.
-        with out.capture() as captured:
-            out.print(drawn)
-        text = "\n".join(line.rstrip() for line in captured.get().split("\n")[:-1])
-        click.echo(text, color=has_colours(sys.stdout))
-    elif terminal and len(rows) <= MOST_DRAWN:
+    fitting = fit(rows, columns, columns_of(sys.stdout) if terminal else WIDE)
+    if fitting is None and terminal:
         show(*blocks(columns, rows))
-    else:
-        click.echo("\n".join(plain(columns, rows)))
+    elif fitting := fitting or fit(rows, columns, sys.maxsize):
+        lines = table_lines(columns, rows, fitting, sys.stdout)
+        click.echo("\n".join(lines), color=has_colours(sys.stdout))
 
 
-def console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """Where rich draws; names and prompts are the user's: no markup, no emoji names in them."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
+def table_lines(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], fitting: Fit, stream: TextIO
+) -> list[str]:
+    """The lines of a table, in colours where the stream has them."""
     coloured = has_colours(stream)
-    return Console(
-        file=stream,
-        width=width,
-        # FORCE_COLOR alone makes no terminal, on which rich would draw again and again.
-        force_terminal=stream.isatty(),
-        color_system=("auto" if stream.isatty() else "standard") if coloured else None,
+
+    def in_style(text: str, style: str) -> str:
+        if not (coloured and style):
+            return text
+        return click.style(text, **({style: True} if style in ("bold", "dim") else {"fg": style}))
+
+    return list(drawn(columns, rows, fitting, in_style))
+
+
+def live(render: Callable[[int], Iterable[str]]) -> Live:
+    """A display on stderr of the lines for so many lines of a terminal, asked for again and again."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    # Names and prompts are the user's: no markup, no emoji names in them.
+    console = Console(
+        stderr=True,
+        force_terminal=True,
+        color_system="auto" if has_colours(sys.stderr) else None,
         markup=False,
         emoji=False,
         highlight=False,
     )
-
-
-def table(
-    rows: Sequence[Sequence[Cell]],
-    columns: Sequence[str],
-    width: int,
-    still: Mapping[str, int] = MappingProxyType({}),
-) -> Table | None:
-    """A table without borders, as `tables.fit` has it; None if it does not fit."""
-    from rich.table import Table
-
-    fitting = fit(rows, columns, width, still)
-    if fitting is None:
-        return None
-    drawn = Table(box=None, pad_edge=False, padding=(0, fitting.gap, 0, 0), header_style="bold")
-    for at, size in zip(fitting.kept, fitting.widths, strict=True):
-        side: Literal["right", "left"] = "right" if ">" in columns[at][:2] else "left"
-        drawn.add_column(columns[at].lstrip(">!?"), justify=side, width=size)
-    for row in rows:
-        drawn.add_row(*(_drawable(row[at]) for at in fitting.kept))
-    return drawn
-
-
-def _drawable(cell: Cell) -> Text:
-    from rich.text import Text
-
-    return Text(one_line(words_of(cell)), style="" if isinstance(cell, str) else cell[1])
+    return Live(
+        console=console,
+        get_renderable=lambda: Text.from_ansi("\n".join(render(console.height))),
+        refresh_per_second=4,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def print_above(live: Live, line: str) -> None:
-    """Prints a line above a live table."""
+    """Prints a line above a live display."""
     from rich.text import Text
 
     live.console.print(Text.from_ansi(styled(line, sys.stderr)), soft_wrap=True)

@@ -1,89 +1,84 @@
-"""`plan`: show what a run would do and cost."""
+"""`plan` and `graph`: show what a run would do and cost."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from rivya_flows.catalogue.prices import price_range
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.groups import examples
-from rivya_flows.cli.input_options import CACHE_OPTION, LABEL_OPTION, SPEC_ARGUMENT, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
-from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
+from rivya_flows.cli.service import settings
 from rivya_flows.fonts import named
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import credits_of, film_length
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.prepare import RunRequest
     from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate
 
 _PLAIN = ("free", "fixed price of the default request")
 
 
-@click.command(
-    epilog=examples(
-        "plan specs/product-launch.yaml -i pick=first",
-        "plan specs/product-launch.yaml --out launch.quote",
-    )
+@command(
+    "plan specs/product-launch.yaml -i pick=first",
+    "plan specs/product-launch.yaml --out launch.quote",
 )
-@SPEC_ARGUMENT
-@with_inputs
-@click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
-@CACHE_OPTION
-@LABEL_OPTION
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a quote, which `run --quote FILE` runs as it is, once, within 24 hours.",
-)
-@click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plan(
-    spec: Path,
-    assignments: tuple[str, ...],
-    file: Path | None,
-    budget: int | None,
-    cache: Literal["off", "run", "spec"] | None,
-    labels: tuple[str, ...],
-    out: Path | None,
-    sandbox: bool,
-    as_json: bool,
+    spec: Path = options.SPEC,
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    budget: int | None = options.BUDGET,
+    cache: options.Cache = options.CACHE,
+    labels: tuple[str, ...] = options.LABELS,
+    out: Path | None = option(
+        "Write a quote, which `run --quote FILE` runs as it is, once, within 24 hours.",
+        type=options.NEW_FILE,
+        metavar="FILE",
+    ),
+    sandbox: bool = option("Plan for the local sandbox, also with a key."),
+    as_json: bool = options.JSON,
 ) -> int:
     """Show the steps of a spec with their price; nothing is bought.
 
     Only the list of models and the balance are read.
     """
-    from rivya_flows.app.inputs import read_inputs
-    from rivya_flows.app.prepare import RunRequest
+    request = request_of(spec, assignments, file, budget, cache, labels)
     from rivya_flows.app.run import plan as plan_run
-    from rivya_flows.app.spec_file import read_spec
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
-    from rivya_flows.planning.labels import read_labels
 
-    request = RunRequest(
-        read_spec(spec),
-        read_inputs(assignments, file),
-        budget,
-        cache,
-        labels=read_labels(labels),
-    )
-    found = run_interruptibly(
-        lambda _: plan_run(
-            request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell
-        )
-    )
+    found = plan_run(request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell)
     return show_plan(found, out, as_json=as_json)
 
 
-def show_plan(found: Estimate, out: Path | None = None, *, as_json: bool) -> int:
-    """Prints a priced plan, and the quote in `out`; gives the exit code."""
+def request_of(
+    spec: Path,
+    assignments: tuple[str, ...],
+    file: Path | None,
+    budget: int | None = None,
+    cache: options.Cache = None,
+    labels: tuple[str, ...] = (),
+) -> RunRequest:
+    """What options ask for."""
+    from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.prepare import RunRequest
+    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.planning.labels import read_labels
+
+    return RunRequest(
+        read_spec(spec), read_inputs(assignments, file), budget, cache, labels=read_labels(labels)
+    )
+
+
+def show_plan(work: Awaitable[Estimate], out: Path | None = None, *, as_json: bool) -> int:
+    """Prints the plan that `work` prices, and the quote in `out`; gives the exit code."""
+    found = run_interruptibly(lambda _: work)
     if as_json:
         print_json(found.as_json() | ({} if out is None else {"quote": _quoted(out)}))
     else:
@@ -91,6 +86,27 @@ def show_plan(found: Estimate, out: Path | None = None, *, as_json: bool) -> int
         if out is not None:
             _print_quote(out)
     return 0 if found.verdict == "ok" else CREDITS
+
+
+@command()
+def graph(
+    spec: Path = options.SPEC,
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+) -> None:
+    """Print the plan of a spec as a Mermaid flow chart, with items, models and credits.
+
+    Nothing is sent: prices are the last ones that the service named, or those of the catalogue
+    that ships with this package.
+    """
+    from rivya_flows.app.catalogue_cache import known_catalogue
+    from rivya_flows.app.prepare import prepare_offline
+    from rivya_flows.planning.mermaid import mermaid
+    from rivya_flows.planning.queue.reducer import initial_state
+
+    request = request_of(spec, assignments, file)
+    prepared = prepare_offline(request, known_catalogue(settings()))
+    show_verbatim(mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))
 
 
 def _print(found: Estimate) -> None:
@@ -104,24 +120,15 @@ def _print(found: Estimate) -> None:
             rows.append([step.id, "", "", "–", f"skipped: {step.skipped}"])
         usually = _usually(step.usual_seconds)
         for index, item in enumerate(step.items):
-            rows.append(
-                [
-                    "" if index else step.id,
-                    cut(item.key),
-                    item.model or step.uses,
-                    price_range(item.price.min, item.price.max),
-                    "; ".join(filter(None, (_note(item, notes), usually if not index else ""))),
-                ]
-            )
+            price = price_range(item.price.min, item.price.max)
+            note = "; ".join(filter(None, (_note(item, notes), "" if index else usually)))
+            name = "" if index else step.id
+            rows.append([name, cut(item.key), item.model or step.uses, price, note])
     print_table(["step", "item", "model", ">credits", ""], rows)
-    show("")
-    for number, note in enumerate(notes, start=1):
-        show(f"[{number}] {note}")
-    for line in (*_brand_lines(found), *_film_lines(found)):
-        show(line)
+    show("", *(f"[{number}] {note}" for number, note in enumerate(notes, start=1)))
+    show(*_brand_lines(found), *_film_lines(found))
     show(f"{found.name}: {total_of(found)}{_beside(found)}", bold=True)
-    for pool in found.pools:
-        show(pool_left(pool))
+    show(*map(pool_left, found.pools))
     show(verdict(found), fg=_COLOURS[found.fit])
     tell(*soft_limits(found), *_left_out(found))
 

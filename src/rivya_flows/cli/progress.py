@@ -31,12 +31,7 @@ _MOST_NAMED = 12  # items of a step that were done before
 
 
 class News(NamedTuple):
-    """A line about a notable change.
-
-    Attributes:
-        stays: It is printed above a table too, which does not say it: a failure, an answer, a
-            warning, something that is bought again.
-    """
+    """A line about a notable change."""
 
     words: str
     stays: bool = False
@@ -136,10 +131,7 @@ class StepRow:
     """One step as the live view shows it.
 
     Attributes:
-        status: Of the step, as the commands print it; `waiting` before it begins.
         items: How many of them are done, such as ``2 of 4``; empty for a single one.
-        now: What its items do.
-        credits: Spent or held.
     """
 
     step: str
@@ -183,9 +175,7 @@ def rendering(share: float) -> str:
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
     """All steps, in the order of the plan, without rounds that have not begun.
 
-    Args:
-        state: The run.
-        shares: How much of an item is rendered, 0 to 1, by step and key.
+    `shares` says how much of an item is rendered, 0 to 1, by step and key.
     """
     at_work: dict[str, list[float]] = {}
     for (step_id, key), share in shares.items():
@@ -256,14 +246,13 @@ def time_left(
 ) -> str:
     """When a run will end: ``about 2 min left``; ``at least`` where that of a step is not known.
 
+    Nothing if nothing is known, and once no step is left or the run has ended.
+
     Args:
         state: The run.
         usual: Seconds that a job of a step usually takes, by step, where known.
         at_work: Seconds since the steps began that have not ended, by step.
         shares: As of `rows`.
-
-    Returns:
-        Nothing if nothing is known, and once no step is left or the run has ended.
     """
     if state.ended:
         return ""

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.completion import runs
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
+from rivya_flows.cli.service import settings
 from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.scratch import scratch
 
@@ -18,23 +21,22 @@ if TYPE_CHECKING:  # heavy, and needed only when the command works
     from rivya_flows.store.run_list import ListedRun
 
 
-@click.command()
-@click.argument("run", default="last", shell_complete=runs)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write receipt, contact sheet and media to DIR/RUN.",
-)
-@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def receipt(run: str, out: Path | None, open_sheet: bool, as_json: bool) -> None:
+@command()
+def receipt(
+    run: str = argument(default="last", shell_complete=runs),
+    out: Path | None = option(
+        "Write receipt, contact sheet and media to DIR/RUN.",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+    ),
+    open_sheet: bool = option("Open the contact sheet.", "--open"),
+    as_json: bool = options.JSON,
+) -> None:
     """Show the receipt of a run so far.
 
     RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.ledger.receipt import receipt as receipt_of
     from rivya_flows.store.run_list import listed_runs
 

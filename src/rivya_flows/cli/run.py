@@ -1,84 +1,59 @@
-"""`run` and `resume`: execute a run here and now."""
+"""`run`, `resume`, `fork` and `batch`: execute runs here and now."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.groups import examples
-from rivya_flows.cli.input_options import (
-    CACHE_OPTION,
-    LABEL_OPTION,
-    PLAN_OPTION,
-    RUN_ARGUMENT,
-    YES_OPTION,
-    with_inputs,
-)
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.completion import files
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
-from rivya_flows.cli.plan import show_plan
+from rivya_flows.cli.plan import request_of, show_plan
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.prepare import RunRequest
+    from rivya_flows.app.quotes import QuoteFile
+    from rivya_flows.app.report import RunReport
     from rivya_flows.flows.execution.local_runner import LocalRunner
     from rivya_flows.settings import Settings
 
 
-BY_OPTION = click.option("--by", metavar="NAME", help="Who answers; left out, your user name.")
+_BY = option("Who answers; left out, your user name.", metavar="NAME")
 
 
-@click.command(
-    epilog=examples(
-        "run specs/first-picture.yaml",
-        "run specs/product-launch.yaml -i pick=human --budget 40",
-        "run --quote launch.quote",
-    )
+@command(
+    "run specs/first-picture.yaml",
+    "run specs/product-launch.yaml -i pick=human --budget 40",
+    "run --quote launch.quote",
 )
-@click.argument("spec", type=Path, required=False, shell_complete=completion.specs)
-@with_inputs
-@PLAN_OPTION
-@click.option(
-    "--quote",
-    type=Path,
-    metavar="QUOTE",
-    shell_complete=completion.files,
-    help="Run a quote of `plan --out` as it is, instead of SPEC and its options.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Create the run's folder here: outputs, contact sheet, receipt.",
-)
-@click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
-@CACHE_OPTION
-@LABEL_OPTION
-@BY_OPTION
-@YES_OPTION
-@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
-@click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def run(
-    spec: Path | None,
-    assignments: tuple[str, ...],
-    file: Path | None,
-    only_plan: bool,
-    quote: Path | None,
-    out: Path,
-    budget: int | None,
-    cache: Literal["off", "run", "spec"] | None,
-    labels: tuple[str, ...],
-    by: str | None,
-    yes: bool,
-    open_sheet: bool,
-    sandbox: bool,
-    as_json: bool,
+    spec: Path | None = argument(shell_complete=completion.specs),
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    only_plan: bool = options.PLAN,
+    quote: Path | None = option(
+        "Run a quote of `plan --out` as it is, instead of SPEC and its options.",
+        metavar="QUOTE",
+        shell_complete=completion.files,
+    ),
+    out: Path = options.RUN_FOLDER,
+    budget: int | None = options.BUDGET,
+    cache: options.Cache = options.CACHE,
+    labels: tuple[str, ...] = options.LABELS,
+    by: str | None = _BY,
+    yes: bool = options.YES,
+    open_sheet: bool = options.OPEN,
+    sandbox: bool = options.SANDBOX,
+    as_json: bool = options.JSON_AT_END,
 ) -> int:
     """Run a spec here and now.
 
@@ -97,96 +72,61 @@ def run(
         "--label": labels,
         "--plan": only_plan or None,
     }
-    if quote is not None:
-        _refuse_beside_quote(given)
+    beside = [name for name, value in given.items() if value not in (None, ())]
+    if quote is not None and beside:
+        raise UsageError(
+            f"--quote cannot be used with {', '.join(beside)}: the quote says all that is run",
+            "leave them out, or make a new quote with `plan --out`",
+        )
     runner, chosen = begun(begins=named.exists() and not only_plan)
-    from rivya_flows.app.inputs import read_inputs
-    from rivya_flows.app.prepare import RunRequest
-    from rivya_flows.app.quotes import QuoteFile, read_quote
+    from rivya_flows.app.quotes import read_quote
     from rivya_flows.app.run import plan, run as run_spec
-    from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import confirmer, observer
-    from rivya_flows.planning.labels import read_labels
 
     request: RunRequest | QuoteFile
     if quote is not None:
         request = read_quote(quote)
     else:
-        request = RunRequest(
-            read_spec(named),
-            read_inputs(assignments, file),
-            budget,
-            cache,
-            labels=read_labels(labels),
-        )
+        request = request_of(named, assignments, file, budget, cache, labels)
         if only_plan:
-            found = run_interruptibly(
-                lambda _: plan(request, chosen, runner, sandbox=sandbox, notify=tell)
-            )
-            return show_plan(found, as_json=as_json)
-    confirm = confirmer(yes=yes, as_json=as_json)
-    report = run_interruptibly(
-        lambda interrupts: run_spec(
-            request,
-            chosen,
-            runner,
-            out=out,
-            sandbox=sandbox,
-            observer=observer(interrupts, who(by), confirm),
-        )
-    )
+            planning = plan(request, chosen, runner, sandbox=sandbox, notify=tell)
+            return show_plan(planning, as_json=as_json)
+    work = partial(run_spec, request, chosen, runner, out=out, sandbox=sandbox)
+    report = _executed(work, who(by), yes=yes, as_json=as_json)
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
-@click.command(
-    epilog=examples(
-        "resume last --plan",
-        "resume RUN --answer hero=street",
-        "resume RUN --regenerate film --budget 60",
-    )
+@command(
+    "resume last --plan",
+    "resume RUN --answer hero=street",
+    "resume RUN --regenerate film --budget 60",
 )
-@RUN_ARGUMENT
-@click.option(
-    "--answer",
-    "answers",
-    metavar="STEP=KEY",
-    shell_complete=completion.answers,
-    multiple=True,
-    help="Answer a question of the run: a key, a number, several, or none: NOTE.",
-)
-@BY_OPTION
-@click.option("--budget", type=click.IntRange(0), help="Set a new credit budget for the whole run.")
-@click.option(
-    "--regenerate",
-    metavar="[STEP]",
-    shell_complete=completion.steps,
-    is_flag=False,
-    flag_value="*",
-    multiple=True,
-    help="Buy failed jobs again: all, or those of STEP or STEP[KEY]. Write it after RUN.",
-)
-@click.option(
-    "--resubmit",
-    metavar="STEP[KEY]",
-    multiple=True,
-    help="Send an uncertain purchase again; it may then be paid twice.",
-)
-@PLAN_OPTION
-@YES_OPTION
-@click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def resume(
-    named: str,
-    answers: tuple[str, ...],
-    by: str | None,
-    budget: int | None,
-    regenerate: tuple[str, ...],
-    resubmit: tuple[str, ...],
-    only_plan: bool,
-    yes: bool,
-    open_sheet: bool,
-    as_json: bool,
+    named: str = options.RUN,
+    answers: tuple[str, ...] = option(
+        "Answer a question of the run: a key, a number, several, or none: NOTE.",
+        "--answer",
+        metavar="STEP=KEY",
+        shell_complete=completion.answers,
+    ),
+    by: str | None = _BY,
+    budget: int | None = option(
+        "Set a new credit budget for the whole run.", type=click.IntRange(0)
+    ),
+    regenerate: tuple[str, ...] = option(
+        "Buy failed jobs again: all, or those of STEP or STEP[KEY]. Write it after RUN.",
+        metavar="[STEP]",
+        shell_complete=completion.steps,
+        is_flag=False,
+        flag_value="*",
+    ),
+    resubmit: tuple[str, ...] = option(
+        "Send an uncertain purchase again; it may then be paid twice.", metavar="STEP[KEY]"
+    ),
+    only_plan: bool = options.PLAN,
+    yes: bool = options.YES,
+    open_sheet: bool = options.OPEN,
+    as_json: bool = options.JSON_AT_END,
 ) -> int:
     """Resume a run that failed, was cancelled, killed or suspended.
 
@@ -196,43 +136,92 @@ def resume(
     runner, chosen = begun(begins=not only_plan)
     from rivya_flows.app.resume import ResumeOptions, plan_resume, resume as resume_run
     from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import confirmer, observer
 
-    name, confirm = who(by), confirmer(yes=yes, as_json=as_json)
-    options = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
+    name = who(by)
+    wanted = ResumeOptions(answers, budget, regenerate, resubmit, by=name)
     if only_plan:
-        found = run_interruptibly(
-            lambda _: plan_resume(named, options, chosen, runner, notify=tell)
-        )
-        return show_plan(found, as_json=as_json)
-    report = run_interruptibly(
-        lambda interrupts: resume_run(
-            named, options, chosen, runner, observer=observer(interrupts, name, confirm)
-        )
-    )
+        return show_plan(plan_resume(named, wanted, chosen, runner, notify=tell), as_json=as_json)
+    work = partial(resume_run, named, wanted, chosen, runner)
+    report = _executed(work, name, yes=yes, as_json=as_json)
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
-def _refuse_beside_quote(given: Mapping[str, object]) -> None:
-    """Refuses what a quote has of its own.
+def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ...]) -> str | None:
+    if len(named) > 1:
+        raise click.BadParameter("name one step or one item; fork the fork for the next one")
+    return next(iter(named), None)
 
-    Raises:
-        UsageError: Some of it was given.
+
+@command(
+    "fork RUN -i voice=Jessica --plan", "fork RUN --from film", "fork RUN --from 'stills[neon]'"
+)
+def fork(
+    named: str = options.RUN,
+    step: str | None = option(
+        "Make STEP and what depends on it again, or STEP[KEY] and what uses it; not more than once.",
+        "--from",
+        metavar="STEP[KEY]",
+        multiple=True,
+        callback=_one,
+        shell_complete=completion.steps,
+    ),
+    spec: Path | None = option(
+        "Run this file, such as the edited spec of RUN, instead of the spec that RUN had.",
+        shell_complete=completion.specs,
+    ),
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    labels: tuple[str, ...] = options.labels(
+        "Count the run under this, beside the labels of RUN; it wins."
+    ),
+    budget: int | None = options.BUDGET,
+    only_plan: bool = options.PLAN,
+    out: Path = options.RUN_FOLDER,
+    yes: bool = options.YES,
+    open_sheet: bool = options.OPEN,
+    sandbox: bool = options.SANDBOX,
+    as_json: bool = options.JSON_AT_END,
+) -> int:
+    """Run a run again with changes, and buy only what they change.
+
+    RUN is its id, its folder, or `last`: the run in which something happened last. What it has
+    finished of equal requests, and what was picked there, is taken from it for nothing.
     """
-    named = [name for name, value in given.items() if value not in (None, ())]
-    if named:
-        raise UsageError(
-            f"--quote cannot be used with {', '.join(named)}: the quote says all that is run",
-            "leave them out, or make a new quote with `plan --out`",
-        )
+    runner, chosen = begun(begins=not only_plan)
+    from rivya_flows.app.fork import ForkOptions, fork_request
+    from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.run import plan, run as run_spec
+    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.cli.ending import end
+    from rivya_flows.planning.labels import read_labels
+
+    edited = None if spec is None else read_spec(spec)
+    given = read_inputs(assignments, file)
+    wanted = ForkOptions(given, step, budget, read_labels(labels), edited)
+    request, of_sandbox = fork_request(named, wanted, chosen, tell)
+    there = sandbox or of_sandbox
+    if only_plan:
+        return show_plan(plan(request, chosen, runner, sandbox=there, notify=tell), as_json=as_json)
+    work = partial(run_spec, request, chosen, runner, out=out, sandbox=there)
+    report = _executed(work, who(None), yes=yes, as_json=as_json)
+    code = end(report, as_json=as_json, open_sheet=open_sheet)
+    assert request.fork is not None
+    tell(f"compare with: rivya-flows compare {request.fork.run_id} {report.run_id}")
+    return code
+
+
+def _executed(
+    work: Callable[..., Awaitable[RunReport]], by: str | None, *, yes: bool, as_json: bool
+) -> RunReport:
+    """What `work` gives, which gets the observer of a terminal."""
+    from rivya_flows.cli.terminal import confirmer, observer
+
+    confirm = confirmer(yes=yes, as_json=as_json)
+    return run_interruptibly(lambda interrupts: work(observer=observer(interrupts, by, confirm)))
 
 
 def who(by: str | None) -> str | None:
-    """The name of who answers: as given, else that of the user at the terminal.
-
-    Raises:
-        UsageError: It is too long.
-    """
+    """The name of who answers: as given, else that of the user at the terminal."""
     from rivya_flows.environment import user
     from rivya_flows.planning.questions.open_questions import MAX_NAME
     from rivya_flows.planning.questions.reading_answers import signature
@@ -240,9 +229,8 @@ def who(by: str | None) -> str | None:
     return signature(by if by is not None else (user() or "")[:MAX_NAME])
 
 
-def begun(*, begins: bool = True, collects_later: bool = True) -> tuple[LocalRunner, Settings]:
+def begun(*, begins: bool, collects_later: bool = True) -> tuple[LocalRunner, Settings]:
     """The runner, whose server begins to start before the rest is imported; and the settings."""
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
     # A log line that a dead Prefect server does not take is no error in the middle of ours.
@@ -251,3 +239,68 @@ def begun(*, begins: bool = True, collects_later: bool = True) -> tuple[LocalRun
     if begins:
         runner.begin(chosen)
     return runner, chosen
+
+
+@command(
+    "batch specs/social-set.yaml --rows rows.csv --budget 100",
+    "batch specs/social-set.yaml --rows rows.csv --plan",
+)
+def batch(
+    spec: Path = options.SPEC,
+    table: Path = option(
+        "CSV file; its header names inputs of the spec.",
+        "--rows",
+        metavar="FILE",
+        required=True,
+        shell_complete=files,
+    ),
+    assignments: tuple[str, ...] = options.INPUTS,
+    file: Path | None = options.INPUTS_FILE,
+    budget: int | None = option("Cap the credits of all rows together.", type=click.IntRange(0)),
+    parallel: int = option(
+        "Run at most this many rows at once.",
+        type=click.IntRange(1, 64),
+        default=4,
+        show_default=True,
+    ),
+    out: Path = options.folder(
+        "Create the batch's folder here: summary, contact sheet, and a folder for each row."
+    ),
+    keys: str | None = option(
+        "Columns that name a row; default: notes such as a SKU, and short texts, that tell rows apart.",
+        "--key",
+        metavar="COL[,COL]",
+    ),
+    cache: options.Cache = options.CACHE,
+    labels: tuple[str, ...] = options.LABELS,
+    only_plan: bool = options.PLAN,
+    yes: bool = options.YES,
+    sandbox: bool = options.SANDBOX,
+    as_json: bool = options.JSON_AT_END,
+    open_sheet: bool = options.OPEN,
+) -> int:
+    """Run a spec once for each row of a table.
+
+    Values of -i apply to all rows; a cell overrides them. Rerun the same command to continue with
+    the rows that are not done; nothing is bought twice.
+    """
+    # Each row that is priced leaves garbage, before everything is imported.
+    begins = spec.exists() and table.exists() and not only_plan
+    runner, chosen = begun(begins=begins, collects_later=False)
+    from rivya_flows.app.batch.execution import run_batch
+    from rivya_flows.app.batch.plan import plan_batch
+    from rivya_flows.app.batch.pricing import BatchOptions
+    from rivya_flows.app.batch.rows import read_table
+    from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
+    from rivya_flows.cli.terminal import confirmer
+
+    request = request_of(spec, assignments, file, None, cache, labels)
+    named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
+    wanted = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
+    if only_plan:
+        planning = plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
+        return print_plan(run_interruptibly(lambda _: planning), as_json=as_json)
+    confirm = confirmer(yes=yes, as_json=as_json)
+    work = partial(run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm)
+    result = run_interruptibly(lambda interrupts: work(observer=BatchProgress(interrupts)))
+    return print_result(result, as_json=as_json, open_sheet=open_sheet)

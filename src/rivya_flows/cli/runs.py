@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.input_options import FILTER_OPTION
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
-from rivya_flows.cli.tables import Cell
+from rivya_flows.cli.service import settings
 from rivya_flows.planning.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -27,28 +28,21 @@ _STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "waitin
 _RESUMED = 3  # runs that a line says how to resume
 
 
-@click.command()
-@FILTER_OPTION
-@click.option(
-    "--spec", metavar="NAME", shell_complete=completion.run_names, help="Only of this spec."
-)
-@click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
-@click.option("--since", type=moment, metavar="WHEN", help="Started since: 30d, 2026-11-01.")
-@click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Most runs."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@command()
 def runs(
-    labels: tuple[str, ...],
-    spec: str | None,
-    status: str | None,
-    since: datetime | None,
-    limit: int,
-    as_json: bool,
+    labels: tuple[str, ...] = options.FILTER,
+    spec: str | None = option(
+        "Only of this spec.", metavar="NAME", shell_complete=completion.run_names
+    ),
+    status: str | None = option("Only with this status.", type=click.Choice(_STATUSES)),
+    since: datetime | None = option("Started since: 30d, 2026-11-01.", type=moment, metavar="WHEN"),
+    limit: int = option(
+        "Most runs.", type=click.IntRange(1, 100_000), default=50, show_default=True
+    ),
+    as_json: bool = options.JSON,
 ) -> None:
     """List runs, newest first, with what each has spent."""
     from rivya_flows.app.runs import open_journal, unknown_names
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.labels import read_labels
     from rivya_flows.store.run_list import listed_runs
 

@@ -1,19 +1,81 @@
-"""The service that a command uses: the real one, or the local sandbox."""
+"""The settings and the service that a command uses: the real one, or the local sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
-from rivya_flows.cli.configuration import settings
-from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.run_context import RunContext
     from rivya_flows.catalogue.catalogue import Catalogue
+    from rivya_flows.client.client import RivyaClient
     from rivya_flows.settings import Settings
+
+T = TypeVar("T")
+_TOLD: set[str] = set()
+"""Profiles and variables that a command of this process has named."""
+
+
+def settings(*, uses_data: bool = True) -> Settings:
+    """The settings as they stand now; `uses_data` makes the data folder private to its owner.
+
+    Raises:
+        UsageError: A variable has a value that it cannot have, `.env` is not text, a file of
+            this folder configures what no folder may, or the data folder cannot be trusted.
+    """
+    from rivya_flows.folder_files import refuse_prefect_files
+    from rivya_flows.private import secure_data
+    from rivya_flows.setting_names import ignored_of_folder, unknown_names
+    from rivya_flows.settings import read_settings
+
+    found = read_settings()
+    refuse_prefect_files(found.rivya_flows_trust_folder)
+    if uses_data:
+        for name, (where, remove) in ignored_of_folder().items():
+            tell(
+                f"note: {where}: {name} is ignored in a file of a folder;"
+                f" set it in the environment, and {remove}"
+            )
+        for one in unknown_names():
+            if one.name not in _TOLD:
+                _TOLD.add(one.name)
+                tell(
+                    f"warning: {one.where}: {one.name} is no setting, and changes nothing: {one.hint}"
+                )
+        secure_data(found.data)
+    return found if found.prefect_api_url else _of_profile(found)
+
+
+def _of_profile(found: Settings) -> Settings:
+    """The settings with the address of the active Prefect profile.
+
+    Without it where it names this machine and nothing answers there: Prefect makes such a profile for
+    everybody who has once started a server. Nor where `up` left its server, whose password lies
+    beside it.
+    """
+    from rivya_flows.app.processes import ports, registry
+    from rivya_flows.app.shared_store_checks import shown_url
+    from rivya_flows.folder_files import prefect_profile
+    from rivya_flows.hosts import is_loopback
+
+    profile = prefect_profile()
+    if profile is None:
+        return found
+    name, url = profile
+    if is_loopback(url):
+        server = registry.read(found.data).part("server")
+        port = urlsplit(url).port
+        if not port or ports.is_free(port) or (server and urlsplit(server.url).port == port):
+            return found
+    if name not in _TOLD:
+        _TOLD.add(name)
+        tell(f"uses the Prefect server of profile {name} at {shown_url(url)}")
+    return found.model_copy(update={"prefect_api_url": url})
 
 
 @asynccontextmanager
@@ -33,33 +95,22 @@ async def with_key_of_block(settings: Settings) -> Settings:
     return await LocalRunner().with_key(settings)
 
 
-def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
-    """The models that the service has now if `live`; else those that are known.
-
-    Raises:
-        APIError: The service did not answer.
-    """
-    from rivya_flows.app.catalogue_cache import known_catalogue, read_catalogue
-
-    if not live:
-        return known_catalogue(settings())
-
-    async def read(_: Interrupts) -> Catalogue:
-        async with at_home(sandbox=sandbox) as context, context.first_client(tell) as client:
-            return await read_catalogue(client, context)
-
-    return run_interruptibly(read)
-
-
-def balance(*, sandbox: bool) -> tuple[int, str]:
-    """The credits of the account, and the service's address.
+def asked(work: Callable[[RivyaClient, RunContext], Awaitable[T]], *, sandbox: bool) -> T:
+    """What `work` gives, which gets a client of the service; the first Ctrl-C cancels it.
 
     Raises:
         APIError: The service did not answer, or refused the key.
     """
 
-    async def read(_: Interrupts) -> tuple[int, str]:
+    async def ask() -> T:
         async with at_home(sandbox=sandbox) as context, context.first_client(tell) as client:
-            return (await client.credits.retrieve()).current_credits, context.service.base_url
+            return await work(client, context)
 
-    return run_interruptibly(read)
+    return run_interruptibly(lambda _: ask())
+
+
+def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
+    """The models that the service has now if `live`; else those that are known."""
+    from rivya_flows.app.catalogue_cache import known_catalogue, read_catalogue
+
+    return asked(read_catalogue, sandbox=sandbox) if live else known_catalogue(settings())

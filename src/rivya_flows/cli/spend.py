@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli.input_options import FILTER_OPTION
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.hosts import one_spelling
 
@@ -19,37 +21,27 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.settings import Settings
 
 
-@click.command()
-@click.option(
-    "--by",
-    default="spec",
-    show_default=True,
-    metavar="NAMES",
-    help="model, step, spec, run, service, day, week, month or a label; several with commas.",
-)
-@click.option("--since", type=moment, metavar="WHEN", help="Bought since: 30d, 2026-11-01.")
-@click.option(
-    "--until", type=end_moment, metavar="WHEN", help="Bought before; a date counts whole."
-)
-@FILTER_OPTION
-@click.option("--service", metavar="URL", help="Spent there; `sandbox` for pretend credits.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.svg",
-    help="Also draw credits over time, by the first of --by.",
-)
+@command()
 def spend(
-    by: str,
-    since: datetime | None,
-    until: datetime | None,
-    labels: tuple[str, ...],
-    service: str | None,
-    as_csv: bool,
-    as_json: bool,
-    plot: Path | None,
+    by: str = option(
+        "model, step, spec, run, service, day, week, month or a label; several with commas.",
+        default="spec",
+        show_default=True,
+        metavar="NAMES",
+    ),
+    since: datetime | None = option("Bought since: 30d, 2026-11-01.", type=moment, metavar="WHEN"),
+    until: datetime | None = option(
+        "Bought before; a date counts whole.", type=end_moment, metavar="WHEN"
+    ),
+    labels: tuple[str, ...] = options.FILTER,
+    service: str | None = option("Spent there; `sandbox` for pretend credits.", metavar="URL"),
+    as_csv: bool = option("Print CSV.", "--csv"),
+    as_json: bool = options.JSON,
+    plot: Path | None = option(
+        "Also draw credits over time, by the first of --by.",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE.svg",
+    ),
 ) -> None:
     """Sum up what runs have spent: each purchase counts when it was made.
 
@@ -66,7 +58,6 @@ def spend(
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
     from rivya_flows.app.runs import open_journal, unknown_names
     from rivya_flows.app.spending import PERIODS, spending
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.labels import read_labels
     from rivya_flows.store.charges import charges
 

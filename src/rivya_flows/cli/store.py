@@ -1,26 +1,32 @@
-"""`store`: read the journal of the runs, and delete what old runs leave."""
+"""`store` and `cache`: read the journal, list results, and delete what old runs leave."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.groups import Group
-from rivya_flows.cli.input_options import PLAN_OPTION
-from rivya_flows.cli.moments import AGES, age
-from rivya_flows.cli.output import near, print_json, print_table, show, size_of, tell
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, option
+from rivya_flows.cli.moments import AGES, LONGEST, age
+from rivya_flows.cli.output import near, print_json, print_table, show, show_result, size_of, tell
+from rivya_flows.cli.service import settings
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 
-if TYPE_CHECKING:
-    from rivya_flows.app.cache import Pruned
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.cache import CacheEntry, Pruned
     from rivya_flows.app.retention import PrunedRun, RemovedRun
-    from rivya_flows.cli.tables import Cell
+    from rivya_flows.cli.layout import Cell
+    from rivya_flows.store.assets import AssetStore
+    from rivya_flows.store.journal import Journal
 
-
+_DELETE = option("Delete without asking.", "-y", "--yes")
 _STAYS = (
     "Journals, receipts and spending stay."
     " To resume or fork one of these runs later, keep its folder: its media are then taken from there."
@@ -33,14 +39,12 @@ def store() -> None:
 
 
 @store.command()
-@click.argument("run", shell_complete=completion.runs)
-def export(run: str) -> None:
+def export(run: str = argument(shell_complete=completion.runs)) -> None:
     """Print the journal of a run, one JSON document a line.
 
     RUN is its id, its folder, or `last`: the run in which something happened last.
     """
     from rivya_flows.app.runs import find_run, open_journal
-    from rivya_flows.cli.configuration import settings
 
     with open_journal(settings()) as journal:
         entries = journal.entries(find_run(journal, run, only_read=True).run_id)
@@ -50,27 +54,23 @@ def export(run: str) -> None:
 
 
 @store.command("prune")
-@click.option(
-    "--older-than",
-    type=age,
-    required=True,
-    metavar="AGE",
-    help=f"Keep what younger runs need: {AGES}.",
-)
-@PLAN_OPTION
-@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool) -> None:
+def prune_store(
+    older_than: timedelta = option(
+        f"Keep what younger runs need: {AGES}.", type=age, required=True, metavar="AGE"
+    ),
+    only_plan: bool = options.PLAN,
+    yes: bool = _DELETE,
+    as_json: bool = options.JSON,
+) -> None:
     """Delete media and cached results of runs that ended long ago, and old failures to begin one.
 
     Journals, receipts and spending stay. Keep the folders of runs: a later resume or fork takes its media
     from there. Runs that have not ended keep all that they need. Asks first, unless --yes is given.
     """
     from rivya_flows.app import retention
-    from rivya_flows.cli.cache import opened_store, summary
     from rivya_flows.cli.terminal import agreed
 
-    with opened_store() as (journal, assets, data):
+    with _opened() as (journal, assets, data):
         now = datetime.now(UTC)
         limit = now - older_than
 
@@ -81,7 +81,8 @@ def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool
 
         def describe(pruned: Pruned, *, would: bool) -> str:
             runs = "1 run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} runs"
-            return f"{runs} ended before {limit:%Y-%m-%d %H:%M} UTC: {summary(pruned, media=True, would=would)}"
+            words = _summary(pruned, media=True, would=would)
+            return f"{runs} ended before {limit:%Y-%m-%d %H:%M} UTC: {words}"
 
         number = len(journal.ids(""))
         tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
@@ -97,10 +98,8 @@ def prune_store(older_than: timedelta, only_plan: bool, yes: bool, as_json: bool
         elif not as_json:
             tell(_STAYS)
         pruned = found if only_plan else prune(pretend=False)
-    if as_json:
-        print_json(pruned.as_json())
-    else:
-        show(describe(pruned, would=only_plan))
+    words = describe(pruned, would=only_plan)
+    show_result(words, document=pruned.as_json(), as_json=as_json)
 
 
 def _show_losing(losing: Sequence[PrunedRun]) -> None:
@@ -117,10 +116,13 @@ def _show_losing(losing: Sequence[PrunedRun]) -> None:
 
 
 @store.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
-@click.option("-y", "--yes", is_flag=True, help="Remove without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def remove(runs: tuple[str, ...], yes: bool, as_json: bool) -> None:
+def remove(
+    runs: tuple[str, ...] = argument(
+        metavar="RUN...", required=True, shell_complete=completion.runs
+    ),
+    yes: bool = option("Remove without asking.", "-y", "--yes"),
+    as_json: bool = options.JSON,
+) -> None:
     """Delete runs: their journals, receipts and folders, and the media that nothing else needs.
 
     RUN is an id, a folder, or `last`, without --yes: the run in which something happened last.
@@ -130,16 +132,14 @@ def remove(runs: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """
     from rivya_flows.app.retention import removable, remove_run
     from rivya_flows.app.runs import LAST
-    from rivya_flows.cli.cache import opened_store
     from rivya_flows.cli.terminal import agreed
-    from rivya_flows.errors import UsageError
 
     if yes and LAST in runs:
         raise UsageError(
             f"{LAST} names another run once one is removed, and --yes asks nobody",
             "give the id of the run, which `rivya-flows runs` lists, or leave --yes out",
         )
-    with opened_store() as (journal, assets, data):
+    with _opened() as (journal, assets, data):
         found = {run.run_id: run for run in (removable(journal, name, data) for name in runs)}
         words = [_going(run) for run in found.values()]
         words.append("Receipts go too; `rivya-flows receipt RUN --out DIR` writes a copy.")
@@ -169,10 +169,124 @@ def _going(run: RemovedRun) -> str:
         lost = ", ".join(run.uncollected)
         words += (
             " Its sandbox is not in the data folder, so what it bought there for pretend credits"
-            f" and has not collected goes too: {lost}."
         )
+        words += f" and has not collected goes too: {lost}."
     if run.status == "suspended":
         words += " Its open question goes too, unanswered."
     if run.batch:
         words += f" It is a row of {run.batch}; rerunning that batch buys it again."
     return words
+
+
+@click.group(cls=Group)
+def cache() -> None:
+    """List or delete the results that `cache: spec` uses."""
+
+
+@cache.command("list")
+def list_results(as_json: bool = options.JSON) -> None:
+    """List the results, newest first, with what each saves."""
+    from rivya_flows.app.cache import listing
+    from rivya_flows.store.cache_index import CacheIndex
+
+    with _opened() as (journal, assets, _):
+        found = listing(CacheIndex(journal.engine), assets)
+    if found and not as_json:
+        columns = ["?made", "!by", ">saves", "?>media", ">size", "result", ""]
+        print_table(columns, [_row(entry) for entry in found])
+        show("")
+    saved = credits_of(sum(entry.credits for entry in found if entry.whole))
+    words = f"{_counted(found)}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}"
+    show_result(words, document=[entry.as_json() for entry in found], as_json=as_json)
+
+
+@cache.command("prune")
+def prune_cache(
+    older_than: timedelta | None = option(
+        f"Delete older results: {AGES}.", type=age, metavar="AGE"
+    ),
+    everything: bool = option("Delete all results.", "--all"),
+    media: bool = option("Delete media that no run and no result uses."),
+    only_plan: bool = options.PLAN,
+    yes: bool = _DELETE,
+    as_json: bool = options.JSON,
+) -> None:
+    """Delete results from the cache; equal requests are then bought again.
+
+    Existing runs keep everything they need for `resume` and `receipt`. Asks first, unless --yes is
+    given.
+    """
+    if older_than is not None and everything:
+        raise UsageError("--older-than and --all contradict each other", "give one of them")
+    if older_than is None and not everything and not media:
+        hint = "give --older-than AGE, --all, or --media alone"
+        raise UsageError("nothing selected to prune", hint)
+    from rivya_flows.app.cache import prune
+    from rivya_flows.cli.terminal import agreed
+    from rivya_flows.store.cache_index import CacheIndex
+
+    if older_than is None and not everything:
+        older_than = LONGEST
+    with _opened() as (journal, assets, _):
+        results, now = CacheIndex(journal.engine), datetime.now(UTC)
+        selected = partial(
+            prune, results, assets, journal, now=now, older_than=older_than, media=media
+        )
+        pruned = selected(pretend=only_plan or not yes)
+        if not yes and not only_plan:
+            if pruned.entries or pruned.media:
+                worth = credits_of(sum(entry.credits for entry in pruned.entries))
+                words = _summary(pruned, media=media, would=True)
+                question = [f"{words}. The results are worth {worth}."]
+                if not agreed("cache prune", question, as_json=as_json):
+                    return
+            pruned = selected()
+    words = _summary(pruned, media=media, would=only_plan)
+    show_result(words, document=pruned.as_json(), as_json=as_json)
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Journal, AssetStore, Path]]:
+    """The journal, the media, and the data folder."""
+    from rivya_flows.app.runs import open_journal
+    from rivya_flows.scratch import scratch
+    from rivya_flows.store.assets import AssetStore
+
+    chosen = settings()
+    with scratch() as copies, open_journal(chosen) as journal:
+        yield journal, AssetStore(chosen.assets_url, copies), chosen.data
+
+
+def _row(entry: CacheEntry) -> list[str]:
+    made = datetime.fromtimestamp(entry.at, UTC)
+    return [
+        f"{made:%Y-%m-%d %H:%M}",
+        entry.run_id,
+        str(entry.credits),
+        str(len(entry.media) or "–"),
+        size_of(entry.size_bytes) if entry.media else "–",
+        entry.cache_key[:12],
+        "" if entry.whole else "media missing: will be bought again",
+    ]
+
+
+def _summary(pruned: Pruned, *, media: bool, would: bool) -> str:
+    """What was deleted, or would be."""
+    going = [_counted(pruned.entries)]
+    if media:
+        going.append("1 medium" if len(pruned.media) == 1 else f"{len(pruned.media)} media")
+    if pruned.folders:
+        going.append(f"{len(pruned.folders)} old run folders")
+    if pruned.sandbox_bytes:
+        going.append("results of the sandbox")
+    words = f"{', '.join(going)} {'would be deleted' if would else 'deleted'}"
+    if media:
+        freed = pruned.size_bytes - pruned.linked_bytes + pruned.sandbox_bytes
+        words += f"; {size_of(freed)} {'would be freed' if would else 'freed'}"
+    if pruned.linked_bytes:
+        words += f", {size_of(pruned.linked_bytes)} of media are also in folders of runs and stay"
+    return words
+
+
+def _counted(entries: tuple[CacheEntry, ...]) -> str:
+    return f"{len(entries)} result{'' if len(entries) == 1 else 's'}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,12 +46,7 @@ def observer(
 ) -> Observer:
     """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
-
-    @contextmanager
-    def shown() -> Iterator[None]:
-        interrupts.say = progress.say
-        with progress.shown():
-            yield
+    interrupts.say = progress.say
 
     def listen(event: Event, state: State) -> None:
         interrupts.jobs = partial(open_jobs, state)
@@ -69,7 +63,7 @@ def observer(
         rendering=progress.render,
         ask=_asker(progress, by) if _is_terminal() else None,
         confirm=confirm,
-        progress=shown,
+        progress=progress.shown,
         absorb_cancel=interrupts.calm,
     )
 
@@ -97,11 +91,7 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
 
 
 def agreed(command: str, words: Sequence[str], *, as_json: bool) -> bool:
-    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not.
-
-    Raises:
-        UsageError: There is nobody to ask.
-    """
+    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not."""
     confirm = confirmer(yes=False, as_json=as_json)
     if confirm is None:
         message = f"{' '.join(words)} `{command}` asks first, and there is no terminal to answer at"
@@ -153,9 +143,6 @@ async def _noted(question: Question, choice: Choice) -> Choice | None:
     """A choice; of none without a note, which buys at once, with the one that is asked for.
 
     None: it was taken back.
-
-    Raises:
-        UsageError: The note is too long.
     """
     if choice.picked or choice.note or not question.note_room:
         return choice

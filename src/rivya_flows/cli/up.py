@@ -1,77 +1,59 @@
-"""`up` and `down`: sandbox, Prefect server, receiver and worker of a data folder, left running."""
+"""`up` and `down`, and what they start: `prefect` and `sandbox`."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion
-from rivya_flows.cli.groups import examples
-from rivya_flows.cli.input_options import YES_OPTION
-from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.cli import completion, options
+from rivya_flows.cli.commands import Group, argument, command, option
+from rivya_flows.cli.output import print_json, show, show_result, tell
+from rivya_flows.cli.service import settings
+from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.up.status import UpStatus
 
 
-@click.command(epilog=examples("up", "up specs/product-launch.yaml --sandbox"))
-@click.argument(
-    "named",
-    metavar="[SPEC]...",
-    nargs=-1,
-    type=click.Path(path_type=Path),
-    shell_complete=completion.specs,
-)
-@click.option(
-    "--specs",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Deploy every spec in this folder; default: RIVYA_FLOWS_SPECS, else ./specs.",
-)
-@click.option(
-    "--postgres",
-    metavar="URL",
-    help="Prefect's database, such as postgresql+asyncpg://user@host/prefect; default: a file.",
-)
-@click.option(
-    "--redis",
-    metavar="URL",
-    help="Prefect's messages, such as redis://127.0.0.1:6379/0; default: in memory.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    help="Port of the Prefect server; 0: any free one; default: the last one, else 4200, else any free one.",
-)
-@click.option(
-    "--receiver-port",
-    type=click.IntRange(0, 65535),
-    help="Port of the receiver; 0: any free one; default: the last one, else 8710, else any free one.",
-)
-@click.option("--sandbox", is_flag=True, help="Buy from the local sandbox even if a key is set.")
-@YES_OPTION
-@click.option("--foreground", is_flag=True, help="Run in the foreground; stop everything on exit.")
-@click.option("--open", "opens", is_flag=True, help="Open Prefect's pages when all is ready.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document when all is ready.")
+@command("up", "up specs/product-launch.yaml --sandbox")
 def up(
-    named: tuple[Path, ...],
-    folder: Path | None,
-    postgres: str | None,
-    redis: str | None,
-    port: int | None,
-    receiver_port: int | None,
-    sandbox: bool,
-    yes: bool,
-    foreground: bool,
-    opens: bool,
-    as_json: bool,
+    named: tuple[Path, ...] = argument(
+        metavar="[SPEC]...", type=click.Path(path_type=Path), shell_complete=completion.specs
+    ),
+    folder: Path | None = option(
+        "Deploy every spec in this folder; default: RIVYA_FLOWS_SPECS, else ./specs.",
+        "--specs",
+        type=click.Path(path_type=Path, file_okay=False),
+    ),
+    postgres: str | None = option(
+        "Prefect's database, such as postgresql+asyncpg://user@host/prefect; default: a file.",
+        metavar="URL",
+    ),
+    redis: str | None = option(
+        "Prefect's messages, such as redis://127.0.0.1:6379/0; default: in memory.", metavar="URL"
+    ),
+    port: int | None = option(
+        "Port of the Prefect server; 0: any free one; default: the last one, else 4200, else any free one.",
+        type=click.IntRange(0, 65535),
+    ),
+    receiver_port: int | None = option(
+        "Port of the receiver; 0: any free one; default: the last one, else 8710, else any free one.",
+        type=click.IntRange(0, 65535),
+    ),
+    sandbox: bool = option("Buy from the local sandbox even if a key is set."),
+    yes: bool = options.YES,
+    foreground: bool = option("Run in the foreground; stop everything on exit."),
+    opens: bool = option("Open Prefect's pages when all is ready.", "--open"),
+    as_json: bool = option("Print one JSON document when all is ready.", "--json"),
 ) -> int:
     """Start Prefect with a worker, and the sandbox if there is no key; leave them running.
 
@@ -82,16 +64,14 @@ def up(
     from rivya_flows.app.up.options import UpOptions, database_url, messages_url
     from rivya_flows.app.up.start import bring_up
     from rivya_flows.app.up.watch import watch
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.terminal import confirmer, show_page
-    from rivya_flows.environment import set_default
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
     from rivya_flows.flows.deployment.background_server import BackgroundServer
     from rivya_flows.settings import variables_for_children
 
     found = settings()
-    options = UpOptions(
+    wanted = UpOptions(
         settings=found,
         variables=variables_for_children(),
         sandbox=sandbox or found.rivya_flows_sandbox or found.rivya_api_key is None,
@@ -109,35 +89,35 @@ def up(
         )
     prefect = BackgroundServer(found.data)
     with _terminable():
-        status = bring_up(options, prefect, tell)
+        status = bring_up(wanted, prefect, tell)
         link = prefect.link()
         opened = opens and show_page(link)
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, link, opened=opened, has_specs=bool(options.specs))
+            _show(status, link, opened=opened, has_specs=bool(wanted.specs))
         if not foreground:
             return 0
         try:
-            again = options.restarting()
+            again = wanted.restarting()
             watch(found.data, os.getpid(), lambda: bring_up(again, prefect, tell), tell)
-            return 0
         except KeyboardInterrupt:
-            return 0
+            pass
         finally:
             take_down(found.data, prefect, force=True, tell=tell)
+        return 0
 
 
-@click.command()
-@click.option("--force", is_flag=True, help="Stop it even while a run of the command line uses it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
-def down(force: bool, as_json: bool) -> None:
+@command()
+def down(
+    force: bool = option("Stop it even while a run of the command line uses it."),
+    as_json: bool = options.JSON_AT_END,
+) -> None:
     """Stop what `up` left running, or the Prefect server that waits for the next run.
 
     Interrupted runs continue with the next `up`.
     """
     from rivya_flows.app.up.end import take_down
-    from rivya_flows.environment import set_default
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings
 
@@ -149,20 +129,14 @@ def down(force: bool, as_json: bool) -> None:
     from rivya_flows.flows.deployment.background_server import BackgroundServer
 
     ended = take_down(data, BackgroundServer(data), force=force, tell=tell)
-    if as_json:
-        print_json({"ended": ended})
-    else:
-        show("everything has ended" if ended else "nothing was running")
+    words = "everything has ended" if ended else "nothing was running"
+    show_result(words, document={"ended": ended}, as_json=as_json)
 
 
 def _spec_paths(
     named: tuple[Path, ...], folder: Path | None, usual: Path | None
 ) -> tuple[Path, ...]:
-    """The specs to deploy: files, and folders of files.
-
-    Raises:
-        UsageError: A named one does not exist.
-    """
+    """The specs to deploy: files, and folders of files."""
     from rivya_flows.app.spec_file import specs_at
 
     missing = [path for path in (*named, *([folder] if folder else [])) if not path.exists()]
@@ -215,3 +189,65 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@command(
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+    }
+)
+def prefect(
+    arguments: tuple[str, ...] = argument(metavar="[ARGUMENT]...", type=click.UNPROCESSED),
+) -> None:
+    """Run a command of Prefect on the server of `up`, such as: prefect deployment ls.
+
+    PREFECT_API_URL, if set, names another server. All ARGUMENTS go to Prefect, `--help` too.
+    """
+    from rivya_flows.flows.execution.local_runner import required_server
+
+    environment = {**variables(), **required_server(settings())}
+    # -P: the current folder may have a module of that name.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "prefect", *arguments], environment)
+
+
+class _SandboxCommands(Group):
+    """The commands of the other distribution, with the errors of this one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return _installed().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _installed().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.default_map = _defaults(_installed())
+        from rivya_sandbox.service.errors import SandboxError
+
+        try:
+            return super().invoke(ctx)
+        except SandboxError as error:
+            raise UsageError(error.message, error.hint) from error
+
+
+@click.group(cls=_SandboxCommands)
+def sandbox() -> None:
+    """Run and manage the local Rivya-compatible server."""
+
+
+def _installed() -> click.Group:
+    need("sandbox", "the local sandbox")
+    from rivya_sandbox.cli import program
+
+    return program
+
+
+def _defaults(group: click.Group) -> dict[str, Any]:
+    """`--data` of every command, as click's `default_map`; read only where it is left out."""
+    return {
+        name: _defaults(one)
+        if isinstance(one, click.Group)
+        else {"data": lambda: settings().data / "sandbox"}
+        for name, one in group.commands.items()
+    }

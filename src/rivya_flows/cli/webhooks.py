@@ -2,52 +2,176 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli.groups import Group
-from rivya_flows.cli.listen import listen
-from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.app.processes.part_log import JsonLines, is_json
+from rivya_flows.app.processes.ports import RECEIVER_PORT
+from rivya_flows.cli import options
+from rivya_flows.cli.commands import Group, argument, option
+from rivya_flows.cli.output import log_handler, print_json, print_table, show, tell
+from rivya_flows.cli.service import asked, at_home, settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from pydantic import SecretStr
     from sqlalchemy import Engine
 
+    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.app.webhook_receiver import Ready
     from rivya_flows.client.client import RivyaClient
-    from rivya_flows.client.wire.webhooks import WebhookEndpoint
+    from rivya_flows.client.types import WebhookEndpoint
+    from rivya_flows.receiver.notification import Emit
+    from rivya_flows.settings import Settings
 
-ENDPOINT = click.argument("endpoint_id", metavar="ID")
-EVENTS = click.option(
+_SANDBOX = option("Use the local sandbox.")
+_ENDPOINT = argument(metavar="ID")
+_EVENTS = option(
+    "What to send, such as generation.succeeded; may be given more than once.",
     "--event",
-    "events",
-    multiple=True,
     metavar="TYPE",
-    help="What to send, such as generation.succeeded; may be given more than once.",
 )
-PRINT_SECRET = click.option(
-    "--print-secret",
-    is_flag=True,
-    help="Print the signing secret, this once, for a receiver that is not `webhooks listen`.",
+_PRINT_SECRET = option(
+    "Print the signing secret, this once, for a receiver that is not `webhooks listen`."
 )
+
+
+@click.group(cls=Group)
+def webhooks() -> None:
+    """Receive the service's events, which wake runs, and manage where it sends them."""
+
+
+@webhooks.command()
+def listen(
+    host: str = option("Address to listen on.", default="127.0.0.1", show_default=True),
+    port: int = option(
+        "Port to listen on; 0: a free one.",
+        type=click.IntRange(0, 65535),
+        default=RECEIVER_PORT,
+        show_default=True,
+    ),
+    named: tuple[str, ...] = option(
+        "A signing secret in the environment, in addition to those in the store; may be given"
+        " more than once.",
+        "--secret",
+        metavar="env:NAME",
+    ),
+    registers: bool = option(
+        "Make the service send its events here: to RIVYA_FLOWS_PUBLIC_URL, or to this machine"
+        " if the sandbox allows that.",
+        "--register",
+    ),
+    sandbox: bool = option("Register with the local sandbox."),
+    as_json: bool = option("One line of JSON when it is ready.", "--json"),
+) -> None:
+    """Serve media to browsers and receive the service's events, until Ctrl-C.
+
+    Each new event goes to Prefect, where it wakes the run that waits for the job. Set
+    RIVYA_FLOWS_WEBHOOKS=true for the runs, so that they rely on it.
+    """
+    from rivya_flows.app.webhook_receiver import ListenOptions, serve_receiver
+
+    if sandbox and not registers:
+        raise UsageError("--sandbox says where to register", "give --register too")
+    secrets = tuple(_read_secret(name) for name in named)
+    wanted = ListenOptions(host, port, secrets, registers, sandbox)
+    found = settings()
+    serving = serve_receiver(
+        found,
+        wanted,
+        lambda ready: _announce(ready, as_json=as_json),
+        events=lambda: _events(found),
+        service=lambda: at_home(sandbox=sandbox),
+    )
+    with _log_to_stderr():
+        asyncio.run(serving)
+
+
+@contextlib.asynccontextmanager
+async def _events(settings: Settings) -> AsyncIterator[tuple[str, Emit]]:
+    from rivya_flows.flows.server.local_server import local_server
+
+    async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
+        # Not earlier: importing Prefect takes longer than a server needs to start.
+        from rivya_flows.flows.execution.webhook_events import prefect_events
+
+        async with prefect_events() as emit:
+            yield api_url, emit
+
+
+def _read_secret(named: str) -> SecretStr:
+    """The secret that an option names; a wrong option is not shown, because it may be the secret."""
+    from rivya_flows.settings import read_secret
+
+    kind, _, name = named.partition(":")
+    if kind != "env" or not name:
+        hint = (
+            "write --secret env:NAME and set NAME; lists of processes would show the secret itself"
+        )
+        raise UsageError("--secret: not the name of a variable", hint)
+    secret = read_secret(name)
+    if secret is None:
+        raise UsageError(f"--secret: {name} is not set", "set it, or remove the option")
+    return secret
+
+
+def _announce(ready: Ready, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(ready), indent=None)
+    else:
+        show(f"receiver: {ready.base_url}  (Ctrl-C ends it)")
+        show(f"webhooks: {ready.webhooks}" + (f"  ({ready.endpoint})" if ready.endpoint else ""))
+        show(f"media:    RIVYA_FLOWS_PUBLIC_URL={ready.public_url}")
+        show(f"events:   {ready.prefect_api_url}")
+    sys.stdout.flush()
+    if not ready.has_secret:
+        tell(
+            "no signing secret is known, so events cannot be verified: register this receiver with",
+            "--register or `webhooks endpoints create`, or give --secret",
+        )
+
+
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Show the receiver's log on stderr, with times."""
+    log = logging.getLogger("rivya_flows.receiver")
+    handler = log_handler("%(asctime)s %(levelname)s %(message)s")
+    if is_json():
+        handler.setFormatter(JsonLines())
+    level, propagates = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagates
+
+
+@webhooks.group(cls=Group)
+def endpoints() -> None:
+    """Manage the URLs that the service sends events to.
+
+    The store keeps their signing secrets for `webhooks listen`.
+    """
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a command of `webhooks endpoints` works with.
-
-    Attributes:
-        client: Of the service.
-        engine: Of the store that keeps signing secrets.
-        as_json: Print JSON.
-    """
+    """What a command of `webhooks endpoints` works with; the store keeps signing secrets."""
 
     client: RivyaClient
-    engine: Engine
+    store: Engine
     as_json: bool
 
     def print(self, document: Any, *lines: str) -> None:
@@ -66,58 +190,32 @@ class Call:
         self.print(document, *(f"{name}: {_cell(value)}" for name, value in shown.items()))
 
 
-@click.group(cls=Group)
-def webhooks() -> None:
-    """Receive the service's events, which wake runs, and manage where it sends them."""
-
-
-webhooks.add_command(listen)
-
-
-@webhooks.group()
-def endpoints() -> None:
-    """Manage the URLs that the service sends events to.
-
-    The store keeps their signing secrets for `webhooks listen`.
-    """
-
-
-def command(
+def _command(
     name: str | None = None, *, check: Callable[..., None] = lambda **_: None
 ) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
-    """Make a function a command of `endpoints` that gets a `Call`; the first Ctrl-C cancels it.
+    """Make a function a command of `endpoints` that gets a `Call`.
 
-    Args:
-        name: Of the command; None: that of the function.
-        check: Gets the arguments before the service is used, and raises if they are wrong.
+    `check` gets the arguments before the service is used, and raises if they are wrong.
     """
 
     def decorate(function: Callable[..., Awaitable[None]]) -> click.Command:
-        @endpoints.command(name or function.__name__)
-        @click.option("--sandbox", is_flag=True, help="Use the local sandbox.")
-        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
         @functools.wraps(function)
         def run(sandbox: bool, as_json: bool, **arguments: Any) -> None:
-            from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-            from rivya_flows.cli.service import at_home
-
             check(**arguments)
 
-            async def work(_: Interrupts) -> None:
-                async with (
-                    at_home(sandbox=sandbox) as context,
-                    context.first_client(tell) as client,
-                ):
-                    await function(Call(client, context.journal.engine, as_json), **arguments)
+            async def work(client: RivyaClient, context: RunContext) -> None:
+                await function(Call(client, context.journal.engine, as_json), **arguments)
 
-            run_interruptibly(work)
+            asked(work, sandbox=sandbox)
 
-        return run
+        shared = [_SANDBOX("sandbox", "bool"), options.JSON("as_json", "bool")]
+        made: click.Command = endpoints.command(name or function.__name__, params=shared)(run)
+        return made
 
     return decorate
 
 
-@command("list")
+@_command("list")
 async def list_endpoints(call: Call) -> None:
     """List the endpoints of the account."""
     found = (await call.client.webhooks.list()).data
@@ -133,32 +231,31 @@ async def list_endpoints(call: Call) -> None:
         show("there are no endpoints; create one with `rivya-flows webhooks endpoints create URL`")
 
 
-@command()
-@click.argument("url")
-@click.option("--name", help="For people.")
-@EVENTS
-@PRINT_SECRET
+@_command()
 async def create(
-    call: Call, url: str, name: str | None, events: tuple[str, ...], print_secret: bool
+    call: Call,
+    url: str = argument(),
+    name: str | None = option("For people."),
+    events: tuple[str, ...] = _EVENTS,
+    print_secret: bool = _PRINT_SECRET,
 ) -> None:
     """Make the service send events to URL: https, public, such as
     https://hooks.example.org/webhooks/rivya.
 
     The store keeps its signing secret.
     """
-    from rivya_flows.client.wire.webhooks import EVENT_TYPES
+    from rivya_flows.client.types import EVENT_TYPES
     from rivya_flows.receiver.registration import create_endpoint
 
     types = events or EVENT_TYPES
-    made = await create_endpoint(call.client, call.engine, url, name=name, event_types=types)
+    made = await create_endpoint(call.client, call.store, url, name=name, event_types=types)
     call.print_endpoint(made, made.signing_secret if print_secret else None)
     if not call.as_json:
         tell("its signing secret is in the store; `webhooks listen` on this store uses it")
 
 
-@command("show")
-@ENDPOINT
-async def show_endpoint(call: Call, endpoint_id: str) -> None:
+@_command("show")
+async def show_endpoint(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     """Show one endpoint."""
     call.print_endpoint(await call.client.webhooks.retrieve(endpoint_id))
 
@@ -168,19 +265,14 @@ def _changes_something(endpoint_id: str, **changes: object) -> None:
         raise UsageError("nothing to change", "give --url, --name, --event or --enable")
 
 
-@command(check=_changes_something)
-@ENDPOINT
-@click.option("--url", help="Another URL.")
-@click.option("--name", help="Another name.")
-@EVENTS
-@click.option("--enable", is_flag=True, help="Enable an endpoint that the service disabled.")
+@_command(check=_changes_something)
 async def update(
     call: Call,
-    endpoint_id: str,
-    url: str | None,
-    name: str | None,
-    events: tuple[str, ...],
-    enable: bool,
+    endpoint_id: str = _ENDPOINT,
+    url: str | None = option("Another URL."),
+    name: str | None = option("Another name."),
+    events: tuple[str, ...] = _EVENTS,
+    enable: bool = option("Enable an endpoint that the service disabled."),
 ) -> None:
     """Change an endpoint; options that you omit stay as they are."""
     status = "active" if enable else None
@@ -190,22 +282,23 @@ async def update(
     call.print_endpoint(changed)
 
 
-@command()
-@ENDPOINT
-async def remove(call: Call, endpoint_id: str) -> None:
+@_command()
+async def remove(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     """Remove an endpoint, and its secrets from the store."""
     from rivya_flows.store.secrets import forget_signing_secrets
 
     await call.client.webhooks.delete(endpoint_id)
-    forget_signing_secrets(call.engine, endpoint_id)
+    forget_signing_secrets(call.store, endpoint_id)
     call.print({"id": endpoint_id, "deleted": True}, f"{endpoint_id} is removed")
 
 
-@command()
-@ENDPOINT
-@click.option("--at-once", is_flag=True, help="Invalidate the old secret now, as after a leak.")
-@PRINT_SECRET
-async def rotate(call: Call, endpoint_id: str, at_once: bool, print_secret: bool) -> None:
+@_command()
+async def rotate(
+    call: Call,
+    endpoint_id: str = _ENDPOINT,
+    at_once: bool = option("Invalidate the old secret now, as after a leak."),
+    print_secret: bool = _PRINT_SECRET,
+) -> None:
     """Put a new signing secret into the store; the old one stays valid for a day.
 
     A running receiver needs no restart.
@@ -214,25 +307,23 @@ async def rotate(call: Call, endpoint_id: str, at_once: bool, print_secret: bool
 
     secret = (await call.client.webhooks.rotate_secret(endpoint_id)).signing_secret
     overlap = 0 if at_once else OVERLAP_SECONDS
-    rotate_signing_secret(call.engine, endpoint_id, secret, overlap_seconds=overlap)
+    rotate_signing_secret(call.store, endpoint_id, secret, overlap_seconds=overlap)
     shown = {"signing_secret": secret.get_secret_value()} if print_secret else {}
     document = {"id": endpoint_id, "rotated": True, **shown}
     words = f"{endpoint_id} has a new signing secret, which is in the store"
     call.print(document, words, *shown.values())
 
 
-@command()
-@ENDPOINT
-async def test(call: Call, endpoint_id: str) -> None:
+@_command()
+async def test(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     """Make the service send a test event; `deliveries` shows the result."""
     answer = (await call.client.webhooks.test(endpoint_id)).model_dump(mode="json")
     event = answer.get("event_id") or answer.get("id")
     call.print(answer, f"test event requested{f' ({event})' if event else ''}")
 
 
-@command()
-@ENDPOINT
-async def deliveries(call: Call, endpoint_id: str) -> None:
+@_command()
+async def deliveries(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     """List the deliveries to an endpoint, in the service's order."""
     answer = await call.client.webhooks.deliveries(endpoint_id)
     found = [one.model_dump(mode="json") for one in answer.data]

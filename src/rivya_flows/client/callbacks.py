@@ -17,19 +17,21 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from rivya_flows.client.transport.addresses import RefusedAddressError, is_private, origin_of, shown
-from rivya_flows.client.transport.connection import describe
-from rivya_flows.client.transport.retries import RetryPolicy, retrying
-from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.addresses import ip_addresses, is_private, origin_of, shown
+from rivya_flows.client.connection import describe
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.retries import RetryPolicy, repeated
+from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.webhook_signatures import SignatureScheme, sign_webhook
 from rivya_flows.errors import APIError
 
 logger = logging.getLogger("rivya_flows.wire")
 
 CALLBACK_SCHEME = SignatureScheme("X-Rivya-Flows-Timestamp", "X-Rivya-Flows-Signature")
+
 ID_HEADER = "X-Rivya-Flows-Id"
-SECONDS = 30.0
-"""For one attempt, response included."""
+
+SECONDS = 30.0  # for one attempt, response included
 
 
 class CallbackError(APIError):
@@ -55,12 +57,7 @@ class CallbackError(APIError):
 
 @dataclass(frozen=True)
 class Revealed:
-    """A secret and its name, which is all that messages show.
-
-    Attributes:
-        name: As in the spec: ``env:NAME`` or ``block:NAME``.
-        value: The secret.
-    """
+    """A secret and its name in the spec, such as ``env:NAME``, which is all that messages show."""
 
     name: str
     value: SecretStr
@@ -94,8 +91,8 @@ async def post_callback(
         retry: How often to repeat a failed attempt.
         allow_private: Allow this machine and private networks too.
         seconds: For one attempt, from the name look-up to the head of the response.
-        runtime: Sleep, clocks, chance and host names.
-        transport: Answers instead of the network, in tests.
+        runtime: For tests, as `transport`.
+        transport: Answers instead of the network.
 
     Raises:
         RefusedAddressError: The address is not allowed.
@@ -118,8 +115,7 @@ async def post_callback(
                     await answer.aclose()
             return _accepted(answer.status_code, url)
 
-        status: int = await retrying(retry, around, repeatable=True)(attempt)
-    return status
+        return await repeated(attempt, retry, around)
 
 
 def _plain(url: str | Revealed) -> str:
@@ -177,11 +173,7 @@ def _kind_of(error: httpx.RequestError) -> str:
 async def _checked_address(url: str, around: Runtime, allow_private: bool) -> str:
     """The IP address to connect to, so that no second look-up can lead elsewhere."""
     host = (await origin_of(url, around)).host
-    try:
-        is_private(host)
-        found: tuple[str, ...] = (host,)
-    except ValueError:
-        found = await around.resolve(host)
+    found = await ip_addresses(host, around)
     if not found:
         raise CallbackError("the host name is unknown", True)
     if not allow_private and any(map(is_private, found)):

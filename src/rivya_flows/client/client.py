@@ -5,40 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar, Self, Unpack
 
 import httpx
 from pydantic import ValidationError
 
-from rivya_flows.client.downloads import Download, fetch
-from rivya_flows.client.event_loop_thread import EventLoopThread
-from rivya_flows.client.job_durations import JobDurations
-from rivya_flows.client.resources.chat import Chat
-from rivya_flows.client.resources.credits import Wallet
-from rivya_flows.client.resources.files import Files
-from rivya_flows.client.resources.generations import Generations
-from rivya_flows.client.resources.models import Models
-from rivya_flows.client.resources.resource import (
+from rivya_flows.client.calls import (
     Async,
     Blocking,
     CallContext,
+    EventLoopThread,
     M,
     RawAsync,
     RawBlocking,
     Resource,
     api_call,
 )
-from rivya_flows.client.resources.webhooks import WebhookEvents, Webhooks
-from rivya_flows.client.transport.request_options import (
-    NOT_GIVEN,
-    NotGiven,
-    RequestOptions,
-    RequestSettings,
-)
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.transport.transport import Transport
-from rivya_flows.client.wire.api_objects import Document
+from rivya_flows.client.downloads import Download, fetch
+from rivya_flows.client.generations import Generations
+from rivya_flows.client.job_durations import JobDurations
+from rivya_flows.client.options import NOT_GIVEN, NotGiven, RequestOptions, RequestSettings
+from rivya_flows.client.resources import Chat, Files, Models, Wallet, WebhookEvents, Webhooks
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.transport import Transport
+from rivya_flows.client.types import Document
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 
@@ -225,12 +215,7 @@ class RivyaClient(_Client[Async]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
 
@@ -258,21 +243,12 @@ class SyncRivyaClient(_Client[Blocking]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
 def _connection(api_key: str | NotGiven | None, base_url: str | None) -> tuple[str | None, str]:
-    """Key and address; the settings fill in for an absent argument.
-
-    Raises:
-        UsageError: A ``.env`` file sets an address without a key, or a setting is not valid.
-    """
+    """Key and address; the settings fill in for an absent argument."""
     if base_url is not None and api_key is not NOT_GIVEN:
         return api_key, base_url
     # The settings have to know both: the address of a .env file gets no key but its own.

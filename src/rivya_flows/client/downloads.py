@@ -8,23 +8,16 @@ import logging
 import os
 import re
 import secrets
-import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, closing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import httpx
 
-from rivya_flows.client.transport.addresses import (
-    RefusedAddressError,
-    joined,
-    origin_of,
-    public_alone,
-    shown,
-)
-from rivya_flows.client.transport.connection import (
+from rivya_flows.client.addresses import joined, origin_of, public_alone, shown
+from rivya_flows.client.connection import (
     HEADERS,
     SILENCE_SECONDS,
     cause_of,
@@ -32,20 +25,22 @@ from rivya_flows.client.transport.connection import (
     send_quietly,
     time_outs,
 )
-from rivya_flows.client.transport.key_masking import answer_without_key
-from rivya_flows.client.transport.response_body import body_of, codings, raw_pieces
-from rivya_flows.client.transport.response_parsing import refusal
-from rivya_flows.client.transport.retries import LAG_PAUSES, LAG_SECONDS, retrying
-from rivya_flows.client.transport.transport import Transport
+from rivya_flows.client.errors import RefusedAddressError
+from rivya_flows.client.key_masking import answer_without_key, body_without_key
+from rivya_flows.client.responses import body_of, codings, content_type_of, raw_pieces, refusal
+from rivya_flows.client.retries import LAG_PAUSES, LAG_SECONDS, repeated
+from rivya_flows.client.transport import Transport
 from rivya_flows.errors import APIConnectionError, MediaError, NotFoundError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
 MAX_REDIRECTS = 5
+
 DOWNLOAD_SECONDS = 1800.0
 """For one attempt; the silence time-out of the transport ends a dead one much earlier."""
 
 _PIECE_BYTES = 2**20
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -68,28 +63,28 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
     """Saves a file at `destination`; see `RivyaClient.download`. No key is sent."""
     if not isinstance(destination, Path):
         raise UsageError(f"destination: {destination!r} is not a path", "pass a pathlib.Path")
-    url = joined(transport.base_url + "/", url)
-    attempts = retrying(transport.settings.retry, transport.runtime, repeatable=True)
-    lags = LAG_PAUSES if transport.settings.retry.attempts > 1 else 0
+    policy, runtime = transport.settings.retry, transport.runtime
+    lags = LAG_PAUSES if policy.attempts > 1 else 0
+    fetching = _Fetching(transport, joined(transport.base_url + "/", url), destination, max_bytes)
     try:
-        with closing(_Part(destination)) as part:
-            fetching = _Fetching(transport, url, part, max_bytes)
-            while True:
-                try:
-                    content_type: str | None = await attempts(fetching.attempt)
-                    break
-                except NotFoundError:
-                    if lags == 0:
-                        raise
-                lags -= 1
-                await transport.runtime.sleep(LAG_SECONDS / LAG_PAUSES)
-            await part.finish()
+        while True:
+            try:
+                content_type = await repeated(fetching.attempt, policy, runtime)
+                break
+            except NotFoundError:
+                if lags == 0:
+                    raise
+            lags -= 1
+            await runtime.sleep(LAG_SECONDS / LAG_PAUSES)
+        await fetching.part.finish()
     except OSError as exc:
         raise UsageError(
             f"{destination}: cannot be written: {exc.strerror or exc}",
             "free some space or choose another folder, then try again",
         ) from exc
-    return Download(part.digest.hexdigest(), part.size_bytes, content_type)
+    finally:
+        fetching.part.discard()
+    return Download(fetching.part.digest.hexdigest(), fetching.part.size_bytes, content_type)
 
 
 class _Part:
@@ -100,7 +95,7 @@ class _Part:
 
     Attributes:
         digest: Of the bytes so far, once it is finished.
-        size_bytes: How many there are.
+        size_bytes: How many there are; 0 if nothing can follow them.
     """
 
     def __init__(self, destination: Path) -> None:
@@ -109,8 +104,7 @@ class _Part:
         self._file: IO[bytes] | None = None
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
-        self._working = threading.Lock()
-        self._begun = self._closed = False
+        self._busy = self._discarded = False
         self.digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -120,68 +114,48 @@ class _Part:
         self._waiting_bytes += len(piece)
         self.size_bytes += len(piece)
         if self._waiting_bytes >= _PIECE_BYTES:
-            self._begun = True
             try:
                 await asyncio.to_thread(self._work, self._write)
             except BaseException:
-                self.size_bytes = 0  # a thread may go on writing: nothing is resumed
+                self.size_bytes = 0  # a time limit may leave a thread behind that goes on writing
                 raise
-
-    async def restart(self) -> None:
-        """Drops the bytes so far."""
-        if self._begun:  # also a thread that a time limit left behind
-            await asyncio.to_thread(self._work, self._empty)
-        else:
-            self._empty()
 
     async def finish(self) -> None:
         """Moves the file to its destination, durably."""
         await asyncio.to_thread(self._work, self._move)
 
-    def close(self) -> None:
+    def discard(self) -> None:
         """Removes what is left of it; a thread that works on it does so when it is done."""
-        self._closed = True
-        if self._working.acquire(blocking=False):
-            try:
-                self._remove()
-            finally:
-                self._working.release()
+        # Set before `_busy` is read, and `_work` does both the other way round: one of them removes.
+        self._discarded = True
+        if not self._busy:
+            self._remove()
 
-    def _work(self, work: Callable[[], None]) -> None:
+    def _work(self, work: Callable[[], object]) -> None:
+        self._busy = True
         try:
-            with self._working:
-                if not self._closed:
-                    work()
+            if not self._discarded:
+                work()
         finally:
-            if self._closed:
-                self.close()
+            self._busy = False
+            if self._discarded:
+                self._remove()
 
-    def _opened(self) -> IO[bytes]:
+    def _write(self) -> IO[bytes]:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")
-        return self._file
-
-    def _write(self) -> None:
-        file = self._opened()
         for piece in self._pieces:
             self.digest.update(piece)
-            file.write(piece)
+            self._file.write(piece)
         self._pieces, self._waiting_bytes = [], 0
-
-    def _empty(self) -> None:
-        self._pieces, self._waiting_bytes, self.size_bytes = [], 0, 0
-        self.digest = hashlib.sha256()
-        if self._file is not None:
-            self._file.seek(0)
-            self._file.truncate()
+        return self._file
 
     def _move(self) -> None:
-        self._write()
-        file = self._opened()
+        file = self._write()
         file.flush()
         os.fsync(file.fileno())
-        if not self._closed:
+        if not self._discarded:
             self._path.replace(self._destination)
 
     def _remove(self) -> None:
@@ -194,22 +168,22 @@ class _Part:
 class _Fetching:
     """One file, over all attempts."""
 
-    def __init__(self, transport: Transport, url: str, part: _Part, max_bytes: int) -> None:
+    def __init__(self, transport: Transport, url: str, destination: Path, max_bytes: int) -> None:
         self._transport = transport
         self._url = url
         self._label = f"GET {shown(url)}"
-        self._part = part
+        self._destination = destination
         self._max_bytes = max_bytes
         self._validator: str | None = None
+        self.part = _Part(destination)
 
-    async def _restart(self, validator: str | None) -> None:
-        """Drops the bytes so far.
+    def _restart(self, validator: str | None) -> None:
+        """Drops the bytes so far; `validator` is the host's mark for the bytes that follow.
 
-        Args:
-            validator: The host's mark for the bytes that follow. Without one nothing is resumed,
-                since the rest might be the rest of another file.
+        Without one nothing is resumed, since the rest might be the rest of another file.
         """
-        await self._part.restart()
+        self.part.discard()
+        self.part = _Part(self._destination)
         self._validator = validator
 
     async def attempt(self) -> str | None:
@@ -228,13 +202,13 @@ class _Fetching:
     async def _read(self) -> str | None:
         # Compressed bytes can be neither counted nor resumed.
         headers = HEADERS | {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if self._part.size_bytes and self._validator:
-            headers["Range"] = f"bytes={self._part.size_bytes}-"
+        if self.part.size_bytes and self._validator:
+            headers["Range"] = f"bytes={self.part.size_bytes}-"
             headers["If-Range"] = self._validator
         async with self._opened(headers) as answer:
             total = await self._start(answer, resuming="Range" in headers)
             if packed := codings(answer):
-                await self._restart(None)
+                self._restart(None)
                 raise MediaError(
                     f"{shown(self._url)}: the host compressed the file as"
                     f" {', '.join(packed)[:60]!r}, although the request forbids it",
@@ -247,36 +221,35 @@ class _Fetching:
                 raise too_large
             async with aclosing(raw_pieces(answer)) as pieces:
                 async for piece in pieces:
-                    if self._part.size_bytes + len(piece) > self._max_bytes:
+                    if self.part.size_bytes + len(piece) > self._max_bytes:
                         raise too_large
-                    await self._part.add(piece)
-            if total is not None and self._part.size_bytes != total:
+                    await self.part.add(piece)
+            if total is not None and self.part.size_bytes != total:
                 raise APIConnectionError(
-                    f"{self._label}: ended after {self._part.size_bytes} of {total} bytes"
+                    f"{self._label}: ended after {self.part.size_bytes} of {total} bytes"
                 )
             self._transport.record(answer)
-            content_type: str = answer.headers.get("content-type", "")
-            return content_type.partition(";")[0].strip().lower() or None
+            return content_type_of(answer) or None
 
     async def _start(self, answer: httpx.Response, *, resuming: bool) -> int | None:
         """Size of the whole file, None if unknown; keeps the bytes so far if the rest follows."""
         if answer.status_code == 206 and resuming:
             start, total = _content_range(answer.headers.get("content-range", ""))
-            if start == self._part.size_bytes:
+            if start == self.part.size_bytes:
                 return total
-            await self._restart(None)
+            self._restart(None)
             raise APIConnectionError(f"{self._label}: the host sent another part of the file")
         if answer.status_code == 200:
-            await self._restart(_validator(answer))
+            self._restart(_validator(answer))
             return _count(answer.headers.get("content-length", ""))
-        await self._restart(None)
+        self._restart(None)
         if answer.status_code == 416 and resuming:
             # The file was complete when the connection broke, or it has changed.
             raise APIConnectionError(f"{self._label}: the rest is not available")
-        body = await body_of(self._label, answer)
+        body = body_without_key(await body_of(self._label, answer), self._transport.api_key)
         now = self._transport.runtime.now()
-        key, about = self._transport.api_key, f"{shown(self._url)}: "
-        raise refusal(answer.status_code, answer.headers, body, now, key, about=about)
+        about = f"{shown(self._url)}: "
+        raise refusal(answer.status_code, answer.headers, body, now, about=about)
 
     @asynccontextmanager
     async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 
-KEPT = 64
-"""Number of jobs of a model that are kept, the newest."""
-
-LOOKS = 4
-"""Number of polls within the time in which most jobs end."""
-
+KEPT = 64  # number of jobs of a model that are kept, the newest
+LOOKS = 4  # number of polls within the time in which most jobs end
 _ENOUGH = 8
 """Minimum number of jobs to measure the spread of durations; with fewer, 15 percent is assumed."""
 
@@ -41,17 +37,11 @@ class Expected:
         return 1.06 * self.early
 
     def pause(self, elapsed: float, looks: int, shortest: float, longest: float) -> float:
-        """Seconds until the next look.
+        """Seconds until the next look at a job that was accepted `elapsed` seconds ago.
 
         The first look falls at the expected end. The next three spread evenly, as parts of the time
         that passed, over the time in which most jobs end; a job that takes longer still is looked
-        at ever more seldom.
-
-        Args:
-            elapsed: Seconds since the job was accepted.
-            looks: How often it was looked at.
-            shortest: Between two looks.
-            longest: Between two looks at a job that should be over.
+        at ever more seldom, up to `longest`.
         """
         if looks == 0:
             return max(0.0, self.first - elapsed)
@@ -131,7 +121,7 @@ def watched(
     Args:
         job: As it ended.
         looks: Requests for its state.
-        before: Seconds from its acceptance to the look before the last; None if there was one look.
+        before: Seconds from its acceptance to the look before the last; None after one look.
         elapsed: Seconds from its acceptance until its end was known.
         woken: A webhook told its end.
         age: Seconds from its acceptance until somebody waited for it.

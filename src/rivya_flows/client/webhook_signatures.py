@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr, ValidationError
 
-from rivya_flows.client.wire.webhooks import WebhookEvent
+from rivya_flows.client.types import WebhookEvent
 from rivya_flows.errors import RivyaFlowsError, UsageError
 
 

@@ -9,6 +9,7 @@ new name.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import unicodedata
@@ -25,15 +26,16 @@ _BEYOND_LATIN = re.compile(r"[^\0-\u036f]")
 _JOINING = frozenset((0x200C, 0x200D, 0x25CC))  # joiners, and the circle under a lone mark
 
 
+MAX_PAGE_BYTES = 4_000_000
+"""A page with all its fonts; those of the rarest scripts are left out beyond it."""
+
+PLACE = "/* fonts */"
+"""Where they go in the style of a page; before all text, which could contain the same."""
+
+
 @dataclass(frozen=True)
 class Face:
-    """One weight of a font.
-
-    Attributes:
-        file: Its name in this folder.
-        family: As the font names itself.
-        weight: 100 to 900, as in CSS.
-    """
+    """One weight of a font: its file here, its family as it names itself, and 100 to 900, as in CSS."""
 
     file: str
     family: str
@@ -102,13 +104,7 @@ def noto(script: str, *, strong: bool = True) -> Face:
 
 
 def face_for(characters: str, family: str, *, strong: bool = True) -> Face | None:
-    """The face that draws all of `characters`; None if none does.
-
-    Args:
-        characters: Some that belong together, such as a letter with its marks.
-        family: A key of `FAMILIES`; Noto draws what it lacks.
-        strong: For titles and captions; otherwise for the lines beneath.
-    """
+    """The face that draws all of `characters`; None if none does."""
     face = FAMILIES[family][0 if strong else 1]
     figures = (Face(*one, face.weight) for name, one in _FIGURES.items() if name == family)
     own = () if _WESTERN.get(family, frozenset()).intersection(characters) else (*figures, face)
@@ -186,3 +182,32 @@ def _ranges() -> dict[str, str]:
 def _characters(file: str) -> frozenset[int]:
     ends = (part.split("-") for part in _ranges()[file].split())
     return frozenset(code for end in ends for code in range(int(end[0], 16), int(end[-1], 16) + 1))
+
+
+def with_fonts(page: str, most: int = MAX_PAGE_BYTES) -> str:
+    """The page with a font for each script beyond Latin that is in it.
+
+    All are weights of one family ``Scripts`` and take only characters of their scripts. Chinese,
+    Japanese and Korean have none: theirs are larger than a page may be.
+
+    Args:
+        page: Its text.
+        most: Bytes that it may have with them.
+    """
+    room = most - len(page.encode(errors="surrogatepass"))  # a receipt may have broken text
+    rules = []
+    for script in scripts_in(page):
+        rule = _rule(script)
+        if len(rule) <= room:
+            room -= len(rule)
+            rules.append(rule)
+    return page.replace(PLACE, "\n".join(rules), 1)
+
+
+def _rule(script: str) -> str:
+    characters, data = page_font(script)
+    return (
+        f"/* Noto Sans {script}, under the SIL Open Font License 1.1 */\n"
+        f'@font-face {{ font-family: "Scripts"; font-weight: 100 900; unicode-range: {characters};'
+        f' src: url(data:font/woff2;base64,{base64.b64encode(data).decode()}) format("woff2"); }}'
+    )

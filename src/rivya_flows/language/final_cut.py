@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from rivya_flows.catalogue.language_codes import is_language, language_hint
+from rivya_flows.catalogue.request_checks import is_language, language_hint
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,

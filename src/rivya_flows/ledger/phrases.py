@@ -82,7 +82,7 @@ def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
     left = len(runs) - _NAMED
     more = [f"{left} more run{'s' * (left > 1)}"] if left > 0 else []
     # They may be those of another wallet: then they spent more than this one lost.
-    surely = sum(one.credits or 0 for one in runs)
+    surely = sum(one.credits for one in runs)
     exactly = surely <= lost <= surely + sum(one.held for one in runs)
     return (": " if exactly else " while others spent: ") + (
         ", ".join(named + more) or "other runs"
@@ -90,8 +90,6 @@ def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
 
 
 def _other_run(run: OtherRun) -> str:
-    if not run.name:
-        return run.run_id
     parts = [str(run.credits)] if run.credits else []
     if run.held:
         parts.append(f"up to {run.held} held by unanswered purchases")

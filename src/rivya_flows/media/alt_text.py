@@ -8,7 +8,7 @@ from os.path import commonprefix
 
 from rivya_flows.assets import MediaKind
 from rivya_flows.ledger.model import Item, Step
-from rivya_flows.media.graphemes import graphemes
+from rivya_flows.media.line_breaks import graphemes
 
 Items = Sequence[tuple[Step, Item]]
 """The items of a receipt, each after its step."""

@@ -61,9 +61,9 @@ MAX_DECODINGS = max(1, min(4, os.cpu_count() or 1))
 """Concurrent decoding processes of one kind in one process, at most one a core; further requests
 wait."""
 
-MAX_GROUP, MAX_GROUP_BYTES = 16, 8 * 2**20
-"""Media that wait to be probed and are small together share one decoding process and its limits. One
-that fails there is decoded again alone."""
+MAX_GROUP = 16
+"""Media that wait to be probed share one decoding process and its limits. One that fails there is
+decoded again alone."""
 
 GATHER_SECONDS = 0.1
 """Minimum time between two decoding processes for downloaded media; media that arrive in between share
@@ -75,11 +75,7 @@ class Limits:
     """Resources that one decoding may use.
 
     Attributes:
-        kind: As in the names of the bounds: ``PROBE``, ``POSTER``, ``VERIFY`` or ``COMPOSE``.
-        seconds: Wall time.
-        cpu_seconds: Processor time of all threads.
         file_bytes: Size of a file that it writes; 0 if it writes none.
-        memory_bytes: Of address space.
     """
 
     kind: str

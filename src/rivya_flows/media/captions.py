@@ -8,8 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from rivya_flows.language.subtitles import Cue
-from rivya_flows.media.graphemes import graphemes
-from rivya_flows.media.line_breaks import GLUE, joined, pieces, words_of
+from rivya_flows.media.line_breaks import GLUE, graphemes, joined, pieces, words_of
 
 MAX_LINE, MAX_LINES = 42, 2
 """Characters in a line and lines in a caption, as subtitlers cut them."""
@@ -46,14 +45,8 @@ def cut_text(text: str, language: str | None = None) -> tuple[str, ...]:
     """Cut a text into captions of at most two lines of 42 characters, and 500 codes of Unicode.
 
     A caption ends with a sentence where it can, then at punctuation, then before a conjunction. Short
-    sentences share one. Lines are of similar length.
-
-    Args:
-        text: Of any length; white space counts as one space.
-        language: BCP 47, chooses the conjunctions; None: English and Hindi.
-
-    Returns:
-        Captions in order, lines joined by a line break; none for an empty text.
+    sentences share one. Lines are of similar length, joined by a line break. `language`, BCP 47,
+    chooses the conjunctions; None: English and Hindi.
     """
     known = _SETS.get((language or "").split("-")[0].lower())
     conjunctions = known or _SETS["en"] | _SETS["hi"]

@@ -16,12 +16,12 @@ import jinja2
 
 from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import voice_name
+from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.ledger.continuing import continuation, plain_reason
 from rivya_flows.ledger.model import Item, Receipt, Step, iso
 from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
-from rivya_flows.media.page_fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.media.receipt_values import duration_text, moment_text, text_of
 from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
 from rivya_flows.media.sheet_graph import graph

@@ -50,14 +50,8 @@ class Credentials:
     """The content credentials of a file.
 
     Attributes:
-        valid: The signature holds, and the content is what was signed.
-        signer, issuer: Common name and organization of the certificate.
         signed_at: By a time stamp authority; None without one.
-        created_at: As the signer says it.
-        generator: The program that made the claim.
-        source_types: IPTC digital source types of its actions, such as `TRAINED`.
         run: Id of the run that made it; None if another program did.
-        problems: Why it is not valid.
     """
 
     valid: bool
@@ -82,16 +76,7 @@ def sign(
     created_at: str,
     ingredients: Sequence[Ingredient],
 ) -> None:
-    """Add signed content credentials to a file, atomically.
-
-    Args:
-        path: The file, which is replaced.
-        mime_type: One of `SIGNED_TYPES`.
-        signer: Who signs.
-        title: Name of the file.
-        run: What is known of its run, such as ``{"id", "request"}``.
-        created_at: ISO 8601.
-        ingredients: The media that it was made of.
+    """Add signed content credentials to a file, atomically; `created_at` is ISO 8601.
 
     Raises:
         MediaError: It cannot be signed; the file is as it was.

@@ -1,9 +1,15 @@
-"""The decoder processes of this process: started on demand, kept warm, ended with it."""
+"""The decoder processes of this process: started on demand, kept warm, ended with it.
+
+Each kind of work has a pool of threads, so that a probe never waits for a composition or a poster.
+A thread has one decoder and gives it one request at a time. Nobody joins these threads: what still
+decodes when this process ends, ends with it.
+"""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import re
 import select
@@ -13,25 +19,46 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
+from weakref import WeakSet
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import GATHER_SECONDS, MAX_DECODINGS, Limits
+from rivya_flows.media.bounds import (
+    GATHER_SECONDS,
+    LIMITS,
+    MAX_DECODINGS,
+    MAX_GROUP,
+    Limits,
+    beyond,
+)
 
 _GRACE_SECONDS = 15  # for a process to end itself
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
 _NOT_STARTED = "the process that decodes media could not be started"
 _PERCENT = re.compile(rb"[0-9]{1,2}\n")
+_MAX_WORDS = 2_000
 _STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
 
 
 class Decoder:
-    """A running decoder."""
+    """A running decoder.
+
+    Attributes:
+        lock: Held while `calls` change, and while it is decided whether to end them.
+        calls: Those that it answers now.
+    """
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.calls: Sequence[Call] = ()
         self._read = b""
         # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
@@ -51,6 +78,7 @@ class Decoder:
             self.end()
             hint = "check that PyAV and Pillow can be imported: python -c 'import av, PIL'"
             raise MediaError(_NOT_STARTED, hint)
+        _ALIVE.add(self)
 
     @property
     def lives(self) -> bool:
@@ -90,7 +118,7 @@ class Decoder:
         self._process.wait()
 
     def close(self) -> None:
-        """Let it end by itself."""
+        """Let it end by itself, with what it decodes, and close its pipes."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -118,65 +146,198 @@ class Decoder:
         return b"".join([*pieces, end, feed])
 
 
-class Decoders:
-    """Threads of this process that wait for decoders, each with one warm decoder.
-
-    Each kind of work has a pool of its own, so that a probe never waits for a composition or a poster.
+@dataclass(eq=False)
+class Call:
+    """What is asked about one medium.
 
     Attributes:
-        lock: Held while it is decided whether a decoder ends, or which probes share one.
-        waiting: Probes that no thread has taken yet.
-        posters: Those that were drawn or are being drawn, by hash of the film.
+        about: The file that errors name: the input, or the output.
+        read: The result for what was found, which is untrusted; a `ValueError` refuses it.
+        gathers: It may wait for others to share its process.
+        decoder: The one that answered it last, or answers it now.
     """
 
+    name: str
+    about: Path
+    arguments: Mapping[str, Any]
+    read: Callable[[Any], Any]
+    gathers: bool = False
+    hears: Callable[[float], object] | None = None
+    result: Future[Any] = field(default_factory=Future, init=False)
+    ended: bool = field(default=False, init=False)
+    decoder: Decoder | None = field(default=None, init=False)
+
+    def end(self) -> None:
+        """Nobody waits for it any more: end its decoding unless that is for another medium too."""
+        self.ended = True
+        if (decoder := self.decoder) is not None:
+            with decoder.lock:
+                if self in decoder.calls and all(one.ended for one in decoder.calls):
+                    decoder.end()
+
+    def fail(self, error: BaseException) -> None:
+        """Set the error as the result; a poster that cannot be drawn is None."""
+        with contextlib.suppress(InvalidStateError):  # it was cancelled
+            if self.name == "poster" and isinstance(error, MediaError):
+                self.result.set_result(None)
+            else:
+                self.result.set_exception(error)
+
+
+class Pool:
+    """Threads for one kind of work."""
+
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Reset in a forked process: threads and decoders belong to its parent."""
-        self.lock = threading.Lock()
-        self.waiting: deque[Any] = deque()
-        self.posters: dict[str, Future[Any]] = {}
+        self._changed = threading.Condition()
+        self._waiting: deque[Call] = deque()
+        self._threads = self._idle = 0
         self._gathered_at = 0.0
-        self._lock = threading.Lock()
-        self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._started: list[Decoder] = []
-        self._here = threading.local()
 
-    def threads(self, name: str) -> ThreadPoolExecutor:
-        """The pool for calls of a name; each of its threads has one request at a time."""
-        with self._lock:
-            if name not in self._pools:
-                self._pools[name] = ThreadPoolExecutor(MAX_DECODINGS, f"rivya-flows-{name}")
-            return self._pools[name]
+    def submit(self, call: Call) -> Future[Any]:
+        with self._changed:
+            self._waiting.append(call)
+            if len(self._waiting) > self._idle and self._threads < MAX_DECODINGS:
+                threading.Thread(target=self._serve, daemon=True).start()
+                self._threads += 1
+            self._changed.notify_all()
+        return call.result
 
-    def gather(self) -> None:
-        """Wait, in a thread, until `GATHER_SECONDS` have passed since the last time."""
-        with self._lock:
-            begins = max(time.monotonic(), self._gathered_at + GATHER_SECONDS)
-            self._gathered_at = begins
-        time.sleep(max(0.0, begins - time.monotonic()))
+    def _serve(self) -> None:
+        decoder: Decoder | None = None
+        while True:
+            calls = self._taken()
+            for some in (calls, *([call] for call in calls if len(calls) > 1)):
+                some = [call for call in some if not call.result.done()]
+                try:
+                    if some:
+                        if decoder is not None and not decoder.lives:
+                            decoder.close()
+                            decoder = None
+                        decoder = decoder or Decoder()
+                        _answer(some, decoder)
+                except BaseException as error:
+                    for call in some:
+                        call.fail(error)
 
-    def own(self) -> Decoder:
-        """The decoder of the calling thread."""
-        decoder: Decoder | None = getattr(self._here, "decoder", None)
-        if decoder is None or not decoder.lives:
-            if decoder is not None:
-                self._here.decoder = None
-                self._started.remove(decoder)
-                decoder.close()
-            decoder = self._here.decoder = Decoder()
-            self._started.append(decoder)
-        return decoder
+    def _taken(self) -> list[Call]:
+        """Wait for calls; several are of probes that share a process."""
+        with self._changed:
+            while True:
+                self._idle += 1
+                self._changed.wait_for(lambda: self._waiting)
+                self._idle -= 1
+                if self._waiting[0].gathers:
+                    now = time.monotonic()
+                    self._gathered_at = max(now, self._gathered_at + GATHER_SECONDS)
+                    self._changed.wait_for(lambda: False, self._gathered_at - now)
+                if self._waiting:
+                    break
+            count = 1
+            if self._waiting[0].name == "probe":
+                # A few take less time together than a second process.
+                share = max(4, -(-len(self._waiting) // MAX_DECODINGS))
+                count = min(MAX_GROUP, share, len(self._waiting))
+            return [self._waiting.popleft() for _ in range(count)]
 
-    def close(self) -> None:
-        """End all decoders."""
-        for decoder in self._started:
-            decoder.close()
+
+_POOLS: dict[str, Pool] = {}
+_ALIVE: WeakSet[Decoder] = WeakSet()
 
 
-DECODERS = Decoders()
-"""Of this process."""
+def submit(call: Call) -> Future[Any]:
+    """Give a call to the pool of its kind; the future is done when it is answered."""
+    return _POOLS.setdefault(LIMITS[call.name].kind, Pool()).submit(call)
 
-atexit.register(DECODERS.close)
-os.register_at_fork(after_in_child=DECODERS.forget)
+
+@atexit.register
+def close() -> None:
+    """End all decoders, with what they decode."""
+    for decoder in [*_ALIVE]:
+        decoder.close()
+
+
+def _forget() -> None:
+    """Threads and decoders belong to the parent of a forked process."""
+    _POOLS.clear()
+    _ALIVE.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+class _Response(BaseModel):
+    """The response of the decoder: the signal that ended the worker, and its answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    signal: int | None
+    answer: str
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    found: Any = None
+    error: tuple[str, str | None] | None = None
+
+
+def _answer(calls: list[Call], decoder: Decoder) -> None:
+    """Answer calls of one name with one decoding; of several, those that fail are left."""
+    with decoder.lock:
+        decoder.calls = calls
+        for call in calls:
+            call.decoder = decoder
+    if all(call.ended for call in calls):  # before their decoder was known
+        raise CancelledError
+    limits = LIMITS[calls[0].name]
+    media = [{"about": str(call.about), "arguments": dict(call.arguments)} for call in calls]
+    wanted = {"call": calls[0].name, "limits": asdict(limits), "media": media}
+    try:
+        line = decoder.ask(json.dumps(wanted).encode() + b"\n", limits, calls[0].hears)
+    finally:
+        with decoder.lock:
+            decoder.calls = ()
+    number, texts = _parts(line)
+    for call, text in zip_longest(calls, texts[: len(calls)]):
+        try:
+            found = call.read(_found(call.about, limits, line, number, text))
+        except (MediaError, ValueError) as error:
+            # In a group it may be the fault of one before it, which took memory or files.
+            if len(calls) == 1:
+                call.fail(error if isinstance(error, MediaError) else crashed(call.about))
+        else:
+            with contextlib.suppress(InvalidStateError):  # it was cancelled
+                call.result.set_result(found)
+
+
+def _parts(line: bytes | None) -> tuple[int | None, list[str]]:
+    """The signal that ended the worker, and its answers, as far as there are any."""
+    with contextlib.suppress(ValidationError):
+        response = _Response.model_validate_json(line or b"")
+        return response.signal, response.answer.splitlines()
+    return None, []
+
+
+def _found(
+    about: Path, limits: Limits, line: bytes | None, number: int | None, text: str | None
+) -> Any:
+    if text:
+        answer = _Answer.model_validate_json(text)
+        if answer.error is not None:
+            message, hint = answer.error
+            raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
+        return answer.found
+    if line is None or number == signal.SIGALRM:
+        raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
+    if number == signal.SIGXCPU:
+        what = f"{limits.cpu_seconds} s of the processor"
+        raise beyond(about, what, f"MAX_{limits.kind}_CPU_SECONDS")
+    raise crashed(about, number)
+
+
+def crashed(about: Path, number: int | None = None) -> MediaError:
+    """The error of a medium whose decoder was ended by a signal, or gave nonsense."""
+    reason = "the decoder crashed on it"
+    if number is not None:
+        reason += f" ({signal.Signals(number).name})"
+    if number == signal.SIGKILL:
+        reason += "; the machine may lack memory"
+    return MediaError(f"{about}: cannot be decoded: {reason}", "make it again, or convert it")

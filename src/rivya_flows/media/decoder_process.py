@@ -156,7 +156,7 @@ def _answer(call: str, medium: Mapping[str, Any], limits: Limits, tell: Tell) ->
     """The result for one medium, or its error; catches all exceptions of decoders."""
     where = medium["about"]
     try:
-        return {"found": _CALLS[call](medium["arguments"], tell)}
+        return {"found": _found(call, medium["arguments"], tell)}
     except MemoryError:
         error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
     except MediaError as raised:
@@ -169,40 +169,24 @@ def _answer(call: str, medium: Mapping[str, Any], limits: Limits, tell: Tell) ->
     return {"error": [error.message, error.hint]}
 
 
-def _probe(arguments: Mapping[str, Any], _: Tell) -> Any:
-    return asdict(probe(Path(arguments["path"])))
+def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
+    # What draws and renders is imported by the worker that needs it: most decoders only probe.
+    match call:
+        case "probe":
+            return asdict(probe(Path(given["path"])))
+        case "poster":
+            still = poster(Path(given["path"]), given["side"], given["form"])
+            return None if still is None else base64.b64encode(still).decode()
+        case "credentials":
+            found = read_credentials(Path(given["path"]))
+            return None if found is None else asdict(found)
+        case "render":
+            from rivya_flows.media.final_cut import render
 
+            composition = _COMPOSITION.validate_json(given["work"])
+            return asdict(render(composition, Path(given["folder"]), tell))
+        case "lay_out":
+            from rivya_flows.media.final_cut import lay_out
 
-def _poster(arguments: Mapping[str, Any], _: Tell) -> Any:
-    still = poster(Path(arguments["path"]), arguments["side"], arguments["form"])
-    return None if still is None else base64.b64encode(still).decode()
-
-
-def _credentials(arguments: Mapping[str, Any], _: Tell) -> Any:
-    found = read_credentials(Path(arguments["path"]))
-    return None if found is None else asdict(found)
-
-
-# What draws and renders is imported by the worker that needs it: most decoders only probe.
-
-
-def _render(arguments: Mapping[str, Any], tell: Tell) -> Any:
-    from rivya_flows.media.final_cut import render
-
-    composition = _COMPOSITION.validate_json(arguments["work"])
-    return asdict(render(composition, Path(arguments["folder"]), tell))
-
-
-def _lay_out(arguments: Mapping[str, Any], _: Tell) -> Any:
-    from rivya_flows.media.final_cut import lay_out
-
-    return asdict(lay_out(_LAYOUT.validate_json(arguments["work"]), Path(arguments["folder"])))
-
-
-_CALLS: Mapping[str, Callable[[Mapping[str, Any], Tell], Any]] = {
-    "probe": _probe,
-    "poster": _poster,
-    "credentials": _credentials,
-    "render": _render,
-    "lay_out": _lay_out,
-}
+            return asdict(lay_out(_LAYOUT.validate_json(given["work"]), Path(given["folder"])))
+    raise ValueError(call)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rivya_flows.assets import Probe
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
+    Extra,
     Fit,
     Format,
     Motion,
@@ -30,7 +32,6 @@ class Look:
 
     Attributes:
         colours: Of the brand, as ``#rrggbb``, the main one first; empty: neutral ones.
-        font: Name of a shipped family, see `fonts`; scripts that it lacks take Noto.
     """
 
     colours: tuple[str, ...] = ()
@@ -44,7 +45,6 @@ class Clip:
     Attributes:
         seconds: Shown length; None: the rest of a film after `start`, 3 s of a still.
         start: Second of the film at which it begins; 0 for a still.
-        motion: Camera move over a still or a film.
     """
 
     media: Path
@@ -81,7 +81,6 @@ class Captions:
 
     Attributes:
         text: What the narration says, to be cut and timed by its pauses; "" where `cues` are given.
-        cues: Given ones, as of a subtitle file.
         language: BCP 47, such as ``hi``; None if not said.
     """
 
@@ -99,7 +98,6 @@ class Overlay:
     Attributes:
         width: Share of the width of the frame, above 0 up to 1; None: 0.18 for a picture, as needed
             for a text.
-        start: Second at which it appears.
         seconds: None: until the end card, or the end.
     """
 
@@ -126,19 +124,17 @@ class Composition:
     """A film to be rendered once for each format.
 
     Attributes:
-        clips: Films and stills in order. Empty where `video` or `images` is given, which mean what
-            they did before there were clips, see `compose`.
-        narration: Leads the length and the level.
-        audio: As of `compose`: the first leads, the others lie under it.
+        clips: Films and stills in order, one or more.
+        given_as: The key that gave them: a `video` is one film, and `images` share the length of the
+            leading sound.
+        audio: The first leads where there is no narration; the others lie under it.
         formats: Names of `FORMATS`; empty: one film in the size of the first clip.
-        clean: Also render each film without captions.
-        poster, gif: Also make a still, and a short loop, of the first format.
-        shrink: Divides the width and height of the formats, as tests of specs do.
+        extras: ``clean``: also each film without captions; ``poster``, ``gif``: also a still, and a
+            short loop, of the first format.
     """
 
     clips: tuple[Clip, ...] = ()
-    video: Path | None = None
-    images: tuple[Path, ...] = ()
+    given_as: Literal["clips", "video", "images"] = "clips"
     audio: tuple[Path, ...] = ()
     narration: Path | None = None
     music: Music | None = None
@@ -150,9 +146,7 @@ class Composition:
     reframe: Reframe = "crop"
     loudness: float = -16.0
     fit: Fit = "hold"
-    clean: bool = False
-    poster: bool = False
-    gif: bool = False
+    extras: tuple[Extra, ...] = ()
     look: Look = Look()
     shrink: int = 1
 
@@ -163,7 +157,6 @@ class Layout:
 
     Attributes:
         formats: Names of `FORMATS`; empty: one picture in the size of the image.
-        shrink: As of `Composition`.
     """
 
     image: Path
@@ -190,7 +183,6 @@ class Rendered:
         media: By file name: ``9x16.mp4`` for each format (``film.mp4`` without formats, ``png`` of
             a layout), ``9x16-clean.mp4``, ``poster.jpg``, ``loop.gif``.
         cues: Of the captions, in order.
-        estimated: Whether the cues were timed by the pauses of the narration.
         loudness: None for a silent film and a layout.
         lost: What is not as it was asked for, and metadata of the sources that no result carries:
             sentences without a full stop.

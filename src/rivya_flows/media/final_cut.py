@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
 from av.video.frame import VideoFrame
+from PIL import Image, ImageChops, ImageFilter
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
@@ -23,37 +25,48 @@ from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_PIXELS
 from rivya_flows.media.captions import cut_text, timed
-from rivya_flows.media.compose import compose
-from rivya_flows.media.drawing.layers import end_card_picture
+from rivya_flows.media.drawing.layers import end_card_picture, overlay_layers
 from rivya_flows.media.edit import (
-    Clip,
     Composition,
-    EndCard,
     Layout,
-    Overlay,
     Rendered,
 )
-from rivya_flows.media.encoding import audio_stream, blocks, unwritable
+from rivya_flows.media.encoding import (
+    FilmWriter,
+    unwritable,
+    write_loop,
+    write_poster,
+    write_sound,
+)
 from rivya_flows.media.metadata import MAX_LOST, carried, lost_metadata, png_info
-from rivya_flows.media.picture import film, still_size
-from rivya_flows.media.probe import probe
-from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names, sizes_of
-from rivya_flows.media.rendering.drawn import Drawn
-from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
-from rivya_flows.media.rendering.film_writer import FilmWriter
-from rivya_flows.media.rendering.joins import card, picture
-from rivya_flows.media.rendering.layout import laid_out
+from rivya_flows.media.probe import on_ground, probe, upright
+from rivya_flows.media.rendered import GIF, POSTER, clean_name, sizes_of
+from rivya_flows.media.rendering.overlays import Drawn, no_room, of_overlay, poster_frame
 from rivya_flows.media.rendering.planes import frame_of_image, stamped
-from rivya_flows.media.rendering.reframe import Size, bars, even
-from rivya_flows.media.rendering.schedule import of_overlay
-from rivya_flows.media.rendering.shots import shot_frames
-from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged, base_clips
-from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
+from rivya_flows.media.rendering.reframe import (
+    GROUND_BLUR,
+    GROUND_SCALE,
+    Placement,
+    Size,
+    bars,
+    edges_over,
+    even,
+    focus_of,
+    ground_light,
+    placement,
+    soft_seam,
+    window,
+)
+from rivya_flows.media.rendering.shots import card, pace, picture_frames, still_size
+from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged
+from rivya_flows.media.sound import RATE, Piece, samples
+from rivya_flows.media.soundtrack import measured, soundtrack
 from rivya_flows.media.speech import spoken
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
 _MAX_SIDE = 16_384  # pixels that the encoder takes
+_JOIN = round(0.01 * RATE)
 
 
 def render(composition: Composition, folder: Path, progress: Callable[[float], None]) -> Rendered:
@@ -61,26 +74,17 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
 
     Clips follow each other as `rendering.timeline.arranged` says. The narration, else the first
     `audio`, leads: if it is longer than the clips, `fit` says how they last as long, and the end card
-    comes after it. Overlays end where the end card begins. A composition with keys of the first
-    version alone is composed as ever, see `compose`.
+    comes after it. Overlays end where the end card begins.
 
-    Args:
-        composition: What is to be rendered.
-        folder: Gets the files that `Rendered.media` names, all or none.
-        progress: Told the share that is done, from 0 to 1, never less than before; one call at a
-            time, from several threads.
+    `progress` is told the share that is done, from 0 to 1, never less than before; one call at a time,
+    from several threads.
 
     Raises:
         MediaError: A medium is missing, broken or of the wrong kind (names the clip), the whole
             exceeds a bound, or a file cannot be written.
     """
     with _own_folder(folder) as work:
-        if _is_plain(composition):
-            [name] = film_names(())
-            cues, unlike = tuple[Cue, ...](), list[str]()
-            media = {name: compose(work / name, composition, carried(_sources(composition)))}
-        else:
-            media, cues, unlike = _cut(composition, work, progress)
+        media, cues, unlike = _cut(composition, work, progress)
         made = [work / name for name in media]
         rendered = Rendered(
             media,
@@ -100,29 +104,59 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
 
 
 def lay_out(layout: Layout, folder: Path) -> Rendered:
-    """Draw a still once for each format, as PNG, with its overlays.
+    """Draw a still once for each format, as PNG, with its overlays; as `render`.
 
-    Args:
-        layout: What is to be drawn.
-        folder: Gets the files that `Rendered.media` names, all or none.
-
-    Raises:
-        MediaError: A picture is missing, broken or of the wrong kind, or a file cannot be written.
+    An image keeps its transparency, unless there are bars beside it.
     """
     with _own_folder(folder) as work:
-        _check_images(layout.overlays)
-        media = {}
-        sources = [layout.image, *_images(layout.overlays)]
+        _check_images(layout)
+        media, crowded = {}, []
+        sources = _sources(layout)
         info = png_info(carried(sources))
-        crowded: list[str] = []
-        for name, image in laid_out(layout, crowded.append):
-            image.save(work / name, "png", compress_level=1, pnginfo=info)
+        image = upright(layout.image)
+        for name, size in sizes_of(layout, lambda: image.size, ".png").items():
+            drawn = _reframed(image, size, layout).convert("RGBA")
+            layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
+            for index, layer in sorted(layers.items()):
+                if not layer.clear:
+                    crowded.append(no_room(index, name))
+                drawn.alpha_composite(layer.image, (layer.x, layer.y))
+            drawn = drawn if image.mode == "RGBA" else drawn.convert("RGB")
+            drawn.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
         lost = _lost(_texts(layout), crowded, lost_metadata(sources, made))
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)
+
+
+def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
+    if size == image.size:
+        return image
+    place = placement(image.size, size, layout.reframe, "none")
+    focus = focus_of(on_ground(image, "white"), place.region)
+    box = window(image.size, place.region, focus)
+    inner = image.resize(place.region, Image.Resampling.LANCZOS, box=box)
+    if place.region == size:
+        return inner
+    ground = _ground(image, place, layout)
+    cover = inner.getchannel("A") if inner.mode == "RGBA" else Image.new("L", inner.size, 255)
+    if layout.reframe == "blur":
+        cover = ImageChops.multiply(cover, soft_seam(place))
+    ground.paste(inner, place.corner, cover)
+    return ground
+
+
+def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image:
+    if layout.reframe == "pad":
+        return Image.new("RGB", place.size, bars(layout.look))
+    tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
+    opaque = on_ground(image, "white")
+    light = ground_light(opaque.convert("L"))
+    small = edges_over(opaque, tiny).filter(ImageFilter.GaussianBlur(GROUND_BLUR))
+    small = small.point([round(value * light) for value in range(256)] * 3)
+    return small.resize(place.size, Image.Resampling.BICUBIC)
 
 
 def _texts(work: Composition | Layout) -> Iterator[str]:
@@ -136,20 +170,6 @@ def _lost(texts: Iterable[str], crowded: Sequence[str], metadata: Sequence[str])
     if missing := missing_characters("".join(texts)):
         crowded = [f"left out of the picture: no font has {named(missing)}", *crowded]
     return (*crowded, *metadata)[:MAX_LOST]
-
-
-def _is_plain(composition: Composition) -> bool:
-    """Whether it has nothing but the keys of the first version."""
-    first = Composition(
-        video=composition.video,
-        images=composition.images,
-        audio=composition.audio,
-        loudness=composition.loudness,
-        fit=composition.fit,
-        reframe=composition.reframe,
-        look=composition.look,
-    )
-    return composition == first
 
 
 @contextmanager
@@ -167,29 +187,25 @@ def _own_folder(folder: Path) -> Iterator[Path]:
         raise unwritable(folder, error) from error
 
 
-def _images(overlays: Sequence[Overlay]) -> list[Path]:
-    return [overlay.image for overlay in overlays if overlay.image is not None]
+def _images(work: Composition | Layout) -> dict[str, Path]:
+    """The pictures over the film or still, by where they stand."""
+    named = {f"overlays[{index}]": one.image for index, one in enumerate(work.overlays)}
+    if isinstance(work, Composition) and work.end_card is not None:
+        named["end_card.image"] = work.end_card.image
+    return {name: path for name, path in named.items() if path is not None}
 
 
-def _check_images(overlays: Sequence[Overlay], end_card: EndCard | None = None) -> None:
-    named = [(f"overlays[{index}]", overlay.image) for index, overlay in enumerate(overlays)]
-    if end_card is not None:
-        named.append(("end_card.image", end_card.image))
-    for name, path in named:
-        if path is not None:
-            with _naming(name):
-                if probe(path).kind != "image":
-                    raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
+def _sounds(composition: Composition) -> dict[str, Path]:
+    named = {"narration": composition.narration} if composition.narration else {}
+    named |= {f"audio[{index}]": path for index, path in enumerate(composition.audio)}
+    return named | ({"music.audio": composition.music.audio} if composition.music else {})
 
 
-def _check_sounds(composition: Composition) -> None:
-    named = [(f"audio[{index}]", path) for index, path in enumerate(composition.audio)]
-    if composition.music is not None:
-        named.append(("music.audio", composition.music.audio))
-    for name, path in named:
+def _check_images(work: Composition | Layout) -> None:
+    for name, path in _images(work).items():
         with _naming(name):
-            if not probe(path).has_audio:
-                raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+            if probe(path).kind != "image":
+                raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
 
 
 @contextmanager
@@ -201,28 +217,25 @@ def _naming(name: str) -> Iterator[None]:
         raise MediaError(f"{name}: {error.message}", error.hint) from error
 
 
-def _sources(composition: Composition) -> list[Path]:
-    """The media of a composition, each once."""
-    clips = [clip.media for clip in base_clips(composition)]
-    card = [] if composition.end_card is None else [composition.end_card.image]
-    music = [] if composition.music is None else [composition.music.audio]
-    sounds = [composition.narration, *composition.audio, *music]
-    found = [*clips, *_images(composition.overlays), *card, *sounds]
-    return [path for path in dict.fromkeys(found) if path is not None]
+def _sources(work: Composition | Layout) -> list[Path]:
+    """The media of a composition or layout, each once."""
+    if isinstance(work, Layout):
+        return [*dict.fromkeys([work.image, *_images(work).values()])]
+    clips = (clip.media for clip in work.clips)
+    return [*dict.fromkeys([*clips, *_images(work).values(), *_sounds(work).values()])]
 
 
 def _cut(
     composition: Composition, work: Path, progress: Callable[[float], None]
 ) -> tuple[dict[str, Probe], tuple[Cue, ...], list[str]]:
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
-    _check_images(composition.overlays, composition.end_card)
-    _check_sounds(composition)
-    media = [_medium(name, clip) for name, clip in _named_clips(composition)]
-    lead = composition.narration or next(iter(composition.audio), None)
-    with _naming("audio[0]" if composition.narration is None else "narration"):
-        lead_seconds = None if lead is None else _sound_seconds(lead)
-    timeline = arranged(composition, media, lead_seconds)
-    cues = _cues(composition, lead, timeline)
+    _check_images(composition)
+    sounds = _sounds(composition)
+    lead = next((name for name in ("narration", "audio[0]") if name in sounds), None)
+    lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
+    media = [_medium(composition, index) for index in range(len(composition.clips))]
+    timeline = arranged(composition, media, lengths[lead] if lead else None)
+    cues = _cues(composition, sounds[lead] if lead else None, timeline)
     sizes = sizes_of(composition, lambda: _own_size(media[0]))
     # The largest first, so that no thread is left with it alone.
     order = sorted(sizes, key=lambda name: sizes[name][0] * sizes[name][1], reverse=True)
@@ -239,9 +252,9 @@ def _cut(
             frames.stop()
             raise
     names = [*sizes, *(map(clean_name, sizes) if job.clean else ())]
-    if composition.poster:
+    if "poster" in composition.extras:
         names.append(POSTER)
-    if composition.gif:
+    if "gif" in composition.extras:
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
     lost = [*_shortened(timeline), *_unseen(composition, timeline), *sorted(crowded)]
@@ -268,29 +281,24 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
             yield f"overlays[{index}] is not seen: it starts after the end of the clips"
 
 
-def _named_clips(composition: Composition) -> Iterator[tuple[str, Clip]]:
-    clips = base_clips(composition)
-    if composition.video is not None and not composition.clips:
-        yield "video", clips[0]
-        return
-    key = "clips" if composition.clips else "images"
-    for index, clip in enumerate(clips):
-        yield f"{key}[{index}]", clip
-
-
-def _medium(name: str, clip: Clip) -> ClipMedium:
+def _medium(composition: Composition, index: int) -> ClipMedium:
+    path, key = composition.clips[index].media, composition.given_as
+    name = key if key == "video" else f"{key}[{index}]"
     with _naming(name):
-        found = probe(clip.media)
+        found = probe(path)
+        if key == "video" and found.kind != "video":
+            raise MediaError(f"{path}: not a film", "give stills as `images`, a sound as `audio`")
+        if key == "images" and found.kind != "image":
+            raise MediaError(f"{path}: not an image", "give a film as `video`")
         if found.kind == "audio":
-            raise MediaError(f"{clip.media}: a sound", "give a film or an image")
+            raise MediaError(f"{path}: a sound", "give a film or an image")
         assert found.width is not None
         assert found.height is not None
-        if found.kind == "image":
-            return ClipMedium(name, clip.media, (found.width, found.height))
-        shown = film(clip.media)
-        seconds = float(shown.frame_count / shown.rate)
         size = (found.width, found.height)
-        return ClipMedium(name, clip.media, size, shown.rate, seconds, found.has_audio)
+        if found.kind == "image":
+            return ClipMedium(name, path, size)
+        rate, frames = pace(path)
+        return ClipMedium(name, path, size, rate, float(frames / rate), found.has_audio)
 
 
 def _own_size(medium: ClipMedium) -> Size:
@@ -306,11 +314,12 @@ def _own_size(medium: ClipMedium) -> Size:
     return even(medium.size[0]), even(medium.size[1])
 
 
-def _sound_seconds(path: Path) -> float:
-    found = probe(path)
-    if found.kind != "audio" or found.duration_seconds is None:
-        raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
-    return found.duration_seconds
+def _sound_seconds(name: str, path: Path, leads: bool) -> float:
+    with _naming(name):
+        found = probe(path)
+        if not found.has_audio or (leads and found.kind != "audio"):
+            raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+        return found.duration_seconds or 0.0
 
 
 def _cues(composition: Composition, lead: Path | None, timeline: Timeline) -> tuple[Cue, ...]:
@@ -331,35 +340,35 @@ def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Pa
     sound = soundtrack(composition, clip_sounds(timeline), timeline.seconds)
     if sound is None:
         return None
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = audio_stream(container)
-        for block in blocks(sound.frames(), sound.samples):
-            container.mux(stream.encode(block))
-        container.mux(stream.encode(None))
+    write_sound(sound.frames(), path)
     return path
 
 
-def clip_sounds(timeline: Timeline) -> list[ClipSound]:
-    """The sounds of the films on a timeline; a held frame is silent, a restarted film sounds again."""
-    found = []
+def clip_sounds(timeline: Timeline) -> dict[Path, list[Piece]]:
+    """The sounds of the films on a timeline, by file.
+
+    A held frame is silent, and a restarted film sounds again. They fade with their transitions.
+    """
+    found: dict[Path, list[Piece]] = {}
     overlaps = (0, *timeline.overlaps, 0)
+
+    def length(frames: int) -> int:
+        return round(frames / timeline.rate * RATE)
+
     for index, (shot, begin) in enumerate(zip(timeline.shots, timeline.begins(), strict=True)):
-        if not shot.medium.has_sound:
+        path, end = shot.medium.path, min(begin + shot.frames, timeline.picture_frames)
+        if not shot.medium.has_sound or begin >= end:
             continue
-        end = min(begin + shot.frames, timeline.picture_frames)
         for at in range(begin, end, shot.own) if shot.looped else (begin,):
             last = min(at + shot.own, end)
-            into, out = overlaps[index], overlaps[index + 1]
-            found.append(
-                ClipSound(
-                    shot.medium.path,
-                    shot.start,
-                    float(at / timeline.rate),
-                    float((last - at) / timeline.rate),
-                    float(into / timeline.rate) if at == begin else 0.0,
-                    float(out / timeline.rate) if last == begin + shot.frames else 0.0,
-                )
-            )
+            count = length(last - at)
+            into = overlaps[index] if at == begin else 0
+            out = overlaps[index + 1] if last == begin + shot.frames else 0
+            # Short fades at hard cuts, so that there is no click.
+            come, go = (min(max(length(one), _JOIN), count // 2) for one in (into, out))
+            start = round(shot.start * RATE)
+            piece = Piece(partial(samples, path), length(at), count, start, 1.0, come, go)
+            found.setdefault(path, []).append(piece)
     return found
 
 
@@ -400,7 +409,7 @@ class _Job:
     @property
     def clean(self) -> bool:
         """Whether there are films without captions; without any, they would be the same."""
-        return self.composition.clean and bool(self.cues)
+        return "clean" in self.composition.extras and bool(self.cues)
 
     def film(self, name: str, size: Size, first: bool) -> tuple[str, ...]:
         """Write the film of one format, the one without captions, and of the first the poster.
@@ -416,7 +425,7 @@ class _Job:
                 stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound, self.tags))
                 for name in names
             ]
-            for frames in self._frames(size, drawn, first and self.composition.poster):
+            for frames in self._frames(size, drawn, first and "poster" in self.composition.extras):
                 for writer, frame in zip(writers, frames, strict=False):
                     writer.write(frame)
                 self.progress.count()
@@ -429,11 +438,7 @@ class _Job:
         made, timeline = self.composition, self.timeline
         shown = poster_frame(timeline, drawn.appearances) if poster else None
         plain = None
-        frames = picture(
-            timeline,
-            lambda shot: shot_frames(shot, timeline.rate, size, made.reframe, bars(made.look)),
-        )
-        for index, frame in enumerate(frames):
+        for index, frame in enumerate(picture_frames(made, timeline, size)):
             lower, upper = list(drawn.overlays.stamps(index)), list(drawn.captions.stamps(index))
             full = plain = stamped(frame, [*lower, *upper])
             if upper and (self.clean or index == shown):

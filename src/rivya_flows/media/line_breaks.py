@@ -14,8 +14,6 @@ from functools import cache
 
 import budoux
 
-from rivya_flows.media.graphemes import graphemes
-
 _MOST_MERGED = 24  # characters: a flood of signs does not become one part
 
 GLUE = "\u200b"
@@ -32,6 +30,24 @@ _LAO_FINAL = re.compile("[\u0e81-\u0eae\u0edc-\u0edf]")
 _FINAL = re.compile(
     "[\u1000-\u102a\u103f][\u1037]?\u103a"
 )  # a consonant of Myanmar without a vowel
+_JOINER = "\u200d"
+_JOINING = frozenset("\u200c\u200d\u0e33\u0eb3")
+# Viramas that bind the next letter into a conjunct: Devanagari, Bengali, Gujarati, Oriya, Telugu,
+# Kannada, Malayalam, Myanmar, Khmer.
+_BINDING = frozenset("\u094d\u09cd\u0acd\u0b4d\u0c4d\u0ccd\u0d4d\u1039\u17d2")
+
+
+def graphemes(text: str) -> list[str]:
+    """The characters of a text, near to the extended grapheme clusters of Unicode UAX #29."""
+    found: list[str] = []
+    last = " "
+    for char in text:
+        if not last.isspace() and _continues(last, char):
+            found[-1] += char
+        else:
+            found.append(char)
+        last = char
+    return found
 
 
 def words_of(text: str) -> list[str]:
@@ -66,6 +82,15 @@ def pieces(word: str, most: float, size_of: Callable[[str], float]) -> list[str]
 def is_unspaced(word: str) -> bool:
     """Whether it has letters of a script without spaces between words."""
     return _UNSPACED.search(word) is not None
+
+
+def _continues(last: str, char: str) -> bool:
+    if char.isspace():
+        return False
+    category = unicodedata.category(char)
+    if category.startswith("M") or char in _JOINING or "\U0001f3fb" <= char <= "\U0001f3ff":
+        return True
+    return last == _JOINER or (last in _BINDING and category == "Lo")
 
 
 def _with_glue(words: Iterable[str]) -> Iterator[str]:

@@ -56,7 +56,6 @@ class _Found:
 
     Attributes:
         kinds: Such as `C2PA`; also names of tags that are never kept.
-        texts: By name of `_TEXTS`.
         mark: Its digital source type, `TRAINED` or `COMPOSITE`; None: not marked.
     """
 

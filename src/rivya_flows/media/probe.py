@@ -53,11 +53,7 @@ _POSTER_POSITION = 0.4  # of the length: past a fade from black, mostly the hear
 
 
 def probe(path: Path) -> Probe:
-    """Probe a file by its bytes, not its name.
-
-    Raises:
-        MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
-    """
+    """Probe a file by its bytes, not its name."""
     mime_type = _mime_type(path)
     if mime_type.startswith("image/"):
         return _probe_image(path, mime_type)
@@ -111,23 +107,24 @@ def turn(frame: VideoFrame) -> int:
 def upright(path: Path, side: int | None = None) -> Image.Image:
     """An image, turned as its camera was held: RGBA if a part of it is transparent, else RGB.
 
-    Args:
-        path: Of the image.
-        side: It may be decoded at about this many pixels; None: in full.
-
-    Raises:
-        MediaError: It is not an image, too large, or broken.
+    It may be decoded at about `side` pixels; None: in full.
     """
     mime_type = _mime_type(path)
     if not mime_type.startswith("image/"):
         raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
-    try:
-        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as opened:
-            _check_pixels(path, *opened.size)
-            if side is not None:
-                opened.draft("RGB", (side, side))
-            image = ImageOps.exif_transpose(opened)
+    with _image(path, mime_type) as opened:
+        if side is not None:
+            opened.draft("RGB", (side, side))
+        image = ImageOps.exif_transpose(opened)
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+@contextmanager
+def _image(path: Path, mime_type: str) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as image:
+            _check_pixels(path, *image.size)
+            yield image
     except _BOMBS as error:
         raise _too_large(path) from error
     except _BROKEN as error:
@@ -142,13 +139,7 @@ def on_ground(image: Image.Image, colour: str) -> Image.Image:
 
 
 def poster(path: Path, side: int = POSTER_SIDE, form: str = "jpeg") -> bytes | None:
-    """A small picture of a picture, or from inside a film; None if none can be made.
-
-    Args:
-        path: The file.
-        side: The most pixels of its longer side.
-        form: ``jpeg``, or ``webp``, which has half its size at the same look.
-    """
+    """A small picture of a picture, or from inside a film; None if none can be made."""
     try:
         if _mime_type(path).startswith("image/"):
             image: Image.Image | None = on_ground(upright(path, side), "white")
@@ -201,17 +192,11 @@ def _mime_type(path: Path) -> str:
 
 
 def _probe_image(path: Path, mime_type: str) -> Probe:
-    try:
-        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as image:
-            _check_pixels(path, *image.size)
-            image.load()
-            # Exif orientations 5 to 8 swap width and height.
-            sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
-            width, height = reversed(image.size) if sideways else image.size
-    except _BOMBS as error:
-        raise _too_large(path) from error
-    except _BROKEN as error:
-        raise _broken(path) from error
+    with _image(path, mime_type) as image:
+        image.load()
+        # Exif orientations 5 to 8 swap width and height.
+        sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
+        width, height = reversed(image.size) if sideways else image.size
     return Probe("image", mime_type, path.stat().st_size, width, height)
 
 

@@ -52,8 +52,9 @@ def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[
     if isinstance(work, Layout):
         return frozenset(film_names(work.formats, ".png")), frozenset()
     films = film_names(work.formats)
-    extras = [name for name, on in ((POSTER, work.poster), (GIF, work.gif)) if on]
-    return frozenset([*films, *extras]), frozenset(map(clean_name, films if work.clean else ()))
+    extras = [name for one, name in (("poster", POSTER), ("gif", GIF)) if one in work.extras]
+    clean = films if "clean" in work.extras else ()
+    return frozenset([*films, *extras]), frozenset(map(clean_name, clean))
 
 
 def checked_probe(probe: Probe) -> Probe:
@@ -69,12 +70,7 @@ def checked_probe(probe: Probe) -> Probe:
 
 
 def checked_rendered(found: object, work: Composition | Layout, folder: Path) -> Rendered:
-    """What was rendered, if it is what was asked for; deletes every other file of the folder.
-
-    Raises:
-        ValueError: It is not.
-        OSError: The folder cannot be read.
-    """
+    """What was rendered, if it is what was asked for; deletes every other file of the folder."""
     rendered = _RENDERED.validate_python(found)
     must, may = wanted_names(work)
     if not must <= rendered.media.keys() <= must | may:

@@ -1,18 +1,18 @@
-"""Mixes sounds into one stereo track at a given loudness.
-
-The first sound leads: it sets the length and the level. All others, such as music or the sound of a
-film, are mixed `UNDER_DB` below it, whatever their level in the file.
-"""
+"""Decodes sounds as stereo at one rate, places them on a timeline, and mixes them under moving gains."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import math
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.filter import Graph
@@ -34,121 +34,28 @@ MAX_GAIN_DB = 40.0
 """The most by which a quiet sound is raised."""
 
 _FORMAT, _LAYOUT = "fltp", "stereo"
-_FADE_SECONDS = 0.5
-# Room for the overshoot of AAC: 0.84 is -1.5 dBFS.
-_LIMITER = ("alimiter", "limit=0.84:level=disabled:latency=1")
+_BLOCK = 4096  # samples
+_MAX_STEPS = 2_400  # of one fade
 
-SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
-"""Gives what `source` takes."""
-SINK: Step = ("abuffersink", "")
+_SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
+"""Gives what `_source` takes."""
+_SINK: Step = ("abuffersink", "")
 # A sound below one block of 0.4 s has no loudness; silence after it is not counted.
 METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
 """Writes the loudness so far into the metadata of each frame."""
 
 
-@dataclass(frozen=True)
-class Track:
-    """One sound of a mix.
-
-    Attributes:
-        gain_db: Added to its level.
-        looped: Restarts at its end, for ever.
-        fade_out_at: Second at which its fade-out starts, or None.
-    """
-
-    path: Path
-    gain_db: float = 0.0
-    looped: bool = False
-    fade_out_at: float | None = None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Integrated loudness in LUFS (None: silent or too short to tell) and length in seconds.
-
-    Source: EBU R 128, as FFmpeg's ebur128 filter measures it.
-    """
-
-    lufs: float | None
-    seconds: float
-
-
-def measure(tracks: tuple[Track, ...], *steps: Step, seconds: float | None = None) -> Measure:
-    """Loudness and length of a mix after more filters, of its first `seconds` if given."""
-    trim = (("atrim", f"end={seconds}"),) if seconds is not None else ()
-    lufs, samples = None, 0
-    for frame in mix(tracks, *steps, *trim, *METER):
-        measured = frame.metadata.get("lavfi.r128.I")
-        lufs = float(measured) if measured is not None else lufs
-        samples += frame.samples
-    audible = lufs if lufs is not None and lufs > SILENT_LUFS else None
-    return Measure(audible, samples / RATE)
-
-
-def balanced(lead: Track, others: tuple[Track, ...], lufs: float) -> tuple[Track, ...]:
-    """The tracks with gains that bring the lead to `lufs` and the others below it."""
-    targets = [(lead, lufs), *((other, lufs - UNDER_DB) for other in others)]
-    return tuple(
-        replace(track, gain_db=_gain(measure((replace(track, looped=False),)), target))
-        for track, target in targets
-    )
-
-
-def levelled(tracks: tuple[Track, ...], lufs: float, seconds: float) -> tuple[Step, ...]:
-    """The filters that bring a mix to `lufs` over its first `seconds`, without clipping."""
-    gain = 0.0
-    # The limiter reduces loudness, so the gain is found by iteration; one step is enough unless
-    # the sound is very peaky.
-    for _ in range(4):
-        steps = (("volume", f"{gain:.2f}dB"), _LIMITER)
-        missing = _gain(measure(tracks, *steps, seconds=seconds), lufs)
-        if abs(missing) < 0.3:
-            break
-        gain = min(gain + missing, MAX_GAIN_DB)
-    return (("volume", f"{gain:.2f}dB"), _LIMITER)
-
-
-def mix(tracks: tuple[Track, ...], *steps: Step) -> Iterator[AudioFrame]:
-    """The tracks mixed from second 0, then filtered by `steps`.
-
-    Ends with the longest; never if one is looped.
-    """
-    graph = Graph()
-    blend = graph.add("amix", f"inputs={len(tracks)}:duration=longest:normalize=0")
-    pads = []
-    for index, track in enumerate(tracks):
-        pad = source(graph)
-        chain = [("volume", f"{track.gain_db:.2f}dB")]
-        if track.fade_out_at is not None:
-            chain.append(("afade", f"t=out:st={track.fade_out_at:.3f}:d={_FADE_SECONDS}"))
-        link(graph, pad, chain).link_to(blend, 0, index)
-        pads.append(pad)
-    sink = link(graph, blend, [*steps, SHAPE, SINK])
-    graph.configure()
-    yield from pump(list(zip(pads, map(samples, tracks), strict=True)), sink)
-
-
-def samples(track: Track) -> Iterator[AudioFrame]:
+def samples(path: Path) -> Iterator[AudioFrame]:
     """The sound of a file as stereo at `RATE`, numbered from sample 0."""
     done = 0
-    while True:
-        begun = done
-        for frame in _decoded(track.path):
-            frame.pts, frame.time_base = done, Fraction(1, RATE)
-            done += frame.samples
-            if done - begun > MAX_DURATION_SECONDS * RATE:  # whatever its clock says
-                what = f"{MAX_DURATION_SECONDS:,} s of sound"
-                raise beyond(track.path, what, "MAX_DURATION_SECONDS")
-            yield frame
-        if done == begun:
-            raise MediaError(f"{track.path}: holds no sound", "give a file with a sound track")
-        if not track.looped:
-            return
-
-
-def fade_before(seconds: float) -> float:
-    """Start of a fade-out that ends at `seconds`."""
-    return max(0.0, seconds - _FADE_SECONDS)
+    for frame in _decoded(path):
+        frame.pts, frame.time_base = done, Fraction(1, RATE)
+        done += frame.samples
+        if done > MAX_DURATION_SECONDS * RATE:  # whatever its clock says
+            raise beyond(path, f"{MAX_DURATION_SECONDS:,} s of sound", "MAX_DURATION_SECONDS")
+        yield frame
+    if not done:
+        raise MediaError(f"{path}: holds no sound", "give a file with a sound track")
 
 
 def _decoded(path: Path) -> Iterator[AudioFrame]:
@@ -162,18 +69,23 @@ def _decoded(path: Path) -> Iterator[AudioFrame]:
         yield from resampler.resample(None)
 
 
-def _gain(measured: Measure, lufs: float) -> float:
-    return 0.0 if measured.lufs is None else min(lufs - measured.lufs, MAX_GAIN_DB)
+def filtered(frames: Iterator[AudioFrame], *steps: Step) -> Iterator[AudioFrame]:
+    """The frames of a sound, as `samples` gives them, after filters."""
+    graph = Graph()
+    begin = _source(graph)
+    sink = link(graph, begin, [*steps, _SINK])
+    graph.configure()
+    yield from _pump([(begin, frames)], sink)  # a graph without a reference is freed
 
 
-def source(graph: Graph) -> FilterContext:
+def _source(graph: Graph) -> FilterContext:
     """Where stereo frames at `RATE` enter a graph."""
     return graph.add_abuffer(
         sample_rate=RATE, format=_FORMAT, layout=_LAYOUT, time_base=Fraction(1, RATE)
     )
 
 
-def pump(
+def _pump(
     sources: Sequence[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
 ) -> Iterator[AudioFrame]:
     """Feed all sources in step and give the filtered frames."""
@@ -192,3 +104,178 @@ def pump(
         for filtered in ready(sink.pull):
             assert isinstance(filtered, AudioFrame)
             yield filtered
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a sound on the timeline; all numbers are samples at `RATE`."""
+
+    sound: Callable[[], Iterable[AudioFrame]]
+    at: int
+    count: int
+    skip: int = 0
+    gain: float = 1.0
+    fade_in: int = 0
+    fade_out: int = 0
+
+
+Lane = Callable[[], Iterable[Piece]]
+"""Pieces in order that do not overlap."""
+Point = tuple[int, float]
+"""A sample of the timeline, and the gain there; between two points it moves smoothly."""
+
+
+@dataclass(frozen=True)
+class Bus:
+    """Lanes that are mixed, then filtered by `steps`, then moved by the gains of `points`."""
+
+    lanes: Sequence[Lane]
+    steps: Sequence[Step] = ()
+    points: Sequence[Point] = ()
+
+
+def lanes_of(pieces: Iterable[Piece]) -> tuple[Lane, ...]:
+    """As few lanes as the pieces need, which may overlap."""
+    lanes: list[list[Piece]] = []
+    for piece in sorted(pieces, key=lambda one: one.at):
+        for lane in lanes:
+            if lane[-1].at + lane[-1].count <= piece.at:
+                lane.append(piece)
+                break
+        else:
+            lanes.append([piece])
+    return tuple(lane.copy for lane in lanes)
+
+
+def mixed(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame]:
+    """The buses mixed and filtered by `steps`: exactly `total` samples if these keep the length."""
+    graph = Graph()
+    sources: list[tuple[FilterContext, Iterator[AudioFrame]]] = []
+
+    def moved(start: FilterContext, points: Iterable[Point]) -> FilterContext:
+        gains = _source(graph)
+        sources.append((gains, _gains(points, total)))
+        product = graph.add("amultiply")
+        start.link_to(product, 0, 0)
+        gains.link_to(product, 0, 1)
+        return product
+
+    def sum_of(parts: Sequence[FilterContext]) -> FilterContext:
+        blend = graph.add("amix", f"inputs={len(parts)}:duration=longest:normalize=0")
+        for index, part in enumerate(parts):
+            part.link_to(blend, 0, index)
+        return blend
+
+    ends = []
+    for bus in buses:
+        starts = []
+        for lane in bus.lanes:
+            begin = _source(graph)
+            sources.append((begin, _heard(lane, total)))
+            starts.append(moved(begin, _points(lane())))
+        end = link(graph, sum_of(starts), bus.steps)
+        ends.append(moved(end, bus.points) if bus.points else end)
+    sink = link(graph, sum_of(ends), [*steps, _SHAPE, _SINK])
+    graph.configure()
+    yield from _pump(sources, sink)
+
+
+def _points(pieces: Iterable[Piece]) -> Iterator[Point]:
+    yield 0, 0.0
+    for piece in pieces:
+        end = piece.at + piece.count
+        yield piece.at, 0.0
+        yield piece.at + piece.fade_in, piece.gain
+        yield end - piece.fade_out, piece.gain
+        yield end, 0.0
+
+
+def _heard(lane: Lane, total: int) -> Iterator[AudioFrame]:
+    """The sound of a lane without its gains, in blocks."""
+    now = 0
+    for piece in lane():
+        if piece.at >= total:
+            break
+        yield from _silence(piece.at - now, now)
+        now = piece.at
+        end = min(piece.at + piece.count, total)
+        for block in _part(piece, end - now):
+            block.pts, block.time_base = now, Fraction(1, RATE)
+            now += block.samples
+            yield block
+        yield from _silence(end - now, now)
+        now = end
+    yield from _silence(total - now, now)
+
+
+def _part(piece: Piece, count: int) -> Iterator[AudioFrame]:
+    fifo, skipped, given = AudioFifo(), 0, 0
+    for frame in piece.sound():
+        if given >= count:
+            return
+        if skipped + frame.samples <= piece.skip:
+            skipped += frame.samples
+            continue
+        frame.pts = None  # blocks get new timestamps
+        fifo.write(frame)
+        if skipped < piece.skip:
+            fifo.read(piece.skip - skipped)
+            skipped = piece.skip
+        while fifo.samples >= _BLOCK and given < count:
+            yield _taken(fifo, min(_BLOCK, count - given))
+            given += _BLOCK
+    if fifo.samples and given < count:
+        yield _taken(fifo, min(fifo.samples, count - given))
+
+
+def _taken(fifo: AudioFifo, count: int) -> AudioFrame:
+    block = fifo.read(count)
+    assert block is not None
+    return block
+
+
+def _silence(count: int, at: int) -> Iterator[AudioFrame]:
+    for begin in range(0, count, _BLOCK):
+        length = min(_BLOCK, count - begin)
+        yield _frame(bytes(4 * length), at + begin)
+
+
+def _gains(points: Iterable[Point], total: int) -> Iterator[AudioFrame]:
+    """The gains at each sample, in blocks."""
+    given, pending = 0, array("f")
+    for gain, count in _runs(points, total):
+        pending.extend(array("f", [gain]) * count)
+        if len(pending) >= _BLOCK or given + len(pending) == total:
+            yield _frame(pending.tobytes(), given)
+            given, pending = given + len(pending), array("f")
+
+
+def _runs(points: Iterable[Point], total: int) -> Iterator[tuple[float, int]]:
+    """Gains and the number of samples for which each holds, `total` together."""
+    now, level = 0, 1.0
+    for at, gain in chain(points, [(total, None)]):
+        span = at - now
+        # Steps too small to be heard, and not one for each sample of a long fade.
+        step = _BLOCK if gain is None or gain == level else max(1, span // _MAX_STEPS)
+        for done in range(0, min(at, total) - now, step):
+            share = done / span
+            yield (
+                level if gain is None else _between(level, gain, share),
+                min(step, min(at, total) - now - done),
+            )
+        now, level = max(now, min(at, total)), level if gain is None else gain
+
+
+def _between(before: float, after: float, share: float) -> float:
+    """Equal power where one sound fades into another."""
+    if after > before:
+        return before + (after - before) * math.sin(share * math.pi / 2)
+    return after + (before - after) * math.cos(share * math.pi / 2)
+
+
+def _frame(channel: bytes, at: int) -> AudioFrame:
+    frame = AudioFrame(format="fltp", layout="stereo", samples=len(channel) // 4)
+    for plane in frame.planes:
+        plane.update(channel)
+    frame.sample_rate, frame.pts, frame.time_base = RATE, at, Fraction(1, RATE)
+    return frame

@@ -8,7 +8,7 @@ has the loudness of the composition, and its true peak is measured behind the AA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -19,23 +19,24 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
-from av.filter import Graph
 
 from rivya_flows.media.edit import Composition, Loudness, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
-from rivya_flows.media.graphs import Step, link
-from rivya_flows.media.lanes import Bus, Lane, Piece, Point, lanes_of, mixed
+from rivya_flows.media.graphs import Step
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
     METER,
     RATE,
     SILENT_LUFS,
-    SINK,
     UNDER_DB,
-    Track,
-    pump,
+    Bus,
+    Lane,
+    Piece,
+    Point,
+    filtered,
+    lanes_of,
+    mixed,
     samples,
-    source,
 )
 from rivya_flows.media.speech import Intervals, spoken
 
@@ -50,32 +51,13 @@ _CLOSE_DB = 0.2
 # In seconds. Speech that pauses for less than the first is one passage, so the music rests there.
 _PAUSE, _ATTACK, _RELEASE = 1.0, 0.25, 0.6
 _WINDOW = 1.5  # of speech, for the distance: the loudest part of the music counts, not the mean
-_JOIN, _FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.01, 0.5, 0.3, 1.5, 2.0
+_FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.5, 0.3, 1.5, 2.0
 _SLACK = 1 / 8  # a sound that is longer by less is not faded
 _HELD = 10.0  # music up to this length is decoded once for all its repetitions
 _LEAST_LOOP = (
     0.25  # shorter music is repeated as it is until it lasts as long: each loop costs time
 )
 _TICK = 0.1  # of the meter
-
-
-@dataclass(frozen=True)
-class ClipSound:
-    """The sound of a film on the timeline, in seconds.
-
-    Attributes:
-        start_in_file: Where it begins in the file.
-        at: Where it begins in the composition.
-        seconds: Its length.
-        fade_in, fade_out: Lengths of the fades inside `seconds`, as of transitions.
-    """
-
-    path: Path
-    start_in_file: float
-    at: float
-    seconds: float
-    fade_in: float = 0.0
-    fade_out: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,36 +69,29 @@ class Soundtrack:
     samples: int
 
     def frames(self) -> Iterator[AudioFrame]:
-        """Stereo at `RATE`, planar floats; may differ from `samples` by a few at the end."""
-        return mixed(self.buses, self.samples, *self.steps)
+        """Exactly `samples` as stereo at `RATE`, planar floats."""
+        whole = ("apad", f"whole_len={self.samples}"), ("atrim", f"end_sample={self.samples}")
+        return mixed(self.buses, self.samples, *self.steps, *whole)
 
 
 def soundtrack(
-    composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
+    composition: Composition, clips: Mapping[Path, Sequence[Piece]], seconds: float
 ) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
 
     The narration, else the first of `audio`, leads and is heard from second 0; the further ones of
     `audio` lie 12 dB under it. The sound of a clip has the loudness of the composition where nobody
     speaks, and the music its `level`; these give way where the whole would miss its loudness.
-
-    Args:
-        composition: Its `narration`, `audio`, `music` and `loudness` count.
-        clip_sounds: Of the films that have sound.
-        seconds: Length of the film.
-
-    Raises:
-        MediaError: A file is missing, broken, too long or without sound.
     """
     total = round(seconds * RATE)
     voices = [one for one in (composition.narration, *composition.audio) if one is not None]
-    if total < 1 or not (voices or clip_sounds or composition.music):
+    if total < 1 or not (voices or clips or composition.music):
         return None
     goal, music = composition.loudness, composition.music
     speech = _clipped(spoken(voices[0]), seconds) if voices else ()
     lead = _levelled(_voice(voices[0], total), goal, total) if voices else None
     under = [_levelled(_voice(one, total), goal - UNDER_DB, total) for one in voices[1:]]
-    if pieces := _clips(clip_sounds, goal, total):
+    if pieces := _clips(clips, goal, total):
         under.append(Bus(lanes_of(pieces)))
     over: list[Bus] = []
     if music is not None:
@@ -133,22 +108,14 @@ def soundtrack(
 
 
 def measured(path: Path) -> Loudness:
-    """Integrated loudness and true peak of a file; -70 LUFS and -120 dBTP are silence.
-
-    Raises:
-        MediaError: The file holds no sound, or is broken or too long.
-    """
-    return _loudness(samples(Track(path)))
+    """Integrated loudness and true peak of a file; -70 LUFS and -120 dBTP are silence."""
+    return _loudness(samples(path))
 
 
 def _loudness(frames: Iterator[AudioFrame]) -> Loudness:
-    graph = Graph()
-    begin = source(graph)
     (pad, (meter, how)) = METER
-    sink = link(graph, begin, [pad, (meter, f"{how}:peak=true"), SINK])
-    graph.configure()
     lufs, peak = -70.0, 0.0
-    for frame in pump([(begin, frames)], sink):
+    for frame in filtered(frames, pad, (meter, f"{how}:peak=true")):
         lufs = float(frame.metadata.get("lavfi.r128.I", lufs))
         peak = max(peak, float(frame.metadata.get("lavfi.r128.true_peak", 0.0)))
     return Loudness(max(lufs, -70.0), 20 * math.log10(peak) if peak > 0 else _NO_PEAK_DBTP)
@@ -168,7 +135,7 @@ def _voice(path: Path, total: int) -> Bus:
     """A sound from second 0, with a fade where it is cut off."""
     length = _length(path, total + round(_SLACK * RATE))
     fade = round(_FADE * RATE) if length >= total + round(_SLACK * RATE) else 0
-    piece = Piece(partial(samples, Track(path)), 0, total, fade_out=min(fade, total))
+    piece = Piece(partial(samples, path), 0, total, fade_out=min(fade, total))
     return Bus(lanes_of([piece]))
 
 
@@ -182,29 +149,10 @@ def _moved(bus: Bus, gain_db: float) -> Bus:
     return replace(bus, steps=(*bus.steps, ("volume", f"{gain_db:.2f}dB")))
 
 
-def _clips(clip_sounds: Sequence[ClipSound], goal: float, total: int) -> list[Piece]:
+def _clips(clips: Mapping[Path, Sequence[Piece]], goal: float, total: int) -> list[Piece]:
     """The pieces of each file at one gain."""
-    by_file: dict[Path, list[Piece]] = {}
-    for one in clip_sounds:
-        count = min(round(one.seconds * RATE), total - round(one.at * RATE))
-        if count < 1:
-            continue
-        # Short fades at hard cuts, so that there is no click.
-        fade_in, fade_out = (
-            min(round(max(fade, _JOIN) * RATE), count // 2) for fade in (one.fade_in, one.fade_out)
-        )
-        piece = Piece(
-            partial(samples, Track(one.path)),
-            round(one.at * RATE),
-            count,
-            round(one.start_in_file * RATE),
-            1.0,
-            fade_in,
-            fade_out,
-        )
-        by_file.setdefault(one.path, []).append(piece)
     placed = []
-    for pieces in by_file.values():
+    for pieces in clips.values():
         lufs = _meter([Bus(lanes_of(pieces))], total)[0]
         gain_db = 0.0 if lufs is None else min(goal - lufs, _MOST_RAISED_DB)
         placed += [replace(piece, gain=10 ** (gain_db / 20)) for piece in pieces]
@@ -224,7 +172,7 @@ def _music(music: Music, total: int, seconds: float) -> Bus:
 
 def _repeated(path: Path, total: int) -> Sequence[Lane]:
     length = _length(path, total)
-    sound: Callable[[], Iterable[AudioFrame]] = partial(samples, Track(path))
+    sound: Callable[[], Iterable[AudioFrame]] = partial(samples, path)
     if length >= total:
         return lanes_of([Piece(sound, 0, total)])
     if length <= _HELD * RATE:
@@ -259,7 +207,7 @@ def _held(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
 def _length(path: Path, most: int) -> int:
     """Samples of a sound, counted up to `most`."""
     count = 0
-    for frame in samples(Track(path)):
+    for frame in samples(path):
         count += frame.samples
         if count >= most:
             break

@@ -9,10 +9,7 @@ from itertools import accumulate
 from operator import mul
 from pathlib import Path
 
-from av.filter import Graph
-
-from rivya_flows.media.graphs import link
-from rivya_flows.media.sound import SINK, Track, pump, samples, source
+from rivya_flows.media.sound import filtered, samples
 
 _RATE = 16_000
 _WINDOW = 160  # samples: 0.01 s
@@ -35,9 +32,6 @@ def spoken(narration: Path) -> Intervals:
 
     Silence is not speech; a steady sound without pauses is. A pause below 0.15 s belongs to the
     speech around it, so there are at most five intervals a second.
-
-    Raises:
-        MediaError: The file holds no sound, or is broken or too long.
     """
     powers = [*_powers(narration)]
     syllables = _averaged(powers, _SYLLABLE)
@@ -52,13 +46,9 @@ def spoken(narration: Path) -> Intervals:
 
 def _powers(path: Path) -> Iterator[float]:
     """Mean square of each window, 1 at full scale, without the hum below a voice."""
-    graph = Graph()
-    begin = source(graph)
     shape = f"sample_fmts=s16:channel_layouts=mono:sample_rates={_RATE}"
     windows = ("asetnsamples", f"n={_WINDOW}:p=0")
-    sink = link(graph, begin, [("highpass", "f=110"), ("aformat", shape), windows, SINK])
-    graph.configure()
-    for frame in pump([(begin, samples(Track(path)))], sink):
+    for frame in filtered(samples(path), ("highpass", "f=110"), ("aformat", shape), windows):
         wave = array("h", bytes(frame.planes[0])[: 2 * frame.samples])
         yield sum(map(mul, wave, wave)) / (len(wave) * 32_768**2)
 

@@ -36,13 +36,7 @@ class ServedMedium:
 def asset_address(public_url: str, secret: str, sha256: str, mime_type: str | None) -> str:
     """The URL of a medium for browsers, such as ``https://…/media/<token>/image-9f86d081.png``.
 
-    The same content has the same URL, so browsers can cache it.
-
-    Args:
-        public_url: URL of the receiver for browsers; it may have a path.
-        secret: `shared_secret` of `SECRET_NAME`.
-        sha256: Of the medium.
-        mime_type: Of the medium; None if not known.
+    The same content has the same URL, so browsers can cache it. `secret`: that of `SECRET_NAME`.
     """
     kind = (mime_type or "").partition("/")[0] or "medium"
     name = f"{kind}-{sha256[:8]}{suffix_of(mime_type)}"

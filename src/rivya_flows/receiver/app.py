@@ -7,28 +7,36 @@ import base64
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pydantic import SecretStr
 from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rivya_flows.client.key_masking import body_without_key
+from rivya_flows.client.types import WebhookEvent
+from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.errors import StoreError
 from rivya_flows.hosts import is_known
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
-from rivya_flows.receiver.deliveries import Deliveries
-from rivya_flows.receiver.dispatcher import NotificationDispatcher
-from rivya_flows.receiver.media import MediaRoutes
-from rivya_flows.receiver.notification import Emit
+from rivya_flows.receiver.media import not_found, serve_medium
+from rivya_flows.receiver.notification import (
+    Emit,
+    JobNotification,
+    NotificationDispatcher,
+    notification_of,
+)
 from rivya_flows.receiver.reports import Reports
-from rivya_flows.receiver.responses import not_found
 from rivya_flows.receiver.uploads import Uploads
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
@@ -37,6 +45,9 @@ from rivya_flows.store.received_events import Received
 from rivya_flows.store.secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
+
+MAX_BYTES = 2**20
+"""Size limit of a delivery; an event is a few kilobytes."""
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
@@ -53,12 +64,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Metrics:
-    """Serves Prometheus text to clients with a password: it names campaigns and their costs.
-
-    Attributes:
-        text: Returns the text.
-        auth: ``name:password`` of its clients.
-    """
+    """Serves Prometheus text to clients with a password: it names campaigns and their costs."""
 
     text: Callable[[], bytes]
     auth: SecretStr = field(repr=False)
@@ -82,12 +88,8 @@ class ReceiverContext:
     """What the receiver needs.
 
     Attributes:
-        journal: Of the store.
-        assets: Its media.
         secrets: Returns the signing secrets that are valid now.
-        emit: Passes notifications on.
         metrics: None serves no ``/metrics``.
-        hosts: Host names with a dot that it answers to, lower case; see `hosts.is_known`.
         prune: Deletes what the store need not keep, and its period in seconds; None deletes nothing.
         api_key: Masked where a delivery quotes it; None masks nothing.
     """
@@ -103,16 +105,12 @@ class ReceiverContext:
 
 
 def receiver(context: ReceiverContext) -> ASGIApp:
-    """The application.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
+    """The application."""
     engine = context.journal.engine
     secret = shared_secret(engine, SECRET_NAME)
     dispatcher = NotificationDispatcher(context.emit)
     received = Received(engine)
-    deliveries = Deliveries(context.secrets, received, dispatcher, api_key=context.api_key)
+    deliveries = _Deliveries(context, received, dispatcher)
 
     def read() -> None:
         with reading(engine) as connection:
@@ -125,11 +123,11 @@ def receiver(context: ReceiverContext) -> ASGIApp:
             return JSONResponse({"status": "the store cannot be read"}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    media = MediaRoutes(context.assets, secret)
+    media = partial(serve_medium, context.assets, secret)
     uploads = Uploads(context.assets, secret)
     reports = Reports(context.journal, context.assets, secret)
     routes = [
-        Route("/media/{token}/{name}", media.__call__, methods=["GET"]),
+        Route("/media/{token}/{name}", media, methods=["GET"]),
         Route(f"/runs/{{token}}/{REPORT_NAME}", reports.__call__),
         Route("/upload/{token}", uploads.page, methods=["GET"]),
         Route("/upload/{token}", uploads.take, methods=["POST"]),
@@ -156,6 +154,72 @@ def receiver(context: ReceiverContext) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     return _Guarded(app, context.hosts)
+
+
+@dataclass(frozen=True)
+class _Deliveries:
+    """Verifies deliveries of the service, records each once, and passes them on after the answer."""
+
+    context: ReceiverContext
+    received: Received
+    dispatcher: NotificationDispatcher
+
+    async def __call__(self, request: Request) -> Response:
+        """204 once an event is recorded; 400 for a delivery that cannot be verified."""
+        try:
+            body = await _body(request)
+            notification = await run_in_threadpool(self._recorded, body, request.headers)
+        except ClientDisconnect:
+            raise HTTPException(400, "The delivery is incomplete.") from None
+        except StoreError as error:
+            # The service delivers again later; until then the steps poll.
+            _log.error("webhook: %s", error)
+            raise HTTPException(503, "Try again later.") from error
+        if notification is not None:
+            self.dispatcher.add(notification)
+        return Response(status_code=204)
+
+    def _recorded(self, body: bytes, headers: Mapping[str, str]) -> JobNotification | None:
+        """What a delivery tells about a job, if that is new."""
+        secrets = self.context.secrets()
+        if not secrets:
+            _log.error("webhook: no signing secret is known; create an endpoint, or give --secret")
+            raise HTTPException(503, "Not ready.")
+        try:
+            event = verify_webhook(body, headers, secrets, time.time())
+        except WebhookPayloadError as error:
+            # Signed, so it is from the service. If a newer kind of event were refused, the
+            # service would repeat it until it disables the endpoint.
+            _log.warning("%s; %s", error, error.hint)
+            return None
+        except WebhookError as error:
+            _log.warning("%s", error)
+            raise HTTPException(400, "The delivery could not be verified.") from error
+        masked = body_without_key(body, self.context.api_key)
+        if masked != body:
+            event = WebhookEvent.from_json(masked)
+        try:
+            text = masked.decode()
+        except UnicodeDecodeError as error:
+            _log.warning("webhook: the body is signed but is not UTF-8")
+            raise HTTPException(400, "The body is not UTF-8.") from error
+        is_new = self.received.note(event, text)
+        about = f" about {event.generation.id}" if event.generation else ""
+        _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", repeated")
+        return notification_of(event) if is_new else None
+
+
+async def _body(request: Request) -> bytes:
+    """The body; refused as soon as it is too large."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MAX_BYTES:
+        raise HTTPException(413, "The body is too large.")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise HTTPException(413, "The body is too large.")
+    return bytes(body)
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,41 @@
-"""What the receiver passes on about a job."""
+"""What the receiver passes on about jobs, in the background: the service only waits for the receiver."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from rivya_flows.client.wire.webhooks import WebhookEvent
+from rivya_flows.client.types import WebhookEvent
 
 EVENT_PREFIX = "rivya.generation."
 """Prefix of the events that notifications become, and of the ids of their jobs."""
 
+
+BATCH = 50
+"""Notifications in one call. Prefect queues 256 for one subscriber."""
+
+WAITING = 10_000
+"""Longest queue; beyond it the oldest are dropped, and their steps find out by polling."""
+
+PATIENCE_SECONDS = 300.0
+"""Notifications that could not be passed on for so long are dropped: their steps poll."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_LAST_SECONDS = 3.0
+
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class JobNotification:
-    """A change of a job.
-
-    Attributes:
-        event_id: Of the service's event.
-        task_id: The job.
-        status: Its status, such as ``succeeded``.
-        model: Its model; None if unknown.
-    """
+    """A change of a job."""
 
     event_id: str
     task_id: str
@@ -42,3 +54,75 @@ def notification_of(event: WebhookEvent) -> JobNotification | None:
         return None
     status = job.status if _WORD.fullmatch(job.status) else "changed"
     return JobNotification(event.id, job.id, status, job.model)
+
+
+@dataclass
+class NotificationDispatcher:
+    """A queue of notifications, and the task that empties it."""
+
+    emit: Emit
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    dropped: int = 0
+    _waiting: deque[JobNotification] = field(default_factory=deque)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+    _failing: bool = False
+
+    def add(self, notification: JobNotification) -> None:
+        """Queue a notification."""
+        if len(self._waiting) >= WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(notification)
+        self._more.set()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Pass notifications on inside the block; at its end, try the queued ones once more."""
+        task = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if self._waiting:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_SECONDS):
+                        await self._try(list(self._waiting))
+
+    async def _work(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._waiting:
+                await self._pass_on(list(self._waiting)[:BATCH])
+
+    async def _pass_on(self, batch: list[JobNotification]) -> None:
+        """Retry until they are passed on or dropped, then remove them from the queue."""
+        waited, pause = 0.0, _FIRST_PAUSE
+        while not await self._try(batch):
+            if waited >= PATIENCE_SECONDS:
+                self.dropped += len(batch)
+                _log.warning(
+                    "%d webhook events were dropped: they could not be passed on", len(batch)
+                )
+                break
+            await self.sleep(pause)
+            waited += pause
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        for notification in batch:
+            # The oldest may have been dropped while this waited.
+            if self._waiting and self._waiting[0] is notification:
+                self._waiting.popleft()
+
+    async def _try(self, batch: list[JobNotification]) -> bool:
+        try:
+            await self.emit(batch)
+        except Exception as error:  # of any kind: notifications only save time
+            if not self._failing:
+                _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
+            self._failing = True
+            return False
+        if self._failing:
+            _log.info("webhook events are passed on again")
+        self._failing = False
+        return True

@@ -7,7 +7,7 @@ import contextlib
 from sqlalchemy import Engine
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.wire.webhooks import EVENT_TYPES, WebhookEndpoint
+from rivya_flows.client.types import EVENT_TYPES, WebhookEndpoint
 from rivya_flows.errors import APIError
 from rivya_flows.store.secrets import (
     has_signing_secret,
@@ -20,21 +20,9 @@ NAME = "rivya-flows"
 
 
 async def register(client: RivyaClient, engine: Engine, url: str) -> str:
-    """Create the endpoint of a URL, or repair it; its secret is in the store after that.
+    """Create the endpoint of a URL, or repair it, and give its id; its secret is in the store after that.
 
-    Args:
-        client: Of the service, with a key that may manage webhooks.
-        engine: Of the store that the receiver reads.
-        url: Where the service sends events.
-
-    Returns:
-        The id of the endpoint, ``whend_…``.
-
-    Raises:
-        APIStatusError: The service refused, such as ``webhook_url_rejected`` for a URL that is
-            not public https.
-        APIConnectionError: No readable answer arrived.
-        StoreError: The store cannot be written.
+    The service refuses a URL that is not public https with ``webhook_url_rejected``.
     """
     for endpoint in (await client.webhooks.list()).data:
         if endpoint.url == url and not _is_gone(endpoint):
@@ -51,19 +39,7 @@ async def create_endpoint(
     name: str | None = None,
     event_types: tuple[str, ...] = EVENT_TYPES,
 ) -> WebhookEndpoint:
-    """Create an endpoint; its secret, which the service shows once, is in the store after that.
-
-    Args:
-        client: Of the service.
-        engine: Of the store.
-        url: Where to send events.
-        name: For people.
-        event_types: What to send.
-
-    Raises:
-        APIError: The service refused, or no readable answer arrived.
-        StoreError: The store cannot be written.
-    """
+    """Create an endpoint; its secret, which the service shows once, is in the store after that."""
     made = await client.webhooks.create(url, name=name, event_types=event_types)
     if made.signing_secret is None:
         # Not in a field that this client knows: a rotation returns another one.

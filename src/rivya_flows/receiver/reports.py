@@ -19,7 +19,7 @@ from rivya_flows.errors import StoreError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.receiver.addresses import asset_address, named_run
-from rivya_flows.receiver.responses import not_found
+from rivya_flows.receiver.media import not_found
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 

@@ -1,4 +1,7 @@
-"""Runs the receiver: binds its port before it announces it, and ends at once when stopped."""
+"""Runs the receiver: binds its port before it announces it, and ends at once when stopped.
+
+No connection stays for long without a request.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,29 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rivya_flows.errors import UsageError
-from rivya_flows.receiver.connections import MOST_CONNECTIONS, REQUEST_SECONDS, bounded
 
 BACKLOG = 2048
 """Connections that may wait while the receiver starts; uvicorn's own default."""
+
+REQUEST_SECONDS = 30.0
+"""Time for the head and body of a request, from the moment it is awaited."""
+
+MOST_CONNECTIONS = 512
+"""One more closes the connection that has waited longest for its request, else itself."""
 
 _GRACE_SECONDS = 3  # for running requests when the receiver ends
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that the address is known and taken before the server starts.
-
-    Args:
-        host: A name or an address.
-        port: 0 takes a free one.
-
-    Raises:
-        UsageError: The address is invalid or taken.
-    """
+    """A listening socket, so that its address is taken before the server starts; port 0 is a free one."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -67,20 +70,13 @@ async def serve(
     request_seconds: float = REQUEST_SECONDS,
     most_connections: int = MOST_CONNECTIONS,
 ) -> None:
-    """Serve until it is stopped.
+    """Serve until it is stopped, and close the socket.
 
-    Args:
-        app: The application.
-        bound: From `listen`; closed at the end.
-        ready: Called when the server accepts requests, with the function that stops it, which
-            must be called from this event loop.
-        request_seconds: Time for a request, head and body, to arrive.
-        most_connections: Concurrent connections.
-
-    Raises:
-        UsageError: The application did not start.
+    `ready` is called when the server accepts requests, with the function that stops it, which must
+    be called from this event loop.
     """
-    server = _Server(app, ready, bounded(request_seconds, most_connections))
+    limits = {"seconds": request_seconds, "most": most_connections}
+    server = _Server(app, ready, type("Bounded", (Bounded,), limits))
     try:
         await server.serve(sockets=[bound])
     finally:
@@ -132,3 +128,70 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class Bounded(H11Protocol):
+    """HTTP/1.1 with a time limit for each request."""
+
+    seconds = REQUEST_SECONDS
+    most = MOST_CONNECTIONS
+    _limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
+        super().connection_made(transport)
+        self._watch()
+        if len(self.connections) > self.most:
+            waiting = [one for one in self.connections if isinstance(one, Bounded) and one._limit]
+            min(waiting, key=lambda one: one._limit.when(), default=self).transport.abort()  # type: ignore[union-attr]  # it has one
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unwatch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Start the timer when a request is awaited, and stop it when it is complete."""
+        if self.transport.is_closing() or not self._is_awaited():
+            self._unwatch()
+        elif self._limit is None:
+            self._limit = self.loop.call_later(self.seconds, self._end)
+
+    def _unwatch(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _is_awaited(self) -> bool:
+        if self.conn.their_state is h11.IDLE:
+            # Between two requests the server's own limit for idle connections applies.
+            first = self.cycle is None
+            return first or bool(self.conn.trailing_data[0])
+        return self.conn.their_state is h11.SEND_BODY
+
+    def _end(self) -> None:
+        self._limit = None
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._send_timeout()
+        self.transport.close()
+
+    def _send_timeout(self) -> None:
+        words = b"The request did not arrive in time."
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(words))),
+            ("connection", "close"),
+        ]
+        answer: tuple[Any, ...] = (
+            h11.Response(status_code=408, headers=headers, reason=b"Request Timeout"),
+            h11.Data(data=words),
+            h11.EndOfMessage(),
+        )
+        for event in answer:
+            self.transport.write(self.conn.send(event) or b"")

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -21,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from rivya_flows.errors import MediaError, StoreError
 from rivya_flows.media.decoding import probed
 from rivya_flows.receiver.addresses import asset_address, named_upload, upload_token
-from rivya_flows.receiver.responses import not_found
+from rivya_flows.receiver.media import not_found
 from rivya_flows.store.assets import AssetStore, file_hash
 
 MAX_UPLOAD_BYTES = 100 * 2**20
@@ -51,27 +50,20 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Uploads:
-    """Takes files of people into the asset store.
-
-    Attributes:
-        assets: The store.
-        secret: Signs addresses.
-        clock: Unix seconds.
-    """
+    """Takes files of people into the asset store."""
 
     assets: AssetStore
     secret: str
-    clock: Callable[[], float] = time.time
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
-    _running: list[None] = field(default_factory=list)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_ONCE))
 
     async def page(self, request: Request) -> Response:
         """The page; 404 for an invalid or expired address."""
         until = named_upload(self.secret, str(request.path_params["token"]))
-        if until is None or 0 < until < self.clock():
+        if until is None or 0 < until < time.time():
             return not_found()
         nonce = secrets.token_urlsafe(16)
-        token = upload_token(self.secret, int(self.clock()) + LIFETIME_SECONDS)
+        token = upload_token(self.secret, int(time.time()) + LIFETIME_SECONDS)
         policy = (
             f"default-src 'none'; connect-src 'self'; img-src 'self'; style-src 'nonce-{nonce}';"
             f" script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -86,7 +78,7 @@ class Uploads:
         if until is None or until == 0:
             return not_found()
         try:
-            if until < self.clock():
+            if until < time.time():
                 raise _RefusedError(403, "This page has expired: reload it.")
             _check_origin(request)
             return JSONResponse(await self._kept(request), headers={"Cache-Control": "no-store"})
@@ -106,30 +98,25 @@ class Uploads:
             raise _too_large()
         target = self.assets.incoming()
         await run_in_threadpool(self._make_room, target.parent, size)
-        if len(self._running) >= MAX_AT_ONCE:
+        if self._slots.locked():
             raise _RefusedError(429, "Too many files at once: try again.")
         self._count(size)
-        self._running.append(None)
-        try:
-            await _write(request, target)
-            found = await probed(target)
-            digest = await run_in_threadpool(lambda: file_hash(target, sync=True))
-            await run_in_threadpool(self.assets.take, target, digest)
-            self.assets.forget_copy(digest)
-        finally:
-            self._running.pop()
-            await asyncio.to_thread(target.unlink, missing_ok=True)
+        async with self._slots:
+            try:
+                await _write(request, target)
+                found = await probed(target)
+                digest = await run_in_threadpool(lambda: file_hash(target, sync=True))
+                await run_in_threadpool(self.assets.take, target, digest)
+                self.assets.forget_copy(digest)
+            finally:
+                await asyncio.to_thread(target.unlink, missing_ok=True)
         address = asset_address("..", self.secret, digest, found.mime_type)
-        return {
-            "address": address,
-            "kind": found.kind,
-            "width": found.width,
-            "height": found.height,
-        }
+        told = {"kind": found.kind, "width": found.width, "height": found.height}
+        return {"address": address, **told}
 
     def _count(self, size: int) -> None:
         """Notes a file, unless the last hour has brought too many."""
-        now = self.clock()
+        now = time.time()
         while self._recent and self._recent[0][0] < now - WINDOW_SECONDS:
             self._recent.popleft()
         together = size + sum(one for _, one in self._recent)

@@ -65,11 +65,9 @@ def file_hash(path: Path, *, sync: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """A medium in the store.
+    """A medium in the store; `changed_at` is UTC, None if the store does not say.
 
-    Attributes:
-        changed_at: UTC; None if the store does not say.
-        linked: The folder of a run has it too, so that deleting it here frees nothing.
+    `linked`: the folder of a run has it too, so that deleting it here frees nothing.
     """
 
     sha256: str
@@ -79,15 +77,9 @@ class Kept:
 
 
 class AssetStore:
-    """A folder of media named by the SHA-256 of their content.
+    """A folder of media named by the SHA-256 of their content, at an fsspec URL.
 
-    Args:
-        url: fsspec URL of the folder.
-        scratch: Local folder for copies of remote media.
-
-    Raises:
-        StoreError: The URL cannot be used.
-        UsageError: It is on S3, and the extra ``s3`` is not installed.
+    Media of a store elsewhere are copied to the local folder `scratch`.
     """
 
     def __init__(self, url: str, scratch: Path) -> None:
@@ -120,14 +112,7 @@ class AssetStore:
         return folder / f"{uuid.uuid4().hex}.part"
 
     def put(self, path: Path) -> str:
-        """Stores a copy of a file that is another's, durably; it is read once.
-
-        Returns:
-            The SHA-256 of its content.
-
-        Raises:
-            StoreError: The folder cannot be written, as when the disk is full.
-        """
+        """Stores a copy of a file that is another's, durably, reading it once; gives its SHA-256."""
         staged = self.incoming()
         try:
             with self._reaching(f"cannot keep {path.name}", "free disk space"):
@@ -138,27 +123,14 @@ class AssetStore:
         return digest
 
     def lend(self, path: Path, sha256: str) -> None:
-        """Reads a medium that is not here from a file that is another's; nothing is written.
-
-        Args:
-            path: The file; it must stay as it is.
-            sha256: Of its content.
-        """
+        """Reads a medium that is not here from a file that is another's; nothing is written."""
         self._lent[sha256] = path
 
     def take(self, path: Path, sha256: str) -> Path:
-        """Moves a file from `incoming` into the store; an intact medium is not written again.
+        """Moves a file from `incoming` into the store, and gives its `local_path`.
 
-        Args:
-            path: It is gone afterwards. It was synced: the journal must not name a medium that a
-                power cut could lose.
-            sha256: Of its content, as computed while it was written.
-
-        Returns:
-            As `local_path`.
-
-        Raises:
-            StoreError: The folder cannot be written, as when the disk is full.
+        An intact medium is not written again. The file was synced: the journal must not name a medium
+        that a power cut could lose.
         """
         target = self._place(sha256)
         with self._reaching(f"cannot keep {path.name}", "free disk space"):
@@ -184,7 +156,6 @@ class AssetStore:
 
         Raises:
             LostMediumError: It is missing, or its content does not match its hash.
-            StoreError: The store cannot be read.
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
@@ -214,11 +185,7 @@ class AssetStore:
             (self._scratch / sha256).unlink(missing_ok=True)
 
     def size(self, sha256: str) -> int | None:
-        """Size of a medium in bytes; None if it is missing.
-
-        Raises:
-            StoreError: The store cannot be reached.
-        """
+        """Size of a medium in bytes; None if it is missing."""
         if not _NAME.fullmatch(sha256):
             return None
         with self._reaching(f"cannot read medium {sha256[:12]}"):
@@ -228,11 +195,7 @@ class AssetStore:
                 return None
 
     def part(self, sha256: str, start: int, stop: int) -> bytes:
-        """The bytes from `start` up to `stop`, unverified.
-
-        Raises:
-            StoreError: It is missing, or the store cannot be reached.
-        """
+        """The bytes from `start` up to `stop`, unverified; `StoreError` if it is missing."""
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
         with self._reaching(f"cannot read medium {sha256[:12]}"):
@@ -243,9 +206,6 @@ class AssetStore:
 
         A file system that shares blocks gets a copy that costs nothing; another one gets a hard
         link; only another file system than that of the store gets a copy of the bytes.
-
-        Raises:
-            StoreError: It is missing or changed, or the path cannot be written.
         """
         source = self.local_path(sha256)
         before = self._verified[sha256]
@@ -255,7 +215,7 @@ class AssetStore:
             if _share_blocks(source, partial):
                 as_private_as_its_folder(partial)
             elif not _link(source, partial):
-                _copy(source, partial)
+                shutil.copyfile(source, partial)
                 as_private_as_its_folder(partial)
             partial.replace(destination)
             partial.unlink(missing_ok=True)  # `replace` does nothing if both are one file already
@@ -271,11 +231,7 @@ class AssetStore:
             ) from error
 
     def listing(self) -> Iterator[Kept]:
-        """All media; other files beside them are skipped.
-
-        Raises:
-            StoreError: The store cannot be reached.
-        """
+        """All media; other files beside them are skipped."""
         with self._reaching("cannot list the media"):
             if not self._files.exists(self._root):
                 return
@@ -288,17 +244,9 @@ class AssetStore:
                 yield Kept(name, int(about.get("size") or 0), changed, links > 1)
 
     def remove(self, sha256: str, *, unchanged_since: datetime | None = None) -> bool:
-        """Deletes a medium permanently, if it is there.
+        """Deletes a medium permanently, if it is there; tells whether it is gone.
 
-        Args:
-            sha256: The medium.
-            unchanged_since: UTC; a medium that was taken again since then stays.
-
-        Returns:
-            Whether it is gone.
-
-        Raises:
-            StoreError: It cannot be deleted.
+        One that was taken again after `unchanged_since` (UTC) stays.
         """
         place = self._place(sha256)
         if unchanged_since and (changed := self._changed_at(place)) and changed > unchanged_since:
@@ -309,13 +257,9 @@ class AssetStore:
         return True
 
     def remove_unfinished(self, before: datetime) -> None:
-        """Deletes what was on its way when its process was killed; only local stores have such files.
+        """Deletes what was on its way when its process was killed, if it is older than `before` (UTC).
 
-        Args:
-            before: UTC; files that changed later may be on their way still.
-
-        Raises:
-            StoreError: One cannot be deleted.
+        Only local stores have such files.
         """
         with self._reaching("cannot delete unfinished media"):
             for path in (Path(self._root) / "incoming").glob("*") if self._is_local else ():
@@ -456,8 +400,3 @@ def _share_blocks(source: Path, target: Path) -> bool:
         target.unlink(missing_ok=True)
         return False
     return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as reads, target.open("xb") as writes:
-        shutil.copyfileobj(reads, writes, _PIECE_BYTES)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.tables import RESULTS
 
 _THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
@@ -20,12 +20,7 @@ _THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
 
 @dataclass(frozen=True)
 class NewResult:
-    """A result to keep.
-
-    Attributes:
-        credits: What it cost.
-        replace: It stands instead of an earlier result of its key, whose media are lost.
-    """
+    """A result to keep; with `replace` instead of an earlier one of its key, whose media are lost."""
 
     cache_key: str
     run_id: str
@@ -36,12 +31,7 @@ class NewResult:
 
 @dataclass(frozen=True)
 class CachedResult:
-    """The result of an earlier, equal request.
-
-    Attributes:
-        credits: What it cost.
-        at: Unix seconds.
-    """
+    """The result of an earlier, equal request; `at` is in Unix seconds."""
 
     cache_key: str
     run_id: str
@@ -51,28 +41,16 @@ class CachedResult:
 
 
 class CacheIndex:
-    """The cache index of one store; the media are in the asset store.
-
-    Args:
-        engine: Of the journal.
-        clock: Unix seconds.
-    """
+    """The cache index of one store; the media are in the asset store. `clock` gives Unix seconds."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
 
     def find(self, cache_key: str) -> CachedResult | None:
-        """The result of an equal request, or None.
-
-        Raises:
-            StoreError: The index cannot be read.
-        """
-        with reading(self._engine) as connection:
-            row = connection.execute(
-                select(RESULTS).where(RESULTS.c.cache_key == cache_key)
-            ).first()
-        return None if row is None else _result(row)
+        """The result of an equal request, or None."""
+        found = rows(self._engine, select(RESULTS).where(RESULTS.c.cache_key == cache_key))
+        return next(map(_result, found), None)
 
     def keep(self, results: Sequence[NewResult]) -> None:
         """Adds results in one transaction; the first result of a key stays, unless replaced.
@@ -83,7 +61,7 @@ class CacheIndex:
         # In one order, so that two runs with equal requests never wait in a circle.
         results = sorted(results, key=lambda one: one.cache_key)
         replaced = [{"this": one.cache_key} for one in results if one.replace]
-        rows = [
+        new = [
             {
                 "cache_key": one.cache_key,
                 "run_id": one.run_id,
@@ -98,20 +76,19 @@ class CacheIndex:
             with writing(self._engine) as connection:
                 if replaced:
                     connection.execute(_THIS, replaced)
-                connection.execute(dialect.insert(RESULTS).on_conflict_do_nothing(), rows)
+                connection.execute(dialect.insert(RESULTS).on_conflict_do_nothing(), new)
         except StoreError:
             return
 
     def forget(self, cache_key: str) -> None:
         """Deletes an entry."""
-        with writing(self._engine) as connection:
-            connection.execute(_THIS, {"this": cache_key})
+        write(self._engine, delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
 
     def all(self) -> tuple[CachedResult, ...]:
         """All entries, newest first."""
-        with reading(self._engine) as connection:
-            rows = connection.execute(select(RESULTS).order_by(RESULTS.c.at.desc())).all()
-        return tuple(_result(row) for row in rows)
+        return tuple(
+            map(_result, rows(self._engine, select(RESULTS).order_by(RESULTS.c.at.desc())))
+        )
 
 
 def _result(row: Any) -> CachedResult:

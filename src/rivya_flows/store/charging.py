@@ -1,130 +1,176 @@
-"""From events of purchases to rows of `charges`, written in the transaction of these events."""
+"""What purchases cost and take from pools, written in the transaction of their events."""
 
 from __future__ import annotations
 
 import json
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from rivya_flows.planning.queue.event_codec import parse, purchase_name
-from rivya_flows.planning.queue.events import Event, JobEnded, OfPurchase, PurchaseIntended
-from rivya_flows.store.tables import CHARGES, EVENTS, stored_name
+from rivya_flows.errors import PoolExceededError
+from rivya_flows.planning.queue.event_codec import purchase_name
+from rivya_flows.planning.queue.events import Event, OfPurchase, PurchaseIntended
+from rivya_flows.store.charges import counted
+from rivya_flows.store.pools import Pool, TotalKey, held_pools, period
+from rivya_flows.store.tables import CHARGES, POOL_TOTALS, RUNS, stored_name
 
-_KINDS = (
-    "purchase.intended",
-    "purchase.accepted",
-    "purchase.refused",
-    "job.ended",
-    "chat.answered",
+_OF_TOTAL = (
+    POOL_TOTALS.c.pool == bindparam("of_pool"),
+    POOL_TOTALS.c.service == bindparam("of_service"),
+    POOL_TOTALS.c.period_start == bindparam("of_period"),
 )
-_ROWS_AT_ONCE = 500
-
-_INSERT = insert(CHARGES)
-_UPDATE = (
+# Built once: building a statement takes longer than executing it.
+_TOTAL = select(POOL_TOTALS.c.credits).where(*_OF_TOTAL).with_for_update()
+_CHANGE_TOTAL = update(POOL_TOTALS).where(*_OF_TOTAL).values(credits=bindparam("credits"))
+_RUN = select(RUNS.c.labels, RUNS.c.service).where(RUNS.c.run_id == bindparam("of_run"))
+_CHARGES_OF = select(CHARGES.c.purchase, CHARGES.c.credits, CHARGES.c.at).where(
+    CHARGES.c.run_id == bindparam("of_run"),
+    CHARGES.c.purchase.in_(bindparam("purchases", expanding=True)),
+)
+_NEW = insert(CHARGES)
+_CHANGE = (
     update(CHARGES)
     .where(CHARGES.c.run_id == bindparam("of_run"), CHARGES.c.purchase == bindparam("of_purchase"))
-    .values(
-        credits=bindparam("credits"),
-        settled=bindparam("settled"),
-        model=func.coalesce(CHARGES.c.model, bindparam("model", type_=CHARGES.c.model.type)),
-    )
+    .values(credits=bindparam("credits"), settled=bindparam("settled"))
 )
 
+_ChargeId = tuple[str, str]
+"""The primary key of a charge: run_id, purchase."""
 
-def counted(event: Event) -> tuple[int, bool] | None:
-    """The credits that a purchase counts with from this event on, and whether they are final.
+_Change = tuple[OfPurchase, _ChargeId, int, bool]
+"""An event, and what its purchase counts with from then on, see `counted`."""
 
-    None if the event changes neither: a purchase whose outcome is unknown counts as before.
+
+class Charging:
+    """What the entries of one transaction charge, and what they take from pools and give back.
+
+    The rows of all totals that may change are locked, in one order, until the transaction ends.
+
+    Args:
+        connection: Of the transaction, which holds the fences of the runs.
+        entries: Run ids with the events that are about to be written.
+        at: Unix seconds of these entries.
     """
-    # By its kind: `isinstance` of a model is slow, and this is asked of every entry.
-    if event.kind == "purchase.intended":
-        return event.reserve, False
-    if event.kind == "purchase.accepted":
-        return event.reserved_credits, False
-    if event.kind == "purchase.refused":
-        return 0, True
-    if event.kind == "job.ended" or event.kind == "chat.answered":
-        return event.final_credits, True
-    return None
 
+    def __init__(
+        self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
+    ) -> None:
+        self._connection, self._at = connection, at
+        self._new: dict[_ChargeId, dict[str, Any]] = {}
+        self._changed: dict[_ChargeId, dict[str, Any]] = {}
+        # Of the runs that a pool covers: the pools, with the service, and earlier charges.
+        self._covering: dict[str, list[tuple[Pool, str]]] = {}
+        self._charges: dict[_ChargeId, tuple[int, float]] = {}
+        purchases = defaultdict[str, list[Event]](list)
+        for run_id, events in entries:
+            if found := [event for event in events if counted(event) is not None]:
+                purchases[run_id] += found
+        if purchases and (pools := held_pools(connection)):
+            for run_id, found in purchases.items():
+                self._cover(run_id, found, pools)
+        since = {(run_id, at) for run_id in self._covering} | {
+            (run_id, at) for (run_id, _), (_, at) in self._charges.items()
+        }
+        touched = {key for run_id, at in since for _, key in self._totals_of(run_id, at)}
+        self._before = {key: _locked(connection, key) for key in sorted(touched)}
+        self._totals = dict(self._before)
 
-def charge_id(run_id: str, event: OfPurchase) -> tuple[str, str]:
-    """The primary key of the charge of a purchase."""
-    return run_id, stored_name(purchase_name(event))
+    def take(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
+        """Counts all events, or none of them and gives the error if a pool does not cover an intent.
 
-
-class ChangedCharges:
-    """The rows that the events of one transaction insert and update, each of them once."""
-
-    def __init__(self) -> None:
-        self._new: dict[tuple[str, str], dict[str, Any]] = {}
-        self._old: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def __len__(self) -> int:
-        return len(self._new) + len(self._old)
-
-    def add(self, run_id: str, event: Event, at: float) -> None:
-        """Takes the next event of a run.
-
-        Args:
-            run_id: The run.
-            event: Any event; those that change no charge are ignored.
-            at: Unix seconds of its entry.
+        Other events of purchases are never refused: they tell what happened.
         """
-        if (now := counted(event)) is None:
-            return
-        assert isinstance(event, OfPurchase)
-        key = charge_id(run_id, event)
-        change: dict[str, Any] = {"credits": now[0], "settled": now[1]}
-        if isinstance(event, PurchaseIntended):
-            of = {"run_id": run_id, "purchase": key[1], "step": event.step, "at": at}
-            self._new[key] = {**of, **change, "model": _model(event)}
-            self._old.pop(key, None)
-            return
-        row = self._new.get(key) or self._old.setdefault(
-            key, {"of_run": run_id, "of_purchase": key[1], "model": None}
+        changes = _changes(run_id, events)
+        totals: ChainMap[TotalKey, int] = ChainMap({}, self._totals)
+        charges = ChainMap[_ChargeId, tuple[int, float]]({}, self._charges)
+        for event, key, credits, _ in changes if run_id in self._covering else ():
+            needs = 0
+            if isinstance(event, PurchaseIntended):
+                charges[key], needs = (0, self._at), max(credits, event.rest or 0)
+            if key not in charges:
+                continue  # it has no intent
+            before, at = charges[key]
+            for pool, of in self._totals_of(run_id, at):
+                left = max(0, pool.credits - totals[of])
+                if needs > left:
+                    return PoolExceededError(pool.name, needs, left, period(pool.period, at)[1])
+                totals[of] += credits - before
+            charges[key] = (credits, at)
+        self._totals.update(totals.maps[0])
+        self._charges.update(charges.maps[0])
+        for event, key, credits, settled in changes:
+            row = {"credits": credits, "settled": settled}
+            if isinstance(event, PurchaseIntended):
+                model = None if event.model is None else stored_name(event.model)
+                of_intent = {"step": event.step, "model": model, "at": self._at}
+                self._new[key] = {"run_id": key[0], "purchase": key[1], **of_intent, **row}
+            elif key in self._new:
+                self._new[key] |= row
+            else:
+                self._changed[key] = {"of_run": key[0], "of_purchase": key[1], **row}
+        return None
+
+    def write(self) -> None:
+        """Writes the charges and totals that changed."""
+        changed = [
+            {**_parameters(key), "credits": credits}
+            for key, credits in self._totals.items()
+            if credits != self._before[key]
+        ]
+        rows = (
+            (_CHANGE, [*self._changed.values()]),
+            (_NEW, [*self._new.values()]),
+            (_CHANGE_TOTAL, changed),
         )
-        row |= change
-        if isinstance(event, JobEnded) and event.model and not row["model"]:
-            row["model"] = stored_name(event.model)
+        for statement, of_statement in rows:
+            if of_statement:
+                self._connection.execute(statement, of_statement)
 
-    def write(self, connection: Connection) -> None:
-        """Writes the rows; a charge that the store does not have stays missing."""
-        if self._new:
-            connection.execute(_INSERT, list(self._new.values()))
-        if self._old:
-            connection.execute(_UPDATE, list(self._old.values()))
+    def _cover(self, run_id: str, events: Sequence[Event], pools: Sequence[Pool]) -> None:
+        """Notes the pools of a run, and the earlier charges that change."""
+        text, service = self._connection.execute(_RUN, {"of_run": run_id}).one()
+        labels = json.loads(text)
+        covering = [(pool, stored_name(service)) for pool in pools if pool.covers(labels)]
+        if not covering:
+            return
+        self._covering[run_id] = covering
+        changes = _changes(run_id, events)
+        earlier = {key[1] for event, key, *_ in changes if not isinstance(event, PurchaseIntended)}
+        named = {"of_run": run_id, "purchases": sorted(earlier)}
+        for purchase, credits, at in self._connection.execute(_CHARGES_OF, named):
+            self._charges[run_id, purchase] = (credits, at)
 
-
-def charge_earlier_purchases(connection: Connection) -> None:
-    """Fills the empty table from the journals of a store that had no charges.
-
-    Entries that cannot be read, which only a newer version writes, are left out.
-    """
-    query = (
-        select(EVENTS.c.run_id, EVENTS.c.at, EVENTS.c.body)
-        .where(EVENTS.c.kind.in_(_KINDS))
-        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
-    )
-    charges, of_run = ChangedCharges(), ""
-    found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
-    for run_id, at, body in found:
-        if run_id != of_run and len(charges) >= _ROWS_AT_ONCE:
-            charges.write(connection)
-            charges = ChangedCharges()
-        of_run = run_id
-        try:
-            charges.add(run_id, parse(body), at)
-        except ValidationError:
-            continue
-    charges.write(connection)
+    def _totals_of(self, run_id: str, at: float) -> list[tuple[Pool, TotalKey]]:
+        """The totals that a purchase of that moment counts in, by the name of the pool."""
+        return [
+            (pool, (pool.name, service, period(pool.period, at)[0]))
+            for pool, service in self._covering.get(run_id, ())
+        ]
 
 
-def _model(event: PurchaseIntended) -> str | None:
-    """The model that an intent buys from; early journals name it in the body alone."""
-    model = event.model
-    if model is None and event.route != "function":
-        model = json.loads(event.body).get("model")
-    return None if model is None else stored_name(str(model))
+def _changes(run_id: str, events: Sequence[Event]) -> list[_Change]:
+    found: list[_Change] = []
+    for event in events:
+        if (now := counted(event)) is not None:
+            assert isinstance(event, OfPurchase)
+            found.append((event, (run_id, stored_name(purchase_name(event))), *now))
+    return found
+
+
+def _locked(connection: Connection, key: TotalKey) -> int:
+    """A total whose row is locked; a new row begins with 0."""
+    found: int | None = connection.scalar(_TOTAL, _parameters(key))
+    if found is None:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        row = dict(zip(("pool", "service", "period_start"), key, strict=True), credits=0)
+        connection.execute(dialect.insert(POOL_TOTALS).on_conflict_do_nothing(), row)
+        found = connection.scalar(_TOTAL, _parameters(key))
+    assert found is not None
+    return found
+
+
+def _parameters(key: TotalKey) -> dict[str, str]:
+    return dict(zip(("of_pool", "of_service", "of_period"), key, strict=True))

@@ -7,26 +7,25 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     IntegrityError,
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from rivya_flows.errors import StoreError, StoreUnreachableError
+from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError
 from rivya_flows.extras import lacking, need
 from rivya_flows.private import FILE, FOLDER
-from rivya_flows.store.migrations import migrate
-from rivya_flows.store.sqlite_file import SqliteFile, damage
+from rivya_flows.store.tables import ensure_tables
 
 LOCK_SECONDS = 20.0
 """How long SQLite waits for another writer; ``?timeout=`` in the URL overrides it."""
@@ -57,6 +56,7 @@ _REFUSED = (
 """Connections that fail until a person changes something. libpq tells no SQLSTATE of them."""
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
 _PLACE_HINT = "set RIVYA_FLOWS_DATA, or RIVYA_FLOWS_STORE, to a writable path"
@@ -85,30 +85,31 @@ def open_engine(url: str) -> Engine:
     """An engine on a database with the current schema.
 
     Raises:
-        StoreError: The URL is wrong, the database cannot be reached, or its schema is newer.
+        StoreError: The URL is wrong, the database cannot be reached, or its schema is another one.
         UsageError: It is on PostgreSQL, and the extra ``postgres`` is not installed.
     """
-    engine = None
     try:
         engine = _engine(make_url(url))
-        migrate(engine)
-    except StoreError:
-        _dispose(engine)
-        raise
+        try:
+            ensure_tables(engine)
+        except BaseException as error:
+            engine.dispose()
+            if not isinstance(error, SQLAlchemyError | sqlite3.Error):
+                raise
+            reason, host = _reason(error, engine), engine.url.host
+            place = "" if host is None or host in reason else f" ({host}:{engine.url.port or 5432})"
+            raise _kind(error)(
+                f"cannot open the store: {reason}{place}",
+                f"{_hint(reason, 'check RIVYA_FLOWS_STORE')}, then try again",
+            ) from error
     except ImportError as error:  # psycopg without libpq
         reason = str(error).partition("\n")[0]
         raise lacking("postgres", "RIVYA_FLOWS_STORE on PostgreSQL", reason) from error
-    except (ArgumentError, ValueError):
+    except (SQLAlchemyError, ValueError):
         # The message and its cause quote the URL, which may hold a password.
         raise StoreError(
             "cannot open the store: RIVYA_FLOWS_STORE is not an SQLAlchemy URL", _URL_HINT
         ) from None
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        _dispose(engine)
-        raise _kind(error)(
-            f"cannot open the store: {_placed(_reason(error, engine), engine)}",
-            f"{_hint(_reason(error, engine), 'check RIVYA_FLOWS_STORE')}, then try again",
-        ) from error
     return engine
 
 
@@ -116,12 +117,8 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
     """Makes new connections wait while a PostgreSQL server is away, or has none to give.
 
     Only connecting is retried, when nothing has been sent. A statement in flight fails, since it may
-    or may not have been written.
-
-    Args:
-        engine: From `open_engine`; one on SQLite is unchanged.
-        seconds: How long all connections together wait for one outage; who asks later than that,
-            as to release a lease, tries once.
+    or may not have been written. All connections together wait `seconds` for one outage; who asks
+    later than that, as to release a lease, tries once.
     """
     if engine.dialect.name != "postgresql":
         return
@@ -147,11 +144,7 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A read connection, which never waits for a writer.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """A read connection, which never waits for a writer."""
     try:
         with engine.connect().execution_options(reads=True) as connection:
             yield connection
@@ -165,7 +158,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         IntegrityError: A unique value exists already; nothing was written.
-        StoreError: The store cannot be written; nothing was.
     """
     try:
         with engine.begin() as connection:
@@ -174,6 +166,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
         raise
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise _unusable(error, engine) from error
+
+
+def rows(
+    engine: Engine, query: TypedReturnsRows[*Ts], values: Mapping[str, Any] | None = None
+) -> Sequence[Row[*Ts]]:
+    """All rows of a query, read at once."""
+    with reading(engine) as connection:
+        return connection.execute(query, values).all()
+
+
+def write(engine: Engine, *statements: Executable) -> int:
+    """Executes statements in one transaction, as `writing`; gives how many rows the last one changed."""
+    with writing(engine) as connection:
+        return [connection.execute(one).rowcount for one in statements][-1]
 
 
 def _unusable(error: Exception, engine: Engine) -> StoreError:
@@ -230,7 +236,7 @@ def _engine(url: URL) -> Engine:
         engine = create_engine(url, connect_args=waits, max_overflow=-1)
         if (path := _file_of(engine)) is not None:
             _make_file(path)
-            SqliteFile(path).watch(engine)
+            _watch_file(engine, path)
         _make_durable(engine)
         return engine
     if backend not in ("postgresql", "postgres"):
@@ -269,6 +275,77 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
 
 
+def _watch_file(engine: Engine, path: Path) -> None:
+    """Looks for the file before each new connection and before each transaction that writes.
+
+    SQLite goes on with a file that was deleted or replaced, and what it writes is lost with the
+    process. A new connection would make an empty file. What an open one still reads is saved beside
+    it, once, at the end of the process at the latest.
+    """
+    saved = path.with_name(f"{path.stem}.saved-{os.getpid()}{path.suffix}")
+
+    def found() -> tuple[int, int] | None:
+        with contextlib.suppress(OSError):
+            about = path.stat()
+            return about.st_dev, about.st_ino
+        return None
+
+    opened = found()
+
+    def is_lost() -> bool:
+        return opened is not None and found() != opened
+
+    def save(connection: Any) -> None:
+        try:
+            os.close(os.open(saved, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
+        except OSError:  # it is there, or the disk is full
+            return
+        try:
+            with closing(sqlite3.connect(saved)) as copy:
+                connection.backup(copy)
+        except sqlite3.Error:
+            saved.unlink(missing_ok=True)
+
+    def lost() -> StoreLostError:
+        return StoreLostError(
+            f"{path} was deleted or replaced while this process used it; it buys and collects"
+            " nothing more",
+            f"rename {saved.name}, which has all of it until now, to {path.name} (restore a copy if"
+            f" there is no {saved.name}) while no command uses it, then resume the run; nothing is"
+            " bought twice",
+        )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(*_: Any) -> None:
+        if is_lost():
+            raise lost()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if is_lost() and not connection.get_execution_options().get("reads", False):
+            save(connection.connection.driver_connection)
+            raise lost()
+
+    @event.listens_for(engine, "close")
+    def close(connection: Any, _: Any) -> None:
+        if is_lost():
+            save(connection)
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong inside a database on SQLite; None if nothing is found."""
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            connection.text_factory = bytes
+            first: bytes = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        return str(error)
+    words = first.decode(errors="replace").replace("\n", " ")
+    return None if words == "ok" else words
+
+
 def _make_durable(engine: Engine) -> None:
     """WAL, fsync on every commit, and the write lock from a writer's first statement on."""
 
@@ -301,26 +378,14 @@ def _change_to_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
-def _shown(error: BaseException) -> str:
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _reason(error: Exception, engine: Engine | None) -> str:
+def _reason(error: Exception, engine: Engine) -> str:
     """What went wrong. A damaged file may show by whatever it makes a statement say."""
-    words = _shown(error)
-    path = None if engine is None else _file_of(engine)
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    words = lines[0] if lines else type(error).__name__
+    path = _file_of(engine)
     if path is not None and any(sign in words for sign in ("malformed", "no such")):
-        words = f"{path} is damaged: {damage(path) or words}"
+        words = f"{path} is damaged: {_damage(path) or words}"
     return words
-
-
-def _placed(words: str, engine: Engine | None) -> str:
-    """What went wrong, with the database server if that is not named."""
-    host = engine.url.host if engine is not None else None
-    if engine is None or host is None or host in words:
-        return words
-    return f"{words} ({host}:{engine.url.port or 5432})"
 
 
 def _is_away(error: BaseException) -> bool:
@@ -343,8 +408,3 @@ def _kind(error: Exception) -> type[StoreError]:
 def _hint(reason: str, otherwise: str) -> str:
     words = reason.lower()
     return next((hint for word, hint in _HINTS if word in words), otherwise)
-
-
-def _dispose(engine: Engine | None) -> None:
-    if engine is not None:
-        engine.dispose()

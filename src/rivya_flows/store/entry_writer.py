@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Engine, Insert, bindparam, func, insert, select
@@ -19,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from rivya_flows.errors import LeaseLostError, PoolExceededError, StoreError
 from rivya_flows.planning.queue.event_codec import dump, unique_name
 from rivya_flows.planning.queue.events import Event, Stamped
-from rivya_flows.store.charging import ChangedCharges
+from rivya_flows.store.charging import Charging
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
-from rivya_flows.store.reservations import Reservations
+from rivya_flows.store.leases import lease_lost
 from rivya_flows.store.tables import EVENTS, LEASES, stored_name
 
 LARGEST_GROUP = 500
@@ -47,10 +46,8 @@ _Outcome = tuple[Stamped, ...] | LeaseLostError | PoolExceededError
 class Entries:
     """Events of one run that are written atomically.
 
-    Attributes:
-        fence: Of the driver's lease.
-        written: Done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
-            `PoolExceededError`.
+    `written` is done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
+    `PoolExceededError`.
     """
 
     run_id: str
@@ -58,19 +55,10 @@ class Entries:
     fence: int
     written: Future[tuple[Stamped, ...]] = field(default_factory=Future)
 
-    @cached_property
-    def bodies(self) -> tuple[str, ...]:
-        """The events as they are stored."""
-        return tuple(dump(event) for event in self.events)
-
 
 @dataclass
 class _Attempt:
-    """What one transaction writes.
-
-    Attributes:
-        outcomes: Of each of its `Entries`, once it is committed.
-    """
+    """What one transaction writes, and the outcome of each of its `Entries`, once it is committed."""
 
     rows: list[_Row] = field(default_factory=list)
     outcomes: list[_Outcome] = field(default_factory=list)
@@ -85,13 +73,7 @@ class _Attempt:
 
 
 class EntryWriter:
-    """The one that writes entries to a store.
-
-    Args:
-        engine: Of the store.
-        clock: Unix seconds.
-        on_write: As in `Journal`.
-    """
+    """The one that writes entries to a store; see `Journal`."""
 
     def __init__(
         self, engine: Engine, clock: Callable[[], float], on_write: Callable[[int], object]
@@ -120,15 +102,10 @@ class EntryWriter:
             self._thread = None
 
     def write_first(self, run_id: str, event: Event, before: Insert) -> None:
-        """Writes the first entry of a run, after another row in the same transaction.
-
-        Raises:
-            IntegrityError: There is one already.
-            StoreError: The store cannot be written.
-        """
+        """Writes the first entry of a run, after another row; `IntegrityError` if there is one already."""
         with self._transaction(1) as connection:
             connection.execute(before)
-            connection.execute(_ENTER, _row(run_id, Stamped(1, self._clock(), event), dump(event)))
+            connection.execute(_ENTER, _row(run_id, Stamped(1, self._clock(), event)))
 
     def write(self, group: Sequence[Entries]) -> None:
         """Writes entries in one transaction, and completes each `Entries.written`.
@@ -171,17 +148,19 @@ class EntryWriter:
 
         Raises:
             IntegrityError: One of them exists already; nothing was written.
-            StoreError: The store cannot be written; whether the group was is known unless the
-                connection broke to the end.
         """
-        size = sum(len(one.bodies) for one in group)
+        size = sum(len(one.events) for one in group)
         give_up = time.monotonic() + PATIENCE_SECONDS
         attempt = _Attempt()
         while True:
             try:
                 with self._transaction(size) as connection:
-                    # The lock of the fences first: after it, an earlier commit has ended.
-                    fences = _fences(connection, group)
+                    # The lock of the fences first: after it, an earlier commit has ended. In
+                    # sorted order, so that two writers cannot deadlock.
+                    fences: dict[str, int | None] = {
+                        run_id: connection.scalar(_FENCE, {ONE_RUN.key: run_id})
+                        for run_id in sorted({one.run_id for one in group})
+                    }
                     if not attempt.is_written(connection):
                         attempt = self._attempt(connection, group, fences)
                 return attempt.outcomes
@@ -196,17 +175,12 @@ class EntryWriter:
         """Writes what its driver may write and its pools cover."""
         attempt, last, at = _Attempt(), dict[str, int](), self._clock()
         driven = [(one.run_id, one.events) for one in group if fences[one.run_id] == one.fence]
-        pools, charges = Reservations(connection, driven, at), ChangedCharges()
+        charging = Charging(connection, driven, at)
         for one in group:
             if fences[one.run_id] != one.fence:
-                attempt.outcomes.append(
-                    LeaseLostError(
-                        f"another process drives {one.run_id} now",
-                        "this one stops; nothing is lost",
-                    )
-                )
+                attempt.outcomes.append(lease_lost(one.run_id))
                 continue
-            if refused := pools.take(one.run_id, one.events):
+            if refused := charging.take(one.run_id, one.events):
                 attempt.outcomes.append(refused)
                 continue
             if one.run_id not in last:
@@ -217,13 +191,10 @@ class EntryWriter:
             )
             last[one.run_id] += len(stamped)
             attempt.outcomes.append(stamped)
-            attempt.rows += map(_row, itertools.repeat(one.run_id), stamped, one.bodies)
-            for event in one.events:
-                charges.add(one.run_id, event, at)
+            attempt.rows += [_row(one.run_id, entry) for entry in stamped]
         if attempt.rows:
             connection.execute(_ENTER, attempt.rows)
-        charges.write(connection)
-        pools.write(connection)
+        charging.write()
         return attempt
 
     @contextmanager
@@ -236,13 +207,7 @@ class EntryWriter:
         self._on_write(-number)
 
 
-def _fences(connection: Connection, group: Sequence[Entries]) -> dict[str, int | None]:
-    """The fence of each run, locked in sorted order, so that two writers cannot deadlock."""
-    runs = sorted({one.run_id for one in group})
-    return {run_id: connection.scalar(_FENCE, {ONE_RUN.key: run_id}) for run_id in runs}
-
-
-def _row(run_id: str, stamped: Stamped, body: str) -> _Row:
+def _row(run_id: str, stamped: Stamped) -> _Row:
     name = unique_name(stamped.event)
     return {
         "run_id": run_id,
@@ -250,7 +215,7 @@ def _row(run_id: str, stamped: Stamped, body: str) -> _Row:
         "kind": stamped.event.kind,
         "at": stamped.at,
         "unique_name": None if name is None else stored_name(name),
-        "body": body,
+        "body": dump(stamped.event),
     }
 
 

@@ -11,13 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
-from rivya_flows.store.database import open_engine, reading, writing
+from rivya_flows.store.database import open_engine, reading, rows, writing
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
 from rivya_flows.store.leases import Lease
 from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RESULTS, RUNS
@@ -41,9 +52,7 @@ IS_THERE = RUNS.c.removed_at.is_(None)
 class RunRow:
     """A run as listed, without its journal.
 
-    Attributes:
-        labels: By name.
-        wallet: Name of the credentials that it buys with; None: the key of the process.
+    `wallet` names the credentials that it buys with; None: the key of the process.
     """
 
     run_id: str
@@ -59,14 +68,10 @@ class Journal:
     """All runs of one store.
 
     Args:
-        url: SQLAlchemy URL.
         clock: Unix seconds.
         on_write: Called before each commit with the number of its last entry, counted from 1 over
             all entries that this object tried to write, and after it with the negated number;
             tests stop the process there.
-
-    Raises:
-        StoreError: The store cannot be opened.
     """
 
     def __init__(
@@ -106,28 +111,22 @@ class Journal:
         except IntegrityError as error:
             if frozen.quote is not None:
                 self.refuse_used(frozen.quote)
-            self._refuse_removed(frozen.run_id)
+            if self.removed_run(frozen.run_id):
+                raise StoreError(
+                    f"run {frozen.run_id} was removed, and what it spent is still counted under its"
+                    " name",
+                    "begin another run; a batch does so for its row when it is rerun",
+                ) from error
             raise StoreError(f"run {frozen.run_id} already exists") from error
 
-    def _refuse_removed(self, run_id: str) -> None:
-        if self.removed_run(run_id):
-            raise StoreError(
-                f"run {run_id} was removed, and what it spent is still counted under its name",
-                "begin another run; a batch does so for its row when it is rerun",
-            )
-
     def hide(self, lease: Lease) -> int:
-        """Hides a run from all but `removed_run`, and deletes the cached results that it bought.
+        """Hides a run from all but `removed_run`, deletes the cached results that it bought, and counts them.
 
         Its row and its charges stay, so that reports and pools count what it spent, no quote is used
         twice, and no other run takes its id. Its entries stay until `remove`: they name its media.
 
-        Returns:
-            How many cached results were deleted.
-
         Raises:
             LeaseLostError: Another process drives the run.
-            StoreError: The store cannot be written.
         """
         with writing(self.engine) as connection:
             _refuse_lost(connection, lease)
@@ -137,12 +136,7 @@ class Journal:
             return int(connection.execute(bought).rowcount)
 
     def remove(self, lease: Lease) -> None:
-        """Deletes the entries of a run that is hidden, the path of its folder and the lease.
-
-        Raises:
-            LeaseLostError: Another process removes the run.
-            StoreError: The store cannot be written.
-        """
+        """Deletes the entries of a run that is hidden, the path of its folder and the lease."""
         run_id = lease.run_id
         with writing(self.engine) as connection:
             _refuse_lost(connection, lease)
@@ -157,20 +151,11 @@ class Journal:
 
     def removed_run(self, run_id: str) -> RunRow | None:
         """The row of a removed run, whose folder is ``Path()`` once its files are deleted; or None."""
-        with reading(self.engine) as connection:
-            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id, ~IS_THERE)).first()
-        return None if row is None else as_run_row(row)
+        return next(iter(self._runs(RUNS.c.run_id == run_id, ~IS_THERE)), None)
 
     def refuse_used(self, quote: str) -> None:
-        """Refuses a quote that a run of this store has used.
-
-        Raises:
-            QuoteError: It names that run.
-            StoreError: The store cannot be read.
-        """
-        with reading(self.engine) as connection:
-            used = connection.scalar(select(RUNS.c.run_id).where(RUNS.c.quote == quote))
-        if used is not None:
+        """Raises a `QuoteError` that names the run of this store which has used a quote, if there is one."""
+        for (used,) in rows(self.engine, select(RUNS.c.run_id).where(RUNS.c.quote == quote)):
             raise QuoteError(
                 f"the quote was used by {used}; nothing was bought",
                 f"see `rivya-flows receipt {used}`; if it did not complete: `rivya-flows resume"
@@ -179,11 +164,6 @@ class Journal:
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
         """Writes one entry durably, if this driver still has the lease; blocks until then.
-
-        Args:
-            run_id: The run.
-            event: What happened.
-            fence: The number that `Leases.acquire` gave.
 
         Raises:
             LeaseLostError: Another driver has the lease.
@@ -207,42 +187,33 @@ class Journal:
         return entries.written
 
     def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
-        """The entries of a run behind number `after`, in order; empty if there is no such run.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
-        with reading(self.engine) as connection:
-            rows = connection.execute(_ENTRIES, {ONE_RUN.key: run_id, "after": after}).all()
-        return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
+        """The entries of a run behind number `after`, in order; empty if there is no such run."""
+        found = rows(self.engine, _ENTRIES, {ONE_RUN.key: run_id, "after": after})
+        return tuple(_stamped(run_id, seq, at, body) for seq, at, body in found)
 
     def run(self, run_id: str) -> RunRow | None:
         """The row of a run, or None."""
-        with reading(self.engine) as connection:
-            named = select(RUNS).where(RUNS.c.run_id == run_id, IS_THERE)
-            row = connection.execute(named).first()
-        return None if row is None else as_run_row(row)
+        return next(iter(self._runs(RUNS.c.run_id == run_id, IS_THERE)), None)
 
     def ids(self, beginning: str) -> tuple[str, ...]:
         """The ids of all runs that begin so, in the order of their start."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        query = select(RUNS.c.run_id).where(begun, IS_THERE)
-        with reading(self.engine) as connection:
-            return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
+        query = select(RUNS.c.run_id).where(begun, IS_THERE).order_by(RUNS.c.started_at)
+        return tuple(run_id for (run_id,) in rows(self.engine, query))
 
     def removed_ids(self, beginning: str) -> frozenset[str]:
         """The ids of all removed runs that begin so."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        with reading(self.engine) as connection:
-            return frozenset(connection.scalars(select(RUNS.c.run_id).where(begun, ~IS_THERE)))
+        query = select(RUNS.c.run_id).where(begun, ~IS_THERE)
+        return frozenset(run_id for (run_id,) in rows(self.engine, query))
 
     def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
         """All runs whose ids begin so, newest first."""
-        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        query = select(RUNS).where(begun, IS_THERE)
-        with reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(RUNS.c.started_at.desc())).all()
-        return tuple(as_run_row(row) for row in rows)
+        return self._runs(RUNS.c.run_id.startswith(beginning, autoescape=True), IS_THERE)
+
+    def _runs(self, *wanted: ColumnElement[bool]) -> tuple[RunRow, ...]:
+        query = select(RUNS).where(*wanted).order_by(RUNS.c.started_at.desc())
+        return tuple(map(as_run_row, rows(self.engine, query)))
 
     def last(self) -> RunRow | None:
         """The run whose newest entry is the newest of all; None if there is no run.
@@ -258,28 +229,18 @@ class Journal:
         )
         order = (newest.desc(), RUNS.c.started_at.desc())
         query = select(RUNS).where(IS_THERE).order_by(*order).limit(1)
-        with reading(self.engine) as connection:
-            row = connection.execute(query).first()
-        return None if row is None else as_run_row(row)
+        return next(map(as_run_row, rows(self.engine, query)), None)
 
     def ended_before(self, at: float) -> frozenset[str]:
-        """Ids of the runs that have ended, have written nothing since and are owed nothing.
+        """Ids of the runs that have ended, have written nothing since (Unix seconds) and are owed nothing.
 
         A run that waits for an answer has not ended, nor has one whose process died. A run is owed
         what it has bought and not collected.
-
-        Args:
-            at: Unix seconds.
         """
         kinds = ("run.resumed", "run.ended")
         turn = func.max(case((EVENTS.c.kind.in_(kinds), EVENTS.c.seq)))
-        open_jobs = func.sum(
-            case(
-                (EVENTS.c.kind == "purchase.accepted", 1),
-                (EVENTS.c.kind == "job.ended", -1),
-                else_=0,
-            )
-        )
+        counts = {"purchase.accepted": 1, "job.ended": -1}
+        open_jobs = func.sum(case(counts, value=EVENTS.c.kind, else_=0))
         quiet = (
             select(EVENTS.c.run_id, turn.label("seq"))
             .group_by(EVENTS.c.run_id)
@@ -292,8 +253,7 @@ class Journal:
             .where(EVENTS.c.kind == "run.ended")
             .where(EVENTS.c.run_id.not_in(select(LEASES.c.run_id).where(LEASES.c.expires_at > at)))
         )
-        with reading(self.engine) as connection:
-            ends = [(run_id, parse(body)) for run_id, body in connection.execute(query)]
+        ends = [(run_id, parse(body)) for run_id, body in rows(self.engine, query)]
         return frozenset(
             run_id
             for run_id, event in ends
@@ -303,17 +263,14 @@ class Journal:
     def mentioned_hashes(
         self, without: frozenset[str] = frozenset(), of: str | None = None
     ) -> frozenset[str]:
-        """Every string in the journals that looks like a SHA-256.
-
-        Args:
-            without: Ids of runs whose journals are not read.
-            of: The only run whose journal is read; None reads those of all.
-        """
+        """Every string in the journals that looks like a SHA-256; `of` is the only run that is read."""
         found: set[str] = set()
         with reading(self.engine) as connection:
             every = [of] if of else connection.scalars(select(RUNS.c.run_id)).all()
-            for some in _pieces([one for one in every if one not in without]):
-                query = select(EVENTS.c.body).where(EVENTS.c.run_id.in_(some))
+            run_ids = [one for one in every if one not in without]
+            for start in range(0, len(run_ids), _RUNS_AT_ONCE):
+                some = EVENTS.c.run_id.in_(run_ids[start : start + _RUNS_AT_ONCE])
+                query = select(EVENTS.c.body).where(some)
                 for body in connection.execution_options(yield_per=500).scalars(query):
                     found.update(_hashes(body))
         return frozenset(found)
@@ -335,11 +292,6 @@ def _refuse_lost(connection: Connection, lease: Lease) -> None:
     own = select(LEASES.c.fence).where(LEASES.c.run_id == lease.run_id).with_for_update()
     if connection.scalar(own) != lease.fence:
         raise LeaseLostError(f"another process drives {lease.run_id} now", "nothing was removed")
-
-
-def _pieces(run_ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(run_ids), _RUNS_AT_ONCE):
-        yield run_ids[start : start + _RUNS_AT_ONCE]
 
 
 def as_run_row(row: Any) -> RunRow:

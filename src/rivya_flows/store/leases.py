@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError, StoreLostError
-from rivya_flows.store.database import in_thread, reading, to_its_end, writing
+from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
@@ -43,9 +43,8 @@ class Lease:
 class HeldLease(Lease):
     """A lease that is renewed.
 
-    Attributes:
-        lost: Done, in the event loop, once another process has the lease or the file of the store
-            is gone; its result is that error.
+    `lost` is done, in the event loop, once another process has the lease or the file of the store
+    is gone; its result is that error.
     """
 
     lost: asyncio.Future[StoreError] = field(compare=False)
@@ -59,10 +58,8 @@ def this_process() -> str:
 class Leases:
     """The leases of one store.
 
-    Args:
-        engine: Of the journal.
-        clock: Unix seconds, equal to a few seconds on all machines of the store; if not, the
-            fencing number still prevents two writers.
+    `clock` gives Unix seconds, equal to a few seconds on all machines of the store; if not, the
+    fencing number still prevents two writers.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
@@ -70,13 +67,10 @@ class Leases:
         self._clock = clock
 
     def acquire(self, run_id: str, owner: str | None = None) -> Lease:
-        """Takes the lease of a run.
+        """Takes the lease of a run; `StoreError` if another process drives it.
 
         A lease is free when it has expired, or when its owner was a process of this machine that
         has ended.
-
-        Raises:
-            StoreError: Another process drives the run, or the store cannot be written.
         """
         owner = owner or this_process()
         now = self._clock()
@@ -105,40 +99,19 @@ class Leases:
             raise _held(run_id, None) from error
 
     def renew(self, lease: Lease) -> None:
-        """Extends the lease.
-
-        Raises:
-            LeaseLostError: Another process has the lease.
-            StoreError: The store cannot be written.
-        """
+        """Extends the lease; `LeaseLostError` if another process has it."""
         if not self._set_expiry(lease, self._clock() + SECONDS):
-            raise LeaseLostError(
-                f"another process drives {lease.run_id} now", "this one stops; nothing is lost"
-            )
+            raise lease_lost(lease.run_id)
 
     def release(self, lease: Lease) -> None:
-        """Frees the lease at once; a lost lease is left alone.
-
-        Raises:
-            StoreError: The store cannot be written; the lease expires by itself.
-        """
+        """Frees the lease at once; a lost lease is left alone."""
         self._set_expiry(lease, _RELEASED)
 
     async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> bool:
-        """Returns when the lease of a run can be acquired.
+        """Waits until the lease of a run can be acquired; tells whether a process drove the run until then.
 
         A process of another machine that has ended leaves a lease that lasts for a while; one that
         drives the run renews it until it ends.
-
-        Args:
-            run_id: The run.
-            look_seconds: Between two looks.
-
-        Returns:
-            Whether a process drove the run until then.
-
-        Raises:
-            StoreError: The store cannot be read.
         """
         seen = set[float]()
         while True:
@@ -155,13 +128,6 @@ class Leases:
         """Acquires a lease, renews it, and releases it at the end, without blocking the event loop.
 
         A thread of its own renews it, whatever the event loop is busy with.
-
-        Args:
-            run_id: The run.
-            renewal_seconds: Between two renewals.
-
-        Raises:
-            StoreError: As `acquire`; a lease that cannot be released expires by itself.
         """
         loop, over = asyncio.get_running_loop(), threading.Event()
         lost: asyncio.Future[StoreError] = loop.create_future()
@@ -195,20 +161,13 @@ class Leases:
 
     def _look(self, run_id: str) -> tuple[float, bool]:
         """When the lease of a run expires, and whether it is held."""
-        with reading(self._engine) as connection:
-            row = connection.execute(select(LEASES).where(LEASES.c.run_id == run_id)).first()
-        if row is None:
-            return _RELEASED, False
-        return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
+        for row in rows(self._engine, select(LEASES).where(LEASES.c.run_id == run_id)):
+            return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
+        return _RELEASED, False
 
     def _set_expiry(self, lease: Lease, expires_at: float) -> bool:
-        with writing(self._engine) as connection:
-            changed = connection.execute(
-                update(LEASES)
-                .where(LEASES.c.run_id == lease.run_id, LEASES.c.fence == lease.fence)
-                .values(expires_at=expires_at)
-            )
-            return changed.rowcount == 1
+        own = (LEASES.c.run_id == lease.run_id, LEASES.c.fence == lease.fence)
+        return write(self._engine, update(LEASES).where(*own).values(expires_at=expires_at)) == 1
 
 
 def is_held(owner: str, expires_at: float, now: float) -> bool:
@@ -216,23 +175,29 @@ def is_held(owner: str, expires_at: float, now: float) -> bool:
     return expires_at > now and not _is_gone(owner)
 
 
+def lease_lost(run_id: str) -> LeaseLostError:
+    """The error of a driver whose lease another process has."""
+    return LeaseLostError(f"another process drives {run_id} now", "this one stops; nothing is lost")
+
+
 def _held(run_id: str, owner: str | None) -> StoreError:
-    shown = _shown(owner) if owner else "another process"
+    machine, pid, _ = _parts(owner or "another process")
+    driver = f"process {pid} on {machine.partition('/')[0]}" if pid else machine
     return StoreError(
-        f"{run_id} is being driven by {shown}", "wait until it ends, or stop that process"
+        f"{run_id} is being driven by {driver}", "wait until it ends, or stop that process"
     )
 
 
-def _shown(owner: str) -> str:
+def _parts(owner: str) -> tuple[str, str, str]:
+    """Machine, process id and birth of an owner; the last two are empty where it is no process."""
     machine, _, rest = owner.partition(":")
-    pid = rest.partition(":")[0]
-    return f"process {pid} on {machine.partition('/')[0]}" if pid else owner
+    pid, _, birth = rest.partition(":")
+    return machine, pid, birth
 
 
 def _is_gone(owner: str) -> bool:
     """Whether the owner was a process of this machine that has ended."""
-    machine, _, rest = owner.partition(":")
-    pid, _, birth = rest.partition(":")
+    machine, pid, birth = _parts(owner)
     if machine != _machine() or not pid.isdigit():
         return False
     try:

@@ -40,15 +40,7 @@ class NamedRun:
 
 @contextmanager
 def opened(url: str) -> Iterator[sqlite3.Connection]:
-    """A connection that reads and hardly waits.
-
-    Args:
-        url: SQLAlchemy URL of the store.
-
-    Raises:
-        ValueError: It is not on SQLite.
-        sqlite3.Error: It cannot be read now, or does not exist.
-    """
+    """A connection that reads and hardly waits; `ValueError` if the store is not on SQLite."""
     scheme, slashes, path = url.partition(":///")
     if not slashes or scheme.partition("+")[0] != "sqlite":
         raise ValueError("not a file of SQLite")

@@ -1,7 +1,7 @@
 """Pools: credits that all runs of a store with certain labels may spend in a period.
 
 The intent of a purchase reserves its credits in the transaction that writes it, so that two
-machines cannot pass a pool together; see `store.reservations`.
+machines cannot pass a pool together; see `store.charging`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.queue.events import PoolTotal
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
 
 Period = Literal["day", "week", "month", "total"]
@@ -49,9 +49,7 @@ class Pool:
     Attributes:
         name: Lower-case letters, digits, ``.``, ``_`` and ``-``; at most 64.
         labels: That a run must have, by name; empty covers every run.
-        credits: Most that these runs may spend in one period, at each service.
         soft: People are warned once more credits than this are spent; None for never.
-        period: When it begins again.
     """
 
     name: str
@@ -70,7 +68,6 @@ class PoolState:
     """A pool at one service, in the current period.
 
     Attributes:
-        service: Base URL or sandbox id; "" for a pool that nothing was bought from.
         spent: Credits that are reserved or were charged; more than the pool has if the service
             charged more than was reserved, or the pool was made smaller.
         until: End of the period, UTC; None for one that covers all time.
@@ -93,35 +90,20 @@ class PoolState:
 
 
 class Pools:
-    """All pools of a store.
-
-    Args:
-        engine: Of the store.
-        clock: Unix seconds.
-    """
+    """All pools of a store; `clock` gives Unix seconds."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
 
     def set(self, pool: Pool) -> Pool | None:
-        """Makes or changes a pool; gives the one that it replaces.
+        """Makes or changes a pool, gives the one that it replaces; `UsageError` if it cannot be used.
 
         Purchases that were made before count: the totals are taken from their charges.
-
-        Raises:
-            UsageError: Its name, its credits or its soft limit cannot be used.
-            StoreError: The store cannot be written.
         """
         _check(pool)
-        row = {
-            "name": pool.name,
-            "labels": json.dumps(dict(sorted(pool.labels.items()))),
-            "credits": pool.credits,
-            "soft": pool.soft,
-            "period": pool.period,
-            "at": self._clock(),
-        }
+        labels = json.dumps(dict(sorted(pool.labels.items())))
+        row = {**vars(pool), "labels": labels, "at": self._clock()}
         with writing(self._engine) as connection:
             before = _removed(connection, pool.name)
             connection.execute(insert(POOLS), row)
@@ -134,32 +116,16 @@ class Pools:
         return before
 
     def remove(self, name: str) -> bool:
-        """Removes a pool, and tells whether there was one.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Removes a pool, and tells whether there was one."""
         with writing(self._engine) as connection:
             return _removed(connection, name) is not None
 
     def all(self) -> tuple[Pool, ...]:
-        """All pools, by name.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
-        with reading(self._engine) as connection:
-            return tuple(map(_pool, connection.execute(_POOLS)))
+        """All pools, by name."""
+        return tuple(map(_pool, rows(self._engine, _POOLS)))
 
     def states(self, service: str | None) -> tuple[PoolState, ...]:
-        """All pools in their current periods, by name.
-
-        Args:
-            service: Where purchases are made. None is every service that a pool has a total of.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """All pools in their current periods, by name; None is every service that a pool has a total of."""
         now = self._clock()
         found: dict[str, dict[str, int]] = defaultdict(dict)
         with reading(self._engine) as connection:
@@ -180,31 +146,22 @@ class Pools:
         )
 
     def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
-        """The pools that cover a run with these labels, as a service has used them, by name.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """The pools that cover a run with these labels, as a service has used them, by name."""
         return tuple(
             PoolTotal(
-                name=state.pool.name,
-                credits=state.pool.credits,
-                soft=state.pool.soft,
+                name=pool.name,
+                credits=pool.credits,
+                soft=pool.soft,
                 spent=state.spent,
                 until=state.until,
             )
             for state in self.states(service)
-            if state.pool.covers(labels)
+            if (pool := state.pool).covers(labels)
         )
 
 
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:
-    """The first day of a period in ISO format, and its end in UTC; "" and None for ``total``.
-
-    Args:
-        kind: Of the pool.
-        at: Unix seconds within the period.
-    """
+    """First day of the period of `at` as ISO date, and its end in UTC; "" and None for ``total``."""
     if kind == "total":
         return "", None
     day = datetime.fromtimestamp(at, UTC).date()

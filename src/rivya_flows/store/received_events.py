@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.client.wire.webhooks import WebhookEvent
-from rivya_flows.store.database import reading, writing
-from rivya_flows.store.tables import RECEIVED
+from rivya_flows.client.types import WebhookEvent
+from rivya_flows.store.database import rows, write
+from rivya_flows.store.tables import RECEIVED, stored_name
 
 KEEP_SECONDS = 7 * 24 * 3600.0
 """Longer than the service retries a delivery. Source: contract, section 8.5: 8 attempts
@@ -26,72 +25,39 @@ _TYPE_LENGTH = 100
 
 
 class Received:
-    """The received events of one store.
-
-    Args:
-        engine: Of the journal.
-        clock: Unix seconds.
-    """
+    """The received events of one store; `clock` gives Unix seconds."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
 
     def note(self, event: WebhookEvent, body: str) -> bool:
-        """Stores an event; gives whether it is new.
-
-        Args:
-            event: A verified event.
-            body: Its text as received.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Stores an event; gives whether it is new."""
         job = event.generation
         row: dict[str, Any] = {
-            "event_id": _fitting(event.id),
-            "type": _fitting(event.type, _TYPE_LENGTH),
-            "task_id": None if job is None else _fitting(job.id),
+            "event_id": stored_name(event.id, _ID_LENGTH),
+            "type": stored_name(event.type, _TYPE_LENGTH),
+            "task_id": None if job is None else stored_name(job.id, _ID_LENGTH),
             "body": body,
             "at": self._clock(),
         }
         try:
-            with writing(self._engine) as connection:
-                connection.execute(insert(RECEIVED).values(row))
+            write(self._engine, insert(RECEIVED).values(row))
         except IntegrityError:
             return False
         return True
 
     def recent_jobs(self, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
-        """Ids of the jobs of recent events, newest first.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
+        """Ids of the jobs of recent events, newest first."""
         query = (
             select(RECEIVED.c.task_id)
             .where(RECEIVED.c.task_id.is_not(None), RECEIVED.c.at >= self._clock() - seconds)
             .order_by(RECEIVED.c.at.desc())
             .limit(NEWEST)
         )
-        with reading(self._engine) as connection:
-            return tuple(connection.scalars(query))
+        return tuple(job for (job,) in rows(self._engine, query))
 
     def prune(self, seconds: float = KEEP_SECONDS) -> int:
-        """Deletes older events and gives their number.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
-        with writing(self._engine) as connection:
-            found = connection.execute(
-                delete(RECEIVED).where(RECEIVED.c.at < self._clock() - seconds)
-            )
-            return found.rowcount
-
-
-def _fitting(name: str, length: int = _ID_LENGTH) -> str:
-    """A text that fits its column: itself or its hash."""
-    if len(name) <= length and name.isprintable():
-        return name
-    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        """Deletes older events and gives their number."""
+        old = RECEIVED.c.at < self._clock() - seconds
+        return write(self._engine, delete(RECEIVED).where(old))

@@ -1,30 +1,33 @@
-"""Lists runs with what became of them, without reading their journals."""
+"""What became of the runs of a store and how long they took, without reading their journals."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, func, select
+from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_, select
 
 from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import RunEnded, RunWaits
-from rivya_flows.store.database import reading
-from rivya_flows.store.failed_starts import FailedStart, unbegun_runs
+from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits
+from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import IS_THERE, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
-from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RUNS
+from rivya_flows.store.tables import CHARGES, EVENTS, FAILED_STARTS, LEASES, RUNS
 
 _TURNS = ("run.resumed", "run.waits", "run.ended")
 """Kinds of events that change the status of a run."""
 
 _PAGE = 500
 """Runs that are read at once where their status is asked for, which no table has."""
+
+NEWEST_RUNS = 8
+NEWEST_JOBS = 200
+"""Of each of the newest runs: `recent_durations` costs the same however large the store is."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,16 @@ class ListedRun:
     waits: RunWaits | None = None
 
 
+@dataclass(frozen=True)
+class FailedStart:
+    """A flow run that failed before its run began, so that it has no journal; `at` in Unix seconds."""
+
+    run_id: str
+    name: str
+    at: float
+    reason: str
+
+
 def listed_runs(
     engine: Engine,
     *,
@@ -60,20 +73,9 @@ def listed_runs(
     limit: int,
     now: float | None = None,
 ) -> tuple[ListedRun, ...]:
-    """Runs of a store, newest first.
+    """Runs of a store, newest first; None for any run, spec, status and time of start.
 
-    Args:
-        engine: Of the store.
-        labels: Labels that a run must have.
-        run_id: Only this run; None for any.
-        name: Of its spec; None for any.
-        status: As of `ListedRun`; None for any.
-        since: Started then or later; None for any time.
-        limit: How many at most, at least 1.
-        now: Unix seconds; None is this moment.
-
-    Raises:
-        StoreError: The store cannot be read.
+    `limit` is at least 1; `now` is in Unix seconds, None is this moment.
     """
     wanted: list[ColumnElement[bool]] = [IS_THERE]
     wanted += [
@@ -92,15 +94,15 @@ def listed_runs(
     with reading(engine) as connection:
         start, more = 0, True
         while more and len(found) < limit:
-            rows = connection.execute(_page(wanted, start, size)).all()
-            listed = (_listed(row, moment) for row in rows)
+            page = connection.execute(_page(wanted, start, size)).all()
+            listed = (_listed(row, moment) for row in page)
             # LIKE of SQLite takes A for a.
             found += (
                 run
                 for run in listed
                 if labels.items() <= run.row.labels.items() and status in (None, run.status)
             )
-            start, more = start + size, len(rows) == size
+            start, more = start + size, len(page) == size
     if status in (None, "failed") and not labels:
         after = since.timestamp() if since else 0.0
         failed = unbegun_runs(engine, run_id=run_id, name=name, since=after, limit=limit)
@@ -160,3 +162,72 @@ def _listed(row: Any, now: float) -> ListedRun:
     # A sum of PostgreSQL is a Decimal.
     spent, unsettled = int(row.spent), int(row.open)
     return ListedRun(as_run_row(row), "waiting" if waits else status, spent, unsettled, waits=waits)
+
+
+def record_failed_start(engine: Engine, failed: FailedStart) -> None:
+    """Writes it down; each retry that fails is another one."""
+    write(engine, insert(FAILED_STARTS).values(**asdict(failed)))
+
+
+def forget_failed_starts(engine: Engine, before: float) -> None:
+    """Deletes those from before a moment, in Unix seconds."""
+    write(engine, delete(FAILED_STARTS).where(FAILED_STARTS.c.at < before))
+
+
+def unbegun_runs(
+    engine: Engine, *, run_id: str | None, name: str | None, since: float, limit: int
+) -> list[FailedStart]:
+    """The last failure of each run that has never begun, newest first; None for any run and spec."""
+    table = FAILED_STARTS.c
+    last = select(table.run_id, func.max(table.at).label("at")).group_by(table.run_id).subquery()
+    query = (
+        select(FAILED_STARTS)
+        .join(last, (table.run_id == last.c.run_id) & (table.at == last.c.at))
+        .where(table.at >= since, ~select(RUNS).where(RUNS.c.run_id == table.run_id).exists())
+        .order_by(table.at.desc())
+        .limit(limit)
+    )
+    if run_id is not None:
+        query = query.where(table.run_id == run_id)
+    if name is not None:
+        query = query.where(table.name == name)
+    return [FailedStart(**row._mapping) for row in rows(engine, query)]
+
+
+def failed_start_counts(engine: Engine) -> dict[str, int]:
+    """How often flow runs of each spec failed before their run began."""
+    query = select(FAILED_STARTS.c.name, func.count()).group_by(FAILED_STARTS.c.name)
+    return {str(name): int(number) for name, number in rows(engine, query)}
+
+
+def recent_durations(engine: Engine, service: str) -> list[tuple[str, float]]:
+    """Names and seconds of what the newest runs at a service made, the oldest first.
+
+    The name of a job that succeeded is its model, of a free step ``SPEC/STEP``.
+    """
+    runs = (
+        select(RUNS.c.run_id, RUNS.c.name)
+        .where(RUNS.c.service == service)
+        .order_by(RUNS.c.started_at.desc())
+        .limit(NEWEST_RUNS)
+    )
+    untimed = EVENTS.c.body.contains('"work_seconds":null')
+    worked = (EVENTS.c.kind == "item.completed") & not_(untimed)
+    found: list[tuple[str, float]] = []
+    with reading(engine) as connection:
+        for run_id, spec in connection.execute(runs).all():
+            jobs = (
+                select(EVENTS.c.body)
+                .where(EVENTS.c.run_id == run_id, (EVENTS.c.kind == "job.ended") | worked)
+                .order_by(EVENTS.c.seq.desc())
+                .limit(NEWEST_JOBS)
+            )
+            for event in map(parse, connection.scalars(jobs)):
+                name, seconds = None, None
+                if isinstance(event, ItemCompleted):
+                    name, seconds = f"{spec}/{event.step}", event.work_seconds
+                elif isinstance(event, JobEnded) and event.status == "succeeded":
+                    name, seconds = event.model, event.seconds
+                if name is not None and seconds is not None:
+                    found.append((name, seconds))
+    return found[::-1]

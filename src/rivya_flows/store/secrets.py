@@ -11,7 +11,7 @@ from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import StoreError
-from rivya_flows.store.database import reading, writing
+from rivya_flows.store.database import rows, write
 from rivya_flows.store.tables import SECRETS
 
 OVERLAP_SECONDS = 24 * 3600.0
@@ -23,18 +23,13 @@ _UNTIL = re.compile(r" until (\d+)")
 
 
 def shared_secret(engine: Engine, name: str) -> str:
-    """The random value of a name, the same in every process of the store; created if missing.
-
-    Raises:
-        StoreError: The store cannot be read or written.
-    """
+    """The random value of a name, the same in every process of the store; created if missing."""
     if (found := _read(engine, name)) is not None:
         return found
     try:
-        with writing(engine) as connection:
-            value = secrets.token_urlsafe(_RANDOM_BYTES)
-            connection.execute(insert(SECRETS).values(name=name, value=value))
-            return value
+        value = secrets.token_urlsafe(_RANDOM_BYTES)
+        write(engine, insert(SECRETS).values(name=name, value=value))
+        return value
     except IntegrityError:
         # Another process was faster; its value counts.
         if (found := _read(engine, name)) is not None:
@@ -43,28 +38,14 @@ def shared_secret(engine: Engine, name: str) -> str:
 
 
 def keep_signing_secret(engine: Engine, endpoint_id: str, secret: SecretStr) -> None:
-    """Stores the signing secret of a webhook endpoint: the service shows each secret only once.
-
-    Raises:
-        StoreError: The store cannot be written.
-    """
+    """Stores the signing secret of a webhook endpoint: the service shows each secret only once."""
     _write(engine, _WEBHOOK + endpoint_id, secret.get_secret_value())
 
 
 def rotate_signing_secret(
     engine: Engine, endpoint_id: str, secret: SecretStr, *, overlap_seconds: float = OVERLAP_SECONDS
 ) -> None:
-    """Stores a new signing secret; the previous one stays valid for a while.
-
-    Args:
-        engine: Of the store.
-        endpoint_id: The webhook endpoint.
-        secret: The new secret.
-        overlap_seconds: How long the previous one stays valid; 0 if it has leaked.
-
-    Raises:
-        StoreError: The store cannot be written.
-    """
+    """Stores a new signing secret; the previous one stays valid for `overlap_seconds`."""
     name = _WEBHOOK + endpoint_id
     before = _read(engine, name)
     _delete(engine, *_read_all(engine, f"{name} until "))
@@ -74,30 +55,18 @@ def rotate_signing_secret(
 
 
 def forget_signing_secrets(engine: Engine, endpoint_id: str) -> None:
-    """Deletes all signing secrets of an endpoint.
-
-    Raises:
-        StoreError: The store cannot be written.
-    """
+    """Deletes all signing secrets of an endpoint."""
     name = _WEBHOOK + endpoint_id
     _delete(engine, name, *_read_all(engine, f"{name} until "))
 
 
 def has_signing_secret(engine: Engine, endpoint_id: str) -> bool:
-    """Whether the store can verify deliveries to an endpoint.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """Whether the store can verify deliveries to an endpoint."""
     return _read(engine, _WEBHOOK + endpoint_id) is not None
 
 
 def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
-    """All signing secrets that are valid now.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """All signing secrets that are valid now."""
     now = time.time()
     return tuple(
         SecretStr(value)
@@ -107,25 +76,20 @@ def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
 
 
 def _read(engine: Engine, name: str) -> str | None:
-    with reading(engine) as connection:
-        return connection.scalar(select(SECRETS.c.value).where(SECRETS.c.name == name))
+    found = rows(engine, select(SECRETS.c.value).where(SECRETS.c.name == name))
+    return str(found[0].value) if found else None
 
 
 def _read_all(engine: Engine, prefix: str) -> dict[str, str]:
     """Values by name, of all names with this prefix."""
-    query = select(SECRETS.c.name, SECRETS.c.value).where(
-        SECRETS.c.name.startswith(prefix, autoescape=True)
-    )
-    with reading(engine) as connection:
-        return {row.name: row.value for row in connection.execute(query)}
+    begins = SECRETS.c.name.startswith(prefix, autoescape=True)
+    return {row.name: row.value for row in rows(engine, select(SECRETS).where(begins))}
 
 
 def _write(engine: Engine, name: str, value: str) -> None:
-    with writing(engine) as connection:
-        connection.execute(delete(SECRETS).where(SECRETS.c.name == name))
-        connection.execute(insert(SECRETS).values(name=name, value=value))
+    old = delete(SECRETS).where(SECRETS.c.name == name)
+    write(engine, old, insert(SECRETS).values(name=name, value=value))
 
 
 def _delete(engine: Engine, *names: str) -> None:
-    with writing(engine) as connection:
-        connection.execute(delete(SECRETS).where(SECRETS.c.name.in_(names)))
+    write(engine, delete(SECRETS).where(SECRETS.c.name.in_(names)))

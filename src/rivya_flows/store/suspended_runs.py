@@ -1,26 +1,25 @@
-"""Runs that wait without a process and overdue questions, found without reading every journal."""
+"""Runs that wait without a process and overdue questions, found without reading every journal.
+
+The waker looks for them, and says when it did.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from rivya_flows.planning.questions.open_questions import is_due, open_questions
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.store.database import reading
+from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.tables import EVENTS
+from rivya_flows.store.tables import EVENTS, SWEEPS
 
 
 def waiting_runs(journal: Journal) -> tuple[str, ...]:
-    """Ids of the runs that were left, suspended or to a later try, which has not begun.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """Ids of the runs that were left, suspended or to a later try, which has not begun."""
     last = (
         select(EVENTS.c.run_id, func.max(EVENTS.c.seq).label("seq"))
         .group_by(EVENTS.c.run_id)
@@ -32,8 +31,7 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
         .where(EVENTS.c.kind.in_(("run.ended", "run.waits")))
         .order_by(EVENTS.c.run_id)
     )
-    with reading(journal.engine) as connection:
-        ends = [(run_id, parse(body)) for run_id, body in connection.execute(query)]
+    ends = [(run_id, parse(body)) for run_id, body in rows(journal.engine, query)]
     return tuple(
         run_id
         for run_id, event in ends
@@ -46,13 +44,6 @@ def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
     """Ids of the runs with an unanswered question whose deadline has passed.
 
     Cheap for many runs; `is_overdue` tells whether such a run is suspended.
-
-    Args:
-        journal: Of the store.
-        at: Now, UTC.
-
-    Raises:
-        StoreError: The store cannot be read.
     """
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
@@ -71,13 +62,19 @@ def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
 
 
 def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
-    """Whether a run is suspended with an open question whose deadline has passed.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """Whether a run is suspended with an open question whose deadline has passed."""
     events = [entry.event for entry in journal.entries(run_id)]
     last = events[-1]
     if not isinstance(last, RunEnded) or last.status != "suspended":
         return False
     return any(is_due(one, at) for one in open_questions(replay(events)))
+
+
+def record_sweep(engine: Engine, at: float) -> None:
+    """Writes down that a sweep of the waker is complete, in Unix seconds."""
+    write(engine, delete(SWEEPS), insert(SWEEPS).values(at=at))
+
+
+def last_sweep(engine: Engine) -> float | None:
+    """When the last sweep was complete, in Unix seconds; None if there was none."""
+    return max((float(at) for (at,) in rows(engine, select(SWEEPS.c.at))), default=None)

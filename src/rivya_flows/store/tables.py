@@ -1,4 +1,4 @@
-"""The current tables; `migrations` creates them."""
+"""The tables of a store, and its schema version."""
 
 from __future__ import annotations
 
@@ -8,14 +8,28 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
+    Engine,
     Float,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    insert,
+    inspect,
+    select,
 )
+
+from rivya_flows.errors import StoreError
+
+SCHEMA_VERSION = 8
+"""A store of another version is refused: there is nothing that changes its tables."""
+
+_LOCK = 0x72697679
+"""PostgreSQL advisory lock of who creates the tables: an arbitrary, unlikely number."""
 
 METADATA = MetaData()
 
@@ -33,13 +47,14 @@ RUNS = Table(
     Column("started_at", String(40), nullable=False),
     Column("folder", Text, nullable=False),
     # JSON: text by name.
-    Column("labels", Text, nullable=False, server_default="{}"),
+    Column("labels", Text, nullable=False),
     # Unique; null never collides with null.
     Column("quote", String(64)),
     # Name of its credentials; null: the key of the process.
     Column("wallet", Text),
     # Unix seconds; of a removed run, this row and its charges are left.
     Column("removed_at", Float),
+    Index("one_run_of_a_quote", "quote", unique=True),
 )
 
 EVENTS = Table(
@@ -69,6 +84,7 @@ CHARGES = Table(
     # Reserved, then what it cost; 0 once it is refused. One whose outcome is unknown counts.
     Column("credits", BigInteger, nullable=False),
     Column("settled", Boolean, nullable=False),
+    Index("charges_by_time", "at"),
 )
 
 POOLS = Table(
@@ -124,9 +140,9 @@ SPECS = Table(
     Column("text", Text, nullable=False),
     # JSON: text by path from the spec's folder.
     Column("includes", Text, nullable=False),
-    Column("at", Float, nullable=False),
     # JSON: asset by path as written.
-    Column("files", Text, nullable=False, server_default="{}"),
+    Column("files", Text, nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 AGREEMENTS = Table(
@@ -135,7 +151,7 @@ AGREEMENTS = Table(
     # As ``flow/deployment``.
     Column("deployment", String(200), primary_key=True),
     Column("service", String(400), primary_key=True),
-    # JSON of `agreements.Most`.
+    # JSON of `deployments.Most`.
     Column("most", Text, nullable=False),
     Column("at", Float, nullable=False),
     # JSON: those of its runs, where nobody said yes, since a pool covers them; null for a yes.
@@ -179,8 +195,41 @@ SWEEPS = Table(
 )
 
 
-def stored_name(name: str) -> str:
-    """A name that fits its column; item keys come from models, so they may be any text."""
-    if len(name) <= NAME_LENGTH and name.isprintable():
+def ensure_tables(engine: Engine) -> None:
+    """Creates the tables of an empty store; of concurrent processes, one does it.
+
+    Raises:
+        StoreError: It has the tables of another version of this program; nothing was changed.
+    """
+    with engine.connect().execution_options(reads=True) as connection:
+        if _is_current(connection):
+            return
+    with engine.begin() as connection:
+        # SQLite takes its write lock at the first statement.
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        if not _is_current(connection):
+            METADATA.create_all(connection, checkfirst=False)
+            connection.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
+
+
+def _is_current(connection: Connection) -> bool:
+    """Whether the store has the tables; False for an empty one."""
+    if not inspect(connection).has_table(VERSIONS.name):
+        return False
+    version = max(connection.scalars(select(VERSIONS.c.version)), default=0)
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"the store has schema version {version}, and this rivya-flows needs version"
+            f" {SCHEMA_VERSION}; nothing was changed",
+            "use the rivya-flows that wrote it, or another store: set RIVYA_FLOWS_DATA to an empty"
+            " folder, or RIVYA_FLOWS_STORE to an empty database",
+        )
+    return True
+
+
+def stored_name(name: str, length: int = NAME_LENGTH) -> str:
+    """A name that fits its column, itself or its hash; keys come from models, so they may be any text."""
+    if len(name) <= length and name.isprintable():
         return name
     return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

@@ -26,7 +26,7 @@ from rivya_flows.flows.deployment.spending import deployed_spending, other_spend
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.workflow import Schedule
 from rivya_flows.settings import read_settings
-from rivya_flows.store.agreements import Most
+from rivya_flows.store.deployments import Most
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from

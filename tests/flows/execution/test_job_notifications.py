@@ -10,8 +10,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.webhooks import WebhookEvent
+from rivya_flows.client.runtime import Runtime
+from rivya_flows.client.types import WebhookEvent
 from rivya_flows.flows.execution.job_notifications import MISSES, JobWakes, listen_for_jobs
 from rivya_flows.flows.execution.webhook_events import event_of
 from rivya_flows.receiver.notification import JobNotification

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles

@@ -22,7 +22,7 @@ from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, writ
 from rivya_flows.flows.deployment.waker import deploy_waker
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.sweeps import last_sweep
+from rivya_flows.store.suspended_runs import last_sweep
 from support.browser import CHROMIUM, Tab, browsing
 from support.prefect_workers import (
     Place,

@@ -8,7 +8,17 @@ from PIL import Image
 
 from rivya_flows.errors import MediaError
 from rivya_flows.fonts import FAMILIES
-from rivya_flows.media.drawing.type import Outline, Style, clean, drawn, fitted, width
+from rivya_flows.media.drawing.type import (
+    Outline,
+    Style,
+    clean,
+    drawn,
+    fitted,
+    levels,
+    right_to_left,
+    visual_order,
+    width,
+)
 
 POPPINS, NOTO = Style("poppins"), Style("noto")
 WHITE = (255, 255, 255)
@@ -138,3 +148,34 @@ def test_a_fitted_text_is_whole_and_inside_its_box(words: list[str], wide: int, 
     lines, size = fitted(" ".join(words), POPPINS, (wide, high), (60, 24), 2)
     assert "".join("".join(lines).split()) == "".join(words)
     assert all(width(line, POPPINS) * size <= wide * 1.02 for line in lines)
+
+
+def seen(text: str) -> str:
+    return "".join(text[at] for at in visual_order(levels(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Tea 100%", "Tea 100%"),
+        ("אבג", "גבא"),
+        ("tea אבג!", "tea גבא!"),
+        ("אבג tea!", "!tea גבא"),
+        ("אב 12:30 ג", "ג 12:30 בא"),
+        ("אב ₹1,000", "₹1,000 בא"),
+        ("tea 12 אב 34", "tea 12 34 בא"),
+    ],
+)
+def test_a_line_is_seen_as_the_bidirectional_algorithm_says(text: str, expected: str) -> None:
+    assert seen(text) == expected
+
+
+@given(st.text("ab אב12٤, %(₹\n"))
+def test_every_character_is_seen_once(text: str) -> None:
+    assert sorted(visual_order(levels(text))) == list(range(len(text)))
+
+
+def test_the_first_letter_sets_the_direction() -> None:
+    assert right_to_left("12 שלום Aurora")
+    assert not right_to_left("Aurora שלום")
+    assert not right_to_left("12")

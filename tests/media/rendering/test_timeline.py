@@ -108,7 +108,9 @@ def test_cut_ends_with_the_shorter_of_picture_and_sound(lead: float, frames: int
 
 
 def test_slides_share_the_sound_and_fade_into_each_other() -> None:
-    composition = Composition(images=(Path("a.png"), Path("b.png")), end_card=EndCard())
+    composition = Composition(
+        (Clip(Path("a.png")), Clip(Path("b.png"))), given_as="images", end_card=EndCard()
+    )
     made = arranged(composition, [_still(), _still()], 4.0)
     assert made.picture_frames == 96
     assert made.overlaps == (14,)

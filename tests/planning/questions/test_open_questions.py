@@ -16,6 +16,7 @@ from rivya_flows.planning.questions.open_questions import (
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     ItemFailed,
     QuestionAsked,
@@ -101,7 +102,7 @@ def test_with_no_one_to_ask_the_run_is_suspended() -> None:
 
 def test_what_one_answer_lets_go_on_is_done_before_the_run_is_suspended() -> None:
     run = at_its_questions()
-    run.feed(AnswerGiven(step="hero", key="", answer="neon", by="terminal"))
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=AnsweredBy(channel="terminal")))
     run.feed(QuestionsLeft(at=NOON))
     assert run.ended == []
     run.run()
@@ -145,14 +146,14 @@ def test_after_the_deadline_the_pick_fails_where_the_spec_says_so() -> None:
 
 def test_a_late_answer_mends_a_pick_that_its_deadline_failed() -> None:
     run = at_its_questions("fail")
-    run.feed(AnswerGiven(step="poster", key="", answer="neon", by="terminal"))
+    run.feed(AnswerGiven(step="poster", key="", answer="neon", by=AnsweredBy(channel="terminal")))
     left(run)
     run.take_up(at=NOON + 2 * HOUR)
     run.run()
     assert run.ended == ["suspended", "failed"]
     assert open_questions(run.state) == ()
     assert names(answerable(run.state)) == ["hero"]
-    run.feed(AnswerGiven(step="hero", key="", answer="neon", by="command"))
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=AnsweredBy(channel="command")))
     run.take_up(at=NOON + 3 * HOUR)
     run.run()
     assert run.ended[-1] == "completed"
@@ -161,7 +162,7 @@ def test_a_late_answer_mends_a_pick_that_its_deadline_failed() -> None:
 
 def test_a_run_that_its_deadline_failed_asks_again_with_a_new_deadline_when_it_is_resumed() -> None:
     run = at_its_questions("fail")
-    run.feed(AnswerGiven(step="poster", key="", answer="neon", by="terminal"))
+    run.feed(AnswerGiven(step="poster", key="", answer="neon", by=AnsweredBy(channel="terminal")))
     left(run)
     run.take_up(at=NOON + 2 * HOUR)
     run.run()
@@ -177,7 +178,7 @@ def test_a_run_that_its_deadline_failed_asks_again_with_a_new_deadline_when_it_i
     run.feed(asked)
     run.feed(QuestionsLeft(at=NOON + 3 * HOUR))
     run.run()
-    run.feed(AnswerGiven(step="hero", key="", answer="neon", by="form"))
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=AnsweredBy(channel="form")))
     run.take_up(at=NOON + 5 * HOUR)
     run.run()
     assert run.ended == ["suspended", "failed", "suspended", "completed"]
@@ -198,7 +199,7 @@ def test_a_crash_between_the_deadline_and_the_end_of_the_run_does_not_open_the_q
 def test_an_answer_that_was_written_first_stands_though_its_deadline_has_passed() -> None:
     run = at_its_questions()
     left(run)
-    run.feed(AnswerGiven(step="hero", key="", answer="neon", by="form"))
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=AnsweredBy(channel="form")))
     run.take_up(at=NOON + 2 * HOUR)
     run.run()
     given = [event.by.channel for event in run.journal if isinstance(event, AnswerGiven)]
@@ -225,7 +226,7 @@ def test_wherever_the_process_dies_an_answer_is_kept_and_nothing_is_bought_twice
 def test_a_question_and_its_answer_stand_in_the_journal_once() -> None:
     question = Question("hero", "a", "?", ("x",), timeout_seconds=60.0)
     asked = question_asked(question, NOON)
-    given = AnswerGiven(step="hero", key="a", answer="x", by="form")
+    given = AnswerGiven(step="hero", key="a", answer="x", by=AnsweredBy(channel="form"))
     assert unique_name(asked) == "question hero[a]"
     assert unique_name(given) == "answer hero[a]"
     assert unique_name(QuestionsLeft(at=NOON)) is None
@@ -265,7 +266,9 @@ def test_each_candidate_of_a_list_that_was_put_together_can_be_picked() -> None:
     run.run()
     [hero] = [one for one in run.asked[-1].questions if one.step == "hero"]
     assert hero.choices == ("0", "0-2", "1")
-    run.feed(AnswerGiven(step="hero", key="", at=NOON, answer="0-2", by="command"))
+    run.feed(
+        AnswerGiven(step="hero", key="", at=NOON, answer="0-2", by=AnsweredBy(channel="command"))
+    )
     run.run()
     made = run.state.steps["stills"].items
     outputs = run.state.item("hero", "").outputs

@@ -87,7 +87,7 @@ def test_an_answer_to_what_is_not_asked_any_more_is_told_and_changes_nothing() -
 
 def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
     run = asked()
-    run.feed(AnswerGiven(step="hero", key="", answer="studio", by="command"))
+    run.feed(AnswerGiven(step="hero", key="", answer="studio", by=AnsweredBy(channel="command")))
     late = read_form([], run.state, {("hero", "", 0): form("neon")})
     assert late.answers == ()
     assert late.problems == ("hero is already answered with 'studio'",)
@@ -96,8 +96,14 @@ def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
 
 def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
     assert name_of(BUDGET) == "budget"
-    assert name_of(AnswerGiven(step="$budget", key="8", answer="no", by="form")) == "budget"
-    assert name_of(AnswerGiven(step="hero", key="a", answer="x", by="form")) == "hero[a]"
+    assert (
+        name_of(AnswerGiven(step="$budget", key="8", answer="no", by=AnsweredBy(channel="form")))
+        == "budget"
+    )
+    assert (
+        name_of(AnswerGiven(step="hero", key="a", answer="x", by=AnsweredBy(channel="form")))
+        == "hero[a]"
+    )
 
 
 def test_an_answer_fits_the_open_question() -> None:

@@ -1,21 +1,10 @@
-"""Events as journals hold them, also those of early versions."""
+"""Events as journals hold them."""
 
 from __future__ import annotations
 
-import json
-
-from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
-from rivya_flows.planning.queue.events import FileUploaded, PurchaseIntended, UploadedFile
+from rivya_flows.planning.queue.event_codec import unique_name
+from rivya_flows.planning.queue.events import PurchaseIntended
 from support.campaigns import a_set, until
-from support.naive_service import asset
-
-UPLOADED = FileUploaded(
-    source="/lamp.png",
-    media="image",
-    model="z-image",
-    file=UploadedFile(id="file_1", url="https://media.example/lamp.png"),
-    asset=asset("image", "lamp"),
-)
 
 
 def test_only_what_must_not_be_repeated_has_a_name() -> None:
@@ -28,12 +17,3 @@ def test_only_what_must_not_be_repeated_has_a_name() -> None:
     assert {
         name for kind, name in named.items() if kind not in ("run.frozen", "purchase.intended")
     } == {None}
-
-
-def test_a_reference_of_an_early_journal_takes_its_kind_from_the_upload() -> None:
-    early = json.loads(dump(UPLOADED))
-    assert parse(json.dumps(early)) == UPLOADED
-    del early["asset"]["kind"]
-    read = parse(json.dumps(early))
-    assert isinstance(read, FileUploaded)
-    assert read == UPLOADED

@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.questions.open_questions import answerable, question_asked
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     Event,
     PurchaseIntended,
@@ -182,7 +183,7 @@ def test_after_nonsense_a_person_is_asked_without_a_proposal() -> None:
     run.feed(QuestionsLeft(at=NOON))
     again(run)
     assert len(hero(run).purchases) == 3, "the question is asked again, the judge is not"
-    run.feed(AnswerGiven(step="hero", key="", answer="noir", by="terminal"))
+    run.feed(AnswerGiven(step="hero", key="", answer="noir", by=AnsweredBy(channel="terminal")))
     run.run()
     assert run.ended[-1] == "completed"
     assert hero(run).judge_error is not None, "the receipt says why there were no scores"
@@ -237,7 +238,13 @@ def test_a_person_is_asked_with_scores_and_a_proposal_once_the_judge_has_answere
     [noir] = [one for one in question.candidates if one.key == "noir"]
     assert (noir.score, noir.reason, noir.proposed) == (9.0, "noir is lit", True)
     assert (question.proposal, question.count) == (("noir", "studio"), 2)
-    given = AnswerGiven(step="hero", key="", answer="neon", picked=("neon", "noir"), by="terminal")
+    given = AnswerGiven(
+        step="hero",
+        key="",
+        answer="neon",
+        picked=("neon", "noir"),
+        by=AnsweredBy(channel="terminal"),
+    )
     run.feed(given)
     run.run()
     item = hero(run)
@@ -320,7 +327,7 @@ def test_a_budget_that_pauses_asks_before_the_judge_is_bought() -> None:
     assert question.text == (
         "hero needs 1 credit, what follows at least 3; 3 of 3 are spent. Raise the budget to 7?"
     )
-    run.feed(AnswerGiven(step="$budget", key="7", answer="yes", by="terminal"))
+    run.feed(AnswerGiven(step="$budget", key="7", answer="yes", by=AnsweredBy(channel="terminal")))
     run.run()
     assert [one.step for one in run.state.asking] == ["hero"]
 
@@ -387,7 +394,11 @@ def test_no_order_and_no_crash_buys_a_judge_twice(
             answer = question.proposal or question.choices[-question.count :]
             run.feed(
                 AnswerGiven(
-                    step="hero", key="", answer=answer[0], picked=tuple(answer), by="terminal"
+                    step="hero",
+                    key="",
+                    answer=answer[0],
+                    picked=tuple(answer),
+                    by=AnsweredBy(channel="terminal"),
                 )
             )
             run.run(order)

@@ -15,6 +15,7 @@ from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue import queue
 from rivya_flows.planning.queue.actions import Action, Buy, ReadBalance
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     BalanceRead,
     ChatAnswered,
@@ -125,7 +126,14 @@ def test_a_run_that_pauses_asks_for_what_is_left_and_goes_on() -> None:
         left = needed - run.state.spent
         [question] = run.asked[-1].questions
         assert question.text.endswith(f"Raise the budget to {needed}?")
-        run.feed(AnswerGiven(step=question.step, key=question.key, answer=answer, by="terminal"))
+        run.feed(
+            AnswerGiven(
+                step=question.step,
+                key=question.key,
+                answer=answer,
+                by=AnsweredBy(channel="terminal"),
+            )
+        )
         run.run()
         assert run.state.ended == ended
         assert run.state.spent == (needed if answer == "yes" else needed - left)
@@ -296,7 +304,11 @@ def test_over_a_pool_a_run_that_pauses_asks_before_it_buys_what_is_left() -> Non
         f"{left}. `rivya-flows budgets set acme --credits N` raises it. Try again?"
     )
     run.service.pool = needed
-    run.feed(AnswerGiven(step=question.step, key=question.key, answer="yes", by="terminal"))
+    run.feed(
+        AnswerGiven(
+            step=question.step, key=question.key, answer="yes", by=AnsweredBy(channel="terminal")
+        )
+    )
     run.run()
     assert (run.state.ended, run.state.spent) == ("completed", needed)
 
@@ -304,7 +316,11 @@ def test_over_a_pool_a_run_that_pauses_asks_before_it_buys_what_is_left() -> Non
 def test_a_no_to_a_pool_buys_nothing_of_what_is_left() -> None:
     run = played(spec(9_999, exceed="pause"), Scripted(places=places(4), pool=total(4, 0) - 1))
     [question] = run.asked[-1].questions
-    run.feed(AnswerGiven(step=question.step, key=question.key, answer="no", by="terminal"))
+    run.feed(
+        AnswerGiven(
+            step=question.step, key=question.key, answer="no", by=AnsweredBy(channel="terminal")
+        )
+    )
     run.run()
     assert (run.state.ended, bought(run)) == ("failed", ["idea"])
 

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.events import (
+    AnsweredBy,
     AnswerGiven,
     PoolRefused,
     PurchaseIntended,
@@ -77,7 +78,9 @@ def test_over_the_cap_a_pausing_budget_asks_once_and_goes_on_with_yes() -> None:
     [question] = asked.questions
     assert (question.step, question.key, question.choices) == ("$budget", "4", ("yes", "no"))
     assert question.text == ("2 stills need 2 credits; 2 of 2 are spent. Raise the budget to 4?")
-    rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="yes", by="terminal"))
+    rehearsal.feed(
+        AnswerGiven(step="$budget", key="4", answer="yes", by=AnsweredBy(channel="terminal"))
+    )
     rehearsal.run()
     assert rehearsal.ended == ["completed"]
     assert len(rehearsal.service.charges) == 4
@@ -95,7 +98,9 @@ def test_over_the_cap_no_fails_the_rest_and_keeps_what_was_bought() -> None:
     rehearsal = a_set(4, 2, on_exceed="pause")
     rehearsal.take_up()
     rehearsal.run()
-    rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="no", by="terminal"))
+    rehearsal.feed(
+        AnswerGiven(step="$budget", key="4", answer="no", by=AnsweredBy(channel="terminal"))
+    )
     rehearsal.run()
     assert rehearsal.ended == ["failed"]
     assert phases(rehearsal.state, "stills") == ["completed", "completed", "failed", "failed"]
@@ -182,12 +187,20 @@ def test_over_a_pool_a_pausing_budget_asks_whether_to_try_it_again() -> None:
         "The pool acme has 0 credits left until 2026-12-01; 2 stills need 2. "
         "`rivya-flows budgets set acme --credits N` raises it. Try again?"
     )
-    rehearsal.feed(AnswerGiven(step="$budget", key="pool acme", answer="yes", by="terminal"))
+    rehearsal.feed(
+        AnswerGiven(
+            step="$budget", key="pool acme", answer="yes", by=AnsweredBy(channel="terminal")
+        )
+    )
     rehearsal.run()
     [question] = rehearsal.asked[-1].questions
     assert question.key == "pool acme#2"
     rehearsal.service.pool = 4
-    rehearsal.feed(AnswerGiven(step="$budget", key="pool acme#2", answer="yes", by="terminal"))
+    rehearsal.feed(
+        AnswerGiven(
+            step="$budget", key="pool acme#2", answer="yes", by=AnsweredBy(channel="terminal")
+        )
+    )
     rehearsal.run()
     assert rehearsal.ended == ["completed"]
     assert len(rehearsal.service.charges) == 4
@@ -199,7 +212,9 @@ def test_no_fails_what_a_pool_does_not_cover_and_a_later_resume_tries_it_again()
     rehearsal.run()
     rehearsal.feed(QuestionsLeft(at=NOON))
     assert rehearsal.ended == ["suspended"]
-    rehearsal.feed(AnswerGiven(step="$budget", key="pool acme", answer="no", by="command"))
+    rehearsal.feed(
+        AnswerGiven(step="$budget", key="pool acme", answer="no", by=AnsweredBy(channel="command"))
+    )
     rehearsal.take_up()
     rehearsal.run()
     assert rehearsal.ended == ["suspended", "failed"]

@@ -40,10 +40,10 @@ from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
+from rivya_flows.store.charges import spent_since
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import RENEWAL_SECONDS, Leases
-from rivya_flows.store.other_purchases import spent_since
 
 _RENEWAL_SECONDS = RENEWAL_SECONDS
 

@@ -13,8 +13,8 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.differences import PARAM_FIELDS, ModelDifference, differences
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import ModelEntry
+from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.types import ModelEntry
 from rivya_flows.errors import APIError
 from rivya_flows.settings import Settings
 

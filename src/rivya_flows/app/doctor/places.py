@@ -15,7 +15,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
@@ -39,7 +39,7 @@ _WITHOUT = {
 
 
 def store(settings: Settings) -> Iterator[Check]:
-    """The journal; opening it migrates an older one."""
+    """The journal; opening it looks at its schema."""
     with closing(Journal(settings.store_url)):
         yield ok("store", f"{shown_url(settings.store_url)} is up to date")
 

@@ -14,7 +14,6 @@ from typing import get_args
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from rivya_flows.language.cut_terms import Position
-from rivya_flows.media.drawing.bidi import right_to_left
 from rivya_flows.media.drawing.colours import (
     INK,
     WHITE,
@@ -26,7 +25,15 @@ from rivya_flows.media.drawing.colours import (
     readable,
     text_on,
 )
-from rivya_flows.media.drawing.type import Align, Outline, Style, clean, drawn, fitted
+from rivya_flows.media.drawing.type import (
+    Align,
+    Outline,
+    Style,
+    clean,
+    drawn,
+    fitted,
+    right_to_left,
+)
 from rivya_flows.media.edit import Captions, EndCard, Look, Overlay
 from rivya_flows.media.probe import upright
 
@@ -72,10 +79,8 @@ class Layer:
     """A picture and where it lies on the frame.
 
     Attributes:
-        image: Mode RGBA; shared, so copy it before changing it.
         x, y: Of its left upper corner, in pixels.
         box: What it covers without its shadow.
-        clear: Whether it covers nothing that it should keep clear of.
     """
 
     image: Image.Image
@@ -106,17 +111,8 @@ def caption_layer(
 
     Two lines, unless the text is so long that they could not be read; more and smaller ones then.
 
-    Args:
-        text: Lines joined by line breaks; they are broken again where they do not fit.
-        size: Of the frame, in pixels.
-        captions: Gives position and style.
-        look: Gives the font.
-        avoid: What to keep clear of, such as the box of a lower third: a caption at its height moves
-            to the nearest place in the safe area that is free, beside it if there is none else.
-        ever: What other captions of the film keep clear of, and this one too where there is room.
-
-    Raises:
-        MediaError: The text is too long to be drawn.
+    It moves to the nearest place in the safe area that is free of the boxes to `avoid`, beside them if
+    there is none else. It keeps clear of what other captions `ever` do, too, where there is room.
     """
     area, short = safe_area(size), min(size)
     style, plate = Style(look.font), captions.style == "plate"
@@ -153,9 +149,6 @@ def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box]
     A text in a corner stands on a plate in the main colour of the brand, if there is one; elsewhere it
     is white with a dark outline. A lower third is a plate with an accent, its first line strong. It moves
     up or down from what it should `avoid`, where there is room in the safe area.
-
-    Raises:
-        MediaError: The picture is missing, broken or not an image; the text is too long.
     """
     if overlay.image is not None:
         part = _lifted(_picture(overlay.image, *_bounds(overlay, size)), min(size))
@@ -202,11 +195,7 @@ def obstacles(boxes: Iterable[Box], size: Size) -> list[Box]:
 
 
 def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
-    """The card as a whole frame, mode RGB: logo, title and line on the main colour of the brand.
-
-    Raises:
-        MediaError: The picture is missing, broken or not an image; a text is too long.
-    """
+    """The card as a whole frame, mode RGB: logo, title and line on the main colour of the brand."""
     main, accent = _brand(look)
     ink, short = text_on(main), min(size)
     width = size[0] - 2 * round(size[0] * 0.08)

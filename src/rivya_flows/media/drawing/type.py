@@ -22,10 +22,8 @@ from PIL import Image
 
 from rivya_flows.fonts import Face, face_for
 from rivya_flows.media.bounds import MAX_DRAWN_CHARACTERS, beyond
-from rivya_flows.media.drawing.bidi import levels, visual_order
 from rivya_flows.media.drawing.colours import Colour
-from rivya_flows.media.graphemes import graphemes
-from rivya_flows.media.line_breaks import GLUE, is_unspaced, joined, pieces, words_of
+from rivya_flows.media.line_breaks import GLUE, graphemes, is_unspaced, joined, pieces, words_of
 
 Align = Literal["left", "center", "right"]
 
@@ -43,12 +41,7 @@ _TALL_EXTENT, _EXTENT = (
 
 @dataclass(frozen=True)
 class Style:
-    """The font of a text.
-
-    Attributes:
-        family: Key of `rivya_flows.fonts.FAMILIES`.
-        strong: Whether the strong face; otherwise the light one.
-    """
+    """The font of a text."""
 
     family: str
     strong: bool = True
@@ -73,9 +66,6 @@ def clean(text: str, style: Style) -> str:
     """The text with what can be drawn: no controls, no characters without a font, few marks on a letter.
 
     Line breaks stay, other white space becomes single spaces.
-
-    Raises:
-        MediaError: It is too long.
     """
     if len(text) > MAX_DRAWN_CHARACTERS:
         raise beyond("a text", f"{MAX_DRAWN_CHARACTERS:,} characters", "MAX_DRAWN_CHARACTERS")
@@ -106,12 +96,7 @@ def fitted(
     similar length. It gets smaller, to the lesser size, before it gets more lines than `most`. Then it
     gets as many lines as fit, as small as it must; a word that is too wide breaks inside.
 
-    Args:
-        text: From `clean`.
-        style: Its font.
-        box: Width and height in pixels.
-        sizes: Greatest and least pixels to the em.
-        most: Lines.
+    `box` is in pixels, `sizes` are the greatest and least pixels to the em.
     """
     greatest, least = sizes
     box = max(1.0, box[0]), max(1.0, box[1])
@@ -354,3 +339,66 @@ def _space(word: str, space: float) -> float:
 
 def _code(colour: Colour) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def levels(characters: Sequence[str]) -> list[int]:
+    """The level of each character of a line: even is left-to-right, odd right-to-left.
+
+    The rules of Unicode UAX #9 for a line without explicit controls. The first letter sets the
+    direction of the line.
+    """
+    kinds = [_kind(char) for char in characters]
+    base = int(next((kind for kind in kinds if kind in ("L", "R")), "L") == "R")
+    _resolve_numbers(kinds, "R" if base else "L")
+    sides = ["R" if kind in ("R", "EN", "AN") else kind for kind in kinds]
+    around = "R" if base else "L"
+    found: list[int] = []
+    for index, kind in enumerate(kinds):
+        side = kind
+        if kind not in ("L", "R", "EN", "AN"):
+            before = next((s for s in reversed(sides[:index]) if s in ("L", "R")), around)
+            after = next((s for s in sides[index:] if s in ("L", "R")), around)
+            side = before if before == after else around
+        found.append({"L": 2 * base, "R": 1}.get(side, 2))
+    return found
+
+
+def visual_order(of_levels: Sequence[int]) -> list[int]:
+    """The indexes of the characters of a line, from left to right."""
+    order = list(range(len(of_levels)))
+    for level in range(max(of_levels, default=0), 0, -1):
+        start = 0
+        while start < len(order):
+            end = start
+            while end < len(order) and of_levels[order[end]] >= level:
+                end += 1
+            order[start:end] = reversed(order[start:end])
+            start = end + 1
+    return order
+
+
+def right_to_left(text: str) -> bool:
+    """Whether a text is read from the right: its first letter says so."""
+    return next((kind for kind in map(_kind, text) if kind in ("L", "R")), "L") == "R"
+
+
+def _kind(char: str) -> str:
+    kind = unicodedata.bidirectional(char[0])
+    return "R" if kind == "AL" else kind
+
+
+def _resolve_numbers(kinds: list[str], strong: str) -> None:
+    """Signs that touch a number belong to it; a number after left-to-right letters does too."""
+    for index in range(1, len(kinds) - 1):
+        if kinds[index] in ("CS", "ES") and kinds[index - 1] == kinds[index + 1] == "EN":
+            kinds[index] = "EN"
+    for order in (range(1, len(kinds)), range(len(kinds) - 2, -1, -1)):
+        step = -1 if order.step > 0 else 1
+        for index in order:
+            if kinds[index] == "ET" and kinds[index + step] == "EN":
+                kinds[index] = "EN"
+    for index, kind in enumerate(kinds):
+        if kind in ("L", "R"):
+            strong = kind
+        elif kind == "EN" and strong == "L":
+            kinds[index] = "L"

@@ -43,10 +43,8 @@ class Placement:
     """Where a picture goes.
 
     Attributes:
-        size: Of the frame.
         region: Size of the picture in the middle of the frame; the frame's, unless there are bars.
         canvas: Size in which the picture is prepared; larger than `region` if the camera moves.
-        motion: Of the camera over the canvas.
     """
 
     size: Size
@@ -98,10 +96,7 @@ def placement(source: Size, size: Size, reframe: Reframe, motion: Motion) -> Pla
 def window(source: Size, shape: Size, focus: tuple[float, float] = (0.5, 0.5)) -> Box:
     """The largest part of a picture that has a shape, as near to the focus as it can be.
 
-    Args:
-        source: Width and height of the picture.
-        shape: Width and height that give the shape.
-        focus: What should be in the middle, as shares of width and height.
+    `focus` is what should be in the middle, as shares of width and height.
     """
     scale = min(source[0] / shape[0], source[1] / shape[1])
     width, height = shape[0] * scale, shape[1] * scale
@@ -115,12 +110,7 @@ def focus_of(image: Image.Image, shape: Size, source: Size | None = None) -> tup
 
     It is the middle of the detail in the window that has most of it: the middle of all detail lies
     between a title and the thing below it. Detail counts less towards the borders, where titles and
-    grounds are.
-
-    Args:
-        image: The picture, which may be squeezed.
-        shape: Width and height that give the shape.
-        source: Width and height of the picture itself, if it is squeezed.
+    grounds are. `source` is the size of the picture itself, if it is squeezed.
     """
     small = image.convert("RGB").resize((_MAP, _MAP), Image.Resampling.BOX)
     # In each channel: things of the same brightness may differ in colour.
@@ -184,9 +174,6 @@ def ground_light(luma: Image.Image) -> float:
 
     The copy sets off the picture by being darker. One on a white ground would be cut out of it, so a bright
     ground stays as bright.
-
-    Args:
-        luma: The picture, greyscale.
     """
     small = luma.resize((8, 8), Image.Resampling.BOX).tobytes()
     edge = [value for at, value in enumerate(small) if at % 8 in (0, 7) or at // 8 in (0, 7)]

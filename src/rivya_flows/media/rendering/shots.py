@@ -1,30 +1,40 @@
-"""Frames of one shot, in the size of one format."""
+"""The frames of a timeline in the size of one format: films and stills, reframed and joined."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice, repeat
+from pathlib import Path
 
+import av
+from av.container import InputContainer
+from av.filter import Graph
 from av.video.frame import VideoFrame
-from PIL import Image, ImageFilter
+from av.video.stream import VideoStream
+from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.errors import MediaError
-from rivya_flows.language.cut_terms import Reframe
-from rivya_flows.media.picture import Part, film_frames
-from rivya_flows.media.probe import on_ground, upright
+from rivya_flows.media.bounds import MAX_FRAMES, beyond
+from rivya_flows.media.edit import Composition
+from rivya_flows.media.graphs import link, ready
+from rivya_flows.media.probe import on_ground, open_media, picture_stream, probe, turn, upright
 from rivya_flows.media.rendering.planes import (
     Planes,
+    blended,
     frame_of,
     frame_of_image,
     image_of,
     planes_of,
+    pushed,
 )
 from rivya_flows.media.rendering.reframe import (
     GROUND_BLUR,
     GROUND_SCALE,
     Placement,
     Size,
+    bars,
     edges_over,
     focus_of,
     ground_light,
@@ -32,36 +42,169 @@ from rivya_flows.media.rendering.reframe import (
     soft_seam,
     window,
 )
-from rivya_flows.media.rendering.timeline import Shot
+from rivya_flows.media.rendering.timeline import Shot, Timeline
 
+_Part = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, as shares of its width and height."""
+_WHOLE: _Part = (0.0, 0.0, 1.0, 1.0)
+
+_TURNS = {
+    90: (("transpose", "cclock"),),
+    180: (("hflip", ""), ("vflip", "")),
+    270: (("transpose", "clock"),),
+}
+_UNTAGGED = 2  # "unspecified" in the numbering of ITU-T H.273
 _BLACK = 16  # in limited range
 _FULL = [min(255, max(0, (v - _BLACK) * 255 // 219)) for v in range(256)]  # of a luma
 _SHARP, _PLAIN = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
+_CARD_FADE_SECONDS = 0.4
+_LONG_SIDE, _SHORT_SIDE = 1920, 1080
 
 
-def shot_frames(
-    shot: Shot, rate: Fraction, size: Size, reframe: Reframe, bars: str
+def pace(path: Path) -> tuple[Fraction, int]:
+    """Frames a second of a film, at most 60, and how many it has."""
+    with open_media(path) as container:
+        stream = _stream(path, container)
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 24)
+        rate = min(max(rate.limit_denominator(1001), Fraction(1)), Fraction(60))
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
+    count = max(1, round((seconds or probe(path).duration_seconds or 0.0) * rate))
+    if count > MAX_FRAMES:
+        raise beyond(path, f"{MAX_FRAMES:,} frames", "MAX_FRAMES")
+    return rate, count
+
+
+def still_size(path: Path) -> Size:
+    """Even width and height of a film that begins with an image: at most 1080p."""
+    with Image.open(path) as image:
+        size = ImageOps.exif_transpose(image).size
+    scale = min(1.0, _LONG_SIDE / max(size), _SHORT_SIDE / min(size))
+    width, height = (max(2, round(side * scale) // 2 * 2) for side in size)
+    return width, height
+
+
+def picture_frames(
+    composition: Composition, timeline: Timeline, size: Size
 ) -> Iterator[VideoFrame]:
-    """The frames of a shot: exactly `shot.frames`.
+    """The frames before the end card, in even `size`: its shots, joined by their transitions."""
+    return islice(_joined(composition, timeline, size), timeline.picture_frames)
 
-    Args:
-        shot: A film or a still.
-        rate: Frames a second of the timeline.
-        size: Even width and height of the frames.
-        reframe: What happens to a picture of another shape.
-        bars: Colour beside a picture with `pad`, such as ``#112233``.
 
-    Raises:
-        MediaError: The medium is broken; names the clip.
-    """
+def card(timeline: Timeline, card: VideoFrame, last: VideoFrame) -> Iterator[VideoFrame]:
+    """The frames of the end card, which fades in over the last frame before it."""
+    fade = min(round(_CARD_FADE_SECONDS * timeline.rate), timeline.card_frames // 3)
+    for step in range(timeline.card_frames):
+        yield card if step >= fade else blended(last, card, _eased((step + 1) / (fade + 1)))
+
+
+def film_frames(
+    path: Path,
+    size: tuple[int, int],
+    rate: Fraction,
+    start: float = 0.0,
+    part: _Part = _WHOLE,
+) -> Iterator[VideoFrame]:
+    """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709."""
+    with open_media(path) as container:
+        stream = _stream(path, container)
+        if start and stream.time_base:
+            begin = round(start / stream.time_base) + (stream.start_time or 0)
+            with contextlib.suppress(av.FFmpegError):  # then it is decoded from its first frame
+                container.seek(begin, stream=stream)
+        graph: Graph | None = None
+        for frame in container.decode(stream):
+            if graph is None:
+                shape = frame.width, frame.height, frame.format.name
+                graph = _reshape(stream, frame, size, rate, start, part)
+            elif (frame.width, frame.height, frame.format.name) != shape:
+                # Filters do not look again: of a smaller frame they would show foreign memory.
+                frame = frame.reformat(*shape)
+            graph.vpush(frame)
+            yield from ready(graph.vpull)
+        if graph is not None:
+            graph.vpush(None)
+            yield from ready(graph.vpull)
+
+
+def _reshape(
+    stream: VideoStream,
+    frame: VideoFrame,
+    size: tuple[int, int],
+    rate: Fraction,
+    start: float,
+    part: _Part,
+) -> Graph:
+    matrix = "auto"
+    if frame.colorspace == _UNTAGGED:
+        matrix = "bt709" if frame.height >= 720 else "bt601"
+    pace = f"{rate.numerator}/{rate.denominator}"
+    origin = "STARTPTS"
+    if start:  # the first frame is that of the seek
+        origin, pace = str(stream.start_time or 0), f"{pace}:start_time={start:.6f}"
+    left, top, right, bottom = part
+    shown = f"w=iw*{right - left:.6f}:h=ih*{bottom - top:.6f}:x=iw*{left:.6f}:y=ih*{top:.6f}"
+    steps = [
+        ("setpts", f"PTS-{origin}"),
+        ("fps", pace),
+        *_TURNS.get(turn(frame), ()),
+        *([] if part == _WHOLE else [("crop", shown)]),
+        (
+            "scale",
+            f"{size[0]}:{size[1]}:flags=bicubic:in_color_matrix={matrix}"
+            ":out_color_matrix=bt709:out_range=tv",
+        ),
+        ("setsar", "1"),
+        ("format", "yuv420p"),
+    ]
+    graph = Graph()
+    begin = graph.add_buffer(template=stream, time_base=stream.time_base)
+    link(graph, begin, [*steps, ("buffersink", "")])
+    graph.configure()
+    return graph
+
+
+def _stream(path: Path, container: InputContainer) -> VideoStream:
+    stream = picture_stream(container)
+    if stream is None:
+        raise MediaError(f"{path}: holds no moving picture")
+    stream.codec_context.thread_count = 2
+    return stream
+
+
+def _joined(composition: Composition, timeline: Timeline, size: Size) -> Iterator[VideoFrame]:
+    def frames_of(shot: Shot) -> Iterator[VideoFrame]:
+        return _shot_frames(shot, timeline.rate, size, composition)
+
+    mixed = pushed if timeline.transition.kind == "slide" else blended
+    current, shown = frames_of(timeline.shots[0]), 0
+    for index, overlap in enumerate(timeline.overlaps):
+        yield from islice(current, timeline.shots[index].frames - shown - overlap)
+        following = frames_of(timeline.shots[index + 1])
+        for step in range(overlap):
+            share = _eased((step + 1) / (overlap + 1))
+            yield mixed(next(current), next(following), share)
+        current, shown = following, overlap
+    yield from current
+
+
+def _eased(share: float) -> float:
+    return share * share * (3 - 2 * share)
+
+
+def _shot_frames(
+    shot: Shot, rate: Fraction, size: Size, composition: Composition
+) -> Iterator[VideoFrame]:
+    """The frames of a shot: exactly `shot.frames`."""
     medium = shot.medium
-    place = placement(medium.size, size, reframe, shot.motion)
+    place = placement(medium.size, size, composition.reframe, shot.motion)
+    pad = composition.reframe == "pad"
+    beside = bars(composition.look) if pad else "white"
     ground = None
-    if place.region != place.size and reframe == "pad":
-        ground = planes_of(frame_of_image(Image.new("RGB", size, bars)))
+    if place.region != place.size and pad:
+        ground = planes_of(frame_of_image(Image.new("RGB", size, beside)))
     try:
         if medium.rate is None:
-            still = _still(shot, place, bars if reframe == "pad" else "white")
+            still = _still(shot, place, beside)
             canvases: Iterator[VideoFrame] = repeat(still, shot.frames)
         else:
             canvases = _held(shot, rate, place)
@@ -101,7 +244,7 @@ def _held(shot: Shot, rate: Fraction, place: Placement) -> Iterator[VideoFrame]:
             return
 
 
-def _part(shot: Shot, rate: Fraction, place: Placement) -> Part:
+def _part(shot: Shot, rate: Fraction, place: Placement) -> _Part:
     """What the canvas shows of a film, by the detail of its first frame."""
     width, height = shot.medium.size
     focus = (0.5, 0.5)

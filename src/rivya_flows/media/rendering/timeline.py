@@ -13,7 +13,10 @@ from rivya_flows.errors import MediaError
 from rivya_flows.language.cut_terms import STILL_SECONDS, Fit, Motion
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_flows.media.edit import Clip, Composition, Transition
-from rivya_flows.media.picture import MIN_SLIDE_SECONDS, SLIDE_FADE_SECONDS, STILL_RATE
+
+_STILL_RATE = Fraction(24)  # frames a second of a film made of stills alone
+# Of `images`: the least length of one, and the greatest of a cross-fade, in seconds.
+_MIN_SLIDE, _SLIDE_FADE = 0.5, 0.6
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,6 @@ class Shot:
         frames: Shown ones, with those that overlap.
         own: Frames that the film has from `start` on; after them the last is held, or the film
             restarts at `start`. All frames of a still.
-        start: Second of the film.
     """
 
     medium: ClipMedium
@@ -96,20 +98,12 @@ def arranged(
     they overlap: never more than half of a clip. If the leading sound is longer than all clips,
     `hold` holds the last frame of the last clip (a still lasts longer) until the sound ends, and
     `loop` restarts that clip. With `cut` the picture ends with the shorter of the two. The end card
-    comes after picture and sound.
-
-    Args:
-        composition: What is to be arranged.
-        media: Of `base_clips`, in that order.
-        lead_seconds: Length of the leading sound; None without one.
-
-    Raises:
-        MediaError: A film ends before its `start`, or the whole exceeds a bound.
+    comes after picture and sound. `lead_seconds` is None without a leading sound.
     """
     rates = (medium.rate for medium in media if medium.rate is not None)
-    rate = min(next(rates, STILL_RATE), Fraction(60))
-    clips, transition = base_clips(composition), composition.transition
-    if composition.images and not composition.clips:
+    rate = min(next(rates, _STILL_RATE), Fraction(60))
+    clips, transition = composition.clips, composition.transition
+    if composition.given_as == "images":
         clips, transition = _slides(clips, transition, lead_seconds)
     shots = tuple(_shot(clip, medium, rate) for clip, medium in zip(clips, media, strict=True))
     overlaps = _overlaps(shots, transition, rate)
@@ -119,7 +113,7 @@ def arranged(
     card = composition.end_card
     card_frames = 0 if card is None else max(1, round(card.seconds * rate))
     timeline = Timeline(rate, shots, overlaps, transition, length, card_frames)
-    films = max(1, len(composition.formats)) * (2 if composition.clean else 1)
+    films = max(1, len(composition.formats)) * (2 if "clean" in composition.extras else 1)
     if timeline.frames * films > MAX_FRAMES:
         raise beyond("the composition", f"{MAX_FRAMES:,} frames in all formats", "MAX_FRAMES")
     if timeline.seconds > MAX_DURATION_SECONDS:
@@ -127,23 +121,14 @@ def arranged(
     return timeline
 
 
-def base_clips(composition: Composition) -> tuple[Clip, ...]:
-    """The clips of a composition; its `video`, or its `images`, if it has none."""
-    if composition.clips:
-        return composition.clips
-    if composition.video is not None:
-        return (Clip(composition.video),)
-    return tuple(Clip(image) for image in composition.images)
-
-
 def _slides(
     clips: Sequence[Clip], transition: Transition, lead_seconds: float | None
 ) -> tuple[tuple[Clip, ...], Transition]:
-    """Stills of the old key `images`: they share the length of the sound, with a cross-fade between."""
+    """Clips of `images`: they share the length of the sound, with a cross-fade between."""
     share = STILL_SECONDS if lead_seconds is None else lead_seconds / len(clips)
-    share = max(share, MIN_SLIDE_SECONDS)
+    share = max(share, _MIN_SLIDE)
     if transition.kind == "cut":
-        transition = Transition("fade", min(SLIDE_FADE_SECONDS, share / 3))
+        transition = Transition("fade", min(_SLIDE_FADE, share / 3))
     # Each but the last lasts longer by the overlap, so that the whole is as long as the shares.
     longer = [replace(clip, seconds=share + transition.seconds) for clip in clips[:-1]]
     return (*longer, replace(clips[-1], seconds=share)), transition

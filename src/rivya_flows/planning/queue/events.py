@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset
 
 
 class Entry(BaseModel):
@@ -167,14 +167,6 @@ class FileUploaded(Entry):
     file: UploadedFile
     asset: Asset | None = None
 
-    @field_validator("asset", mode="before")
-    @classmethod
-    def _of_early_versions(cls, value: Any, info: ValidationInfo) -> Any:
-        """Early journals hold references without `kind`; `source` names what cannot be read."""
-        if isinstance(value, dict) and "kind" not in value:
-            value = {**value, "kind": info.data.get("media")}
-        return as_asset(value)
-
 
 class CacheAnswered(OfItem):
     """Finished work was looked for; `outputs` is None on a miss.
@@ -205,7 +197,7 @@ class PurchaseIntended(OfPurchase):
     Attributes:
         reserve: Credits reserved in the budget of the run.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
-        model: That it buys from; None for a function, and in early journals.
+        model: That it buys from; None for a function.
         rest: What is planned and not intended yet, and the least that all else costs, this purchase
             included: pools must have that much left, and reserve `reserve`. None where a list has
             not just become known.
@@ -285,7 +277,7 @@ class JobEnded(OfPurchase):
     """A generation ended; `final_credits` is what it cost.
 
     Attributes:
-        model: Of the job; None in early journals, as all that follow.
+        model: Of the job; None if the service does not say it.
         seconds: From its acceptance to its end; None if nobody knows, or if an earlier execution bought it.
         looks: How often this execution asked for its state.
         late_seconds: From its end until that was known; None if the service did not date it.
@@ -319,7 +311,7 @@ class ItemCompleted(OfItem):
     """An item has its outputs: the fields that expressions may use, as JSON.
 
     Attributes:
-        work_seconds: How long a free step worked on it; None of what was bought, and in early journals.
+        work_seconds: How long a free step worked on it; None of what was bought.
     """
 
     kind: Literal["item.completed"] = "item.completed"
@@ -392,7 +384,7 @@ class AnsweredBy(Entry):
     channel: Channel
     """How the answer came."""
     at: datetime | None = None
-    """When it came, UTC; null where that is not known."""
+    """When it came, UTC; null for an answer that a fork takes over."""
 
 
 class AnswerGiven(OfItem):
@@ -402,8 +394,7 @@ class AnswerGiven(OfItem):
         key: Of the item; of a budget question the budget or pool that it asks about, see `budget_key`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
-        picked: Keys of all picked items, in the order of choice; empty for a budget question, and in
-            early journals, which have one key in `answer`.
+        picked: Keys of all picked items, in the order of choice; empty for a budget question.
         none: None of the candidates was picked: they are bought again.
         note: What should be different then.
         round: How often the candidates had been bought again.
@@ -419,14 +410,8 @@ class AnswerGiven(OfItem):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """`picked`, of early journals and budget questions too; empty if none was picked."""
+        """`picked`, of budget questions too; empty if none was picked."""
         return self.picked or (() if self.none else (self.answer,))
-
-    @field_validator("by", mode="before")
-    @classmethod
-    def _of_early_versions(cls, value: Any) -> Any:
-        """Early journals name the channel alone."""
-        return {"channel": value} if isinstance(value, str) else value
 
 
 class PoolTotal(Entry):
@@ -457,17 +442,17 @@ class OtherRun(Entry):
 
     run_id: str
     """The other run."""
-    name: str = ""
-    """Of its spec; empty where that is not known."""
-    credits: int | None = None
-    """What it spent between the two balances, negative where more came back; null where that is not known."""
+    name: str
+    """Of its spec."""
+    credits: int
+    """What it spent between the two balances, negative where more came back."""
     held: int = 0
     """What it holds for purchases without a response, which may have been charged."""
 
     @property
     def most(self) -> int:
         """The most that it spent."""
-        return (self.credits or 0) + self.held
+        return self.credits + self.held
 
 
 class ServiceAsked(Entry):
@@ -485,11 +470,6 @@ class ServiceAsked(Entry):
     others: int = 0
     other_runs: tuple[OtherRun, ...] = ()
     pools: tuple[PoolTotal, ...] = ()
-
-    @field_validator("other_runs", mode="before")
-    @classmethod
-    def _of_early_versions(cls, value: Any) -> Any:
-        return [{"run_id": one} if isinstance(one, str) else one for one in value]
 
 
 class RunWaits(Entry):

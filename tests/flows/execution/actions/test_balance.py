@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.client.wire.api_objects import Credits
+from rivya_flows.client.types import Credits
 from rivya_flows.flows.execution.actions.balance import read
 from rivya_flows.planning.queue.actions import ReadBalance
 from rivya_flows.planning.queue.events import BalanceRead

@@ -11,7 +11,7 @@ import pytest
 
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.planning.queue.events import JobEnded
-from rivya_flows.store.job_durations import recent_durations
+from rivya_flows.store.run_list import recent_durations
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CREATE, codes, executed, jobs, started

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.run_options import RunOptions
-from rivya_flows.client.wire.chat import ChatMessage
+from rivya_flows.client.types import ChatMessage
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import codes, executed, started

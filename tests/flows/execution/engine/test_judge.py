@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.run_options import RunOptions
-from rivya_flows.client.wire.chat import ChatMessage
+from rivya_flows.client.types import ChatMessage
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_sandbox.service.startup import Sandbox

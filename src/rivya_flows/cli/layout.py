@@ -1,0 +1,198 @@
+"""Lines and tables that fit a terminal of some width, and whose words stay whole; pure.
+
+Lines break at blanks only. A longer word, such as a path or an address, stays whole: the terminal
+continues it on the next line, and it pastes as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import NamedTuple
+
+from rivya_flows.printable import one_line
+
+_INDENT = "    "
+_COMMAND = re.compile(r"(?:^|(?<=[:;] )|(?<=  ))(?:'[^']*bin/|[^\s'`]*bin/)?rivya-flows'? .*")
+"""A command to copy, by its name or path: the rest of its line."""
+
+_ARGUMENT = re.compile(r"""#.*|(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+""")
+"""One word of a command for a shell, or its comment."""
+
+_WORD = re.compile(r"(?:[^\s`]|`[^`]*`|`)+")
+"""What is between backticks is one word: people copy it."""
+
+_GAP = re.compile(r"\S {2,}(?=\S)")  # between two columns of a line
+_LONGEST = 10  # columns that hold each word of what a step does now
+_NARROW = 24  # columns below which what wraps is not pressed by a column that can be left out
+
+Cell = str | tuple[str, str]  # words, or words and a style such as ``green`` or ``dim``
+
+
+def width_of(text: str) -> int:
+    """Columns of a text in a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def broken(line: str, columns: int) -> list[str]:
+    """A line as lines that fit, each further one below the text of the first.
+
+    A command at the end of the line gets a line of its own, and breaks with a backslash, so that
+    all of it pastes.
+    """
+    if width_of(line) <= columns:
+        return [line]
+    leading = line[: len(line) - len(line.lstrip())]
+    if found := _COMMAND.search(line):
+        before = line[: found.start()].rstrip()
+        indent = leading + _INDENT if before else leading
+        words = _ARGUMENT.findall(found.group())
+        head = broken(before, columns) if before else []
+        return [*head, *_lines(words, indent, indent + _INDENT, columns, " \\")]
+    # The text begins behind the last column, if there is room, else behind the indent.
+    gaps = [found.end() for found in _GAP.finditer(line) if found.end() <= columns // 2]
+    begins = gaps[-1] if gaps else len(leading)
+    further = min(width_of(line[:begins]), columns // 2)
+    return list(_lines(_WORD.findall(line[begins:]), line[:begins], " " * further, columns))
+
+
+def excerpt(source: str, column: int, columns: int) -> tuple[str, int]:
+    """The part of a line of a file that fits around one of its columns, and that column in it."""
+    if width_of(source) <= columns:
+        return source, column
+    start = max(0, min(column - columns // 2, len(source) - columns + 2))
+    text = source[start : start + columns - 2]
+    before, after = "…" if start else "", "…" if start + len(text) < len(source) else ""
+    return before + text + after, column - start + len(before)
+
+
+def _lines(
+    words: Sequence[str], first: str, further: str, columns: int, mark: str = ""
+) -> Iterator[str]:
+    """Words as lines; a line that another one follows ends with the mark."""
+    line, empty = first, True
+    for index, word in enumerate(words, start=1):
+        more = mark if index < len(words) else ""
+        blank = "" if empty else " "
+        if width_of(line + blank + word + more) <= columns:
+            line += blank + word
+        else:
+            if line.strip():
+                yield line.rstrip() + ("" if empty else mark)
+            # Below the beginning of the line, if that makes room for all of it.
+            room = max(0, columns - width_of(word + more))
+            further = further if len(further) <= room else _INDENT[:room]
+            line = further + word
+        empty = False
+    yield line
+
+
+class Fit(NamedTuple):
+    """The columns of a table that are shown, by index, with their widths and the blanks between."""
+
+    kept: tuple[int, ...]
+    widths: tuple[int, ...]
+    gap: int
+
+
+def fit(
+    rows: Sequence[Sequence[Cell]],
+    columns: Sequence[str],
+    width: int,
+    still: Mapping[str, int] = MappingProxyType({}),
+) -> Fit | None:
+    """How a table fits so many columns of a terminal; None if words had to be broken.
+
+    Columns whose name begins with ``?`` are left out, from the right, until the rest fits. Then the
+    others wrap, the widest first, but for those with ``>`` (set to the right) and ``!``. `still` has
+    widths by column, for a table that is drawn again and again and must stand still: of one that
+    wraps, as far as there is room; of another, at least.
+    """
+    sizes = [
+        _sizes(name, (row[at] for row in rows), still.get(name.lstrip(">!?")))
+        for at, name in enumerate(columns)
+    ]
+    wished = [
+        min(wide, _NARROW) if still and not _stays_whole(name) else wide
+        for name, (_, wide) in zip(columns, sizes, strict=True)
+    ]
+    kept = list(range(len(columns)))
+    while sum(wished[one] for one in kept) + 2 * (len(kept) - 1) > width:
+        spare = [one for one in kept if "?" in columns[one][:2]]
+        if not spare:
+            break
+        kept.remove(spare[-1])
+    least, widths = [sizes[one][0] for one in kept], [sizes[one][1] for one in kept]
+    gap = 2 if sum(least) + 2 * (len(kept) - 1) <= width else 1
+    room = width - gap * (len(kept) - 1)
+    if sum(least) > room:
+        return None
+    while sum(widths) > room:
+        wide = [at for at, size in enumerate(widths) if size > least[at]]
+        widths[max(wide, key=widths.__getitem__)] -= 1
+    return Fit(tuple(kept), tuple(widths), gap)
+
+
+def _stays_whole(column: str) -> bool:
+    return bool({">", "!"} & {*column[:2]})
+
+
+def _sizes(column: str, cells: Iterable[Cell], still: int | None) -> tuple[int, int]:
+    """The least width of a column, and the one it would like."""
+    texts = [column.lstrip(">!?"), *(_words(cell) for cell in cells)]
+    widest = max(map(width_of, texts))
+    if _stays_whole(column):
+        widest = max(widest, still or 0)
+        return widest, widest
+    longest = max((width_of(word) for text in texts for word in text.split()), default=0)
+    return (longest, widest) if still is None else (max(longest, _LONGEST), max(longest, still))
+
+
+def drawn(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    fitting: Fit,
+    styled: Callable[[str, str], str],
+) -> Iterator[str]:
+    """The lines of a table, the first with its names; `styled` gives words in a style."""
+    names: list[Cell] = [(column.lstrip(">!?"), "bold") for column in columns]
+    for row in (names, *rows):
+        cells = [row[at] for at in fitting.kept]
+        texts = (
+            [text]
+            if width_of(text := _words(cell)) <= width
+            else _lines(text.split(), "", "", width)
+            for cell, width in zip(cells, fitting.widths, strict=True)
+        )
+        for line in zip_longest(*texts, fillvalue=""):
+            words = ""
+            for at, cell, width, text in zip(
+                fitting.kept, cells, fitting.widths, line, strict=True
+            ):
+                blanks = " " * (width - width_of(text))
+                shown = styled(text, cell[1]) if text and not isinstance(cell, str) else text
+                words += blanks + shown if ">" in columns[at][:2] else shown + blanks
+                words += " " * fitting.gap
+            yield words.rstrip()
+
+
+def blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+    """Each row as its first cell and a line for each other one: for a very narrow terminal."""
+    names = [column.lstrip(">!?") for column in columns]
+    wide = max(map(width_of, names))
+    for row in rows:
+        first, *rest = map(_words, row)
+        yield first
+        for name, text in zip(names[1:], rest, strict=True):
+            if text:
+                yield f"  {name:<{wide}}  {text}"
+
+
+def _words(cell: Cell) -> str:
+    return one_line(cell if isinstance(cell, str) else cell[0])

@@ -1,0 +1,119 @@
+"""`init` and `schema`: a project from a template, and what an editor needs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rivya_flows.cli import completion
+from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.output import print_json, print_table, show
+from rivya_flows.cli.service import settings
+from rivya_flows.errors import UsageError
+from rivya_flows.private import as_the_user_wants
+from rivya_flows.program import program
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.app.templates import SpecTemplate
+
+
+@command()
+def init(
+    folder: Path = argument(metavar="[DIR]", default="."),
+    name: str | None = option(
+        "The campaign to start from. [default: first-picture]",
+        "--template",
+        metavar="NAME",
+        shell_complete=completion.templates,
+    ),
+    lists: bool = option("List the templates with their prices.", "--list"),
+    as_json: bool = option("Print the list as one JSON document.", "--json"),
+) -> None:
+    """Write a campaign into DIR: its spec, tests, files and README.
+
+    DIR is the current folder by default. Existing files are not changed.
+    """
+    from rivya_flows.app.templates import DEFAULT, template, templates, write_template
+
+    if as_json and not lists:
+        raise UsageError("--json is the form of a list", "add --list")
+    if as_json:
+        print_json([_document(one) for one in templates()])
+        return
+    if lists:
+        rows = [[one.name, one.price, one.workflow.title or ""] for one in templates()]
+        print_table(["template", ">credits", "what it makes"], rows)
+        return
+    chosen = template(name or DEFAULT)
+    written, left = write_template(chosen, folder, partial(write_schema, keep=True))
+    show(*(f"{path}: written" for path in written))
+    show(*(f"{path}: existed, left as it is" for path in left))
+    if not name:
+        show("another campaign: rivya-flows init --list")
+    steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
+    spec = f"specs/{chosen.name}.yaml"
+    name = program(elsewhere=bool(steps))
+    steps += [f"{name} check specs", f"{name} plan {spec}", f"{name} {chosen.command}"]
+    show("next:", *(f"  {one}" for one in steps))
+    show(f"{folder / 'README.md'} says more")
+
+
+def _document(one: SpecTemplate) -> dict[str, Any]:
+    prices = {"min": one.min, "max": one.max}
+    return {"template": one.name, "title": one.workflow.title or "", "credits": prices}
+
+
+@command()
+def schema(
+    folder: Path | None = argument(), write: bool = option("Write the files into FOLDER instead.")
+) -> None:
+    """Print the JSON Schema of specs, for editors.
+
+    With --write, write it and that of tests into FOLDER: by default `specs` if that exists, else the
+    current folder. Specs and tests name it in their first line.
+    """
+    if not write:
+        if folder is not None:
+            hint = "add --write to write the file there"
+            raise UsageError(f"{str(folder)!r} needs --write", hint)
+        print_json(known_schema())
+        return
+    from rivya_flows.language.schema.document import LINE, TESTS_LINE
+
+    specs, tests = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
+    show(f"{specs}: written", f"begin a spec with: {LINE}")
+    show(f"{tests}: written", f"begin tests of one with: {TESTS_LINE}")
+
+
+def known_schema() -> dict[str, Any]:
+    """The JSON Schema of specs, with the models that are known here."""
+    from rivya_flows.app.catalogue_cache import known_catalogue
+    from rivya_flows.language.schema.document import installed, json_schema
+
+    return json_schema(known_catalogue(settings()), installed())
+
+
+def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
+    """Writes the schemas of specs and of tests into a folder, and gives the paths that it wrote.
+
+    With `keep`, those that exist stay as they are.
+    """
+    from rivya_flows.language.schema.document import FILE, TESTS_FILE, schema_of_tests
+
+    written = []
+    for name, document in ((FILE, known_schema()), (TESTS_FILE, schema_of_tests())):
+        path = folder / name
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        try:
+            # A link to nowhere is not followed where files are kept.
+            with as_the_user_wants(), path.open("x" if keep else "w", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+            written.append(path)
+        except OSError as error:
+            if keep and isinstance(error, FileExistsError):
+                continue
+            raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
+    return written

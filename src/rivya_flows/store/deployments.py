@@ -1,0 +1,186 @@
+"""Deployed specs by hash, and what deployments buy without asking."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from rivya_flows.assets import Asset
+from rivya_flows.store.database import rows, write, writing
+from rivya_flows.store.tables import AGREEMENTS, SPECS, stored_name
+
+
+@dataclass(frozen=True)
+class DeployedSpec:
+    """A spec with the files that it names: a worker runs it, whatever its file says now.
+
+    Attributes:
+        includes: Texts of the specs that it includes, by path from its folder.
+        files: Assets of the media that it names, by path as written; the asset store has them.
+    """
+
+    name: str
+    text: str
+    includes: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Asset] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """``sha256:`` and 64 hex digits; of the text alone if it names no files."""
+        hashed = self.text
+        if self.includes or self.files:
+            media = {path: asset.sha256 for path, asset in self.files.items()}
+            hashed = json.dumps([self.text, dict(self.includes), media], sort_keys=True)
+        return "sha256:" + hashlib.sha256(hashed.encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """The short hash, with 12 digits."""
+        return version_of(self.hash)
+
+
+def version_of(spec_hash: str) -> str:
+    """The short form of a hash, which Prefect shows as a deployment's version."""
+    return spec_hash[: len("sha256:") + 12]
+
+
+def keep_spec(engine: Engine, spec: DeployedSpec) -> str:
+    """Stores a spec and gives its hash."""
+    spec_hash = spec.hash
+    if deployed_spec(engine, spec_hash) is not None:
+        return spec_hash
+    # Paths differ between machines; hashes do not.
+    files = {path: {**asset.as_json(), "path": None} for path, asset in spec.files.items()}
+    row = {
+        "spec_hash": spec_hash,
+        "name": spec.name,
+        "text": spec.text,
+        "includes": json.dumps(dict(spec.includes)),
+        "files": json.dumps(files),
+        "at": time.time(),
+    }
+    with suppress(IntegrityError):  # another process has just stored the same spec
+        write(engine, insert(SPECS).values(row))
+    return spec_hash
+
+
+def deployed_spec(engine: Engine, spec_hash: str) -> DeployedSpec | None:
+    """The spec of a hash; None if it is not in this store."""
+    for row in rows(engine, select(SPECS).where(SPECS.c.spec_hash == spec_hash)):
+        files = {path: Asset.model_validate(one) for path, one in json.loads(row.files).items()}
+        return DeployedSpec(row.name, row.text, json.loads(row.includes), files)
+    return None
+
+
+def hashes_of_specs(engine: Engine) -> frozenset[str]:
+    """SHA-256 of the media that deployed specs name."""
+    files = [json.loads(one) for (one,) in rows(engine, select(SPECS.c.files))]
+    return frozenset(asset["sha256"] for named in files for asset in named.values())
+
+
+@dataclass(frozen=True)
+class Most:
+    """The most that a deployment may buy without asking.
+
+    Attributes:
+        credits: Of a run; None for no bound.
+        a_day, a_month: Runs of its schedules.
+        events: What else starts it, as people are told; none of these has a bound over time.
+    """
+
+    credits: int | None = 0
+    a_day: int = 0
+    a_month: int = 0
+    events: tuple[str, ...] = ()
+
+    @property
+    def month(self) -> int | None:
+        """Credits in a month; None for no bound."""
+        return None if self.credits is None or self.events else self.credits * self.a_month
+
+    def exceeds(self, agreed: Most) -> bool:
+        """Whether it is more than what was agreed to in any respect."""
+        if agreed.credits is None:  # runs of any price, so their number counts
+            ours, theirs = 1, 1
+        elif self.credits is None or self.credits > agreed.credits:
+            return True
+        else:
+            ours, theirs = self.credits, agreed.credits
+        return (
+            self.a_day * ours > agreed.a_day * theirs
+            or self.a_month * ours > agreed.a_month * theirs
+            or not set(self.events) <= set(agreed.events)
+        )
+
+
+@dataclass(frozen=True)
+class Capped:
+    """What a deployment may buy at a service that nobody agreed to, since a pool covered its labels."""
+
+    deployment: str
+    service: str
+    labels: Mapping[str, str]
+    most: Most
+
+
+def agreed_at(engine: Engine, service: str) -> dict[str, Most]:
+    """What a person agreed to at a service, by deployment."""
+    at = AGREEMENTS.c.service == stored_name(service)
+    query = select(AGREEMENTS).where(at, AGREEMENTS.c.labels.is_(None))
+    return {row.deployment: _most(row.most) for row in rows(engine, query)}
+
+
+def capped_by_pools(engine: Engine) -> list[Capped]:
+    """What nobody agreed to, since a pool covered it when it was deployed; by deployment."""
+    by_pools = AGREEMENTS.c.labels.is_not(None)
+    return [
+        Capped(row.deployment, row.service, json.loads(row.labels), _most(row.most))
+        for row in rows(engine, select(AGREEMENTS).where(by_pools).order_by("deployment"))
+    ]
+
+
+def record_agreements(
+    engine: Engine,
+    service: str,
+    agreed: Mapping[str, Most],
+    capped: Sequence[Capped] = (),
+    deployed: Collection[str] = (),
+) -> None:
+    """Records what was agreed to and what pools cap, each instead of the last of its deployment.
+
+    Args:
+        agreed: What a person said yes to, by deployment.
+        deployed: Deployments of which nothing else is capped any more.
+    """
+    place, now = stored_name(service), time.time()
+    found = [(name, most, None) for name, most in agreed.items()]
+    of_pools = [(one.deployment, one.most, json.dumps(dict(one.labels))) for one in capped]
+    new = [
+        {
+            "deployment": name,
+            "service": place,
+            "most": json.dumps(asdict(most)),
+            "at": now,
+            "labels": labels,
+        }
+        for name, most, labels in (*found, *of_pools)
+    ]
+    name, labels = AGREEMENTS.c["deployment", "labels"]
+    written = name.in_([row["deployment"] for row in new])
+    old = written | (name.in_(deployed) & labels.is_not(None))
+    with writing(engine) as connection:
+        connection.execute(delete(AGREEMENTS).where(AGREEMENTS.c.service == place, old))
+        if new:
+            connection.execute(insert(AGREEMENTS), new)
+
+
+def _most(text: str) -> Most:
+    found = json.loads(text)
+    return Most(**{**found, "events": tuple(found["events"])})
