@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.ledger.model import Purchase
 from rivya_flows.ledger.receipt import receipt
+from rivya_flows.planning.names import label
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.admin import ledger
 
@@ -44,11 +46,11 @@ def audit(store: str, data: Path) -> Audit:
     """
     with closing(Journal(store)) as journal:
         runs = [row.run_id for row in journal.runs()]
-        rows = [row for run in runs for row in receipt(journal.entries(run))["ledger"]]
+        rows = [row for run in runs for row in receipt(journal.entries(run)).ledger]
     return compared(rows, ledger(data))
 
 
-def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> Audit:
+def compared(rows: Sequence[Purchase], service: Mapping[str, Any]) -> Audit:
     """Compare the rows of all ledgers with the ledger of the service."""
     net: Counter[str] = Counter()
     for movement in service["movements"]:
@@ -56,18 +58,18 @@ def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> A
             net[movement["task_id"]] -= movement["amount"]
     unexplained = {task_id: amount for task_id, amount in net.items() if amount}
     for row in rows:
-        if row["task_id"] is not None:
-            rest = unexplained.pop(row["task_id"], 0) - row["held"]
+        if row.task_id is not None:
+            rest = unexplained.pop(row.task_id, 0) - row.held
             if rest:
-                unexplained[row["task_id"]] = rest
-    open_rows = [row for row in rows if row["task_id"] is None and row["status"] != "refused"]
+                unexplained[row.task_id] = rest
+    open_rows = [row for row in rows if row.task_id is None and row.status != "refused"]
     return Audit(
-        purchases=sum(row["status"] != "refused" for row in rows),
-        spent=sum(row["held"] for row in rows),
+        purchases=sum(row.status != "refused" for row in rows),
+        spent=sum(row.held for row in rows),
         taken=sum(net.values()),
         duplicates=tuple(_duplicates(service["generations"])),
         unexplained=unexplained,
-        unanswered=tuple(f"{row['client_request_id']} {row['status']}" for row in open_rows),
+        unanswered=tuple(f"{row.client_request_id} {row.status}" for row in open_rows),
     )
 
 
@@ -83,14 +85,13 @@ def answers(store: str, run_id: str) -> list[str]:
     """Options of `resume` that answer what a suspended run asks: first none, then the first two."""
     with closing(Journal(store)) as journal:
         found = receipt(journal.entries(run_id))
-    if found["status"] != "suspended":
+    if found.status != "suspended":
         return []
     options = []
-    for step in found["steps"]:
-        for choice in (item.get("choice") for item in step["items"]):
-            if choice is not None and not choice["picked"]:
-                answer = "1,2" if choice["round"] else "none: warmer light"
-                options += ["--answer", f"{step['id']}={answer}"]
+    for name, choice in found.choices():
+        if not choice.picked:
+            answer = "1,2" if choice.round else "none: warmer light"
+            options += ["--answer", f"{name}={answer}"]
     return options
 
 
@@ -98,10 +99,5 @@ def status_of(store: str, run_id: str) -> tuple[str, dict[str, str]]:
     """The status of a run, and the code of each failed item by ``step[key]``."""
     with closing(Journal(store)) as journal:
         found = receipt(journal.entries(run_id))
-    failed = {
-        f"{step['id']}[{item['key']}]" if item["key"] else step["id"]: str(item["code"])
-        for step in found["steps"]
-        for item in step["items"]
-        if item["code"]
-    }
-    return str(found["status"]), failed
+    failed = {label(step.id, item.key): item.code for step, item in found.each() if item.code}
+    return found.status, failed

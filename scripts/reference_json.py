@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from reference_tables import ROOT, in_one_line, table
 
 from rivya_flows.app.agent_tools import AgentTools
 from rivya_flows.cli import mcp
+from rivya_flows.ledger.model import Receipt, SparsePart
 
 Form = Mapping[str, Any]
 """A JSON Schema, or a part of one."""
@@ -24,17 +26,52 @@ _TYPES = {
     "object": "object",
     "array": "list",
 }
-_ANCHORS = {"asset": "an-asset", "file": "a-file", "card": "where-media-came-from"}
-_ANCHORS |= {"step": "a-step", "item": "an-item", "choice": "a-choice", "purchase": "the-ledger"}
-_ANCHORS |= {"wait": "a-wait"}
+_ANCHORS = {
+    "Asset": "an-asset",
+    "Card": "where-media-came-from",
+    "Choice": "a-choice",
+    "File": "a-file",
+    "Item": "an-item",
+    "Purchase": "the-ledger",
+    "Step": "a-step",
+    "Upload": "an-upload",
+    "Wait": "a-wait",
+}
 """Where receipt.md describes a shape."""
 
+RECEIPT = ROOT / "src" / "rivya_flows" / "ledger" / "receipt.schema.json"
 
-def schema(shape: str = "") -> str:
+
+def receipt_schema() -> str:
+    """The schema of the receipt."""
+    found = _whole_receipt()
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Receipt of a rivya-flows run",
+    }
+    return json.dumps(head | found, indent=2, ensure_ascii=False) + "\n"
+
+
+@cache
+def _whole_receipt() -> dict[str, Any]:
+    found = Receipt.model_json_schema()
+    sparse = {one.__name__ for one in SparsePart.__subclasses__()}
+    for name, form in [("Receipt", found), *found["$defs"].items()]:
+        form.pop("title", None)
+        for field in form["properties"].values():
+            field.pop("title", None)
+            field.pop("default", None)
+        if name not in sparse:
+            form["required"] = list(form["properties"])
+    return found
+
+
+def schema(shape: str = "Receipt") -> str:
     """The fields of the receipt, or of one of the shapes in it."""
-    path = ROOT / "src" / "rivya_flows" / "ledger" / "receipt.schema.json"
-    whole = json.loads(path.read_text("utf-8"))
-    return table(_HEAD, list(_rows(whole["$defs"][shape] if shape else whole, "")))
+    whole = _whole_receipt()
+    inside = {name: form for name, form in whole["$defs"].items() if name not in _ANCHORS}
+    form = whole if shape == "Receipt" else whole["$defs"][shape]
+    return table(_HEAD, list(_rows(form, "", inside, optional=True)))
 
 
 def tools() -> str:
@@ -53,78 +90,64 @@ def tools() -> str:
 
 
 def _rows(
-    form: Form, prefix: str, named: Mapping[str, Form] | None = None, *, optional: bool = False
+    form: Form, prefix: str, named: Mapping[str, Form], *, optional: bool = False
 ) -> Iterator[tuple[str, str, str]]:
     """A row for each field; an object inside another one is written out below it.
 
     Args:
         form: The schema of the object.
         prefix: Of the path of each field.
-        named: Forms by name, written out where they are used; None: they have a table of their own.
-        optional: A field with a default may be left out; else it is always there.
+        named: Forms by name, written out where they are used; others have a table of their own.
+        optional: A field that is not required may be left out; else it is always there.
     """
     required = form.get("required", ())
     for name, given in form.get("properties", {}).items():
         field, path = _resolved(given, named), f"{prefix}{name}"
-        left_out = name not in required and (optional or named is None)
         meaning = in_one_line(given.get("description") or field.get("description", ""))
-        yield (f"`{path}`{' (optional)' * left_out}", _type(field, named), meaning)
-        for below, mark in _below(field, named):
-            yield from _rows(below, f"{path}{mark}.", named, optional=optional)
+        mark = " (optional)" if optional and name not in required else ""
+        yield f"`{path}`{mark}", _or(_types(field, named)), meaning
+        for below, inner in _below(field, named):
+            yield from _rows(below, f"{path}{inner}.", named, optional=optional)
 
 
-def _below(field: Form, named: Mapping[str, Form] | None) -> Iterator[tuple[Form, str]]:
+def _below(field: Form, named: Mapping[str, Form]) -> Iterator[tuple[Form, str]]:
     """The objects inside a field, each with how its path continues."""
     for one in field.get("anyOf", [field]):
         found = _resolved(one, named)
-        items, others = found.get("items"), found.get("additionalProperties")
         if "properties" in found:
             yield found, ""
-        elif items is not None:
-            yield from (
-                (below, f"[]{mark}") for below, mark in _below(_resolved(items, named), named)
-            )
-        elif isinstance(others, Mapping):
-            yield from (
-                (below, f".*{mark}") for below, mark in _below(_resolved(others, named), named)
-            )
+        for inside, mark in (("items", "[]"), ("additionalProperties", ".*")):
+            if isinstance(form := found.get(inside), Mapping):
+                yield from ((below, f"{mark}{inner}") for below, inner in _below(form, named))
 
 
-def _resolved(form: Form, named: Mapping[str, Form] | None) -> Form:
+def _resolved(form: Form, named: Mapping[str, Form]) -> Form:
     """A form behind its name, where names are written out."""
-    if named is not None and "$ref" in form:
-        return named[form["$ref"].rpartition("/")[2]]
-    return form
+    return named.get(form.get("$ref", "").rpartition("/")[2], form)
 
 
-def _type(form: Form, named: Mapping[str, Form] | None) -> str:
-    """The type of a field in words, such as `text or null`."""
+def _types(form: Form, named: Mapping[str, Form]) -> list[str]:
+    """The types that a field may have in words, such as `text`, `null`."""
     form = _resolved(form, named)
     if "$ref" in form:
         name = form["$ref"].rpartition("/")[2]
-        return f"[{name}](#{_ANCHORS[name]})"
+        return [f"[{name.lower()}](#{_ANCHORS[name]})"]
     if "const" in form:
-        return f"`{json.dumps(form['const'])}`"
+        return [f"`{json.dumps(form['const'])}`"]
     if "enum" in form:
-        return _or([f"`{one}`" if one is not None else "null" for one in form["enum"]])
+        return [f"`{one}`" if one is not None else "null" for one in form["enum"]]
     if "anyOf" in form:
-        return _or([_type(one, named) for one in form["anyOf"]])
-    kinds = form.get("type")
-    if kinds is None:
-        return "any"
-    return _or(
-        [_kind(kind, form, named) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
-    )
-
-
-def _kind(kind: str, form: Form, named: Mapping[str, Form] | None) -> str:
-    if kind == "array" and "items" in form:
-        return f"list of {_type(form['items'], named)}"
+        return list(dict.fromkeys(word for one in form["anyOf"] for word in _types(one, named)))
+    kind = form.get("type")
     others = form.get("additionalProperties")
+    if kind == "array" and "items" in form:
+        return [f"list of {_or(_types(form['items'], named))}"]
     if kind == "object" and isinstance(others, Mapping) and "properties" not in form:
-        return f"map of {_type(others, named)}"
-    return _TYPES[kind]
+        return [f"map of {_or(_types(others, named))}"]
+    return ["any" if kind is None else _TYPES[kind]]
 
 
 def _or(words: list[str]) -> str:
+    if {"whole number", "number"} <= {*words}:
+        words = [one for one in words if one != "whole number"]
     return ", ".join(words[:-1]) + (" or " if len(words) > 1 else "") + words[-1]

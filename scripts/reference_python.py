@@ -135,11 +135,14 @@ def _attributes(found: Any) -> Iterator[str]:
 
 
 def _described(found: Any) -> Iterator[tuple[str, str]]:
-    """Attributes with what the docstring of a class says of them."""
+    """Attributes with what the docstring of a class says of them, or their own."""
     for section in found.docstring.parsed if found.docstring else ():
         if section.kind is griffe.DocstringSectionKind.attributes:
             for one in section.value:
                 yield one.name, in_one_line(one.description)
+    for name, member in found.members.items():
+        if member.is_attribute and "property" not in member.labels and member.docstring:
+            yield name, in_one_line(member.docstring.value)
 
 
 def _error(name: str) -> tuple[str, ...]:

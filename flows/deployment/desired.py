@@ -36,7 +36,6 @@ from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, is_tests, read
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, RivyaFlowsError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.deployment.desired import prefect_schedule, schedule_problems
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.syntax.cron import Cron, read_cron
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow

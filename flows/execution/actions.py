@@ -46,11 +46,11 @@ from rivya_flows.planning.queue.events import (
     ItemFailed,
     QuestionsLeft,
     RunEnded,
-    UploadedFile,
 )
 from rivya_flows.planning.queue.queue import is_failing
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import chosen_keys
+from rivya_flows.steps.request import UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
 from rivya_flows.tasks.generations import balance
 from rivya_flows.tasks.media import compose_media, lay_out_media, miss_pick, pick_one

@@ -19,7 +19,6 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.provenance import recorded
 from rivya_flows.planning.markdown import code, link, picture, text
 from rivya_flows.planning.names import BATCH_LABEL
 
@@ -56,18 +55,18 @@ async def announce_batch(context: RunContext, result: BatchResult) -> None:
 def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
     """The payload: plain values, for automations and as a message."""
     document = result.as_json()
-    first = next(iter(result.receipts.values()), {})
-    name = str(first.get("name") or result.batch_id)
+    first = next(iter(result.receipts.values()), None)
+    name = first.name if first else result.batch_id
     rows = [_row(context, result, row) for row in result.rows]
     rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
     counts = Counter(row["status"] for row in rows)
     others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
     done = f"{counts['completed']} of {len(rows)} rows completed"
-    credits, where = document["credits"], " (sandbox)" if first.get("sandbox") else ""
+    credits, where = document["credits"], " (sandbox)" if first and first.sandbox else ""
     found: dict[str, Any] = {
         "batch_id": result.batch_id,
         "name": name,
-        "title": str(first.get("title") or name),
+        "title": (first and first.title) or name,
         "status": document["status"],
         "sentence": f"{', '.join([done, *others])}; {credits_of(credits['spent'])}{where}",
         "credits": {one: credits[one] for one in ("spent", "saved", "budget")},
@@ -78,7 +77,7 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
 
 def _row(context: RunContext, result: BatchResult, row: Mapping[str, Any]) -> dict[str, Any]:
     receipt, run_id = result.receipts.get(row["run_id"]), row["run_id"]
-    address = addresses_of(context, recorded(receipt["assets"] if receipt else ()))
+    address = addresses_of(context, receipt.media if receipt else {})
     stills = (one for one in assets_in(row["outputs"]) if one.kind == "image")
     return {
         **{name: row[name] for name in ("name", "run_id", "status", "credits", "reason")},

@@ -268,7 +268,7 @@ async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) ->
         receipt = execution.reporter.receipt()
         match state.ended:
             case "completed":  # else a process died before it compared the books
-                shown = receipt["agreement"] is not None and not is_owed(receipt)
+                shown = receipt.agreement is not None and not is_owed(receipt)
             case "suspended" if not open_questions(state):  # it was answered meanwhile
                 shown = False
             case _:

@@ -358,7 +358,7 @@ async def reconcile_jobs(
             for task_id, job in ((one, told[one]) for one in asked)
         }
         others: tuple[OtherRun, ...] = ()
-        if (credits_of(run.current())["unexplained"] or 0) > 0:
+        if (credits_of(run.current()).unexplained or 0) > 0:
             with suppress(StoreError):
                 engine, state = run.context.journal.engine, run.current()
                 others = await in_thread(

@@ -28,19 +28,14 @@ from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_of, run_id_of
+from rivya_flows.ledger.continuing import next_step
+from rivya_flows.ledger.model import Choice, Receipt, iso
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.provenance import recorded
-from rivya_flows.ledger.summary import chosen, told, troubles
-from rivya_flows.planning.continuing import next_step
+from rivya_flows.ledger.summary import how_picked, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
-from rivya_flows.planning.questions.choice_phrases import (
-    deadline_words,
-    decision,
-    how_picked,
-    moment_of,
-    what_follows,
-)
+from rivya_flows.planning.names import listed
 from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import deadline_words, what_follows
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
@@ -66,7 +61,7 @@ Address = Callable[[Asset], str | None]
 
 async def announce(
     context: RunContext,
-    receipt: Mapping[str, Any],
+    receipt: Receipt,
     *,
     again: bool = False,
     in_batch: bool = False,
@@ -83,13 +78,13 @@ async def announce(
     """
 
     def payload() -> dict[str, Any]:
-        address = addresses_of(context, recorded(receipt["assets"]))
-        report, deployed = report_of(context, receipt["run_id"]), can_be_suspended()
+        address = addresses_of(context, receipt.media)
+        report, deployed = report_of(context, receipt.run_id), can_be_suspended()
         return payload_of(receipt, address, report, deployed=deployed)
 
-    if receipt["status"] != "cancelled" and await _ends_in_prefect(receipt["run_id"]):
+    if receipt.status != "cancelled" and await _ends_in_prefect(receipt.run_id):
         return
-    end = uuid5(_ENDS, f"{receipt['run_id']} {receipt['executions']}")
+    end = uuid5(_ENDS, f"{receipt.run_id} {receipt.executions}")
     await _send(payload, end, ROW_PREFIX if in_batch else EVENT_PREFIX, again=again)
 
 
@@ -248,7 +243,7 @@ def resource_of(payload: Mapping[str, Any], run: FlowRun) -> dict[str, str]:
 
 
 def payload_of(
-    receipt: Mapping[str, Any], address: Address, report: str | None, *, deployed: bool
+    receipt: Receipt, address: Address, report: str | None, *, deployed: bool
 ) -> dict[str, Any]:
     """The payload: plain values, each medium with its URL.
 
@@ -257,15 +252,15 @@ def payload_of(
         report: The URL of the contact sheet; None if it has none.
     """
     following = next_step(receipt, deployed=deployed)
-    credits = receipt["credits"]
+    credits = receipt.credits
     found: dict[str, Any] = {
-        "run_id": receipt["run_id"],
-        "name": receipt["name"],
-        "title": receipt["title"] or receipt["name"],
-        "status": receipt["status"],
+        "run_id": receipt.run_id,
+        "name": receipt.name,
+        "title": receipt.title or receipt.name,
+        "status": receipt.status,
         "sentence": told(receipt),
-        "credits": {name: credits[name] for name in ("spent", "saved", "budget")},
-        "outputs": {name: _value(value, address) for name, value in receipt["outputs"].items()},
+        "credits": {"spent": credits.spent, "saved": credits.saved, "budget": credits.budget},
+        "outputs": {name: _value(value, address) for name, value in receipt.outputs.items()},
         "picked": _picked(receipt, address),
         "choices": _choices(receipt),
         "questions": _questions(receipt, address),
@@ -290,67 +285,66 @@ def _medium(asset: Asset, address: Address) -> dict[str, Any]:
     return {**asset.model_dump(include=_TOLD), "url": address(asset)}
 
 
-def _picked(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
+def _picked(receipt: Receipt, address: Address) -> dict[str, Any]:
     """The medium of each `pick`, by step."""
     return {
-        step["id"]: _medium(asset, address)
-        for step in receipt["steps"]
-        if step["uses"] == "pick"
-        for item in step["items"]
-        for asset in itertools.islice(assets_in(item["assets"]), 1)
+        step.id: _medium(asset, address)
+        for step, item in receipt.each()
+        if step.uses == "pick"
+        for asset in item.media[:1]
     }
 
 
-def _choices(receipt: Mapping[str, Any]) -> dict[str, Any]:
+def _choices(receipt: Receipt) -> dict[str, Any]:
     """What each `pick` chose, who did, and what they had asked for in earlier rounds."""
     return {
         name: {
-            "picked": choice["picked"],
-            "by": choice["by"],
+            "picked": list(choice.picked),
+            "by": choice.by and choice.by.model_dump(mode="json"),
             "how": how_picked(choice),
-            "notes": choice["notes"],
+            "notes": list(choice.notes),
         }
-        for name, choice in itertools.islice(chosen(receipt), _MAX_MEDIA)
-        if choice["picked"]
+        for name, choice in itertools.islice(receipt.choices(), _MAX_MEDIA)
+        if choice.picked
     }
 
 
-def _questions(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
+def _questions(receipt: Receipt, address: Address) -> dict[str, Any]:
     """What the run asks, until when, what happens then, and the candidates with their numbers."""
-    media = recorded(receipt["assets"])
-    waiting = ((name, one) for name, one in chosen(receipt) if one["waiting"])
+    waiting = ((name, one) for name, one in receipt.choices() if one.waiting)
     return {
         name: {
-            "question": choice["question"],
-            "deadline": choice["deadline"],
-            "then": choice["then"] and _then(receipt, choice),
+            "question": choice.question,
+            "deadline": choice.deadline and iso(choice.deadline),
+            "then": choice.then and _then(receipt, choice),
             "candidates": [
                 {
-                    "n": one["n"],
-                    "key": one["key"],
+                    "n": one.n,
+                    "key": one.key,
                     "kind": asset and asset.kind,
                     "url": asset and address(asset),
                 }
-                for one in choice["candidates"][:_MAX_MEDIA]
-                for asset in (media.get(one["sha256"]),)
+                for one in choice.candidates[:_MAX_MEDIA]
+                for asset in (receipt.media.get(one.sha256 or ""),)
             ],
         }
         for name, choice in itertools.islice(waiting, _MAX_MEDIA)
     }
 
 
-def _then(receipt: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+def _then(receipt: Receipt, choice: Choice) -> str:
     """What the deadline of a choice does, and what may be bought then."""
-    words = deadline_words(choice["then"], choice["count"])
-    if choice["then"] == "fail":
+    words = deadline_words(choice.then, choice.count)
+    if choice.then == "fail":
         return words
-    return f"{words}, and {what_follows(receipt['credits']['left'])}"
+    return f"{words}, and {what_follows(receipt.credits.left)}"
 
 
 def _question_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     """A question as lines of a message."""
     yield f"**{text(name)}**: {text(found['question'])}"
-    if (deadline := moment_of(found["deadline"])) and found["then"]:
+    if found["deadline"] and found["then"]:
+        deadline = datetime.fromisoformat(found["deadline"])
         yield text(f"Open until {utc_minute(deadline)}; after that {found['then']}.")
     named = [(f"{one['n']} {one['key']}", one["url"]) for one in found["candidates"]]
     yield " · ".join(link(words, url) if url else text(words) for words, url in named)
@@ -370,7 +364,9 @@ def _markdown(found: Mapping[str, Any], following: str) -> str:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
     for name, choice in found["choices"].items():
         if choice["by"] is not None:
-            lines.append(f"* {text(name)}: {text(decision(choice))}")
+            lines.append(
+                f"* {text(name)}: {text(listed(choice['picked']))}, picked by {text(choice['how'])}"
+            )
     media = [(name, one) for name, value in found["outputs"].items() for one in assets_in(value)]
     lines += [f"* {link(name, one.url)}" for name, one in media if one.url]
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]

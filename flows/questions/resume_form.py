@@ -57,11 +57,7 @@ def _free(name: str, taken: Any) -> str:
 
 
 def empty_response(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A response that fits a form and answers nothing: `GO_ON`, and anything for each field.
-
-    Args:
-        schema: The JSON Schema of the form.
-    """
+    """A response that fits a form and answers nothing: `GO_ON`, and anything for each field."""
     fields: Mapping[str, Any] = schema.get("properties", {})
     return {**{name: _anything(fields[name]) for name in schema.get("required", ())}, GO_ON: True}
 
@@ -78,10 +74,6 @@ def chosen_values(
     """What was chosen in a form, by step, key and round; empty for an `empty_response`.
 
     The questions of the form may differ from those open now.
-
-    Args:
-        schema: The JSON Schema of the form that was filled in.
-        response: Values by field.
     """
     if GO_ON in response:
         return {}

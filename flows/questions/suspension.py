@@ -32,7 +32,7 @@ from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.ledger.provenance import Recorded, provenance, recorded, recorded_asset
+from rivya_flows.ledger.provenance import Recorded, media_of, recorded_asset
 from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
@@ -66,13 +66,7 @@ _MOST_PICTURES = 60  # small ones; the others are shown as they are
 
 @dataclass(frozen=True)
 class Suspension:
-    """What a suspended run waits for.
-
-    Attributes:
-        run_id: The run.
-        questions: The open questions.
-        page: Markdown above the form.
-    """
+    """What a suspended run waits for."""
 
     run_id: str
     questions: tuple[Question, ...]
@@ -83,7 +77,7 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
     """The open questions of a run, with its pictures at URLs that a browser can open."""
     state = _state_of(context, run_id)
     questions = open_questions(state)
-    media = recorded(provenance(state))
+    media = media_of(state)
     small = _small_pictures(context, media)
     page = questions_page(state, questions, addresses_of(context, media), small)
     if sheet := report_of(context, run_id):
@@ -133,11 +127,6 @@ async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -
 
     Its process waits until the form is filled in, another process has continued the run, or a
     deadline has passed.
-
-    Args:
-        context: Open things.
-        waits: What it waits for.
-        reporter: Follows the journal of the run.
 
     Returns:
         Whether it continues; False if the flow run was cancelled.
@@ -204,13 +193,7 @@ async def _schedule_waker(waits: Suspension) -> None:
 
 
 async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter) -> State:
-    """Journals the answers that the form of this flow run brought; gives the state with them.
-
-    Args:
-        context: Open things.
-        lease: On the run.
-        reporter: Follows the journal of the run.
-    """
+    """Journals the answers that the form of this flow run brought; gives the state with them."""
     run_id = lease.run_id
     state = await in_thread(reporter.follow)
     questions = open_questions(state)

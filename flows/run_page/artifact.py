@@ -16,9 +16,7 @@ class Artifact:
     """One artifact.
 
     Attributes:
-        type: ``markdown``, ``image`` or ``progress``, as Prefect names them.
         data: Markdown, a URL, or a number from 0 to 100.
-        description: Markdown that is shown beside it.
     """
 
     type: str

@@ -48,13 +48,7 @@ class _Queued:
 
 
 class ArtifactWriter:
-    """The artifacts of one flow run.
-
-    Args:
-        flow_run_id: The flow run.
-        logger: Warns when the page cannot be written.
-        again: The flow run was executed before: existing artifacts are updated.
-    """
+    """The artifacts of one flow run."""
 
     def __init__(self, flow_run_id: UUID, logger: Logger, *, again: bool) -> None:
         self._flow_run_id = flow_run_id
@@ -88,10 +82,7 @@ class ArtifactWriter:
         """Queues an artifact; a newer one replaces a queued one of the same key and task run.
 
         Args:
-            key: Of the artifact.
-            draw: Makes it.
             task_run_id: The task run that shows it; None: the flow run.
-            once: Keeps one that an earlier execution wrote.
             changes: A newer one follows soon: a short run writes only its last one.
         """
         if self._refused < _GIVES_UP_AFTER:

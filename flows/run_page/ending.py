@@ -7,19 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.assets import Asset, assets_in, rendered_as
+from rivya_flows.assets import Asset
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
+from rivya_flows.ledger.continuing import next_step
+from rivya_flows.ledger.model import Choice, Receipt
 from rivya_flows.ledger.phrases import credits_of, model_of
-from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.summary import account_line, candidate_facts, chosen, films, told, troubles
-from rivya_flows.planning.continuing import next_step
+from rivya_flows.ledger.provenance import Recorded, recorded_asset
+from rivya_flows.ledger.summary import (
+    account_line,
+    candidate_facts,
+    decision,
+    films,
+    told,
+    troubles,
+)
 from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.choice_phrases import (
+from rivya_flows.planning.questions.presentation import (
     answering_command,
     blank_answer,
-    decision,
     round_note,
 )
 
@@ -31,7 +38,7 @@ _MOST_CANDIDATES = 60
 
 
 def draw_outputs(
-    receipt: Mapping[str, Any],
+    receipt: Receipt,
     report: str | None,
     address: Address,
     poster: Poster,
@@ -41,17 +48,13 @@ def draw_outputs(
     """The run's outputs with their media, what went wrong, and the link to the contact sheet.
 
     Args:
-        receipt: The run's receipt.
         report: The URL of the contact sheet; None if it has none.
-        address: The URL of an asset.
-        poster: The URL of a film's still, or of a small picture.
-        deployed: As of `next_step`.
     """
-    lines = [f"**{text(receipt['status'])}**: {text(told(receipt))}", ""]
+    lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
     if counted := account_line(receipt):
         lines += [text(counted), ""]
-    show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
-    for name, value in receipt["outputs"].items():
+    show = _Showing(address, poster, _makers(receipt), receipt.media)
+    for name, value in receipt.outputs.items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
     lines += draw_choices(receipt, deployed=deployed)
     if made := films(receipt):
@@ -65,58 +68,52 @@ def draw_outputs(
         lines += ["### What went wrong", "", *(f"* {text(one)}" for one in shown)]
         more = len(failures) - _MOST_TROUBLES
         lines += [*([f"* and {more} more"] if more > 0 else []), ""]
-    if receipt["status"] != "suspended" and (following := next_step(receipt, deployed=deployed)):
+    if receipt.status != "suspended" and (following := next_step(receipt, deployed=deployed)):
         lines += ["### What next", "", following.markdown, ""]
     if report:
         lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
     else:
         command = f"rivya-flows receipt {_id(receipt)} --out DIR"
         lines.append(f"`{command}` writes the contact sheet, with the media beside it.")
-    return Artifact("markdown", "\n".join(lines), f"What {text(receipt['name'])} made")
+    return Artifact("markdown", "\n".join(lines), f"What {text(receipt.name)} made")
 
 
-def draw_choices(receipt: Mapping[str, Any], *, deployed: bool) -> list[str]:
+def draw_choices(receipt: Receipt, *, deployed: bool) -> list[str]:
     """What was picked, by whom, and the score of each candidate; `deployed` as of `next_step`."""
-    lines = ["### Picks", ""] if any(chosen(receipt)) else []
-    for name, choice in chosen(receipt):
+    chosen = [*receipt.choices()]
+    lines = ["### Picks", ""] if chosen else []
+    for name, choice in chosen:
         said = (
             _waits(receipt, name, choice, deployed=deployed)
-            if choice["waiting"]
+            if choice.waiting
             else text(decision(choice))
         )
-        question = f" ({text(choice['question'])})" if choice["question"] else ""
+        question = f" ({text(choice.question)})" if choice.question else ""
         lines += [f"**{text(name)}**: {said}{question}", ""]
-        if noted := round_note(choice["round"], choice["notes"]):
+        if noted := round_note(choice.round, choice.notes):
             lines += [text(noted), ""]
-        if choice["judge_error"]:
-            lines += [f"no scores: {text(choice['judge_error'])}", ""]
+        if choice.judge_error:
+            lines += [f"no scores: {text(choice.judge_error)}", ""]
         rows = [
-            (
-                one["n"],
-                one["key"],
-                ", ".join(candidate_facts(one, choice["mode"])),
-                one["reason"] or "",
-            )
-            for one in choice["candidates"][:_MOST_CANDIDATES]
+            (one.n, one.key, ", ".join(candidate_facts(one, choice.mode)), one.reason or "")
+            for one in choice.candidates[:_MOST_CANDIDATES]
         ]
         if any(row[2] for row in rows):
             lines += [table(("", "candidate", "", ""), rows, right=[0]), ""]
     return lines
 
 
-def _waits(
-    receipt: Mapping[str, Any], name: str, choice: Mapping[str, Any], *, deployed: bool
-) -> str:
+def _waits(receipt: Receipt, name: str, choice: Choice, *, deployed: bool) -> str:
     """How to answer; only a run that is suspended has *Resume*, not one that a deadline failed."""
-    suspended = receipt["status"] == "suspended"
+    suspended = receipt.status == "suspended"
     if suspended and deployed:
         return "waits for an answer: *Resume*, in the menu of this run"
-    keys = [one["key"] for one in choice["candidates"]]
-    command = answering_command(receipt["run_id"], {name: blank_answer(keys, choice["count"])})
+    keys = [one.key for one in choice.candidates]
+    command = answering_command(receipt.run_id, {name: blank_answer(keys, choice.count)})
     return f"{'waits for an answer' if suspended else 'an answer still counts'}: {code(command)}"
 
 
-def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
+def draw_ledger(receipt: Receipt) -> Artifact | None:
     """One row for each purchase; None if nothing was bought.
 
     Markdown and not a table of Prefect's: one UI renders its cells as Markdown and the other as
@@ -124,35 +121,29 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
     """
     rows = [
         (
-            label(row["step"], row["key"]),
+            label(row.step, row.key),
             model_of(row),
-            row["status"],
-            "" if row["reserved"] is None else row["reserved"],
-            "" if row["final"] is None else row["final"],
-            row["task_id"] or "",
+            row.status,
+            row.reserved,
+            "" if row.final is None else row.final,
+            row.task_id or "",
         )
-        for row in receipt["ledger"][:MOST_ROWS]
+        for row in receipt.ledger[:MOST_ROWS]
     ]
     if not rows:
         return None
-    credits = receipt["credits"]
-    saved = f", {credits['saved']} saved" if credits["saved"] else ""
-    more = len(receipt["ledger"]) - MOST_ROWS
+    credits = receipt.credits
+    saved = f", {credits.saved} saved" if credits.saved else ""
+    more = len(receipt.ledger) - MOST_ROWS
     rest = f"; {more} more purchases are in the receipt" if more > 0 else ""
-    description = f"{credits_of(credits['spent'])} spent{saved}{rest}"
+    description = f"{credits_of(credits.spent)} spent{saved}{rest}"
     head = ("item", "model", "status", "reserved", "credits", "job")
     return Artifact("markdown", table(head, rows, right=[3, 4]), description)
 
 
 @dataclass
 class _Showing:
-    """Renders outputs with a limited number of media.
-
-    Attributes:
-        makers: Step of the item that made a medium, and its key and the format, by hash.
-        media: Of the run; anything else is shown as text.
-        left: How many more media may be shown.
-    """
+    """Renders outputs with a limited number of media."""
 
     address: Address
     poster: Poster
@@ -216,18 +207,16 @@ def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
     return enumerate(values, 1)
 
 
-def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
     """What first made each medium, by hash: step and key, with the format that it has."""
     makers: dict[str, tuple[str, str]] = {}
-    for step in receipt["steps"]:
-        for item in step["items"]:
-            formats = rendered_as(item)
-            for asset in assets_in(item["assets"]):
-                words = (item["key"], *formats.get(asset.sha256, ()))
-                makers.setdefault(asset.sha256, (step["id"], " ".join(filter(None, words))))
+    for step, item in receipt.each():
+        for asset in item.media:
+            words = (item.key, *item.formats.get(asset.sha256, ()))
+            makers.setdefault(asset.sha256, (step.id, " ".join(filter(None, words))))
     return makers
 
 
-def _id(receipt: Mapping[str, Any]) -> str:
+def _id(receipt: Receipt) -> str:
     """The run id for use between backticks."""
-    return str(receipt["run_id"]).replace("`", "'")
+    return receipt.run_id.replace("`", "'")

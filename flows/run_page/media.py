@@ -46,13 +46,7 @@ def draw_text(name: str, words: str) -> Artifact:
 
 
 def draw_group(name: str, rows: Sequence[tuple[str, str, Any]], address: Address) -> Artifact:
-    """The items of a group: their pictures, and a table with a row for each.
-
-    Args:
-        name: Of the group.
-        rows: The item, its status, and what it has: media, a job, a text, an error's message.
-        address: The URL of an asset.
-    """
+    """The items of a group: their pictures, and a table with a row for each."""
     counts = Counter(status for _, status, _ in rows)
     said = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
     media = [(item, asset) for item, _, value in rows for asset in assets_in(value)]

@@ -31,32 +31,29 @@ class Probe:
 
 
 class Asset(BaseModel):
-    """A medium that is kept under the SHA-256 of its content.
+    """A picture, film or sound."""
 
-    Attributes:
-        kind: ``image``, ``video`` or ``audio``.
-        path: Where it lay on the machine that kept it; None where that means nothing.
-        url: Where it came from, which may have expired; None for a local file.
-        mime_type: Such as ``image/png``; None where it is not known.
-        width: Pixels; None for audio.
-        height: Pixels; None for audio.
-        duration_seconds: None for an image.
-        size_bytes: None where it is not known.
-        sha256: Of its content, in hex.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     # The order of the fields in journals and receipts.
     kind: MediaKind
+    """`image`, `video` or `audio`."""
     path: Path | None = None
+    """Where it lay on the machine that kept it, where that means anything."""
     url: str | None = None
+    """Where it came from, which may have expired; a local file has none."""
     mime_type: str | None = None
+    """Such as `image/png`, where it is known."""
     width: int | None = None
+    """Pixels; a sound has none."""
     height: int | None = None
+    """Pixels; a sound has none."""
     duration_seconds: float | None = None
+    """Seconds; a picture has none."""
     size_bytes: int | None = None
+    """How large it is, where that is known."""
     sha256: str
+    """SHA-256 of its content, in hex."""
 
     def as_json(self) -> dict[str, Any]:
         """The asset as journals, receipts and expressions have it."""

@@ -10,13 +10,14 @@ import pytest
 from rivya_flows.app.report import write_report
 from rivya_flows.cli.ending import commands, end, with_spec_here
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.ledger.continuing import resume_options
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import sentence
-from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.store.assets import AssetStore
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.receipts import parsed
 
 SPEC = """
 version: 1
@@ -46,7 +47,7 @@ def test_what_moved_the_wallet_beside_the_run_is_told_with_its_direction(
     unexplained: int, words: str
 ) -> None:
     credits = {"before": 10, "after": 8, "spent": 2, "saved": 0, "unexplained": unexplained}
-    assert wallet({"credits": credits, "ledger": ()}) == words
+    assert wallet(parsed({"credits": credits, "ledger": ()})) == words
 
 
 @pytest.mark.parametrize(
@@ -138,11 +139,15 @@ def test_many_failed_jobs_of_a_step_are_bought_again_with_one_option() -> None:
         items = [{"key": f"s {number}", "code": code} for number in range(count)]
         return {"status": status, "steps": [{"id": "stills", "items": items}]}
 
-    assert resume_options(failed("failed", 1)) == " --regenerate 'stills[s 0]'"
-    assert resume_options(failed("failed", 4)) == " --regenerate stills"
+    assert resume_options(parsed(failed("failed", 1))) == " --regenerate 'stills[s 0]'"
+    assert resume_options(parsed(failed("failed", 4))) == " --regenerate stills"
     vain = failed("failed", 1, "unexpected_answer")
-    assert resume_options(vain) == " --regenerate 'stills[s 0]'"
-    assert resume_options(failed("cancelled", 1)) == resume_options(failed("cancelled", 4)) == ""
+    assert resume_options(parsed(vain)) == " --regenerate 'stills[s 0]'"
+    assert (
+        resume_options(parsed(failed("cancelled", 1)))
+        == resume_options(parsed(failed("cancelled", 4)))
+        == ""
+    )
 
 
 def test_another_budget_is_no_advice_about_a_pool() -> None:
@@ -151,11 +156,11 @@ def test_another_budget_is_no_advice_about_a_pool() -> None:
         return {"status": "failed", "steps": [{"id": "stills", "items": items}]}
 
     pool = "needs 4 credits; the pool acme has 1 left until 2026-12-01"
-    assert resume_options(refused(pool)) == ""
+    assert resume_options(parsed(refused(pool))) == ""
     own = "needs 4 credits; the budget of 9 has 1 left"
-    assert resume_options(refused(pool, own)) == " --budget N"
+    assert resume_options(parsed(refused(pool, own))) == " --budget N"
     priced = refused(own) | {"credits": {"enough": 41}}
-    assert resume_options(priced) == " --budget 41"
+    assert resume_options(parsed(priced)) == " --budget 41"
 
 
 def test_the_budget_that_a_message_names_is_enough_at_the_prices_that_were_charged() -> None:
@@ -195,27 +200,28 @@ def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:
 
 def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
     stills = ["completed"] * 4
-    told = sentence(ended_in("failed", stills=stills, film=["failed"], spot=["skipped"]))
+    told = sentence(parsed(ended_in("failed", stills=stills, film=["failed"], spot=["skipped"])))
     assert told == "film; done: 4 of 4 stills; 4 credits"
     many = {step: ["failed", "completed"] for step in "abcde"}
-    assert sentence(ended_in("failed", **many)).startswith("a, b, c and 2 more; done: ")
+    assert sentence(parsed(ended_in("failed", **many))).startswith("a, b, c and 2 more; done: ")
     allowed = ended_in("failed", stills=["completed", "failed"], film=["failed"])
-    assert sentence(allowed) == "film; done: 1 of 2 stills; 4 credits"
+    assert sentence(parsed(allowed)) == "film; done: 1 of 2 stills; 4 credits"
 
 
 def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:
-    told = sentence(ended_in("completed", stills=["completed", "failed"]))
+    told = sentence(parsed(ended_in("completed", stills=["completed", "failed"])))
     assert told == "1 of 2 stills; 4 credits"
 
 
 def test_the_path_of_a_spec_is_that_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, receipt = tmp_path / "shop" / "runs" / "run-1", {"spec": {"file": "specs/film.yaml"}}
+    folder = tmp_path / "shop" / "runs" / "run-1"
+    receipt = parsed({"spec": {"file": "specs/film.yaml"}})
     (tmp_path / "shop" / "specs").mkdir(parents=True)
     (tmp_path / "shop" / "specs" / "film.yaml").touch()
     (tmp_path / "home").mkdir()
     monkeypatch.chdir(tmp_path / "home")
-    found = with_spec_here(receipt, folder)["spec"]["file"]
+    found = with_spec_here(receipt, folder).spec.file
     assert found == "../shop/specs/film.yaml"
     assert with_spec_here(receipt, None) is receipt

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.cli.receipt import wallet
+from support.receipts import parsed
 
 _TWO = [
     {"run_id": "run-a", "name": "casting", "credits": 21},
@@ -31,7 +32,9 @@ def test_the_runs_that_took_credits_are_named(
     others: int, runs: list[dict[str, Any]], words: str
 ) -> None:
     credits = {"before": 100, "after": 50, "spent": 3, "saved": 0, "unexplained": 5}
-    shown = wallet({"credits": credits | {"others": others, "other_runs": runs}, "ledger": ()})
+    shown = wallet(
+        parsed({"credits": credits | {"others": others, "other_runs": runs}, "ledger": ()})
+    )
     assert shown == (
         f"100 → 50: 3 spent, 0 saved; the wallet lost {words}; 5 more spent by something else"
     )
@@ -40,5 +43,5 @@ def test_the_runs_that_took_credits_are_named(
 def test_credits_that_may_come_back_are_no_spent_ones() -> None:
     credits = {"before": 100, "after": None, "spent": 11, "saved": 0, "unexplained": 0}
     ledger = [{"held": 1, "final": 1}, {"held": 10, "final": None}]
-    shown = wallet({"credits": credits, "ledger": ledger})
+    shown = wallet(parsed({"credits": credits, "ledger": ledger}))
     assert shown == "100 → ?: 1 spent, 10 held, 0 saved"

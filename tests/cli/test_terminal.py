@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rivya_flows.cli.terminal import confirmer, question_lines
+from rivya_flows.planning.questions.open_questions import read_candidates
 from rivya_flows.planning.queue.actions import NextRound, Question
 from rivya_flows.planning.queue.item_state import Score
 from support.naive_service import NOON
@@ -56,7 +57,7 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
     candidates = tuple(
         {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
     )
-    question = Question("hero", "", "Which one?", ("a", "bcd"), candidates)
+    question = Question("hero", "", "Which one?", ("a", "bcd"), read_candidates(candidates))
     assert question_lines(question, {"a": "/run/hero.png"}) == [
         "Which one?",
         "  1  a    /run/hero.png",
@@ -67,7 +68,7 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
 def test_a_long_key_does_not_move_the_files_of_all_others() -> None:
     long = "k" * 300
     candidates = tuple({"key": key, "asset": {"path": f"/store/{key[0]}"}} for key in ("a", long))
-    question = replace(HERO, choices=("a", long), candidates=candidates)
+    question = replace(HERO, choices=("a", long), candidates=read_candidates(candidates))
     assert question_lines(question, {})[1:] == [
         f"  1  {'a':<40}  /store/a",
         f"  2  {long}  /store/k",
@@ -79,11 +80,9 @@ def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
 
 
 def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
-    scores = {
-        "studio": Score("studio", 7.5, "clear\x1b[2J\nlabel"),
-        "neon": Score("neon", 3, ""),
-    }
-    question = replace(HERO, scores=scores, proposal=("studio",))
+    scores = [Score("studio", 7.5, "clear\x1b[2J\nlabel"), Score("neon", 3, "")]
+    made = [{"key": key, "asset": {"kind": "image"}} for key in HERO.choices]
+    question = replace(HERO, candidates=read_candidates(made, scores, ("studio",)))
     assert question_lines(question, {})[1:] == [
         "  1  studio",
         r"     7.5 of 10, proposed: clear\x1b[2J\nlabel",
@@ -97,7 +96,7 @@ def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
 def test_a_candidate_that_is_a_text_is_shown_with_its_words() -> None:
     said = {"key": "studio", "json": {"slogan": "Light\x1b[2J,\nquietly", "score": 7}}
     long = {"key": "neon", "text": "word " * 100}
-    shown = question_lines(replace(HERO, candidates=(said, long)), {})[1:]
+    shown = question_lines(replace(HERO, candidates=read_candidates((said, long))), {})[1:]
     assert shown[:3] == [
         "  1  studio",
         r"     score: 7 / slogan: Light\x1b[2J, / quietly",
@@ -127,6 +126,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.terminal import observer
+from rivya_flows.planning.questions.open_questions import read_candidates
 from rivya_flows.planning.queue.actions import NextRound, Question
 
 webbrowser.open = lambda address: print(address) or True
@@ -136,7 +136,7 @@ async def report():
 
 async def ask():
     handler = observer(Interrupts(asyncio.current_task()), "ana").ask
-    candidates = tuple({"key": one, "text": one} for one in ("studio", "neon"))
+    candidates = read_candidates([{"key": one, "text": one} for one in ("studio", "neon")])
     question = Question("hero", "", "Which one?", ("studio", "neon"), candidates, rounds_left=1,
                         again=NextRound(3, 3, 3), note_room=int(sys.argv[1]))
     for _ in range(int(sys.argv[2])):

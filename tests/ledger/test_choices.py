@@ -8,25 +8,26 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.ledger.choices import MAX_TEXT, Choices
-from rivya_flows.ledger.summary import choices
-from rivya_flows.planning.questions.choice_phrases import how_picked
-from rivya_flows.planning.questions.open_questions import question_asked
+from rivya_flows.ledger.model import Choice
+from rivya_flows.ledger.receipt import choice_of
+from rivya_flows.ledger.summary import choices, how_picked
+from rivya_flows.planning.questions.open_questions import MAX_TEXT, answerable, question_asked
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.planning.queue.state import State
 from support.judged_picks import judged as judged_run
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting
-from support.receipts import check, receipt_of
+from support.receipts import check, parsed, receipt_of, whole
 
 PRIYA = AnsweredBy(name="Priya", channel="form", at=NOON + timedelta(minutes=4))
 
 
 def hero(state: State) -> dict[str, Any]:
-    choice = Choices(state).of("hero", state.item("hero", ""))
+    asked = {(one.step, one.key): one for one in answerable(state)}
+    choice = choice_of(state, "hero", state.item("hero", ""), asked.get(("hero", "")))
     assert choice is not None
-    return choice
+    return choice.model_dump(mode="json")
 
 
 def answered(by: AnsweredBy | str) -> Rehearsal:
@@ -82,14 +83,14 @@ def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
     assert (choice["waiting"], choice["deadline"]) == (True, "2026-11-25T13:00:00.000Z")
     check(receipt_of(run))
     assert "  nobody answered by 2026-11-25 13:00 UTC; an answer still counts" in choices(
-        receipt_of(run)
+        parsed(receipt_of(run))
     )
 
 
 def test_a_pick_without_candidates_has_no_choice() -> None:
     run = waiting()
     state = run.state.with_item("hero", replace(run.state.item("hero", ""), request=None))
-    assert Choices(state).of("hero", state.item("hero", "")) is None
+    assert choice_of(state, "hero", state.item("hero", ""), None) is None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_long_text_is_cut() -> None:
 def test_the_summary_of_a_waiting_pick_has_all_that_is_needed_to_answer() -> None:
     run = waiting()
     run.feed(question_asked(run.state.asking[0], NOON))
-    assert choices(receipt_of(run)) == [
+    assert choices(parsed(receipt_of(run))) == [
         "hero waits for an answer: Which one for hero?",
         "  open until 2026-11-25 13:00 UTC; after that the pick fails",
         "  1  studio",
@@ -134,13 +135,13 @@ def test_the_summary_of_a_waiting_pick_has_all_that_is_needed_to_answer() -> Non
 
 def test_the_summary_of_a_decided_pick_says_who_picked_and_what_the_judge_said() -> None:
     document = receipt_of(answered(PRIYA))
-    [who] = choices(document)
+    [who] = choices(parsed(document))
     asked = " (Which one for hero?)"
     assert who == f"hero: neon, picked by Priya in Prefect's form, 2026-11-25 12:04 UTC{asked}"
     choice = document["steps"][1]["items"][0]["choice"]
     choice |= {"judge": {"model": "m"}, "judge_error": "half an\nanswer"}
     choice["candidates"][1] |= {"score": 8.5, "reason": "lit\x1b[2J", "proposed": True}
-    assert choices(document)[1:] == [
+    assert choices(parsed(document))[1:] == [
         "  no scores: half an\\nanswer",
         "  studio",
         "  neon  8.5 of 10, proposed, picked: lit\\x1b[2J",
@@ -160,7 +161,7 @@ def test_a_pick_without_a_person_says_how_it_chose(more: str, said: str) -> None
     run = Rehearsal(frozen(text), NaiveService())
     run.take_up()
     run.run()
-    head, *listed = choices(receipt_of(run))
+    head, *listed = choices(parsed(receipt_of(run)))
     assert head == said
     # Only what was compared is told, the first of many.
     assert (listed[-1:] == ["  and 3 more"]) == bool(more)
@@ -168,9 +169,12 @@ def test_a_pick_without_a_person_says_how_it_chose(more: str, said: str) -> None
 
 
 def test_a_deadline_says_how_many_it_took() -> None:
-    choice = {"picked": ["a"], "by": {"channel": "deadline"}, "on_timeout": "first"}
-    assert how_picked(choice) == "the deadline: nobody answered, so the first was taken"
-    several = {**choice, "picked": ["a", "b"]}
+    facts = {"by": {"channel": "deadline"}, "on_timeout": "first"}
+    one, several = (
+        Choice.model_validate(whole("choice", {**facts, "picked": list(keys)}))
+        for keys in ("a", "ab")
+    )
+    assert how_picked(one) == "the deadline: nobody answered, so the first was taken"
     assert how_picked(several) == "the deadline: nobody answered, so the first 2 were taken"
 
 
@@ -207,19 +211,19 @@ def test_a_later_round_has_the_note_and_what_was_refused() -> None:
     check(receipt_of(run))
     run.feed(AnswerGiven(step="hero", key="", answer="neon", picked=("neon",), round=1, by=PRIYA))
     run.run()
-    assert choices(receipt_of(run))[1] == "  round 2, with the note: warmer"
+    assert choices(parsed(receipt_of(run)))[1] == "  round 2, with the note: warmer"
 
 
 def test_a_judge_that_found_nothing_good_enough_leaves_a_question_with_words() -> None:
     run = judged_run(least=6)
-    assert choices(receipt_of(run))[0] == "hero waits for an answer: Which one for hero?"
+    assert choices(parsed(receipt_of(run)))[0] == "hero waits for an answer: Which one for hero?"
 
 
 def test_the_summary_of_a_pick_that_found_nothing_says_so_before_the_scores() -> None:
     document = receipt_of(answered(PRIYA))
     choice = document["steps"][1]["items"][0]["choice"]
     choice |= {"picked": [], "judge": {"model": "m"}}
-    assert choices(document)[:2] == [
+    assert choices(parsed(document))[:2] == [
         "hero: nothing is picked (Which one for hero?)",
         "  studio",
     ]

@@ -13,7 +13,7 @@ from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.planning.queue.events import Stamped
 from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
-from support.receipts import stamped
+from support.receipts import parsed, stamped
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -81,8 +81,9 @@ def test_the_page_has_no_addresses_and_no_markup_of_others(
 ) -> None:
     from rivya_flows.ledger.receipt import receipt
 
-    receipts = [receipt(entries) for entries in pair]
-    receipts[1]["steps"][0]["items"][0]["assets"][0]["url"] = "https://elsewhere.example/x.png"
+    first, second = (receipt(entries).as_json() for entries in pair)
+    second["steps"][0]["items"][0]["assets"][0]["url"] = "https://elsewhere.example/x.png"
+    receipts = [parsed(first), parsed(second)]
 
     def lost(sha256: str) -> Path:
         raise KeyError(sha256)

@@ -23,7 +23,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.queue import replay
 from support.campaigns import a_set, campaign, until
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
-from support.receipts import SCHEMA, check, receipt_of, stamped
+from support.receipts import SCHEMA, check, parsed, receipt_of, stamped
 from support.samples import sample
 
 GUIDE = Path(__file__).parents[2] / "docs" / "reference" / "receipt.md"
@@ -70,7 +70,7 @@ def test_every_beginning_of_a_journal_has_a_receipt() -> None:
         rehearsal.run(luck, limit)
     entries = stamped(rehearsal.journal)
     for length in sample(range(1, len(entries) + 1), 5):
-        document = receipt(entries[:length])
+        document = receipt(entries[:length]).as_json()
         check(document)
         assert document["credits"]["spent"] == replay(rehearsal.journal[:length]).spent
 
@@ -94,17 +94,23 @@ steps:
     rehearsal.run()
     document = receipt_of(rehearsal)
     check(document)
-    of_a = [row for row in document["ledger"] if row["key"] == "a"]
+    made = parsed(document)
+    of_a = [row for row in made.ledger if row.key == "a"]
     assert [model_of(row) for row in of_a] == ["z-image", "seedream-5-lite (fallback 1)"]
-    stills, words = (step["items"] for step in document["steps"])
+    stills, words = (step.items for step in made.steps)
     assert [model_of(item) for item in stills] == ["seedream-5-lite (fallback 1)"] * 2
-    assert "alternative" not in words[0]
+    assert "alternative" not in document["steps"][1]["items"][0]
+    assert model_of(words[0]) == "gpt-5-2-chat"
 
 
 def test_a_run_of_nothing_but_its_start_has_a_receipt() -> None:
-    document = receipt(stamped([campaign()]))
+    document = receipt(stamped([campaign()])).as_json()
     check(document)
-    assert (document["status"], document["ended_at"], document["ledger"]) == ("running", None, [])
+    assert (document["status"], document["ended_at"], document["ledger"]) == (
+        "running",
+        None,
+        [],
+    )
     with pytest.raises(ValueError, match="does not start with a frozen run"):
         receipt([])
 
@@ -188,7 +194,7 @@ def test_the_agreement_stands_in_the_receipt_where_the_service_was_asked() -> No
     assert receipt_of(rehearsal)["agreement"] is None
     [row] = receipt_of(rehearsal)["ledger"]
     job = {"id": row["task_id"], "status": "succeeded", "model": "z-image", "final_credits": 1}
-    document = receipt(stamped(rehearsal.journal), {row["task_id"]: job})
+    document = receipt(stamped(rehearsal.journal), {row["task_id"]: job}).as_json()
     check(document)
     assert document["agreement"]["compared"] == 1
     assert [one["kind"] for one in document["agreement"]["differences"]] == ["wallet"]
@@ -213,7 +219,6 @@ def test_the_guide_names_every_field_of_the_receipt() -> None:
 
 def test_the_guide_names_every_status_and_difference() -> None:
     guide = GUIDE.read_text(encoding="utf-8")
-    row = SCHEMA["$defs"]["purchase"]["properties"]["status"]["enum"]
-    differences = SCHEMA["properties"]["agreement"]["properties"]["differences"]
-    kinds = differences["items"]["properties"]["kind"]["enum"]
+    row = SCHEMA["$defs"]["Purchase"]["properties"]["status"]["enum"]
+    kinds = SCHEMA["$defs"]["Difference"]["properties"]["kind"]["enum"]
     assert [name for name in (*row, *kinds) if f"`{name}`" not in guide] == []

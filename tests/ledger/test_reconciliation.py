@@ -6,11 +6,13 @@ from typing import Any, get_args
 
 import pytest
 
-from rivya_flows.ledger.reconciliation import Kind, jobs_to_ask, reconcile
+from rivya_flows.ledger.model import Difference, Purchase
+from rivya_flows.ledger.reconciliation import jobs_to_ask, reconcile
 from support.naive_service import NaiveService, Rehearsal, frozen
+from support.receipts import whole
 
 
-def row(task_id: str | None = "task_1", **changed: Any) -> dict[str, Any]:
+def row(task_id: str | None = "task_1", **changed: Any) -> Purchase:
     """A settled purchase of 3 credits, but for what is changed."""
     made = {
         "step": "stills",
@@ -24,7 +26,8 @@ def row(task_id: str | None = "task_1", **changed: Any) -> dict[str, Any]:
         "final": 3,
         "reason": None,
     } | changed
-    return {**made, "held": made["reserved"] if made["final"] is None else made["final"]}
+    held = made["reserved"] if made["final"] is None else made["final"]
+    return Purchase.model_validate(whole("ledger", {**made, "held": held}))
 
 
 def job(**changed: Any) -> dict[str, Any]:
@@ -42,7 +45,12 @@ def test_three_that_tell_the_same_agree() -> None:
     jobs = {"task_1": job(), "task_2": job(status="failed", final_credits=0)}
     found = reconcile([chat, row(), failed], jobs, 100, 95)
     assert found.agrees
-    assert found.as_json() == {"agrees": True, "compared": 2, "unexplained": 0, "differences": []}
+    assert found.model_dump(mode="json") == {
+        "agrees": True,
+        "compared": 2,
+        "unexplained": 0,
+        "differences": [],
+    }
 
 
 OPEN = {"status": "accepted", "final": None}
@@ -67,7 +75,7 @@ OPEN = {"status": "accepted", "final": None}
     ],
 )
 def test_a_job_that_the_service_tells_otherwise_is_named(
-    kind: Kind, ours: dict[str, Any], theirs: dict[str, Any] | None, words: str
+    kind: str, ours: dict[str, Any], theirs: dict[str, Any] | None, words: str
 ) -> None:
     [found] = reconcile([row(**ours)], {"task_1": theirs}, None, None).differences
     assert (found.kind, found.task_id, found.step, found.key, found.n) == (
@@ -157,7 +165,11 @@ def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: i
 
 def test_every_kind_of_difference_is_tested_here() -> None:
     tested = {"unknown_job", "other_model", "other_status", "other_cost", "not_settled"}
-    assert set(get_args(Kind)) == tested | {"uncertain", "unexpected_job", "wallet"}
+    assert set(get_args(Difference.model_fields["kind"].annotation)) == tested | {
+        "uncertain",
+        "unexpected_job",
+        "wallet",
+    }
 
 
 def test_the_service_is_asked_about_jobs_that_it_made_and_not_about_chats() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import example, given, strategies as st
 
+from rivya_flows.ledger.history import History
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.ledger.times import Times
 from rivya_flows.planning.questions.open_questions import question_asked
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
@@ -85,7 +85,7 @@ def test_an_item_lasts_from_its_purchase_until_it_has_its_outputs() -> None:
     rehearsal.take_up()
     rehearsal.run()
     entries = stamped(rehearsal.journal)
-    document = receipt(entries)
+    document = receipt(entries).as_json()
     begin, end = (
         next(
             one.at
@@ -110,7 +110,7 @@ def test_free_work_begins_when_all_that_it_needs_has_ended() -> None:
 
 def test_the_wait_for_a_person_lasts_until_the_answer_also_over_two_executions() -> None:
     entries, asked = answered()
-    document = receipt(entries)
+    document = receipt(entries).as_json()
     check(document)
     first, second = document["execution_times"]
     [hero] = items_of(document, "hero")
@@ -118,7 +118,7 @@ def test_the_wait_for_a_person_lasts_until_the_answer_also_over_two_executions()
     assert first["ended_at"] < second["began_at"] < wait["answered_at"]
     assert first["began_at"] < wait["asked_at"] == hero["began_at"] < first["ended_at"]
     assert (document["waits"], document["executions"]) == ([], 2)
-    [open_wait] = items_of(receipt(entries[:asked]), "hero")[0]["waits"]
+    [open_wait] = items_of(receipt(entries[:asked]).as_json(), "hero")[0]["waits"]
     assert open_wait == {**wait, "answered_at": None}
 
 
@@ -134,7 +134,7 @@ def test_an_execution_that_died_ends_with_its_last_entry() -> None:
     rehearsal.take_up()
     rehearsal.run(limit=7)
     entries = stamped(rehearsal.journal)
-    [running] = receipt(entries)["execution_times"]
+    [running] = receipt(entries).as_json()["execution_times"]
     assert running["ended_at"] is None
     rehearsal.take_up()
     dead, alive = receipt_of(rehearsal)["execution_times"]
@@ -152,14 +152,12 @@ def test_steps_name_those_that_they_need_in_plan_order() -> None:
 
 def test_a_copy_does_not_change_with_later_entries() -> None:
     entries, asked = answered()
-    times = Times()
-    for entry in entries[:asked]:
-        times.add(entry)
-    before = times.copy()
+    history = History(entries[:asked])
+    before = history.copy()
     for entry in entries[asked:]:
-        times.add(entry)
-    assert before.of_run() != times.of_run()
-    assert before.waits != times.waits
+        history.add(entry)
+    assert before.executions != history.executions
+    assert before.waits != history.waits
     assert isinstance(entries[-1].event, RunEnded)
 
 

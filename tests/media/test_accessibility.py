@@ -21,7 +21,7 @@ from support.composed_media import film
 from support.contact_sheets import Store, run_with_pick, run_with_spot
 from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
-from support.receipts import stamped
+from support.receipts import parsed, stamped
 
 # Cards below the window are not drawn until somebody scrolls there.
 ALL_DRAWN = "document.head.insertAdjacentHTML('beforeend', '<style>* { content-visibility: visible !important }</style>')"
@@ -84,13 +84,13 @@ def finished(store: Store) -> str:
         ],
         "ledger": [{"at": "2026-11-28T12:00:00Z", "step": "stills", "task_id": "task_0123456789abcdef", "final": 3}],
     }  # fmt: skip
-    return contact_sheet(made, store, beside=store.folder)
+    return contact_sheet(parsed(made), store, beside=store.folder)
 
 
 def waiting(store: Store) -> str:
     keys = tuple(f"look {number}" for number in range(8))
     made = run_with_pick(store, keys, rounds_left=1, note_room=80, count=2)
-    return contact_sheet(made, store, beside=store.folder)
+    return contact_sheet(parsed(made), store, beside=store.folder)
 
 
 def batch(store: Store) -> str:
@@ -101,12 +101,13 @@ def batch(store: Store) -> str:
     }
     rows = [
         SheetRow(
-            *(1, "NL-7 Acme", "completed", 1, None, store.folder / "nl-7-acme", made),
+            *(1, "NL-7 Acme", "completed", 1, None, store.folder / "nl-7-acme"),
+            parsed(made),
             title="Acme",
             mark="NL-7",
             facts=[("price", "€ 89"), ("detail", "brass")],
         ),
-        SheetRow(2, "Nord", "over_budget", 0, "needs 2 credits", None, {}),
+        SheetRow(2, "Nord", "over_budget", 0, "needs 2 credits", None, None),
     ]
     credits = {"spent": 1, "saved": 0, "budget": 9, "before": 10, "after": 9}
     document = {"batch_id": "batch-1", "status": "over_budget", "credits": credits}
@@ -148,7 +149,7 @@ def shared(store: Store) -> str:
         "steps": [{"id": "stills", "items": items}],
         "outputs": {"spot": films, "stills": [*stills.values()], "line": "Warm light."},
     }
-    return share_page(made, shared_outputs(made, store))
+    return share_page(parsed(made), shared_outputs(parsed(made), store))
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -189,7 +190,7 @@ def test_no_picture_covers_the_text_of_its_card_however_short(
         for prompt in ("Lamp", "A brass desk lamp on oak", "Warm light. " * 60)
     ]  # fmt: skip
     path = tmp_path / "page.html"
-    path.write_text(contact_sheet({"steps": steps}, store, beside=tmp_path))
+    path.write_text(contact_sheet(parsed({"steps": steps}), store, beside=tmp_path))
     tab.show_at(path.as_uri(), width=width)
     tab.value(ALL_DRAWN)
     assert tab.value("document.querySelectorAll('.card figure').length") == len(steps)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from rivya_flows.assets import MediaKind
+from rivya_flows.ledger.model import Item, Step
 from rivya_flows.media.alt_text import alt_text, alts_of, captions_of, shared_ending
+from support.receipts import whole
 
 
 @pytest.mark.parametrize(
@@ -65,18 +67,18 @@ def test_a_shared_ending_begins_where_a_part_of_a_sentence_ends(
 
 
 def test_a_caption_has_step_key_and_price() -> None:
-    one, free = item_of("stills", "A lamp", "1"), item_of("cut", "", "2")
-    one[1].update(key="neon", credits=1)
-    free[1].update(credits=1200)
+    one = item_of("stills", "A lamp", "1", key="neon", credits=1)
+    free = item_of("cut", "", "2", credits=1200)
     assert list(captions_of([one, free]).values()) == [
         "stills · neon · 1 credit",
         "cut · 1,200 credits",
     ]
 
 
-def item_of(step: str, prompt: str, digit: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def item_of(step: str, prompt: str, digit: str, **facts: Any) -> tuple[Step, Item]:
     asset = {"kind": "image", "mime_type": "image/png", "sha256": digit * 64}
-    return {"id": step}, {"prompt": prompt, "assets": [asset]}
+    item = whole("items", {"prompt": prompt, "assets": [asset], **facts})
+    return Step.model_validate(whole("steps", {"id": step})), Item.model_validate(item)
 
 
 def test_a_prompt_of_one_letter_with_endless_marks_is_cut() -> None:

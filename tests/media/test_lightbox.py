@@ -12,6 +12,7 @@ from PIL import Image
 from rivya_flows.media.contact_sheet import contact_sheet
 from support.browser import CHROMIUM, Tab, browsing
 from support.contact_sheets import Page, Store, run_with_pick, run_with_spot
+from support.receipts import parsed
 
 POSITION = "document.querySelector('#lightbox .position').textContent"
 SEEN = "document.querySelector('#lightbox .alt').textContent"
@@ -43,7 +44,7 @@ def test_keys_go_through_all_media_of_the_page_once_and_the_focus_returns(
 ) -> None:
     receipt = run_with_pick(store, ("a", "b", "c"))
     receipt["steps"] += run_with_spot(store, clean=False, poster=None, gif=None)["steps"]
-    opened(tab, tmp_path, contact_sheet(receipt, store, beside=tmp_path))
+    opened(tab, tmp_path, contact_sheet(parsed(receipt), store, beside=tmp_path))
     tab.value("document.querySelector('.card .zoom').focus()")
     tab.press("Enter")
     tab.wait_for("#lightbox")
@@ -72,7 +73,7 @@ def test_the_original_is_shown_and_the_small_picture_where_it_is_gone(
     large = store.put(data.getvalue(), "image", "image/png", width=900, height=1200)
     item = {"key": "neon", "credits": 2, "assets": [large]}
     receipt = {"steps": [{"id": "stills", "uses": "generate", "items": [item]}]}
-    opened(tab, tmp_path, contact_sheet(receipt, store, beside=tmp_path))
+    opened(tab, tmp_path, contact_sheet(parsed(receipt), store, beside=tmp_path))
     tab.click(".zoom")
     tab.until(f"{SHOWN} === 900", "the original")
     tab.wait_for_text("stills · neon · 2 credits · 900 × 1200", "#lightbox b")
@@ -86,7 +87,7 @@ def test_the_original_is_shown_and_the_small_picture_where_it_is_gone(
 
 
 def test_a_swipe_goes_on(tab: Tab, store: Store, tmp_path: Path) -> None:
-    opened(tab, tmp_path, contact_sheet(run_with_pick(store), store, beside=tmp_path))
+    opened(tab, tmp_path, contact_sheet(parsed(run_with_pick(store)), store, beside=tmp_path))
     tab.do("Emulation.setTouchEmulationEnabled", enabled=True)
     tab.click(".candidate .zoom")
     tab.wait_for_text("1 of 2", "#lightbox .position")
@@ -104,18 +105,18 @@ def test_a_swipe_goes_on(tab: Tab, store: Store, tmp_path: Path) -> None:
 def test_a_page_loads_its_files_and_runs_no_other_script(
     tab: Tab, store: Store, tmp_path: Path
 ) -> None:
-    html = contact_sheet(run_with_pick(store), store, beside=tmp_path)
+    html = contact_sheet(parsed(run_with_pick(store)), store, beside=tmp_path)
     evil = "<script>document.title = 'evil'</script><img src=x onerror=\"document.title = 'evil'\">"
     opened(tab, tmp_path, html.replace("</main>", f"{evil}</main>"))
     assert tab.value("document.documentElement.className") == "scripted"
-    assert tab.value("document.title") == "run-1 · run-1"
+    assert tab.value("document.title") == "spot · run-1"
 
 
 def test_without_a_script_a_picture_and_a_film_lead_to_their_files(
     store: Store, tmp_path: Path
 ) -> None:
     receipt = run_with_spot(store, clean=False, poster=None, gif=None)
-    page = Page(contact_sheet(receipt, store, beside=tmp_path))
+    page = Page(contact_sheet(parsed(receipt), store, beside=tmp_path))
     links = [str(one["href"]) for tag, one in page.found if "zoom" in str(one.get("class"))]
     assert links
     assert all((tmp_path / link).is_file() for link in links)

@@ -11,6 +11,7 @@ from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.embedding import Embedder
 from rivya_flows.media.sheet_origins import Origins, Source
 from support.contact_sheets import Page, Store
+from support.receipts import parsed
 
 EVIL = '"><script>alert(1)</script>'
 
@@ -62,11 +63,11 @@ def receipt_of(store: Store) -> dict[str, Any]:
 
 
 def origins_of(receipt: dict[str, Any], store: Store) -> Origins:
-    embedder = Embedder.of(receipt, store)
-    for step in receipt["steps"]:
-        for item in step["items"]:
-            embedder.of_item(item["assets"])
-    return Origins(receipt, embedder, [step["id"] for step in receipt["steps"]])
+    made = parsed(receipt)
+    embedder = Embedder.of([made], store)
+    for _, item in made.each():
+        embedder.of_item(item.assets)
+    return Origins(made, embedder, [step.id for step in made.steps])
 
 
 def test_an_output_names_its_maker_and_the_chain_back_to_what_was_given(store: Store) -> None:
@@ -109,7 +110,7 @@ def test_an_item_names_what_it_took_and_not_itself(store: Store) -> None:
 
 
 def test_the_page_shows_it_with_a_picture_of_what_it_shows_nowhere_else(store: Store) -> None:
-    html = contact_sheet(receipt_of(store), store)
+    html = contact_sheet(parsed(receipt_of(store)), store)
     page = Page(html)
     assert page.open == []
     assert page.text.count("Made from") == 1 + 4
@@ -127,7 +128,7 @@ def test_what_is_gone_is_named_without_a_picture(store: Store) -> None:
     [spot] = origins_of(receipt, store).of(receipt["outputs"]["films"])
     photo = spot.sources[1]
     assert (photo.name, photo.picture, photo.anchor) == ("input photo", None, "")
-    assert Page(contact_sheet(receipt, store)).open == []
+    assert Page(contact_sheet(parsed(receipt), store)).open == []
 
 
 def test_media_that_are_their_own_sources_end(store: Store) -> None:
@@ -148,11 +149,3 @@ def test_the_sources_of_a_place_are_bounded(store: Store) -> None:
     found = origins_of(receipt, store).of([film], ("spot", ""))
     assert len(found) == 25
     assert found[-1] == Source(None, "", "", more=36)
-
-
-@pytest.mark.parametrize(
-    "cards",
-    [None, [None], [{"sha256": 7}], [{"sha256": "0" * 64, "made_by": {"parents": "none", "prompt": 3}}]],
-)  # fmt: skip
-def test_cards_of_any_shape_give_a_page(cards: Any, store: Store) -> None:
-    assert Page(contact_sheet(receipt_of(store) | {"assets": cards}, store)).open == []

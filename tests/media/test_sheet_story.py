@@ -11,10 +11,9 @@ import pytest
 from rivya_flows.media.contact_sheet import contact_sheet
 from support.browser import CHROMIUM, browsing
 from support.contact_sheets import Page, Store
+from support.receipts import parsed
 
 DAY = 86_400.0
-NEW = ("execution_times", "waits", "needs", "began_at", "ended_at")
-"""Fields that early receipts do not have."""
 
 
 def at(seconds: float) -> str:
@@ -73,15 +72,8 @@ def receipt_of(store: Store) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def early(value: Any) -> Any:
-    """The same as early versions wrote it."""
-    if isinstance(value, dict):
-        return {name: early(one) for name, one in value.items() if name not in NEW}
-    return [early(one) for one in value] if isinstance(value, list) else value
-
-
 def test_the_page_tells_time_and_credits_of_each_step_in_one_row(store: Store) -> None:
-    page = Page(contact_sheet(receipt_of(store), store))
+    page = Page(contact_sheet(parsed(receipt_of(store)), store))
     assert page.open == []
     for words in (
         "Where the time and the credits went", "stills 48 s", "hero 1 s + 1 d 23 h asked",
@@ -103,26 +95,18 @@ def test_the_page_tells_time_and_credits_of_each_step_in_one_row(store: Store) -
     assert {one[1:] for one in links if one.startswith("#")} <= places
 
 
-def test_an_early_receipt_has_its_credits_and_no_timeline_or_graph(store: Store) -> None:
-    page = Page(contact_sheet(early(receipt_of(store)), store))
-    assert page.open == []
-    assert "Where the credits went" in page.text
-    assert "Total 50 credits" in page.text
-    assert not [tag for tag, _ in page.found if tag == "svg"]
-
-
 def test_a_run_that_cost_nothing_has_its_time(store: Store) -> None:
     receipt = receipt_of(store)
     for step in receipt["steps"]:
         step["credits"] = 0
-    page = Page(contact_sheet(receipt, store))
+    page = Page(contact_sheet(parsed(receipt), store))
     assert "Where the time went" in page.text
     assert "Total" not in page.text
 
 
 def test_a_run_with_too_many_steps_says_that_it_is_not_drawn(store: Store) -> None:
     steps = [{"id": f"s{n}", "needs": [f"s{n - 1}"]} for n in range(70)]
-    page = Page(contact_sheet({"steps": steps}, store))
+    page = Page(contact_sheet(parsed({"steps": steps}), store))
     assert "This run has 70 steps" in page.text
 
 
@@ -130,7 +114,7 @@ def test_a_run_with_too_many_steps_says_that_it_is_not_drawn(store: Store) -> No
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_of_the_story_sticks_out_sideways(store: Store, tmp_path: Path, width: int) -> None:
     path = tmp_path / "contact-sheet.html"
-    path.write_text(contact_sheet(receipt_of(store), store, beside=tmp_path))
+    path.write_text(contact_sheet(parsed(receipt_of(store)), store, beside=tmp_path))
     beyond = """[...document.querySelectorAll('.falls *, .legend *, .origin *, .graph')].filter(one => {
       const box = one.getBoundingClientRect();
       const around = one.closest('.falls, .output, .card, main').getBoundingClientRect();
@@ -154,7 +138,7 @@ def test_a_graph_of_six_levels_fits_a_desktop_and_a_wider_one_has_a_shade(
     with browsing(tmp_path / "profile", width=1440) as tab:
         for levels, scrolls in ((6, False), (7, True)):
             steps = [{"id": f"s{n}", "needs": [f"s{n - 1}"]} for n in range(levels)]
-            path.write_text(contact_sheet({"steps": steps}, store))
+            path.write_text(contact_sheet(parsed({"steps": steps}), store))
             tab.open(path.as_uri())
             assert tab.value(f"{graph}.scrollWidth > {graph}.clientWidth") is scrolls
         assert "linear-gradient" in tab.value(f"getComputedStyle({graph}).backgroundImage")

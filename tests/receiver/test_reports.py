@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 
 from rivya_flows.app.publishing import address_of, report_of
 from rivya_flows.assets import assets_in
+from rivya_flows.ledger.model import Receipt
 from rivya_flows.receiver import reports
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
 from rivya_flows.store.assets import AssetStore
@@ -64,8 +64,8 @@ def test_a_page_is_rendered_again_only_when_its_run_has_written(
 ) -> None:
     rendered: list[int] = []
 
-    def sheet(document: Mapping[str, Any], *_: object, **__: object) -> str:
-        rendered.append(document["executions"])
+    def sheet(made: Receipt, *_: object, **__: object) -> str:
+        rendered.append(made.executions)
         return "page"
 
     monkeypatch.setattr(reports, "contact_sheet", sheet)

@@ -41,12 +41,14 @@ from rivya_flows.client.wire import WireModel
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size
+from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.quotes import signature_of
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.probe import probe
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.spec.load import check
 from support.prepared_specs import prepared
+from support.receipts import parsed
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"
 NOW = 1_800_000_000
@@ -233,13 +235,13 @@ def quote(data: bytes) -> None:
 _NOON = "2026-11-25T12:00:00.000Z"
 
 
-def _receipt_of(text: str) -> dict[str, Any]:
+def _receipt_of(text: str) -> Receipt:
     """A receipt all of whose words somebody else chose."""
     asset = {"kind": "image", "sha256": text, "mime_type": text, "url": text, "path": None}
-    item = {"key": text, "status": text, "reason": text, "model": text, "prompt": text,
-            "params": {text: text}, "text": text, "task_ids": [text], "assets": [asset], "credits": 1,
-            "began_at": _NOON, "ended_at": text, "waits": [{"asked_at": _NOON, "answered_at": text}]}  # fmt: skip
-    step = {"id": text, "uses": text, "title": text, "status": text, "credits": 1, "items": [item]}
+    wait = {"asked_at": _NOON, "answered_at": None}
+    item = {"key": text, "reason": text, "model": text, "prompt": text, "params": {text: text}, "text": text,
+            "task_ids": [text], "assets": [asset], "credits": 1, "began_at": _NOON, "waits": [wait]}  # fmt: skip
+    step = {"id": text, "uses": text, "title": text, "credits": 1, "items": [item]}
     maker = {
         "step": text,
         "key": text,
@@ -249,12 +251,12 @@ def _receipt_of(text: str) -> dict[str, Any]:
         "parents": [text],
     }
     card = asset | {"given_as": text, "made_by": maker}
-    row = {"step": text, "key": text, "model": text, "status": text, "reserved": None,
-           "final": 1, "held": 1, "task_id": text, "at": text}  # fmt: skip
-    return {"name": text, "title": text, "run_id": text, "status": text, "started_at": text,
-            "ended_at": text, "service": text, "inputs": {text: text}, "outputs": {text: text},
-            "steps": [step, step | {"id": "b", "needs": [text]}], "ledger": [row], "credits": {"spent": 1},
-            "execution_times": [{"began_at": _NOON, "ended_at": text}], "assets": [card]}  # fmt: skip
+    row = {"step": text, "key": text, "model": text, "final": 1, "held": 1, "task_id": text}
+    return parsed(
+        {"name": text, "title": text, "run_id": text, "status": "failed", "service": text, "inputs": {text: text},
+         "outputs": {text: text}, "steps": [step, step | {"id": "b", "needs": [text]}], "ledger": [row],
+         "credits": {"spent": 1}, "execution_times": [{"began_at": _NOON, "ended_at": None}], "assets": [card]}
+    )  # fmt: skip
 
 
 def _nowhere(sha256: str) -> Path:

@@ -15,10 +15,9 @@ from rivya_flows.app.agent_results import (
 )
 from rivya_flows.app.report import RunReport
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.ledger.provenance import recorded, recorded_asset
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
-from rivya_flows.planning.questions.presentation import title, words_of
+from rivya_flows.planning.questions.presentation import readable, title
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
@@ -38,10 +37,7 @@ def answers_of(
     """The entries of an answer, none where the run knows it already; and how the run has ended.
 
     Args:
-        entries: The journal of the run.
-        step: Name of the question, as it was shown.
         keys: Of the choices, as they were shown; None for none of these.
-        note: What should be different then.
 
     Raises:
         UsageError: The run cannot be answered so, or not by an agent.
@@ -76,12 +72,12 @@ def question_of(
     """A question; adds small pictures of its candidates to those of the result."""
     name, shown = name_of(question), []
     # A spec may write any map as a candidate: what this run has not made or read is not shown.
-    known, paths = recorded(report.receipt["assets"]), report.media_paths
-    candidates = {str(one.get("key")): one for one in question.candidates}
+    known, paths = report.receipt.media, report.media_paths
+    candidates = {one.key: one for one in question.candidates}
     for key in question.choices[:MAX_ITEMS]:
-        candidate = candidates.get(key, {})
-        asset, said = recorded_asset(candidate.get("asset"), known), question.scores.get(key)
-        text = None if asset or not candidate else words_of(candidate)
+        one = candidates.get(key)
+        asset = known.get(one.sha256 or "") if one else None
+        text = None if one is None or one.text is None else readable(one.text)
         jpeg = None
         if asset and asset.kind != "audio" and len(pictures) < MAX_PICTURES:
             jpeg = _picture(assets, asset.sha256)
@@ -93,8 +89,8 @@ def question_of(
                 kind=asset.kind if asset else "text",
                 file=paths.get(asset.sha256) if asset else None,
                 text=bounded(text),
-                score=said.score if said else None,
-                reason=bounded(said.reason) if said else None,
+                score=one.score if one else None,
+                reason=bounded(one.reason) if one else None,
                 picture=None if jpeg is None else len(pictures),
             )
         )

@@ -333,12 +333,12 @@ class AgentTools:
         receipt = report.receipt
         result = AgentReceipt(
             run=row.run_id,
-            status=receipt["status"],
+            status=receipt.status,
             sentence=bounded(told(receipt)),
-            outputs=bounded(receipt["outputs"]),
+            outputs=bounded(receipt.outputs),
             credits=spent_of(receipt),
-            balance_before=receipt["credits"]["before"],
-            balance_after=receipt["credits"]["after"],
+            balance_before=receipt.credits.before,
+            balance_after=receipt.credits.after,
             steps=steps_of(receipt),
             choices=bounded(choices(receipt)),
             problems=bounded(troubles(receipt)),

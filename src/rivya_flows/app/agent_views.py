@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,8 @@ from rivya_flows.catalogue.catalogue import Model, Param
 from rivya_flows.catalogue.prices import price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.summary import DONE
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.queue.events import AnswerGiven, Stamped
 from rivya_flows.store.leases import SECONDS
@@ -89,26 +90,22 @@ def advice_for(run_id: str, state: str, said: str) -> str | None:
     return f"{advice}; its process last said: {said}" if state == "killed" and said else advice
 
 
-def spent_of(receipt: Mapping[str, Any]) -> Spent:
-    credits = receipt["credits"]
-    return Spent(spent=credits["spent"], saved=credits["saved"], at_most=credits["budget"])
+def spent_of(receipt: Receipt) -> Spent:
+    credits = receipt.credits
+    return Spent(spent=credits.spent, saved=credits.saved, at_most=credits.budget)
 
 
-def steps_of(receipt: Mapping[str, Any]) -> list[StepCounts]:
-    found = []
-    for step in receipt["steps"]:
-        statuses = Counter(item["status"] for item in step["items"])
-        done = statuses["completed"] + statuses["cached"]
-        found.append(
-            StepCounts(
-                id=step["id"],
-                status=step["status"],
-                items=statuses.total(),
-                completed=done,
-                failed=statuses["failed"],
-            )
+def steps_of(receipt: Receipt) -> list[StepCounts]:
+    return [
+        StepCounts(
+            id=step.id,
+            status=step.status,
+            items=len(step.items),
+            completed=sum(item.status in DONE for item in step.items),
+            failed=sum(item.status == "failed" for item in step.items),
         )
-    return found
+        for step in receipt.steps
+    ]
 
 
 def shown(value: Any) -> str:

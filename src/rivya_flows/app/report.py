@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.asset_ingest import file_name
-from rivya_flows.assets import as_asset, assets_in, rendered_as
+from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
-from rivya_flows.language.subtitles import Cue
-from rivya_flows.ledger.provenance import recorded, recorded_asset
+from rivya_flows.ledger.history import History
+from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.provenance import recorded_asset
 from rivya_flows.ledger.receipt import receipt_of
-from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.summary import told
 from rivya_flows.media.captions import srt
 from rivya_flows.media.contact_sheet import contact_sheet
@@ -29,7 +29,7 @@ from rivya_flows.media.embedding import AssetPath
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import BroughtFile, RunFrozen, Stamped
-from rivya_flows.planning.queue.queue import replay, step
+from rivya_flows.planning.queue.queue import replay, step as step_queue
 from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.store.assets import AssetStore, file_hash
@@ -47,12 +47,11 @@ class RunReport:
 
     Attributes:
         state: Of the run, after the last entry that the report shows.
-        receipt: The receipt, with paths of the files for people.
         folder: Where the files are, absolute; None for a run that writes none.
     """
 
     state: State
-    receipt: Mapping[str, Any]
+    receipt: Receipt
     folder: Path | None
 
     @property
@@ -70,12 +69,12 @@ class RunReport:
     @property
     def run_id(self) -> str:
         """The run."""
-        return str(self.receipt["run_id"])
+        return self.receipt.run_id
 
     @property
     def status(self) -> str:
         """completed, failed, cancelled or suspended."""
-        return str(self.receipt["status"])
+        return self.receipt.status
 
     @property
     def sentence(self) -> str:
@@ -91,11 +90,10 @@ class RunReport:
     def media_paths(self) -> dict[str, str]:
         """Where a person finds each medium of the run, by hash."""
         return {
-            asset["sha256"]: str(asset["path"])
-            for step in self.receipt["steps"]
-            for item in step["items"]
-            for asset in item["assets"]
-            if asset.get("sha256") and asset.get("path")
+            asset.sha256: str(asset.path)
+            for _, item in self.receipt.each()
+            for asset in item.media
+            if asset.path
         }
 
 
@@ -104,12 +102,6 @@ class RunReporter:
 
     An execution hands over what it writes with `record`, so that nothing is read or replayed
     again; entries of others are read from the journal.
-
-    Args:
-        journal: The store.
-        assets: Where the media of the run are.
-        row: The run; its folder gets the report.
-        in_folder: False writes no files, as for runs on workers: the receiver shows their report.
     """
 
     def __init__(
@@ -159,12 +151,12 @@ class RunReporter:
                 self._state = replay(events)
             else:
                 for event in events:
-                    self._state, _ = step(self._state, event)
+                    self._state, _ = step_queue(self._state, event)
             for entry in behind:
                 self._history.add(entry)
             return self._state
 
-    def receipt(self) -> dict[str, Any]:
+    def receipt(self) -> Receipt:
         """The receipt as far as the journal was followed."""
         return receipt_of(*self._now())
 
@@ -183,8 +175,8 @@ class RunReporter:
             self.follow()
             if self._last is None or self._last[0] != self.seq:
                 history, state = self._now()
-                document = receipt_of(history, state)
-                report = _write(document, state, self._folder, self._assets, self._copied)
+                made = receipt_of(history, state)
+                report = _write(made, state, self._folder, self._assets, self._copied)
                 self._last = history.seq, report
             return self._last[1]
 
@@ -193,9 +185,7 @@ def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetS
     """Writes the folder of a run; replaces each existing file as a whole.
 
     Args:
-        entries: The journal of the run.
         folder: ``<out>/<run id>``; None writes nothing.
-        assets: Where its media are. One that is gone or has changed is left out.
 
     Raises:
         StoreError: The folder cannot be written; the journal and the media are safe.
@@ -205,21 +195,24 @@ def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetS
 
 
 def _write(
-    document: dict[str, Any],
+    made: Receipt,
     state: State,
     folder: Path | None,
     assets: AssetStore,
     copied: dict[Path, str],
 ) -> RunReport:
     if folder is None:
-        named = {*_named(document, Path()), *recorded(document["assets"])}
+        named = {*_named(made, Path()), *made.media}
         kept = {digest: assets.shared_path(digest) for digest in named}
-        return RunReport(state, _with_paths(document, kept), None)
+        document = _with_paths(made.as_json(), kept)
+        return RunReport(state, Receipt.model_validate(document), None)
     folder = folder.absolute()
-    copies = _export(document, folder, assets, copied)
-    _write_subtitles(document, state, copies, copied)
-    document = _with_paths(document, {**dict.fromkeys(_named(document, folder)), **copies})
-    report = RunReport(state, document, folder)
+    copies = _export(made, folder, assets, copied)
+    _write_subtitles(made, state, copies, copied)
+    paths = {**dict.fromkeys(_named(made, folder)), **copies}
+    document = _with_paths(made.as_json(), paths)
+    made = Receipt.model_validate(document)
+    report = RunReport(state, made, folder)
 
     def path_of(digest: str) -> Path:
         """Of what the run was given, the folder has no copy."""
@@ -229,21 +222,16 @@ def _write(
             raise KeyError(digest) from None
 
     write_whole(report.receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    write_whole(report.sheet_path, contact_sheet(document, path_of, beside=folder))
+    write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
     return report
 
 
-def media_of(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> AssetPath:
+def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
     """Finds a medium of a run by its hash: in the store, else its copy in the folder of the run.
 
     It raises `KeyError` where neither is there any more, as after `store prune`.
-
-    Args:
-        document: The receipt.
-        folder: Of the run; need not exist.
-        assets: The store.
     """
-    copies = copies_of(document, folder)
+    copies = copies_of(made, folder)
 
     def path_of(digest: str) -> Path:
         with contextlib.suppress(StoreError):
@@ -256,9 +244,9 @@ def media_of(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> A
     return path_of
 
 
-def copies_of(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def copies_of(made: Receipt, folder: Path) -> dict[str, Path]:
     """Where the folder of a run has its media, by hash, if they are still there and unchanged."""
-    return _distinct(_named(document, folder))
+    return _distinct(_named(made, folder))
 
 
 def _is_copy(path: Path, digest: str) -> bool:
@@ -270,18 +258,11 @@ def _is_copy(path: Path, digest: str) -> bool:
 
 
 def _export(
-    document: Mapping[str, Any], folder: Path, assets: AssetStore, copied: dict[Path, str]
+    made: Receipt, folder: Path, assets: AssetStore, copied: dict[Path, str]
 ) -> dict[str, Path]:
-    """Gives media paths for people, each once; returns these by hash.
-
-    Args:
-        document: The receipt.
-        folder: Of the run.
-        assets: Where the media are; those that are lost are left out.
-        copied: The hashes of what was exported before, by path; those of this time are added.
-    """
+    """Gives media paths for people, each once; returns these by hash."""
     copies: dict[str, Path] = {}
-    for digest, path in copies_of(document, folder).items():
+    for digest, path in copies_of(made, folder).items():
         if copied.get(path) != digest or not path.is_file():
             try:
                 assets.local_path(digest)
@@ -298,41 +279,39 @@ def _export(
     return copies
 
 
-def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _named(made: Receipt, folder: Path) -> dict[str, Path]:
     """A path for people for each medium, by hash; outputs have the name of the output."""
     named: dict[str, Path] = {}
-    cards = recorded(document["assets"])
-    items = [(made["id"], item) for made in document["steps"] for item in made["items"]]
+    items = [*made.each()]
     rendered = {
-        digest: (item["key"], words)
+        digest: (item.key, words)
         for _, item in reversed(items)
-        for digest, words in rendered_as(item).items()
+        for digest, words in item.formats.items()
     }
-    makers = reversed(document["assets"])
-    keys = {one["sha256"]: one["made_by"]["key"] for one in makers if one["made_by"]}
-    for name, value in document["outputs"].items():
+    keys = {one.sha256: one.made_by.key for one in reversed(made.assets) if one.made_by}
+    for name, value in made.outputs.items():
         used: Counter[str] = Counter()
         # What is in a list bears its key, though it may be alone there before a resume.
         several = as_asset(value) is None
         for one in assets_in(value):
-            asset = recorded_asset(one, cards)
+            asset = recorded_asset(one, made.media)
             if asset is None or asset.sha256 in named:
                 continue
             key, words = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
             # One alone is told by the name of its output.
             stem = _stem(name, words, used, key) if several else name
             named[asset.sha256] = folder / file_name(stem, asset.mime_type)
-    for step_id, item in items:
-        used, words_of = Counter(), rendered_as(item)
-        for asset in assets_in(item["assets"]):
-            own = _stem(step_id, words_of.get(asset.sha256, ()), used, item["key"])
+    for step, item in items:
+        used = Counter()
+        for asset in item.media:
+            own = _stem(step.id, item.formats.get(asset.sha256, ()), used, item.key)
             path = folder / "media" / file_name(own, asset.mime_type)
             named.setdefault(asset.sha256, path)
-        for file in item["files"]:
+        for file in item.files:
             # Whatever it is, it was paid for.
-            stem = f"{step_id}-{item['key'][:_LONGEST_KEY]}-{file['index'] + 1}"
+            stem = f"{step.id}-{item.key[:_LONGEST_KEY]}-{file.index + 1}"
             name = file_name(stem, None) + ".bin"
-            named.setdefault(file["sha256"], folder / "media" / name)
+            named.setdefault(file.sha256, folder / "media" / name)
     return named
 
 
@@ -348,24 +327,23 @@ def _stem(name: str, words: tuple[str, ...], used: Counter[str], key: str) -> st
 
 
 def _write_subtitles(
-    document: Mapping[str, Any], state: State, copies: Mapping[str, Path], written: dict[Path, str]
+    made: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
-    for made in document["steps"]:
-        for item in made["items"]:
-            captions, request = item.get("captions"), state.item(made["id"], item["key"]).request
-            wanted = request is not None and "srt" in (request.arguments.get("extras") or ())
-            film = next(assets_in(item["assets"]), None)
-            path = copies.get(film.sha256) if film else None
-            if not (captions and wanted and film and path):
-                continue
-            words = [word for word in rendered_as(item)[film.sha256] if word != item["key"]]
-            formats = "".join(f"-{file_stem(word)}" for word in words)
-            path = path.with_name(f"{path.stem.removesuffix(formats)}.srt")
-            text = srt([Cue(**cue) for cue in captions["cues"]])
-            if written.get(path) != text or not path.is_file():
-                write_whole(path, text)
-                written[path] = text
+    for step, item in made.each():
+        request = state.item(step.id, item.key).request
+        wanted = request is not None and "srt" in (request.arguments.get("extras") or ())
+        film = item.media[0] if item.media else None
+        path = copies.get(film.sha256) if film else None
+        if not (item.captions and wanted and film and path):
+            continue
+        words = [word for word in item.formats[film.sha256] if word != item.key]
+        formats = "".join(f"-{file_stem(word)}" for word in words)
+        path = path.with_name(f"{path.stem.removesuffix(formats)}.srt")
+        text = srt(item.captions.timed)
+        if written.get(path) != text or not path.is_file():
+            write_whole(path, text)
+            written[path] = text
 
 
 def _make_media_folder(media: Path) -> None:

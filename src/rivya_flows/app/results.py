@@ -11,7 +11,7 @@ from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import RunReport, write_report
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.assets import assets_in
-from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
+from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Fit, Verdict
 from rivya_flows.planning.questions.open_questions import name_of
@@ -150,21 +150,20 @@ def plan_of(estimate: Estimate) -> Plan:
 
 def receipt_of(report: RunReport) -> Receipt:
     """The receipt that a report describes."""
-    document = report.receipt
-    media = recorded(document["assets"])
-    questions = report.questions if document["status"] == "suspended" else ()
+    made = report.receipt
+    questions = report.questions if made.status == "suspended" else ()
     return Receipt(
-        run_id=report.run_id,
-        status=document["status"],
+        run_id=made.run_id,
+        status=made.status,
         sentence=report.sentence,
-        outputs={name: _with_assets(value, media) for name, value in document["outputs"].items()},
-        credits=document["credits"]["spent"],
-        saved=document["credits"]["saved"],
-        problems=tuple(troubles(document)),
+        outputs={name: _with_assets(value, made.media) for name, value in made.outputs.items()},
+        credits=made.credits.spent,
+        saved=made.credits.saved,
+        problems=tuple(troubles(made)),
         waiting_for={name_of(one): one.choices for one in questions},
         folder=report.folder,
-        document=document,
-        wallet=document["wallet"],
+        document=made.as_json(),
+        wallet=made.wallet,
     )
 
 

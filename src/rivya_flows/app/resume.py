@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rivya_flows.app.asset_ingest import put_all_back
 from rivya_flows.app.connect import connect_with
@@ -24,10 +23,11 @@ from rivya_flows.app.spec_file import spec_path
 from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.ledger.continuing import BOUGHT_AGAIN
+from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import total_of
 from rivya_flows.ledger.provenance import is_sandbox
 from rivya_flows.ledger.summary import is_owed
-from rivya_flows.planning.continuing import BOUGHT_AGAIN
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.questions.open_questions import Choice, answerable
@@ -187,7 +187,7 @@ async def _resume(
     return await execute(context, runner, run_id, run_options, observer, reporter)
 
 
-def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions) -> bool:
+def _has_more(made: Receipt, state: State, options: ResumeOptions) -> bool:
     """Whether a completed run has more to do.
 
     Paid results that are missing are collected in any case; failures that the spec allows are
@@ -195,7 +195,7 @@ def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions)
     """
     named = options.regenerate or options.resubmit
     lacks = any(item.phase is Phase.FAILED or item.code == NOT_BOUGHT for _, item in state.each())
-    return bool(named) or (lacks and options.budget is not None) or is_owed(document)
+    return bool(named) or (lacks and options.budget is not None) or is_owed(made)
 
 
 async def _unpaid(

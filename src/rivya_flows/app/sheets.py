@@ -12,8 +12,8 @@ from rivya_flows.app.runs import LAST, batch_runs, find_run, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
+from rivya_flows.ledger.history import History
 from rivya_flows.ledger.receipt import receipt_of
-from rivya_flows.ledger.rows import History
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.planning.names import BATCH_LABEL, subject_of
 from rivya_flows.planning.queue.queue import replay
@@ -33,13 +33,11 @@ def sheet_of(settings: Settings, name: str) -> Path:
     `store prune` clears.
 
     Args:
-        settings: Those of the store.
         name: Names the run, see `find_run`, or the batch, by its id or its folder; `last` is the newest run, or the
             batch that it belongs to.
 
     Raises:
         UsageError: It is not in the store.
-        StoreError: The store cannot be read, or the sheet cannot be written.
     """
     with open_journal(settings) as journal:
         of_batch = batch_runs(journal, name)
@@ -69,8 +67,6 @@ class SharedRun(NamedTuple):
     """A page for a client, as it was written.
 
     Attributes:
-        page: Absolute.
-        lacks: Why it lacks an output, by its name.
         smaller: What to send instead, if it is too large for a mail.
     """
 
@@ -90,17 +86,13 @@ def share(
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
     Args:
-        settings: Those of the store.
-        name: Names the run, see `find_run`.
         file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
             after spec and product.
-        only: Names of outputs; none sends all.
         title: Of the page; None says what the run is about, and below it the title of the spec.
 
     Raises:
         UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
             finished, or the media are too large.
-        StoreError: The store cannot be read, or the file cannot be written.
     """
     if file and file.exists() and file.suffix.lower() != ".html":
         raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")
@@ -110,22 +102,22 @@ def share(
         row = find_run(journal, name, only_read=True)
         entries = journal.entries(row.run_id)
     state = replay(entry.event for entry in entries)
-    document = receipt_of(History(entries), state)
+    receipt = receipt_of(History(entries), state)
     # A long text may be a prompt, which a client is not to see.
     subject = subject_of(state.plan.workflow, state.plan.inputs, prose=False)
-    outputs = document["outputs"]
+    outputs = receipt.outputs
     for one in only:
         if one not in outputs:
             hint = meant(one, outputs) or f"it has {', '.join(outputs) or 'no outputs'}"
             raise UsageError(f"--output {one!r:.60}: {row.run_id} has no such output", hint)
     with scratch() as copies:
         assets = AssetStore(settings.assets_url, copies)
-        every = shared_outputs(document, media_of(document, row.folder, assets), only)
+        every = shared_outputs(receipt, media_of(receipt, row.folder, assets), only)
         lacks = {one: "not made" for one in only or outputs if outputs[one] is None}
         lacks |= {one.name: "deleted" for one in every if one.gone}
         found = [one for one in every if one.media or one.text]
         if not found:
-            status = document["status"]
+            status = receipt.status
             hints = {"completed": "its outputs are empty", "running": "it has not ended yet"}
             hint = hints.get(status, "it may still be resumed")
             if "deleted" in lacks.values():
@@ -141,11 +133,9 @@ def share(
                 f" {_megabytes(MAX_SHARED_BYTES)}",
                 smaller,
             )
-        titled = {**document, "subject": subject}
-        if title is not None:
-            titled |= {"title": title, "subject": ""}
-        page = share_page(titled, found)
-    named = slug(f"{document['name']} {subject}")[:_MAX_NAME].strip("-")
+        titled = {"subject": subject} if title is None else {"title": title, "subject": ""}
+        page = share_page(receipt.model_copy(update=titled), found)
+    named = slug(f"{receipt.name} {subject}")[:_MAX_NAME].strip("-")
     target = (file or _free(Path(f"{named}.html"))).absolute()
     write_whole(target, page)
     return SharedRun(target, lacks, smaller)

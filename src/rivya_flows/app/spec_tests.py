@@ -32,6 +32,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import RivyaFlowsError, SpecError, StoreError, UsageError
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.model import Receipt, Step
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.printable import printable
@@ -148,7 +149,7 @@ class _Outcome:
 
     status: str | None = None
     credits: int = 0
-    receipt: Mapping[str, Any] | None = None
+    receipt: Receipt | None = None
     codes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     wrong: tuple[Mismatch, ...] = ()
@@ -261,11 +262,11 @@ def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
     if outcome.status != expected.status:
         yield Mismatch("status", expected.status, str(outcome.status))
     yield from _credits(expected.credits, outcome.credits)
-    steps = {step["id"]: step for step in receipt["steps"]}
+    steps = {step.id: step for step in receipt.steps}
     for name, step in expected.steps.items():
         yield from _compared(f"steps.{name}", step.model_dump(), _told_step(steps.get(name)))
     for name, output in expected.outputs.items():
-        told = _told_output(receipt["outputs"].get(name))
+        told = _told_output(receipt.outputs.get(name))
         yield from _compared(f"outputs.{name}", output.model_dump(), told)
     yield from outcome.wrong
 
@@ -280,10 +281,10 @@ def _credits(expected: CreditRange | None, came: int) -> Iterator[Mismatch]:
         yield Mismatch("credits", words, str(came))
 
 
-def _told_step(step: Mapping[str, Any] | None) -> dict[str, Any]:
-    items = Counter(item["status"] for item in step["items"]) if step else Counter[str]()
+def _told_step(step: Step | None) -> dict[str, Any]:
+    items = Counter[str](item.status for item in (step.items if step else ()))
     return {
-        "status": step["status"] if step else "not begun",
+        "status": step.status if step else "not begun",
         "items": items.total(),
         "completed": items["completed"] + items["cached"],
         "failed": items["failed"],
@@ -304,19 +305,20 @@ def _compared(at: str, expected: Mapping[str, Any], came: Mapping[str, Any]) -> 
             yield Mismatch(f"{at}.{key}", str(value), str(came[key]))
 
 
-def _books_differ(receipt: Mapping[str, Any], books: Mapping[str, Any]) -> Iterator[Mismatch]:
+def _books_differ(receipt: Receipt, books: Mapping[str, Any]) -> Iterator[Mismatch]:
     """What must hold in every case: the receipt says what the sandbox charged, once for each job."""
-    rows = [row for row in receipt["ledger"] if row["route"] in ("generation", "chat")]
     taken = Counter[str]()
     for movement in books["movements"]:
         if movement["task_id"] is not None:
             taken[movement["task_id"]] -= movement["amount"]
-    for row in rows:
-        name = f"purchase {row['n']} of {row['step']}[{row['key']}]"
-        if row["status"] in ("intended", "uncertain"):
-            yield Mismatch("books", f"{name} is decided", f"it is {row['status']}")
-        elif row["task_id"] is not None and row["held"] != (sent := taken.pop(row["task_id"], 0)):
-            yield Mismatch("books", f"{name} cost {row['held']}", f"the sandbox took {sent}")
+    for row in receipt.ledger:
+        if row.route == "function":
+            continue
+        name = f"purchase {row.n} of {row.step}[{row.key}]"
+        if row.status in ("intended", "uncertain"):
+            yield Mismatch("books", f"{name} is decided", f"it is {row.status}")
+        elif row.task_id is not None and row.held != (sent := taken.pop(row.task_id, 0)):
+            yield Mismatch("books", f"{name} cost {row.held}", f"the sandbox took {sent}")
     for task_id, credits in taken.items():
         if credits:
             came = f"the sandbox took {credits} for {task_id}"

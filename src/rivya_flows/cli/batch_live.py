@@ -19,9 +19,9 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.terminal import show_page
+from rivya_flows.ledger.continuing import resume_options
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
-from rivya_flows.planning.continuing import resume_options
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 
@@ -181,12 +181,12 @@ def next_steps(result: BatchResult) -> Iterator[str]:
     others = False
     for row in result.batch.rows:
         resume = f"rivya-flows resume {row.run_id}"
-        receipt = result.receipts.get(row.run_id, {})
+        receipt = result.receipts.get(row.run_id)
         if row.status == "suspended":
             lines += commands(row.run_id, result.questions[row.run_id])
-        elif row.status == "failed" and (options := resume_options(receipt)):
+        elif receipt and row.status == "failed" and (options := resume_options(receipt)):
             lines.append(resume + options)
-        elif row.status == "completed" and is_owed(receipt):
+        elif receipt and row.status == "completed" and is_owed(receipt):
             lines.append(resume)  # the spec allowed a failure, whose result was paid for
         else:
             others = others or row.status != "completed"

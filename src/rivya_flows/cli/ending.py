@@ -14,9 +14,10 @@ from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
+from rivya_flows.ledger.continuing import NO_CREDITS, continuation
+from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs, unanswered
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
-from rivya_flows.planning.continuing import NO_CREDITS, continuation
 from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
@@ -53,8 +54,8 @@ def _exit_code(report: RunReport) -> int:
 def _result(report: RunReport) -> Iterator[str]:
     receipt = report.receipt
     yield ""
-    yield f"{receipt['status']}: {sentence(receipt)}"
-    for name, value in receipt["outputs"].items():
+    yield f"{receipt.status}: {sentence(receipt)}"
+    for name, value in receipt.outputs.items():
         lines = _shown(value)
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
@@ -104,25 +105,25 @@ def _advice(report: RunReport) -> Iterator[str]:
     if report.questions:  # a deadline that failed a pick can still be answered
         yield "answer with:"
     yield from commands(report.run_id, report.questions)
-    items = [item for step in report.receipt["steps"] for item in step["items"]]
-    yield from raise_pools(filter(None, (refusing_pool(item["reason"]) for item in items)))
+    reasons = [item.reason for _, item in report.receipt.each()]
+    yield from raise_pools(filter(None, map(refusing_pool, reasons)))
     if report.status != "suspended":
         yield str(continuation(with_spec_here(report.receipt, report.folder)))
 
 
 def _next_step(report: RunReport) -> Iterator[str]:
     """What a person may want to do with a run that completed."""
-    if report.status == "completed" and (names := [*report.receipt["inputs"]]):
+    if report.status == "completed" and (names := [*report.receipt.inputs]):
         fork = f"rivya-flows fork {report.run_id} -i {names[0]}=VALUE"
         yield f"change it, and buy only what differs, with: {fork}"
 
 
-def with_spec_here(receipt: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
+def with_spec_here(receipt: Receipt, folder: Path | None) -> Receipt:
     """The receipt with the path of its spec from here, if that lies above the folder of the run."""
     if folder is None:
         return receipt
-    file = spec_path(receipt["spec"]["file"], folder)
-    return {**receipt, "spec": {**receipt["spec"], "file": str(file)}}
+    file = str(spec_path(receipt.spec.file, folder))
+    return receipt.model_copy(update={"spec": receipt.spec.model_copy(update={"file": file})})
 
 
 def raise_pools(names: Iterable[str]) -> Iterator[str]:

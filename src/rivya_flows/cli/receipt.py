@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +17,7 @@ from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.scratch import scratch
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
+    from rivya_flows.ledger.model import Receipt
     from rivya_flows.store.run_list import ListedRun
 
 
@@ -54,13 +54,13 @@ def receipt(
         folder = run_folder(out, row.run_id)
         with scratch() as copies:
             assets = AssetStore(chosen.assets_url, copies)
-            document = write_report(entries, folder, assets).receipt
+            made = write_report(entries, folder, assets).receipt
     else:
-        document = receipt_of(entries)
+        made = receipt_of(entries)
     if as_json:
-        print_json(document)
+        print_json(made.as_json())
     else:
-        _print(document, listed, folder if folder.is_dir() else None)
+        _print(made, listed, folder if folder.is_dir() else None)
     if open_sheet:
         from rivya_flows.app.sheets import sheet_of
         from rivya_flows.cli.terminal import show_page
@@ -68,55 +68,57 @@ def receipt(
         show_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
 
 
-def _print(document: Mapping[str, Any], run: ListedRun, folder: Path | None) -> None:
+def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
+    from rivya_flows.ledger.model import iso
     from rivya_flows.ledger.phrases import model_of
     from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
     from rivya_flows.planning.names import short_label
 
-    about = [document["title"] or document["name"], document["subject"]]
-    show(f"{document['run_id']}  {': '.join(filter(None, about))}")
+    about = [made.title or made.name, made.subject]
+    show(f"{made.run_id}  {': '.join(filter(None, about))}")
     waits = (
         f"; {run.waits.reason}; tries again at {run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
         if run.waits
         else ""
     )
-    show(f"{run.status}: {sentence(document)}{waits}")
-    show(*filter(None, [account_line(document)]), "")
+    show(f"{run.status}: {sentence(made)}{waits}")
+    show(*filter(None, [account_line(made)]), "")
     rows = [
         [
-            row["at"],
-            short_label(row["step"], row["key"]),
+            iso(row.at),
+            short_label(row.step, row.key),
             model_of(row),
-            row["status"],
-            f"{row['held']} held" if row["final"] is None else str(row["final"]),
-            row["task_id"] or "",
+            row.status,
+            f"{row.held} held" if row.final is None else str(row.final),
+            row.task_id or "",
         ]
-        for row in document["ledger"]
+        for row in made.ledger
     ]
     print_table(["?bought", "!for", "model", "!status", ">credits", "?task"], rows)
-    for lines in (choices(document, until), films(document)):
+    for lines in (choices(made, until), films(made)):
         if lines:
             show("", *lines)
     show("")
-    show(f"credits {wallet(document)}", bold=True)
-    show(*pools(document))
-    for line in troubles(document):
+    show(f"credits {wallet(made)}", bold=True)
+    show(*pools(made))
+    for line in troubles(made):
         show(line)
     show(*located("folder ", folder or "–; --out DIR writes one"))
 
 
-def wallet(receipt: Mapping[str, Any]) -> str:
+def wallet(made: Receipt) -> str:
     """``1000 → 974: 26 spent, 3 saved``, what may still come back, and what the run does not explain."""
-    credits = receipt["credits"]
-    held = sum(row["held"] for row in receipt["ledger"] if row["final"] is None)
-    before, after = credits["before"], credits["after"]
+    credits = made.credits
+    held = sum(row.held for row in made.ledger if row.final is None)
+    before, after = credits.before, credits.after
     # The balance after is read at the end only: not for a run that was cancelled, or waits.
     moved = "" if before is None else f"{before} → {'?' if after is None else after}: "
     open_ = f"{held} held, " if held else ""
-    words = f"{moved}{credits['spent'] - held} spent, {open_}{credits['saved']} saved"
-    if others := credits.get("others"):
-        words += f"; the wallet lost {credits_of(others)} more{other_runs(others, credits['other_runs'])}"
-    unexplained = credits["unexplained"] or 0
+    words = f"{moved}{credits.spent - held} spent, {open_}{credits.saved} saved"
+    if others := credits.others:
+        lost = credits_of(others)
+        words += f"; the wallet lost {lost} more{other_runs(others, credits.other_runs)}"
+    unexplained = credits.unexplained or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"
     elif unexplained < 0:

@@ -91,8 +91,8 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     from rivya_flows.app.runs import to_begin
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaFlowsError
+    from rivya_flows.ledger.continuing import Continuation, continuation, resume_command
     from rivya_flows.ledger.receipt import receipt
-    from rivya_flows.planning.continuing import continuation
 
     run = runs[0]
     name = f"{run.row.run_id} {run.status}"
@@ -108,7 +108,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         document = receipt(journal.entries(run.row.run_id))
         following = continuation(with_spec_here(document, run.row.folder))
     except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong
-        following = continuation({"run_id": run.row.run_id})
+        following = Continuation("resume with", resume_command(run.row.run_id))
     if run.waits is not None:
         at = until(run.waits.until)
         return f"{name}: {run.waits.reason}; tries again at {at}, or now: {following.command}"

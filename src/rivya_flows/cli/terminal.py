@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,16 @@ from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, near, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
+from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import open_jobs
-from rivya_flows.planning.questions.choice_phrases import are_numbered, round_note
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import (
+    are_numbered,
     deadline_note,
     how_to_answer,
+    readable,
+    round_note,
     title,
-    words_of,
 )
 from rivya_flows.planning.questions.reading_answers import checked, read_choice
 from rivya_flows.planning.queue.actions import Question
@@ -164,10 +166,8 @@ def show_page(page: Path | str) -> bool:
 
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
-    files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
-    texts = {
-        str(one.get("key")): words_of(one) for one in question.candidates if not one.get("asset")
-    }
+    # The question about the budget has choices alone.
+    candidates = {one.key: one for one in question.candidates}
     widest = min(max(map(len, question.choices), default=0), _WIDEST)
     # A number that is the key of another choice would name that one.
     digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
@@ -177,29 +177,24 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     if limit := deadline_note(question, until):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
+        one = candidates.get(choice)
+        place = near(paths.get(one.sha256 or "") or one.place) if one else ""
         lines.append(
-            f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip()
+            f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {place}".rstrip()
         )
-        if text := " / ".join(texts.get(choice, "").splitlines()):
-            cut = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
-            lines.append(f"  {'':>{digits}}  {one_line(cut)}")
-        if said := question.scores.get(choice):
-            proposed = ", proposed" if choice in question.proposal else ""
-            words = f"{said.score:g} of 10{proposed}: {one_line(said.reason)}"
+        if one is None:
+            continue
+        if text := " / ".join(readable(one.text or "").splitlines()):
+            lines.append(f"  {'':>{digits}}  {one_line(cut(text, _MAX_TEXT))}")
+        if one.reason is not None:
+            proposed = ", proposed" if one.proposed else ""
+            words = f"{one.score:g} of 10{proposed}: {one_line(one.reason)}"
             lines.append(f"  {'':>{digits}}  {words}".rstrip(": "))
     if question.judge_error:
         lines.append(f"no scores: {one_line(question.judge_error)}")
     if how := how_to_answer(question):
         lines.append(how)
     return lines
-
-
-def _file(candidate: Mapping[str, object], paths: dict[str, str]) -> str:
-    asset = candidate.get("asset")
-    if not isinstance(asset, dict):
-        return ""
-    place = paths.get(str(asset.get("sha256"))) or asset.get("path") or asset.get("url") or ""
-    return near(place)
 
 
 async def _line() -> str | None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rivya_flows.assets import as_asset
+from rivya_flows.ledger.model import Item, Receipt, Step
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.planning.names import label, listed
-from rivya_flows.planning.queue.events import RunFrozen, Stamped
+from rivya_flows.planning.names import listed
+from rivya_flows.planning.queue.events import Stamped
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
-_RUN = ("run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork")
+_RUN = {"run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork"}
+_ITEM = ("status", "reason", "model", "prompt", "params", "credits", "taken_from", "text")
 
 
 def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
@@ -22,44 +23,36 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
 
     A medium has no path and no URL: it is the same if its bytes are.
 
-    Args:
-        journals: Of the two runs.
-
     Raises:
         ValueError: A journal is empty.
     """
     made = [receipt(entries) for entries in journals]
-    frozen = [entries[0].event for entries in journals]
     seconds = [_seconds(entries) for entries in journals]
-    labels = [one.labels if isinstance(one, RunFrozen) else {} for one in frozen]
-    texts = [one["spec"]["text"] for one in made]
     return {
-        "runs": [_run(one, own) for one, own in zip(made, labels, strict=True)],
-        "spec": {"equal": texts[0] == texts[1], "diff": _diff(made, texts)},
-        "picks": _differing([_picks(one["steps"]) for one in made]),
-        "inputs": _differing([one["inputs"] for one in made]),
-        "labels": _differing(labels),
-        "models": _models([one["ledger"] for one in made]),
-        "steps": _steps([one["steps"] for one in made], seconds),
-        "outputs": _outputs([one["outputs"] for one in made]),
+        "runs": [_run(one) for one in made],
+        "spec": {"equal": made[0].spec.text == made[1].spec.text, "diff": _diff(made)},
+        "picks": _differing([_picks(one) for one in made]),
+        "inputs": _differing([one.inputs for one in made]),
+        "labels": _differing([one.labels for one in made]),
+        "models": _models(made),
+        "steps": _steps(made, seconds),
+        "outputs": _outputs([one.outputs for one in made]),
     }
 
 
-def _run(document: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    began, ended = document["started_at"], document["ended_at"]
+def _run(made: Receipt) -> dict[str, Any]:
     took = None
-    if ended is not None:
-        lasted = datetime.fromisoformat(ended) - datetime.fromisoformat(began)
-        took = round(lasted.total_seconds(), 1)
-    facts = {name: document[name] for name in _RUN}
-    credits = {name: document["credits"][name] for name in ("spent", "saved")}
-    return {**facts, **credits, "seconds": took, "labels": dict(labels)}
+    if made.ended_at is not None:
+        took = round((made.ended_at - made.started_at).total_seconds(), 1)
+    facts = made.model_dump(mode="json", include=_RUN)
+    credits = {"spent": made.credits.spent, "saved": made.credits.saved}
+    return {**facts, **credits, "seconds": took, "labels": made.labels}
 
 
-def _diff(made: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[str]:
+def _diff(made: Sequence[Receipt]) -> list[str]:
     """The unified diff of the specs; empty if they are equal."""
-    before, after = (f"{one['run_id']} {one['spec']['file']}" for one in made)
-    first, second = (text.splitlines() for text in texts)
+    before, after = (f"{one.run_id} {one.spec.file}" for one in made)
+    first, second = (one.spec.text.splitlines() for one in made)
     return list(difflib.unified_diff(first, second, before, after, lineterm=""))
 
 
@@ -68,61 +61,57 @@ def _differing(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": name, "values": pair} for name, pair in pairs.items() if pair[0] != pair[1]]
 
 
-def _picks(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _picks(made: Receipt) -> dict[str, Any]:
     """The keys that each pick chose, in words."""
-    items = [(step["id"], item) for step in steps for item in step["items"]]
-    return {
-        label(step_id, item["key"]): listed(item["choice"]["picked"])
-        for step_id, item in items
-        if item.get("choice") and item["choice"]["picked"]
-    }
+    return {name: listed(choice.picked) for name, choice in made.choices() if choice.picked}
 
 
-def _models(ledgers: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+def _models(made: Sequence[Receipt]) -> list[dict[str, Any]]:
     """What was bought of each model, and what it cost."""
     found: defaultdict[str, dict[str, list[int]]]
     found = defaultdict(lambda: {"purchases": [0, 0], "credits": [0, 0]})
-    for place, rows in enumerate(ledgers):
-        for row in rows:
-            sums = found[row["model"] or row["step"]]
+    for place, one in enumerate(made):
+        for row in one.ledger:
+            sums = found[row.model or row.step]
             sums["purchases"][place] += 1
-            sums["credits"][place] += row["held"]
+            sums["credits"][place] += row.held
     return [{"model": model, **sums} for model, sums in found.items()]
 
 
-def _steps(
-    made: Sequence[Sequence[Mapping[str, Any]]], seconds: Sequence[Mapping[str, float]]
-) -> list[dict[str, Any]]:
-    sides = [{step["id"]: step for step in steps} for steps in made]
-    found = []
-    for name in _names(sides):
-        pair = [one.get(name) for one in sides]
-        items = [{item["key"]: item for item in step["items"]} if step else {} for step in pair]
-        found.append(
-            {
-                "id": name,
-                "uses": next(step["uses"] for step in pair if step),
-                **{fact: _pair(pair, fact) for fact in ("status", "credits", "saved")},
-                "seconds": [one.get(name) for one in seconds],
-                "items": [_items(key, [one.get(key) for one in items]) for key in _names(items)],
-            }
-        )
-    return found
+def _steps(made: Sequence[Receipt], seconds: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    sides = [{step.id: step for step in one.steps} for one in made]
+    return [
+        _step(name, [one.get(name) for one in sides], [one.get(name) for one in seconds])
+        for name in _names(sides)
+    ]
 
 
-def _items(key: str, pair: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+def _step(name: str, pair: Sequence[Step | None], seconds: list[float | None]) -> dict[str, Any]:
+    items = [{item.key: item for item in step.items} if step else {} for step in pair]
+    return {
+        "id": name,
+        "uses": next(step.uses for step in pair if step),
+        "status": [step and step.status for step in pair],
+        "credits": [step and step.credits for step in pair],
+        "saved": [step and step.saved for step in pair],
+        "seconds": seconds,
+        "items": [_items(key, [one.get(key) for one in items]) for key in _names(items)],
+    }
+
+
+def _items(key: str, pair: Sequence[Item | None]) -> dict[str, Any]:
     sides = [None if item is None else _item(item) for item in pair]
     results = [one and [one["assets"], one["text"], one["json"], one["picked"]] for one in sides]
     return {"key": key, "same": results[0] == results[1], "runs": sides}
 
 
-def _item(item: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("status", "reason", "model", "prompt", "params", "credits", "taken_from", "text")
+def _item(item: Item) -> dict[str, Any]:
+    document = item.model_dump(mode="json", include={*_ITEM, "json_value", "assets"})
     return {
-        **{name: item.get(name) for name in names},
-        "json": _plain(item.get("json")),
-        "picked": (item.get("choice") or {}).get("picked"),
-        "assets": _plain(item["assets"]),
+        **{name: document[name] for name in _ITEM},
+        "json": _plain(document["json"]),
+        "picked": list(item.choice.picked) if item.choice else None,
+        "assets": _plain(document["assets"]),
     }
 
 
@@ -139,10 +128,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _pair(pair: Iterable[Mapping[str, Any] | None], name: str) -> list[Any]:
-    return [None if one is None else one[name] for one in pair]
 
 
 def _names(maps: Sequence[Mapping[str, Any]]) -> list[str]:

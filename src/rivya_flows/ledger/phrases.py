@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rivya_flows.planning.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.ledger.model import Item, Purchase as LedgerRow
     from rivya_flows.planning.preflight.films import Film
     from rivya_flows.planning.pricing.estimate import Estimate
-    from rivya_flows.planning.queue.events import PoolTotal
+    from rivya_flows.planning.queue.events import OtherRun, PoolTotal
     from rivya_flows.planning.queue.item_state import ItemState, Purchase
     from rivya_flows.planning.queue.state import State
 
@@ -75,33 +76,30 @@ _NAMED = 3
 """Other runs that the line of the wallet names."""
 
 
-def other_runs(lost: int, runs: Sequence[Mapping[str, Any]]) -> str:
+def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
     """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
     named = [_other_run(one) for one in runs[:_NAMED]]
     left = len(runs) - _NAMED
     more = [f"{left} more run{'s' * (left > 1)}"] if left > 0 else []
     # They may be those of another wallet: then they spent more than this one lost.
-    surely = sum(one["credits"] or 0 for one in runs)
-    exactly = surely <= lost <= surely + sum(one.get("held", 0) for one in runs)
+    surely = sum(one.credits for one in runs)
+    exactly = surely <= lost <= surely + sum(one.held for one in runs)
     return (": " if exactly else " while others spent: ") + (
         ", ".join(named + more) or "other runs"
     )
 
 
-def _other_run(run: Mapping[str, Any]) -> str:
-    if not run["name"]:
-        return str(run["run_id"])
-    words = f"{run['run_id']} ({run['name']})"
-    parts = [str(run["credits"])] if run["credits"] else []
-    if held := run.get("held"):
-        parts.append(f"up to {held} held by unanswered purchases")
-    return f"{words} {' and '.join(parts) or 0}"
+def _other_run(run: OtherRun) -> str:
+    parts = [str(run.credits)] if run.credits else []
+    if run.held:
+        parts.append(f"up to {run.held} held by unanswered purchases")
+    return f"{run.run_id} ({run.name}) {' and '.join(parts) or 0}"
 
 
-def model_of(row: Mapping[str, Any]) -> str:
+def model_of(row: LedgerRow | Item) -> str:
     """The model of a purchase or of an item of a receipt: ``z-image``, ``z-image (fallback 1)``."""
-    model, alternative = row.get("model") or "", row.get("alternative")
-    return f"{model} (fallback {alternative})" if model and alternative else model
+    model = row.model or ""
+    return f"{model} (fallback {row.alternative})" if model and row.alternative else model
 
 
 def open_jobs(state: State) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
+from rivya_flows.language.canonical import canonical
 from rivya_flows.language.final_cut import CUT_STEPS
+from rivya_flows.ledger.model import Card, Maker, Upload, recorded
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 
@@ -17,29 +19,23 @@ Specs, answers of models and functions may write any map; what is not recorded i
 the run, whatever it looks like.
 """
 
-_FIELDS = ("sha256", "kind", "mime_type", "width", "height", "duration_seconds", "size_bytes",
-           "path", "url")  # fmt: skip
 _PASSES_ON = ("chat", "pick", "include", "notify")
 """Kinds of step that make no media: assets in their outputs come from other steps."""
 
 
-def provenance(state: State) -> list[dict[str, Any]]:
+def provenance(state: State) -> tuple[Card, ...]:
     """A card for each medium: first what the run was given, then what it made, in plan order.
 
     A medium that two items made has two cards.
     """
-    found = [*_given(state), *_made(state)]
-    known = {card["sha256"] for card in found}
-    return found + [card for card in _fetched(state) if card["sha256"] not in known]
+    found = (*_given(state), *_made(state))
+    known = {card.sha256 for card in found}
+    return found + tuple(card for card in _fetched(state) if card.sha256 not in known)
 
 
-def recorded(cards: Iterable[Mapping[str, Any]]) -> dict[str, Asset]:
-    """The media on cards, each by its first card."""
-    found: dict[str, Asset] = {}
-    for card in cards:
-        if asset := as_asset(card):
-            found.setdefault(asset.sha256, asset)
-    return found
+def media_of(state: State) -> dict[str, Asset]:
+    """The media of a run so far, by SHA-256."""
+    return recorded(provenance(state))
 
 
 def recorded_asset(value: object, media: Recorded) -> Asset | None:
@@ -48,28 +44,31 @@ def recorded_asset(value: object, media: Recorded) -> Asset | None:
     return media.get(asset.sha256) if asset else None
 
 
-def shown_assets(uses: str, outputs: Mapping[str, Any], media: Recorded) -> list[dict[str, Any]]:
-    """The media of an item of a kind of step that are media of its run, as JSON."""
-    found = []
-    for asset in output_assets(outputs):
-        if known := media.get(asset.sha256):
-            # Of an asset that is passed on, only the hash comes from the step that made it.
-            passed_on = _card(known) if uses in _PASSES_ON else {}
-            found.append({**asset.as_json(), **passed_on})
+def shown_assets(
+    uses: str, outputs: Mapping[str, Any], media: Recorded
+) -> tuple[Asset | Upload, ...]:
+    """The media of an item of a kind of step that are media of its run."""
+    # Of an asset that is passed on, only the hash comes from the step that made it.
+    passed_on = uses in _PASSES_ON
+    found: list[Asset | Upload] = [
+        media[asset.sha256] if passed_on else asset
+        for asset in output_assets(outputs)
+        if asset.sha256 in media
+    ]
     remote = outputs.get("asset")
     if uses == "upload" and isinstance(remote, dict) and remote.get("file_id"):
-        found.append(remote)  # only the service has this file
-    return found
+        found.append(Upload.model_validate(remote))
+    return tuple(found)
 
 
-def parents_of(item: ItemState) -> list[str]:
+def parents_of(item: ItemState) -> tuple[str, ...]:
     """SHA-256 of the media that an item was made from, each once."""
     if item.request is None:
-        return []
+        return ()
     # A file that the spec names by its path is among the uploads only.
     uploads = [upload.asset for upload in item.request.uploads]
     found = assets_in([item.request.arguments, uploads])
-    return list(dict.fromkeys(asset.sha256 for asset in found))
+    return tuple(dict.fromkeys(asset.sha256 for asset in found))
 
 
 def is_sandbox(service: str) -> bool:
@@ -79,62 +78,71 @@ def is_sandbox(service: str) -> bool:
     return service.startswith("sandbox:")
 
 
-def _given(state: State) -> Iterator[dict[str, Any]]:
+def as_text(value: object) -> str | None:
+    """A value that a function may have named as it likes, as text; None for None."""
+    return value if value is None or isinstance(value, str) else canonical(value)
+
+
+def as_map(value: object) -> dict[str, Any] | None:
+    """The same as a map; None for anything else."""
+    return dict(value) if isinstance(value, Mapping) else None
+
+
+def _given(state: State) -> Iterator[Card]:
     named = [(f"inputs.{name}", value) for name, value in state.plan.inputs.items()]
     for given_as, value in [*named, *state.plan.files.items()]:
         for one in value if isinstance(value, list) else [value]:
             if asset := as_asset(one):
-                yield {**_card(asset), "given_as": given_as, "made_by": None}
+                yield _card(asset, given_as=given_as)
 
 
-def _made(state: State) -> Iterator[dict[str, Any]]:
+def _made(state: State) -> Iterator[Card]:
     for step_id in state.plan.order:
         uses = state.spec(step_id).uses
         if uses in _PASSES_ON or uses == "upload":
             continue
+        # A function names its outputs as it likes.
+        own = uses == "generate" or uses in CUT_STEPS
         for item in _completed(state, step_id):
-            outputs = item.outputs or {}
-            # A function names its outputs as it likes.
-            own = uses == "generate" or uses in CUT_STEPS
+            outputs, maker = item.outputs or {}, None
             for asset in output_assets(outputs) if own else assets_in(outputs):
-                made_by = _maker(state, step_id, uses, item)
-                yield {**_card(asset), "given_as": None, "made_by": made_by}
+                maker = maker or _maker(state, step_id, uses, item)
+                yield _card(asset, made_by=maker)
 
 
-def _fetched(state: State) -> Iterator[dict[str, Any]]:
+def _fetched(state: State) -> Iterator[Card]:
     """Media that `upload` steps were given by URL."""
     for step_id in state.plan.order:
         if state.spec(step_id).uses == "upload":
             for item in _completed(state, step_id):
                 for asset in output_assets(item.outputs or {}):
-                    yield {**_card(asset), "given_as": f"steps.{step_id}", "made_by": None}
+                    yield _card(asset, given_as=f"steps.{step_id}")
 
 
 def _completed(state: State, step_id: str) -> Iterator[ItemState]:
     return (one for one in state.steps[step_id].items or () if one.phase is Phase.COMPLETED)
 
 
-def _card(asset: Asset) -> dict[str, Any]:
-    document = asset.as_json()
-    return {name: document[name] for name in _FIELDS}
+def _card(asset: Asset, *, given_as: str | None = None, made_by: Maker | None = None) -> Card:
+    return Card(**vars(asset), given_as=given_as, made_by=made_by)
 
 
-def _maker(state: State, step_id: str, uses: str, item: ItemState) -> dict[str, Any]:
+def _maker(state: State, step_id: str, uses: str, item: ItemState) -> Maker:
     arguments: Mapping[str, Any] = item.request.arguments if item.request else {}
     task_id = (item.outputs or {}).get("task_id")
     paid = [p.held for p in item.purchases if p.task_id is not None and p.task_id == task_id]
-    return {
-        "run_id": state.run_id,
-        "step": step_id,
-        "key": item.key,
-        "uses": uses,
-        "model": item.request.model if item.request else None,
-        "prompt": arguments.get("prompt"),
-        "params": arguments.get("params"),
-        "task_id": task_id,
-        "credits": sum(paid),
-        "cached": item.cached,
-        "parents": parents_of(item),
-        "service": state.service,
-        "sandbox": is_sandbox(state.service),
-    }
+    return Maker(
+        run_id=state.run_id,
+        step=step_id,
+        key=item.key,
+        uses=uses,
+        model=item.request.model if item.request else None,
+        prompt=as_text(arguments.get("prompt")),
+        params=as_map(arguments.get("params")),
+        task_id=as_text(task_id),
+        credits=sum(paid),
+        cached=item.cached,
+        parents=parents_of(item),
+        service=state.service,
+        sandbox=is_sandbox(state.service),
+    )

@@ -1,43 +1,69 @@
-"""The receipt of a run: what it did, bought and made, and what each item cost."""
+"""Makes the receipt of a run from its journal."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
+from rivya_flows.assets import as_asset
 from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.syntax import source, tree
-from rivya_flows.ledger.choices import Choices
+from rivya_flows.language.wording import cut
+from rivya_flows.ledger.continuing import BOUGHT_AGAIN
+from rivya_flows.ledger.history import History, moment
+from rivya_flows.ledger.model import (
+    Choice,
+    Credits,
+    EarlierCandidate,
+    File,
+    ForkedRun,
+    Item,
+    Judge,
+    Receipt,
+    SpecText,
+    Step,
+    recorded,
+)
 from rivya_flows.ledger.provenance import (
     Recorded,
+    as_map,
+    as_text,
     is_sandbox,
     parents_of,
     provenance,
-    recorded,
     shown_assets,
 )
 from rivya_flows.ledger.reconciliation import reconcile, without_others
-from rivya_flows.ledger.rows import History
-from rivya_flows.ledger.times import Times, iso
-from rivya_flows.planning.continuing import BOUGHT_AGAIN
 from rivya_flows.planning.expansion.run_scope import item_status, outputs_of
 from rivya_flows.planning.names import label, subject_of
 from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
+from rivya_flows.planning.questions.open_questions import (
+    MAX_TEXT,
+    answerable,
+    at_deadline,
+    candidates_of,
+    question_text,
+    text_of,
+)
+from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.steps.candidates import is_available
 
-VERSION = 1
 _RENDERED = ("by", "captions", "poster", "gif", "loudness", "lost")
 """Outputs of such steps that the receipt has as they are."""
+
+_STOPPED = ("cancelled", "suspended", "failed")
 
 
 def receipt(
     entries: Sequence[Stamped], generations: Mapping[str, Mapping[str, Any] | None] | None = None
-) -> dict[str, Any]:
+) -> Receipt:
     """The receipt of a journal so far, see `receipt_of`.
 
     Raises:
@@ -50,81 +76,64 @@ def receipt_of(
     history: History,
     state: State,
     generations: Mapping[str, Mapping[str, Any] | None] | None = None,
-) -> dict[str, Any]:
-    """The receipt of a run so far, as a JSON document.
-
-    ``receipt.schema.json`` beside this module describes it.
+) -> Receipt:
+    """The receipt of a run so far.
 
     Args:
-        history: Of its journal.
         state: After the last entry.
         generations: Jobs as the service reports them, see `reconcile`; None takes those that the
             journal recorded.
     """
-    rows = history.ledger(state)
+    rows = history.purchases(state)
     credits = credits_of(state, history.others, history.other_runs)
-    agreement = None
-    if generations is None:
-        generations = history.jobs
-    if generations is not None:
-        balances = (credits["before"], credits["after"])
-        agreement = reconcile(rows, generations, *balances, history.others).as_json()
+    jobs = history.jobs if generations is None else generations
+    balances = (credits.before, credits.after)
     first = history.first
     assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
-    known, choices, outputs = recorded(cards), Choices(state), outputs_of(state)
-    return {
-        "version": VERSION,
-        "run_id": state.run_id,
-        "name": workflow.name,
-        "title": workflow.title,
-        "subject": subject_of(workflow, state.plan.inputs),
-        "status": status_of(state),
-        "service": state.service,
-        "sandbox": is_sandbox(state.service),
-        "wallet": state.wallet,
-        "started_at": iso(history.began),
-        "ended_at": iso(history.last) if state.ended else None,
-        "executions": history.executions,
-        **history.times.of_run(),
-        "labels": dict(first.labels),
-        "fork": state.fork and {"run_id": state.fork.run_id, "step": state.fork.step},
-        "credits": credits,
-        "pools": [one.model_dump(mode="json") for one in history.pools],
-        "inputs": dict(state.plan.inputs),
-        "outputs": dict(outputs.values),
-        "failed_outputs": _failed_outputs(outputs.failed, first),
-        "steps": [
-            _step(state, step_id, known, choices, history.times) for step_id in state.plan.order
-        ],
-        "ledger": rows,
-        "agreement": agreement,
-        "assets": cards,
-        "spec": {
-            "file": first.spec_file,
-            "sha256": hashlib.sha256(first.spec_text.encode()).hexdigest(),
-            "text": first.spec_text,
-        },
-        "plan_hash": first.plan_hash,
-        "catalogue_date": first.catalogue_date,
-    }
+    media, outputs = recorded(cards), outputs_of(state)
+    asked = {(one.step, one.key): one for one in answerable(state)}
+    return Receipt(
+        run_id=state.run_id,
+        name=workflow.name,
+        title=workflow.title,
+        subject=subject_of(workflow, state.plan.inputs),
+        status=state.ended or "running",
+        service=state.service,
+        sandbox=is_sandbox(state.service),
+        wallet=state.wallet,
+        started_at=moment(history.began),
+        ended_at=moment(history.last) if state.ended else None,
+        executions=history.ended,
+        execution_times=history.executions,
+        waits=history.budget_waits(),
+        labels=first.labels,
+        fork=state.fork and ForkedRun(run_id=state.fork.run_id, step=state.fork.step),
+        credits=credits,
+        pools=history.pools,
+        inputs=dict(state.plan.inputs),
+        outputs=dict(outputs.values),
+        failed_outputs=_failed_outputs(outputs.failed, first),
+        steps=tuple(_step(state, step_id, media, asked, history) for step_id in state.plan.order),
+        ledger=rows,
+        agreement=None if jobs is None else reconcile(rows, jobs, *balances, history.others),
+        assets=cards,
+        spec=SpecText(
+            file=first.spec_file,
+            sha256=hashlib.sha256(first.spec_text.encode()).hexdigest(),
+            text=first.spec_text,
+        ),
+        plan_hash=first.plan_hash,
+        catalogue_date=first.catalogue_date,
+    )
 
 
-def status_of(state: State) -> str:
-    """Status of the run: `running` until an execution ends it."""
-    return state.ended or "running"
-
-
-def credits_of(
-    state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()
-) -> dict[str, Any]:
+def credits_of(state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
     """Balance before and after, what this run spent and saved, and the difference.
 
     `unexplained` is what the account lost to other purchases than those of this run and of `others`,
-    the other runs of the store; None if a balance is not known. `other_runs` names those if they
-    explain a difference. `needed` and `left` are the least and the most that is still bought, `enough` is
-    the least budget that pays for it; None of a run that works or completed. While it waits for an answer, the budget bounds the most.
+    the other runs of the store. `other_runs` names those if they explain a difference.
     """
     rest = _left(state)
     before, after = state.balances.get("before"), state.balances.get("after")
@@ -134,19 +143,19 @@ def credits_of(
     if before is not None and after is not None:
         unexplained = without_others(before - after - spent, others)
         explained = before - after - spent - unexplained
-    return {
-        "before": before,
-        "after": after,
-        "spent": spent,
-        "saved": state.saved,
-        "budget": state.cap,
-        "needed": rest and rest.min,
-        "enough": rest and rest.enough,
-        "left": rest and (rest.most if state.ended == "suspended" else rest.max),
-        "unexplained": unexplained,
-        "others": explained,
-        "other_runs": [one.model_dump() for one in other_runs] if explained else [],
-    }
+    return Credits(
+        before=before,
+        after=after,
+        spent=spent,
+        saved=state.saved,
+        budget=state.cap,
+        needed=rest and rest.min,
+        enough=rest and rest.enough,
+        left=rest and (rest.most if state.ended == "suspended" else rest.max),
+        unexplained=unexplained,
+        others=explained,
+        other_runs=tuple(other_runs) if explained else (),
+    )
 
 
 def _left(state: State) -> Estimate | None:
@@ -174,63 +183,141 @@ def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, st
     }
 
 
-def shown_status(state: State, item: ItemState) -> str:
-    """Status of an item as commands report it; that of the run if the run ended first."""
-    status = item_status(item)
-    if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
-        return state.ended
-    return status
+def _ended_with(state: State, status: str) -> Any:
+    """Status of a step or an item; that of the run if the run ended first."""
+    return state.ended if status == "running" and state.ended in _STOPPED else status
 
 
 def _step(
-    state: State, step_id: str, media: Recorded, choices: Choices, times: Times
-) -> dict[str, Any]:
+    state: State,
+    step_id: str,
+    media: Recorded,
+    asked: Mapping[tuple[str, str], Question],
+    history: History,
+) -> Step:
     planned, current = state.planned(step_id), state.steps[step_id]
-    status = step_status(planned, current)
-    if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
-        status = state.ended
-    items = [
-        _item(state, step_id, item, media) | times.of_item(state, step_id, item)
+    items = tuple(
+        _item(state, step_id, item, media, asked.get((step_id, item.key)), history)
         for item in current.items or ()
-    ]
-    if planned.step.uses == "pick":
-        for made, item in zip(items, current.items or (), strict=True):
-            made["choice"] = choices.of(step_id, item)
-    return {
-        "id": step_id,
-        "uses": planned.step.uses,
-        "title": planned.step.title,
-        "needs": list(state.plan.follows(step_id)),
-        "status": status,
-        "credits": sum(item["credits"] for item in items),
-        "saved": sum(item["saved"] for item in items),
-        "balance_before": current.balances.get("before"),
-        "balance_after": current.balances.get("after"),
-        "items": items,
-    }
+    )
+    return Step(
+        id=step_id,
+        uses=planned.step.uses,
+        title=planned.step.title,
+        needs=tuple(state.plan.follows(step_id)),
+        status=_ended_with(state, step_status(planned, current)),
+        credits=sum(item.credits for item in items),
+        saved=sum(item.saved for item in items),
+        balance_before=current.balances.get("before"),
+        balance_after=current.balances.get("after"),
+        items=items,
+    )
 
 
-def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[str, Any]:
+def _item(
+    state: State,
+    step_id: str,
+    item: ItemState,
+    media: Recorded,
+    question: Question | None,
+    history: History,
+) -> Item:
     outputs, uses = item.outputs or {}, state.planned(step_id).step.uses
     arguments: Mapping[str, Any] = item.request.arguments if item.request else {}
-    return {
-        "key": item.key,
-        "status": shown_status(state, item),
-        "reason": item.reason,
-        "code": item.code,
-        "credits": item.credits,
-        "saved": item.saved,
-        "taken_from": item.taken_from,
-        "model": item.request.model if item.request else None,
-        "prompt": arguments.get("prompt") or arguments.get("message"),
-        "params": arguments.get("params"),
-        "task_ids": [p.task_id for p in item.purchases if p.task_id]
-        or ([outputs["task_id"]] if outputs.get("task_id") else []),
-        "assets": shown_assets(uses, outputs, media) if item.phase is Phase.COMPLETED else [],
-        "files": [one.model_dump() for one in item.files],
-        "parents": parents_of(item),
-        "text": outputs.get("text"),
-        "json": outputs.get("json"),
-        **({"alternative": item.alternative} if uses == "generate" else {}),
-        **({name: outputs.get(name) for name in _RENDERED} if uses in CUT_STEPS else {}),
-    }
+    task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
+    if not task_ids and outputs.get("task_id"):
+        task_ids = (str(outputs["task_id"]),)
+    of_kind: dict[str, Any] = {}
+    if uses == "generate":
+        of_kind["alternative"] = item.alternative
+    elif uses in CUT_STEPS:
+        of_kind = {name: outputs.get(name) for name in _RENDERED}
+    elif uses == "pick":
+        of_kind["choice"] = choice_of(state, step_id, item, question)
+    began_at, ended_at = history.span(state, step_id, item)
+    return Item(
+        key=item.key,
+        status=_ended_with(state, item_status(item)),
+        reason=item.reason,
+        code=item.code,
+        credits=item.credits,
+        saved=item.saved,
+        taken_from=item.taken_from,
+        model=item.request.model if item.request else None,
+        prompt=as_text(arguments.get("prompt") or arguments.get("message")),
+        params=as_map(arguments.get("params")),
+        task_ids=task_ids,
+        assets=shown_assets(uses, outputs, media) if item.phase is Phase.COMPLETED else (),
+        files=tuple(File(**vars(one)) for one in item.files),
+        parents=parents_of(item),
+        text=as_text(outputs.get("text")),
+        json=outputs.get("json"),
+        began_at=began_at,
+        ended_at=ended_at,
+        waits=history.waits.get((step_id, item.key), ()),
+        **of_kind,
+    )
+
+
+def choice_of(
+    state: State, step_id: str, item: ItemState, question: Question | None
+) -> Choice | None:
+    """The choice of an item of a pick so far; None before its candidates are known.
+
+    It waits while a person may answer, also after a deadline that failed the pick.
+    """
+    if item.request is None:
+        return None
+    arguments = item.request.arguments
+    mode, judge = arguments.get("mode") or "first", arguments.get("judge")
+    picked = _picked(item)
+    written = arguments.get("question")
+    if question or mode == "human":
+        written = question_text(arguments, step_id, item.key)
+    deadline = state.deadlines.get((step_id, item.key, item.round))
+    return Choice(
+        mode=mode,
+        question=None if written is None else cut(str(written), MAX_TEXT),
+        count=arguments.get("count") or 1,
+        round=item.round,
+        rounds_left=question.rounds_left if question else 0,
+        note_room=question.note_room if question else 0,
+        notes=item.notes,
+        picked=picked,
+        by=item.answered_by,
+        waiting=question is not None,
+        deadline=deadline and deadline.astimezone(UTC),
+        on_timeout=arguments.get("on_timeout") or "fail",
+        then=at_deadline(question) if question and item.phase is Phase.READY else None,
+        judge=Judge(
+            model=judge.get("model"),
+            least=judge.get("least") or 0,
+            criteria=tuple(map(str, judge.get("criteria") or ())),
+        )
+        if isinstance(judge, Mapping)
+        else None,
+        judge_error=item.judge_error,
+        candidates=candidates_of(item, picked),
+        earlier=tuple(_earlier(state, step_id, item)),
+    )
+
+
+def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCandidate]:
+    """The candidates of the rounds before, in their order."""
+    for number in range(item.round if state.planned(step_id).rounds else 0):
+        made = state.steps[state.plan.candidates_of(step_id, number)]
+        for one in made.items or ():
+            if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
+                asset, text = as_asset(one.outputs.get("asset")), text_of(one.outputs)
+                sha256 = asset.sha256 if asset else None
+                yield EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
+
+
+def _picked(item: ItemState) -> tuple[str, ...]:
+    """Keys of what was picked; empty as long as nothing was."""
+    if item.picked is not None or item.phase is not Phase.COMPLETED:
+        return item.picked or ()
+    outputs = item.outputs or {}
+    chosen = outputs.get("items")
+    keys = [one.get("key") for one in chosen] if isinstance(chosen, list) else [outputs.get("key")]
+    return tuple(str(one) for one in keys if one is not None)

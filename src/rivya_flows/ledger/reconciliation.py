@@ -3,78 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
+from rivya_flows.ledger.model import Agreement, Difference, Purchase
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.state import State
 
-Kind = Literal[
-    "unknown_job",
-    "other_model",
-    "other_status",
-    "other_cost",
-    "not_settled",
-    "uncertain",
-    "unexpected_job",
-    "wallet",
-]
-
 _ENDED = ("succeeded", "failed")
 _OPEN = ("queued", "processing")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference between ledger, service and balance.
-
-    Attributes:
-        kind: A stable name.
-        task_id: The job or completion; None for the balance and for unanswered purchases.
-        step, key, n: The purchase; None if the ledger has none.
-        ledger, service: The two values.
-        words: The difference in a sentence.
-    """
-
-    kind: Kind
-    task_id: str | None
-    step: str | None
-    key: str | None
-    n: int | None
-    ledger: str | int | None
-    service: str | int | None
-    words: str
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Whether ledger, service and balance agree.
-
-    Attributes:
-        compared: Number of jobs that the service reported.
-        unexplained: Credits that the account lost to purchases that the store does not know. Negative
-            for credits that came in; None if a balance is not known.
-        differences: Empty if all three agree.
-    """
-
-    compared: int
-    unexplained: int | None
-    differences: tuple[Difference, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether there is no difference."""
-        return not self.differences
-
-    def as_json(self) -> dict[str, Any]:
-        """The agreement as the receipt has it."""
-        return {
-            "agrees": self.agrees,
-            "compared": self.compared,
-            "unexplained": self.unexplained,
-            "differences": [asdict(one) for one in self.differences],
-        }
 
 
 def jobs_to_ask(state: State) -> tuple[str, ...]:
@@ -88,7 +25,7 @@ def jobs_to_ask(state: State) -> tuple[str, ...]:
 
 
 def reconcile(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Purchase],
     generations: Mapping[str, Mapping[str, Any] | None],
     before: int | None,
     after: int | None,
@@ -97,72 +34,72 @@ def reconcile(
     """Compare the ledger of a run with the jobs at its service and with the balance.
 
     Args:
-        rows: From `History.ledger`.
         generations: Jobs at the service by task id (contract, section 4.3); None for an unknown
             id. Missing ids are not compared.
         before: Balance before the first purchase, or None.
         after: Balance after the last purchase, or None.
-        others: What other runs of the store spent between the two.
     """
     found: list[Difference] = []
     compared = 0
     for row in rows:
-        if row["status"] in ("uncertain", "intended"):
+        if row.status in ("uncertain", "intended"):
             found.append(_uncertain(row))
-        elif row["task_id"] in generations and row["route"] == "generation":
+        elif row.route == "generation" and row.task_id is not None and row.task_id in generations:
             compared += 1
-            found += _compare(row, generations[row["task_id"]])
-    ours = {row["task_id"] for row in rows}
+            found += _compare(row, generations[row.task_id])
+    ours = {row.task_id for row in rows}
     found += [_unexpected(task_id) for task_id in generations if task_id not in ours]
     unexplained = None
     if before is not None and after is not None:
-        held = sum(row["held"] for row in rows)
+        held = sum(row.held for row in rows)
         unexplained = without_others(before - after - held, others)
         # Open purchases may not have been charged yet; they are reported as such.
-        may_be_back = sum(row["held"] for row in rows if row["final"] is None)
+        may_be_back = sum(row.held for row in rows if row.final is None)
         if unexplained and not -may_be_back <= unexplained < 0:
             found.append(_wallet(before, after, held, unexplained))
-    return Agreement(compared, unexplained, tuple(found))
+    return Agreement(
+        agrees=not found, compared=compared, unexplained=unexplained, differences=tuple(found)
+    )
 
 
-def _compare(row: Mapping[str, Any], job: Mapping[str, Any] | None) -> list[Difference]:
-    task = row["task_id"]
+def _compare(row: Purchase, job: Mapping[str, Any] | None) -> list[Difference]:
+    task = row.task_id
     if job is None:
         words = f"the service does not know {task}, bought for {_name(row)}"
-        return [_difference("unknown_job", row, row["status"], None, words)]
+        return [_difference("unknown_job", row, row.status, None, words)]
     found = []
-    if job.get("model") not in (None, row["model"]):
-        words = f"{task} is a job of {job.get('model')}, not of {row['model']}"
-        found.append(_difference("other_model", row, row["model"], job.get("model"), words))
+    if job.get("model") not in (None, row.model):
+        words = f"{task} is a job of {job.get('model')}, not of {row.model}"
+        found.append(_difference("other_model", row, row.model, job.get("model"), words))
     status, final = job.get("status"), job.get("final_credits")
-    if row["final"] is None:
+    if row.final is None:
         if status in _ENDED:
             words = f"{task} has {status} at {final} credits; resume the run to settle it"
-            found.append(_difference("not_settled", row, row["status"], status, words))
+            found.append(_difference("not_settled", row, row.status, status, words))
         elif status not in (None, *_OPEN):
-            held = credits_of(row["held"])
+            held = credits_of(row.held)
             words = f"{task} is {status} at the service; {held} held for it here may be free"
-            found.append(_difference("not_settled", row, row["status"], status, words))
+            found.append(_difference("not_settled", row, row.status, status, words))
         return found
-    if status != row["status"]:
-        words = f"{task} is {status} at the service and {row['status']} here"
-        found.append(_difference("other_status", row, row["status"], status, words))
+    if status != row.status:
+        words = f"{task} is {status} at the service and {row.status} here"
+        found.append(_difference("other_status", row, row.status, status, words))
     # The final cost may stay 0 until the job has ended.
-    elif final is not None and final != row["final"] and status not in _OPEN:
-        words = f"{task} cost {final} at the service and {row['final']} here"
-        found.append(_difference("other_cost", row, row["final"], final, words))
+    elif final is not None and final != row.final and status not in _OPEN:
+        words = f"{task} cost {final} at the service and {row.final} here"
+        found.append(_difference("other_cost", row, row.final, final, words))
     return found
 
 
-def _uncertain(row: Mapping[str, Any]) -> Difference:
-    reason = row["reason"] or "it was sent or about to be, and no answer is known"
+def _uncertain(row: Purchase) -> Difference:
+    reason = row.reason or "it was sent or about to be, and no answer is known"
     words = f"{_name(row)}: nobody knows whether this was bought ({reason})"
-    return _difference("uncertain", row, row["held"], None, words)
+    return _difference("uncertain", row, row.held, None, words)
 
 
 def _unexpected(task_id: str) -> Difference:
     words = f"the service reports {task_id}, which this run did not buy"
-    return Difference("unexpected_job", task_id, None, None, None, None, None, words)
+    return _difference("unexpected_job", None, None, None, words, task_id)
 
 
 def without_others(unexplained: int, others: int) -> int:
@@ -179,14 +116,23 @@ def _wallet(before: int, after: int, held: int, other: int) -> Difference:
         if other > 0
         else f"{moved}, and {credits_of(-other)} came in beside it"
     )
-    return Difference("wallet", None, None, None, None, held, gone, words)
+    return _difference("wallet", None, held, gone, words)
 
 
 def _difference(
-    kind: Kind, row: Mapping[str, Any], ours: Any, theirs: Any, words: str
+    kind: Any, row: Purchase | None, ours: Any, theirs: Any, words: str, task_id: str | None = None
 ) -> Difference:
-    return Difference(kind, row["task_id"], row["step"], row["key"], row["n"], ours, theirs, words)
+    return Difference(
+        kind=kind,
+        task_id=row.task_id if row else task_id,
+        step=row and row.step,
+        key=row.key if row else None,
+        n=row and row.n,
+        ledger=ours,
+        service=theirs,
+        words=words,
+    )
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return f"{label(row['step'], row['key'])} purchase {row['n']}"
+def _name(row: Purchase) -> str:
+    return f"{label(row.step, row.key)} purchase {row.n}"

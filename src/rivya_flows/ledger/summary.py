@@ -1,153 +1,153 @@
-"""Summaries of a receipt: the document of ``run --json``, one sentence, a list of problems."""
+"""Summaries of a receipt: the document of ``run --json``, one sentence, lists of what to know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from rivya_flows.assets import Asset
+from rivya_flows.ledger.model import Choice, Item, Receipt
 from rivya_flows.ledger.phrases import credits_of, pool_left
-from rivya_flows.planning.names import first_of, is_round, label
-from rivya_flows.planning.questions.choice_phrases import (
+from rivya_flows.planning.names import first_of, is_round, label, listed
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import (
+    CHANNELS,
     answering_command,
     are_numbered,
     blank_answer,
     deadline_words,
-    decision,
-    moment_of,
     round_note,
-    score_words,
 )
-from rivya_flows.planning.questions.open_questions import utc_minute
-from rivya_flows.planning.queue.events import PoolTotal
+from rivya_flows.planning.queue.actions import Candidate
 from rivya_flows.printable import one_line
+
+DONE = ("completed", "cached")
+"""Statuses of items that have what they were to make."""
 
 _MAX_NAMED = 3  # failed steps that a sentence names
 _MAX_CANDIDATES = 12  # of a pick; `--json` has all of them
+_ALONE = {"first": "as the first", "best": "by value"}
+"""How a pick chooses by itself, as words, by its mode."""
 
 
-def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
+def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, Any]:
     """The document that ``run --json`` prints; both paths are absolute, those of assets are copies."""
-    credits = receipt["credits"]
+    document = receipt.as_json()
+    item_facts = ("key", "status", "credits", "task_ids", "assets")
     return {
-        "run_id": receipt["run_id"],
-        "status": receipt["status"],
-        "outputs": receipt["outputs"],
-        "failed_outputs": receipt.get("failed_outputs", {}),
-        "credits": {name: credits[name] for name in ("before", "after", "spent", "saved")},
+        "run_id": receipt.run_id,
+        "status": receipt.status,
+        "outputs": receipt.outputs,
+        "failed_outputs": receipt.failed_outputs,
+        "credits": {
+            name: document["credits"][name] for name in ("before", "after", "spent", "saved")
+        },
         "steps": [
             {
                 "id": step["id"],
                 "status": step["status"],
                 "items": [
-                    {
-                        name: item[name]
-                        for name in ("key", "status", "credits", "task_ids", "assets")
-                    }
+                    {name: item[name] for name in item_facts}
                     | ({"reason": item["reason"]} if item["reason"] else {})
                     for item in step["items"]
                 ],
             }
-            for step in receipt["steps"]
+            for step in document["steps"]
         ],
         "receipt": receipt_path,
         "report": report_path,
     }
 
 
-def sentence(receipt: Mapping[str, Any]) -> str:
+def sentence(receipt: Receipt) -> str:
     """How the run ended, to be read after its status: "4 of 4 stills, hero, film; 21 credits, 3 saved".
 
     Of a failed run it names the failed steps first: "film; done: 4 of 4 stills, hero; 4 credits".
     """
     parts = []
-    for step in receipt["steps"]:
-        done = sum(item["status"] in ("completed", "cached") for item in step["items"])
-        total = len(step["items"])
-        if is_round(step["id"]) and not done:
+    for step in receipt.steps:
+        done = sum(item.status in DONE for item in step.items)
+        if is_round(step.id) and not done:
             continue
-        if total > 1:
-            parts.append(f"{done} of {total} {step['id']}")
+        if len(step.items) > 1:
+            parts.append(f"{done} of {len(step.items)} {step.id}")
         elif done:
-            parts.append(step["id"])
-    credits = receipt["credits"]
+            parts.append(step.id)
     failed = _failed(receipt)
     made = ", ".join(parts) or "nothing was made"
     if failed and parts:
         made = f"done: {made}"
-    saved = f", {credits['saved']} saved" if credits["saved"] else ""
-    return f"{failed}{made}; {credits_of(credits['spent'])}{saved}"
+    saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
+    return f"{failed}{made}; {credits_of(receipt.credits.spent)}{saved}"
 
 
-def told(receipt: Mapping[str, Any]) -> str:
+def told(receipt: Receipt) -> str:
     """As `sentence`, where nothing else says that the credits were those of the sandbox."""
-    return sentence(receipt) + (" (sandbox)" if receipt["sandbox"] else "")
+    return sentence(receipt) + (" (sandbox)" if receipt.sandbox else "")
 
 
-def _failed(receipt: Mapping[str, Any]) -> str:
+def _failed(receipt: Receipt) -> str:
     """The failed steps and outputs of a failed run, the first ones by name."""
-    if receipt["status"] != "failed":
+    if receipt.status != "failed":
         return ""
-    steps = [step["id"] for step in receipt["steps"] if step["status"] == "failed"]
-    steps += [f"output {name}" for name in receipt.get("failed_outputs", ())]
+    steps = [step.id for step in receipt.steps if step.status == "failed"]
+    steps += [f"output {name}" for name in receipt.failed_outputs]
     more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
     return f"{', '.join(steps[:_MAX_NAMED])}{more}; " if steps else ""
 
 
-def troubles(receipt: Mapping[str, Any]) -> list[str]:
+def troubles(receipt: Receipt) -> list[str]:
     """One line for each item that failed or was skipped (one for all of a step with the same reason), each
     output that failed, and each difference in the books; and one for a budget that was passed, in the
     words of the plan.
 
     Not for the wallet, see `notes`.
     """
-    lines, listed = [], set[tuple[str, str]]()
-    for step in receipt["steps"]:
+    lines, listed = [], set[tuple[str | None, str | None]]()
+    for step in receipt.steps:
         alike: dict[tuple[str, str], list[str]] = {}
-        for item in step["items"]:
-            if item["status"] in ("completed", "cached") or not item["reason"]:
+        for item in step.items:
+            if item.status in DONE or not item.reason:
                 continue
-            listed.add((step["id"], item["key"]))
-            if is_round(step["id"]) and item["status"] == "skipped":
+            listed.add((step.id, item.key))
+            if is_round(step.id) and item.status == "skipped":
                 continue
-            alike.setdefault((item["status"], item["reason"]), []).append(item["key"])
+            alike.setdefault((item.status, item.reason), []).append(item.key)
         for (status, reason), keys in alike.items():
-            lines.append(f"{first_of(step['id'], keys)} {status}: {reason}")
-    failed = receipt.get("failed_outputs", {}).items()
-    lines += [f"output {name} failed: {reason}" for name, reason in failed]
-    agreement = receipt.get("agreement") or {"differences": []}
-    for one in agreement["differences"]:
-        with_item = one["kind"] == "uncertain" and (one["step"], one["key"]) in listed
-        if one["kind"] != "wallet" and not with_item:
-            lines.append(f"books: {one['words']}")
-    credits = receipt.get("credits") or {}
-    if credits.get("budget") is not None and (over := credits["spent"] - credits["budget"]) > 0:
+            lines.append(f"{first_of(step.id, keys)} {status}: {reason}")
+    lines += [f"output {name} failed: {why}" for name, why in receipt.failed_outputs.items()]
+    for one in receipt.agreement.differences if receipt.agreement else ():
+        with_item = one.kind == "uncertain" and (one.step, one.key) in listed
+        if one.kind != "wallet" and not with_item:
+            lines.append(f"books: {one.words}")
+    credits = receipt.credits
+    if credits.budget is not None and (over := credits.spent - credits.budget) > 0:
         passed = "the purchase that passed it was the last"
-        lines.append(f"{credits_of(over)} over the budget of {credits['budget']}; {passed}")
+        lines.append(f"{credits_of(over)} over the budget of {credits.budget}; {passed}")
     return lines
 
 
-def notes(receipt: Mapping[str, Any]) -> list[str]:
+def notes(receipt: Receipt) -> list[str]:
     """What is not wrong: a wallet that others use too, such as Studio and other stores, and pools over
     their soft limits.
     """
-    agreement = receipt.get("agreement") or {"differences": []}
-    shared = [one["words"] for one in agreement["differences"] if one["kind"] == "wallet"]
+    differences = receipt.agreement.differences if receipt.agreement else ()
+    shared = [one.words for one in differences if one.kind == "wallet"]
     return [*shared, *pools(receipt, soft_passed=True)]
 
 
-def account_line(receipt: Mapping[str, Any]) -> str:
+def account_line(receipt: Receipt) -> str:
     """``wallet: acme; labels: client=acme, team=film``; "" without both."""
-    named = ", ".join(f"{name}={value}" for name, value in receipt.get("labels", {}).items())
-    words = {"wallet": receipt.get("wallet"), "labels": named}
+    named = ", ".join(f"{name}={value}" for name, value in receipt.labels.items())
+    words = {"wallet": receipt.wallet, "labels": named}
     return one_line("; ".join(f"{name}: {value}" for name, value in words.items() if value))
 
 
-def pools(receipt: Mapping[str, Any], *, soft_passed: bool = False) -> list[str]:
+def pools(receipt: Receipt, *, soft_passed: bool = False) -> list[str]:
     """One line for each pool that the run was counted in; on demand those over their soft limits."""
     lines = []
-    for document in receipt.get("pools", ()):
-        pool = PoolTotal.model_validate(document)
+    for pool in receipt.pools:
         over = pool.soft is not None and pool.spent > pool.soft
         if over or not soft_passed:
             passed = f"; its soft limit of {pool.soft} is passed" if over else ""
@@ -155,110 +155,136 @@ def pools(receipt: Mapping[str, Any], *, soft_passed: bool = False) -> list[str]
     return lines
 
 
-def films(receipt: Mapping[str, Any]) -> list[str]:
+def films(receipt: Receipt) -> list[str]:
     """What was composed and laid out: each format, then its sound, captions and lost metadata."""
     lines = []
-    for step in receipt["steps"]:
-        for item in step["items"]:
-            name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
-            for key, one in (item.get("by") or {}).items():
-                as_format = f" {key}" if ":" in key else ""
-                lines.append(f"{name}{as_format}: {_medium(one['asset'])}")
-            if facts := film_facts(item):
-                lines.append(f"{name}: {'; '.join(facts)}")
-            lines += [f"{name}: lost: {one}" for one in item.get("lost") or ()]
+    for step, item in receipt.each():
+        name = label(step.id, item.key)
+        for key, one in (item.by or {}).items():
+            as_format = f" {key}" if ":" in key else ""
+            lines.append(f"{name}{as_format}: {_medium(one.asset)}")
+        if facts := film_facts(item):
+            lines.append(f"{name}: {'; '.join(facts)}")
+        lines += [f"{name}: lost: {one}" for one in item.lost or ()]
     return lines
 
 
-def choices(receipt: Mapping[str, Any], shown: Callable[[datetime], str] = utc_minute) -> list[str]:
-    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name.
-
-    Args:
-        receipt: Of a run.
-        shown: Words of a deadline.
-    """
+def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> list[str]:
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
     lines = []
-    for name, choice in chosen(receipt):
-        question = one_line(choice["question"] or "")
-        if choice["waiting"]:
+    for name, choice in receipt.choices():
+        question = one_line(choice.question or "")
+        if choice.waiting:
             lines.append(f"{name} waits for an answer: {question}")
-            at, then = moment_of(choice["deadline"]), choice["then"]
-            if at and then:
-                after = deadline_words(then, choice["count"])
-                lines.append(f"  open until {shown(at)}; after that {after}")
-            elif at:
-                lines.append(f"  nobody answered by {shown(at)}; an answer still counts")
+            if choice.deadline and choice.then:
+                after = deadline_words(choice.then, choice.count)
+                lines.append(f"  open until {shown(choice.deadline)}; after that {after}")
+            elif choice.deadline:
+                until = shown(choice.deadline)
+                lines.append(f"  nobody answered by {until}; an answer still counts")
         else:
             asked = f" ({question})" if question else ""
             lines.append(one_line(f"{name}: {decision(choice)}{asked}"))
-        if said := round_note(choice["round"], choice["notes"]):
+        if said := round_note(choice.round, choice.notes):
             lines.append(f"  {one_line(said)}")
-        if choice["judge_error"]:
-            lines.append(f"  no scores: {one_line(choice['judge_error'])}")
-        keys = [one["key"] for one in choice["candidates"]]
-        numbered = choice["waiting"] and are_numbered(keys)
-        compared = choice["waiting"] or choice["judge"] or choice["mode"] == "best"
-        candidates = choice["candidates"] if compared else []
+        if choice.judge_error:
+            lines.append(f"  no scores: {one_line(choice.judge_error)}")
+        keys = [one.key for one in choice.candidates]
+        numbered = choice.waiting and are_numbered(keys)
+        compared = choice.waiting or choice.judge or choice.mode == "best"
+        candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
-            said = ", ".join(candidate_facts(one, choice["mode"]))
-            reason = f": {one['reason']}" if one["reason"] else ""
-            number = f"{one['n']}  " if numbered else ""
-            lines.append(one_line(f"  {number}{one['key']}  {said}{reason}".rstrip()))
+            facts = ", ".join(candidate_facts(one, choice.mode))
+            reason = f": {one.reason}" if one.reason else ""
+            number = f"{one.n}  " if numbered else ""
+            lines.append(one_line(f"  {number}{one.key}  {facts}{reason}".rstrip()))
         if (more := len(candidates) - _MAX_CANDIDATES) > 0:
             lines.append(f"  and {more} more")
-        if choice["waiting"]:
-            answers = {name: blank_answer(keys, choice["count"])}
-            lines.append(f"  {answering_command(receipt['run_id'], answers)}")
+        if choice.waiting:
+            answers = {name: blank_answer(keys, choice.count)}
+            lines.append(f"  {answering_command(receipt.run_id, answers)}")
     return lines
 
 
-def chosen(receipt: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each pick whose candidates are known: its name, and its choice."""
-    for step in receipt["steps"]:
-        for item in step["items"]:
-            if choice := item.get("choice"):
-                yield label(step["id"], item["key"]), choice
+def how_picked(choice: Choice) -> str:
+    """Who or what picked: "Priya in Prefect's form, 2026-11-27 12:04 UTC"; "" while nothing is picked."""
+    if not choice.picked:
+        return ""
+    if (by := choice.by) is None:
+        if choice.mode == "judge":
+            model = choice.judge.model if choice.judge else None
+            return f"the judge {model}" if model else "the judge"
+        return {"first": "the first one", "best": "the best value"}.get(choice.mode, "")
+    if by.channel == "deadline":
+        many = len(choice.picked)
+        what = "the first was" if many == 1 else f"the first {many} were"
+        if choice.on_timeout == "judge":
+            what = "what the judge proposed was"
+        return f"the deadline: nobody answered, so {what} taken"
+    if by.channel == "fork":
+        return f"{by.name}, which this run forks"
+    who = f"{by.name or 'a person'} {CHANNELS[by.channel]}"
+    return f"{who}, {utc_minute(by.at.astimezone(UTC))}" if by.at else who
 
 
-def candidate_facts(candidate: Mapping[str, Any], mode: str) -> list[str]:
+def manner(choice: Choice) -> str:
+    """``picked by Priya in Prefect's form``, ``picked as the first``; "" while nothing is picked."""
+    who = how_picked(choice)
+    alone = None if choice.by else _ALONE.get(choice.mode)
+    return who and f"picked {alone or f'by {who}'}"
+
+
+def decision(choice: Choice) -> str:
+    """``neon, picked by Priya in Prefect's form``, or that nothing is picked."""
+    if not choice.picked:
+        return "nothing is picked"
+    return ", ".join(filter(None, (listed(choice.picked), manner(choice))))
+
+
+def score_words(candidate: Candidate, mode: str = "judge") -> str:
+    """``8.5 of 10``; the value alone with `best`; "" without one."""
+    if candidate.score is None:
+        return ""
+    return f"{candidate.score:g}" if mode == "best" else f"{candidate.score:g} of 10"
+
+
+def candidate_facts(candidate: Candidate, mode: str) -> list[str]:
     """``["8.5 of 10", "proposed", "picked"]``, as far as they hold."""
-    facts = [score_words(candidate, mode)]
-    facts += [word for word in ("proposed", "picked") if candidate[word]]
-    return [one for one in facts if one]
+    words = {"proposed": candidate.proposed, "picked": candidate.picked}
+    score = score_words(candidate, mode)
+    return [*filter(None, [score]), *(word for word, holds in words.items() if holds)]
 
 
-def film_facts(item: Mapping[str, Any]) -> list[str]:
+def film_facts(item: Item) -> list[str]:
     """The loudness and the captions of an item that was composed."""
     facts = []
-    if sound := item.get("loudness"):
-        facts.append(f"{sound['lufs']:.1f} LUFS, true peak {sound['true_peak']:.1f} dBTP")
-    if captions := item.get("captions"):
-        timing = ", estimated timing" if captions["estimated"] else ""
-        facts.append(f"captions: {len(captions['cues'])}{timing}")
+    if sound := item.loudness:
+        facts.append(f"{sound.lufs:.1f} LUFS, true peak {sound.true_peak:.1f} dBTP")
+    if captions := item.captions:
+        timing = ", estimated timing" if captions.estimated else ""
+        facts.append(f"captions: {len(captions.cues)}{timing}")
     return facts
 
 
-def _medium(asset: Mapping[str, Any]) -> str:
-    parts = [f"{asset.get('width')} × {asset.get('height')}"]
-    if asset.get("duration_seconds") is not None:
-        parts.append(f"{asset['duration_seconds']:.1f} s")
-    if asset.get("size_bytes") is not None:
-        parts.append(f"{asset['size_bytes'] / 1e6:.1f} MB")
+def _medium(asset: Asset) -> str:
+    parts = [f"{asset.width} × {asset.height}"]
+    if asset.duration_seconds is not None:
+        parts.append(f"{asset.duration_seconds:.1f} s")
+    if asset.size_bytes is not None:
+        parts.append(f"{asset.size_bytes / 1e6:.1f} MB")
     return ", ".join(parts)
 
 
-def is_owed(receipt: Mapping[str, Any]) -> bool:
+def is_owed(receipt: Receipt) -> bool:
     """Whether a failed item has a paid purchase that a resume may still collect for free."""
-    newest = {(row["step"], row["key"]): row["status"] for row in receipt["ledger"]}
-    failed = [
-        (step["id"], item["key"])
-        for step in receipt["steps"]
-        for item in step["items"]
-        if item["status"] == "failed"
-    ]
-    return any(newest.get(one) in ("intended", "accepted", "succeeded") for one in failed)
+    newest = {(row.step, row.key): row.status for row in receipt.ledger}
+    return any(
+        newest.get((step.id, item.key)) in ("intended", "accepted", "succeeded")
+        for step, item in receipt.each()
+        if item.status == "failed"
+    )
 
 
-def failure_codes(receipt: Mapping[str, Any]) -> set[str]:
+def failure_codes(receipt: Receipt) -> set[str]:
     """Codes of all items that failed or were skipped."""
-    return {item["code"] for step in receipt["steps"] for item in step["items"] if item["code"]}
+    return {item.code for _, item in receipt.each() if item.code}

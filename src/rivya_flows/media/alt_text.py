@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from os.path import commonprefix
-from typing import Any
 
-from rivya_flows.assets import MediaKind, as_asset, rendered_as
+from rivya_flows.assets import MediaKind
+from rivya_flows.ledger.model import Item, Step
 from rivya_flows.media.line_breaks import graphemes
-from rivya_flows.media.receipt_values import maps_in
 
-Items = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+Items = Sequence[tuple[Step, Item]]
 """The items of a receipt, each after its step."""
 
 FORMAT_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
@@ -27,10 +26,7 @@ def alt_text(kind: MediaKind, step: str = "", name: str = "", prompt: str = "") 
     """What a medium shows, for those who do not see it.
 
     Args:
-        kind: Of the medium.
-        step: Id of the step that made it; "" of a given file.
         name: Its key and format; "" without.
-        prompt: What was asked for; a long one is cut between words.
     """
     of_step = f"{_KIND_WORDS[kind]} of step {step}" if step else _KIND_WORDS[kind]
     whose = ", ".join(filter(None, [of_step, name]))
@@ -41,19 +37,16 @@ def alts_of(items: Items) -> dict[str, str]:
     """What is seen on each medium of a receipt, by hash, as the first item that has it says."""
     found: dict[str, str] = {}
     common = shared_ending(
-        (str(step.get("id")), item["prompt"])
+        (step.id, item.prompt)
         for step, item in items
-        if isinstance(item.get("prompt"), str) and _is_seen(item)
+        # A sound has no look, so a brand says nothing of it.
+        if item.prompt is not None and any(one.kind != "audio" for one in item.media)
     )
     for step, item in items:
-        prompt = str(item.get("prompt") or "").removesuffix(common)
-        rendered = rendered_as(item)
-        for value in maps_in(item, "assets"):
-            if asset := as_asset(value):
-                parts = [str(item.get("key") or ""), *rendered.get(asset.sha256, ())]
-                name = ", ".join(FORMAT_WORDS.get(one, one) for one in parts if one)
-                text = alt_text(asset.kind, str(step.get("id") or ""), name, prompt)
-                found.setdefault(asset.sha256, text)
+        prompt = (item.prompt or "").removesuffix(common)
+        for asset in item.media:
+            name = ", ".join(filter(None, [item.key, *words_of(item, asset.sha256)]))
+            found.setdefault(asset.sha256, alt_text(asset.kind, step.id, name, prompt))
     return found
 
 
@@ -61,23 +54,20 @@ def captions_of(items: Items) -> dict[str, str]:
     """The step, key and price of each medium of a receipt, by hash."""
     found: dict[str, str] = {}
     for step, item in items:
-        credits = item.get("credits")
-        known = isinstance(credits, int | float)
-        price = f"{credits:,} {'credit' if credits == 1 else 'credits'}" if known else ""
-        rendered = rendered_as(item)
-        for value in maps_in(item, "assets"):
-            if asset := as_asset(value):
-                words = [FORMAT_WORDS.get(one, one) for one in rendered.get(asset.sha256, ())]
-                parts = [str(step.get("id") or ""), str(item.get("key") or ""), *words, price]
-                found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
+        price = f"{item.credits:,} {'credit' if item.credits == 1 else 'credits'}"
+        for asset in item.media:
+            parts = [step.id, item.key, *words_of(item, asset.sha256), price]
+            found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
     return found
+
+
+def words_of(item: Item, sha256: str) -> list[str]:
+    """How people call the format of a medium of an item; empty without formats."""
+    return [FORMAT_WORDS.get(one, one) for one in item.formats.get(sha256, ())]
 
 
 def shared_ending(prompts: Iterable[tuple[str, str]]) -> str:
     """What the prompts of all steps end with, as the words of a brand do; "" of one step alone.
-
-    Args:
-        prompts: Each with its step.
 
     Returns:
         It begins where a part of a sentence ends.
@@ -89,13 +79,6 @@ def shared_ending(prompts: Iterable[tuple[str, str]]) -> str:
     ending = commonprefix(backwards)[::-1]  # noqa: RUF071  # texts, no paths
     begin = _PART.search(ending)
     return ending[begin.start() :] if begin else ""
-
-
-def _is_seen(item: Mapping[str, Any]) -> bool:
-    """A sound has no look, so a brand says nothing of it."""
-    return any(
-        (asset := as_asset(one)) and asset.kind != "audio" for one in maps_in(item, "assets")
-    )
 
 
 def _shortened(text: str) -> str:

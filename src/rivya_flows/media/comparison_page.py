@@ -7,9 +7,10 @@ from itertools import zip_longest
 from typing import Any
 
 from rivya_flows.assets import assets_in
+from rivya_flows.ledger.model import Receipt
 from rivya_flows.media.contact_sheet import rendered
 from rivya_flows.media.embedding import AssetPath, Embedder, SheetMedium
-from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
+from rivya_flows.media.receipt_values import moment_text, text_of
 
 _MAX_BYTES = 36_000_000
 """Of all media in the page."""
@@ -24,43 +25,40 @@ _OF_ITEM = dict.fromkeys(("status", "reason", "model", "credits", "taken_from", 
 
 def comparison_page(
     comparison: Mapping[str, Any],
-    receipts: Sequence[Mapping[str, Any]],
+    receipts: Sequence[Receipt],
     asset_paths: Sequence[AssetPath],
 ) -> str:
     """The page of a comparison.
 
     Args:
-        comparison: From `ledger.comparison`.
         receipts: Of the two runs, in the same order.
         asset_paths: Of each run: path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
     """
-    embedders = [Embedder.of(one, path) for one, path in zip(receipts, asset_paths, strict=True)]
+    embedders = [Embedder.of([one], path) for one, path in zip(receipts, asset_paths, strict=True)]
     for embedder, one in zip(embedders, receipts, strict=True):
         embedder.small_bytes = _WHOLE_BYTES
         embedder.left = _MAX_BYTES // len(embedders)
-        embedder.draw(asset.sha256 for asset in assets_in(one.get("outputs")))
-    sides = [_Shown(one) for one in embedders]
-    outputs = [_output(one, sides) for one in maps_in(comparison, "outputs")]
+        embedder.draw(asset.sha256 for asset in assets_in(one.outputs))
+    sides = [_Shown(*pair) for pair in zip(embedders, receipts, strict=True)]
+    outputs = [_output(one, sides) for one in comparison["outputs"]]
     outputs.sort(key=lambda one: (one["same"], not any(map(_has_films, one["duos"]))))
     for embedder in embedders:
         embedder.small_bytes = _SMALL_BYTES
-    steps = [_step(one, sides) for one in maps_in(comparison, "steps")]
-    runs = maps_in(comparison, "runs")
-    titles = [str(one.get("title") or one.get("name") or one.get("run_id")) for one in runs]
+    steps = [_step(one, sides) for one in comparison["steps"]]
     view = {
-        "titles": [*dict.fromkeys(titles)],
-        "subjects": [*dict.fromkeys(str(one["subject"]) for one in runs if one.get("subject"))],
+        "titles": [*dict.fromkeys(one.title or one.name for one in receipts)],
+        "subjects": [*dict.fromkeys(one.subject for one in receipts if one.subject)],
         "runs": [
-            {**one, "started": moment_text(one.get("started_at")), "labels": _pairs(one, "labels")}
-            for one in runs
+            {**run, "started": moment_text(one.started_at), "labels": _pairs(one.labels)}
+            for run, one in zip(comparison["runs"], receipts, strict=True)
         ],
-        "spec": map_in(comparison, "spec"),
+        "spec": comparison["spec"],
         "differences": [
             (kind, one["name"], [text_of(value) for value in one["values"]])
             for kind in ("picks", "inputs", "labels")
-            for one in maps_in(comparison, kind)
+            for one in comparison[kind]
         ],
-        "models": maps_in(comparison, "models"),
+        "models": comparison["models"],
         "outputs": outputs,
         "steps": [one for one in steps if one["items"]],
     }
@@ -86,18 +84,21 @@ def _has_films(duo: Sequence[Mapping[str, Any] | None]) -> bool:
 
 def _step(step: Mapping[str, Any], sides: Sequence[_Shown]) -> dict[str, Any]:
     items = []
-    for item in maps_in(step, "items"):
+    for item in step["items"]:
         runs = [
-            one and _side(step, one, shown) for one, shown in zip(item["runs"], sides, strict=True)
+            one and _side(step, item["key"], one, shown)
+            for one, shown in zip(item["runs"], sides, strict=True)
         ]
         if any(one and one["status"] != "skipped" for one in runs):
             items.append({**item, "runs": runs})
     return {**step, "items": items}
 
 
-def _side(step: Mapping[str, Any], item: Mapping[str, Any], shown: _Shown) -> dict[str, Any]:
+def _side(
+    step: Mapping[str, Any], key: str, item: Mapping[str, Any], shown: _Shown
+) -> dict[str, Any]:
     # What was picked stands where it was made.
-    media = [] if step["uses"] == "pick" else shown.of_item(item["assets"])
+    media = [] if step["uses"] == "pick" else shown.of_item(step["id"], key)
     return {**item, "media": media, "picked": ", ".join(item["picked"] or ())}
 
 
@@ -107,17 +108,18 @@ class _Shown:
     A film or sound is there once, its poster and a picture wherever they are shown.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, receipt: Receipt) -> None:
         self._embedder = embedder
+        self._assets = {(step.id, item.key): item.assets for step, item in receipt.each()}
         self._first: dict[str, SheetMedium] = {}
 
     def media(self, value: Any) -> list[dict[str, Any]]:
         """The media of an asset or of a list of them."""
         return [self._view(one) for one in self._embedder.media(value)]
 
-    def of_item(self, assets: Any) -> list[dict[str, Any]]:
+    def of_item(self, step: str, key: str) -> list[dict[str, Any]]:
         """The media of an item."""
-        return [self._view(one) for one in self._embedder.of_item(assets)]
+        return [self._view(one) for one in self._embedder.of_item(self._assets[step, key])]
 
     def _view(self, one: SheetMedium) -> dict[str, Any]:
         first = self._first.setdefault(one.anchor, one)
@@ -126,5 +128,5 @@ class _Shown:
         return {**vars(one), "source": source, "poster": first.poster, "gone": gone}
 
 
-def _pairs(one: Mapping[str, Any], name: str) -> str:
-    return ", ".join(f"{key}={value}" for key, value in map_in(one, name).items())
+def _pairs(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in labels.items())

@@ -17,20 +17,17 @@ import jinja2
 from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import voice_name
 from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
+from rivya_flows.ledger.continuing import continuation, plain_reason
+from rivya_flows.ledger.model import Item, Receipt, Step, iso
+from rivya_flows.ledger.phrases import model_of
+from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
-from rivya_flows.media.receipt_values import (
-    duration_text,
-    map_in,
-    maps_in,
-    moment_text,
-    text_of,
-)
+from rivya_flows.media.receipt_values import duration_text, moment_text, text_of
 from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
 from rivya_flows.media.sheet_graph import graph
 from rivya_flows.media.sheet_origins import Origins
 from rivya_flows.media.sheet_time import timeline
-from rivya_flows.planning.continuing import continuation, plain_reason
-from rivya_flows.planning.names import is_round, label
+from rivya_flows.planning.names import is_round
 from rivya_flows.program import NAME, callable_here
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
@@ -39,11 +36,11 @@ _MAX_ROW_MEDIA = 6
 
 _MAX_ROW_TEXT = 600  # characters of a text there
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
-_NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
+_NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
 
 
 def contact_sheet(
-    receipt: Mapping[str, Any],
+    receipt: Receipt,
     asset_path: AssetPath,
     *,
     beside: Path | None = None,
@@ -51,53 +48,47 @@ def contact_sheet(
 ) -> str:
     """The page of a run: open questions, outputs, credits by step, every item with its prompt and price.
 
-    It holds small pictures and small files, and links the others. Any part of the receipt may be missing or None; the page then omits it.
+    It holds small pictures and small files, and links the others.
 
     Args:
-        receipt: From `ledger.receipt`.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
         beside: Folder of the page. Links to files are relative to it; None makes them absolute.
         asset_url: For a page on a server: gives the URL of an asset, or None.
     """
-    embedder = Embedder.of(receipt, asset_path, beside, asset_url)
-    outputs = receipt.get("outputs")
+    embedder = Embedder.of([receipt], asset_path, beside, asset_url)
+    outputs = receipt.outputs
     embedder.draw([*waiting_hashes(receipt), *(one.sha256 for one in assets_in(outputs))])
     # In the order of the page: a medium is embedded where it comes first.
     questions = questions_of(receipt, embedder)
-    shown = [_output(name, value, embedder) for name, value in map_in(receipt, "outputs").items()]
-    if receipt.get("status") in _UNFINISHED:
+    shown = [_output(name, value, embedder) for name, value in outputs.items()]
+    if receipt.status in _UNFINISHED:
         shown = [one for one in shown if one["media"] or one["text"]]
-    told = [_as_begun(step) for step in maps_in(receipt, "steps") if _is_shown(step)]
-    steps = [_step(step, embedder) for step in told]
+    begun = [_as_begun(step) for step in receipt.steps if _is_shown(step)]
+    steps = [_step(step, embedder) for step in begun]
     origins = Origins(receipt, embedder, [step["id"] for step in steps])
     for output in shown:
         output["origins"] = origins.of(output["value"])
     for step in steps:
         for item in step["items"]:
             item["origins"] = origins.of(item["assets"], (step["id"], item["key"]))
-    title = receipt.get("title") or receipt.get("name") or receipt.get("run_id") or "Run"
     view = {
-        "title": str(title),
-        "subject": str(receipt.get("subject") or ""),
-        "name": receipt.get("name"),
-        "run_id": receipt.get("run_id"),
-        "status_word": str(receipt.get("status") or "unknown"),
-        "started": moment_text(receipt.get("started_at")),
-        "started_at": receipt.get("started_at"),
-        "took": duration_text(receipt.get("started_at"), receipt.get("ended_at")),
-        "service": _service(receipt),
-        "wallet": receipt.get("wallet"),
-        "credits": _wallet(receipt),
+        "receipt": receipt,
+        "title": receipt.title or receipt.name,
+        "started": moment_text(receipt.started_at),
+        "took": duration_text(receipt.started_at, receipt.ended_at) if receipt.ended_at else "",
+        "service": "made by the sandbox, for pretend credits"
+        if receipt.sandbox
+        else f"made by {receipt.service}",
         "comparing": _comparing(receipt),
-        "inputs": [(name, text_of(value)) for name, value in map_in(receipt, "inputs").items()],
+        "inputs": [(name, text_of(value)) for name, value in receipt.inputs.items()],
         "questions": questions,
         "command": command_of(receipt, questions),
         "ended": None if questions else _ended(receipt),
         "outputs": shown,
         "steps": steps,
-        "timeline": (time := timeline(receipt, told)),
+        "timeline": (time := timeline(receipt, begun)),
         "spent": _spending(steps, time["rows"] if time else [None] * len(steps)),
-        "graph": graph(told),
+        "graph": graph(begun),
         "troubles": [
             (step, item)
             for step in steps
@@ -106,8 +97,6 @@ def contact_sheet(
             if item["status"] in _NOT_DONE
             and not (item["status"] == "suspended" and item["choice"] and item["choice"]["waiting"])
         ],
-        "failed_outputs": list(map_in(receipt, "failed_outputs").items()),
-        "ledger": maps_in(receipt, "ledger"),
         "served": asset_url is not None,
     }
     return rendered("contact_sheet.html", view)
@@ -119,15 +108,9 @@ class SheetRow:
 
     Attributes:
         number: From 1.
-        name: What it is called, unique in the batch.
-        status: As in ``batch --json``.
-        credits: Spent.
         reason: Why it did not complete; None if it did.
         folder: Of its run; None without one.
-        receipt: Of its run; empty without one.
-        title: Of its card; "" for its name.
-        mark: What stands above that, such as a SKU; "" for nothing.
-        facts: Its other short cells: the column, and what it says.
+        receipt: Of its run; None without one.
     """
 
     number: int
@@ -136,7 +119,7 @@ class SheetRow:
     credits: int
     reason: str | None
     folder: Path | None
-    receipt: Mapping[str, Any]
+    receipt: Receipt | None
     title: str = ""
     mark: str = ""
     facts: Sequence[tuple[str, str]] = ()
@@ -157,18 +140,14 @@ def batch_sheet(
 
     Args:
         rows: In the order of the table.
-        title: Of the spec, or its name and that of the table.
         document: As of ``batch --json``, without its rows.
         before: Credits that earlier executions spent; the balances are those of the last one alone.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
         beside: Folder of the page; links are relative to it.
     """
-    merged = {
-        name: [one for row in rows for one in maps_in(row.receipt, name)]
-        for name in ("steps", "assets")
-    }
-    embedder = Embedder.of(merged, asset_path, beside)
-    shown = [[*assets_in(row.receipt.get("outputs"))][:_MAX_ROW_MEDIA] for row in rows]
+    receipts = [row.receipt for row in rows if row.receipt]
+    embedder = Embedder.of(receipts, asset_path, beside)
+    shown = [[*assets_in(row.receipt and row.receipt.outputs)][:_MAX_ROW_MEDIA] for row in rows]
     # The first of each row before the second of any.
     ranked = sorted((index, one.sha256) for media in shown for index, one in enumerate(media))
     embedder.draw([sha256 for _, sha256 in ranked], others=False)
@@ -195,7 +174,7 @@ def _row(row: SheetRow, embedder: Embedder) -> dict[str, Any]:
     media: list[tuple[str, SheetMedium]] = []  # the first one is the card's
     texts: list[tuple[str, str]] = []
     more = 0
-    for name, value in map_in(row.receipt, "outputs").items():
+    for name, value in (row.receipt.outputs if row.receipt else {}).items():
         assets = [*assets_in(value)]
         kept = assets[: _MAX_ROW_MEDIA - len(media)]
         found = [one for asset in kept for one in embedder.of_hash(asset.sha256)]
@@ -225,54 +204,36 @@ def _is_price(name: str, text: str) -> bool:
     return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
 
 
-def _is_shown(step: Mapping[str, Any]) -> bool:
+def _is_shown(step: Step) -> bool:
     """Not a round of a pick that nothing was bought for."""
-    bought = any(item.get("status") not in _NOT_NEEDED for item in maps_in(step, "items"))
-    return bought or not is_round(str(step.get("id")))
+    return not is_round(step.id) or any(item.status not in _NOT_NEEDED for item in step.items)
 
 
-def _service(receipt: Mapping[str, Any]) -> str:
-    if receipt.get("sandbox"):
-        return "made by the sandbox, for pretend credits"
-    return f"made by {service}" if (service := receipt.get("service")) else ""
-
-
-def _as_begun(step: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_begun(step: Step) -> Step:
     """A step; ``waiting``, with nothing to show, before any of its items begins."""
-    begun = any(item.get("began_at") for item in maps_in(step, "items"))
-    waits = step.get("status") == "running" and not begun
-    return {**step, "status": "waiting", "items": []} if waits else step
+    if step.status != "running" or any(item.began_at for item in step.items):
+        return step
+    return step.model_copy(update={"status": "waiting", "items": ()})
 
 
-def _ended(receipt: Mapping[str, Any]) -> dict[str, Any] | None:
+def _ended(receipt: Receipt) -> dict[str, Any] | None:
     """How a run that failed or was cancelled goes on, and what it keeps; None for others."""
-    if receipt.get("status") not in ("failed", "cancelled"):
+    if receipt.status not in ("failed", "cancelled"):
         return None
     kept = []
-    for step in maps_in(receipt, "steps"):
-        items = maps_in(step, "items")
-        done = sum(one.get("status") in ("completed", "cached") for one in items)
-        if done:
-            kept.append(
-                f"{step.get('id')} ({done} of {len(items)})"
-                if len(items) > 1
-                else str(step.get("id"))
-            )
-    spent = map_in(receipt, "credits").get("spent")
-    return {"next": continuation(receipt), "kept": kept, "spent": spent}
+    for step in receipt.steps:
+        if done := sum(one.status in DONE for one in step.items):
+            many = f" ({done} of {len(step.items)})" if len(step.items) > 1 else ""
+            kept.append(f"{step.id}{many}")
+    return {"next": continuation(receipt), "kept": kept}
 
 
-def _comparing(receipt: Mapping[str, Any]) -> str:
+def _comparing(receipt: Receipt) -> str:
     """The command that compares a fork with its run; "" of other runs."""
-    runs = [map_in(receipt, "fork").get("run_id"), receipt.get("run_id")]
-    if not all(isinstance(one, str) for one in runs):
+    if receipt.fork is None:
         return ""
-    return callable_here(shlex.join([NAME, "compare", *map(str, runs), "--open"]))
-
-
-def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    names, credits = ("spent", "saved", "before", "after"), map_in(receipt, "credits")
-    return {name: credits.get(name) for name in names} if credits else {}
+    words = [NAME, "compare", receipt.fork.run_id, receipt.run_id, "--open"]
+    return callable_here(shlex.join(words))
 
 
 def _output(name: str, value: Any, embedder: Embedder) -> dict[str, Any]:
@@ -288,42 +249,25 @@ def _output(name: str, value: Any, embedder: Embedder) -> dict[str, Any]:
     }
 
 
-def _step(step: Mapping[str, Any], embedder: Embedder) -> dict[str, Any]:
-    return {
-        "id": str(step.get("id") or "step"),
-        "uses": step.get("uses"),
-        "title": step.get("title"),
-        "status": str(step.get("status") or "unknown"),
-        "credits": step.get("credits"),
-        "items": [_item(step, item, embedder) for item in maps_in(step, "items")],
-    }
+def _step(step: Step, embedder: Embedder) -> dict[str, Any]:
+    return {**vars(step), "items": [_item(step, item, embedder) for item in step.items]}
 
 
-def _item(step: Mapping[str, Any], item: Mapping[str, Any], embedder: Embedder) -> dict[str, Any]:
-    name = label(str(step.get("id")), str(item.get("key") or ""))
+def _item(step: Step, item: Item, embedder: Embedder) -> dict[str, Any]:
     rendering = embedder.rendering(item)
-    media = [] if rendering else embedder.of_item(item.get("assets"))
-    picked = [] if step.get("uses") == "pick" else [one.picked for one in media if one.picked]
+    media = [] if rendering else embedder.of_item(item.assets)
+    picked = [] if step.uses == "pick" else [one.picked for one in media if one.picked]
     return {
-        "key": str(item.get("key") or ""),
-        "status": str(item.get("status") or "unknown"),
-        "reason": item.get("reason"),
-        "plain": plain_reason(item) if item.get("status") in ("failed", "uncertain") else "",
-        "credits": item.get("credits"),
-        "taken_from": item.get("taken_from"),
-        "model": item.get("model"),
-        "alternative": item.get("alternative"),
-        "prompt": item.get("prompt"),
+        **vars(item),
+        "plain": plain_reason(item) if item.status == "failed" else "",
         "params": [
-            (name, voice_name(text_of(value))) for name, value in map_in(item, "params").items()
+            (name, voice_name(text_of(value))) for name, value in (item.params or {}).items()
         ],
-        "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],
         "rendering": rendering,
-        "assets": item.get("assets"),
         "media": media,
         "picked": ", ".join(dict.fromkeys(picked)),
-        "text": text_of(item.get("text")),
-        "choice": decision_of(name, item),
+        "text": text_of(item.text),
+        "choice": decision_of(item.choice) if item.choice else None,
     }
 
 
@@ -339,9 +283,7 @@ def _spending(steps: list[dict[str, Any]], times: Sequence[Any]) -> list[dict[st
 
 def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A bar for each step that cost credits, starting where the last one ended."""
-    paid = [
-        step for step in steps if isinstance(step["credits"], int | float) and step["credits"] > 0
-    ]
+    paid = [step for step in steps if step["credits"] > 0]
     total = sum(step["credits"] for step in paid)
     bars, spent = [], 0.0
     for step in paid:
@@ -365,8 +307,7 @@ def _template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["credits"] = _credits
-    environment.filters["sha256"] = _sha256
+    environment.filters |= {"credits": _credits, "sha256": _sha256, "iso": iso, "model": model_of}
     return environment.get_template(name)
 
 

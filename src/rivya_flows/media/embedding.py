@@ -6,20 +6,25 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rivya_flows.assets import Asset, MediaKind, as_asset, rendered_as
-from rivya_flows.language.subtitles import Cue
-from rivya_flows.media.alt_text import FORMAT_WORDS, Items, alt_text, alts_of, captions_of
+from rivya_flows.assets import Asset, MediaKind, as_asset
+from rivya_flows.ledger.model import Item, Receipt, Upload
+from rivya_flows.media.alt_text import (
+    Items,
+    alt_text,
+    alts_of,
+    captions_of,
+    words_of,
+)
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
-from rivya_flows.media.receipt_values import map_in, maps_in
 from rivya_flows.planning.names import label
 
 AssetPath = Callable[[str], Path]
@@ -32,9 +37,7 @@ base64 they are a third larger, and `page_fonts.MAX_PAGE_BYTES` has room for fon
 SMALL_BYTES = 64 * 2**10
 """A file of at most this size is embedded itself."""
 
-_MAX_SECONDS = 1e6  # at which a caption may stand
-
-_KINDS = ("image", "video", "audio")
+_KINDS: tuple[MediaKind, ...] = ("image", "video", "audio")
 _MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
 
 
@@ -111,17 +114,20 @@ class Embedder:
     @classmethod
     def of(
         cls,
-        receipt: Mapping[str, Any],
+        receipts: Sequence[Receipt],
         asset_path: AssetPath,
         beside: Path | None = None,
         asset_url: AssetUrl | None = None,
     ) -> Embedder:
-        """For the page of a receipt; see `contact_sheet`."""
-        steps = maps_in(receipt, "steps")
-        items = [(step, item) for step in steps for item in maps_in(step, "items")]
-        rendered = frozenset(digest for _, item in items for digest in rendered_as(item))
+        """For the page of these receipts; see `contact_sheet`."""
+        items = [pair for receipt in receipts for pair in receipt.each()]
+        recorded: dict[str, Asset] = {}
+        made = [asset for _, item in items for asset in item.media]
+        for asset in [*made, *(one for receipt in receipts for one in receipt.media.values())]:
+            recorded.setdefault(asset.sha256, asset)
+        rendered = frozenset(digest for _, item in items for digest in item.formats)
         words = (alts_of(items), captions_of(items), _picked(items))
-        media = (_recorded(receipt), _keys(items), rendered)
+        media = (recorded, _keys(items), rendered)
         return cls(asset_path, beside, asset_url, *media, *words)
 
     def draw(self, first: Iterable[str], *, others: bool = True) -> None:
@@ -141,54 +147,47 @@ class Embedder:
         known = self.recorded.get(asset.sha256) if asset else None
         return [] if known is None else [self._kept(known)]
 
-    def of_hash(self, sha256: Any) -> list[SheetMedium]:
+    def of_hash(self, sha256: str | None) -> list[SheetMedium]:
         """The medium of the run with this hash, in a list; empty if there is none."""
-        known = self.recorded.get(sha256) if isinstance(sha256, str) else None
+        known = self.recorded.get(sha256) if sha256 else None
         return [] if known is None else [self._kept(known)]
 
-    def of_item(self, assets: Any) -> list[SheetMedium]:
+    def of_item(self, assets: Iterable[Asset | Upload]) -> list[SheetMedium]:
         """The media of an item: also those that only the service holds, as links."""
         found = []
-        for one in assets if isinstance(assets, list | tuple) else ():
-            if asset := as_asset(one):
-                found.append(self._kept(asset))
-            elif isinstance(one, Mapping) and one.get("kind") in _KINDS:
-                link = _web_link(one.get("url"))
+        for one in assets:
+            if isinstance(one, Asset):
+                found.append(self._kept(one))
+            elif kind := next((known for known in _KINDS if known == one.kind), None):
+                link = _web_link(one.url)
                 first, anchor = self._place(link or str(len(self.anchors)))
-                size = _size(None, None, one.get("duration_seconds"))
-                alt = alt_text(one["kind"])
-                found.append(SheetMedium(one["kind"], anchor, first, link=link, size=size, alt=alt))
+                size = _size(None, None, one.duration_seconds)
+                alt = alt_text(kind)
+                found.append(SheetMedium(kind, anchor, first, link=link, size=size, alt=alt))
         return found
 
-    def rendering(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+    def rendering(self, item: Item) -> dict[str, Any] | None:
         """What an item rendered; None for one film or still without anything beside it.
 
         In `formats` is the name of each, its medium, and the same film without captions, if there is one;
         `track` is a data URI of the captions for films without them.
         """
-        made = [(name, one) for name, one in map_in(item, "by").items() if isinstance(one, Mapping)]
-        captions, cues = map_in(item, "captions"), _cues(map_in(item, "captions"))
-        if not (captions or len(made) > 1 or len(rendered_as(item)) > 1):
+        made, captions = item.by or {}, item.captions
+        if not (captions or len(made) > 1 or len(item.formats) > 1):
             return None
-        found = [
-            (name, self.media(one.get("asset")), self.media(one.get("clean"))) for name, one in made
-        ]
-        extras = [(name, self.media(item.get(name))) for name in ("poster", "gif")]
-        formats = [
-            (name, film[0], clean[0] if clean else None) for name, film, clean in found if film
-        ]
-        track = (
-            self._embedded("text/vtt;charset=utf-8", vtt(cues).encode(errors="replace"))
-            if cues
-            else ""
-        )
+        found = [(name, self.media(one.asset), self.media(one.clean)) for name, one in made.items()]
+        extras = [("Poster", self.media(item.poster)), ("GIF", self.media(item.gif))]
+        cues = captions.timed if captions else []
+        track = vtt(cues).encode(errors="replace")
         return {
-            "formats": formats,
-            "extras": [(FORMAT_WORDS.get(name, name), one[0]) for name, one in extras if one],
+            "formats": [
+                (n, film[0], clean[0] if clean else None) for n, film, clean in found if film
+            ],
+            "extras": [(name, one[0]) for name, one in extras if one],
             "cues": [(_clock(cue.start), cue.text) for cue in cues],
-            "estimated": captions.get("estimated") is True,
-            "language": str(captions.get("language") or ""),
-            "track": track,
+            "estimated": bool(captions and captions.estimated),
+            "language": (captions and captions.language) or "",
+            "track": self._embedded("text/vtt;charset=utf-8", track) if cues else "",
             "facts": _facts(item),
         }
 
@@ -271,27 +270,13 @@ class Embedder:
         return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:
-    """What the journal recorded as a medium of the run, by hash."""
-    items = [item for step in maps_in(receipt, "steps") for item in maps_in(step, "items")]
-    made = [asset for item in items for asset in maps_in(item, "assets")]
-    found: dict[str, Asset] = {}
-    for value in [*made, *maps_in(receipt, "assets")]:
-        if asset := as_asset(value):
-            found.setdefault(asset.sha256, asset)
-    return found
-
-
 def _keys(items: Items) -> dict[str, set[str]]:
     """What the items that made a medium call it, by hash: their key, and its format."""
     found: dict[str, set[str]] = {}
     for step, item in items:
-        rendered = rendered_as(item)
-        for value in maps_in(item, "assets"):
-            if (asset := as_asset(value)) and step.get("uses") != "pick":
-                words = (FORMAT_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
-                name = " · ".join(map(str, filter(None, (item.get("key"), *words))))
-                found.setdefault(asset.sha256, set()).update([name] if name else [])
+        for asset in item.media if step.uses != "pick" else ():
+            name = " · ".join(filter(None, (item.key, *words_of(item, asset.sha256))))
+            found.setdefault(asset.sha256, set()).update([name] if name else [])
     return found
 
 
@@ -299,46 +284,29 @@ def _picked(items: Items) -> dict[str, str]:
     """The picks that chose a medium, by hash."""
     found: dict[str, list[str]] = {}
     for step, item in items:
-        for one in maps_in(map_in(item, "choice"), "candidates"):
-            if one.get("picked") is True and isinstance(sha256 := one.get("sha256"), str):
-                name = label(str(step.get("id")), str(item.get("key") or ""))
-                found.setdefault(sha256, []).append(name)
+        for one in item.choice.candidates if item.choice else ():
+            if one.picked and one.sha256:
+                found.setdefault(one.sha256, []).append(label(step.id, item.key))
     return {sha256: ", ".join(dict.fromkeys(names)) for sha256, names in found.items()}
-
-
-def _cues(captions: Mapping[str, Any]) -> list[Cue]:
-    """The captions of a receipt, as far as they are ones."""
-    return [
-        Cue(one["start"], one["end"], one["text"])
-        for one in maps_in(captions, "cues")
-        if isinstance(one.get("text"), str)
-        and all(_is_moment(one.get(name)) for name in ("start", "end"))
-    ]
-
-
-def _is_moment(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value < _MAX_SECONDS
 
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 
-def _facts(item: Mapping[str, Any]) -> list[str]:
-    sound, lost = map_in(item, "loudness"), item.get("lost")
-    lufs, peak = sound.get("lufs"), sound.get("true_peak")
-    measured = isinstance(lufs, int | float) and isinstance(peak, int | float)
-    found = [f"{lufs:.1f} LUFS", f"true peak {peak:.1f} dBTP"] if measured else []
+def _facts(item: Item) -> list[str]:
+    sound = item.loudness
+    found = [f"{sound.lufs:.1f} LUFS", f"true peak {sound.true_peak:.1f} dBTP"] if sound else []
     found = [one.replace("-", "−") for one in found]
-    return found + [f"lost: {one}" for one in (lost if isinstance(lost, list | tuple) else ())]
+    return found + [f"lost: {one}" for one in item.lost or ()]
 
 
-def _size(width: int | None, height: int | None, seconds: Any) -> str:
+def _size(width: int | None, height: int | None, seconds: float | None) -> str:
     parts = [f"{width} × {height}"] if width and height else []
-    if isinstance(seconds, int | float):
+    if seconds is not None:
         parts.append(f"{seconds:.1f} s")
     return " · ".join(parts)
 
 
-def _web_link(url: Any) -> str:
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else ""
+def _web_link(url: str | None) -> str:
+    return url if url and url.startswith(("https://", "http://")) else ""

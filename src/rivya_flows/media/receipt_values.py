@@ -1,4 +1,4 @@
-"""Values of a receipt as text for people; any part may be missing or of another type."""
+"""Values of a receipt as text for people."""
 
 from __future__ import annotations
 
@@ -44,18 +44,12 @@ def _is_flat(value: Any) -> bool:
     return False
 
 
-def moment_text(value: Any) -> str:
-    moment = _time(value)
-    if moment is None:
-        return ""
-    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+def moment_text(at: datetime) -> str:
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
-def duration_text(begin: Any, end: Any) -> str:
-    begun, ended = _time(begin), _time(end)
-    if begun is None or ended is None or (begun.tzinfo is None) != (ended.tzinfo is None):
-        return ""
-    return " ".join(_units((ended - begun).total_seconds())) or "0 s"
+def duration_text(begin: datetime, end: datetime) -> str:
+    return " ".join(_units((end - begin).total_seconds())) or "0 s"
 
 
 def seconds_text(seconds: float) -> str:
@@ -70,27 +64,3 @@ def _units(seconds: float) -> list[str]:
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     return [f"{number} {unit}" for number, unit in parts if number]
-
-
-def moment_in(source: Mapping[str, Any], name: str) -> float | None:
-    """Unix seconds of a time with its zone; None for anything else."""
-    moment = _time(source.get(name))
-    return moment.timestamp() if moment and moment.tzinfo else None
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def map_in(source: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = source.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def maps_in(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    value = source.get(name)
-    members = value if isinstance(value, list | tuple) else ()
-    return [member for member in members if isinstance(member, Mapping)]

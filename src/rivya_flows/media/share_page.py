@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.assets import Asset, as_asset, assets_in, rendered_as
-from rivya_flows.media.alt_text import FORMAT_WORDS, alt_text
+from rivya_flows.assets import Asset, as_asset, assets_in
+from rivya_flows.ledger.model import Receipt
+from rivya_flows.media.alt_text import alt_text, words_of
 from rivya_flows.media.contact_sheet import rendered
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.media.embedding import AssetPath
-from rivya_flows.media.receipt_values import map_in, maps_in, moment_text, text_of
+from rivya_flows.media.receipt_values import moment_text, text_of
 from rivya_flows.mime_types import suffix_of
 
 MAX_SHARED_BYTES = 100_000_000
@@ -25,10 +26,7 @@ class SharedOutput:
     """An output of a run in the page.
 
     Attributes:
-        name: Of the output.
-        media: Each with its name, and its file.
         text: Of an output without media; else "".
-        gone: How many of its media are not here any more.
     """
 
     name: str
@@ -43,18 +41,16 @@ class SharedOutput:
 
 
 def shared_outputs(
-    receipt: Mapping[str, Any], asset_path: AssetPath, only: Sequence[str] = ()
+    receipt: Receipt, asset_path: AssetPath, only: Sequence[str] = ()
 ) -> list[SharedOutput]:
     """The finished outputs of a run; a medium that several have is in the first of them.
 
     Args:
-        receipt: From `ledger.receipt`.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError`.
-        only: Names of the outputs; none means all.
     """
     names, seen = _names(receipt), set[str]()
     found: list[SharedOutput] = []
-    for name, value in map_in(receipt, "outputs").items():
+    for name, value in receipt.outputs.items():
         if only and name not in only:
             continue
         media, gone = [], 0
@@ -75,21 +71,16 @@ def shared_outputs(
     return found
 
 
-def share_page(receipt: Mapping[str, Any], outputs: Sequence[SharedOutput]) -> str:
+def share_page(receipt: Receipt, outputs: Sequence[SharedOutput]) -> str:
     """The page: subject, title, date, films, pictures, sounds and texts, whole and inside it.
 
     It has no price, wallet, id, prompt, model or link, and of the inputs the subject alone. The files are as they were made: their
     metadata and content credentials are in them.
-
-    Args:
-        receipt: From `ledger.receipt`.
-        outputs: From `shared_outputs`.
     """
-    title = str(receipt.get("title") or receipt.get("name") or "")
     view = {
-        "titles": [one for one in (str(receipt.get("subject") or ""), title) if one],
-        "date": moment_text(receipt.get("ended_at") or receipt.get("started_at")).split(",")[0],
-        "rehearsal": receipt.get("sandbox") is True,
+        "titles": [*filter(None, [receipt.subject, receipt.title or receipt.name])],
+        "date": moment_text(receipt.ended_at or receipt.started_at).split(",")[0],
+        "rehearsal": receipt.sandbox,
         "outputs": [
             {"name": one.name, "media": [*_media(one)], "text": one.text} for one in outputs
         ],
@@ -119,14 +110,11 @@ def _poster(asset: Asset, path: Path) -> str:
     return f"data:image/webp;base64,{base64.b64encode(still).decode()}" if still else ""
 
 
-def _names(receipt: Mapping[str, Any]) -> dict[str, str]:
+def _names(receipt: Receipt) -> dict[str, str]:
     """What people call a medium beside others: its format, or the key of its item, by hash."""
     found: dict[str, str] = {}
-    for step in maps_in(receipt, "steps"):
-        for item in maps_in(step, "items"):
-            formats = rendered_as(item)
-            for asset in assets_in(item.get("assets")):
-                words = [FORMAT_WORDS.get(one, one) for one in formats.get(asset.sha256, ())]
-                parts = [str(item.get("key") or ""), *words]
-                found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
+    for _, item in receipt.each():
+        for asset in item.media:
+            parts = [item.key, *words_of(item, asset.sha256)]
+            found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
     return found

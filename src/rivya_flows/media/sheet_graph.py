@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.media.receipt_values import maps_in
+from rivya_flows.ledger.model import Step
 
 MAX_STEPS, _MAX_CELLS = 60, 600
 """More steps are not drawn, nor those whose arrows pass through more places of the drawing."""
@@ -23,7 +23,6 @@ class _Cell:
 
     Attributes:
         step: Its place in the receipt; None where an arrow passes by.
-        before: The cells of the level before from which arrows come.
     """
 
     level: int
@@ -31,7 +30,7 @@ class _Cell:
     before: tuple[int, ...]
 
 
-def graph(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def graph(steps: Sequence[Step]) -> dict[str, Any] | None:
     """The drawing of these steps of a receipt; None without an arrow.
 
     In `crowded` is how many steps are too many to draw; 0 if they are drawn.
@@ -59,17 +58,13 @@ def graph(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def needs_of(steps: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+def needs_of(steps: Sequence[Step]) -> list[list[int]]:
     """The steps before each step, by their places; a receipt names none that comes after it."""
     places: dict[str, int] = {}
     found: list[list[int]] = []
     for at, step in enumerate(steps):
-        named = step.get("needs")
-        named = named if isinstance(named, list | tuple) else ()
-        found.append(
-            sorted({places[one] for one in named if isinstance(one, str) and one in places})
-        )
-        places.setdefault(str(step.get("id") or "step"), at)
+        found.append(sorted({places[one] for one in step.needs if one in places}))
+        places[step.id] = at
     return found
 
 
@@ -156,23 +151,20 @@ def _arrows(
             yield curve if cell.step is not None else f"{curve}h{_WIDTH}", cell.step is not None
 
 
-def _words(steps: Sequence[Mapping[str, Any]], before: Sequence[int], at: int) -> dict[str, Any]:
+def _words(steps: Sequence[Step], before: Sequence[int], at: int) -> dict[str, Any]:
     step = steps[at]
-    step_id, status = str(step.get("id") or "step"), str(step.get("status") or "unknown")
-    number, credits = len(maps_in(step, "items")), step.get("credits")
-    uses = str(step.get("uses") or "")
-    unit = "credit" if credits == 1 else "credits"
-    cost = f"{credits:,} {unit}" if isinstance(credits, int | float) and credits else ""
-    what = " · ".join(filter(None, [uses, f"{number} items" if number > 1 else ""]))
-    after = ", ".join(str(steps[one].get("id") or "step") for one in before)
-    told = [what, status, cost, f"after {after}" if after else ""]
+    number, unit = len(step.items), "credit" if step.credits == 1 else "credits"
+    cost = f"{step.credits:,} {unit}" if step.credits else ""
+    what = " · ".join(filter(None, [step.uses, f"{number} items" if number > 1 else ""]))
+    after = ", ".join(steps[one].id for one in before)
+    told = [what, step.status, cost, f"after {after}" if after else ""]
     return {
-        "id": step_id,
-        "name": _short(step_id, _MAX_NAME),
+        "id": step.id,
+        "name": _short(step.id, _MAX_NAME),
         "what": _short(what, _MAX_WHAT),
-        "status": status,
+        "status": step.status,
         "credits": cost,
-        "words": f"{step_id}: {', '.join(filter(None, told))}",
+        "words": f"{step.id}: {', '.join(filter(None, told))}",
     }
 
 

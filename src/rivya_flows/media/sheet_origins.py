@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.assets import assets_in
+from rivya_flows.ledger.model import Card, Maker, Receipt
+from rivya_flows.ledger.summary import manner
 from rivya_flows.media.embedding import Embedder, SheetMedium
-from rivya_flows.media.receipt_values import map_in, maps_in
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.choice_phrases import manner
 
 _MAX_DEPTH, _MAX_OF_ONE, _MAX_OF_PAGE = 8, 24, 1500
 """Generations of a medium, sources of one place of the page, and of all of it."""
@@ -26,13 +26,8 @@ class Source:
     Attributes:
         picture: To draw small; None if it is no picture, or stands right above.
         anchor: Of the medium, or of the step that made it; "" if the page has neither.
-        name: The item that made it, or how it was given.
         facts: Model, credits, task, in words.
         picked: Which pick chose it; "" if none did.
-        by: Who or what picked it.
-        prompt: Its beginning.
-        again: It is told above already.
-        more: Sources that are left out.
     """
 
     picture: SheetMedium | None
@@ -48,24 +43,12 @@ class Source:
 
 
 class Origins:
-    """Finds the sources of media of one page.
+    """Finds the sources of media of one page."""
 
-    Args:
-        receipt: Of the run.
-        embedder: Of the page; all other media of the page have their place already, so that
-            what is embedded here is what the page shows nowhere else.
-        steps: Ids of the steps on the page.
-    """
-
-    def __init__(
-        self, receipt: Mapping[str, Any], embedder: Embedder, steps: Iterable[str]
-    ) -> None:
+    def __init__(self, receipt: Receipt, embedder: Embedder, steps: Iterable[str]) -> None:
         self._embedder, self._steps, self._left = embedder, frozenset(steps), _MAX_OF_PAGE
         self._shown: frozenset[str] = frozenset()
-        self._cards: dict[str, Mapping[str, Any]] = {}
-        for card in maps_in(receipt, "assets"):
-            if isinstance(sha256 := card.get("sha256"), str):
-                self._cards.setdefault(sha256, card)
+        self._cards = {card.sha256: card for card in reversed(receipt.assets)}
         self._picked = _picked(receipt)
         self._places: dict[str, tuple[bool, str]] = {}
 
@@ -73,18 +56,19 @@ class Origins:
         """The sources of the media in a value, each once.
 
         Args:
-            value: An output, or the assets of an item.
             item: Step and key of the item whose card shows the media: what it says is not repeated,
                 only what it took.
         """
         shown = [asset.sha256 for asset in assets_in(value)]
         found: dict[Any, str] = {}
         for sha256 in shown:
-            maker = map_in(self._cards.get(sha256, {}), "made_by")
-            name = maker.get("step"), maker.get("key")
-            if item is not None and name == item:
-                found |= {one: one for one in _parents(maker)}
-            elif maker:
+            card = self._cards.get(sha256)
+            if card is None or card.made_by is None:
+                continue
+            name = card.made_by.step, card.made_by.key
+            if name == item:
+                found |= {one: one for one in card.made_by.parents}
+            else:
                 found.setdefault(name, sha256)  # the formats of one film have one maker
         self._shown = frozenset(shown)
         return self._sources(found.values(), set(), [_MAX_OF_ONE], 0)
@@ -102,18 +86,20 @@ class Origins:
 
     def _source(self, sha256: str, seen: set[str], left: list[int], depth: int) -> Source:
         card = self._cards[sha256]
-        maker = map_in(card, "made_by")
-        step = str(maker.get("step") or "")
-        name = label(step, str(maker.get("key") or "")) if maker else _given(card)
+        maker = card.made_by
+        name = label(maker.step, maker.key) if maker else _given(card)
         picture, anchor = self._place(sha256)
-        if not anchor and step in self._steps:
-            anchor = f"step-{step}"
+        if maker and not anchor and maker.step in self._steps:
+            anchor = f"step-{maker.step}"
         if sha256 in seen:
             return Source(picture, anchor, name, again=True)
         seen.add(sha256)
-        deeper = self._sources(_parents(maker), seen, left, depth + 1) if depth < _MAX_DEPTH else ()
-        told = (*self._picked.get(sha256, ("", "")), _short(maker.get("prompt")))
-        return Source(picture, anchor, name, tuple(_facts(maker)), *told, deeper)
+        if maker is None:
+            return Source(picture, anchor, name, (), *self._picked.get(sha256, ("", "")))
+        deeper = depth < _MAX_DEPTH
+        sources = self._sources(maker.parents, seen, left, depth + 1) if deeper else ()
+        told = (*self._picked.get(sha256, ("", "")), _short(maker.prompt or ""))
+        return Source(picture, anchor, name, _facts(maker), *told, sources)
 
     def _place(self, sha256: str) -> tuple[SheetMedium | None, str]:
         """The picture of a medium, if it can be shown, and its anchor, if the page has it."""
@@ -131,41 +117,29 @@ class Origins:
         return picture, anchor if is_shown and (picture or not medium.first) else ""
 
 
-def _parents(maker: Mapping[str, Any]) -> list[str]:
-    value = maker.get("parents")
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
-
-
-def _given(card: Mapping[str, Any]) -> str:
-    given = str(card.get("given_as") or card.get("kind") or "medium")
+def _given(card: Card) -> str:
+    given = card.given_as or card.kind
     return f"input {given.removeprefix(_GIVEN)}" if given.startswith(_GIVEN) else given
 
 
-def _facts(maker: Mapping[str, Any]) -> Sequence[str]:
-    credits, task_id = maker.get("credits"), maker.get("task_id")
-    paid = (
-        f"{credits:,}\N{NO-BREAK SPACE}cr" if isinstance(credits, int | float) and credits else ""
-    )
-    made = str(maker.get("model") or maker.get("uses") or "")
-    cached = "from the cache" if maker.get("cached") is True else ""
-    return [one for one in (made, paid, cached, str(task_id or "")) if one]
+def _facts(maker: Maker) -> tuple[str, ...]:
+    paid = f"{maker.credits:,}\N{NO-BREAK SPACE}cr" if maker.credits else ""
+    cached = "from the cache" if maker.cached else ""
+    facts = (maker.model or maker.uses, paid, cached, maker.task_id)
+    return tuple(one for one in facts if one)
 
 
-def _short(prompt: Any) -> str:
-    text = " ".join(prompt.split()) if isinstance(prompt, str) else ""
+def _short(prompt: str) -> str:
+    text = " ".join(prompt.split())
     return text if len(text) <= _MAX_PROMPT else f"{text[: _MAX_PROMPT - 1]}…"
 
 
-def _picked(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def _picked(receipt: Receipt) -> dict[str, tuple[str, str]]:
     """Which pick chose a medium and who picked, by hash; of several picks the first."""
     found: dict[str, tuple[str, str]] = {}
-    for step in maps_in(receipt, "steps"):
-        for item in maps_in(step, "items"):
-            choice = map_in(item, "choice")
-            for one in maps_in(choice, "candidates"):
-                if one.get("picked") is True and isinstance(sha256 := one.get("sha256"), str):
-                    name = label(str(step.get("id")), str(item.get("key") or ""))
-                    found.setdefault(
-                        sha256, (f"picked for {name}", manner(choice).removeprefix("picked "))
-                    )
+    for name, choice in receipt.choices():
+        for one in choice.candidates:
+            if one.picked and one.sha256:
+                by = manner(choice).removeprefix("picked ")
+                found.setdefault(one.sha256, (f"picked for {name}", by))
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from rivya_flows.media.receipt_values import maps_in, moment_in, seconds_text
+from rivya_flows.ledger.model import Receipt, Step, Wait
+from rivya_flows.media.receipt_values import seconds_text
 
 Stretch = tuple[float, float]
 """From one moment to a later one, in Unix seconds."""
@@ -71,11 +73,9 @@ class _Item:
     waits: Sequence[Stretch]
 
 
-def timeline(
-    receipt: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
-    """The axis, and a row for each of these steps of a receipt; None if it does not tell its times."""
-    executions = [*_executions(receipt)]
+def timeline(receipt: Receipt, steps: Sequence[Step]) -> dict[str, Any] | None:
+    """The axis, and a row for each of these steps of a receipt; None before anything has begun."""
+    executions = _executions(receipt)
     known = [[*_items(step, executions)] for step in steps]
     items = [item for of_step in known for item in of_step]
     if not executions or not items:
@@ -84,12 +84,10 @@ def timeline(
     busy = merged(span for item in items for span in item.works)
     axis = Axis.of(min(begin for begin, _ in frames), max(end for _, end in frames), busy)
     waits = merged(wait for item in items for wait in item.waits)
-    waits = merged(
-        [*waits, *_spans(receipt, "waits", "asked_at", "answered_at", executions[-1][1])]
-    )
+    waits = merged([*waits, *_waits(receipt.waits, executions[-1][1])])
     rows, left = [], _MAX_BARS
     for step, of_step in zip(steps, known, strict=True):
-        rows.append(_row(str(step.get("id") or "step"), of_step, axis, left))
+        rows.append(_row(step.id, of_step, axis, left))
         left -= len(rows[-1]["bars"])
     return {
         "rows": rows,
@@ -99,48 +97,40 @@ def timeline(
     }
 
 
-def _executions(receipt: Mapping[str, Any]) -> Iterator[Stretch]:
+def _executions(receipt: Receipt) -> list[Stretch]:
     """When the run was driven; one that still runs lasts until the last moment of the receipt."""
-    now = max(_moments(receipt), default=0.0)
-    yield from _spans(receipt, "execution_times", "began_at", "ended_at", now)
+    executions = receipt.execution_times
+    moments = [at for one in executions for at in (one.began_at, one.ended_at)]
+    waits: list[Wait] = []
+    for _, item in receipt.each():
+        moments += [item.began_at, item.ended_at]
+        waits += item.waits
+    moments += [at for one in waits for at in (one.asked_at, one.answered_at)]
+    now = max((at.timestamp() for at in moments if at), default=0.0)
+    return [_stretch(one.began_at, one.ended_at, now) for one in executions]
 
 
-def _moments(receipt: Mapping[str, Any]) -> Iterator[float]:
-    rows = [item for step in maps_in(receipt, "steps") for item in maps_in(step, "items")]
-    rows += [
-        *maps_in(receipt, "execution_times"),
-        *(w for row in rows for w in maps_in(row, "waits")),
-    ]
-    for row in rows:
-        for name in ("began_at", "ended_at", "asked_at", "answered_at"):
-            if (moment := moment_in(row, name)) is not None:
-                yield moment
+def _waits(waits: Iterable[Wait], now: float) -> list[Stretch]:
+    return [_stretch(one.asked_at, one.answered_at, now) for one in waits]
 
 
-def _spans(
-    source: Mapping[str, Any], name: str, begin: str, end: str, now: float
-) -> Iterator[Stretch]:
-    for one in maps_in(source, name):
-        if (begun := moment_in(one, begin)) is not None:
-            ended = moment_in(one, end)
-            # A clock may have been put back.
-            yield begun, max(begun, now if ended is None else ended)
+def _stretch(begin: datetime, end: datetime | None, now: float) -> Stretch:
+    begun = begin.timestamp()
+    # A clock may have been put back.
+    return begun, max(begun, now if end is None else end.timestamp())
 
 
-def _items(step: Mapping[str, Any], executions: Sequence[Stretch]) -> Iterator[_Item]:
+def _items(step: Step, executions: Sequence[Stretch]) -> Iterator[_Item]:
     now = executions[-1][1] if executions else 0.0
     driven = merged(executions)
-    for item in maps_in(step, "items"):
-        begin, end = moment_in(item, "began_at"), moment_in(item, "ended_at")
-        status = str(item.get("status") or "unknown")
-        if end is None and status in _OPEN:
-            end = now
-        if begin is not None:
-            waits = [*_spans(item, "waits", "asked_at", "answered_at", now)]
-            last = begin if end is None else max(begin, end)
+    for item in step.items:
+        if item.began_at is not None:
+            is_open = item.ended_at is None and item.status in _OPEN
+            begin, last = _stretch(item.began_at, item.ended_at, now if is_open else 0.0)
+            waits = _waits(item.waits, now)
             # Between two executions nothing drives it.
             works = within(without((begin, last), waits), driven) or [(begin, begin)]
-            yield _Item(str(item.get("key") or ""), status, begin, last, works, waits)
+            yield _Item(item.key, item.status, begin, last, works, waits)
 
 
 def _row(step_id: str, items: Sequence[_Item], axis: Axis, left: int) -> dict[str, Any]:

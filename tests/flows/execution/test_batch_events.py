@@ -15,6 +15,7 @@ from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.app.batch.summary import BatchResult, WalletChange
 from rivya_flows.flows.execution.batch_events import payload_of
 from rivya_flows.flows.notifications import notification
+from support.receipts import parsed
 
 
 async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers_the_rows() -> None:
@@ -33,7 +34,7 @@ async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers
         }
         for row in (done, refused)
     ]
-    receipt: dict[str, Any] = {"name": "card", "title": None, "sandbox": True, "assets": []}
+    receipt = parsed({"name": "card", "sandbox": True})
     batch, path = Batch((done, refused), 2), Path()
     result = BatchResult(
         "b", batch, rows, {"run-1": receipt}, {}, path, path, WalletChange(9, 7, 2), False

@@ -21,6 +21,7 @@ from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, Studio, customer, order, stills
+from support.receipts import parsed
 
 Change = Callable[[Generation], Generation | None]
 
@@ -91,7 +92,7 @@ def test_the_pools_of_a_run_are_recorded_as_it_leaves_them(
     receipt = studio.receipt("run-1")
     [pool] = receipt["pools"]
     assert (pool["name"], pool["credits"], pool["spent"], pool["soft"]) == ("acme", 5, 3, 2)
-    [line] = notes(receipt)
+    [line] = notes(parsed(receipt))
     assert line.startswith("pool acme: 2 of 5 credits left until ")
     assert line.endswith("(UTC); its soft limit of 2 is passed")
 
@@ -159,7 +160,7 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     receipt = studio.receipt("run-1")
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
     assert receipt["credits"]["others"] == 4
-    assert wallet(receipt).endswith(
+    assert wallet(parsed(receipt)).endswith(
         f"0 saved; the wallet lost 4 credits more: run-2 ({other.name}) 4"
     )
-    assert (troubles(receipt), notes(receipt)) == ([], [])
+    assert (troubles(parsed(receipt)), notes(parsed(receipt))) == ([], [])

@@ -15,6 +15,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution import run_events
 from rivya_flows.flows.execution.run_events import payload_of, resource_of
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
+from support.receipts import parsed
 
 STILL = {"kind": "image", "sha256": "a" * 64, "mime_type": "image/png", "width": 9, "height": 16}
 RECEIPT: dict[str, Any] = {
@@ -57,7 +58,9 @@ def address(asset: Asset) -> str | None:
 
 
 def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
-    payload = payload_of(RECEIPT, address, "https://media.example/report.html", deployed=True)
+    payload = payload_of(
+        parsed(RECEIPT), address, "https://media.example/report.html", deployed=True
+    )
     assert payload["picked"]["hero"]["url"] == "https://media.example/aaaa"
     assert payload["outputs"]["still"]["url"] == "https://media.example/aaaa"
     assert len(payload["outputs"]["words"]) == 2_000
@@ -76,7 +79,7 @@ def test_the_payload_says_who_picked_and_after_which_notes() -> None:
     choice = {**CHOICE, "picked": ["neon"], "by": by, "notes": ["warmer *light*"]}
     steps = [{**RECEIPT["steps"][0], "items": [{**RECEIPT["steps"][0]["items"][0]}]}]
     steps[0]["items"][0]["choice"] = choice
-    payload = payload_of({**RECEIPT, "steps": steps}, address, None, deployed=True)
+    payload = payload_of(parsed({**RECEIPT, "steps": steps}), address, None, deployed=True)
     assert payload["choices"]["hero"] == {
         "picked": ["neon"],
         "by": by,
@@ -108,7 +111,7 @@ def ended(status: str, *, deployed: bool = True, code: str = "", **choice: Any) 
     item = {**RECEIPT["steps"][0]["items"][0], "code": code, "choice": {**CHOICE, **choice}}
     steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
     receipt = {**RECEIPT, "status": status, "steps": steps, "assets": [STILL]}
-    return payload_of(receipt, address, None, deployed=deployed)
+    return payload_of(parsed(receipt), address, None, deployed=deployed)
 
 
 def test_the_payload_says_what_to_do_next() -> None:
@@ -172,7 +175,7 @@ async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without
     monkeypatch.setattr(run_events, "_flow_run", lambda: run)
     monkeypatch.setattr(run_events, "send_event", send)
     outputs = {f"words-{number}": "x" * 2_000 for number in range(1_000)}
-    payload = payload_of({**RECEIPT, "outputs": outputs}, address, None, deployed=True)
+    payload = payload_of(parsed({**RECEIPT, "outputs": outputs}), address, None, deployed=True)
     await run_events._send(lambda: payload, UUID(int=3))
     [event] = sent
     assert event.size_bytes < 100_000

@@ -27,6 +27,7 @@ from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.prefect_workers import Server
+from support.receipts import parsed
 
 pytestmark = pytest.mark.prefect
 
@@ -230,7 +231,7 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
 
 def test_a_page_without_a_flow_run_shows_nothing() -> None:
     page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
-    page.show_outputs({})
+    page.show_outputs(parsed({}))
     page.show_result(None, "collect", "a", "", {})
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from rivya_flows.assets import Asset
+from rivya_flows.flows.run_page.artifacts import draw_progress
 from rivya_flows.flows.run_page.ending import draw_choices, draw_ledger, draw_outputs
-from rivya_flows.flows.run_page.progress import progress_of
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.campaigns import HOSTILE
 from support.engine_runs import Studio, customer
+from support.receipts import parsed
 
 UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[|`\[\]*_~$!]|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]")
 
@@ -38,7 +39,7 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     state = studio.run(HOSTILE, "run-1", budget=60)
     ended = studio.receipt("run-1")
     shown = draw_outputs(
-        ended, "https://media.example/report.html", at, nowhere, deployed=True
+        parsed(ended), "https://media.example/report.html", at, nowhere, deployed=True
     ).data
     assert shown.startswith(
         "**failed**: later; done: 3 of 3 stills, 2 of 3 later; 23 credits (sandbox)\n"
@@ -52,14 +53,14 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     assert re.search(f"### What next\n\nresume, which buys .* with: `?{command}", shown)
     assert "; Retry, in the menu of the run, buys no failed job again\n" in shown
     assert "](<https://media.example/report.html>)" in shown
-    ledger = draw_ledger(ended)
+    ledger = draw_ledger(parsed(ended))
     assert ledger is not None
     assert ledger.description == "23 credits spent"
     assert ledger.type == "markdown"
     assert ledger.data.count(" | 10 | 10 | task") == 2
     assert r"| stills\[&lt;img src=x&gt;\] | z-image | succeeded | 1 | 1 | task" in ledger.data
-    now = progress_of(state)
-    assert now.summary == "7 of 7 done, failed; 23 credits"
+    now = draw_progress(state)
+    assert now.description == "7 of 7 done, failed; 23 credits"
 
 
 def test_foreign_text_in_the_ledger_is_no_markdown() -> None:
@@ -68,11 +69,11 @@ def test_foreign_text_in_the_ledger_is_no_markdown() -> None:
         "key": "[click](https://evil.example) ![x](https://evil.example/x.png)\n| <b> |",
         "model": "**bold** <img src=x>",
         "status": "accepted",
-        "reserved": None,
+        "reserved": 0,
         "final": None,
         "task_id": "`x` www.evil.example",
     }
-    ledger = draw_ledger({**receipt(), "ledger": [row]})
+    ledger = draw_ledger(parsed({**receipt(), "ledger": [row]}))
     assert ledger is not None
     [_, _, cells] = ledger.data.split("\n")
     inside = re.sub(r"(?<!\\)\|", "", cells)
@@ -80,7 +81,7 @@ def test_foreign_text_in_the_ledger_is_no_markdown() -> None:
 
 
 def test_a_run_that_bought_nothing_has_no_ledger() -> None:
-    assert draw_ledger({**receipt(), "ledger": []}) is None
+    assert draw_ledger(parsed({**receipt(), "ledger": []})) is None
 
 
 def receipt() -> dict[str, Any]:
@@ -102,7 +103,11 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
         "reason": None,
         "assets": [*full.values()],
         "by": {name: {"asset": one, "clean": None} for name, one in full.items()},
-        "captions": {"cues": [{"start": 0, "end": 1, "text": "<b>"}], "estimated": True},
+        "captions": {
+            "cues": [{"start": 0, "end": 1, "text": "<b>"}],
+            "estimated": True,
+            "language": None,
+        },
         "loudness": {"lufs": -16.1, "true_peak": -1.2},
         "lost": ["a.png: *XMP*"],
     }
@@ -111,7 +116,7 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
     made |= {"name": "spot", "run_id": "run-1"}
     outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
     ended = {**receipt(), **made, "outputs": outputs}
-    shown = draw_outputs(ended, None, at, nowhere, deployed=True).data
+    shown = draw_outputs(parsed(ended), None, at, nowhere, deployed=True).data
     play = r"spot\[hi 9:16\]: film, 1080 × 1920, 9.5 s ([play](<https://media.example/aaaa>))"
     assert shown.count(play) == 2
     assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
@@ -131,18 +136,18 @@ def test_a_pick_shows_what_was_picked_by_whom_and_the_scores() -> None:
     }  # fmt: skip
     steps = [{"id": "hero", "items": [{"key": "", "choice": choice}]}]
     document = {"run_id": "run-1", "status": "suspended", "steps": steps}
-    shown = "\n".join(draw_choices(document, deployed=True))
+    shown = "\n".join(draw_choices(parsed(document), deployed=True))
     assert r"**hero**: neon, picked by A\|na in Prefect's form (Which \*one\*?)" in shown
     assert "round 2, with the note: warmer" in shown
     assert "| 2 | neon | 7 of 10, picked | &lt;b&gt;lit&lt;/b&gt; |" in shown
     assert "| 1 | studio | 8.5 of 10, proposed |" in shown
     choice |= {"waiting": True, "picked": [], "count": 1}
-    shown = "\n".join(draw_choices(document, deployed=True))
+    shown = "\n".join(draw_choices(parsed(document), deployed=True))
     assert "**hero**: waits for an answer: *Resume*" in shown
     # Neither a run of a command nor one that failed has *Resume*.
     command = "`rivya-flows resume run-1 --answer hero=NUMBER`"
-    shown = "\n".join(draw_choices(document, deployed=False))
+    shown = "\n".join(draw_choices(parsed(document), deployed=False))
     assert f"**hero**: waits for an answer: {command}" in shown
-    shown = "\n".join(draw_choices({**document, "status": "failed"}, deployed=True))
+    shown = "\n".join(draw_choices(parsed({**document, "status": "failed"}), deployed=True))
     assert f"an answer still counts: {command}" in shown
-    assert draw_choices({"steps": []}, deployed=True) == []
+    assert draw_choices(parsed({"steps": []}), deployed=True) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from markdown_it import MarkdownIt
 
-from rivya_flows.planning.questions.open_questions import Choice, given as entry_of
+from rivya_flows.assets import Asset
+from rivya_flows.planning.questions.open_questions import Choice, given as entry_of, read_candidates
 from rivya_flows.planning.questions.presentation import (
     answer_line,
     deadline_note,
@@ -57,12 +57,11 @@ def asked(spec: str = SPEC) -> Rehearsal:
     return run
 
 
-def address(asset: Mapping[str, Any]) -> str | None:
-    found: str | None = asset["url"]
-    return found
+def address(asset: Asset) -> str | None:
+    return asset.url
 
 
-def no_small(_: Mapping[str, Any]) -> str | None:
+def no_small(_: Asset) -> str | None:
     return None
 
 
@@ -134,11 +133,9 @@ def test_candidates_have_number_key_price_picture_and_what_tells_them_apart() ->
 
 
 def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
-    scores = {"a": Score("a", 4, "cut off"), "b": Score("b", 8.5, "whole\nand *lit*")}
-    choices = (candidate("a"), candidate("b"))
-    shown = page(
-        replace(HERO, choices=("a", "b"), candidates=choices, scores=scores, proposal=("b",))
-    )
+    scores = [Score("a", 4, "cut off"), Score("b", 8.5, "whole\nand *lit*")]
+    choices = read_candidates((candidate("a"), candidate("b")), scores, ("b",))
+    shown = page(replace(HERO, choices=("a", "b"), candidates=choices, proposal=("b",)))
     assert "**1 · a** · 1 credit · 4 of 10\n" in shown
     assert "**2 · b** · 1 credit · 8.5 of 10 · **proposed by the judge**\n" in shown
     assert "> whole and \\*lit\\*" in shown
@@ -178,7 +175,7 @@ def test_keys_with_commas_are_told_apart() -> None:
 
 def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
     film = candidate("b", kind="video", url="https://media.example/b.mp4")
-    choices = replace(HERO, candidates=(candidate("a"), film))
+    choices = replace(HERO, candidates=read_candidates((candidate("a"), film)))
     shown = questions_page(asked().state, [choices], address, lambda _: "https://media.example/s")
     assert "![a](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)" in shown
     assert (
@@ -188,14 +185,14 @@ def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
 
 def test_texts_are_quoted() -> None:
     texts = ({"key": "a", "text": "Wake **up**"}, {"key": "b", "json": {"line": "Go"}})
-    shown = page(replace(HERO, candidates=texts))
+    shown = page(replace(HERO, candidates=read_candidates(texts)))
     assert "> Wake \\*\\*up\\*\\*" in shown
     assert "> line: Go" in shown
 
 
 def test_a_number_that_is_the_key_of_another_candidate_is_not_shown() -> None:
     two = (candidate("0"), candidate("1"))
-    shown = page(replace(HERO, choices=("0", "1"), candidates=two))
+    shown = page(replace(HERO, choices=("0", "1"), candidates=read_candidates(two)))
     assert "**0** · 1 credit" in shown
     assert "--answer hero=KEY" in shown
 
@@ -203,7 +200,7 @@ def test_a_number_that_is_the_key_of_another_candidate_is_not_shown() -> None:
 def test_films_and_sounds_are_links() -> None:
     film = candidate("a", kind="video", url="https://media.example/a.mp4", duration_seconds=5.04)
     sound = candidate("b", kind="audio", url="https://media.example/b.mp3")
-    shown = page(replace(HERO, candidates=(film, sound)))
+    shown = page(replace(HERO, candidates=read_candidates((film, sound))))
     assert "[play the film, 5 s](<https://media.example/a.mp4>)" in shown
     assert "[play the sound](<https://media.example/b.mp3>)" in shown
     assert "![" not in shown
@@ -232,10 +229,10 @@ def hostile_page(words: str) -> str:
     run = asked()
     item = replace(run.state.item("hero", ""), round=1, notes=(words,))
     state = run.state.with_item("hero", item)
-    said = {words: Score(words, 7, words)}
+    made = (candidate(words), candidate("b"), {"key": "c", "text": words})
     question = replace(
-        HERO, text=words, round=1, judge_error=words, scores=said, choices=(words, "b"),
-        candidates=(candidate(words), candidate("b"), {"key": "c", "text": words}),
+        HERO, text=words, round=1, judge_error=words, choices=(words, "b"),
+        candidates=read_candidates(made, [Score(words, 7, words)]),
     )  # fmt: skip
     return questions_page(state, [question], address, no_small)
 
@@ -282,4 +279,4 @@ def test_addresses_in_texts_become_no_links() -> None:
     ],
 )
 def test_an_address_stays_within_its_brackets(url: str | None, shown: str) -> None:
-    assert shown in page(replace(HERO, candidates=(candidate("a", url=url),)))
+    assert shown in page(replace(HERO, candidates=read_candidates([candidate("a", url=url)])))

@@ -235,7 +235,8 @@ def test_a_person_is_asked_with_scores_and_a_proposal_once_the_judge_has_answere
     run = judged(Judging({"noir": 9}), mode="human", more="count: 2")
     [question] = run.state.asking
     assert [len(asked.questions) for asked in run.asked] == [1]
-    assert question.scores["noir"] == Score("noir", 9.0, "noir is lit")
+    [noir] = [one for one in question.candidates if one.key == "noir"]
+    assert (noir.score, noir.reason, noir.proposed) == (9.0, "noir is lit", True)
     assert (question.proposal, question.count) == (("noir", "studio"), 2)
     given = AnswerGiven(
         step="hero",
@@ -301,7 +302,7 @@ def test_a_deadline_without_a_proposal_fails_the_pick_and_says_why(
     assert str(item.reason).startswith(f"nobody answered by 2026-11-25 13:00 UTC, and {why}")
     turns = len(item.purchases)
     [late] = answerable(run.state)
-    assert late.scores.keys() == {one.key for one in item.scores}
+    assert [one.key for one in late.candidates if one.score] == [one.key for one in item.scores]
     again(run, at=NOON + 3 * HOUR)
     assert len(run.state.asking) == 1
     assert len(hero(run).purchases) == turns, "asked again, without another judge"

@@ -157,12 +157,12 @@ def test_none_of_these_buys_all_again_with_the_notes_and_offers_what_came() -> N
     assert prompts(run, COPIES[0]) == ["lamp, studio, warmer light", "lamp, neon, warmer light"]
     assert (second.round, second.rounds_left, second.choices) == (1, 1, first.choices)
     assert second.candidates != first.candidates
-    assert {one["asset"]["sha256"] for one in second.candidates} == {
+    assert {one.sha256 for one in second.candidates} == {
         "hero.stills.2-studio",
         "hero.stills.2-neon",
     }
     # Its other arguments see the same items.
-    assert second.text == f"Which of {second.candidates[0]['task_id']}?"
+    assert second.text == f"Which of {second.candidates[0].task_id}?"
     say(run, note="no dust.")
     assert prompts(run, COPIES[1])[0] == "lamp, studio, warmer light, no dust."
     [third] = open_questions(run.state)

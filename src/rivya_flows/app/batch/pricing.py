@@ -296,14 +296,13 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
     entries = journal.entries(run_id)
     if not entries:
         return RowResult("failed", 0)
-    document = receipt(entries)
-    status = document["status"]
+    made = receipt(entries)
     # Rows share the wallet, so that it never agrees with one run alone.
-    reasons = troubles({**document, "agreement": None})
+    reasons = troubles(made.model_copy(update={"agreement": None}))
     return RowResult(
-        status="failed" if status == "running" else status,
-        spent=document["credits"]["spent"],
-        codes=frozenset(failure_codes(document)),
+        status="failed" if made.status == "running" else made.status,
+        spent=made.credits.spent,
+        codes=frozenset(failure_codes(made)),
         reason=reasons[0] if reasons else None,
     )
 

@@ -16,6 +16,7 @@ from rivya_flows.app.batch.scheduler import Batch, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.assets import assets_in
+from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.ledger.reconciliation import without_others
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
@@ -38,7 +39,6 @@ class WalletChange:
     Attributes:
         before: Credits before the first row.
         after: Credits after the last row; None where it could not be read.
-        spent: Credits that the rows spent or reserved in this execution.
         other_runs: Other runs of the store that spent in the same time, the most first.
     """
 
@@ -67,8 +67,7 @@ class WalletChange:
         """The difference, for people; None without one."""
         words = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
         if self.others:
-            runs = [one.model_dump() for one in self.other_runs]
-            words += f", other runs {self.others}{other_runs(self.others, runs)}"
+            words += f", other runs {self.others}{other_runs(self.others, self.other_runs)}"
         if (unexplained := self.unexplained or 0) > 0:
             return f"{words}, and something else spent {credits_of(unexplained)}"
         if unexplained < 0:
@@ -83,18 +82,14 @@ class BatchResult:
     Attributes:
         batch: Its last state.
         rows: A document for each row, in the order of the file; see `row_documents`.
-        receipts: Receipts of the runs by run id, with paths of the copies for people.
-        questions: What the suspended runs wait for, by run id.
         summary_path: The CSV file; absolute.
         sheet_path: The contact sheet of all rows; absolute.
-        wallet: Over this execution.
-        cancelled: A signal ended it.
     """
 
     batch_id: str
     batch: Batch
     rows: Sequence[Mapping[str, Any]]
-    receipts: Mapping[str, Mapping[str, Any]]
+    receipts: Mapping[str, Receipt]
     questions: Mapping[str, Sequence[Question]]
     summary_path: Path
     sheet_path: Path
@@ -134,8 +129,8 @@ def refusing_pools(result: BatchResult) -> Iterator[str | None]:
     """The pools that did not cover unfinished rows; None for a row that lacks something else."""
     for row in result.batch.rows:
         if row.status != "completed" and "over_budget" in row.codes:
-            steps = result.receipts.get(row.run_id, {}).get("steps", ())
-            reasons = [item["reason"] for step in steps for item in step["items"]]
+            made = result.receipts.get(row.run_id)
+            reasons = [item.reason for _, item in made.each()] if made else []
             found = [*filter(None, map(refusing_pool, (row.reason, *reasons)))]
             yield from found or (None,)
 
@@ -159,7 +154,7 @@ def questions_of(context: RunContext, batch: Batch) -> dict[str, Sequence[Questi
     }
 
 
-def receipts_of(context: RunContext, batch: Batch) -> dict[str, Mapping[str, Any]]:
+def receipts_of(context: RunContext, batch: Batch) -> dict[str, Receipt]:
     """The receipts of the rows that have a run, by run id; writes those that are out of date."""
     return {
         row.run_id: _receipt(context, row.run_id, completed=row.status == "completed")
@@ -168,13 +163,14 @@ def receipts_of(context: RunContext, batch: Batch) -> dict[str, Mapping[str, Any
     }
 
 
-def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Mapping[str, Any]:
+def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Receipt:
     folder = known_run(context, run_id).folder
     if completed:  # written at that moment, and nothing has changed since
-        with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
-            document: dict[str, Any] = json.loads((folder / "receipt.json").read_text("utf-8"))
-            if (document["run_id"], document["status"]) == (run_id, "completed"):
-                return document
+        with suppress(OSError, ValueError, RecursionError):
+            written = json.loads((folder / "receipt.json").read_text("utf-8"))
+            made = Receipt.model_validate(written)
+            if (made.run_id, made.status) == (run_id, "completed"):
+                return made
     return write_report(context.journal.entries(run_id), folder, context.assets).receipt
 
 
@@ -182,13 +178,13 @@ def row_documents(
     context: RunContext,
     batch: Batch,
     rows: Iterable[BatchRow],
-    receipts: Mapping[str, Mapping[str, Any]],
+    receipts: Mapping[str, Receipt],
 ) -> list[Mapping[str, Any]]:
     """A document for each row, in the order of the file, as ``--json`` prints it."""
     states = {state.run_id: state for state in batch.rows}
     documents: list[Mapping[str, Any]] = []
     for row in rows:
-        state, receipt = states[row.run_id], receipts.get(row.run_id, {})
+        state, receipt = states[row.run_id], receipts.get(row.run_id)
         waiting = state.status == "waiting"
         documents.append(
             {
@@ -197,12 +193,12 @@ def row_documents(
                 "run_id": row.run_id,
                 "status": "not_started" if waiting else state.status,
                 "credits": state.spent,
-                "saved": receipt.get("credits", {}).get("saved", 0),
+                "saved": receipt.credits.saved if receipt else 0,
                 "reason": batch.stopped if waiting else state.reason,
                 "folder": str(known_run(context, row.run_id).folder) if receipt else None,
                 "inputs": dict(row.values),
                 "notes": dict(row.notes),
-                "outputs": dict(receipt.get("outputs", {})),
+                "outputs": dict(receipt.outputs) if receipt else {},
             }
         )
     return documents
@@ -225,10 +221,10 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
             # A receipt may have been changed: what lies elsewhere is not embedded.
             if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
                 media.setdefault(asset.sha256, asset.path)
-        receipt = result.receipts.get(row.run_id, {})
+        receipt = result.receipts.get(row.run_id)
         notes = [text for name, text in row.keys.items() if name in row.notes]
         words = [text for name, text in row.keys.items() if name not in row.notes]
-        words = words or [str(receipt.get("subject") or "")]
+        words = words or [receipt.subject if receipt else ""]
         shown.append(
             SheetRow(
                 row.number,

@@ -5,14 +5,18 @@ Reads no clock: the time comes in events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from types import MappingProxyType
 from typing import Any, Literal
 
+from rivya_flows.assets import as_asset
+from rivya_flows.language.canonical import canonical
+from rivya_flows.language.wording import cut
 from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.actions import NextRound, Question
+from rivya_flows.planning.queue.actions import Candidate, NextRound, Question
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
     AnswerGiven,
@@ -20,7 +24,7 @@ from rivya_flows.planning.queue.events import (
     ItemFailed,
     QuestionAsked,
 )
-from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
+from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
@@ -29,6 +33,9 @@ from rivya_flows.steps.answers import TURNS
 from rivya_flows.steps.candidates import available
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.request import ItemRequest
+
+MAX_TEXT = 2_000
+"""Characters of a candidate that is a text."""
 
 MAX_NOTE, MAX_NAME = 500, 100
 """Characters of a note for the next round, and of the name of who answers."""
@@ -66,8 +73,6 @@ def question_asked(
     """The journal entry that precedes the first asking.
 
     Args:
-        question: The question.
-        at: Its deadline counts from here.
         after: The deadline that failed it before; it is opened again. None the first time.
     """
     deadline = None
@@ -145,9 +150,7 @@ class Choice:
 
     Attributes:
         picked: Keys, in the order of choice; empty for none of them.
-        note: What should be different, where none was picked.
         name: Who chose; None if nobody said.
-        channel: The way it came.
     """
 
     picked: tuple[str, ...]
@@ -189,11 +192,65 @@ def question_text(arguments: Mapping[str, Any], step_id: str, key: str) -> str:
     return str(arguments.get("question") or f"Which one for {label(step_id, key)}?")
 
 
+def candidates_of(item: ItemState, picked: Collection[str] = ()) -> tuple[Candidate, ...]:
+    """What an item of a pick chooses from, with its scores; `picked` are keys."""
+    assert item.request is not None
+    arguments = item.request.arguments
+    values: Mapping[str, float | None] = arguments.get("values") or {}
+    return read_candidates(arguments["from"], item.scores, proposal(item), picked, values)
+
+
+def read_candidates(
+    items: Sequence[Mapping[str, Any]],
+    judged: Sequence[Score] = (),
+    proposed: Collection[str] = (),
+    picked: Collection[str] = (),
+    values: Mapping[str, float | None] = MappingProxyType({}),
+) -> tuple[Candidate, ...]:
+    """The items that can be picked; `values` are those of `best`, all else is keys."""
+    scores = {one.key: one for one in judged}
+    found = []
+    for number, one in enumerate(available(items), 1):
+        key, credits, asset = str(one.get("key")), one.get("credits"), one.get("asset")
+        medium = asset if isinstance(asset, Mapping) else {}
+        score = scores.get(key)
+        found.append(
+            Candidate(
+                n=number,
+                key=key,
+                sha256=_text_in(medium, "sha256"),
+                text=text_of(one),
+                credits=credits if isinstance(credits, int) else None,
+                score=score.score if score else values.get(key),
+                reason=score.reason if score else None,
+                picked=key in picked,
+                proposed=key in proposed,
+                asset=as_asset(asset),
+                place=_text_in(medium, "path") or _text_in(medium, "url") or "",
+                task_id=_text_in(one, "task_id"),
+            )
+        )
+    return tuple(found)
+
+
+def text_of(item: Mapping[str, Any]) -> str | None:
+    """What an item without a medium says, as far as it is shown: its text, else its JSON."""
+    if item.get("asset"):
+        return None
+    text = item.get("text")
+    return cut(canonical(item.get("json")) if text is None else str(text), MAX_TEXT)
+
+
+def _text_in(source: Mapping[str, Any], name: str) -> str | None:
+    value = source.get(name)
+    return value if isinstance(value, str) else None
+
+
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
     request = item.request
     assert request is not None
     arguments: Mapping[str, Any] = request.arguments
-    candidates = tuple(available(arguments["from"]))
+    candidates = candidates_of(item)
     chosen = proposal(item)
     left = rounds_left(state, step_id, item)
     source = state.plan.candidates_of(step_id, item.round) if left else ""
@@ -202,7 +259,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         step_id,
         item.key,
         question_text(arguments, step_id, item.key),
-        tuple(str(one["key"]) for one in candidates),
+        tuple(one.key for one in candidates),
         candidates,
         arguments.get("timeout"),
         arguments.get("on_timeout") or "fail",
@@ -213,7 +270,6 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         again=_next_round(state, source, request) if left else None,
         note_room=room,
         sign=bool(arguments.get("sign")),
-        scores={one.key: one for one in item.scores},
         proposal=chosen,
         judge_error=item.judge_error,
         on_none=arguments.get("on_none") or "fail",
@@ -237,10 +293,6 @@ def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
 def _note_room(state: State, again: str) -> int:
     """Characters that a note may have so that every prompt fits its model with it; 0 if a model
     would say it aloud.
-
-    Args:
-        state: Of the run.
-        again: The step that made the candidates; its prompts have the brand and earlier notes.
     """
     requests = [
         request

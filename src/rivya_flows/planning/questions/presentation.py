@@ -7,25 +7,19 @@ makes text of them.
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rivya_flows.language.canonical import canonical, digest
+from rivya_flows.assets import Asset
+from rivya_flows.catalogue.prices import price_of
+from rivya_flows.language.canonical import digest
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import listed
 from rivya_flows.planning.pricing.estimate import most_left
-from rivya_flows.planning.questions.choice_phrases import (
-    CHANNELS,
-    answering_command,
-    are_numbered,
-    blank_answer,
-    deadline_words,
-    readable,
-    round_note,
-    what_follows,
-)
 from rivya_flows.planning.questions.open_questions import (
     at_deadline,
     choices_of,
@@ -33,12 +27,12 @@ from rivya_flows.planning.questions.open_questions import (
     utc_minute,
     writable,
 )
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.actions import Candidate, Question
 from rivya_flows.planning.queue.events import AnswerGiven
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
-Address = Callable[[Mapping[str, Any]], str | None]
+Address = Callable[[Asset], str | None]
 """Gives the URL at which a browser finds an asset, or None."""
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
@@ -46,6 +40,16 @@ _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's
 _ACROSS = 3  # pictures of 160 pixels in a dialog
 _MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
+
+
+CHANNELS = {
+    "terminal": "in the terminal",
+    "command": "with --answer",
+    "form": "in Prefect's form",
+    "python": "from Python",
+    "agent": "over MCP",
+}
+"""The ways in which people answer, as words."""
 
 
 def title(question: Question) -> str:
@@ -119,12 +123,6 @@ def questions_page(
 
     Stills that have small pictures are side by side, so that the choice below them is near; other candidates
     are one below the other.
-
-    Args:
-        state: Of the run.
-        questions: The open questions.
-        address: The URL of an asset.
-        small: The URL of a small picture of it.
     """
     prompts = _prompts(state)
     parts = [_parts(state, one, prompts, address, small) for one in questions]
@@ -154,17 +152,16 @@ def _parts(
     stills = [*_stills(question, address, small)]
     if stills:
         yield side_by_side(stills, _ACROSS)
-    for number, (one, tail) in enumerate(zip(question.candidates, tails, strict=True), 1):
-        key = str(one.get("key"))
-        heading = _heading(question, number if numbered else None, key, one)
-        found = _web(address(one["asset"])) if stills else None
+    for one, tail in zip(question.candidates, tails, strict=True):
+        heading = _heading(one, numbered=numbered)
+        found = _web(address(one.asset)) if stills and one.asset else None
         yield f"{heading} · {link('full size', found)}" if found else heading
         if not stills:
-            yield from _medium(key, one, address, small)
+            yield from _medium(one, address, small)
         if tail:
             yield text(tail)
-        if (said := question.scores.get(key)) and said.reason:
-            yield quotation(" ".join(said.reason.split()), _MAX_WORDS)
+        if one.reason:
+            yield quotation(" ".join(one.reason.split()), _MAX_WORDS)
     if how := how_to_answer(question, form=True):
         yield text(how)
     yield f"Answer in this form, or in a terminal: {code(command(state.run_id, question))}"
@@ -177,53 +174,49 @@ def command(run_id: str, question: Question) -> str:
     return answering_command(run_id, {name_of(question): answer})
 
 
-def _heading(question: Question, number: int | None, key: str, candidate: Mapping[str, Any]) -> str:
+def _heading(one: Candidate, *, numbered: bool) -> str:
     """``**2 · neon** · 1 credit · 8.5 of 10 · proposed by the judge``."""
-    name = " · ".join(filter(None, [str(number or ""), text(key)])) or "–"
-    said = question.scores.get(key)
-    facts = [_price(candidate), f"{said.score:g} of 10" if said else ""]
-    facts += ["**proposed by the judge**"] if key in question.proposal else []
-    return " · ".join([f"**{name}**", *filter(None, facts)])
+    name = " · ".join(filter(None, [str(one.n) if numbered else "", text(one.key)])) or "–"
+    facts = [
+        f"**{name}**",
+        "" if one.credits is None else price_of(one.credits, one.credits),
+        "" if one.reason is None else f"{one.score:g} of 10",
+        "**proposed by the judge**" if one.proposed else "",
+    ]
+    return " · ".join(filter(None, facts))
 
 
 def _stills(question: Question, address: Address, small: Address) -> Iterator[tuple[str, str]]:
     """The key and a small picture of each candidate; nothing unless all are stills that have one."""
     found = []
     for one in question.candidates:
-        asset = one.get("asset") or {}
-        still = _web(small(asset)) if asset.get("kind") == "image" else None
-        if still is None or _web(address(asset)) is None:
+        is_still = one.asset is not None and one.asset.kind == "image"
+        still = _web(small(one.asset)) if one.asset and is_still else None
+        if still is None or one.asset is None or _web(address(one.asset)) is None:
             return
-        found.append((str(one.get("key")), still))
+        found.append((one.key, still))
     yield from found
 
 
-def _medium(
-    key: str, candidate: Mapping[str, Any], address: Address, small: Address
-) -> Iterator[str]:
-    asset: Mapping[str, Any] | None = candidate.get("asset")
-    if not asset:
-        yield quotation(words_of(candidate), _MAX_WORDS)
+def _medium(one: Candidate, address: Address, small: Address) -> Iterator[str]:
+    if one.text is not None:
+        yield quotation(readable(one.text), _MAX_WORDS)
         return
-    found, still = _web(address(asset)), _web(small(asset))
-    if found is None:
+    asset = one.asset
+    found, still = (_web(address(asset)), _web(small(asset))) if asset else (None, None)
+    if asset is None or found is None:
         yield "no address for a browser"
-    elif asset.get("kind") in _LINKS:
-        seconds = asset.get("duration_seconds")
-        length = f", {seconds:.0f} s" if isinstance(seconds, int | float) else ""
+    elif asset.kind in _LINKS:
+        seconds = asset.duration_seconds
+        length = "" if seconds is None else f", {seconds:.0f} s"
         if still:
-            yield picture(key, still)
-        yield link(f"{_LINKS[asset['kind']]}{length}", found)
+            yield picture(one.key, still)
+        yield link(f"{_LINKS[asset.kind]}{length}", found)
     else:
         # In a paragraph of its own: a picture in a table has its full size, and one in a link none.
-        yield picture(key, still or found)
+        yield picture(one.key, still or found)
         if still:
             yield link("full size", found)
-
-
-def words_of(candidate: Mapping[str, Any]) -> str:
-    """What a candidate without a medium says."""
-    return readable(str(candidate.get("text") or canonical(candidate.get("json"))))
 
 
 def _web(address: str | None) -> str | None:
@@ -232,13 +225,6 @@ def _web(address: str | None) -> str | None:
 
 def _notes(state: State, question: Question) -> tuple[str, ...]:
     return state.item(question.step, question.key).notes
-
-
-def _price(candidate: Mapping[str, Any]) -> str:
-    credits = candidate.get("credits")
-    if not isinstance(credits, int):
-        return ""
-    return "1 credit" if credits == 1 else f"{credits} credits"
 
 
 def _prompts(state: State) -> dict[str, str]:
@@ -251,15 +237,16 @@ def _prompts(state: State) -> dict[str, str]:
     return found
 
 
-def _prompt_of(candidate: Mapping[str, Any], prompts: Mapping[str, str]) -> str:
+def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
     """The prompt of the item that made a candidate; "" where that is not known."""
-    return next((prompts[name] for name in _made(candidate) if name in prompts), "")
+    names = filter(None, (candidate.task_id, candidate.sha256))
+    return next((prompts[name] for name in names if name in prompts), "")
 
 
-def _made(item: Mapping[str, Any]) -> list[str]:
+def _made(outputs: Mapping[str, Any]) -> list[str]:
     """What tells the job and the medium of an item from others."""
-    asset = item.get("asset") or {}
-    return [one for one in (item.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
+    asset = outputs.get("asset") or {}
+    return [one for one in (outputs.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
 
 
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
@@ -276,3 +263,64 @@ def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
 
 def _short(prompt: str) -> str:
     return prompt if len(prompt) <= _MAX_PROMPT else prompt[: _MAX_PROMPT - 1].rstrip() + "…"
+
+
+def deadline_words(then: object, count: int) -> str:
+    """What a deadline does, an `AtDeadline`, as half a sentence."""
+    if then == "first":
+        return "the first one is taken" if count == 1 else f"the first {count} are taken"
+    if then == "judge":
+        return "what the judge proposes is taken"
+    return "the candidates are bought again" if then == "regenerate" else "the pick fails"
+
+
+def what_follows(most: int | None) -> str:
+    """``the run continues and buys what follows, for at most 10 credits``; None is a price without bound."""
+    if most == 0:
+        return "the run continues and buys nothing more"
+    price = "" if most is None else f", for at most {price_of(most, most)}"
+    return f"the run continues and buys what follows{price}"
+
+
+def readable(written: str) -> str:
+    """A candidate that is a text, for people: fields of an answer one to a line, other text as it is."""
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    if not (isinstance(found, dict) and all(map(_is_plain, found.values()))):
+        return written
+    return "\n".join(f"{name}: {value}" for name, value in found.items()) or written
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def round_note(number: int, notes: Sequence[str]) -> str:
+    """``round 2, with the note: warmer light``; "" in the first round."""
+    if number < 1:
+        return ""
+    noted = [one for one in notes if one]
+    words = {0: "", 1: ", with the note: "}.get(len(noted), ", with the notes: ")
+    return f"round {number + 1}{words}{'; '.join(noted)}"
+
+
+def are_numbered(keys: Sequence[str]) -> bool:
+    """Whether candidates can be told by their numbers: no key is the number of another one.
+
+    A key wins over a number in every answer.
+    """
+    numbers = {str(number): key for number, key in enumerate(keys, 1)}
+    return all(numbers.get(key, key) == key for key in keys)
+
+
+def blank_answer(keys: Sequence[str], count: int) -> str:
+    """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
+    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * count)
+
+
+def answering_command(run_id: str, answers: Mapping[str, str]) -> str:
+    """The command that answers questions, by their names."""
+    options = [f"--answer {shlex.quote(name)}={answer}" for name, answer in answers.items()]
+    return " ".join([f"rivya-flows resume {shlex.quote(run_id)}", *options])

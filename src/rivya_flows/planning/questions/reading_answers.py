@@ -167,12 +167,7 @@ def _no_more(question: Question) -> UsageError:
 
 @dataclass(frozen=True)
 class FormAnswers:
-    """The content of a filled-in form.
-
-    Attributes:
-        answers: New entries for the journal.
-        problems: What was not accepted, one sentence each.
-    """
+    """The content of a filled-in form."""
 
     answers: tuple[AnswerGiven, ...]
     problems: tuple[str, ...]
@@ -187,9 +182,6 @@ def read_form(
     """Reads what was chosen in a form, in its spelling; answers in the journal stay as they are.
 
     Args:
-        questions: Those that are open now.
-        state: Of the run.
-        chosen: By step, key and round.
         at: UTC.
     """
     asked = {(one.step, writable(one.key), one.round): one for one in questions}
@@ -221,13 +213,6 @@ def read_answers(
     by: AnsweredBy,
 ) -> tuple[AnswerGiven, ...]:
     """Reads ``STEP=KEY`` texts, or choices; an answer that is already in the journal is left out.
-
-    Args:
-        written: The texts, or choices by STEP; it is a step, ``step[key]``, or ``budget`` with
-            ``yes`` or ``no``.
-        questions: Those that accept an answer.
-        state: Of the run.
-        by: Who answers, and when.
 
     Raises:
         UsageError: The run does not ask that, or there is no such choice.
@@ -277,10 +262,6 @@ def refuse_unfit(answers: Mapping[str, Choice], plan: RunPlan) -> None:
     """Refuses answers that no question of a run will take, as far as its plan says before it.
 
     The candidates of a pick are known where they are the items of a step whose keys are known.
-
-    Args:
-        answers: By the name of the question, as `name_of`.
-        plan: Of the run.
 
     Raises:
         UsageError: There is no such question, or no such choice.

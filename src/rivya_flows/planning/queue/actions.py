@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
-from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.steps.request import Route
 
 
@@ -147,6 +148,37 @@ QuestionName = tuple[str, str, int]
 """Step, key, and how often the candidates had been bought again."""
 
 
+class Candidate(BaseModel):
+    """An item that can be picked, as its question and the receipt have it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    n: int
+    """Its number in the list."""
+    key: str
+    """The item."""
+    sha256: str | None
+    """Of its medium, in hex; null for a text."""
+    text: str | None
+    """Of a candidate without a medium: its text, or its JSON."""
+    credits: int | None
+    """What it cost."""
+    score: int | float | None
+    """What the judge gives it, 0 to 10; with `best`, the value of `by`."""
+    reason: str | None
+    """In the words of the judge."""
+    picked: bool = False
+    """It was picked."""
+    proposed: bool = False
+    """The judge would pick it."""
+    asset: SkipJsonSchema[Asset | None] = Field(default=None, exclude=True)
+    """Its medium; not in a receipt."""
+    place: SkipJsonSchema[str] = Field(default="", exclude=True)
+    """Path or URL of its medium, as its item has it; not in a receipt."""
+    task_id: SkipJsonSchema[str | None] = Field(default=None, exclude=True)
+    """Its job; not in a receipt."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One question.
@@ -164,7 +196,6 @@ class Question:
         again: What such a round buys; None if none is left.
         note_room: Characters that a note for the next round may have.
         sign: Whether a form must give a name.
-        scores: What a judge says, by the key of the candidate; empty without a judge.
         proposal: What the judge would pick; empty if nothing is good enough.
         judge_error: Why its judge gave no usable scores.
         shortfall: Why `proposal` is empty, for the message of a deadline.
@@ -175,7 +206,7 @@ class Question:
     key: str
     text: str
     choices: tuple[str, ...]
-    candidates: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    candidates: tuple[Candidate, ...] = field(default=(), hash=False)
     timeout_seconds: float | None = None
     on_timeout: Literal["first", "judge", "fail"] = "fail"
     deadline: datetime | None = None
@@ -185,7 +216,6 @@ class Question:
     again: NextRound | None = None
     note_room: int = 0
     sign: bool = False
-    scores: Mapping[str, Score] = field(default_factory=dict, hash=False)
     proposal: tuple[str, ...] = ()
     judge_error: str | None = None
     shortfall: str = ""

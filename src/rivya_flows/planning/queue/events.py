@@ -19,7 +19,7 @@ from rivya_flows.steps.request import Route, UploadedFile
 class Entry(BaseModel):
     """A fact. Ignores unknown fields, which newer versions write."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
 
 class Fork(Entry):
@@ -364,16 +364,14 @@ Channel = Literal["terminal", "command", "form", "python", "agent", "deadline", 
 
 
 class AnsweredBy(Entry):
-    """Who answered a question.
-
-    Attributes:
-        name: As the person or their terminal gave it; None if nobody did.
-        at: UTC; None for an answer that a fork takes over.
-    """
+    """Who answered a question."""
 
     name: str | None = None
+    """As the person or their terminal gave it; null where nobody gave one."""
     channel: Channel
+    """How the answer came."""
     at: datetime | None = None
+    """When it came, UTC; null for an answer that a fork takes over."""
 
 
 class AnswerGiven(OfItem):
@@ -404,21 +402,18 @@ class AnswerGiven(OfItem):
 
 
 class PoolTotal(Entry):
-    """What one service has taken of a pool of the store in the period of a moment.
-
-    Attributes:
-        name: Of the pool.
-        credits: Of the pool in each period.
-        soft: Credits above which people are told; None for no such limit.
-        spent: Credits spent or held.
-        until: End of the period, UTC; None for one that covers all time.
-    """
+    """What one service has taken of a pool of the store in the period of a moment."""
 
     name: str
+    """Of the pool."""
     credits: int
+    """The most of one period."""
     soft: int | None = None
+    """Warn above this; null for none."""
     spent: int
+    """Credits that all runs that match spent or hold in the period."""
     until: datetime | None = None
+    """End of the period, UTC; null for a pool that covers all time."""
 
     @property
     def left(self) -> int:
@@ -430,18 +425,16 @@ MOST_OTHER_RUNS = 20
 
 
 class OtherRun(Entry):
-    """Another run of the store that spent at the same service in the same time.
-
-    Attributes:
-        name: Of its spec.
-        credits: What it spent between the two balances, negative if more came back.
-        held: What it holds for purchases without a response, which may have been charged.
-    """
+    """Another run of the store that spent at the same service in the same time."""
 
     run_id: str
+    """The other run."""
     name: str
+    """Of its spec."""
     credits: int
+    """What it spent between the two balances, negative where more came back."""
     held: int = 0
+    """What it holds for purchases without a response, which may have been charged."""
 
     @property
     def most(self) -> int:

@@ -17,7 +17,7 @@ from rivya_flows.app.runner import RunOptions
 from rivya_flows.client.types import ChatMessage
 from rivya_flows.errors import BudgetError
 from rivya_flows.flows.server.limits import ModelSlots
-from rivya_flows.planning.continuing import continuation
+from rivya_flows.ledger.continuing import continuation
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, Unpaid
@@ -29,6 +29,7 @@ from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, stills
 from support.naive_service import NaiveService, Rehearsal, frozen
+from support.receipts import parsed
 
 DEARER = ServiceProfile(surcharge=3)
 """Asks three credits more than the catalogue says."""
@@ -398,7 +399,7 @@ steps:
     assert {one["reason"] for one in receipt["steps"][2]["items"]} == {"stills failed"}
     accounts_agree(studio, sandbox.data, "run-1", granted=granted)
     needed, spent = receipt["credits"]["needed"], receipt["credits"]["spent"]
-    following = continuation(receipt)
+    following = continuation(parsed(receipt))
     if limit == "budget of 10":
         assert following.command.endswith(f" --budget {spent + needed}")
     if limit == "wallet":

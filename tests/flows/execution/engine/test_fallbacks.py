@@ -14,10 +14,11 @@ import pytest
 
 from rivya_flows.app.runner import RunOptions
 from rivya_flows.ledger import receipt as ledger_receipt
-from rivya_flows.planning.continuing import continuation
+from rivya_flows.ledger.continuing import continuation
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CREATE, codes, executed, jobs, started
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order
+from support.receipts import parsed
 from support.samples import sample
 
 SPEC = """
@@ -108,7 +109,9 @@ def test_a_job_that_a_filter_refused_has_a_code_of_its_own(
     order(sandbox, "on: generation, do: refuse")
     receipt = started(studio, SPEC)
     assert codes(receipt) == ["content_refused"] * 2
-    assert continuation(receipt).advice.startswith("the same prompt is refused again: change it")
+    assert continuation(parsed(receipt)).advice.startswith(
+        "the same prompt is refused again: change it"
+    )
     assert accounts_agree(studio, sandbox.data, "run-1") == 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import accounts_agree, customer
+from support.receipts import parsed
 
 SPEC = """\
 version: 1
@@ -36,8 +37,8 @@ def test_a_wrong_output_fails_the_run_and_says_where(sandbox: Sandbox, tmp_path:
     assert [*receipt["failed_outputs"]] == ["one"]
     assert receipt["failed_outputs"]["one"].startswith("steps.stills.by has no ")
     assert receipt["failed_outputs"]["one"].endswith("(spec.yaml:13)")
-    assert sentence(receipt).startswith("output one; done: ")
-    assert troubles(receipt) == [f"output one failed: {receipt['failed_outputs']['one']}"]
+    assert sentence(parsed(receipt)).startswith("output one; done: ")
+    assert troubles(parsed(receipt)) == [f"output one failed: {receipt['failed_outputs']['one']}"]
 
     mended = SPEC.replace("by[steps.idea.text]", "by['a']")
     assert studio.run(mended, "run-2", cache="spec").ended == "completed"

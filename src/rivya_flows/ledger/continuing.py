@@ -1,13 +1,13 @@
-"""What continues a run that did not complete, by its receipt, of which any part may be missing."""
+"""What continues a run that did not complete, by its receipt."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rivya_flows.catalogue.prices import price_of
+from rivya_flows.ledger.model import Item, Receipt
 from rivya_flows.planning.markdown import code, text
 from rivya_flows.planning.names import label, short_label
 from rivya_flows.planning.queue.scheduler import refusing_pool
@@ -81,18 +81,18 @@ class Continuation:
         return f"{text(self.advice)}: {code(self.command)}{text(self.more)}"
 
 
-def next_step(receipt: Mapping[str, Any], *, deployed: bool) -> Continuation | None:
+def next_step(receipt: Receipt, *, deployed: bool) -> Continuation | None:
     """What a person does next about a run; None about a completed one.
 
     Args:
         receipt: Of the run.
         deployed: Its flow run has *Resume* and *Retry* in Prefect's pages: a deployment made it.
     """
-    status, menu = receipt.get("status"), ", in the menu of the run, "
-    if status == "completed":
+    menu = ", in the menu of the run, "
+    if receipt.status == "completed":
         return None
     found = continuation(receipt)
-    if status == "suspended":
+    if receipt.status == "suspended":
         return replace(found, advice=f"answer with Resume{menu}or") if deployed else found
     if deployed and found.retry:
         return replace(found, more=f"; Retry{menu}{found.retry}")
@@ -101,25 +101,24 @@ def next_step(receipt: Mapping[str, Any], *, deployed: bool) -> Continuation | N
     return replace(found, advice=button, more=bought)
 
 
-def continuation(receipt: Mapping[str, Any]) -> Continuation:
+def resume_command(run_id: str) -> str:
+    """The command that continues a run."""
+    return f"rivya-flows resume {shlex.quote(run_id)}"
+
+
+def continuation(receipt: Receipt) -> Continuation:
     """The command that continues a run that did not complete, also one that was killed."""
-    run_id, spec = str(receipt.get("run_id")), receipt.get("spec")
-    resume = f"rivya-flows resume {shlex.quote(run_id)}"
-    if receipt.get("status") == "suspended":
+    resume = resume_command(receipt.run_id)
+    if receipt.status == "suspended":
         return Continuation("answer with", resume)  # which asks
-    file = str(spec.get("file") or "SPEC") if isinstance(spec, Mapping) else "SPEC"
-    again = f"rivya-flows fork {shlex.quote(run_id)} --spec {shlex.quote(file)}"
+    file = receipt.spec.file
+    again = f"rivya-flows fork {shlex.quote(receipt.run_id)} --spec {shlex.quote(file)}"
     then = "then fork the run, which takes what it has paid for"
     if _lacks_only_outputs(receipt):
         return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
-    codes = {
-        str(item.get("code"))
-        for _, items in _steps(receipt)
-        for item in items
-        if item.get("status") == "failed"
-    }
+    codes = {str(item.code) for _, item in receipt.each() if item.status == "failed"}
     refused = codes & _REFUSED
-    where = f"{file}, or its input with -i NAME=VALUE" if receipt.get("inputs") else file
+    where = f"{file}, or its input with -i NAME=VALUE" if receipt.inputs else file
     if refused and refused == codes:
         if codes == {"content_refused"}:
             advice = f"the same prompt is refused again: change it in {where}, {then}"
@@ -132,7 +131,7 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
         retry = "buys no failed job again"
     advice = f"resume{_price_of_rest(receipt)} with"
     if "insufficient_credits" in codes:
-        lacking = (_credits(receipt, "needed") or 0) - (_credits(receipt, "after") or 0)
+        lacking = (receipt.credits.needed or 0) - (receipt.credits.after or 0)
         number = f"at least {lacking} " if lacking > 0 else ""
         advice = f"add {number}credit{'s' * (lacking != 1)} first, then {advice}"
         retry = retry or "continues it once they are there"
@@ -149,109 +148,81 @@ def continuation(receipt: Mapping[str, Any]) -> Continuation:
     return Continuation(advice, command, retry, more)
 
 
-def _where_lost(receipt: Mapping[str, Any], command: str) -> str:
+def _where_lost(receipt: Receipt, command: str) -> str:
     """What buys paid results again that the service has no longer; "" where none failed to download."""
     lost = _items_with(receipt, {"download"})
     again = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
     return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
-def _items_with(receipt: Mapping[str, Any], codes: Collection[str]) -> list[str]:
+def _items_with(receipt: Receipt, codes: Collection[str]) -> list[str]:
     """The items that failed with one of these codes."""
-    return [
-        label(step_id, str(item.get("key") or ""))
-        for step_id, items in _steps(receipt)
-        for item in items
-        if item.get("code") in codes
-    ]
+    return [label(step.id, item.key) for step, item in receipt.each() if item.code in codes]
 
 
-def _price_of_rest(receipt: Mapping[str, Any]) -> str:
+def _price_of_rest(receipt: Receipt) -> str:
     """``, which buys film again and all that follows for 13 credits,``; "" where nothing is bought or the
     price is not known.
     """
-    items = [(step_id, item) for step_id, found in _steps(receipt) for item in found]
     failed = [
-        (step_id, str(item.get("key") or ""))
-        for step_id, item in items
-        if item.get("code") in BOUGHT_AGAIN and receipt.get("status") != "cancelled"
+        (step.id, item.key)
+        for step, item in receipt.each()
+        if item.code in BOUGHT_AGAIN and receipt.status != "cancelled"
     ]
-    least, most = _credits(receipt, "needed"), _credits(receipt, "left")
+    credits = receipt.credits
+    least, most = credits.needed, credits.left
     if least is None or most == 0:
         return ""
-    if not failed and any(item.get("code") == "insufficient_credits" for _, item in items):
+    if not failed and any(item.code == "insufficient_credits" for _, item in receipt.each()):
         return ""  # how many credits to add says it
     if not failed:
         what = "what is left"
     else:
         what = short_label(*failed[0]) if len(failed) == 1 else f"{len(failed)} failed jobs"
-        lacking = sum(item.get("status") in ("failed", "skipped") for _, item in items)
+        lacking = sum(item.status in ("failed", "skipped") for _, item in receipt.each())
         what += " again and all that follows" if lacking > len(failed) else " again"
     price = price_of(least, most)
     if most is None:  # as the budget of that command counts: by what the service has charged
-        spent, enough = _credits(receipt, "spent") or 0, _credits(receipt, "enough") or 0
-        least = max(least, enough - spent)
+        least = max(least, (credits.enough or 0) - credits.spent)
         price = f"at least {price_of(least, least)}"
     return f", which buys {what} for {price},"
 
 
-def _credits(receipt: Mapping[str, Any], name: str) -> int | None:
-    """What it says of its credits; None where it does not."""
-    credits = receipt.get("credits")
-    found = credits.get(name) if isinstance(credits, Mapping) else None
-    return found if isinstance(found, int) else None
-
-
-def _lacks_only_outputs(receipt: Mapping[str, Any]) -> bool:
+def _lacks_only_outputs(receipt: Receipt) -> bool:
     """Whether a resume would end as this execution did: all steps are done, and an output is wrong."""
-    steps = receipt.get("steps")
-    ended = any(
-        isinstance(one, Mapping) and one.get("status") in ("failed", "cancelled")
-        for one in (steps if isinstance(steps, list | tuple) else ())
-    )
-    return bool(receipt.get("failed_outputs")) and not ended
+    ended = any(step.status in ("failed", "cancelled") for step in receipt.steps)
+    return bool(receipt.failed_outputs) and not ended
 
 
-def _steps(receipt: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """Each step with its items."""
-    steps = receipt.get("steps")
-    for step in steps if isinstance(steps, list | tuple) else ():
-        items = step.get("items") if isinstance(step, Mapping) else None
-        if isinstance(items, list | tuple):
-            yield str(step.get("id")), [one for one in items if isinstance(one, Mapping)]
-
-
-def plain_reason(item: Mapping[str, Any]) -> str:
+def plain_reason(item: Item) -> str:
     """Why an item failed, without codes; "" where only its reason tells."""
-    code = str(item.get("code") or "")
+    code = item.code or ""
     if code.startswith("api_key_"):
         return "the service did not accept the key"
     return _WORDS.get(code, "")
 
 
-def resume_options(receipt: Mapping[str, Any]) -> str:
+def resume_options(receipt: Receipt) -> str:
     """The options that a resume needs to get further than this execution.
 
     A cancelled run gets further without its failed jobs: whether to buy those again is asked at its end.
     """
     words = ""
-    cancelled = receipt.get("status") == "cancelled"
-    for step_id, items in _steps(receipt):
-        codes = [item.get("code") for item in items]
+    cancelled = receipt.status == "cancelled"
+    for step in receipt.steps:
+        codes = [item.code for item in step.items]
         alike = not {"job_status_unknown", "content_refused"}.intersection(codes)
         of_step = alike and codes.count("job_failed") > _FEW
         if of_step and not cancelled:
-            words += f" --regenerate {step_id}"
-        for item in items:
-            name, code = label(step_id, str(item.get("key") or "")), item.get("code")
-            if code in BOUGHT_AGAIN:
-                words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
-            elif code == "uncertain":
-                words += f" --resubmit {shlex.quote(name)}"
-            elif code == "over_budget" and "--budget" not in words:
+            words += f" --regenerate {step.id}"
+        for item in step.items:
+            name = shlex.quote(label(step.id, item.key))
+            if item.code in BOUGHT_AGAIN:
+                words += "" if of_step or cancelled else f" --regenerate {name}"
+            elif item.code == "uncertain":
+                words += f" --resubmit {name}"
+            elif item.code == "over_budget" and "--budget" not in words:
                 # Another budget of the run changes nothing of a pool.
-                enough = _credits(receipt, "enough") or "N"
-                words += (
-                    "" if refusing_pool(str(item.get("reason") or "")) else f" --budget {enough}"
-                )
+                of_pool = refusing_pool(item.reason)
+                words += "" if of_pool else f" --budget {receipt.credits.enough or 'N'}"
     return words

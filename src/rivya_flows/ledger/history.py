@@ -1,0 +1,228 @@
+"""What a receipt takes from a journal beside the state of the run: its purchases and its times."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rivya_flows.ledger.model import Execution, Purchase, Wait
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    CacheAnswered,
+    ChatAnswered,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
+    OfItem,
+    OfPurchase,
+    OtherRun,
+    PoolRefused,
+    PoolTotal,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    PurchaseUncertain,
+    QuestionAsked,
+    RunEnded,
+    RunFrozen,
+    RunResumed,
+    ServiceAsked,
+    Stamped,
+)
+from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.reducer import BUDGET
+from rivya_flows.planning.queue.state import State
+
+_Name = tuple[str, str]
+"""Step and key of an item."""
+
+
+class History:
+    """What a receipt takes from a journal beside the state, collected entry by entry.
+
+    Attributes:
+        first: The frozen run; None before the first entry.
+        seq: Number of the last entry; 0 before the first.
+        began, last: Unix seconds of the first and the last entry.
+        jobs: The jobs of the run as the service last reported them; None if it did not.
+        pools: Those that match its labels, as its last execution left them.
+        executions: One that died ends with its last entry.
+        waits: From each question to its answer or missed deadline, by step and key.
+    """
+
+    def __init__(self, entries: Iterable[Stamped] = ()) -> None:
+        self.first: RunFrozen | None = None
+        self.seq = self.ended = self.others = 0
+        self.other_runs: tuple[OtherRun, ...] = ()
+        self.pools: tuple[PoolTotal, ...] = ()
+        self.began = self.last = 0.0
+        self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
+        self.executions: tuple[Execution, ...] = ()
+        self.waits: dict[_Name, tuple[Wait, ...]] = {}
+        self._rows: dict[tuple[str, str, int], Purchase] = {}
+        self._first_at: dict[_Name, float] = {}
+        self._last_at: dict[_Name, float] = {}
+        self._at = 0.0
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Stamped) -> None:
+        """Takes the next entry."""
+        event, at = entry.event, entry.at
+        if isinstance(event, RunFrozen):
+            self.first, self.began = event, at
+        elif isinstance(event, RunResumed):
+            self._end_execution(self._at)
+            self.executions += (Execution(began_at=moment(at), ended_at=None),)
+        elif isinstance(event, RunEnded):
+            self._end_execution(at)
+            self.ended += 1
+        elif isinstance(event, ServiceAsked):
+            self.jobs, self.others = event.jobs, event.others
+            self.other_runs, self.pools = event.other_runs, event.pools
+        elif isinstance(event, OfItem) and not isinstance(event, PoolRefused):
+            self._add_to_item(event, at)
+        if not isinstance(event, AnswerGiven):  # one may come after its execution has died
+            self._at = at
+        self.seq, self.last = entry.seq, at
+
+    def copy(self) -> History:
+        """The same, which later entries do not change."""
+        made = copy.copy(self)
+        for name in ("_rows", "waits", "_first_at", "_last_at"):
+            setattr(made, name, dict(getattr(self, name)))
+        return made
+
+    def purchases(self, state: State) -> tuple[Purchase, ...]:
+        """One row for each purchase, in the order of intent.
+
+        `final` is None until a purchase is settled; a refused one costs 0.
+        """
+        rows = dict(self._rows)
+        for step_id, item in state.each():
+            for bought in item.purchases:
+                # An unanswered purchase becomes uncertain with age, without an event.
+                if bought.status in ("uncertain", "intended"):
+                    name = (step_id, item.key, bought.n)
+                    if row := rows.get(name):
+                        rows[name] = _changed(row, status=bought.status, reason=bought.error)
+        return tuple(rows.values())
+
+    def budget_waits(self) -> tuple[Wait, ...]:
+        """How long questions about the budget waited."""
+        return tuple(
+            wait for (step, _), waits in self.waits.items() if step == BUDGET for wait in waits
+        )
+
+    def span(
+        self, state: State, step_id: str, item: ItemState
+    ) -> tuple[datetime | None, datetime | None]:
+        """When an item began, with its first purchase or question, and ended, with its last entry.
+
+        The journal does not say when free work began: then it is when all that it needs had ended.
+        """
+        name = step_id, item.key
+        end = self._last_at.get(name) if item.phase in TERMINAL else None
+        ended = None if end is None else moment(end)
+        if (first := self._first_at.get(name)) is not None:
+            return moment(first), ended
+        if end is None and item.phase not in IN_FLIGHT:
+            return None, None
+        at = moment(self._at) if ended is None else ended
+        begun = [one.began_at for one in self.executions if one.began_at <= at][-1:]
+        if before := [*self._ends_before(state, step_id, item.key)]:
+            begun.append(moment(max(before)))
+        return min(at, max(begun)), ended
+
+    def _end_execution(self, at: float) -> None:
+        if self.executions and self.executions[-1].ended_at is None:
+            ended = self.executions[-1].model_copy(update={"ended_at": moment(at)})
+            self.executions = (*self.executions[:-1], ended)
+
+    def _add_to_item(self, event: OfItem, at: float) -> None:
+        name = event.step, event.key
+        served = isinstance(event, CacheAnswered) and event.outputs is not None
+        if served or isinstance(event, PurchaseIntended | QuestionAsked):
+            self._first_at.setdefault(name, at)
+        if isinstance(event, PurchaseIntended):
+            self._rows[*name, event.n] = _intended(at, event)
+        elif isinstance(event, OfPurchase) and (row := self._rows.get((*name, event.n))):
+            self._rows[*name, event.n] = _changed(row, **_change(event))
+        elif isinstance(event, QuestionAsked):
+            asked = Wait(asked_at=moment(at), answered_at=None)
+            self.waits[name] = (*self.waits.get(name, ()), asked)
+        elif isinstance(event, AnswerGiven | ItemCompleted | ItemFailed):
+            known = self.waits.get(name, ())
+            if known and known[-1].answered_at is None:
+                answered = known[-1].model_copy(update={"answered_at": moment(at)})
+                self.waits[name] = (*known[:-1], answered)
+        self._last_at[name] = at
+
+    def _ends_before(self, state: State, step_id: str, key: str) -> Iterator[float]:
+        """When each item ended that an item needs."""
+        planned = state.planned(step_id)
+        for needed in planned.upstream:
+            every = (item.key for item in state.steps[needed].items or ())
+            for one in (key,) if needed == planned.itemwise else every:
+                if (needed, one) in self._last_at:
+                    yield self._last_at[needed, one]
+
+
+def moment(at: float) -> datetime:
+    """Unix seconds as a time in UTC."""
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _intended(at: float, event: PurchaseIntended) -> Purchase:
+    body = json.loads(event.body)
+    return Purchase(
+        at=moment(at),
+        step=event.step,
+        key=event.key,
+        n=event.n,
+        alternative=event.alternative,
+        route=event.route,
+        model=body.get("model"),
+        idempotency_key=event.idempotency_key,
+        client_request_id=body.get("client_request_id"),
+        task_id=None,
+        status="intended",
+        reserved=event.reserve,
+        final=None,
+        reason=None,
+        held=event.reserve,
+    )
+
+
+def _changed(row: Purchase, **change: Any) -> Purchase:
+    made = row.model_copy(update=change)
+    held = made.reserved if made.final is None else made.final
+    return made if held == made.held else made.model_copy(update={"held": held})
+
+
+def _change(event: OfPurchase) -> dict[str, Any]:
+    if isinstance(event, PurchaseAccepted):
+        return {
+            "status": "accepted",
+            "task_id": event.task_id,
+            "reserved": event.reserved_credits,
+            "reason": None,
+        }
+    if isinstance(event, PurchaseRefused):
+        return {"status": "refused", "reserved": 0, "final": 0, "reason": event.message}
+    if isinstance(event, PurchaseUncertain):
+        return {"status": "uncertain", "reason": event.reason}
+    if isinstance(event, JobEnded):
+        return {"status": event.status, "final": event.final_credits, "reason": event.error}
+    if isinstance(event, ChatAnswered):
+        return {
+            "status": "answered",
+            "task_id": event.completion_id,
+            "reserved": event.reserved_credits,
+            "final": event.final_credits,
+            "reason": None,
+        }
+    return {}
