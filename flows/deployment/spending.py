@@ -22,12 +22,10 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs, dates_from
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
 from rivya_flows.flows.deployment.reconcile import automations_of
-from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.language.workflow import Deploy, Schedule, Step, Workflow
+from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.deployments import deployed_spec
 from rivya_flows.store.journal import Journal
-
-_FREE = frozenset({"upload", "compose", "layout", "notify"})
-"""Kinds of steps that buy nothing."""
 
 
 async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
@@ -61,10 +59,15 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
     return DeployedSpending(
         name,
         {name: value for name, value in workflow.labels.items() if "${{" not in value},
-        any(one.uses not in _FREE for one in workflow.all_steps.values()),
+        any(map(_may_buy, workflow.all_steps.values())),
         workflow.budget.credits if workflow.budget else None,
         tuple(starts),
     )
+
+
+def _may_buy(step: Step) -> bool:
+    kind = known_kind(step.uses)
+    return kind is None or kind.buys
 
 
 def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:

@@ -62,6 +62,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.cache_index import NewResult
 from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread, to_its_end
@@ -310,7 +311,8 @@ def _needs_service(action: Action) -> bool:
         case Buy():
             return action.route != "function"
         case Work():
-            return action.uses == "upload"
+            kind = known_kind(action.uses)
+            return kind is not None and kind.fetches
         case _:
             return isinstance(action, Collect | UploadMedium)
 

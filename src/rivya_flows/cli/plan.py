@@ -165,7 +165,8 @@ def _film_lines(found: Estimate) -> list[str]:
     return [
         f"{step.id}: {'the film lasts' if len(made) == 1 else f'{len(made)} films, each of'} {film_length(made)}"
         for step in found.steps
-        if step.uses == "compose" and (made := [item.film for item in step.items if item.film])
+        if any(item.film and item.film.most != 0 for item in step.items)
+        and (made := [item.film for item in step.items if item.film])
     ]
 
 

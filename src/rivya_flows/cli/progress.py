@@ -25,6 +25,7 @@ from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, StepState, changed_items, step_status
+from rivya_flows.steps.registry import known_kind
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
@@ -231,9 +232,6 @@ def folded(steps: Sequence[StepRow], most: int) -> tuple[StepRow, ...]:
     return tuple(shown)
 
 
-_QUICK = {"chat", "upload", "pick", "notify"}
-"""Steps that count for nothing where nobody knows how long they take."""
-
 _BEGUN = 0.05  # of the frames, from where on they tell how long the rest takes
 _FRAMES = 0.85  # of the time of a rendering; the rest is its end, which has no measure
 
@@ -276,7 +274,7 @@ def time_left(
         elif seconds is not None:
             whole = seconds * math.ceil(many / (planned.step.max_parallel or many))
             rest = max(whole - worked, 0.1 * whole) if worked < 2 * whole else None
-        elif planned.step.uses not in _QUICK:
+        elif not ((kind := known_kind(planned.step.uses)) and kind.is_quick):
             rest = None
         is_known = is_known and rest is not None
         ends[step_id] = max(ends.get(one, 0.0) for one in ("", *planned.upstream)) + (rest or 0.0)

@@ -231,9 +231,6 @@ class EndCardWith(SpecModel):
         return {} if value is True else value
 
 
-CUT_STEPS = ("compose", "layout")
-"""Kinds of step that finish films and stills."""
-
 CUT_PARTS: Mapping[str, type[SpecModel]] = {
     "clips": ClipWith,
     "transition": TransitionWith,

@@ -7,10 +7,10 @@ from typing import Any
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.ledger.model import Card, Maker, Upload, recorded
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.registry import known_kind
 
 Recorded = Mapping[str, Asset]
 """The media that the journal of a run recorded, by SHA-256.
@@ -18,9 +18,6 @@ Recorded = Mapping[str, Asset]
 Specs, answers of models and functions may write any map; what is not recorded is not a medium of
 the run, whatever it looks like.
 """
-
-_PASSES_ON = ("chat", "pick", "include", "notify")
-"""Kinds of step that make no media: assets in their outputs come from other steps."""
 
 
 def provenance(state: State) -> tuple[Card, ...]:
@@ -49,14 +46,15 @@ def shown_assets(
 ) -> tuple[Asset | Upload, ...]:
     """The media of an item of a kind of step that are media of its run."""
     # Of an asset that is passed on, only the hash comes from the step that made it.
-    passed_on = uses in _PASSES_ON
+    kind = known_kind(uses)
+    passed_on = kind is not None and kind.passes_on
     found: list[Asset | Upload] = [
         media[asset.sha256] if passed_on else asset
         for asset in output_assets(outputs)
         if asset.sha256 in media
     ]
     remote = outputs.get("asset")
-    if uses == "upload" and isinstance(remote, dict) and remote.get("file_id"):
+    if kind is not None and kind.fetches and isinstance(remote, dict) and remote.get("file_id"):
         found.append(Upload.model_validate(remote))
     return tuple(found)
 
@@ -99,10 +97,11 @@ def _given(state: State) -> Iterator[Card]:
 def _made(state: State) -> Iterator[Card]:
     for step_id in state.plan.order:
         uses = state.spec(step_id).uses
-        if uses in _PASSES_ON or uses == "upload":
+        kind = known_kind(uses)
+        if kind is None or kind.passes_on or kind.fetches:
             continue
         # A function names its outputs as it likes.
-        own = uses == "generate" or uses in CUT_STEPS
+        own = "asset" in kind.outputs
         for item in _completed(state, step_id):
             outputs, maker = item.outputs or {}, None
             for asset in output_assets(outputs) if own else assets_in(outputs):
@@ -113,7 +112,7 @@ def _made(state: State) -> Iterator[Card]:
 def _fetched(state: State) -> Iterator[Card]:
     """Media that `upload` steps were given by URL."""
     for step_id in state.plan.order:
-        if state.spec(step_id).uses == "upload":
+        if (kind := known_kind(state.spec(step_id).uses)) and kind.fetches:
             for item in _completed(state, step_id):
                 for asset in output_assets(item.outputs or {}):
                     yield _card(asset, given_as=f"steps.{step_id}")

@@ -9,7 +9,6 @@ from datetime import UTC
 from typing import Any
 
 from rivya_flows.assets import as_asset
-from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
@@ -54,9 +53,7 @@ from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
 from rivya_flows.steps.candidates import is_available
-
-_RENDERED = ("by", "captions", "poster", "gif", "loudness", "lost")
-"""Outputs of such steps that the receipt has as they are."""
+from rivya_flows.steps.registry import known_kind
 
 _STOPPED = ("cancelled", "suspended", "failed")
 
@@ -227,12 +224,11 @@ def _item(
     task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
     if not task_ids and outputs.get("task_id"):
         task_ids = (str(outputs["task_id"]),)
-    of_kind: dict[str, Any] = {}
-    if uses == "generate":
+    kind = known_kind(uses)
+    of_kind: dict[str, Any] = {name: outputs.get(name) for name in (kind.row if kind else ())}
+    if "alternative" in of_kind:
         of_kind["alternative"] = item.alternative
-    elif uses in CUT_STEPS:
-        of_kind = {name: outputs.get(name) for name in _RENDERED}
-    elif uses == "pick":
+    if "choice" in of_kind:
         of_kind["choice"] = choice_of(state, step_id, item, question)
     began_at, ended_at = history.span(state, step_id, item)
     return Item(

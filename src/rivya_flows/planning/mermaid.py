@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.estimate import Estimate, StepEstimate
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import known_kind
 
 _MAX_MODELS = 3
 _MAX_LABEL = 80
@@ -32,7 +33,7 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
             lines.append(f'    subgraph {part.upper()}["{part}"]')
         for step_id in step_ids:
             label = _label(step_id, plan.steps[step_id], known.get(step_id))
-            opening, closing = _SHAPES.get(plan.steps[step_id].step.uses, ("[", "]"))
+            opening, closing = _brackets(plan.steps[step_id].step.uses)
             lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
         if inside:
             lines.append("    end")
@@ -47,12 +48,9 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
     return "\n".join(lines)
 
 
-_SHAPES: Mapping[str, tuple[str, str]] = {
-    "pick": ("{{", "}}"),
-    "upload": ("[/", "/]"),
-    "notify": ("([", "])"),
-}
-"""Node shapes of steps that do not run at the service."""
+def _brackets(uses: str) -> tuple[str, str]:
+    kind = known_kind(uses)
+    return kind.brackets if kind else Kind.brackets
 
 
 def _node(step_id: str, number: int) -> str:

@@ -74,6 +74,7 @@ class Chat(Kind):
     idle = ("regenerate", "fallback", "timeout")
     route = "chat"
     passes_on = True
+    is_quick = True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         message, expect = given.text("message"), given.get("expect")

@@ -203,6 +203,7 @@ class Cut(Kind):
     idle = ("retry", "regenerate", "fallback", "max_parallel")
     parts = CUT_PARTS
     takes_brand = True
+    row = ("by", "captions", "poster", "gif", "loudness", "lost")
     media: str
 
     def request(self, given: Given, world: World) -> ItemRequest | None:

@@ -77,6 +77,7 @@ class Generate(Kind):
     outputs = ("asset", "assets", "task_id")
     idle = ()
     route = "generation"
+    row = ("alternative",)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)

@@ -81,6 +81,9 @@ class Kind:
         takes_brand: Whether a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
+        fetches: Whether its media are given to the run, and not made by it.
+        row: What it adds to the row of an item in a receipt: outputs, `alternative` or `choice`.
+        is_quick: Whether it counts for nothing where nobody knows how long it takes.
         brackets: Around its name in a graph.
     """
 
@@ -97,6 +100,9 @@ class Kind:
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
+    fetches: bool = False
+    row: tuple[str, ...] = ()
+    is_quick: bool = False
     brackets: tuple[str, str] = ("[", "]")
 
     @property

@@ -56,6 +56,8 @@ class Notify(Kind):
     takes = NotifyWith
     idle = UNPAID
     is_for_results = False
+    passes_on = True
+    is_quick = True
     brackets = ("([", "])")
 
     def request(self, given: Given, world: World) -> ItemRequest | None:

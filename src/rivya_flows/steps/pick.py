@@ -171,6 +171,8 @@ class Pick(Kind):
     reads = ("from",)
     evaluates = ("by",)
     passes_on = True
+    row = ("choice",)
+    is_quick = True
     brackets = ("{{", "}}")
 
     @property

@@ -39,6 +39,8 @@ class Upload(Kind):
     outputs = ("asset", "id", "url")
     idle = UNPAID
     reads = ("file",)
+    fetches = True
+    is_quick = True
     brackets = ("[/", "/]")
 
     def request(self, given: Given, world: World) -> ItemRequest | None:

@@ -94,7 +94,7 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
             {"kind": "video", "sha256": "x"},
             "takes images as attachments, not",
         ),
-        ("pick", "mode", "worst", "'mode' cannot be 'worst'; there are: human, first, best, judge"),
+        ("pick", "mode", "worst", "'mode' cannot be 'worst'; did you mean 'first'"),
         ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes audio, "),
         ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not allowed here"),
     ],
