@@ -13,18 +13,14 @@ from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Extra, Fit, Format, Reframe
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
-    ANY,
     BOOLEAN,
     BY_SIZE,
     NUMBER,
     WORDS,
-    Kind as ShapeKind,
     Shape,
     Unknown,
     composed,
-    has_unknown,
     list_of,
     map_of,
 )
@@ -34,7 +30,6 @@ from rivya_flows.language.final_cut import (
     MAX_CLIPS,
     MAX_FORMATS,
     MAX_OVERLAYS,
-    MEDIA_KINDS,
     MEDIUM_IN,
     CaptionsWith,
     ClipWith,
@@ -43,15 +38,13 @@ from rivya_flows.language.final_cut import (
     MusicWith,
     OverlayWith,
     TransitionWith,
-    is_medium_map,
     media_in,
     with_media,
 )
 from rivya_flows.language.model_errors import report_error
 from rivya_flows.language.syntax.media_references import resolve
-from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.cut_rules import (
+    computed_problems,
     cut_problems,
     end_card_problems,
     length_problems,
@@ -59,7 +52,7 @@ from rivya_flows.steps.cut_rules import (
     unused_start,
     wrong_kind,
 )
-from rivya_flows.steps.given import Given, World, any_of, word_problems
+from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -75,29 +68,6 @@ _MAX_FOUND = 100
 
 _NOT_OF_A_SPEC = ("look",)
 """Arguments that a plan adds."""
-
-
-_FILE: tuple[ShapeKind, ...] = ("asset", "text")
-_FITS: Mapping[str, tuple[ShapeKind, ...]] = {
-    "clips": ("asset", "text", "map"),
-    "overlays": ("map",),
-    "formats": ("text",),
-    "extras": ("text",),
-    **dict.fromkeys(("media", "image", "audio"), _FILE),
-    **dict.fromkeys(("seconds", "start", "width", "level"), ("number",)),
-    **dict.fromkeys(("kind", "motion", "position", "style", "language"), ("text",)),
-    **dict.fromkeys(("text", "title", "line"), TEXTS),
-    "duck": ("boolean",),
-}
-"""The kinds that a computed value takes, by its key, or by the list that it is in."""
-
-_LISTS = {
-    "clips": "write .assets of a step with several items",
-    "overlays": 'write [{text: "…"}], with one text in each map',
-    "formats": "write a list such as ['9:16', '1:1']",
-    "extras": "write a list such as [poster, srt]",
-}
-"""How each list is written whose members may be computed together."""
 
 
 _LIST = Takes(("list",), is_examined=True)
@@ -427,90 +397,3 @@ def _place(path: tuple[str | int, ...]) -> str:
     """A path as one writes it: ``clips[0].media``."""
     told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return told.removeprefix(".")
-
-
-def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
-    """Computed values inside an argument that do not fit, and media of a wrong kind."""
-    for place, inner in _computed(key, value):
-        path = (key, *place)
-        fits = _FITS[str(next(step for step in reversed(path) if isinstance(step, str)))]
-        if key == "clips" and len(place) == 1:
-            yield from _clip_problems(inner.shape, path)
-        if inner.shape.kind not in ("any", *fits):
-            name = next((step for step in reversed(place) if isinstance(step, str)), key)
-            found = inner.shape.kind
-            message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(found)}"
-            hint = repair(fits, inner.shape) or f"give {an(fits[0])}"
-            yield Diagnostic("wrong-type", message, hint, path=path)
-    for medium in media_in({key: value}):
-        name = next(step for step in reversed(medium.path) if isinstance(step, str))
-        if isinstance(medium.value, Unknown):
-            if medium.path[0] in CUT_PARTS:
-                yield from word_problems(name, medium.value.shape, medium.path)
-            yield from _wrong_media(medium.path, medium.value.shape, medium.kinds)
-        elif _is_no_file(medium.value):
-            message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
-            hint = "give one asset, without { } or [ ]"
-            yield Diagnostic("wrong-type", message, hint, path=medium.path)
-    shape = value.shape if isinstance(value, Unknown) else ANY
-    listed = shape.member if shape.kind == "list" else None
-    if listed is not None and key in _LISTS and listed.kind not in ("any", *_FITS[key]):
-        fits = _FITS[key]
-        message = (
-            f"{key!r} takes a list of {fits[0]} values, but this is a list of {listed.kind} values"
-        )
-        yield Diagnostic("wrong-type", message, _LISTS[key], path=(key,))
-    if key == "clips":
-        if isinstance(value, Unknown):
-            if listed is not None:
-                yield from _clip_problems(listed, (key,))
-                yield from word_problems(key, shape, (key,))
-            yield from _wrong_media((key,), shape, MEDIA_KINDS[(key,)])
-        for index, clip in enumerate(value if isinstance(value, list) else ()):
-            if isinstance(clip, dict) and _is_image(clip.get("media")):
-                yield from unused_start(clip, (key, index))
-
-
-def _computed(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
-    """Expressions inside a list or a map of arguments, with their places in it."""
-    if key not in CUT_PARTS and key not in ("formats", "extras"):
-        return
-    for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
-        at: Path = () if index is None else (index,)
-        if isinstance(one, dict):
-            for name, part in one.items():
-                if isinstance(part, Unknown) and name in _FITS:
-                    yield (*at, name), part
-        elif index is not None and isinstance(one, Unknown):
-            yield at, one
-
-
-def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:
-    """A whole step, or an item of one, as a clip: it has a medium, but is none."""
-    fields = shape.fields if shape.kind == "map" else None
-    if fields and {"asset", "assets"} & fields.keys() and "media" not in fields:
-        message = "a clip is one asset, but this is a whole step or item"
-        hint = "write .asset after it; .assets instead of .items gives a list of them"
-        yield Diagnostic("wrong-type", message, hint, path=path)
-
-
-def _is_no_file(medium: Any) -> bool:
-    """Whether it is a list, or a map of other keys than a file, with an expression inside.
-
-    Those without one are reported with the files.
-    """
-    held = isinstance(medium, list) or (isinstance(medium, dict) and not is_medium_map(medium))
-    return held and has_unknown(medium)
-
-
-def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:
-    held = shape.member if shape.kind == "list" and shape.member is not None else shape
-    found = [held.media] if held.media else held.either
-    if held.kind == "asset" and (wrong := [one for one in found if one not in kinds]):
-        yield wrong_kind(path, wrong[0], kinds)
-
-
-def _is_image(medium: Any) -> bool:
-    if isinstance(medium, Unknown):
-        return medium.shape.media == "image"
-    return medium_kind(medium) == "image"

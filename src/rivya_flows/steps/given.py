@@ -32,7 +32,7 @@ from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.house import House
-from rivya_flows.steps.request import ItemRequestError, Medium, medium_of, named_file
+from rivya_flows.steps.request import ItemRequestError, Medium, medium_of
 
 Stage = Literal["written", "planned", "complete"]
 
@@ -332,14 +332,3 @@ def word_problems(
         of = "each of these texts" if held is not shape else "this text"
         message = f"{name!r} takes {takes}, and {of} is none of them"
         yield Diagnostic("wrong-type", message, hint, path=path)
-
-
-def file_of(name: str, value: Any, files: Mapping[str, Asset]) -> Any:
-    """The asset of a file that the spec names by its path; any other value as it is.
-
-    Raises:
-        ItemRequestError: The value is nothing.
-    """
-    if value is None:
-        raise ItemRequestError(f"{name!r} is nothing; a condition with `if:` skips the step")
-    return named_file(value, files)

@@ -9,8 +9,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.spec.load import check
-from rivya_flows.steps.judge import MAX_CRITERION, judge_message
-from rivya_flows.steps.pick import JUDGE_FRAME
+from rivya_flows.steps.judge import JUDGE_FRAME, MAX_CRITERION, judge_message
 from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
 from support.wrong_specs.picks import PICKS
