@@ -91,7 +91,7 @@ class Written:
         self, kind: Kind, arguments: Mapping[str, Any], folder: FilePath | None
     ) -> Iterator[Diagnostic]:
         """What is wrong with arguments, which may be those of a fallback."""
-        given = self.given(kind, arguments)
+        given = self.evaluate(kind, arguments)
         kind.request(given, self._world)
         for one in (*given.problems, *kind.check(given, self)):
             hint = _MODELS if one.hint is None and one.code in _OF_MODELS else one.hint
@@ -99,16 +99,16 @@ class Written:
         for medium in kind.files(arguments):
             yield from self._file_problems(medium, folder)
 
-    def given(self, kind: Kind, arguments: Mapping[str, Any]) -> Given:
+    def evaluate(self, kind: Kind, arguments: Mapping[str, Any]) -> Given:
         """The arguments with `Unknown` for each expression in them."""
-        values = {name: self._known(one) for name, one in arguments.items()}
+        values = {name: self._evaluate(one) for name, one in arguments.items()}
         return Given(kind.takes, values, stage="written")
 
-    def _known(self, value: Any) -> Any:
+    def _evaluate(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: self._known(part) for key, part in value.items()}
+            return {key: self._evaluate(part) for key, part in value.items()}
         if isinstance(value, list):
-            return [self._known(part) for part in value]
+            return [self._evaluate(part) for part in value]
         if not isinstance(value, str) or "${{" not in value:
             return value
         try:
@@ -185,7 +185,7 @@ def _check_fallbacks(
     if "fallback" in kind.idle or not isinstance(listed, list):
         return
     reported = {(one.code, one.message) for one in found}
-    media = set(_media(written.given(kind, written.arguments), written.catalogue))
+    media = set(_media(written.evaluate(kind, written.arguments), written.catalogue))
     for index, one in enumerate(listed):
         if not isinstance(one, dict):
             continue  # reported by the model of the step
@@ -196,7 +196,7 @@ def _check_fallbacks(
             hint = "write what is different, such as {model: seedream-5-lite}, or remove it"
             report.add(place, "missing-key", message, hint)
             continue
-        instead = set(_media(written.given(kind, own), written.catalogue))
+        instead = set(_media(written.evaluate(kind, own), written.catalogue))
         if media and (others := sorted(instead - media)):
             message = f"{shown(own['model'])} makes {an(others[0])}, but the step makes "
             message += " or ".join(an(one) for one in sorted(media))
