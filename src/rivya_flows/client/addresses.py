@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import httpx
-
 from rivya_flows.client.errors import RefusedAddressError
 from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.wire import MAX_URL_LENGTH
@@ -28,6 +26,8 @@ _MAX_SHOWN = 500  # characters
 
 def checked_base_url(base_url: str) -> str:
     """The address of a service without a slash at its end."""
+    import httpx  # heavy, and `check` needs other addresses only
+
     hint = "write it like https://rivya.ai"
     try:
         parts = urlsplit(base_url.strip())

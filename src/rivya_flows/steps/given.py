@@ -289,8 +289,9 @@ def shape_problems(name: str, value: Any, takes: Takes) -> Iterator[Diagnostic]:
     if isinstance(value, list) and fits in (TEXTS, ("text",), ("map",)):
         return  # a literal is reported as one
     if fits and shape.kind not in ("any", *fits):
-        message = f"{name!r} takes {any_of(fits)}, but this is {an(shape.kind)}"
-        hint = takes.instead.get(shape.kind) or repair(fits, shape)
+        wanted = any_of(fits) or "true or false"
+        message = f"{name!r} takes {wanted}, but this is {an(shape.kind)}"
+        hint = takes.instead.get(shape.kind) or repair(fits, shape) or f"give {wanted}"
         if isinstance(value, list):
             hint = "remove the [ ] around it"
         elif isinstance(value, Unknown) and hint:
