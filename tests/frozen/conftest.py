@@ -165,9 +165,9 @@ def line_of(event: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    """The service of all frozen tests of this process."""
+    """The service of the tests of a module; what it changes in this process ends with them."""
     with recorded_sandbox(tmp_path_factory.mktemp("frozen") / "sandbox") as wire:
         yield wire
 

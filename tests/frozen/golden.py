@@ -27,7 +27,7 @@ _ASSET = {
 }  # fmt: skip
 _VARYING = {
     "seconds", "late_seconds", "looks", "work_seconds", "size_bytes",
-    "balance_before", "balance_after", "catalogue_date", "date", "freed_bytes",
+    "balance_before", "balance_after", "catalogue_date", "date", "freed_bytes", "work_pools",
 }  # fmt: skip
 """What depends on the day, on how busy the machine is, on an encoder, or on what was faster."""
 _NUMBERED = (

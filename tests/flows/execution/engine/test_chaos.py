@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.ledger.model import Purchase
+
 SCRIPTS = Path(__file__).parents[4] / "scripts"
 
 
@@ -25,13 +27,11 @@ def books() -> ModuleType:
     return module
 
 
-def row(task_id: str | None, held: int, status: str = "succeeded") -> dict[str, Any]:
-    return {
-        "task_id": task_id,
-        "held": held,
-        "status": status,
-        "client_request_id": f"run-1/{task_id}#1",
-    }
+def row(task_id: str | None, held: int, status: str = "succeeded") -> Purchase:
+    name = f"run-1/{task_id}#1"
+    return Purchase.model_construct(
+        task_id=task_id, held=held, status=status, client_request_id=name
+    )
 
 
 def service(*jobs: tuple[str, str, int]) -> dict[str, Any]:
