@@ -27,7 +27,7 @@ SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTI
 FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
-PLACES = {"Diagnostic": 0, "InferenceError": 0, "_Refused": 0, "add": 1, "unknown": 1,
+PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "_Refused": 0, "add": 1, "unknown": 1,
           "diagnostic_at": 1, "_Stop": 1, "_note": 1, "_add": 2, "_cell": 2}  # fmt: skip
 """Which argument of each call that makes a diagnostic is the code."""
 
@@ -37,7 +37,7 @@ INSIDE = {"reference-too-large"}
 
 def codes_of_the_source() -> set[str]:
     found: set[str] = set()
-    for folder in ("language", "catalogue", "app", "cli"):
+    for folder in ("language", "spec", "steps", "catalogue", "app", "cli"):
         for path in (ROOT / "src" / "rivya_flows" / folder).rglob("*.py"):
             found |= set(_codes(ast.parse(path.read_text("utf-8"))))
     return found
@@ -48,6 +48,8 @@ def _codes(tree: ast.Module) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         name = str(getattr(node.func, "attr", getattr(node.func, "id", "")))
+        if name == "problem" and getattr(getattr(node.func, "value", None), "id", "") != "given":
+            continue  # of `doctor`
         place = PLACES.get(name)
         given = [node.args[place]] if place is not None and len(node.args) > place else []
         given += [one.value for one in node.keywords if one.arg == "code" and name in PLACES]

@@ -31,8 +31,9 @@ from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.judge import JudgeWith
 from rivya_flows.steps.notify import NotifyWith
-from rivya_flows.steps.pick import JudgeWith, PickWith
+from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import BUILT_IN
 from support.naive_service import NaiveService, Rehearsal, frozen
 

@@ -10,7 +10,8 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import build_request
 from rivya_flows.steps.candidates import chosen_keys
-from rivya_flows.steps.pick import PickWith, chats_about
+from rivya_flows.steps.judge import chats_about
+from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.request import ItemRequest, ItemRequestError
 from support.naive_service import asset
 
@@ -48,7 +49,7 @@ def test_the_least_number_wins_in_the_order_min_and_several_are_picked() -> None
         ("${{ item.asset }}", "'by' of candidate 'studio' must be a number, not a map"),
         ("${{ item.stars }}", "'by' of candidate 'studio': "),
         ("${{ item.rating }} stars", "'by' of candidate 'studio' must be a number, not '3 stars'"),
-        (None, "`mode: best` needs `by:`"),
+        (None, "`mode: best` needs 'by'"),
     ],
 )
 def test_by_that_gives_no_number_names_the_candidate(by: Any, message: str) -> None:
@@ -91,7 +92,7 @@ def test_a_judge_of_texts_needs_no_attachments() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "`mode: judge` needs `judge:`"),
+        ({}, "`mode: judge` needs 'judge'"),
         ({"judge": {**JUDGE, "model": "z-image"}}, "'z-image' is a model for generate"),
         ({"judge": {**JUDGE, "model": "gpt-9"}}, "no model 'gpt-9'"),
         (

@@ -30,6 +30,8 @@ from rivya_flows.steps.request import (
     priced_by,
 )
 
+_EXAMPLE = "gemini-2-5-flash-chat"
+
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
 
@@ -82,7 +84,7 @@ class Chat(Kind):
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
         request = None
-        for model in given.models(world.catalogue, self.uses, "z-image"):
+        for model in given.models(world.catalogue, self.uses, _EXAMPLE):
             if isinstance(message, Unknown):
                 given.report(check_least_length(model, message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
@@ -144,7 +146,7 @@ class Chat(Kind):
             yield Diagnostic("wrong-value", message, hint, path=("session",))
 
     def example_of(self, argument: str) -> str | None:
-        return "gemini-2-5-flash-chat" if argument == "model" else None
+        return _EXAMPLE if argument == "model" else None
 
     def models(self, catalogue: Catalogue) -> Sequence[Model]:
         return callable_models(catalogue, self.uses)

@@ -191,10 +191,15 @@ def _params(model: Model, given: Given) -> dict[str, Any]:
             hint = "pick one item with [0], or name one of its fields"
             given.problem("bad-param", message, hint, "params", key)
             continue
-        # One value of several may be wrong in the same way.
+        if param.type == "array" and value.shape.kind not in ("any", "list"):
+            message = f"{key!r} must be a list, but this is {an(value.shape.kind)}"
+            given.problem("bad-param", message, "write [ ] around it", "params", key)
+            continue
+        # One value of several may be wrong in the same way. Not every model meets every value.
+        is_fixed = not isinstance(given.get("model"), Unknown)
         found = {
             one.message: one
-            for possible in value.possible
+            for possible in (value.possible if is_fixed else ())
             for one in coerce_params(model, {key: possible})[1]
             if one.path == ("params", key)
         }

@@ -61,7 +61,7 @@ class GivenMedia:
     Attributes:
         media: Those that are known.
         kinds: Of each medium; None where it is not known.
-        is_whole: Whether there are no others.
+        is_whole: Whether each is one medium for certain, and there are no others.
         each: The kind of every medium of a list whose length is not known; None if there is none.
     """
 
@@ -153,12 +153,12 @@ class Given:
         members = value if isinstance(value, list) else [value]
         media: list[Medium] = []
         kinds: list[str | None] = []
+        is_whole = True
         for one in members:
             if one is None:
                 kinds += [None] if self.is_written else []
             elif isinstance(one, Unknown):
-                if not (one.is_name and one.shape.kind in ("asset", "text")):
-                    return GivenMedia(tuple(media), tuple(kinds), is_whole=False)
+                is_whole = is_whole and one.is_name and one.shape.kind in ("asset", "text")
                 kinds.append(one.shape.media)
             elif self.is_written:  # files are looked at beside the spec
                 kinds.append(kind_of(one) if isinstance(one, str) else None)
@@ -169,7 +169,9 @@ class Given:
                     self.problem("wrong-type", str(error), None, name)
                     continue
                 kinds.append(media[-1].media)
-        return GivenMedia(tuple(media), tuple(kinds)) if value is not None else GivenMedia()
+        return (
+            GivenMedia(tuple(media), tuple(kinds), is_whole) if value is not None else GivenMedia()
+        )
 
 
 def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> Iterator[Diagnostic]:

@@ -127,9 +127,10 @@ def judge_of(
         if found is not None and found.category == "chat":
             given.report(_too_much(found, length, pictured="image" in media))
             if not given.is_written and not has_unknown([given.get("question"), listed]):
-                judge_message(
-                    given.values, (), found.max_prompt_length
-                )  # raises if it does not fit
+                try:
+                    judge_message(given.values, (), found.max_prompt_length)
+                except ItemRequestError as error:
+                    given.problem("wrong-value", str(error), None, "judge", "criteria")
     return found
 
 

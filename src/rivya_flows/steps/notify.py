@@ -62,21 +62,16 @@ class Notify(Kind):
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         url, secret = given.get("url"), given.get("secret")
-        if given.is_written:
-            if isinstance(url, str) and not (names_secret(url) or _is_address(url)):
-                message = f"{shown(url)} is not an http(s) URL"
-                given.problem("bad-address", message, "write https://example.com/hook", "url")
-            if (
-                secret is not None
-                and not isinstance(secret, Unknown)
-                and not is_secret_name(secret)
-            ):
-                # The value may be the secret itself, so it is not shown.
-                message = "name the secret instead of writing its value"
-                given.problem("bad-secret", message, "write env:NAME or block:NAME", "secret")
-            for key, value in (("url", url), ("secret", secret)):
-                if reason := refusal(value):
-                    given.problem("reserved-secret", reason, RESERVED_HINT, key)
+        if isinstance(url, str) and not (names_secret(url) or _is_address(url)):
+            message = f"{shown(url)} is not an http(s) URL"
+            given.problem("bad-address", message, "write https://example.com/hook", "url")
+        if secret is not None and not isinstance(secret, Unknown) and not is_secret_name(secret):
+            # The value may be the secret itself, so it is not shown.
+            message = "name the secret instead of writing its value"
+            given.problem("bad-secret", message, "write env:NAME or block:NAME", "secret")
+        for key, value in (("url", url), ("secret", secret)):
+            if reason := refusal(value):
+                given.problem("reserved-secret", reason, RESERVED_HINT, key)
         return super().request(given, world)
 
 

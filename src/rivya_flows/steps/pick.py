@@ -160,13 +160,16 @@ class Pick(Kind):
             if isinstance(judge, Mapping)
             else None
         )
+        for setting, needed in (("best", given.written.get("by")), ("judge", judge)):
+            if not given.is_written and mode == setting and needed is None:
+                key = "by" if setting == "best" else setting
+                message = f"`mode: {setting}` needs {key!r}"
+                given.problem("missing-key", message, _NEEDED[key], "mode")
         if not given.is_complete or given.problems:
             return None
         arguments = {**given.values, "from": _candidates(candidates)}
         if mode == "best":
             arguments["values"] = _values(given.written.get("by"), arguments["from"], given.scope)
-        if mode == "judge" and judge is None:
-            raise ItemRequestError("`mode: judge` needs `judge:`, which names a model and criteria")
         request = ItemRequest(self.uses, arguments)
         if judge is None or mode not in ("judge", "human") or model is None:
             return request
@@ -376,8 +379,6 @@ def _values(
     Raises:
         ItemRequestError: It is not a number.
     """
-    if by is None:
-        raise ItemRequestError("`mode: best` needs `by:`, a number for each candidate")
     values: dict[str, float | None] = {}
     for one in available(candidates):
         try:

@@ -7,6 +7,7 @@ A spec cannot: what it names has been installed.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -84,4 +85,12 @@ def _loaded(name: str, entry: EntryPoint) -> Kind:
         raise BrokenKindError(
             f"{entry.value} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    return found if isinstance(found, Kind) else as_step(name, found)
+    if inspect.isclass(found) and issubclass(found, Kind):
+        found = found()
+    if not isinstance(found, Kind):
+        return as_step(name, found)
+    if found.uses != name:
+        raise BrokenKindError(f"it is registered as {name!r}, and its `uses` is {found.uses!r}")
+    if found.credits < 0 or {"status", "credits", "key"} & set(found.outputs):
+        raise BrokenKindError("its `credits` are less than 0, or an output has a reserved name")
+    return found

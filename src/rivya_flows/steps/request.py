@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price
-from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url
 from rivya_flows.language.wording import shown
@@ -196,7 +195,7 @@ class ItemRequest:
     @property
     def is_pick(self) -> bool:
         """Whether one of several candidates is chosen, by a rule, a judge or a person."""
-        return "from" in self.arguments
+        return self.uses == "pick"
 
     @property
     def is_judged(self) -> bool:
@@ -222,13 +221,6 @@ def priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> Pr
     bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
     counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
     return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
-
-
-def refuse(*found: Sequence[Diagnostic]) -> None:
-    """Raises an `ItemRequestError` with all these mistakes; does nothing without any."""
-    messages = [one.sentence for diagnostics in found for one in diagnostics]
-    if messages:
-        raise ItemRequestError("; ".join(dict.fromkeys(messages)))
 
 
 def callable_models(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:

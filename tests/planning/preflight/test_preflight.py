@@ -242,7 +242,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             JUDGED.replace("mode: human", 'question: "${{ inputs.word }}", mode: human'),
             {"word": "x" * 16_000},
-            "a: the question and the criteria of the judge leave no room for candidates; shorten them",
+            "a: question and criteria have 16,005 characters; a message to 'gpt-5-2-chat' has room for 14,000; shorten them, or pick another model",
             id="a question to a judge",
         ),
         pytest.param(

@@ -51,7 +51,7 @@ def build_request(
             _refuse_size(name, size, room)
     given = given_of(step, arguments, scope, "complete")
     kind = kind_of_step(step)
-    request = kind.request(given, World(catalogue, service, files, house or House()))
+    request = examined(kind, given, World(catalogue, service, files, house or House()))
     given.refuse()
     if request is None:
         raise ItemRequestError("the request cannot be made")
@@ -59,6 +59,15 @@ def build_request(
         size = memory_of(request.arguments)
         _refuse_size("captions", size, room)
     return replace(request, size=size)
+
+
+def examined(kind: Kind, given: Given, world: World) -> ItemRequest | None:
+    """The request of a kind of step; whatever is wrong is among the problems of `given`."""
+    try:
+        return kind.request(given, world)
+    except ItemRequestError as error:
+        given.problem("bad-arguments", str(error), None)
+        return None
 
 
 def given_of(

@@ -12,8 +12,7 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.steps import answers as structured_output
 from rivya_flows.steps.answers import AnswerError
 from rivya_flows.steps.candidates import best
-from rivya_flows.steps.judge import SCORES, judge_message, read_scores
-from rivya_flows.steps.pick import chats_about, with_chats
+from rivya_flows.steps.judge import SCORES, chats_about, judge_message, read_scores, with_chats
 from rivya_flows.steps.request import ItemRequest
 
 BELOW_LEAST = "below_least"

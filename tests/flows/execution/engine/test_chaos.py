@@ -28,10 +28,13 @@ def books() -> ModuleType:
 
 
 def row(task_id: str | None, held: int, status: str = "succeeded") -> Purchase:
-    name = f"run-1/{task_id}#1"
-    return Purchase.model_construct(
-        task_id=task_id, held=held, status=status, client_request_id=name
-    )
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "held": held,
+        "status": status,
+        "client_request_id": f"run-1/{task_id}#1",
+    }
+    return Purchase.model_construct(**values)
 
 
 def service(*jobs: tuple[str, str, int]) -> dict[str, Any]:
