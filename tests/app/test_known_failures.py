@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
@@ -39,7 +39,7 @@ def test_a_secret_that_is_not_set_stops_the_run_but_no_plan(
     start(SPEC, tmp_path, here=False)
     monkeypatch.setenv("HOOK_SECRET", "whsec")
     start(SPEC, tmp_path)
-    with pytest.raises(UsageError, match="tell: 'env:RIVYA_API_KEY': variables of"):
+    with pytest.raises(SpecError, match="tell: 'env:RIVYA_API_KEY': variables of"):
         start(SPEC, tmp_path, hook="env:RIVYA_API_KEY")
     with pytest.raises(UsageError, match="tell: the secret 'env:HOOK_ADDRESS' is not set"):
         start(SPEC, tmp_path, hook="env:HOOK_ADDRESS")

@@ -13,7 +13,14 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.operations import TEXTS
-from rivya_flows.language.expressions.output_types import ANY, WORDS, Shape, Unknown, of_expect
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    WORDS,
+    Shape,
+    Unknown,
+    has_unknown,
+    of_expect,
+)
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
 from rivya_flows.language.syntax.tree import Path
@@ -80,7 +87,8 @@ class Chat(Kind):
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         message, expect = given.text("message"), given.get("expect")
-        added = len(instruction(expect)) if isinstance(expect, Mapping) and expect else 0
+        is_form = isinstance(expect, Mapping) and bool(expect) and not has_unknown(expect)
+        added = len(instruction(expect)) if is_form else 0
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
         request = None

@@ -318,11 +318,11 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
     """Computed values inside an argument that do not fit, and media of a wrong kind."""
     for place, inner in _computed(key, value):
         path = (key, *place)
-        fits = _FITS[str(next(step for step in reversed(path) if isinstance(step, str)))]
+        name = next(step for step in reversed(path) if isinstance(step, str))
+        fits = _FITS.get(name, ())  # the model reports a list where there is none
         if key == "clips" and len(place) == 1:
             yield from _clip_problems(inner.shape, path)
-        if inner.shape.kind not in ("any", *fits):
-            name = next((step for step in reversed(place) if isinstance(step, str)), key)
+        if fits and inner.shape.kind not in ("any", *fits):
             found = inner.shape.kind
             message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(found)}"
             hint = repair(fits, inner.shape) or f"give {an(fits[0])}"

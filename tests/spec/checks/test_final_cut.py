@@ -207,3 +207,9 @@ steps:
         ("missing-characters", "no font has '茶', '光': left out of the picture"),
         ("missing-characters", "no font has '🔥': left out of the picture"),
     ]
+
+
+@pytest.mark.parametrize("key", ["transition", "music", "captions", "end_card"])
+def test_a_computed_list_where_a_map_belongs_is_a_mistake(key: str) -> None:
+    found = diagnostics_of(step("compose", f'clips: [clip.mp4], {key}: ["${{{{ steps.a }}}}"]'))
+    assert "wrong-type" in {one.code for one in found}

@@ -130,7 +130,7 @@ def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
 def _check_arguments(
     kind: Kind, arguments: Mapping[str, Any], path: Path, scope: Scope, report: DiagnosticCollector
 ) -> None:
-    for key, is_sent in _evaluated(kind):
+    for key, is_sent in computed_arguments(kind):
         if key in arguments:
             check_expressions(arguments[key], (*path, key), scope, report)
             if is_sent:
@@ -138,7 +138,7 @@ def _check_arguments(
 
 
 @cache
-def _evaluated(kind: Kind) -> tuple[tuple[str, bool], ...]:
+def computed_arguments(kind: Kind) -> tuple[tuple[str, bool], ...]:
     """The arguments with expressions in them, and whether a text in each is sent as it is written."""
     found: list[tuple[str, bool]] = []
     for name, field in kind.takes.model_fields.items():

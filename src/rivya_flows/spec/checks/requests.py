@@ -23,7 +23,7 @@ from rivya_flows.language.step_groups import Part, written_steps
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.spec.checks.references import check_expressions
+from rivya_flows.spec.checks.references import check_expressions, computed_arguments
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.cut_rules import wrong_kind
 from rivya_flows.steps.given import Given, World
@@ -101,7 +101,11 @@ class Written:
 
     def evaluate(self, kind: Kind, arguments: Mapping[str, Any]) -> Given:
         """The arguments with `Unknown` for each expression in them."""
-        values = {name: self._evaluate(one) for name, one in arguments.items()}
+        computed = {name for name, _ in computed_arguments(kind)}
+        values = {
+            name: self._evaluate(one) if name in computed else one
+            for name, one in arguments.items()
+        }
         return Given(kind.takes, values, stage="written")
 
     def _evaluate(self, value: Any) -> Any:
