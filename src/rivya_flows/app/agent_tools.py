@@ -80,8 +80,7 @@ from rivya_flows.app.runs import open_journal
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.ledger.phrases import credits_of, total_of
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles
 from rivya_flows.private import private_folder

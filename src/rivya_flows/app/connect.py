@@ -33,7 +33,7 @@ from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.private import private_folder
 from rivya_flows.settings import Settings
 

@@ -17,8 +17,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.key_masking import PREFIX
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.hosts import is_loopback, one_spelling
-from rivya_flows.ledger.phrases import EACH_PERIOD, without_bound
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.setting_names import end_of, unknown_names
 from rivya_flows.settings import Settings

@@ -22,7 +22,7 @@ from rivya_flows.app.spec_file import FrozenInputs, SpecFile, carried, read_spec
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.language.canonical import digest
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.ledger.quotes import (
     Quote,
     plan_differences,

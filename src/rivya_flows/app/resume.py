@@ -25,8 +25,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
 from rivya_flows.ledger.model import Receipt
-from rivya_flows.ledger.phrases import total_of
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import is_sandbox, total_of
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate

@@ -31,8 +31,7 @@ from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.app.spec_file import InputValues, SpecFile, spec_path
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.ledger.phrases import uncollected
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import is_sandbox, uncollected
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate

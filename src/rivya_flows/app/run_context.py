@@ -20,7 +20,7 @@ from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.types import File
 from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.hosts import one_spelling
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder
 from rivya_flows.receiver.addresses import SECRET_NAME

@@ -12,7 +12,7 @@ from html import escape
 from itertools import takewhile
 from typing import Any
 
-from rivya_flows.ledger.provenance import is_sandbox
+from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.printable import one_line, spreadsheet_text
 from rivya_flows.store.charges import Charge
 

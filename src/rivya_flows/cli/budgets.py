@@ -161,7 +161,7 @@ def _changes(before: Pool, pool: Pool) -> Iterator[str]:
 
 def _used_up(state: PoolState) -> Iterator[str]:
     """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
-    from rivya_flows.ledger.provenance import is_sandbox
+    from rivya_flows.ledger.phrases import is_sandbox
 
     name, until = state.pool.name, _until(state)
     if not is_sandbox(state.service):

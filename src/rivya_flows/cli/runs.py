@@ -147,7 +147,7 @@ def _lines(found: Sequence[ListedRun], *, grouped: bool) -> list[list[ListedRun]
 
 
 def _row(runs: Sequence[ListedRun]) -> list[Cell]:
-    from rivya_flows.ledger.provenance import is_sandbox
+    from rivya_flows.ledger.phrases import is_sandbox
 
     run, row, many = runs[0], runs[0].row, len(runs) > 1
     labels = [one for one in row.labels.items() if not (many and one[0] == BATCH_LABEL)]

@@ -138,3 +138,10 @@ def _lacking(state: State, *statuses: str) -> tuple[str, ...]:
 def _purchase(step_id: str, item: ItemState, bought: Purchase) -> str:
     job = bought.task_id or "unanswered"
     return f"{short_label(step_id, item.key)} ({credits_of(bought.held)}, {job})"
+
+
+def is_sandbox(service: str) -> bool:
+    """Whether a service is the local sandbox, whose media are renderings and whose credits are
+    play money.
+    """
+    return service.startswith("sandbox:")

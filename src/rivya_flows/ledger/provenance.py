@@ -8,6 +8,7 @@ from typing import Any
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
 from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.model import Card, Maker, Upload, recorded
+from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.registry import known_kind
@@ -67,13 +68,6 @@ def parents_of(item: ItemState) -> tuple[str, ...]:
     uploads = [upload.asset for upload in item.request.uploads]
     found = assets_in([item.request.arguments, uploads])
     return tuple(dict.fromkeys(asset.sha256 for asset in found))
-
-
-def is_sandbox(service: str) -> bool:
-    """Whether a service is the local sandbox, whose media are renderings and whose credits are
-    play money.
-    """
-    return service.startswith("sandbox:")
 
 
 def as_text(value: object) -> str | None:

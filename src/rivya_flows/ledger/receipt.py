@@ -26,11 +26,11 @@ from rivya_flows.ledger.model import (
     Step,
     recorded,
 )
+from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.ledger.provenance import (
     Recorded,
     as_map,
     as_text,
-    is_sandbox,
     parents_of,
     provenance,
     shown_assets,
