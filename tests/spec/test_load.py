@@ -180,3 +180,13 @@ def test_any_values_give_a_workflow_or_problems_with_a_place(
     spec = {"version": 1, "name": "a", "steps": {"a": {"uses": uses, "with": arguments, **step}}}
     text = json.dumps({**spec, **top}, ensure_ascii=True)
     assert _is_reported(*check(text, file="a.yaml", catalogue=shipped()))
+
+
+def test_rows_of_a_zip_are_no_mistake_though_another_row_would_not_fit_the_model() -> None:
+    text = (
+        "version: 1\nname: a\nsteps:\n  film:\n    uses: generate\n"
+        "    zip: {model: [kling-2-6, seedance-1-5-pro], duration: [10, 8]}\n"
+        "    with: {model: '${{ zip.model }}', prompt: a lamp, params: {duration: '${{ zip.duration }}'}}\n"
+        "outputs: {films: '${{ steps.film.assets }}'}\n"
+    )
+    load(text, file="a.yaml", catalogue=shipped())

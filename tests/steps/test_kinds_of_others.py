@@ -116,3 +116,23 @@ def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
     kind = installed()["translate"]
     assert (kind.own_price.min, kind.own_price.max, kind.buys) == (3, 3, True)
     assert not installed()["count_words"].buys
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        ("Kind()", "registered as 'odd', and its `uses` is ''"),
+        ("type('Odd', (Kind,), {'uses': 'odd'})()", "it has no `work`"),
+        ("type('Odd', (CountWords,), {'uses': 'odd', 'credits': -1})()", "less than 0"),
+        ("type('Odd', (CountWords,), {'uses': 'odd', 'outputs': ('status',)})", "reserved name"),
+        ("type('Odd', (CountWords,), {'uses': 'odd', 'row': ('words',)})()", "have no place"),
+    ],
+)
+def test_a_kind_that_cannot_be_a_step_is_refused_where_it_is_used(
+    made: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with installing(tmp_path / "odd", monkeypatch) as install:
+        install("odd_kinds", f"{KINDS}\nodd = {made}\n", "odd = odd_kinds:odd")
+        text = HEAD + "steps:\n  a:\n    uses: odd\n    with: {text: a}\n"
+        _, [found] = check(text, file="a.yaml", catalogue=shipped())
+    assert (found.code, reason in found.message) == ("broken-step", True)

@@ -1,7 +1,7 @@
 """The arguments of one item, as far as they are known, and the mistakes in them.
 
-The same rules read them three times: at `check`, where each expression is `Unknown`; at `plan`, where
-the results of steps are; and in the run, where nothing is.
+The same rules read them three times: at `check`, where every expression is `Unknown`; at `plan`, where
+the results of steps are `Unknown`; and in the run, where every value is known.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def build_request(
             _refuse_size(name, size, room)
     given = given_of(step, arguments, scope, "complete")
     kind = kind_of_step(step)
-    request = examined(kind, given, World(catalogue, service, files, house or House()))
+    request = examine(kind, given, World(catalogue, service, files, house or House()))
     given.refuse()
     if request is None:
         raise ItemRequestError("the request cannot be made")
@@ -61,7 +61,7 @@ def build_request(
     return replace(request, size=size)
 
 
-def examined(kind: Kind, given: Given, world: World) -> ItemRequest | None:
+def examine(kind: Kind, given: Given, world: World) -> ItemRequest | None:
     """The request of a kind of step; whatever is wrong is among the problems of `given`."""
     try:
         return kind.request(given, world)

@@ -27,7 +27,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     check_kind,
-    examined,
+    examine,
     fallback_of,
     given_of,
     kind_of_step,
@@ -288,7 +288,7 @@ def _request_problems(
             arguments = {**arguments, "from": Unknown(shape)}
     world = World(plan.catalogue, files=plan.files_of(planned), house=plan.house_of(planned))
     given = given_of(step, arguments, {}, "planned")
-    examined(kind_of_step(step), given, world)
+    examine(kind_of_step(step), given, world)
     yield from (one.sentence for one in given.problems)
     model = plan.catalogue.get(str(arguments.get("model")))
     limit = model.references.max_files if model and model.references else None
