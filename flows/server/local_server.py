@@ -15,15 +15,15 @@ import http.client
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
-from rivya_flows.app.processes.ports import free_port
+from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.app.processes.supervisor import (
     READY_SECONDS,
     StartedProcess,
-    last_lines,
     start_error,
 )
 from rivya_flows.environment import set_default, variables
@@ -48,7 +48,6 @@ from rivya_flows.flows.server.server_process import (
 SEND_SECONDS = 10.0
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.1
-PORTS_TRIED = 3
 
 
 class LocalServer:
@@ -77,6 +76,11 @@ class LocalServer:
         server._join()
         return server
 
+    @cached_property
+    def _own_port(self) -> int:
+        """Of a server that this process starts."""
+        return choose_port(None, None)
+
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
@@ -88,18 +92,15 @@ class LocalServer:
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
-        starts = 1
         while not (server := await asyncio.to_thread(self._answering)):
             if self._process is not None and self._process.exit_code is not None:
-                starts += 1
-                if starts > PORTS_TRIED or "already in use" not in last_lines(self.log):
-                    raise self._failed(f"ended with code {self._process.exit_code}")
-                self._leave()
+                raise self._failed(f"ended with code {self._process.exit_code}")
             if time.monotonic() > deadline:
                 raise self._failed(f"did not answer within {timeout_seconds:g} s")
             if not (self.port and self._alive()):
                 self._join()
             await asyncio.sleep(LOOK_SECONDS)
+        await send_pending(SEND_SECONDS)  # Prefect's senders stay with the server they began with
         self._proven = server
         self._replaced = point(
             client_environment(self.api_url, self.home, variables(), auth=server.auth)
@@ -158,7 +159,7 @@ class LocalServer:
             ) from error
 
     def _find_or_start(self) -> None:
-        port = free_port()
+        port = self._own_port
         environment = server_environment(self.home, port, variables())
         started = start_server(self.home, port, environment, self.log, ends_with_users=True)
         if started is not None:
