@@ -167,9 +167,9 @@ def ending(items: int) -> dict[str, Any]:
             reporter = RunReporter(journal, assets, row)
             state: State = initial_state(first)
             reporter.record(Stamped(1, NOON.timestamp(), first), state)
-            keys = [item.key for item in state.steps["stills"].items or ()]
+            keys = [*state.steps["stills"].items]
             for seq, event in enumerate(events(keys, media), 2):
-                state, _ = step(state, event)
+                step(state, event)
                 reporter.record(Stamped(seq, NOON.timestamp() + seq, event), state)
             report = _measured(reporter.write)
             again = _measured(reporter.write)

@@ -59,7 +59,7 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.registry import known_kind
@@ -239,9 +239,10 @@ class Engine:
     def _count(self, entry: Stamped) -> None:
         """Apply an event that is on disk to the queue, and start the actions that follow."""
         run, event = self._run, entry.event
-        run.state, actions = step(run.current(), event)
-        run.record(entry, run.state)
-        run.listen(event, run.state)
+        state = run.current()
+        actions = step(state, event)
+        run.record(entry, state)
+        run.listen(event, state)
         self._remembered.add(event)
         if isinstance(event, RunEnded) and not self._over.done():
             self._over.set_result(None)

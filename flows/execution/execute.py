@@ -144,7 +144,7 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
             state = await take_answers(context, lease, execution.reporter)
             options = execution.options
             resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
-            if state.totals.tally.ended:  # `prepare` has seen the media of a first execution
+            if state.tally.ended:  # `prepare` has seen the media of a first execution
                 restored = partial(restore_media, context.assets, execution.reporter)
                 await in_thread(partial(restored, state, resumed))
             await _tag_flow_run(execution.reporter.frozen.labels)

@@ -33,7 +33,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseUnanswered,
     PurchaseUncertain,
 )
-from rivya_flows.planning.queue.item_state import Purchase
+from rivya_flows.planning.queue.items import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
 from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (

@@ -23,7 +23,7 @@ from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import Event, OfItem
-from rivya_flows.planning.queue.item_state import TERMINAL
+from rivya_flows.planning.queue.items import TERMINAL
 from rivya_flows.planning.queue.state import State as RunState
 
 HEARD_SECONDS = 30.0
@@ -146,10 +146,10 @@ class PrefectCalls:
 
     def _range(self, step: str, key: str) -> ItemRange | None:
         if step not in self._ranges:
-            found = self._state().steps[step].items
-            if found is None:
+            found = self._state().steps[step]
+            if not found.expanded:
                 return None
-            self._ranges[step] = ranges_of(step, [item.key for item in found])
+            self._ranges[step] = ranges_of(step, [*found.items])
         return self._ranges[step].get(key)
 
     def _group(self, task: Task[..., Any], stage: str, items: ItemRange, first: str) -> TaskGroup:

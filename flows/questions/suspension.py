@@ -207,7 +207,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     for answer in form.answers:
         logger.info("%s", answer_line(answer))
         entry = await in_thread(partial(context.journal.append, run_id, answer, lease.fence))
-        state, _ = step(state, answer)
+        step(state, answer)
         reporter.record(entry, state)
     return state
 

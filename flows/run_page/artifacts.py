@@ -46,7 +46,7 @@ from rivya_flows.planning.pricing.estimate import (
     rehearse,
 )
 from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.tasks.files import Upload
 from rivya_flows.tasks.generations import CollectedJob
@@ -80,11 +80,12 @@ class Page:
     def show_plan(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices before anything is bought."""
         self._media.update(media_of(state))
+        seen = state.copy()  # it is drawn later
 
         def draw() -> Artifact:
-            small = sum(len(step.items or ()) for step in state.steps) <= MOST_REHEARSED
-            seen = rehearse(state, datetime.now(UTC), self._context.look_up) if small else state
-            return draw_plan(state.plan, estimate(seen, balance))
+            if sum(len(step.items) for step in seen.steps.values()) <= MOST_REHEARSED:
+                rehearse(seen, datetime.now(UTC), self._context.look_up)
+            return draw_plan(seen.plan, estimate(seen, balance))
 
         self._put("plan", draw, once=True)
 
@@ -263,9 +264,9 @@ def draw_progress(state: State) -> Artifact:
     """
     done = total = 0
     for step_id in state.plan.parts["steps"]:
-        items = state.steps[step_id].items
-        total += 1 if items is None else len(items)
-        done += state.steps[step_id].tally.ended
+        step = state.steps[step_id]
+        total += len(step.items) if step.expanded else 1
+        done += step.tally.ended
     percent = 100.0 if state.ended == "completed" else round(100 * done / max(total, 1), 1)
     summary = f"{done} of {total} done{_active_steps(state)}; {_credits(state)}"
     return Artifact("progress", percent, summary)
@@ -285,12 +286,11 @@ def _active_steps(state: State) -> str:
 
 
 def _step(step_id: str, step: StepState) -> str | None:
-    items, tally = step.items, step.tally
-    if items is None or not tally.in_flight:
+    if not step.tally.in_flight:
         return None
-    if len(items) == 1:
-        return f"{step_id} {_DOES[items[0].phase]}"
-    return f"{step_id} {tally.ended} of {len(items)}"
+    if len(step.items) == 1:
+        return f"{step_id} {' '.join(_DOES[item.phase] for item in step.items.values())}"
+    return f"{step_id} {step.tally.ended} of {len(step.items)}"
 
 
 _DOES = {

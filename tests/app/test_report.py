@@ -267,12 +267,12 @@ def test_a_report_reads_of_the_journal_what_nobody_recorded(
         state = reporter.follow()
         for event in events[1:]:
             entry = journal.append("run-1", event, lease.fence)
-            state, _ = step(state, event)
+            step(state, event)
             if entry.seq <= len(events) - forgotten:
                 reporter.record(entry, state)
         report = reporter.write()
         assert journal.read == 1 + forgotten
-        assert report.state == state
+        assert [*report.state.each()] == [*state.each()]
         again = write_report(journal.entries("run-1"), tmp_path / "out", store)
         assert again.receipt == report.receipt
         assert reporter.write() is report

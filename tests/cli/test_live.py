@@ -30,7 +30,7 @@ progress.expect({{"stills": 40.0}})
 with progress.shown():
     state = initial_state(journal[0])
     for event in journal[1:]:
-        state, _ = step(state, event)
+        step(state, event)
         progress.listen(event, state)
     progress.say("warning: " + "a long line that stays above the table " * 3)
 """

@@ -17,7 +17,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     RunEnded,
 )
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -55,11 +55,11 @@ steps:
 def told(journal: Sequence[Event]) -> Iterator[str]:
     """All lines of a journal, which starts with its frozen entry."""
     state = initial_state(journal[0])  # type: ignore[arg-type]  # it is the frozen one
-    before: State | None = None
+    spent: int | None = None
     for event in journal[1:]:
-        state, _ = step(state, event)
-        yield from (one.words for one in news(before, event, state))
-        before = state
+        step(state, event)
+        yield from (one.words for one in news(spent, event, state))
+        spent = state.spent
 
 
 def rehearsed(
@@ -201,7 +201,8 @@ def test_a_judge_that_has_its_candidates_bought_again_did_not_answer_wrongly() -
 def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
     event = AnswerGiven(step="hero", key="", answer="studio", by=AnsweredBy(channel="deadline"))
-    [line] = news(run.state, event, run.state)
+    run.state.changed.clear()
+    [line] = news(run.state.spent, event, run.state)
     assert line.words == "hero: studio, after its deadline"
 
 
@@ -214,7 +215,7 @@ def rendering_run(keys: str = "") -> State:
         NaiveService(),
     )
     run.take_up()
-    while run.state.steps["spot"].tally.of(Phase.RUNNING) < (keys.count(",") + 1):
+    while run.state.steps["spot"].tally.phases[Phase.RUNNING] < (keys.count(",") + 1):
         assert run.advance(0)
     return run.state
 
@@ -287,11 +288,11 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
         SPEC.replace("mode: human, question: Which one?", "mode: first"), NaiveService(failing=1.0)
     )
     state = initial_state(run.journal[0])  # type: ignore[arg-type]  # it is the frozen one
-    before: State | None = None
+    spent: int | None = None
     stays: dict[str, bool] = {}
     for event in run.journal[1:]:
-        state, _ = step(state, event)
-        stays |= {one.words: one.stays for one in news(before, event, state)}
-        before = state
+        step(state, event)
+        stays |= {one.words: one.stays for one in news(spent, event, state)}
+        spent = state.spent
     assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)

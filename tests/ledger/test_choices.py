@@ -13,7 +13,7 @@ from rivya_flows.ledger.receipt import choice_of
 from rivya_flows.ledger.summary import choices, how_picked
 from rivya_flows.planning.questions.open_questions import MAX_TEXT, answerable, question_asked
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
-from rivya_flows.planning.queue.item_state import Score
+from rivya_flows.planning.queue.items import Score
 from rivya_flows.planning.queue.state import State
 from support.judged_picks import judged as judged_run
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -47,7 +47,8 @@ def judged(*scores: float, **arguments: Any) -> State:
         Score(key, score, f"{key} is {score}")
         for key, score in zip(("studio", "neon"), scores, strict=False)
     ]
-    return state.with_item("hero", replace(item, request=request, scores=tuple(said)))
+    state.change("hero", replace(item, request=request, scores=tuple(said)))
+    return state
 
 
 def test_a_waiting_pick_has_its_question_and_numbered_candidates() -> None:
@@ -89,7 +90,8 @@ def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
 
 def test_a_pick_without_candidates_has_no_choice() -> None:
     run = waiting()
-    state = run.state.with_item("hero", replace(run.state.item("hero", ""), request=None))
+    state = run.state
+    state.change("hero", replace(state.item("hero", ""), request=None))
     assert choice_of(state, "hero", state.item("hero", ""), None) is None
 
 

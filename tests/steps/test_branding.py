@@ -58,7 +58,7 @@ def run_of(spec: str = SPEC, **texts: str) -> Rehearsal:
 
 
 def arguments(state: State, step: str) -> dict[str, Any]:
-    [item] = state.steps[step].items or []
+    [item] = state.steps[step].items.values()
     assert item.request is not None, item.reason
     return dict(item.request.arguments)
 
@@ -89,14 +89,14 @@ def test_the_words_of_the_brand_are_part_of_what_makes_requests_equal(state: Sta
     hashes = {
         item.request.request_hash
         for step in ("still", "plain")
-        for item in state.steps[step].items or ()
+        for item in state.steps[step].items.values()
         if item.request is not None
     }
     assert len(hashes) == 2
 
 
 def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
-    [item] = state.steps["restyled"].items or []
+    [item] = state.steps["restyled"].items.values()
     assert item.request is not None
     assert [medium.source for medium in item.request.uploads] == ["logo"]
     film = arguments(state, "film")
@@ -245,7 +245,7 @@ def test_another_brand_makes_another_request() -> None:
         texts = {"look/brand.yaml": brand, "subs.srt": HOUSE.texts["parts/subs.srt"]}
         start = frozen(spec, includes=texts).model_copy(update={"files": {"look/logo.png": LOGO}})
         state = rehearse(initial_state(start), NOON, lambda _: None)
-        [item] = state.steps["film"].items or []
+        [item] = state.steps["film"].items.values()
         assert item.request is not None, item.reason
         return item.request.request_hash
 

@@ -205,7 +205,7 @@ class Rehearsal:
     def feed(self, event: Event) -> None:
         """Writes an event and starts what the queue asks for."""
         self.journal.append(event)
-        self.state, actions = self.step(event)
+        actions = self.step(event)
         self.most = max(self.most, self.state.spent)
         for action in actions:
             if isinstance(action, EndRun):
@@ -216,7 +216,7 @@ class Rehearsal:
             else:
                 self._open.append(self._carry_out(action))
 
-    def step(self, event: Event) -> tuple[State, tuple[Action, ...]]:
+    def step(self, event: Event) -> tuple[Action, ...]:
         """What the queue makes of an event."""
         return step(self.state, event)
 

@@ -98,7 +98,7 @@ def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
         "  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
     )
     assert state.ended == "failed"
-    [late], [still] = state.steps["late"].items or [], state.steps["still"].items or []
+    [late], [still] = state.steps["late"].items.values(), state.steps["still"].items.values()
     assert (late.code, late.reason) == ("function", f"{kind}: it took longer than 0.05 s")
     assert still.phase.value == "completed"
 
@@ -107,7 +107,7 @@ def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
 @pytest.mark.parametrize("kind", ["exits", "exits_coroutine"])
 def test_a_function_that_ends_the_process_ends_only_its_step(studio: Studio, kind: str) -> None:
     state = studio.run(HEAD + f"steps:\n  out: {{uses: {kind}, with: {{text: bye}}}}\n")
-    [item] = state.steps["out"].items or []
+    [item] = state.steps["out"].items.values()
     assert (item.code, item.reason) == ("function", f"{kind}: RuntimeError: SystemExit('bye')")
 
 
@@ -117,7 +117,7 @@ def test_a_coroutine_that_is_cancelled_from_within_fails_its_step_and_the_run_en
     studio: Studio, kind: str
 ) -> None:
     state = studio.run(HEAD + f"steps:\n  out: {{uses: {kind}, with: {{text: a}}}}\n")
-    [item] = state.steps["out"].items or []
+    [item] = state.steps["out"].items.values()
     assert state.ended == "failed"
     assert (item.code, item.reason) == ("function", f"{kind}: it was cancelled from within")
 
@@ -138,7 +138,7 @@ def test_files_named_by_address_or_id_are_fetched_for_a_function(studio: Studio)
         "outputs: {words: '${{ steps.sizes.words }}'}\n"
     )
     state = studio.run(spec, "run-2", inputs={"photo": given["url"], "more": given["id"]})
-    [item] = state.steps["sizes"].items or []
+    [item] = state.steps["sizes"].items.values()
     assert (item.reason, state.ended) == (None, "completed")
     assert studio.receipt("run-2")["outputs"] == {"words": "image 64 image 64"}
 

@@ -26,7 +26,7 @@ from rivya_flows.planning.preflight.preflight import (
     certain_failures,
     missing_in_outputs,
 )
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings, read_secret
 

@@ -285,7 +285,7 @@ def remaining(
     pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
     """Prices what a resumed run still has to buy; spends and sends nothing."""
-    left = rehearse(replace(state, ended=None), resume.at, look_up, resume)
+    left = rehearse(state.copy(ended=None), resume.at, look_up, resume)
     return estimate(left, balance, pools=pools)
 
 

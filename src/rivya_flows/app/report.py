@@ -28,12 +28,23 @@ from rivya_flows.media.edit import file_stem
 from rivya_flows.media.embedding import AssetPath
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import BroughtFile, RunFrozen, Stamped
+from rivya_flows.planning.queue.events import (
+    BroughtFile,
+    Event,
+    QuestionAsked,
+    RunEnded,
+    RunFrozen,
+    ServiceAsked,
+    Stamped,
+)
 from rivya_flows.planning.queue.queue import replay, step as step_queue
 from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
+
+_REPORTED = (QuestionAsked, RunEnded, ServiceAsked)
+"""What a report follows: its state is taken over then, and not made again."""
 
 _FILE = BroughtFile.model_fields.keys()
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
@@ -113,6 +124,7 @@ class RunReporter:
         self._folder = row.folder if in_folder else None
         self._history = History()
         self._state: State | None = None
+        self._behind: list[Event] = []
         self._following = threading.Lock()
         self._writing = threading.Lock()
         self._copied: dict[Path, str] = {}
@@ -130,11 +142,13 @@ class RunReporter:
         return self._history.first
 
     def record(self, entry: Stamped, state: State) -> None:
-        """Takes an entry that was just written, and the state after it."""
+        """Takes an entry that was just written, and the state after it, which may change later."""
         with self._following:
             if entry.seq == self._history.seq + 1:
                 self._history.add(entry)
-                self._state = state
+                self._behind.append(entry.event)
+                if isinstance(entry.event, _REPORTED):
+                    self._state, self._behind = state.copy(), []
 
     def follow(self) -> State:
         """Reads what is new in the journal; gives the state after it.
@@ -145,16 +159,11 @@ class RunReporter:
         """
         new = self._journal.entries(self.row.run_id, after=self.seq)
         with self._following:  # not while it reads, since `record` must not wait for a disk
-            behind = [entry for entry in new if entry.seq > self._history.seq]
-            events = [entry.event for entry in behind]
-            if self._state is None:
-                self._state = replay(events)
-            else:
-                for event in events:
-                    self._state, _ = step_queue(self._state, event)
-            for entry in behind:
-                self._history.add(entry)
-            return self._state
+            for entry in new:
+                if entry.seq > self._history.seq:
+                    self._history.add(entry)
+                    self._behind.append(entry.event)
+            return self._caught_up()
 
     def receipt(self) -> Receipt:
         """The receipt as far as the journal was followed."""
@@ -162,8 +171,17 @@ class RunReporter:
 
     def _now(self) -> tuple[History, State]:
         with self._following:
-            assert self._state is not None
-            return self._history.copy(), self._state
+            return self._history.copy(), self._caught_up()
+
+    def _caught_up(self) -> State:
+        """A state of its own that has seen all of the history."""
+        if self._state is None:
+            self._state = replay(self._behind)
+        else:
+            for event in self._behind:
+                step_queue(self._state, event)
+        self._behind = []
+        return self._state.copy()
 
     def write(self) -> RunReport:
         """The report of the run as far as its journal goes; waits for disks, so call it in a thread.

@@ -33,7 +33,7 @@ from rivya_flows.planning.questions.open_questions import Choice, answerable
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.resume import can_regenerate
@@ -140,9 +140,9 @@ async def _read(
         unpaid = "budget"
     hours = context.settings.rivya_flows_resend_hours
     resumed = replace(options, unpaid=unpaid).resumed(hours)
-    state = before
+    state = before.copy()
     for answer in answers:  # what they let the run buy is priced before they count
-        state, _ = step(state, answer)
+        step(state, answer)
     return _Asked(reporter, answers, before, state, resumed)
 
 
@@ -281,7 +281,8 @@ def restore_media(
     named += [
         (name, one, None) for name, given in frozen.inputs.items() for one in assets_in(given)
     ]
-    rest, _ = step(state, resumed)
+    rest = state.copy()
+    step(rest, resumed)
     needed = {
         upstream
         for step_id, planned in rest.plan.steps.items()

@@ -51,6 +51,7 @@ class BatchProgress(Screen):
         self._interrupts = interrupts
         self._batch: Batch | None = None
         self._states: dict[str, State] = {}
+        self._spent_before: dict[str, int] = {}
         self._begun: dict[str, float] = {}
         self.absorb_cancel = interrupts.calm
         interrupts.say = self.say
@@ -60,9 +61,10 @@ class BatchProgress(Screen):
         Interrupts.begun = True
         self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
         if not self.alive:
-            self.tell_news(news(self._states.get(name), event, state), f"{name}: ")
+            self.tell_news(news(self._spent_before.get(name), event, state), f"{name}: ")
         self._begun.setdefault(name, self._clock())
         self._states[name] = state
+        self._spent_before[name] = state.spent
 
     def changed(self, batch: Batch) -> None:
         """Shows how rows ended since the last call; a table counts those that completed."""
@@ -72,6 +74,7 @@ class BatchProgress(Screen):
             known = old.status if before or row.status == "completed" else "waiting"
             if row.status not in ("running", known):
                 self._states.pop(row.name, None)
+                self._spent_before.pop(row.name, None)
                 if row.status != "waiting" and not (self.alive and row.status == "completed"):
                     self.say(_ended(row))
         if batch.stopped and not (before and before.stopped):

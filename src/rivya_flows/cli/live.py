@@ -122,6 +122,8 @@ class Progress(Screen):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
         self._state: State | None = None
+        self._spent: int | None = None
+        self._settled: set[str] | None = None
         self._shares: dict[tuple[str, str], float] = {}
         self._next_line: dict[tuple[str, str], float] = {}
         self._usual: Mapping[str, float] = {}
@@ -133,9 +135,9 @@ class Progress(Screen):
 
     def listen(self, event: Event, state: State) -> None:
         """Shows an event, and the state after it."""
-        self.tell_news(news(self._state, event, state))
+        self.tell_news(news(self._spent, event, state))
         self._note_times(state)
-        self._state = state
+        self._state, self._spent = state, state.spent
 
     def render(self, step: str, key: str, share: float) -> None:
         """Shows how much of an item is rendered: in the table, or in a line now and then."""
@@ -183,13 +185,13 @@ class Progress(Screen):
 
     def _note_times(self, state: State) -> None:
         """Notes when steps begin and end; what an earlier execution has done has no time."""
-        before, now = self._state, self._clock()
-        for step_id in state.plan.order:
-            step = state.steps[step_id]
+        before, now = self._settled, self._clock()
+        self._settled = {step_id for step_id, step in state.steps.items() if step.settled}
+        for step_id, step in state.steps.items():
             known = self._times.get(step_id)
             if known is None and not step.settled and (step.tally.in_flight or step.tally.ended):
                 self._times[step_id] = now, None
-            elif known is None and before and step.settled and not before.steps[step_id].settled:
+            elif known is None and before is not None and step_id in self._settled - before:
                 self._times[step_id] = now, now
             elif known is not None and step.settled and known[1] is None:
                 self._times[step_id] = known[0], now

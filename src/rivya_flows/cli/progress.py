@@ -22,9 +22,9 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
 )
 from rivya_flows.planning.queue.fallbacks import bought_instead
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
-from rivya_flows.planning.queue.state import State, StepState, changed_items, step_status
+from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.steps.registry import known_kind
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
@@ -38,14 +38,27 @@ class News(NamedTuple):
     stays: bool = False
 
 
-def news(before: State | None, event: Event, after: State) -> tuple[News, ...]:
-    """One line for each notable change of an event; a state of None precedes an execution's first."""
-    if before is None:
-        ended = ((step_id, None, item) for step_id, item in after.each())
-        return (*_done_before(after), *_changes(after, ended, quiet=True))
-    line = _line(event, after)
-    changed = _changes(after, changed_items(before, after), quiet=False)
-    return (*([line] if line else []), *changed, *_warnings(before, after))
+def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
+    """One line for each notable change of an event.
+
+    Args:
+        spent: Credits before it; None before the first of an execution.
+        event: The event.
+        state: After it.
+    """
+    if spent is None:
+        ended = ((step_id, None, item) for step_id, item in state.each())
+        return (*_done_before(state), *_changes(state, ended, quiet=True))
+    line = _line(event, state)
+    changed = (
+        (step_id, earlier, state.item(step_id, key))
+        for (step_id, key), earlier in state.changed.items()
+    )
+    return (
+        *([line] if line else []),
+        *_changes(state, changed, quiet=False),
+        *_warnings(spent, state),
+    )
 
 
 def _done_before(state: State) -> Iterator[News]:
@@ -121,9 +134,9 @@ def _cost(item: ItemState) -> str:
     return f" ({credits_of(item.credits)})" if item.purchases else ""
 
 
-def _warnings(before: State, after: State) -> Iterator[News]:
-    mark, warning = after.warns_at, budget_warning(after)
-    if mark is not None and warning is not None and before.spent < mark:
+def _warnings(spent: int, state: State) -> Iterator[News]:
+    mark, warning = state.warns_at, budget_warning(state)
+    if mark is not None and warning is not None and spent < mark:
         yield News(f"warning: {warning}", stays=True)
 
 
@@ -197,17 +210,17 @@ def begun_steps(state: State) -> list[str]:
 
 def _row(state: State, step_id: str, shares: Sequence[float]) -> StepRow:
     current = state.steps[step_id]
-    tally, many = current.tally, len(current.items or ()) > 1
-    status = step_status(state.planned(step_id), current)
+    tally, many = current.tally, len(current.items) > 1
+    status = current.status
     begun = tally.in_flight or tally.ended
     if status == "running" and not begun:
         status = "waiting"
-    counted = [(tally.of(phase), words) for phase, words in _WORDS.items()]
+    counted = [(tally.phases[phase], words) for phase, words in _WORDS.items()]
     parts = [f"{number} {words}" if many else words for number, words in counted if number]
     if shares:  # together, since those of a step render at once
         said = rendering(sum(shares) / len(shares))
         parts = [*parts, said] if many else [said]
-    items = f"{tally.completed} of {len(current.items or ())}" if many else ""
+    items = f"{tally.phases[Phase.COMPLETED]} of {len(current.items)}" if many else ""
     return StepRow(step_id, status, items, ", ".join(parts), tally.spent)
 
 
@@ -261,7 +274,7 @@ def time_left(
     ends, is_known = {"": 0.0}, True
     for step_id in state.plan.parts["steps"]:
         planned, current = state.planned(step_id), state.steps[step_id]
-        many, seconds = len(current.items or (0,)), usual.get(step_id)
+        many, seconds = len(current.items) if current.expanded else 1, usual.get(step_id)
         worked, share = at_work.get(step_id, 0.0), rendered.get(step_id, 0.0)
         share = (share and share + current.tally.ended) / max(many, 1)
         rest: float | None = 0.0
@@ -285,5 +298,5 @@ def time_left(
 def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     """Whether a step may wait for a person or a judge."""
     written = getattr(planned.step.with_, "mode", "first")
-    known = (one.request.arguments.get("mode") for one in step.items or () if one.request)
+    known = (one.request.arguments.get("mode") for one in step.items.values() if one.request)
     return next(known, written) not in ("first", "best")

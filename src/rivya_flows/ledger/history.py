@@ -32,7 +32,7 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
@@ -165,8 +165,7 @@ class History:
         """When each item ended that an item needs."""
         planned = state.planned(step_id)
         for needed in planned.upstream:
-            every = (item.key for item in state.steps[needed].items or ())
-            for one in (key,) if needed == planned.itemwise else every:
+            for one in (key,) if needed == planned.itemwise else state.steps[needed].items:
                 if (needed, one) in self._last_at:
                     yield self._last_at[needed, one]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
     from rivya_flows.planning.preflight.films import Film
     from rivya_flows.planning.pricing.estimate import Estimate
     from rivya_flows.planning.queue.events import OtherRun, PoolTotal
-    from rivya_flows.planning.queue.item_state import ItemState, Purchase
+    from rivya_flows.planning.queue.items import ItemState, Purchase
     from rivya_flows.planning.queue.state import State
 
 

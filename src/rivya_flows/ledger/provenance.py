@@ -9,7 +9,7 @@ from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
 from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.model import Card, Maker, Upload, recorded
 from rivya_flows.ledger.phrases import is_sandbox
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.registry import known_kind
 
@@ -113,7 +113,8 @@ def _fetched(state: State) -> Iterator[Card]:
 
 
 def _completed(state: State, step_id: str) -> Iterator[ItemState]:
-    return (one for one in state.steps[step_id].items or () if one.phase is Phase.COMPLETED)
+    every = state.steps[step_id].items.values()
+    return (one for one in every if one.phase is Phase.COMPLETED)
 
 
 def _card(asset: Asset, *, given_as: str | None = None, made_by: Maker | None = None) -> Card:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -49,9 +48,9 @@ from rivya_flows.planning.questions.open_questions import (
 )
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import is_available
 from rivya_flows.steps.registry import known_kind
 
@@ -166,7 +165,8 @@ def _left(state: State) -> Estimate | None:
         regenerate=tuple(name for name, code in failed if code in BOUGHT_AGAIN),
         resubmit=tuple(name for name, code in items if code == "uncertain"),
     )
-    return estimate(rehearse(replace(state, ended=None), state.now, lambda _: None, resumed), None)
+    rest = rehearse(state.copy(ended=None), state.now, lambda _: None, resumed)
+    return estimate(rest, None)
 
 
 def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, str]:
@@ -195,14 +195,14 @@ def _step(
     planned, current = state.planned(step_id), state.steps[step_id]
     items = tuple(
         _item(state, step_id, item, media, asked.get((step_id, item.key)), history)
-        for item in current.items or ()
+        for item in current.items.values()
     )
     return Step(
         id=step_id,
         uses=planned.step.uses,
         title=planned.step.title,
         needs=tuple(state.plan.follows(step_id)),
-        status=_ended_with(state, step_status(planned, current)),
+        status=_ended_with(state, current.status),
         credits=sum(item.credits for item in items),
         saved=sum(item.saved for item in items),
         balance_before=current.balances.get("before"),
@@ -302,7 +302,7 @@ def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCan
     """The candidates of the rounds before, in their order."""
     for number in range(item.round if state.planned(step_id).rounds else 0):
         made = state.steps[state.plan.candidates_of(step_id, number)]
-        for one in made.items or ():
+        for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
                 asset, text = as_asset(one.outputs.get("asset")), text_of(one.outputs)
                 sha256 = asset.sha256 if asset else None

@@ -67,7 +67,7 @@ def test_a_coroutine_is_a_step_and_its_fields_are_known(studio: Studio) -> None:
 def test_what_a_function_raises_fails_its_step(studio: Studio) -> None:
     state = studio.run(SPLIT, inputs={"text": "fail"})
     assert state.ended == "failed"
-    [item] = state.steps["split"].items or []
+    [item] = state.steps["split"].items.values()
     assert (item.code, item.reason) == (
         "function",
         "split_words: ValueError: it was asked to fail",

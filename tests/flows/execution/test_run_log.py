@@ -53,7 +53,7 @@ def log_of(
     listen, state = log_events(logging.getLogger("run"), ignore_event), initial_state(run.start)
     with caplog.at_level(level):
         for event in run.journal[1:]:
-            state, _ = step(state, event)
+            step(state, event)
             listen(event, state)
     return caplog.messages
 

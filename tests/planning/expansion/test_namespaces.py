@@ -19,7 +19,7 @@ from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.planning.queue.state import State
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import check, load
 from rivya_flows.spec.named_files import named_files
@@ -86,7 +86,7 @@ def started(spec: str = SPEC, texts: dict[str, str] = TEXTS, **inputs: Any) -> R
 
 
 def statuses(state: State) -> dict[str, str]:
-    return {name: step_status(state.planned(name), now) for name, now in state.steps.items()}
+    return {name: now.status for name, now in state.steps.items()}
 
 
 def run_of(start: RunFrozen, service: NaiveService | None = None) -> Rehearsal:
@@ -97,7 +97,7 @@ def run_of(start: RunFrozen, service: NaiveService | None = None) -> Rehearsal:
 
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
-    items = run.state.steps[step].items or ()
+    items = run.state.steps[step].items.values()
     return [item.request.arguments["prompt"] for item in items if item.request]
 
 
@@ -131,7 +131,7 @@ def test_what_fails_inside_fails_the_include_and_skips_what_follows() -> None:
     found = statuses(run.state)
     assert (found["logo__idea"], found["logo"], found["film"]) == ("failed", "failed", "skipped")
     assert run.ended == ["failed"]
-    [item] = run.state.steps["logo"].items or []
+    [item] = run.state.steps["logo"].items.values()
     assert item.reason == "logo__idea failed"
 
 
@@ -154,7 +154,7 @@ def test_a_condition_that_is_false_skips_all_of_it() -> None:
     later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'cached' }}\n    with")
     run = run_of(started(later))
     assert {statuses(run.state)[name] for name in ("logo", "logo__idea")} == {"skipped"}
-    [item] = run.state.steps["logo__idea"].items or []
+    [item] = run.state.steps["logo__idea"].items.values()
     assert item.reason == "the condition of logo is false"
     assert run.ended == ["completed"]
 
@@ -173,7 +173,7 @@ def test_a_null_is_as_if_nothing_was_given() -> None:
 def test_a_given_value_that_does_not_fit_fails_where_it_is_read() -> None:
     spec = SPEC.replace("default: lamp", 'default: "a word of over twenty letters"')
     run = run_of(started(spec))
-    [item] = run.state.steps["logo__idea"].items or []
+    [item] = run.state.steps["logo__idea"].items.values()
     assert item.reason is not None
     assert item.reason.startswith("the input 'word' of logo: 29 characters is more than 20")
     assert statuses(run.state)["logo"] == "failed"
@@ -268,7 +268,7 @@ def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> 
     start = started(spec, {"parts/logo.yaml": inner})
     asset = Asset(kind="image", sha256="outer", mime_type="image/png", size_bytes=1)
     run = run_of(start.model_copy(update={"files": {"outer.png": asset}}))
-    [item] = run.state.steps["logo__restyled"].items or []
+    [item] = run.state.steps["logo__restyled"].items.values()
     assert item.request is not None
     assert [medium.source for medium in item.request.uploads] == ["outer"]
 

@@ -13,7 +13,7 @@ from rivya_flows.planning.queue.events import (
     RunEnded,
 )
 from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.planning.queue.state import State
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -55,11 +55,11 @@ def rehearsal(*, failing: float = 0.0, allowed: int = 0, text: str = SPEC) -> Re
 
 
 def statuses(state: State) -> dict[str, str]:
-    return {name: step_status(state.planned(name), now) for name, now in state.steps.items()}
+    return {name: now.status for name, now in state.steps.items()}
 
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
-    items = run.state.steps[step].items or ()
+    items = run.state.steps[step].items.values()
     return [item.request.arguments["prompt"] for item in items if item.request]
 
 
@@ -71,7 +71,7 @@ def test_a_run_that_completes_runs_finally_and_not_on_failure() -> None:
     found = statuses(run.state)
     assert (found["other"], found["retold"]) == ("skipped", "skipped")
     assert (found["card"], found["reel"]) == ("completed", "completed")
-    assert [item.reason for item in run.state.steps["retold"].items or ()] == ["nothing failed"]
+    assert [item.reason for item in run.state.steps["retold"].items.values()] == ["nothing failed"]
     assert prompts(run, "card") == ["hero completed, other skipped"]
 
 
@@ -103,7 +103,7 @@ def test_a_null_of_a_failed_step_skips_and_says_so() -> None:
     run = rehearsal(failing=1.0)
     run.take_up()
     run.run()
-    [item] = run.state.steps["retold"].items or []
+    [item] = run.state.steps["retold"].items.values()
     assert (item.phase.value, item.reason) == ("skipped", "steps.hero.key is null")
 
 
@@ -115,7 +115,7 @@ def test_failures_that_are_allowed_call_for_nothing() -> None:
         run.service.failing, run.service.seed = 0.5, seed
         run.take_up()
         run.run()
-        phases = [item.phase.value for item in run.state.steps["stills"].items or ()]
+        phases = [item.phase.value for item in run.state.steps["stills"].items.values()]
         if sorted(phases) == ["completed", "failed"]:
             break
     assert sorted(phases) == ["completed", "failed"]
@@ -130,12 +130,12 @@ def test_a_purchase_without_an_end_keeps_on_failure_back_until_a_resume() -> Non
     run._open = []
     run.feed(ItemFailed(step="stills", key="a", code="connection", message="no answer"))
     run.run()
-    items = run.state.steps["stills"].items or ()
+    items = [*run.state.steps["stills"].items.values()]
     for item in items[1:]:
         run.feed(ItemFailed(step="stills", key=item.key, code="connection", message="no answer"))
     run.run()
     assert run.ended == ["failed"]
-    reasons = [item.reason for item in run.state.steps["retold"].items or ()]
+    reasons = [item.reason for item in run.state.steps["retold"].items.values()]
     assert reasons == ["stills[a] has not ended; resume the run"]
     assert statuses(run.state)["card"] == "completed"
     run.take_up()

@@ -98,6 +98,6 @@ finally:
 """
     for shown, status in ((WRONG, "completed"), ("steps.stills.assets", "skipped")):
         state = played(shown, more)
-        assert state.steps["sorry"].tally.of(state.item("sorry", "").phase) == 1
+        assert state.steps["sorry"].tally.phases[state.item("sorry", "").phase] == 1
         assert state.item("sorry", "").phase == status
         assert state.item("card", "").phase == "completed"

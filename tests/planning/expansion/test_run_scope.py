@@ -6,7 +6,7 @@ import json
 
 from rivya_flows.planning.expansion.run_scope import fields_of
 from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 FAN_OUTS = """

@@ -49,7 +49,7 @@ def spec(list_: str, over: str, key: str) -> str:
 
 
 def made(run: Rehearsal, step_id: str) -> list[str]:
-    return [item.key for item in run.state.steps[step_id].items or ()]
+    return [item.key for item in run.state.steps[step_id].items.values()]
 
 
 def test_a_shared_key_that_an_input_gives_is_refused_at_the_plan(tmp_path: Path) -> None:

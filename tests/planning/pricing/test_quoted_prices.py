@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from hypothesis import given, strategies as st
-from rpds import HashTrieMap
 
-from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, quoted_price, with_quote
+from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, note_price, quoted_price
 from rivya_flows.steps.request import PriceClass, PricedBy
 
 
@@ -16,9 +15,9 @@ from rivya_flows.steps.request import PriceClass, PricedBy
 def test_a_text_costs_what_the_next_longer_one_was_charged(
     charged: list[tuple[int, int]], asked: int
 ) -> None:
-    quoted: QuotedPrices = HashTrieMap()
+    quoted: QuotedPrices = {}
     for length, credits in charged:
-        quoted = with_quote(quoted, PricedBy("speech", length), credits)
+        note_price(quoted, PricedBy("speech", length), credits)
     lengths = [length for length, _ in charged if length >= asked]
     expected = max(c for length, c in charged if length == min(lengths)) if lengths else None
     assert quoted_price(quoted, PriceClass(PricedBy("speech", asked), 1, None, False)) == expected
@@ -26,5 +25,6 @@ def test_a_text_costs_what_the_next_longer_one_was_charged(
 
 
 def test_the_service_does_not_decide_what_a_function_costs() -> None:
-    quoted = with_quote(HashTrieMap(), PricedBy("cut"), 9)
+    quoted: QuotedPrices = {}
+    note_price(quoted, PricedBy("cut"), 9)
     assert quoted_price(quoted, PriceClass(PricedBy("cut"), 2, 2, True)) == 2

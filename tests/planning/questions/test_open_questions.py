@@ -23,7 +23,7 @@ from rivya_flows.planning.queue.events import (
     QuestionsLeft,
     RunEnded,
 )
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.queue import replay
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -270,9 +270,8 @@ def test_each_candidate_of_a_list_that_was_put_together_can_be_picked() -> None:
         AnswerGiven(step="hero", key="", at=NOON, answer="0-2", by=AnsweredBy(channel="command"))
     )
     run.run()
-    made = run.state.steps["stills"].items
+    made, *_ = run.state.steps["stills"].items.values()
     outputs = run.state.item("hero", "").outputs
-    assert made is not None
-    assert made[0].outputs is not None
+    assert made.outputs is not None
     assert outputs is not None
-    assert outputs["asset"] == made[0].outputs["assets"][0]
+    assert outputs["asset"] == made.outputs["assets"][0]

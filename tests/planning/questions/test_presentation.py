@@ -21,7 +21,7 @@ from rivya_flows.planning.questions.presentation import (
     title,
 )
 from rivya_flows.planning.queue.actions import NextRound, Question
-from rivya_flows.planning.queue.item_state import Score
+from rivya_flows.planning.queue.items import Score
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """
@@ -146,7 +146,8 @@ def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
 def test_a_later_round_says_which_and_what_was_noted() -> None:
     run = asked()
     item = replace(run.state.item("hero", ""), round=1, notes=("warmer *light*",))
-    state = run.state.with_item("hero", item)
+    state = run.state
+    state.change("hero", item)
     shown = questions_page(
         state,
         [replace(HERO, round=1, rounds_left=2, again=NextRound(3, 3, 3), note_room=80)],
@@ -228,7 +229,8 @@ def hostile_page(words: str) -> str:
     """A page that has these words in every place that foreign text has."""
     run = asked()
     item = replace(run.state.item("hero", ""), round=1, notes=(words,))
-    state = run.state.with_item("hero", item)
+    state = run.state
+    state.change("hero", item)
     made = (candidate(words), candidate("b"), {"key": "c", "text": words})
     question = replace(
         HERO, text=words, round=1, judge_error=words, choices=(words, "b"),

@@ -18,7 +18,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseUncertain,
 )
 from rivya_flows.planning.queue.fallbacks import bought_instead, reason_of
-from rivya_flows.planning.queue.item_state import ItemState, Purchase
+from rivya_flows.planning.queue.items import ItemState, Purchase
 from support.campaigns import until
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.samples import examples
@@ -244,7 +244,7 @@ def test_each_alternative_has_its_own_uploads() -> None:
     rehearsal.take_up()
     until(rehearsal, JobEnded)
     # The state after that event has the upload under way, for this model alone.
-    assert [name[2] for name in rehearsal.state.uploads] == ["seedream-5-lite"]
+    assert [name[2] for name in rehearsal.state.awaiting] == ["seedream-5-lite"]
     rehearsal.run()
     body = rehearsal.state.item("stills", "a").purchases[1].body
     assert "https://files.example/" in body
@@ -320,7 +320,7 @@ def test_the_bound_on_memory_counts_the_alternatives() -> None:
     item = rehearsal.state.item("stills", "a")
     assert len(item.alternatives) == 3
     sizes = sum(one.size for one in item.alternatives)
-    assert rehearsal.state.totals.tally.size == sizes
+    assert rehearsal.state.tally.size == sizes
 
 
 @settings(max_examples=examples(50))

@@ -8,7 +8,7 @@ import pytest
 
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.forks import finished, fork_of, is_made_again, made_again
-from rivya_flows.planning.queue.item_state import ItemState
+from rivya_flows.planning.queue.items import ItemState
 from rivya_flows.planning.queue.reducer import initial_state
 from support.judged_picks import Judging, again, chats, hero, judged, judged_spec
 from support.naive_service import NaiveService, Rehearsal, frozen

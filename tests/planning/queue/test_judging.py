@@ -19,7 +19,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseRefused,
     QuestionsLeft,
 )
-from rivya_flows.planning.queue.item_state import ItemState, Phase, Score, next_round
+from rivya_flows.planning.queue.items import ItemState, Phase, Score, next_round
 from rivya_flows.steps.request import ItemRequest
 from support.judged_picks import STYLES, Judging, again, chats, hero, judged, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, score_of
@@ -67,7 +67,7 @@ def test_a_step_runs_for_each_picked_item() -> None:
     text, _, _ = judged_spec(more="count: 2").partition("    with: {model: nano-banana")
     run = Rehearsal(frozen(f"{text}    {film}"), Judging({"neon": 9, "noir": 8}))
     again(run)
-    assert [item.key for item in run.state.steps["film"].items or ()] == ["neon", "noir"]
+    assert [item.key for item in run.state.steps["film"].items.values()] == ["neon", "noir"]
     assert run.ended == ["completed"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.planning.queue.item_state import ItemState
+from rivya_flows.planning.queue.items import ItemState
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 SPEC = """

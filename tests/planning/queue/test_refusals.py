@@ -16,7 +16,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseUncertain,
     RunEnded,
 )
-from rivya_flows.planning.queue.item_state import Phase, Purchase
+from rivya_flows.planning.queue.items import Phase, Purchase
 from rivya_flows.planning.queue.refusals import meaning_of_refusal
 from support.campaigns import a_set, until
 from support.naive_service import NOON, Rehearsal

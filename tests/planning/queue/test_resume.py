@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from rivya_flows.planning.queue.actions import Buy, Work
 from rivya_flows.planning.queue.events import Event, ItemFailed, PurchaseIntended
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.state import State
 from support.campaigns import a_set, until
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 
 def phases(state: State, step: str) -> list[str]:
-    return [item.phase.value for item in state.steps[step].items or ()]
+    return [item.phase.value for item in state.steps[step].items.values()]
 
 
 def test_a_new_cap_lets_a_resume_buy_what_was_over_budget() -> None:
@@ -50,7 +50,7 @@ def test_an_intent_older_than_the_window_is_uncertain_until_it_is_resubmitted() 
     late = NOON + timedelta(hours=21)
     rehearsal.take_up(at=late)
     rehearsal.run()
-    [item] = rehearsal.state.steps["stills"].items or []
+    [item] = rehearsal.state.steps["stills"].items.values()
     assert (item.phase, item.code, rehearsal.state.spent) == (Phase.FAILED, "uncertain", 1)
     assert rehearsal.service.charges == {}
     rehearsal.take_up(at=late, resubmit=("stills[0]",))
@@ -107,7 +107,7 @@ def test_items_wait_while_a_resume_makes_the_list_that_they_follow_anew() -> Non
     rehearsal.run()
     assert phases(rehearsal.state, "films") == ["completed", "skipped"]
     rehearsal.take_up()
-    assert rehearsal.state.steps["frames"].items is None
+    assert not rehearsal.state.steps["frames"].expanded
     rehearsal.run()
     assert rehearsal.ended == ["failed", "failed"]
     assert phases(rehearsal.state, "frames") == ["completed"] * 3
@@ -137,7 +137,7 @@ def test_nothing_is_bought_for_a_list_that_never_was_and_a_resume_makes_it() -> 
     rehearsal = Rehearsal(frozen(NO_LIST), NaiveService(rambling=1.0))
     rehearsal.take_up()
     rehearsal.run()
-    posters = list(rehearsal.state.steps["posters"].items or ())
+    posters = list(rehearsal.state.steps["posters"].items.values())
     assert [(item.phase, item.reason) for item in posters] == [(Phase.SKIPPED, "script failed")]
     assert len(rehearsal.service.charges) == 3, "the turns of the script"
     rehearsal.service.rambling = 0.0

@@ -24,7 +24,7 @@ from rivya_flows.planning.questions.open_questions import (
 from rivya_flows.planning.questions.reading_answers import checked, read_answers, read_form
 from rivya_flows.planning.queue.event_codec import unique_name
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft
-from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from support.judged_picks import Judging, judged, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -76,12 +76,12 @@ def say(run: Rehearsal, *picked: str, note: str = "", name: str = "ana") -> None
 
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
-    items = run.state.steps[step].items or ()
+    items = run.state.steps[step].items.values()
     return [json.loads(item.purchases[-1].body)["prompt"] for item in items if item.purchases]
 
 
 def phases(run: Rehearsal, step: str) -> set[Phase]:
-    return {item.phase for item in run.state.steps[step].items or ()}
+    return {item.phase for item in run.state.steps[step].items.values()}
 
 
 def test_a_round_is_a_step_of_the_plan_right_before_its_pick() -> None:
@@ -143,7 +143,7 @@ def test_a_pick_at_the_first_round_skips_the_others() -> None:
     say(run, "neon")
     assert run.ended == ["completed"]
     for copy in COPIES:
-        [reason] = {item.reason for item in run.state.steps[copy].items or ()}
+        [reason] = {item.reason for item in run.state.steps[copy].items.values()}
         assert reason == "hero was decided without another round"
         assert phases(run, copy) == {Phase.SKIPPED}
     assert len(run.service.charges) == 4
@@ -361,7 +361,7 @@ def test_a_step_can_fan_out_over_what_was_picked() -> None:
     say(run, "neon", "studio")
     assert run.ended == ["completed"]
     assert prompts(run, "film") == ["like neon", "like studio"]
-    assert [item.key for item in run.state.steps["film"].items or ()] == ["neon", "studio"]
+    assert [item.key for item in run.state.steps["film"].items.values()] == ["neon", "studio"]
 
 
 def test_a_person_answers_for_a_judge_that_found_nothing_good_enough() -> None:

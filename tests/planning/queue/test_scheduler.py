@@ -21,7 +21,7 @@ from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 
 def phases(state: State, step: str) -> list[str]:
-    return [item.phase.value for item in state.steps[step].items or ()]
+    return [item.phase.value for item in state.steps[step].items.values()]
 
 
 @given(seed=st.integers(0, 10**6), budget=st.integers(0, 30), crash=st.integers(0, 60))
@@ -42,7 +42,7 @@ def test_a_run_time_set_of_fifty_with_credits_for_twenty_buys_twenty() -> None:
     assert len(rehearsal.service.charges) == 20
     assert phases(rehearsal.state, "stills").count("failed") == 30
     assert "needs 1 credit; the budget of 20 has 0 left" in str(
-        [item.reason for item in rehearsal.state.steps["stills"].items or ()][-1]
+        [item.reason for item in rehearsal.state.steps["stills"].items.values()][-1]
     )
 
 

@@ -28,9 +28,8 @@ from rivya_flows.planning.expansion.run_scope import (
 )
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue import forks, judging
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
-from rivya_flows.planning.queue.items import Items, places
-from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.planning.queue.items import OPEN, TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.house import House
@@ -45,52 +44,53 @@ from rivya_flows.steps.request import (
 _TOO_LARGE = "plan_too_large"
 
 
-def expand_step(state: State, step_id: str) -> State:
+def expand_step(state: State, step_id: str) -> None:
     """Create the items of a run-time fan-out, once its list is known."""
-    planned, current = state.planned(step_id), state.steps[step_id]
-    if current.items is not None:
-        return state
+    planned = state.planned(step_id)
+    if state.steps[step_id].expanded:
+        return
     if planned.skipped:
-        return _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
-    source = planned.itemwise
-    if source is not None and planned.step.key is None:
-        following = state.steps[source].items
-        if following is None:
-            return state
-        items = following.with_all(
-            ItemState(item.key, {}, repeats=item.repeats) for item in following
-        )
-        return state.with_step(step_id, replace(current, items=items))
+        _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
+        return
+    if planned.itemwise is not None and planned.step.key is None:
+        source = state.steps[planned.itemwise]
+        if source.expanded:
+            following = source.items.values()
+            state.expand(
+                step_id, (ItemState(one.key, {}, repeats=one.repeats) for one in following)
+            )
+        return
     if not all(state.steps[name].settled for name in planned.upstream):
-        return state
+        return
     if reason := _failed_upstream(state, planned, planned.upstream):
-        return _placeholder(state, step_id, Phase.SKIPPED, reason)
-    return _expand_now(state, step_id)
+        _placeholder(state, step_id, Phase.SKIPPED, reason)
+    else:
+        _expand_now(state, step_id)
 
 
-def evaluate_items(state: State, step_id: str) -> State:
+def evaluate_items(state: State, step_id: str) -> None:
     """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
-    planned, items = state.planned(step_id), state.steps[step_id].items
-    if items is None or not items.waiting:
-        return state
+    planned = state.planned(step_id)
+    if not state.steps[step_id].tally.phases[Phase.WAITING]:
+        return
     pick = _unasking_pick(state, planned)
     if pick is not None and pick.phase not in TERMINAL:
-        return state
+        return
     surroundings = _Surroundings(state, planned, step_id)
     if not all(state.steps[name].settled for name in surroundings.names):
-        return state
+        return
     failed = _failed_upstream(state, planned, surroundings.names)
     if pick is not None and planned.round_of is not None:
         ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
         failed = f"{planned.round_of[0]} {ended} without another round"
     with evaluated_together():
-        for item in items.those(_evaluable(state, planned, items)):
-            room = MAX_PLAN_BYTES - state.totals.tally.size
+        for item in _evaluable(state, planned, state.steps[step_id]):
+            room = MAX_PLAN_BYTES - state.tally.size
             evaluated = _evaluate_item(surroundings, item, failed, room)
             if evaluated.code == _TOO_LARGE:
                 failed = evaluated.reason  # do not evaluate the rest
-            state = claim(state.with_item(step_id, evaluated), step_id, evaluated)
-    return state
+            state.change(step_id, evaluated)
+            claim(state, step_id, evaluated)
 
 
 def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
@@ -102,37 +102,40 @@ def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
     return pick if pick.round < number else None
 
 
-def _evaluable(state: State, planned: PlannedStep, items: Items) -> int:
-    """The set of waiting items whose own source has ended."""
-    if planned.itemwise is None:
-        return items.waiting
-    source = state.steps[planned.itemwise].items
-    if source is not None and items.follow(source):
-        return items.waiting & source.ended
-    found = 0
-    for place in places(items.waiting):
-        item = items[place]
-        if item.variables or (source is not None and _has_ended(source, item.key)):
-            found |= 1 << place
-    return found
+def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
+    """Waiting items whose own source has ended, or is missing because a resume expanded its list again.
+
+    After the first look, only those whose source has ended since.
+    """
+    found = list(step.items.values())
+    if planned.itemwise is not None:
+        source = state.steps[planned.itemwise]
+        if step.examined is None:
+            found = [
+                item
+                for item in found
+                if item.variables or (source.expanded and _has_ended(source, item.key))
+            ]
+        else:
+            since = [key for key in source.ended[step.examined :] if key in step.items]
+            found = [step.items[key] for key in sorted(since, key=step.places.__getitem__)]
+        step.examined = len(source.ended) if source.expanded else None
+    return [item for item in found if item.phase is Phase.WAITING]
 
 
-def _has_ended(source: Items, key: str) -> bool:
-    """Whether the source item has ended, or is missing because a resume expanded its list again."""
-    return key not in source.table or source.get(key).phase in TERMINAL
+def _has_ended(source: StepState, key: str) -> bool:
+    return key not in source.items or source.items[key].phase in TERMINAL
 
 
-def skip_unstarted(state: State, step_id: str, reason: str) -> State:
+def skip_unstarted(state: State, step_id: str, reason: str) -> None:
     """Skip the items of a step that have not started."""
-    items = state.steps[step_id].items
-    if items is None:
-        return _placeholder(state, step_id, Phase.SKIPPED, reason)
-    if items.tally.ended + items.tally.open == len(items):
-        return state
-    for item in items:
-        if item.phase not in TERMINAL and item.phase not in (Phase.BUYING, Phase.RUNNING):
-            state = state.with_item(step_id, _ended(item, Phase.SKIPPED, reason))
-    return state
+    step = state.steps[step_id]
+    if not step.expanded:
+        _placeholder(state, step_id, Phase.SKIPPED, reason)
+    elif step.tally.ended + step.tally.open < len(step.items):
+        for item in [*step.items.values()]:
+            if item.phase not in TERMINAL | OPEN:
+                state.change(step_id, _ended(item, Phase.SKIPPED, reason))
 
 
 class _Surroundings:
@@ -205,10 +208,9 @@ def _evaluate_item(
     if planned.skipped or failed:
         return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
-        source = state.steps[planned.itemwise].items
-        if source is None or item.key not in source.table:
+        followed = state.steps[planned.itemwise].items.get(item.key)
+        if followed is None:
             return _ended(item, Phase.SKIPPED, f"{planned.itemwise} has no such item any more")
-        followed = source.get(item.key)
         if _is_placeholder(followed):
             return _ended(item, Phase.SKIPPED, followed.reason or "")
         fields = item_fields(state.planned(planned.itemwise), followed)
@@ -255,8 +257,7 @@ def _evaluate_item(
 def _not_made(around: _Surroundings, item: ItemState) -> str | None:
     """Why the item that one follows has nothing to read; None if it follows none, or that was made."""
     source = around.planned.itemwise
-    items = around.state.steps[source].items if source else None
-    followed = items.get(item.key) if items and item.key in items.table else None
+    followed = around.state.steps[source].items.get(item.key) if source else None
     if followed is None or followed.phase is Phase.COMPLETED:
         return None
     return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
@@ -268,11 +269,11 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
     inside += [again for one in inside for again in state.planned(one).rounds]
-    found = {one: step_status(state.planned(one), state.steps[one]) for one in inside}
+    found = {one: state.steps[one].status for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")
     if set(found.values()) == {"skipped"}:
-        reasons = [one.reason for one in state.steps[inside[0]].items or () if one.reason]
+        reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
         return _ended(item, Phase.SKIPPED, (reasons or ["all of it was skipped"])[0])
     outputs = outputs_of(state, name)
     if outputs.failed:
@@ -281,18 +282,19 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
 
 
-def _expand_now(state: State, step_id: str) -> State:
-    planned, current = state.planned(step_id), state.steps[step_id]
+def _expand_now(state: State, step_id: str) -> None:
+    planned = state.planned(step_id)
     step = planned.step
     try:
         scope = scope_for(state, planned, planned.upstream)
         items = items_from(step, evaluate(fan_out_of(step), scope), scope)
     except UsesNull as null:
-        return _placeholder(state, step_id, Phase.SKIPPED, str(null))
+        _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
-        return _placeholder(state, step_id, Phase.FAILED, str(error))
-    states = Items.of(ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
-    return state.with_step(step_id, replace(current, items=states))
+        _placeholder(state, step_id, Phase.FAILED, str(error))
+    else:
+        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
+        state.expand(step_id, made)
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
@@ -306,7 +308,7 @@ def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) 
         later = set[str]()
         for name in waiting:
             one = state.planned(name)
-            status = step_status(one, state.steps[name]) if one.part == planned.part else ""
+            status = state.steps[name].status if one.part == planned.part else ""
             if status == "failed":
                 failed.add(name)
             elif status == "skipped" and not one.skipped:
@@ -316,11 +318,10 @@ def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) 
     return f"{', '.join(sorted(failed))} failed" if failed else None
 
 
-def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State:
+def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> None:
     """One unnamed item that shows the end of a run-time fan-out without items."""
     code = "bad_arguments" if phase is Phase.FAILED else None
-    item = ItemState("", {}, phase=phase, reason=reason, code=code)
-    return state.with_step(step_id, replace(state.steps[step_id], items=Items.of([item])))
+    state.expand(step_id, [ItemState("", {}, phase=phase, reason=reason, code=code)])
 
 
 def _is_placeholder(item: ItemState) -> bool:
@@ -332,19 +333,12 @@ def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) 
     return replace(item, phase=phase, reason=reason, code=code)
 
 
-def claim(state: State, step_id: str, item: ItemState) -> State:
+def claim(state: State, step_id: str, item: ItemState) -> None:
     """Give an item its ordinal among equal requests: four equal prompts are four pictures."""
-    if item.request is None or not item.request.request_hash:
-        return state
-    equal = item.request.request_hash
-    if (equal, step_id, item.key) in state.claims:
-        return state
-    ordinal = state.claimed.get(equal, 0)
-    return replace(
-        state,
-        claims=state.claims.insert((equal, step_id, item.key), ordinal),
-        claimed=state.claimed.insert(equal, ordinal + 1),
-    )
+    equal = "" if item.request is None else item.request.request_hash
+    if equal and (equal, step_id, item.key) not in state.claims:
+        state.claims[equal, step_id, item.key] = state.claimed[equal]
+        state.claimed[equal] += 1
 
 
 def claimed_hash(state: State, step_id: str, item: ItemState) -> str:

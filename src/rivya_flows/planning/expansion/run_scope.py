@@ -18,8 +18,8 @@ from rivya_flows.planning.expansion.namespaces import (
     steps_in,
 )
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
-from rivya_flows.planning.queue.state import State, StepState, step_status
+from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
@@ -60,7 +60,7 @@ def known_of(state: State) -> NamespaceFacts:
 def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
     planned = state.planned(name)
-    fields = step_fields(planned, state.steps[name])
+    fields = step_fields(state.steps[name])
     if isinstance(planned.step.with_, IncludeWith):
         fields["credits"] = _spent_inside(state, name)
     return fields
@@ -86,28 +86,26 @@ def _is_inside(space: Space | None, name: str) -> bool:
     return space is not None
 
 
-def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
+def step_fields(step: StepState) -> dict[str, Any]:
     """The output fields of a step; all null if it was skipped or failed."""
     if not step.fields:
-        step.fields.update(_step_fields(planned, step))
+        step.fields.update(_step_fields(step))
     return dict(step.fields)
 
 
-def _step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
-    status = step_status(planned, step)
-    items, spent = step.items or (), step.tally.spent
+def _step_fields(step: StepState) -> dict[str, Any]:
+    planned, status, items = step.planned, step.status, [*step.items.values()]
+    ended = {"status": status, "credits": step.tally.spent}
     if not planned.step.fans_out:
-        fields = item_fields(planned, items[0]) if items else {}
-        return {**fields, "status": status, "credits": spent}
-    shown = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
+        return {**(item_fields(planned, items[0]) if items else {}), **ended}
     if status == "skipped" and planned.skipped:
         return {"items": None, "assets": None, "by": None, "status": status, "credits": 0}
+    shown = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
     return {
         "items": shown,
         "assets": [asset for fields in shown for asset in _assets(fields)],
         "by": ItemsByKey(planned.step.id, items, shown),
-        "status": status,
-        "credits": spent,
+        **ended,
     }
 
 
@@ -187,5 +185,5 @@ def outputs_of(state: State, space: str = "") -> SpecOutputs:
 
 def _is_made(state: State, space: Space, written: Any) -> bool:
     """Whether no step that a value uses failed, was skipped, or is still running."""
-    used = ((state.planned(one), state.steps[one]) for one in steps_in(space, written))
-    return all(step_status(*one) in ("completed", "cached") for one in used)
+    used = (state.steps[one].status for one in steps_in(space, written))
+    return all(status in ("completed", "cached") for status in used)

@@ -19,7 +19,7 @@ from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
 from rivya_flows.planning.expansion.run_scope import ended_fields, item_fields
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
 from rivya_flows.steps.cut_rules import (
@@ -68,18 +68,18 @@ def films(state: State) -> dict[tuple[str, str], Film]:
     plan = state.plan
     if not any(isinstance(planned.step.with_, _CUT) for planned in plan.steps.values()):
         return {}
-    if sum(len(step.items or ()) for _, step in state.steps.items()) > _MOST_ITEMS:
+    if sum(len(step.items) for step in state.steps.values()) > _MOST_ITEMS:
         return {}
     found: dict[tuple[str, str], Film] = {}
-    given = state  # with media as long as they are asked to be
+    given = state.copy()  # with media as long as they are asked to be
     for name, planned in plan.steps.items():
         if planned.itemwise is not None:
-            given = expand_step(given, name)
+            expand_step(given, name)
         with_ = planned.step.with_
         is_film = isinstance(with_, ComposeWith)
         if planned.skipped or not isinstance(with_, (GenerateWith, *_CUT)):
             continue
-        for item in given.steps[name].items or ():
+        for item in [*given.steps[name].items.values()]:
             if item.phase in TERMINAL:
                 continue
             arguments = _arguments(given, planned, item)
@@ -93,7 +93,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
             else:
                 asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
             outputs = {"asset": asset, "assets": [asset]}
-            given = given.with_item(name, replace(item, phase=Phase.COMPLETED, outputs=outputs))
+            given.change(name, replace(item, phase=Phase.COMPLETED, outputs=outputs))
     return found
 
 
@@ -113,11 +113,9 @@ def _scope(state: State, planned: PlannedStep, item: ItemState) -> Scope:
     space, itemwise = state.plan.spaces[planned.space], planned.itemwise
     variables: Mapping[str, Any] = item.variables
     if itemwise is not None and not variables:
-        followed = state.steps[itemwise].items
-        if followed is not None and item.key in followed.table:
-            one = followed.get(item.key)
-            if one.phase is Phase.COMPLETED:
-                variables = {planned.step.as_: item_fields(state.planned(itemwise), one)}
+        followed = state.steps[itemwise].items.get(item.key)
+        if followed is not None and followed.phase is Phase.COMPLETED:
+            variables = {planned.step.as_: item_fields(state.planned(itemwise), followed)}
     own = {} if planned.space else {"inputs": state.plan.inputs}
     own["steps"] = ended_fields(state, planned)
     return {**own, **brand_in(space, state.plan.files), **variables}

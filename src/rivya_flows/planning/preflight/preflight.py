@@ -45,8 +45,8 @@ from rivya_flows.planning.preflight.fan_out_validation import (
     with_followed_items,
 )
 from rivya_flows.planning.preflight.films import films
-from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.state import State, item_range, step_status
+from rivya_flows.planning.queue.items import ItemState, Phase
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.given import World
 from rivya_flows.steps.include import IncludeWith
@@ -60,7 +60,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
 
     Nothing was bought in the rehearsed state; items that failed in it are left out.
     """
-    state = replace(state, plan=with_followed_items(state.plan))
+    state = state.copy(plan=with_followed_items(state.plan))
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
@@ -151,7 +151,7 @@ def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
         planned = state.planned(step_id)
         space = state.plan.spaces[planned.space]
         current = state.steps[step_id]
-        if current.settled and step_status(planned, current) == "skipped":
+        if current.status == "skipped":
             continue  # its results are known: null
         unsure = planned.skipped or planned.round_of or planned.upstream & optional
         if unsure or _has_condition(space, planned):
@@ -190,15 +190,15 @@ def _known_scope(state: State, space: Space, planned: PlannedStep) -> dict[str, 
 
 def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
     """The known items; one without variables represents unknown ones."""
-    items, planned = state.steps[step_id].items, state.planned(step_id)
+    current, planned = state.steps[step_id], state.planned(step_id)
     if planned.itemwise is not None and planned.items is not None:
-        begun = {} if items is None else {one.key: one.phase for one in items}
+        begun = {key: one.phase for key, one in current.items.items()}
         return [
             ItemState(one.key, one.variables, phase=begun.get(one.key, Phase.WAITING))
             for one in planned.items
         ]
-    if items is not None:
-        return items
+    if current.expanded:
+        return [*current.items.values()]
     step = planned.step
     if planned.itemwise is None and not steps_in(space, [fan_out_of(step), step.key]):
         items_from(step, evaluate(fan_out_of(step), scope), scope)  # raises the reason

@@ -24,7 +24,7 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.fallbacks import after_failure
-from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
@@ -216,28 +216,28 @@ class Estimate:
 def rehearse(
     state: State, at: datetime, look_up: LookUp, resume: RunResumed | None = None
 ) -> State:
-    """The state as far as it is known without buying anything.
+    """Takes the state as far as it is known without buying anything.
 
     Runs the queue on free actions: cached results give their outputs, so items downstream are
     evaluated and looked up too; a purchase is never answered.
     """
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
-    state, actions = advance(replace(state, cap=None, pool=None), taken_up)
-    waiting = deque(actions)
+    state.cap = state.pool = None
+    waiting = deque(advance(state, taken_up))
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
         if event is not None:
-            state, more = advance(state, event)
-            waiting += more
-    return replace(state, cap=budget)
+            waiting += advance(state, event)
+    state.cap = budget
+    return state
 
 
 def most_left(state: State) -> int | None:
     """The most that a run which waits for answers spends after them, by its prices and its budget; None for
     no bound.
     """
-    return estimate(rehearse(replace(state, ended=None), state.now, lambda _: None), None).most
+    return estimate(rehearse(state.copy(ended=None), state.now, lambda _: None), None).most
 
 
 def estimate(
@@ -308,10 +308,9 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
     uses = planned.step.uses
     if planned.skipped:
         return StepEstimate(step_id, uses, (), planned.skipped)
-    if current.items is None:
-        items: tuple[ItemEstimate, ...] = (_runtime_estimate(state, planned),)
-    else:
-        items = tuple(_item_estimate(state, planned, item) for item in current.items)
+    items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
+    if not current.expanded:
+        items = (_runtime_estimate(state, planned),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
@@ -332,10 +331,9 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
 
 def _buys(step: StepState) -> bool:
     """Whether all that it gives is new: something is certainly bought, and nothing was taken."""
-    items = step.items or ()
     return not step.tally.cached and any(
         item.phase not in TERMINAL and item.request is not None and item.request.buys
-        for item in items
+        for item in step.items.values()
     )
 
 
@@ -345,7 +343,7 @@ def _used_by(planned: PlannedStep) -> frozenset[str]:
 
 
 def _is_waiting(step: StepState) -> bool:
-    return step.items is None or step.items.tally.waiting > 0
+    return not step.expanded or step.tally.phases[Phase.WAITING] > 0
 
 
 def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) -> str | None:
@@ -395,10 +393,8 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
 
 def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemRequest, ...]:
     """The alternatives of the item that a round buys again; empty if they are not known."""
-    items = state.steps[planned.repeats].items if planned.repeats is not None else None
-    if items is None or key not in items.table:
-        return ()
-    return items.get(key).requests
+    first = state.steps[planned.repeats].items.get(key) if planned.repeats is not None else None
+    return () if first is None else first.requests
 
 
 def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:

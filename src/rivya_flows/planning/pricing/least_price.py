@@ -13,8 +13,8 @@ from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.expansion.run_scope import fields_of, item_fields
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.pricing.written_prices import written_prices
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
-from rivya_flows.planning.queue.state import State, step_status
+from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.upload import UploadWith
 
@@ -28,12 +28,12 @@ def least_left(state: State) -> int:
 
     Left out is what a condition, a null, an allowed failure or the cache may spare.
     """
+    state, total = state.copy(), 0  # as far as it will be known once this event is over
     unsure: set[str] = set()
-    total = 0
     for step_id in state.plan.parts["steps"]:
         planned = state.planned(step_id)
-        # As far as it will be known once this event is over.
-        state = evaluate_items(expand_step(state, step_id), step_id)
+        expand_step(state, step_id)
+        evaluate_items(state, step_id)
         current = state.steps[step_id]
         if current.settled:
             continue
@@ -78,8 +78,8 @@ def _is_lacking(state: State, name: str) -> bool:
     """Whether a step has failed, or what it has not made may be a null for those that read it."""
     step = state.steps[name]
     if step.settled:
-        return step_status(state.planned(name), step) == "failed"
-    return step.tally.failed + step.tally.skipped > 0
+        return step.status == "failed"
+    return step.tally.phases[Phase.FAILED] + step.tally.phases[Phase.SKIPPED] > 0
 
 
 def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
@@ -87,7 +87,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
     planned = state.planned(step_id)
     shared: int | None = None
     known = _known_scope(state, planned) if certain else {}
-    for item in state.steps[step_id].items or ():
+    for item in state.steps[step_id].items.values():
         if item.phase not in _UNBOUGHT or (_may_be_cached(state, step_id) and not item.asked_cache):
             yield 0
         elif item.request is not None:
@@ -125,11 +125,10 @@ def _known_scope(state: State, planned: PlannedStep) -> dict[str, Any]:
 
 def _variables(state: State, planned: PlannedStep, item: ItemState) -> Mapping[str, Any]:
     """The loop variables of an item, also of one that follows an item which has ended."""
-    source = planned.itemwise and state.steps[planned.itemwise].items
-    if item.variables or not planned.itemwise or not source or item.key not in source.table:
+    if item.variables or not planned.itemwise:
         return item.variables
-    followed = source.get(item.key)
-    if followed.phase not in TERMINAL:
+    followed = state.steps[planned.itemwise].items.get(item.key)
+    if followed is None or followed.phase not in TERMINAL:
         return item.variables
     return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
 

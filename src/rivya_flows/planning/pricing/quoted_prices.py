@@ -5,22 +5,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TypeAlias
 
-from rpds import HashTrieMap
-
 from rivya_flows.steps.request import PriceClass, PricedBy
 
-QuotedPrices: TypeAlias = "HashTrieMap[str, tuple[tuple[int, int], ...]]"
+QuotedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
 """Highest credits charged, by model and parameters: billed length and credits, shortest first."""
 
 
-def with_quote(quoted: QuotedPrices, by: PricedBy, credits: int) -> QuotedPrices:
-    """These prices and one more that the service charged."""
-    lengths = quoted.get(by.model, ())
+def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
+    """Adds a price that the service charged."""
+    lengths = quoted.setdefault(by.model, [])
     at = bisect_left(lengths, (by.length, 0))
-    known = at < len(lengths) and lengths[at][0] == by.length
-    if known and lengths[at][1] >= credits:
-        return quoted
-    return quoted.insert(by.model, (*lengths[:at], (by.length, credits), *lengths[at + known :]))
+    if at == len(lengths) or lengths[at][0] != by.length:
+        lengths.insert(at, (by.length, credits))
+    elif lengths[at][1] < credits:
+        lengths[at] = (by.length, credits)
 
 
 def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:

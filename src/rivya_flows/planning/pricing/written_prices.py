@@ -16,7 +16,7 @@ from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, step
 from rivya_flows.planning.expansion.partial_evaluation import known_value
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep, Variables, candidates_step
-from rivya_flows.planning.queue.item_state import ItemState
+from rivya_flows.planning.queue.items import ItemState
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.steps.answers import TURNS
 from rivya_flows.steps.given import World

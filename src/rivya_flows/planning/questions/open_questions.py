@@ -24,7 +24,7 @@ from rivya_flows.planning.queue.events import (
     ItemFailed,
     QuestionAsked,
 )
-from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase, Score
+from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
@@ -45,9 +45,7 @@ _JOINT = 3  # the most characters that a note adds to a prompt beside its own
 
 def busy(state: State) -> bool:
     """Whether work of this run is in flight and will bring an event."""
-    totals = state.totals
-    reading = totals.reading > 0 or state.reading is not None
-    return reading or state.uploading > 0 or totals.tally.in_flight > 0
+    return bool(state.reading or state.awaiting or state.tally.in_flight)
 
 
 def open_questions(state: State) -> tuple[Question, ...]:
@@ -280,7 +278,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
 def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
     """What it costs to buy the candidates of a step again, and to have them judged where they are."""
     planned = state.planned(again)
-    items = [one.requests for one in state.steps[again].items or () if one.requests]
+    items = [one.requests for one in state.steps[again].items.values() if one.requests]
     bought = [one for first, *others in items for one in ([first] * planned.attempts + others)]
     tops = [one.price.max for one in bought]
     if pick.model is not None:
@@ -296,7 +294,7 @@ def _note_room(state: State, again: str) -> int:
     """
     requests = [
         request
-        for item in state.steps[again].items or ()
+        for item in state.steps[again].items.values()
         for request in item.requests
         if (request.arguments.get("prompt") or "").strip()
     ]

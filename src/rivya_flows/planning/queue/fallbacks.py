@@ -12,7 +12,7 @@ from rivya_flows.catalogue.prices import price_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.names import short_label
 from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseRefused
-from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
+from rivya_flows.planning.queue.items import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.request import ItemRequest
 

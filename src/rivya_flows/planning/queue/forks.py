@@ -12,7 +12,7 @@ from rivya_flows.planning.expansion.run_scope import fields_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import AnsweredBy, Fork
-from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
+from rivya_flows.planning.queue.items import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import available
 

@@ -1,27 +1,239 @@
-"""The items of a step, with aggregates over all of them.
-
-A set of items is an integer; bit n stands for the n-th item. It takes one bit of memory an item, and
-its lowest bit is the first item.
-"""
+"""The items of a run: phase, purchases and outputs of each, and sums over many of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from operator import add, sub
-from typing import NamedTuple, overload
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
 
-from rpds import HashTrieMap
+from rivya_flows.planning.plan import Variables
+from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
+from rivya_flows.steps.request import ItemRequest, PriceClass, PricedBy, Route
 
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
-from rivya_flows.planning.queue.table import Table
-from rivya_flows.steps.request import PriceClass
+
+class Phase(StrEnum):
+    """The progress of an item."""
+
+    WAITING = "waiting"  # for its upstream
+    READY = "ready"  # evaluated; waits for a limit, a price or the budget
+    LOOKING = "looking"  # in the cache
+    UPLOADING = "uploading"
+    BUYING = "buying"  # the POST was sent
+    RUNNING = "running"  # a job, or free work
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+UNANSWERED = "unanswered"
+"""Code of a pick that failed because its deadline passed."""
+
+TERMINAL = frozenset({Phase.COMPLETED, Phase.SKIPPED, Phase.FAILED})
+OPEN = frozenset({Phase.BUYING, Phase.RUNNING})
+"""Its purchase or its work is under way."""
+IN_FLIGHT = OPEN | {Phase.LOOKING, Phase.UPLOADING}
+"""It will bring an event by itself."""
 
 UNCLOSED = ("planned", "intended", "accepted", "uncertain")
 """States of a purchase that may still succeed."""
 
 
-class Tally(NamedTuple):
+@dataclass(frozen=True)
+class Purchase:
+    """One paid POST and its outcome.
+
+    Attributes:
+        status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
+            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
+            nothing; `uncertain` counts as spent.
+        reserve: Credits reserved before the POST.
+        priced_by: What its price depends on.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        sent: What is known of the requests that were sent for it: `unknown` means that the service may
+            have accepted one, as after an execution that ended without an answer.
+        error: Why it failed or was refused, or why its outcome is unknown.
+        reserved: Credits that the service reserved; None before it said so.
+        final: What it cost; None before the end.
+    """
+
+    n: int
+    route: Route
+    idempotency_key: str
+    body: str
+    reserve: int
+    intended_at: datetime
+    priced_by: PricedBy = field(default_factory=PricedBy)
+    status: Literal[
+        "planned",
+        "intended",
+        "accepted",
+        "succeeded",
+        "failed",
+        "answered",
+        "refused",
+        "uncertain",
+    ] = "intended"
+    task_id: str | None = None
+    reserved: int | None = None
+    final: int | None = None
+    error: str | None = None
+    content: str | None = None
+    session_id: str | None = None
+    usage: Mapping[str, Any] | None = field(default=None, hash=False)
+    alternative: int = 0
+    sent: Literal["never", "unknown"] = "never"
+
+    @property
+    def held(self) -> int:
+        """Credits of the budget that this purchase takes now."""
+        if self.status == "refused":
+            return 0
+        if self.final is not None:
+            return self.final
+        return self.reserve if self.reserved is None else self.reserved
+
+    @property
+    def named(self) -> int | None:
+        """What the service charges for it; None before it said so."""
+        return None if self.reserved is None else max(self.reserved, self.final or 0)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a judge says of a candidate.
+
+    Attributes:
+        key: Of the candidate.
+        score: 0 to 10.
+        reason: In the words of the model: one line, which nobody checked.
+    """
+
+    key: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """One item of a step.
+
+    Attributes:
+        repeats: The key of an earlier item if it was given the same one; else None.
+        request: What it does; None until its arguments are evaluated.
+        reason: Why it was skipped or failed.
+        code: Stable name of that reason, or None.
+        granted: Jobs of this alternative that a resume allowed beyond those of the spec.
+        saved: Credits that the cache saved.
+        cached: Its outputs came from the cache, or from a forked run.
+        taken_from: That run; None for none.
+        picked: Keys of the candidates that a person, or their deadline, picked.
+        answered_by: Who picked them.
+        round: How often the candidates of a pick have been bought again.
+        notes: What people asked to be different, one for each round; "" where they said nothing.
+        scores: What the judge says of the candidates of this round, in their order.
+        judge_error: Why the judge of this round gave no usable scores.
+        judge_turns: Answers of the current chat of the judge that could not be used.
+        alternatives: Of a step with `fallback`: its request as written, then what it falls back to.
+        alternative: Which of them `request` is; 0 is as written.
+        gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
+        files: Downloaded results of its jobs, if the item failed.
+        unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
+            cover it.
+    """
+
+    key: str
+    variables: Variables = field(hash=False)
+    phase: Phase = Phase.WAITING
+    request: ItemRequest | None = field(default=None, hash=False)
+    purchases: tuple[Purchase, ...] = ()
+    outputs: Mapping[str, Any] | None = field(default=None, hash=False)
+    reason: str | None = None
+    code: str | None = None
+    granted: int = 0
+    asked_cache: bool = False
+    cached: bool = False
+    taken_from: str | None = None
+    saved: int = 0
+    picked: tuple[str, ...] | None = None
+    answered_by: AnsweredBy | None = None
+    round: int = 0
+    notes: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    judge_error: str | None = None
+    judge_turns: int = 0
+    alternatives: tuple[ItemRequest, ...] = field(default=(), hash=False)
+    alternative: int = 0
+    gated: bool = False
+    files: tuple[BroughtFile, ...] = ()
+    unpaid: bool = False
+    repeats: str | None = None
+
+    @property
+    def last(self) -> Purchase | None:
+        """Its newest purchase."""
+        return self.purchases[-1] if self.purchases else None
+
+    @property
+    def requests(self) -> tuple[ItemRequest, ...]:
+        """Its request as written, then what it falls back to; empty before it is known."""
+        return self.alternatives or ((self.request,) if self.request else ())
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes of memory of its evaluated arguments."""
+        return sum(one.size for one in self.requests)
+
+    @property
+    def credits(self) -> int:
+        """What it has cost, or holds while it runs."""
+        return sum(one.held for one in self.purchases if one.status != "planned")
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
+        request = self.request
+        if request is None or not request.is_pick or self.picked is not None:
+            return False
+        return request.arguments.get("mode") == "human" and not request.chats
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is ready and was not looked at since."""
+        return self.phase is Phase.READY and not self.gated and not self.waits_for_person
+
+    @property
+    def price(self) -> PriceClass | None:
+        """What its purchases cost; None until its arguments are evaluated."""
+        return None if self.request is None else self.request.price_class
+
+    @property
+    def gate(self) -> PriceClass | None:
+        """Its price, if it is ready and its purchase is blocked; else None."""
+        return self.price if self.gated and self.phase is Phase.READY else None
+
+
+def next_round(item: ItemState, note: str) -> ItemState:
+    """The pick before its candidates have been bought again, with this note."""
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        request=None,
+        reason=None,
+        code=None,
+        round=item.round + 1,
+        notes=(*item.notes, note),
+        picked=None,
+        scores=(),
+        judge_error=None,
+        judge_turns=0,
+    )
+
+
+@dataclass
+class Tally:
     """Sums over items.
 
     Attributes:
@@ -32,7 +244,8 @@ class Tally(NamedTuple):
         unclosed: Items whose last purchase may still succeed.
         cached: Completed items with outputs from the cache.
         unpaid: Items that could not be paid.
-        waiting, …, failed: Items in that phase.
+        phases: Items in each phase.
+        unanswered: Items in `BUYING` by the price of their purchase; None if it is not known.
     """
 
     spent: int = 0
@@ -42,220 +255,42 @@ class Tally(NamedTuple):
     unclosed: int = 0
     cached: int = 0
     unpaid: int = 0
-    waiting: int = 0
-    ready: int = 0
-    looking: int = 0
-    uploading: int = 0
-    buying: int = 0
-    running: int = 0
-    completed: int = 0
-    skipped: int = 0
-    failed: int = 0
+    phases: Counter[Phase] = field(default_factory=Counter)
+    unanswered: Counter[PriceClass | None] = field(default_factory=Counter)
 
-    def plus(self, other: Tally) -> Tally:
-        """The sums of both."""
-        return Tally(*map(add, self, other))
-
-    def minus(self, other: Tally) -> Tally:
-        """The sums without those of the other."""
-        return Tally(*map(sub, self, other))
+    def count(self, item: ItemState, times: int = 1) -> None:
+        """Adds an item; -1 takes it out again."""
+        for bought in item.purchases:
+            held = times * bought.held
+            self.committed += held
+            self.spent += held if bought.status != "planned" else 0
+        self.saved += times * item.saved
+        self.size += times * item.size
+        self.unclosed += times * (item.last is not None and item.last.status in UNCLOSED)
+        self.cached += times * (item.cached and item.phase is Phase.COMPLETED)
+        self.unpaid += times * item.unpaid
+        self.phases[item.phase] += times
+        if item.phase is Phase.BUYING:
+            self.unanswered[price := item.price] += times
+            if not self.unanswered[price]:
+                del self.unanswered[price]
 
     @property
     def ended(self) -> int:
         """Items that have ended."""
-        return self.completed + self.skipped + self.failed
+        return sum(self.phases[phase] for phase in TERMINAL)
 
     @property
     def open(self) -> int:
         """Items whose purchase or work is under way."""
-        return self.buying + self.running
+        return sum(self.phases[phase] for phase in OPEN)
 
     @property
     def in_flight(self) -> int:
         """Items that will bring an event by themselves."""
-        return self.looking + self.uploading + self.buying + self.running
-
-    def of(self, phase: Phase) -> int:
-        """Items in a phase."""
-        return self[_PLACE_OF_PHASE[phase]]
+        return sum(self.phases[phase] for phase in IN_FLIGHT)
 
 
-_PLACE_OF_PHASE = {phase: Tally._fields.index(phase.value) for phase in Phase}
-_ONE_IN = {phase: tuple(int(one is phase) for one in Phase) for phase in Phase}
-"""The last fields of the tally of one item, which name the phases in their order."""
-
-
-def tally_of(item: ItemState) -> Tally:
-    """The sums over one item."""
-    committed = spent = 0
-    for purchase in item.purchases:
-        held = purchase.held
-        committed += held
-        if purchase.status != "planned":
-            spent += held
-    last = item.last
-    return Tally(
-        spent,
-        committed,
-        item.saved,
-        item.size,
-        int(last is not None and last.status in UNCLOSED),
-        int(item.cached and item.phase is Phase.COMPLETED),
-        int(item.unpaid),
-        *_ONE_IN[item.phase],
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Items(Sequence[ItemState]):
-    """The items of a step in order; replacing one costs about the square root of their number.
-
-    Attributes:
-        table: By key.
-        tally: Sums over all of them.
-        waiting: Set of those that wait for their upstream.
-        ended: Set of those that have ended.
-        due: Set of those that are ready and not examined yet.
-        gates: Sets of gated items by price class.
-        bought_by: Number of unanswered purchases by price class; None if the request is unknown.
-    """
-
-    table: Table[ItemState]
-    tally: Tally
-    waiting: int
-    ended: int
-    due: int
-    gates: HashTrieMap[PriceClass, int]
-    bought_by: HashTrieMap[PriceClass | None, int]
-
-    @classmethod
-    def of(cls, items: Iterable[ItemState]) -> Items:
-        """These items; their keys differ."""
-        return _counted(Table({item.key: item for item in items}))
-
-    def with_all(self, items: Iterable[ItemState]) -> Items:
-        """Other states of the same items, in the same order."""
-        return _counted(self.table.with_values(tuple(items)))
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __iter__(self) -> Iterator[ItemState]:
-        return iter(self.table)
-
-    @overload
-    def __getitem__(self, place: int) -> ItemState: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[ItemState]: ...
-    def __getitem__(self, place: int | slice) -> ItemState | Sequence[ItemState]:
-        if isinstance(place, slice):
-            return tuple(self)[place]
-        return self.table.at(range(len(self))[place])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Items) and self.table == other.table
-
-    __hash__ = None  # type: ignore[assignment]  # items hold dictionaries
-
-    def get(self, key: str) -> ItemState:
-        """The item of a key.
-
-        Raises:
-            KeyError: There is none.
-        """
-        return self.table[key]
-
-    def those(self, chosen: int) -> Iterator[ItemState]:
-        """The items of a set, in order."""
-        for place in places(chosen):
-            yield self.table.at(place)
-
-    def follow(self, source: Items) -> bool:
-        """Whether these have the keys of the others, in their order."""
-        return self.table.places is source.table.places
-
-    def replaced(self, item: ItemState) -> Items:
-        """These with another state of one of them."""
-        place = self.table.places[item.key]
-        old, bit = self.table.at(place), 1 << place
-        if old is item:
-            return self
-        changes = (
-            self.tally.minus(tally_of(old)).plus(tally_of(item)),
-            _put(self.waiting, bit, item.phase is Phase.WAITING),
-            _put(self.ended, bit, item.phase in TERMINAL),
-            _put(self.due, bit, _is_due(item)),
-            _with_gate(self.gates, bit, old, item),
-            _with_price(self.bought_by, old, item),
-        )
-        return Items(self.table.replaced(place, item), *changes)
-
-
-def _counted(table: Table[ItemState]) -> Items:
-    """The plain count over all items."""
-    tally, waiting, ended, due = Tally(), 0, 0, 0
-    gates: dict[PriceClass, int] = {}
-    bought_by: dict[PriceClass | None, int] = {}
-    for place, item in enumerate(table):
-        bit = 1 << place
-        tally = tally.plus(tally_of(item))
-        waiting = _put(waiting, bit, item.phase is Phase.WAITING)
-        ended = _put(ended, bit, item.phase in TERMINAL)
-        due = _put(due, bit, _is_due(item))
-        if (gate := _gate(item)) is not None:
-            gates[gate] = gates.get(gate, 0) | bit
-        if item.phase is Phase.BUYING:
-            bought_by[_price(item)] = bought_by.get(_price(item), 0) + 1
-    return Items(table, tally, waiting, ended, due, HashTrieMap(gates), HashTrieMap(bought_by))
-
-
-def _put(chosen: int, bit: int, holds: bool) -> int:
-    return chosen | bit if holds else chosen & ~bit
-
-
-def _is_due(item: ItemState) -> bool:
-    return item.phase is Phase.READY and not item.gated and not item.waits_for_person
-
-
-def _price(item: ItemState) -> PriceClass | None:
-    return None if item.request is None else item.request.price_class
-
-
-def _gate(item: ItemState) -> PriceClass | None:
-    return _price(item) if item.phase is Phase.READY and item.gated else None
-
-
-def _with_gate(
-    gates: HashTrieMap[PriceClass, int], bit: int, old: ItemState, new: ItemState
-) -> HashTrieMap[PriceClass, int]:
-    before, after = _gate(old), _gate(new)
-    if before == after:
-        return gates
-    if before is not None:
-        left = gates[before] & ~bit
-        gates = gates.insert(before, left) if left else gates.remove(before)
-    return gates if after is None else gates.insert(after, gates.get(after, 0) | bit)
-
-
-def _with_price(
-    counts: HashTrieMap[PriceClass | None, int], old: ItemState, new: ItemState
-) -> HashTrieMap[PriceClass | None, int]:
-    if (old.phase is Phase.BUYING) is (new.phase is Phase.BUYING):
-        return counts  # the request of an item does not change while it is bought
-    if new.phase is Phase.BUYING:
-        return counts.insert(_price(new), counts.get(_price(new), 0) + 1)
-    left = counts[_price(old)] - 1
-    return counts.insert(_price(old), left) if left else counts.remove(_price(old))
-
-
-def places(chosen: int) -> Iterator[int]:
-    """The places of a set, in order."""
-    while chosen:
-        low = chosen & -chosen
-        yield low.bit_length() - 1
-        chosen ^= low
-
-
-def first(chosen: int) -> int:
-    """The first place of a set that is not empty."""
-    return (chosen & -chosen).bit_length() - 1
+def uncertain(item: ItemState, reason: str) -> ItemState:
+    """The item after a purchase whose outcome is unknown."""
+    return replace(item, phase=Phase.FAILED, code="uncertain", reason=reason)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rivya_flows.language.canonical import whole
 from rivya_flows.planning.queue.events import ChatAnswered, PurchaseRefused
-from rivya_flows.planning.queue.item_state import ItemState, Phase, Score, next_round
+from rivya_flows.planning.queue.items import ItemState, Phase, Score, next_round
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps import answers as structured_output
 from rivya_flows.steps.answers import AnswerError

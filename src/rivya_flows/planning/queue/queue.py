@@ -1,4 +1,4 @@
-"""The queue: `step(state, event) -> (state, actions)` decides what a run does next.
+"""The queue: `step(state, event) -> actions` decides what a run does next.
 
 It reads no clock, no file and no network. Replaying a journal through it gives the state of the
 run; the actions of the last event are what to do now.
@@ -7,7 +7,7 @@ run; the actions of the last event are what to do now.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
@@ -35,27 +35,27 @@ from rivya_flows.planning.queue.actions import (
     ReadBalance,
 )
 from rivya_flows.planning.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
-from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.items import UNCLOSED
+from rivya_flows.planning.queue.items import UNCLOSED, ItemState, Phase
 from rivya_flows.planning.queue.reducer import apply_event, initial_state
 from rivya_flows.planning.queue.scheduler import start_items
-from rivya_flows.planning.queue.state import Rest, State, step_status
+from rivya_flows.planning.queue.state import Rest, State
 
 
-def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
-    """The next state, and the actions that follow from the event.
+def step(state: State, event: Event) -> tuple[Action, ...]:
+    """Changes the state by an event; gives the actions that follow.
 
     Each action is given once; the engine answers it with events. After `RunEnded` there are no
     actions until `RunResumed`, which repeats those of open purchases.
     """
-    state = apply_event(state, event)
+    state.changed.clear()
+    apply_event(state, event)
     if state.ended is not None:
-        return state, ()
+        return ()
     actions: list[Action] = []
     if isinstance(event, RunResumed):
         actions += _resumed(state)
         if "before" not in state.balances:
-            state = replace(state, reading="before")
+            state.reading.add(None)
             actions.append(ReadBalance(None, "before"))
     elif isinstance(event, PurchaseAccepted):
         actions.append(_collect(state, event.step, state.item(event.step, event.key)))
@@ -63,16 +63,14 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
         turn = turn_of(state, part)
         if turn == "later":
             break
-        state, started = _advance_part(state, part, turn)
-        actions += started
-    state, last = _finish(state)
-    return state, (*actions, *last)
+        actions += _advance_part(state, part, turn)
+    return (*actions, *_finish(state))
 
 
-def _advance_part(state: State, part: Part, turn: Turn) -> tuple[State, list[Action]]:
+def _advance_part(state: State, part: Part, turn: Turn) -> list[Action]:
     """Advance the steps that something changed for, and those that these change, in plan order."""
     plan, actions = state.plan, list[Action]()
-    names = {name for name in state.touched | state.totals.gated if plan.steps[name].part == part}
+    names = {name for name in state.touched | state.gated if plan.steps[name].part == part}
     for name in tuple(names & state.touched):
         names.update(plan.downstream[part, name])
     order = [plan.places[name] for name in names]
@@ -81,34 +79,32 @@ def _advance_part(state: State, part: Part, turn: Turn) -> tuple[State, list[Act
     while order:
         name = plan.order[heappop(order)]
         queued.remove(name)
-        before = state.steps[name]
-        state, started = _advance(state, name, turn)
-        actions += started
-        if state.steps[name] is not before:
+        state.touched.discard(name)
+        actions += _advance(state, name, turn)
+        if name in state.touched:
             # A pick and the steps that buy its candidates again look at each other.
             for later in plan.downstream[part, name]:
                 names.add(later)
                 if later not in queued:
                     queued.add(later)
                     heappush(order, plan.places[later])
-    return replace(state, touched=state.touched - names), actions
+    state.touched -= names
+    return actions
 
 
-def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action]]:
+def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
     """Advance one step as far as possible."""
     if isinstance(turn, Never):
-        state = skip_unstarted(state, step_id, turn.reason)
-    was_open = state.steps[step_id].items is None
-    state = expand_step(state, step_id)
-    if was_open and state.steps[step_id].items is not None:
+        skip_unstarted(state, step_id, turn.reason)
+    was_open = not state.steps[step_id].expanded
+    expand_step(state, step_id)
+    if was_open and state.steps[step_id].expanded:
         # A purchase may just ask for all that is left without this list.
         asked = state.rest
         if asked is None or not asked.is_over:
-            state = replace(state, rest=Rest(asking=asked.asking if asked else None))
-    state = evaluate_items(state, step_id)
-    state, started = start_items(state, step_id)
-    state, closing = _close(state, step_id)
-    return state, [*started, *closing]
+            state.rest = Rest(asking=asked.asking if asked else None)
+    evaluate_items(state, step_id)
+    return [*start_items(state, step_id), *_close(state, step_id)]
 
 
 def replay(events: Iterable[Event]) -> State:
@@ -123,7 +119,7 @@ def replay(events: Iterable[Event]) -> State:
         raise ValueError("the journal does not start with a frozen run")
     state = initial_state(first)
     for event in entries:
-        state, _ = step(state, event)
+        step(state, event)
     return state
 
 
@@ -172,33 +168,36 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
     )
 
 
-def _close(state: State, step_id: str) -> tuple[State, list[Action]]:
+def _close(state: State, step_id: str) -> list[Action]:
     """Read the balance after the last purchase of a step."""
-    current = state.steps[step_id]
-    if not current.settled or "before" not in current.balances:
-        return state, []
-    if "after" in current.balances or current.reading is not None:
-        return state, []
-    state = state.with_step(step_id, replace(current, reading="after"))
-    return state, [ReadBalance(step_id, "after")]
+    step = state.steps[step_id]
+    if not step.settled or "before" not in step.balances:
+        return []
+    if "after" in step.balances or step_id in state.reading:
+        return []
+    state.reading.add(step_id)
+    return [ReadBalance(step_id, "after")]
 
 
-def _finish(state: State) -> tuple[State, list[Action]]:
+def _finish(state: State) -> list[Action]:
     """Ask questions once nothing else runs; end the run once all steps are settled."""
     if busy(state) or state.asking:
-        return state, []
+        return []
     if questions := open_questions(state):
         # Deadlines first: more items may run then, and ask in the same form.
         if due := tuple(one for one in questions if is_due(one, state.now)):
-            return replace(state, asking=due), [Expire(tuple(map(decide_at_deadline, due)))]
+            state.asking = due
+            return [Expire(tuple(map(decide_at_deadline, due)))]
         if state.left:
-            return state, [EndRun("suspended")]
-        return replace(state, asking=questions), [Ask(questions)]
-    if any(state.totals.unsettled.values()):
-        return state, []
+            return [EndRun("suspended")]
+        state.asking = questions
+        return [Ask(questions)]
+    if any(state.unsettled.values()):
+        return []
     if "after" not in state.balances:
-        return replace(state, reading="after"), [ReadBalance(None, "after")]
-    return state, [EndRun("failed" if is_failing(state) else "completed")]
+        state.reading.add(None)
+        return [ReadBalance(None, "after")]
+    return [EndRun("failed" if is_failing(state) else "completed")]
 
 
 @dataclass(frozen=True)
@@ -234,10 +233,7 @@ def turn_of(state: State, part: Part) -> Turn:
 
 def has_failed(state: State, part: Part) -> bool:
     """Whether a step of a part failed, beyond its allowed failures."""
-    return any(
-        step_status(state.planned(name), state.steps[name]) == "failed"
-        for name in state.plan.parts[part]
-    )
+    return any(state.steps[name].status == "failed" for name in state.plan.parts[part])
 
 
 def is_failing(state: State) -> bool:
@@ -250,13 +246,13 @@ def is_failing(state: State) -> bool:
 
 
 def _settled(state: State, part: Part) -> bool:
-    return state.totals.unsettled[part] == 0
+    return state.unsettled[part] == 0
 
 
 def _open_purchase(state: State) -> str | None:
     for name in state.plan.parts["steps"]:
         if state.steps[name].tally.unclosed:
-            for item in state.steps[name].items or ():
+            for item in state.steps[name].items.values():
                 if item.last is not None and item.last.status in UNCLOSED:
                     return label(name, item.key)
     return None

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.planning.expansion.item_arguments import claim
 from rivya_flows.planning.names import label
-from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     BalanceRead,
     CacheAnswered,
+    ChatAnswered,
     Event,
     FileUploaded,
     ItemCompleted,
     ItemFailed,
+    JobEnded,
     OfItem,
     OfPurchase,
+    PoolRefused,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    PurchaseUnanswered,
+    PurchaseUncertain,
     QuestionAsked,
     QuestionsLeft,
     RunEnded,
     RunFrozen,
     RunResumed,
 )
+from rivya_flows.planning.queue.fallbacks import (
+    fallen_back,
+    is_refusal_of_request,
+    jobs_left,
+    reason_of,
+)
 from rivya_flows.planning.queue.forks import made_again
-from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
-from rivya_flows.planning.queue.items import Items
-from rivya_flows.planning.queue.purchase_reducer import apply_purchase
+from rivya_flows.planning.queue.items import ItemState, Phase, Purchase, next_round, uncertain
 from rivya_flows.planning.queue.resume import apply_resume
-from rivya_flows.planning.queue.state import RunTotals, State, StepState
-from rivya_flows.planning.queue.table import Table
+from rivya_flows.planning.queue.state import PoolLimit, State
 from rivya_flows.spec.load import load
-from rivya_flows.steps.request import UploadName
+from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps.request import PricedBy, UploadName
 
 
 def initial_state(frozen: RunFrozen) -> State:
@@ -49,10 +62,7 @@ def initial_state(frozen: RunFrozen) -> State:
     )
     plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
     fork = frozen.fork
-    steps: dict[str, StepState] = {}
-    for step_id, planned in plan.steps.items():
-        steps[step_id] = StepState(_planned_items(planned, steps))
-    return State(
+    state = State(
         plan=plan,
         run_id=frozen.run_id,
         service=frozen.service,
@@ -60,14 +70,20 @@ def initial_state(frozen: RunFrozen) -> State:
         nonce=frozen.nonce,
         started_at=frozen.started_at,
         now=frozen.started_at,
-        steps=Table(steps),
-        totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
         enough=_enough(frozen, workflow),
         cache=frozen.cache,
         fork=fork,
         again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
     )
+    for step_id, planned in plan.steps.items():
+        if planned.items is not None:
+            items = (
+                ItemState(one.key, one.variables, repeats=one.repeats) for one in planned.items
+            )
+            state.expand(step_id, items)
+    state.touched.clear()
+    return state
 
 
 def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
@@ -84,83 +100,47 @@ def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
     return most
 
 
-def _planned_items(planned: PlannedStep, before: Mapping[str, StepState]) -> Items | None:
-    if planned.items is None:
-        return None
-    items = tuple(
-        ItemState(item.key, item.variables, repeats=item.repeats) for item in planned.items
-    )
-    source = before[planned.itemwise].items if planned.itemwise else None
-    # Items that follow others share their keys, so that places can be compared.
-    return Items.of(items) if source is None else source.with_all(items)
+def apply_event(state: State, event: Event) -> None:
+    """Changes the state by one event."""
+    match event:
+        case RunResumed():
+            apply_resume(state, event)
+        case OfPurchase():
+            _purchase(state, event)
+        case BalanceRead():
+            _balance(state, event)
+        case FileUploaded():
+            name = (event.source, event.media, event.model)
+            state.uploads[name] = event.file
+            _look_again(state, name, lost=False)
+        case QuestionAsked():
+            _asked(state, event)
+        case QuestionsLeft():
+            state.asking, state.left = (), True
+        case AnswerGiven():
+            _answer(state, event)
+        case RunEnded():
+            state.ended, state.asking, state.now = event.status, (), event.at
+        case CacheAnswered() | ItemCompleted() | ItemFailed():
+            item = state.item(event.step, event.key)
+            if isinstance(event, ItemFailed):
+                _close_question(state, event)
+                if item.phase is Phase.UPLOADING and item.request is not None:
+                    # Another item that needs an upload which failed with this one repeats it.
+                    for name in item.request.upload_names():
+                        _look_again(state, name, lost=True)
+                    item = state.item(event.step, event.key)
+            state.change(event.step, _item(item, event))
 
 
-def apply_event(state: State, event: Event) -> State:
-    """The state after one event."""
-    if isinstance(event, RunResumed):
-        return apply_resume(state, event)
-    if isinstance(event, OfPurchase):
-        return apply_purchase(state, event)
-    if isinstance(event, BalanceRead):
-        return _balance(state, event)
-    if isinstance(event, FileUploaded):
-        return _uploaded(state, event)
-    if isinstance(event, QuestionAsked):
-        return _asked(state, event)
-    if isinstance(event, QuestionsLeft):
-        return replace(state, asking=(), left=True)
-    if isinstance(event, AnswerGiven):
-        return _answer(state, event)
-    if isinstance(event, RunEnded):
-        return replace(state, ended=event.status, asking=(), now=event.at)
-    if isinstance(event, CacheAnswered | ItemCompleted | ItemFailed):
-        item = state.item(event.step, event.key)
-        if isinstance(event, ItemFailed):
-            state = _close_question(state, event)
-            if item.phase is Phase.UPLOADING:
-                state = _forget_uploads(state, item)
-        return state.with_item(event.step, _item(item, event))
-    return state
-
-
-def _uploaded(state: State, event: FileUploaded) -> State:
-    """The service has a medium now; items that have all of theirs are ready again."""
-    name = (event.source, event.media, event.model)
-    state = replace(
-        state,
-        uploads=state.uploads.insert(name, event.file),
-        uploading=state.uploading - _is_uploading(state, name),
-    )
-    return _look_again(state, name, lost=False)
-
-
-def _forget_uploads(state: State, item: ItemState) -> State:
-    """Drop the uploads that failed with this item; another item that needs them retries."""
-    for name in item.request.upload_names() if item.request else ():
-        if _is_uploading(state, name):
-            uploads = state.uploads.remove(name)
-            state = replace(state, uploads=uploads, uploading=state.uploading - 1)
-            state = _look_again(state, name, lost=True)
-    return state
-
-
-def _is_uploading(state: State, name: UploadName) -> bool:
-    return name in state.uploads and state.uploads[name] is None
-
-
-def _look_again(state: State, name: UploadName, *, lost: bool) -> State:
+def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
     """Items that waited for an upload are ready again: it came, or they have to repeat it."""
-    if name not in state.awaiting:
-        return state
-    waited = state.awaiting[name]
-    state = replace(state, awaiting=state.awaiting.remove(name))
-    for step_id, key in waited:
+    for step_id, key in state.awaiting.pop(name, ()):
         item = state.item(step_id, key)
         names = item.request.upload_names() if item.request else ()
-        complete = all(state.uploads.get(one) is not None for one in names)
+        complete = all(one in state.uploads for one in names)
         if item.phase is Phase.UPLOADING and (lost or complete):
-            state = state.with_item(step_id, replace(item, phase=Phase.READY))
-    return state
+            state.change(step_id, replace(item, phase=Phase.READY))
 
 
 def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:
@@ -194,47 +174,50 @@ def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) ->
     )
 
 
-def _balance(state: State, event: BalanceRead) -> State:
-    holder = state if event.step is None else state.steps[event.step]
-    balances = {**holder.balances, event.phase: event.credits}
+def _balance(state: State, event: BalanceRead) -> None:
+    state.reading.discard(event.step)
     if event.credits is not None:
-        state = replace(state, funds=state.spent + event.credits)
+        state.funds = state.spent + event.credits
     if event.step is None:
-        return replace(state, balances=balances, reading=None)
-    current = state.steps[event.step]
-    return state.with_step(event.step, replace(current, balances=balances, reading=None))
+        state.balances[event.phase] = event.credits
+    else:
+        state.steps[event.step].balances[event.phase] = event.credits
+        state.touched.add(event.step)
 
 
-def _asked(state: State, event: QuestionAsked) -> State:
+def _asked(state: State, event: QuestionAsked) -> None:
     name = (event.step, event.key, event.round)
-    asking = tuple(
+    state.deadlines[name] = event.deadline
+    state.asking = tuple(
         replace(one, deadline=event.deadline) if one.name == name else one for one in state.asking
     )
-    return replace(state, deadlines={**state.deadlines, name: event.deadline}, asking=asking)
 
 
-def _close_question(state: State, event: OfItem) -> State:
-    asking = tuple(one for one in state.asking if (one.step, one.key) != (event.step, event.key))
-    return replace(state, asking=asking)
+def _close_question(state: State, event: OfItem) -> None:
+    state.asking = tuple(
+        one for one in state.asking if (one.step, one.key) != (event.step, event.key)
+    )
 
 
-def _answer(state: State, event: AnswerGiven) -> State:
-    state = _close_question(state, event)
+def _answer(state: State, event: AnswerGiven) -> None:
+    _close_question(state, event)
     if event.step != BUDGET:
         item = replace(state.item(event.step, event.key), answered_by=event.by)
         if event.none:
-            return state.with_item(event.step, next_round(item, event.note))
-        item = replace(item, picked=event.chosen)
-        state = state.with_item(event.step, item)
-    state = replace(state, answers={**state.answers, label(event.step, event.key): event})
+            state.change(event.step, next_round(item, event.note))
+            return
+        state.change(event.step, replace(item, picked=event.chosen))
+    state.answers[label(event.step, event.key)] = event
     if event.step != BUDGET:
-        return state
+        return
     yes = event.answer == "yes"
     if event.key.startswith(OF_POOL):
         declined = state.pool and replace(state.pool, sure=True, declined=True)
-        return replace(state, pool=None if yes else declined)
-    cap = cap_asked(event.key)
-    return replace(state, cap=cap) if yes else replace(state, refused_cap=cap)
+        state.pool = None if yes else declined
+    elif yes:
+        state.cap = cap_asked(event.key)
+    else:
+        state.refused_cap = cap_asked(event.key)
 
 
 BUDGET = "$budget"
@@ -262,3 +245,137 @@ def budget_key(state: State, asked: int | str) -> str:
 def cap_asked(key: str) -> int:
     """The budget that a question of this key asks for, which asks for one."""
     return int(key.partition("#")[0])
+
+
+def _purchase(state: State, event: OfPurchase) -> None:
+    item = state.item(event.step, event.key)
+    if isinstance(event, PurchaseIntended):
+        _intended(state, event, item)
+        return
+    if isinstance(event, PoolRefused):
+        _pool_refused(state, event, item)
+        return
+    purchases = tuple(_closed(one, event) if one.n == event.n else one for one in item.purchases)
+    before = item.alternative
+    item = replace(item, purchases=purchases)
+    match event:
+        case PurchaseAccepted():
+            item = replace(item, phase=Phase.RUNNING)
+        case PurchaseRefused(status=int()):
+            item = judging.refused(state, event, item) or _refused(event, item)
+        case PurchaseUncertain():
+            item = uncertain(item, event.reason)
+        case JobEnded(status="failed"):
+            item = _job_failed(state, event, item)
+        case ChatAnswered() if judging.is_judged(item):
+            item = judging.answered(state, event, item)
+        case ChatAnswered():
+            item = _chat_answered(state, event, item)
+    state.change(event.step, item)
+    if item.alternative != before:
+        claim(state, event.step, item)
+
+
+def _intended(state: State, event: PurchaseIntended, item: ItemState) -> None:
+    bought = Purchase(
+        event.n,
+        event.route,
+        event.idempotency_key,
+        event.body,
+        event.reserve,
+        event.at,
+        item.request.priced_by if item.request else PricedBy(),
+        alternative=item.alternative,
+    )
+    earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
+    state.change(event.step, replace(item, phase=Phase.BUYING, purchases=(*earlier, bought)))
+    # No pool refused it; and no further list became known meanwhile, which it left out.
+    if event.rest is not None and state.rest is not None and state.rest.least is not None:
+        state.rest = None
+    if state.pool is not None and state.spent > state.pool.most:
+        state.pool = None  # it has more again than it had
+
+
+def _pool_refused(state: State, event: PoolRefused, item: ItemState) -> None:
+    """The item is ready again, and what is left in the pool limits what is bought from now on."""
+    purchases = tuple(one for one in item.purchases if one.n != event.n)
+    state.change(event.step, replace(item, phase=Phase.READY, gated=True, purchases=purchases))
+    sure = not state.tally.open
+    limit = PoolLimit(event.pool, event.until, state.spent + event.left, sure)
+    known = state.pool
+    if known is None or sure or limit.name == known.name or limit.most < known.most:
+        state.pool = limit
+
+
+def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
+    if isinstance(event, PurchaseAccepted):
+        return replace(
+            purchase,
+            status="accepted",
+            task_id=event.task_id,
+            reserved=event.reserved_credits,
+            error=None,
+        )
+    if isinstance(event, PurchaseUnanswered):
+        return replace(purchase, sent="unknown", error=event.reason)
+    if isinstance(event, PurchaseRefused):
+        return replace(purchase, status="refused", error=event.message)
+    if isinstance(event, PurchaseUncertain):
+        return replace(purchase, status="uncertain", error=event.reason)
+    if isinstance(event, JobEnded):
+        return replace(purchase, status=event.status, final=event.final_credits, error=event.error)
+    if isinstance(event, ChatAnswered):
+        return replace(
+            purchase,
+            status="answered",
+            task_id=event.completion_id,
+            reserved=event.reserved_credits,
+            final=event.final_credits,
+            error=None,
+            content=event.content,
+            session_id=event.session_id,
+            usage=event.usage,
+        )
+    return purchase
+
+
+def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
+    """A failed job is bought again while the spec or a resume allows it, then the next alternative;
+    without one the item fails.
+    """
+    if jobs_left(state.spec(event.step), item):
+        return replace(item, phase=Phase.READY)
+    reason = reason_of(item, event.error or "the job failed")
+    code = "content_refused" if event.error_code == "content_refused" else "job_failed"
+    failed = replace(item, phase=Phase.FAILED, code=code, reason=reason)
+    return fallen_back(item) or failed
+
+
+def _refused(event: PurchaseRefused, item: ItemState) -> ItemState:
+    """A refused request is followed by the next alternative; any other refusal fails the item."""
+    failed = replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
+    closed = next(one for one in item.purchases if one.n == event.n)
+    if not is_refusal_of_request(closed, event.code):
+        return failed
+    return fallen_back(item) or replace(failed, reason=reason_of(item, event.message))
+
+
+def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
+    """An answer that matches the schema completes the item; others are asked for again, then fail."""
+    outputs: dict[str, Any] = {
+        "text": event.content,
+        "json": None,
+        "session_id": event.session_id,
+        "usage": event.usage,
+    }
+    schema = getattr(state.spec(event.step).with_, "expect", None)
+    if schema:
+        try:
+            outputs["json"] = structured_output.read(event.content, schema)
+        except structured_output.AnswerError as error:
+            turns = sum(purchase.status == "answered" for purchase in item.purchases)
+            if turns < structured_output.TURNS:
+                return replace(item, phase=Phase.READY)
+            reason = f"no answer matched the schema in {structured_output.TURNS} turns: {error}"
+            return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
+    return replace(item, phase=Phase.COMPLETED, outputs=outputs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rivya_flows.planning.queue.item_state import Purchase
+from rivya_flows.planning.queue.items import Purchase
 
 CONFLICT = "idempotency_conflict"
 """Code while another request under the same key is under way. Source: contract, section 2.2."""

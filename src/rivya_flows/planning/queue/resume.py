@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rpds import HashTrieMap
-
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
-from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase, Purchase
-from rivya_flows.planning.queue.purchase_reducer import uncertain
-from rivya_flows.planning.queue.state import Rest, State, StepState
+from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Purchase, uncertain
+from rivya_flows.planning.queue.state import Rest, State
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.request import UploadName
 
@@ -25,46 +22,35 @@ _MAX_CLOCK_SKEW = timedelta(hours=1)
 knows the age: the clock was wrong then, or is now."""
 
 
-def apply_resume(state: State, event: RunResumed) -> State:
-    """The state in which everything that has not ended for good waits again."""
-    steps = {}
+def apply_resume(state: State, event: RunResumed) -> None:
+    """Makes everything that has not ended for good wait again."""
     missed = _missed(state)
-    uploads = state.uploads
-    unfinished = {name for name, file in uploads.items() if file is None}
-    for name in _doubtful_uploads(state) | unfinished:
-        uploads = uploads.discard(name)
-    for step_id, step in state.steps.items():
-        items = step.items
-        if items is not None:
-            items = items.with_all(_revived(state, step_id, item, event) for item in items)
+    for name in _doubtful_uploads(state):
+        state.uploads.pop(name, None)
+    state.awaiting.clear()
+    state.reading.clear()
+    state.balances.pop("after", None)
+    for step_id, step in [*state.steps.items()]:
+        if step.expanded:
+            items = [_revived(state, step_id, item, event) for item in step.items.values()]
             # A run-time fan-out that was skipped has one placeholder; expand it again.
+            waits = any(item.phase is Phase.WAITING for item in items)
             bought = any(item.purchases for item in items)
-            if state.planned(step_id).items is None and items.waiting and not bought:
-                items = None
-        balances = dict(step.balances)
-        if items is None or not StepState(items).settled:
-            balances.pop("after", None)
-        steps[step_id] = replace(step, items=items, reading=None, balances=balances)
-    return replace(
-        state.with_steps(steps),
-        now=event.at,
-        cap=state.cap if event.budget is None else event.budget,
-        deadlines={name: at for name, at in state.deadlines.items() if name not in missed},
-        missed={**state.missed, **missed},
-        uploads=uploads,
-        uploading=0,
-        awaiting=HashTrieMap(),
-        asking=(),
-        left=False,
-        unpaid=event.unpaid,
-        ended=None,
-        balances={k: v for k, v in state.balances.items() if k != "after"},
-        reading=None,
-        refused_cap=state.refused_cap if event.budget is None else None,
-        funds=None,  # credits may have been added
-        rest=state.rest and Rest(),
-        pool=state.pool if _is_declined(state) and event.budget is None else None,
-    )
+            again = state.planned(step_id).items is None and waits and not bought
+            state.expand(step_id, None if again else items)
+        if not state.steps[step_id].settled:
+            step.balances.pop("after", None)
+    state.touched.update(state.steps)
+    state.deadlines = {name: at for name, at in state.deadlines.items() if name not in missed}
+    state.missed.update(missed)
+    if event.budget is not None:
+        state.cap, state.refused_cap = event.budget, None
+    if event.budget is not None or not _is_declined(state):
+        state.pool = None
+    state.funds = None  # credits may have been added
+    state.rest = state.rest and Rest()
+    state.now, state.asking, state.left = event.at, (), False
+    state.unpaid, state.ended = event.unpaid, None
 
 
 def _is_declined(state: State) -> bool:

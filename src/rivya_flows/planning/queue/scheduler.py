@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from itertools import chain
-
-from rpds import List
+from heapq import heapify, heappop, heappush
 
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.names import idempotency_key, label, trace_name
@@ -29,8 +27,7 @@ from rivya_flows.planning.queue.actions import (
 )
 from rivya_flows.planning.queue.events import Unpaid
 from rivya_flows.planning.queue.forks import is_made_again
-from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
-from rivya_flows.planning.queue.items import Items, first, places
+from rivya_flows.planning.queue.items import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
 from rivya_flows.steps import answers as structured_output
@@ -38,83 +35,66 @@ from rivya_flows.steps.chat import chat_body
 from rivya_flows.steps.registry import kind_of
 from rivya_flows.steps.request import ItemRequest, PriceClass, Route
 
-Started = tuple[State, list[Action]]
 
-
-def start_items(state: State, step_id: str) -> Started:
+def start_items(state: State, step_id: str) -> list[Action]:
     """Start what may start of one step: free work first, then purchases in item order."""
-    items = state.steps[step_id].items
-    actions: list[Action] = []
-    if items is None or not (items.due or len(items.gates)):
-        return state, actions
-    arrived: dict[PriceClass, int] = {}
-    if items.due:
-        current = state.steps[step_id]
-        if "before" not in current.balances:
-            if current.reading is None:
-                state = state.with_step(step_id, replace(current, reading="before"))
+    step, actions = state.steps[step_id], list[Action]()
+    if step.due:
+        if "before" not in step.balances:
+            if step_id not in state.reading:
+                state.reading.add(step_id)
                 actions.append(ReadBalance(step_id, "before"))
-            return state, actions
-        for place in places(items.due):
-            item = items[place]
-            state, started = _start(state, step_id, item)
-            actions += started
-            if not started and state.item(step_id, item.key) is item:
-                assert item.request is not None
-                price = item.request.price_class
-                arrived[price] = arrived.get(price, 0) | 1 << place
-    state, bought = _buy_in_order(state, step_id, arrived)
-    return state, [*actions, *bought]
+            return actions
+        for key in sorted(step.due, key=step.places.__getitem__):
+            actions += _start(state, step_id, step.items[key])
+    return [*actions, *_buy_in_order(state, step_id)] if step.gates else actions
 
 
-def _start(state: State, step_id: str, item: ItemState) -> Started:
-    """Start an item; no change and no action if only its purchase is left to do."""
+def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
+    """Start an item; it is gated if only its purchase is left to do."""
     request = item.request
     assert request is not None
     asked = _asked(state, step_id, item, request)
-    if not request.buys and asked is None:
-        arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
-        work = Work(step_id, item.key, request.uses, arguments)
-        return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
     if asked is not None:
-        return state.with_item(step_id, replace(item, phase=Phase.LOOKING)), [asked]
+        state.change(step_id, replace(item, phase=Phase.LOOKING))
+        return [asked]
+    if not request.buys:
+        arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
+        state.change(step_id, replace(item, phase=Phase.RUNNING))
+        return [Work(step_id, item.key, request.uses, arguments)]
     if state.unpaid is not None:
-        return _not_bought(state, step_id, item, state.unpaid)
-    if any(state.uploads.get(name) is None for name in request.upload_names()):
+        state.change(step_id, _not_bought(item, state.unpaid))
+        return []
+    if any(name not in state.uploads for name in request.upload_names()):
         return _upload(state, step_id, item, request)
-    return state, []
+    state.change(step_id, replace(item, gated=True))
+    return []
 
 
-def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) -> Started:
-    """Buy gated items and those that have just arrived, as far as the limits allow.
+def _buy_in_order(state: State, step_id: str) -> list[Action]:
+    """Buy gated items as far as the limits allow.
 
     If an item cannot be bought, no item of the same price is tried in this event.
     """
-    items = state.steps[step_id].items
-    assert items is not None
-    left = done = 0
-    if _room(state, step_id) != 0:
-        for chosen in chain(arrived.values(), items.gates.values()):
-            left |= chosen
-    actions: list[Action] = []
-    while left and _room(state, step_id) != 0:
-        place = first(left)
-        item = items[place]
-        assert item.request is not None
-        price = item.request.price_class
-        state, started = _buy(state, step_id, item, price)
-        actions += started
-        if state.steps[step_id].items is items:
-            left &= ~(arrived.get(price, 0) | items.gates.get(price, 0))
-            continue
-        items = state.steps[step_id].items
-        assert items is not None
-        left &= ~(1 << place)
-        done |= 1 << place
-    for chosen in arrived.values():
-        for item in items.those(chosen & ~done):
-            state = state.with_item(step_id, replace(item, gated=True))
-    return state, actions
+    step, actions = state.steps[step_id], list[Action]()
+    firsts = [(gate[0], n, price) for n, (price, gate) in enumerate(step.gates.items())]
+    heapify(firsts)
+    while firsts and _room(state, step_id) != 0:
+        (_, key), n, price = heappop(firsts)
+        item = step.items[key]
+        if item.gate == price:  # not of one that was bought, or moved on, since
+            actions += _buy(state, step_id, item, price)
+            if step.items[key] is item:
+                continue
+        gate = step.gates[price]
+        heappop(gate)
+        if gate:
+            heappush(firsts, (gate[0], n, price))
+        else:
+            del step.gates[price]
+    if not step.gates:
+        state.gated.discard(step_id)
+    return actions
 
 
 def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) -> AskCache | None:
@@ -137,39 +117,37 @@ def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) ->
     return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index, hashes)
 
 
-def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> Started:
+def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> list[Action]:
     actions: list[Action] = []
-    uploads, awaiting = state.uploads, state.awaiting
     for medium, name in zip(request.uploads, request.upload_names(), strict=True):
-        if name not in uploads:
-            uploads = uploads.insert(name, None)
+        if name in state.uploads:
+            continue
+        if name not in state.awaiting:
             source = (medium.source, medium.media, request.model, medium.asset)
             actions.append(UploadMedium(*source, step_id, item.key))
-        if uploads[name] is None:
-            waiting = awaiting.get(name, List())
-            awaiting = awaiting.insert(name, waiting.push_front((step_id, item.key)))
-    uploading = state.uploading + len(actions)
-    state = replace(state, uploads=uploads, awaiting=awaiting, uploading=uploading)
-    return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions
+        state.awaiting.setdefault(name, []).append((step_id, item.key))
+    state.change(step_id, replace(item, phase=Phase.UPLOADING))
+    return actions
 
 
-def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Started:
+def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list[Action]:
+    """Buy an item, or fail it; the item stays as it is if its purchase has to wait."""
     if _waits_for_price(state, step_id, price):
-        return state, []
+        return []
     asked = state.rest if state.planned(step_id).part == "steps" else None
     if asked is not None:
         asked, verdict = _afford_rest(state, asked)
-        state = replace(state, rest=asked)
+        state.rest = asked
         if verdict == "over":
-            return _over_budget(state, step_id, item, 0)
-        if verdict == "wait":
-            return state, []
+            _over_budget(state, step_id, item, 0)
+        if verdict != "buy":
+            return []
     reserve = reserve_of(state.quoted, price)
     verdict = _afford(state, state.committed + reserve)
-    if verdict == "wait":
-        return state, []
     if verdict == "over":
-        return _over_budget(state, step_id, item, reserve)
+        _over_budget(state, step_id, item, reserve)
+    if verdict != "buy":
+        return []
     request = item.request
     assert request is not None
     n = len(item.purchases) + 1
@@ -178,21 +156,21 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Star
     which = item.alternative
     rest: int | None = None
     if asked is not None:
-        state = replace(state, rest=replace(asked, asking=(step_id, item.key)))
+        state.rest = replace(asked, asking=(step_id, item.key))
         # Pools have counted what was intended, and not yet what is only planned.
         rest = state.committed - state.spent + (asked.least or 0)
-    buy = Buy(step_id, item.key, n, route, key, body, reserve, False, which, rest)
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
     bought = replace(bought, alternative=which)
     item = replace(item, phase=Phase.BUYING, gated=False, purchases=(*item.purchases, bought))
-    return state.with_item(step_id, item), [buy]
+    state.change(step_id, item)
+    return [Buy(step_id, item.key, n, route, key, body, reserve, False, which, rest)]
 
 
 def _request(
     state: State, step_id: str, item: ItemState, request: ItemRequest, n: int
 ) -> tuple[Route, str]:
-    files = [file for name in request.upload_names() if (file := state.uploads[name])]
+    files = [state.uploads[name] for name in request.upload_names()]
     trace = trace_name(state.run_id, step_id, item.key, n)
     kind, route = kind_of(request.uses), request.route
     assert kind is not None
@@ -232,15 +210,10 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     if quoted_price(state.quoted, price) is not None:
         return False
     if state.cap is not None:
-        return any(_reveals_price(state, step.items) for step in state.steps if step.items)
-    return price.max is None and state.steps[step_id].tally.buying > 0
-
-
-def _reveals_price(state: State, items: Items) -> bool:
-    """Whether an unanswered purchase will reveal an unknown price."""
-    return any(
-        price is None or quoted_price(state.quoted, price) is None for price in items.bought_by
-    )
+        return any(
+            one is None or quoted_price(state.quoted, one) is None for one in state.tally.unanswered
+        )
+    return price.max is None and state.steps[step_id].tally.phases[Phase.BUYING] > 0
 
 
 def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
@@ -248,7 +221,7 @@ def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
 
     The balance counts for all that is left; a single purchase is refused by the service itself.
     """
-    limit, is_open = state.pool, state.totals.tally.open > 0
+    limit, is_open = state.pool, state.tally.open > 0
     over = _is_over_cap(state, committed) or (all_left and _is_over_funds(state, committed))
     if not over and limit is not None and committed > limit.most:
         # Credits may have come back unseen: with nothing open the pool is asked once more.
@@ -264,7 +237,7 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
     The first purchase of it asks the pools for all of it, and the next ones wait for that.
     """
     planned = rest.asking and state.item(*rest.asking).purchases[-1:]
-    if state.totals.tally.looking or (planned and planned[0].status == "planned"):
+    if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
         return rest, "wait"  # what the cache has costs nothing
     least = rest.least
     verdict = "buy" if least is None else _afford(state, state.committed + least, all_left=True)
@@ -282,7 +255,8 @@ def _is_over_funds(state: State, committed: int) -> bool:
     return state.funds is not None and committed > state.funds
 
 
-def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
+def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> None:
+    """Fail an item that does not fit, unless a person is to be asked for more."""
     rest = state.rest if state.rest is not None and state.rest.is_over else None
     needed = reserve if rest is None else rest.least or 0
     over_cap = _is_over_cap(state, state.committed + needed)
@@ -291,7 +265,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause" and not short
     if pauses and (state.refused_cap is None if limit is None else not limit.declined):
-        return state, []  # stays ready; `budget_question` asks when nothing else runs
+        return  # stays ready; `budget_question` asks when nothing else runs
     if limit is not None:
         left = f"the pool {limit.name} has {_left(state, limit)} left{_until(limit)}"
     elif short:
@@ -311,7 +285,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         reason=f"{needs}; {left}",
         unpaid=rest is not None,
     )
-    return state.with_item(step_id, item), []
+    state.change(step_id, item)
 
 
 _POOL_IN_REASON = re.compile(
@@ -344,18 +318,17 @@ _NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
 }
 
 
-def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> Started:
+def _not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
     code, reason = _NOT_BOUGHT[unpaid]
     # A run that completed without it stays completed.
     phase = Phase.SKIPPED if unpaid == "completed" else Phase.FAILED
-    item = replace(
+    return replace(
         item,
         phase=phase,
         code=code,
         reason=f"not bought: {reason}",
         unpaid=unpaid != "completed",
     )
-    return state.with_item(step_id, item), []
 
 
 def budget_question(state: State) -> Question | None:

@@ -1,106 +1,92 @@
-"""The state of a run, which the queue derives from the journal.
+"""The state of a run: what its journal says so far.
 
-Aggregates over all items (credits held, items in flight, unsettled steps) are updated in `with_step`,
-`with_item` and `with_steps`, and nowhere else.
+`State.change` and `State.expand` alone change items, and keep each sum and set that depends on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import copy
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from heapq import heappush
+from typing import Any, TypeVar
 
-from rpds import HashTrieMap, List
-
-from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.step_groups import Part
 from rivya_flows.language.workflow import WARN_AT, Step
 from rivya_flows.planning.plan import PlannedStep, RunPlan
-from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
+from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, note_price
 from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid
-from rivya_flows.planning.queue.item_state import ItemState
-from rivya_flows.planning.queue.items import Items, Tally
-from rivya_flows.planning.queue.table import Table
+from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase, Tally
 from rivya_flows.steps.pick import PickWith
-from rivya_flows.steps.request import UploadedFile, UploadName
+from rivya_flows.steps.request import PriceClass, UploadedFile, UploadName
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class StepState:
     """One step.
 
     Attributes:
-        items: None until a run-time fan-out is expanded.
+        items: By key, in order; empty and not `expanded` until a run-time fan-out is.
         balances: The balance `before` its first action and `after` its last purchase, once read;
             None if the service did not answer.
-        reading: The balance that is being read.
-        fields: Its output fields, computed at the first read.
+        places: Of its items in their order, counted from 0.
+        due: Keys of items that are ready and not looked at yet.
+        gates: By price, a heap of the places and keys of items whose purchase is blocked, and of some
+            that are not any more.
+        ended: Keys of items that have ended, the last one last.
+        examined: How many of those of its source were looked at; None if its items were not.
+        fields: Its output fields; empty if it changed since they were computed.
     """
 
-    items: Items | None = field(hash=False)
-    balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
-    reading: Literal["before", "after"] | None = None
-    fields: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    planned: PlannedStep
+    items: dict[str, ItemState] = field(default_factory=dict)
+    expanded: bool = False
+    balances: dict[str, int | None] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    due: set[str] = field(default_factory=set)
+    gates: dict[PriceClass, list[tuple[int, str]]] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    examined: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
         """All its items have ended."""
-        return self.items is not None and self.items.tally.ended == len(self.items)
+        return self.expanded and self.tally.ended == len(self.items)
 
     @property
-    def tally(self) -> Tally:
-        """Sums over its items."""
-        return Tally() if self.items is None else self.items.tally
+    def status(self) -> str:
+        """completed, cached, skipped, failed, or `running` while it is not settled."""
+        if not self.settled:
+            return "running"
+        failed, done = (self.tally.phases[one] for one in (Phase.FAILED, Phase.COMPLETED))
+        everything = failed and failed == len(self.items)
+        if self.tally.unpaid or failed > self.planned.step.allow_failures or everything:
+            return "failed"
+        if self.items and not done:
+            return "skipped"
+        return "cached" if done and self.tally.cached == done else "completed"
 
-
-@dataclass(frozen=True)
-class RunTotals:
-    """Aggregates over all steps.
-
-    Attributes:
-        tally: Sums over all items.
-        unsettled: Number of steps of each part that have not ended.
-        reading: Number of steps whose balance is being read.
-        gated: Steps with gated items.
-    """
-
-    tally: Tally = field(default_factory=Tally)
-    unsettled: Mapping[Part, int] = field(default_factory=dict, hash=False)
-    reading: int = 0
-    gated: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, plan: RunPlan, steps: Iterable[tuple[str, StepState]]) -> RunTotals:
-        """The plain count over all steps."""
-        totals = cls(unsettled=dict.fromkeys(PARTS, 0))
-        for step_id, step in steps:
-            totals = totals.changed(step_id, plan.steps[step_id].part, _NOTHING, step)
-        return totals
-
-    def changed(self, step_id: str, part: Part, old: StepState, new: StepState) -> RunTotals:
-        """These with one step replaced."""
-        unsettled, gated = self.unsettled, self.gated
-        if old.settled is not new.settled:
-            unsettled = {**unsettled, part: unsettled[part] + (1 if old.settled else -1)}
-        holds = new.items is not None and len(new.items.gates) > 0
-        if holds is not (step_id in gated):
-            gated = gated | {step_id} if holds else gated - {step_id}
-        tally = self.tally
-        if old.items is not new.items:
-            tally = tally.minus(old.tally).plus(new.tally)
-        reading = self.reading - (old.reading is not None) + (new.reading is not None)
-        return RunTotals(tally, unsettled, reading, gated)
-
-
-NO_ITEMS = Items.of(())
-_NOTHING = StepState(NO_ITEMS)
-"""A step without items: settled, and it adds nothing to the totals."""
+    def sort(self, item: ItemState, old: ItemState | None = None) -> None:
+        """Puts an item into the sets that it belongs to now."""
+        if item.phase in TERMINAL and not (old and old.phase in TERMINAL):
+            self.ended.append(item.key)
+        if item.is_due:
+            self.due.add(item.key)
+        else:
+            self.due.discard(item.key)
+        gate = item.gate
+        if gate is not None and not (old and old.gate == gate):
+            heappush(self.gates.setdefault(gate, []), (self.places[item.key], item.key))
 
 
 @dataclass(frozen=True)
 class PoolLimit:
-    """What a pool of the store left to this run when it refused a purchase.
+    """What a pool allows this run, after it did not cover a purchase.
 
     Attributes:
         name: Of the pool.
@@ -134,18 +120,22 @@ class Rest:
     asking: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class State:
     """A whole run.
 
     Attributes:
         steps: By name, in the order of the plan.
-        totals: Sums over them.
+        tally: Sums over all items.
+        unsettled: Number of steps of each part that have not ended.
+        changed: Items that the last event changed, by step and key, as they were before it; None for
+            new ones.
         touched: Steps that changed since the queue last advanced them.
+        gated: Steps with items whose purchase is blocked.
+        reading: Steps whose balance is being read; None is the run.
         quoted: Prices that the service has charged.
-        uploads: Media that the service has; None while they are uploaded.
-        uploading: Number of those that are uploaded now.
-        awaiting: Items that wait for an upload: step and key.
+        uploads: Media that the service has.
+        awaiting: Media that are uploaded now: step and key of the items that wait for each.
         cap: Budget in credits, or None.
         pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
         funds: Credits that this run may commit by the last balance that this execution read: those it
@@ -175,28 +165,27 @@ class State:
     nonce: str
     started_at: datetime
     now: datetime
-    steps: Table[StepState] = field(hash=False)
-    totals: RunTotals
     cap: int | None
     cache: str | None
     enough: int | None = None
     wallet: str | None = None
-    fork: Fork | None = field(default=None, hash=False)
+    fork: Fork | None = None
     again: frozenset[str] = frozenset()
-    touched: frozenset[str] = frozenset()
-    quoted: QuotedPrices = field(default_factory=HashTrieMap, hash=False)
-    uploads: HashTrieMap[UploadName, UploadedFile | None] = field(
-        default_factory=HashTrieMap, hash=False
-    )
-    uploading: int = 0
-    awaiting: HashTrieMap[UploadName, List[tuple[str, str]]] = field(
-        default_factory=HashTrieMap, hash=False
-    )
-    claims: HashTrieMap[tuple[str, str, str], int] = field(default_factory=HashTrieMap, hash=False)
-    claimed: HashTrieMap[str, int] = field(default_factory=HashTrieMap, hash=False)
-    answers: Mapping[str, AnswerGiven] = field(default_factory=dict, hash=False)
-    deadlines: Mapping[QuestionName, datetime | None] = field(default_factory=dict, hash=False)
-    missed: Mapping[QuestionName, datetime | None] = field(default_factory=dict, hash=False)
+    steps: dict[str, StepState] = field(init=False)
+    tally: Tally = field(default_factory=Tally)
+    unsettled: Counter[Part] = field(init=False)
+    changed: dict[tuple[str, str], ItemState | None] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)
+    reading: set[str | None] = field(default_factory=set)
+    quoted: QuotedPrices = field(default_factory=dict)
+    uploads: dict[UploadName, UploadedFile] = field(default_factory=dict)
+    awaiting: dict[UploadName, list[tuple[str, str]]] = field(default_factory=dict)
+    claims: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    claimed: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, AnswerGiven] = field(default_factory=dict)
+    deadlines: dict[QuestionName, datetime | None] = field(default_factory=dict)
+    missed: dict[QuestionName, datetime | None] = field(default_factory=dict)
     asking: tuple[Question, ...] = ()
     left: bool = False
     unpaid: Unpaid | None = None
@@ -205,8 +194,11 @@ class State:
     funds: int | None = None
     rest: Rest | None = None
     ended: str | None = None
-    balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
-    reading: Literal["before", "after"] | None = None
+    balances: dict[str, int | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.steps = {name: StepState(planned) for name, planned in self.plan.steps.items()}
+        self.unsettled = Counter(planned.part for planned in self.plan.steps.values())
 
     @property
     def seller(self) -> str:
@@ -227,61 +219,70 @@ class State:
         Raises:
             KeyError: There is no such item.
         """
-        items = self.steps[step_id].items
-        if items is None:
-            raise KeyError((step_id, key))
-        return items.get(key)
-
-    def with_step(self, step_id: str, step: StepState) -> State:
-        """This state with one step replaced."""
-        return self._with(**self._step_changes(step_id, step))
-
-    def with_item(self, step_id: str, item: ItemState) -> State:
-        """This state with one item of an expanded step replaced."""
-        step, quoted = self.steps[step_id], self.quoted
-        assert step.items is not None
-        for purchase in item.purchases:
-            if purchase.named is not None:
-                quoted = with_quote(quoted, purchase.priced_by, purchase.named)
-        changed = StepState(step.items.replaced(item), step.balances, step.reading)
-        return self._with(quoted=quoted, **self._step_changes(step_id, changed))
-
-    def _step_changes(self, step_id: str, step: StepState) -> dict[str, Any]:
-        place = self.steps.places[step_id]
-        part, old = self.planned(step_id).part, self.steps.at(place)
-        return {
-            "steps": self.steps.replaced(place, step),
-            "totals": self.totals.changed(step_id, part, old, step),
-            "touched": self.touched if step_id in self.touched else self.touched | {step_id},
-        }
-
-    def _with(self, **changes: Any) -> State:
-        """As `dataclasses.replace`, which takes a quarter of a replay for this many fields."""
-        made = object.__new__(State)
-        made.__dict__.update(self.__dict__, **changes)
-        return made
-
-    def with_steps(self, steps: Mapping[str, StepState]) -> State:
-        """This state with all steps replaced."""
-        table = self.steps.with_values(tuple(steps.values()))
-        totals = RunTotals.of(self.plan, table.items())
-        return replace(self, steps=table, totals=totals, touched=frozenset(steps))
+        return self.steps[step_id].items[key]
 
     def each(self) -> Iterator[tuple[str, ItemState]]:
         """All items, in the order of the plan."""
         for step_id, step in self.steps.items():
-            for item in step.items or ():
+            for item in step.items.values():
                 yield step_id, item
+
+    def change(self, step_id: str, item: ItemState) -> None:
+        """Replaces an item of an expanded step."""
+        step = self.steps[step_id]
+        old, was_settled = step.items[item.key], step.settled
+        self.changed.setdefault((step_id, item.key), old)
+        step.items[item.key] = item
+        for tally in (step.tally, self.tally):
+            tally.count(old, -1)
+            tally.count(item)
+        step.sort(item, old)
+        for purchase in item.purchases:
+            if purchase.named is not None:
+                note_price(self.quoted, purchase.priced_by, purchase.named)
+        self._touch(step_id, was_settled=was_settled)
+
+    def expand(self, step_id: str, items: Iterable[ItemState] | None) -> None:
+        """Gives a step its items, or others; None makes it wait for its list again."""
+        old = self.steps[step_id]
+        step = self.steps[step_id] = StepState(old.planned, expanded=items is not None)
+        step.balances = old.balances
+        step.items = {item.key: item for item in items or ()}
+        step.places = {key: place for place, key in enumerate(step.items)}
+        for item in old.items.values():
+            self.tally.count(item, -1)
+        for key, item in step.items.items():
+            if (before := old.items.get(key)) is not item:
+                self.changed.setdefault((step_id, key), before)
+            step.tally.count(item)
+            self.tally.count(item)
+            step.sort(item)
+        self._touch(step_id, was_settled=old.settled)
+
+    def _touch(self, step_id: str, *, was_settled: bool) -> None:
+        step = self.steps[step_id]
+        self.unsettled[step.planned.part] += was_settled - step.settled
+        if step.gates:
+            self.gated.add(step_id)
+        step.fields.clear()
+        self.touched.add(step_id)
+
+    def copy(self, **changes: Any) -> State:
+        """Another state of the run, which changes on its own: a copy costs time by the number of items."""
+        made: State = _copy_of(self)
+        for name, value in changes.items():
+            setattr(made, name, value)
+        return made
 
     @property
     def spent(self) -> int:
         """Credits spent or held, all attempts counted."""
-        return self.totals.tally.spent
+        return self.tally.spent
 
     @property
     def committed(self) -> int:
         """`spent`, and purchases that are planned but not journaled yet."""
-        return self.totals.tally.committed
+        return self.tally.committed
 
     @property
     def warns_at(self) -> float | None:
@@ -298,35 +299,28 @@ class State:
     @property
     def saved(self) -> int:
         """Credits that the cache saved."""
-        return self.totals.tally.saved
+        return self.tally.saved
 
 
-def changed_items(before: State, after: State) -> Iterator[tuple[str, ItemState | None, ItemState]]:
-    """Step, earlier state and state of each item that changed between two states of a run."""
-    for old, step, step_id in zip(before.steps, after.steps, after.plan.order, strict=True):
-        if old is step or step.items is None:
-            continue
-        known = old.items or NO_ITEMS
-        for earlier, item in step.items.table.differing(known.table):
-            yield step_id, earlier, item
+T = TypeVar("T")
+
+
+def _copy_of(value: T) -> T:
+    """The value with other containers; what lies in them is frozen, but for steps and sums."""
+    made = copy.copy(value)
+    if isinstance(made, dict):
+        if isinstance(next(iter(made.values()), None), list | StepState):
+            made.update({key: _copy_of(one) for key, one in made.items()})
+    elif isinstance(made, State | StepState | Tally):
+        for name, one in vars(made).items():
+            if isinstance(one, dict | list | set | Tally):
+                setattr(made, name, _copy_of(one))
+    return made
 
 
 def item_range(state: State, step_id: str) -> tuple[int, int]:
     """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
-    step, items = state.spec(step_id), state.steps[step_id].items
-    if isinstance(step.with_, PickWith) and not step.fans_out:
-        return step.with_.count, step.with_.count
-    return (0, step.max_items) if items is None else (len(items), len(items))
-
-
-def step_status(planned: PlannedStep, step: StepState) -> str:
-    """completed, cached, skipped, failed, or `running` while it is not settled."""
-    if not step.settled:
-        return "running"
-    tally = step.tally
-    everything = tally.failed and tally.failed == tally.ended
-    if tally.unpaid or tally.failed > planned.step.allow_failures or everything:
-        return "failed"
-    if tally.ended and not tally.completed:
-        return "skipped"
-    return "cached" if tally.completed and tally.cached == tally.completed else "completed"
+    written, step = state.spec(step_id), state.steps[step_id]
+    if isinstance(written.with_, PickWith) and not written.fans_out:
+        return written.with_.count, written.with_.count
+    return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)
