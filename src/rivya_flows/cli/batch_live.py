@@ -198,7 +198,7 @@ def next_steps(result: BatchResult) -> Iterator[str]:
     yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
     if len(lines) > _MAX_COMMANDS:
         yield f"  and {len(lines) - _MAX_COMMANDS} more"
-    yield from raise_pools(filter(None, refusing_pools(result)))
+    yield from raise_pools(refusing_pools(result))
     if outcome(result.batch) == "over_budget":
         yield f"to resume, rerun the same command{rerun_with(result)}"
     elif others:

@@ -22,7 +22,6 @@ from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import BUDGET
-from rivya_flows.planning.queue.scheduler import refusing_pool
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
 
@@ -105,8 +104,7 @@ def _advice(report: RunReport) -> Iterator[str]:
     if report.questions:  # a deadline that failed a pick can still be answered
         yield "answer with:"
     yield from commands(report.run_id, report.questions)
-    reasons = [item.reason for _, item in report.receipt.each()]
-    yield from raise_pools(filter(None, map(refusing_pool, reasons)))
+    yield from raise_pools(item.pool for _, item in report.receipt.each())
     if report.status != "suspended":
         yield str(continuation(with_spec_here(report.receipt, report.folder)))
 
@@ -126,9 +124,9 @@ def with_spec_here(receipt: Receipt, folder: Path | None) -> Receipt:
     return receipt.model_copy(update={"spec": receipt.spec.model_copy(update={"file": file})})
 
 
-def raise_pools(names: Iterable[str]) -> Iterator[str]:
+def raise_pools(names: Iterable[str | None]) -> Iterator[str]:
     """What to do about pools that did not cover purchases, a line for each."""
-    for pool in dict.fromkeys(names):
+    for pool in dict.fromkeys(filter(None, names)):
         raised = f"rivya-flows budgets set {pool} --credits N"
         yield f"raise the pool {pool}, or wait for its next period if it has one: {raised}"
 

@@ -10,7 +10,6 @@ from rivya_flows.catalogue.prices import price_of
 from rivya_flows.ledger.model import Item, Receipt
 from rivya_flows.planning.markdown import code, text
 from rivya_flows.planning.names import label, short_label
-from rivya_flows.planning.queue.scheduler import refusing_pool
 
 _FEW = 3  # failed jobs of a step that are named one by one
 
@@ -223,6 +222,5 @@ def resume_options(receipt: Receipt) -> str:
                 words += f" --resubmit {name}"
             elif item.code == "over_budget" and "--budget" not in words:
                 # Another budget of the run changes nothing of a pool.
-                of_pool = refusing_pool(item.reason)
-                words += "" if of_pool else f" --budget {receipt.credits.enough or 'N'}"
+                words += "" if item.pool else f" --budget {receipt.credits.enough or 'N'}"
     return words

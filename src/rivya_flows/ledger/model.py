@@ -275,6 +275,8 @@ class Item(SparsePart):
     """Why it was skipped or failed."""
     code: str | None
     """A stable name of that reason."""
+    pool: str | None = None
+    """The pool of the store that did not cover its purchase."""
     credits: Count
     """What all its purchases cost, or hold while they are not settled."""
     saved: Count

@@ -230,6 +230,8 @@ def _item(
         of_kind["alternative"] = item.alternative
     if "choice" in of_kind:
         of_kind["choice"] = choice_of(state, step_id, item, question)
+    if item.pool:
+        of_kind["pool"] = item.pool
     began_at, ended_at = history.span(state, step_id, item)
     return Item(
         key=item.key,

@@ -48,6 +48,7 @@ class RowState:
         cap: Of the whole run while it runs; None keeps the spec's own.
         tried_cap: The cap that its last execution exhausted; a higher one is worth another try.
         codes: Error codes of its last execution.
+        pool: That did not cover it before it began.
         before: Of `spent`, what was spent before this batch began to run.
     """
 
@@ -64,6 +65,7 @@ class RowState:
     tried_status: Status = "failed"
     codes: frozenset[str] = frozenset()
     reason: str | None = None
+    pool: str | None = None
     before: int = 0
     pools: frozenset[str] = frozenset()
 
@@ -207,7 +209,8 @@ def _start(batch: Batch, row: RowState) -> RowState:
             return row  # what runs may cost less
         if row.least > rest:
             needed = credits_of(row.least)
-            return _refused(row, f"needs at least {needed}; the pool {pool} has {rest} left")
+            reason = f"needs at least {needed}; the pool {pool} has {rest} left"
+            return replace(_refused(row, reason), pool=pool)
     if batch.budget is None:
         cap = NO_CAP if row.spec_cap is None else row.spec_cap
         return replace(row, status="running", cap=cap if row.recap else None)

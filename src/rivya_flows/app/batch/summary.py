@@ -24,7 +24,6 @@ from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.scheduler import refusing_pool
 from rivya_flows.printable import spreadsheet_text
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
@@ -130,9 +129,8 @@ def refusing_pools(result: BatchResult) -> Iterator[str | None]:
     for row in result.batch.rows:
         if row.status != "completed" and "over_budget" in row.codes:
             made = result.receipts.get(row.run_id)
-            reasons = [item.reason for _, item in made.each()] if made else []
-            found = [*filter(None, map(refusing_pool, (row.reason, *reasons)))]
-            yield from found or (None,)
+            pools = [item.pool for _, item in made.each()] if made else []
+            yield from [*filter(None, (row.pool, *pools))] or (None,)
 
 
 def rerun_with(result: BatchResult) -> str:

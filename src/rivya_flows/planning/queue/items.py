@@ -125,6 +125,7 @@ class ItemState:
         request: What it does; None until its arguments are evaluated.
         reason: Why it was skipped or failed.
         code: Stable name of that reason, or None.
+        pool: The pool that did not cover its purchase, if it failed for that.
         granted: Jobs of this alternative that a resume allowed beyond those of the spec.
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache, or from a forked run.
@@ -152,6 +153,7 @@ class ItemState:
     outputs: Mapping[str, Any] | None = field(default=None, hash=False)
     reason: str | None = None
     code: str | None = None
+    pool: str | None = None
     granted: int = 0
     asked_cache: bool = False
     cached: bool = False

@@ -128,6 +128,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
         outputs=None,
         reason=None,
         code=None,
+        pool=None,
         asked_cache=False,
         gated=False,
         unpaid=False,

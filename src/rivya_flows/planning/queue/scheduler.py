@@ -6,7 +6,6 @@ grouped by price: if the first item of a group cannot be bought, the others are 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
@@ -283,20 +282,10 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> N
         gated=False,
         code="insufficient_credits" if short else "over_budget",
         reason=f"{needs}; {left}",
+        pool=None if limit is None else limit.name,
         unpaid=rest is not None,
     )
     state.change(step_id, item)
-
-
-_POOL_IN_REASON = re.compile(
-    r"(?:not bought: all that is left )?needs (?:at least )?\d+ credits?; the pool (\S+) has \d+ left"
-)
-
-
-def refusing_pool(reason: str | None) -> str | None:
-    """The pool that does not cover an item with this reason; None if it is another one."""
-    found = _POOL_IN_REASON.match(reason or "")
-    return found[1] if found else None
 
 
 def _left(state: State, limit: PoolLimit) -> int:
