@@ -23,7 +23,7 @@ from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
 from rivya_flows.media.receipt_values import duration_text, moment_text, text_of
-from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
+from rivya_flows.media.sheet_choices import FILTERS, command_of, questions_of, waiting_hashes
 from rivya_flows.media.sheet_graph import graph
 from rivya_flows.media.sheet_origins import Origins
 from rivya_flows.media.sheet_time import timeline
@@ -95,7 +95,7 @@ def contact_sheet(
             for item in step["items"]
             # What waits for an answer is asked on top.
             if item["status"] in _NOT_DONE
-            and not (item["status"] == "suspended" and item["choice"] and item["choice"]["waiting"])
+            and not (item["status"] == "suspended" and item["choice"] and item["choice"].waiting)
         ],
         "served": asset_url is not None,
     }
@@ -267,7 +267,6 @@ def _item(step: Step, item: Item, embedder: Embedder) -> dict[str, Any]:
         "media": media,
         "picked": ", ".join(dict.fromkeys(picked)),
         "text": text_of(item.text),
-        "choice": decision_of(item.choice) if item.choice else None,
     }
 
 
@@ -308,6 +307,7 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"credits": _credits, "sha256": _sha256, "iso": iso, "model": model_of}
+    environment.filters |= FILTERS
     return environment.get_template(name)
 
 
