@@ -18,12 +18,8 @@ from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
 from rivya_flows.planning.expansion.run_scope import outputs_of
-from rivya_flows.planning.questions.open_questions import (
-    Choice,
-    decide_at_deadline,
-    given,
-    question_asked,
-)
+from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -32,7 +28,6 @@ from rivya_flows.planning.queue.actions import (
     Collect,
     EndRun,
     Expire,
-    Question,
     ReadBalance,
     UploadMedium,
     Work,
@@ -231,7 +226,7 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
         if choice is None:
             yield QuestionsLeft(at=run.clock())
             return
-        yield given(question, choice, run.clock())
+        yield choice.event(question, run.clock())
 
 
 async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
@@ -247,7 +242,7 @@ async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
     return event
 
 
-async def _answer(run: Run, question: Question) -> Choice | None:
+async def _answer(run: Run, question: Question) -> Answer | None:
     """The answer of a person; None if nobody answers. Raises `TimeoutError` at the deadline."""
     if run.ask is None:
         return None

@@ -8,14 +8,9 @@ from typing import Annotated, Any, Literal, cast
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field, create_model
 
-from rivya_flows.planning.questions.open_questions import (
-    MAX_NAME,
-    Choice,
-    choices_of,
-    writable,
-)
-from rivya_flows.planning.questions.presentation import form_fields, title
-from rivya_flows.planning.queue.actions import Question, QuestionName
+from rivya_flows.planning.questions.open_questions import MAX_NAME
+from rivya_flows.planning.questions.presentation import form_fields
+from rivya_flows.planning.questions.question import Answer, Question, QuestionName, writable
 
 GO_ON = "$go_on"
 """Sent instead of answers: the run checks its journal and asks again. No field has this name."""
@@ -70,7 +65,7 @@ def _anything(field: Mapping[str, Any]) -> Any:
 
 def chosen_values(
     schema: Mapping[str, Any], response: Mapping[str, Any]
-) -> dict[QuestionName, Choice]:
+) -> dict[QuestionName, Answer]:
     """What was chosen in a form, by step, key and round; empty for an `empty_response`.
 
     The questions of the form may differ from those open now.
@@ -82,7 +77,7 @@ def chosen_values(
     names = [response.get(name) for name, field in fields.items() if _SIGNS in field]
     name = next(map(_text, names), "") or None
     return {
-        (asks[0], asks[1], asks[2] if len(asks) > 2 else 0): Choice(
+        (asks[0], asks[1], asks[2] if len(asks) > 2 else 0): Answer(
             _picked(response[field], fields[field].get(_NONE)),
             _text(notes.get(field)),
             name,
@@ -106,7 +101,7 @@ def _text(value: Any) -> str:
 
 
 def _field(question: Question) -> Any:
-    choices = list(choices_of(question))
+    choices = list(question.spellings)
     more: dict[str, Any] = {_ASKS: [question.step, writable(question.key)]}
     if question.round:
         more[_ASKS].append(question.round)
@@ -120,7 +115,7 @@ def _field(question: Question) -> Any:
     if question.count == 1:
         # pydantic writes a single choice as `const`.
         extra = {"enum": choices, **more}
-        return Annotated[one, Field(title=title(question), json_schema_extra=extra)]
+        return Annotated[one, Field(title=question.title, json_schema_extra=extra)]
     least = 1 if question.rounds_left else question.count
     if question.rounds_left:
         alone = {"contains": {"const": more[_NONE]}}
@@ -129,7 +124,7 @@ def _field(question: Question) -> Any:
     return Annotated[
         list[picked],
         Field(
-            title=title(question),
+            title=question.title,
             min_length=least,
             max_length=question.count,
             json_schema_extra={"uniqueItems": True, **more},

@@ -36,15 +36,10 @@ from rivya_flows.ledger.provenance import Recorded, media_of, recorded_asset
 from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
-from rivya_flows.planning.questions.open_questions import Choice, first_deadline, open_questions
-from rivya_flows.planning.questions.presentation import (
-    answer_line,
-    digest_of,
-    questions_page,
-    title,
-)
+from rivya_flows.planning.questions.open_questions import first_deadline, open_questions
+from rivya_flows.planning.questions.presentation import answer_line, digest_of, questions_page
+from rivya_flows.planning.questions.question import Answer, Question, QuestionName
 from rivya_flows.planning.questions.reading_answers import read_form
-from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
@@ -117,7 +112,7 @@ async def suspend(waits: Suspension) -> None:
 def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
     """The form of a suspension, and a key of its own."""
     for question in waits.questions:
-        run_logger().info("waits for an answer: %s (Resume, in this run's menu)", title(question))
+        run_logger().info("waits for an answer: %s (Resume, in this run's menu)", question.title)
     form = resume_form(waits.questions).with_initial_data(description=waits.page)
     return form, f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
 
@@ -216,7 +211,7 @@ def _state_of(context: RunContext, run_id: str) -> State:
     return replay(entry.event for entry in context.journal.entries(run_id))
 
 
-async def _last_response(flow_run_id: UUID) -> dict[QuestionName, Choice]:
+async def _last_response(flow_run_id: UUID) -> dict[QuestionName, Answer]:
     """What was chosen in the form that was filled in last, by step, key and round."""
     async with get_client() as client:
         found = await last_response(client, flow_run_id, _FORM)

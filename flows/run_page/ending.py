@@ -24,11 +24,7 @@ from rivya_flows.ledger.summary import (
 )
 from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.presentation import (
-    answering_command,
-    blank_answer,
-    round_note,
-)
+from rivya_flows.planning.questions.presentation import answering_command, blank_answer, round_note
 
 MOST_ROWS = 1_000
 MOST_MEDIA = 60
@@ -108,8 +104,8 @@ def _waits(receipt: Receipt, name: str, choice: Choice, *, deployed: bool) -> st
     suspended = receipt.status == "suspended"
     if suspended and deployed:
         return "waits for an answer: *Resume*, in the menu of this run"
-    keys = [one.key for one in choice.candidates]
-    command = answering_command(receipt.run_id, {name: blank_answer(keys, choice.count)})
+    answers = {name: blank_answer(choice.keys, choice.count)}
+    command = answering_command(receipt.run_id, answers)
     return f"{'waits for an answer' if suspended else 'an answer still counts'}: {code(command)}"
 
 

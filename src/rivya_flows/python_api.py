@@ -27,7 +27,7 @@ from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.questions.reading_answers import signature
 from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings
@@ -41,7 +41,7 @@ Spec = str | os.PathLike[str] | Workflow
 """A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
 folder."""
 
-Answer = str | Sequence[str] | Choice
+Answers = Mapping[str, str | Sequence[str] | Answer]
 """An answer to a question: a key, several keys, or what `none_of_these` gives."""
 
 P = ParamSpec("P")
@@ -138,7 +138,7 @@ async def arun(
     out: str | os.PathLike[str] = "runs",
     sandbox: bool = False,
     yes: bool = False,
-    answers: Mapping[str, Answer] | None = None,
+    answers: Answers | None = None,
     by: str | None = None,
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
@@ -183,7 +183,7 @@ async def arun(
         raise UsageError(
             "run() takes a spec with its options, or a quote alone", "give one of them"
         )
-    given = _choices_of(answers, by)
+    given = _typed_answers(answers, by)
     return await _run(request, _settings(), given, Path(out), sandbox, notify, yes)
 
 
@@ -199,7 +199,7 @@ async def afork(
     budget: int | None = None,
     out: str | os.PathLike[str] = "runs",
     yes: bool = False,
-    answers: Mapping[str, Answer] | None = None,
+    answers: Answers | None = None,
     by: str | None = None,
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
@@ -225,7 +225,7 @@ async def afork(
         UsageError: There is no such run or step, or the service of the run is another one.
         RivyaFlowsError: As for `arun`.
     """
-    values, given = dict(inputs or {}), _choices_of(answers, by)
+    values, given = dict(inputs or {}), _typed_answers(answers, by)
     changes = ForkOptions(lambda _: values, from_step, budget, dict(labels or {}))
     settings = _settings()
     request, sandbox = await asyncio.to_thread(fork_request, os.fspath(run_id), changes, settings)
@@ -238,7 +238,7 @@ fork = _synchronous(afork)
 async def aresume(
     run_id: str | os.PathLike[str],
     *,
-    answers: Mapping[str, Answer] | None = None,
+    answers: Answers | None = None,
     by: str | None = None,
     budget: int | None = None,
     regenerate: Sequence[str] = (),
@@ -272,7 +272,7 @@ async def aresume(
         APIError: The service did not answer.
     """
     options = ResumeOptions(
-        answers=_choices_of(answers),
+        answers=_typed_answers(answers),
         budget=budget,
         regenerate=tuple(regenerate),
         resubmit=tuple(resubmit),
@@ -288,13 +288,13 @@ async def aresume(
 resume = _synchronous(aresume)
 
 
-def none_of_these(note: str = "") -> Choice:
+def none_of_these(note: str = "") -> Answer:
     """The answer to a pick that has its candidates bought again.
 
     Args:
         note: What should be different; it is added to each prompt. At most 500 characters.
     """
-    return Choice((), note)
+    return Answer((), note)
 
 
 async def aoutputs_of(
@@ -341,7 +341,7 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
 async def _run(
     request: RunRequest | QuoteFile,
     settings: Settings,
-    answers: Mapping[str, Choice],
+    answers: Mapping[str, Answer],
     out: Path,
     sandbox: bool,
     notify: Callable[[str], object] | None,
@@ -370,14 +370,14 @@ def _observer(notify: Callable[[str], object] | None, yes: bool) -> Observer:
     return Observer(notify=tell, confirm=agree if yes else None)
 
 
-def _choices_of(answers: Mapping[str, Answer] | None, by: str | None = None) -> dict[str, Choice]:
+def _typed_answers(answers: Answers | None, by: str | None = None) -> dict[str, Answer]:
     """What was chosen, by the name of the question."""
     found, name = {}, signature(by)
     for question, answer in (answers or {}).items():
         keys = (answer,) if isinstance(answer, str) else answer
         if isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys):
-            keys = Choice(tuple(keys))
-        if not isinstance(keys, Choice):
+            keys = Answer(tuple(keys))
+        if not isinstance(keys, Answer):
             raise UsageError(
                 f"answers: {question!r} cannot be answered with {answer!r}",
                 "give a key as text, a list of keys, or none_of_these()",

@@ -8,7 +8,8 @@ from dataclasses import replace
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs
-from rivya_flows.planning.questions.open_questions import Choice, given, open_questions
+from rivya_flows.planning.questions.open_questions import open_questions
+from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
     AnswerGiven,
@@ -156,7 +157,7 @@ def test_a_round_of_a_pick_is_a_row_once_it_is_asked_for() -> None:
     assert [row.name for row in rows(run.state)] == names
     assert [row.name for row in rows(replay(run.journal[:1]))] == names
     [question] = open_questions(run.state)
-    run.feed(given(question, Choice(()), NOON))
+    run.feed(Answer(()).event(question, NOON))
     run.run()
     names.insert(2, "stills, round 2")
     assert [(row.name, row.words) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")

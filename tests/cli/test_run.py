@@ -23,8 +23,7 @@ from rivya_flows.app.execution import Observer
 from rivya_flows.app.resume import ResumeOptions, resume
 from rivya_flows.errors import NotConfirmedError
 from rivya_flows.flows.execution.plain_runner import PlainRunner
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
@@ -304,9 +303,9 @@ def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
     assert (said.code, "hint: give --budget 4 or more, or agree to " in said.err) == (3, True)
     asked: list[str] = []
 
-    async def ask(question: Question, _report: object) -> Choice:
+    async def ask(question: Question, _report: object) -> Answer:
         asked.append(question.text)
-        return Choice(("yes",))
+        return Answer(("yes",))
 
     observer = Observer(ask=ask)
     asyncio.run(resume(run_id, ResumeOptions(), read_settings(), PlainRunner(), observer=observer))

@@ -16,7 +16,7 @@ import pytest
 
 from rivya_flows.cli.terminal import confirmer, question_lines
 from rivya_flows.planning.questions.open_questions import read_candidates
-from rivya_flows.planning.queue.actions import NextRound, Question
+from rivya_flows.planning.questions.question import NextRound, Question
 from rivya_flows.planning.queue.items import Score
 from support.naive_service import NOON
 
@@ -127,7 +127,7 @@ from types import SimpleNamespace
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.terminal import observer
 from rivya_flows.planning.questions.open_questions import read_candidates
-from rivya_flows.planning.queue.actions import NextRound, Question
+from rivya_flows.planning.questions.question import NextRound, Question
 
 webbrowser.open = lambda address: print(address) or True
 

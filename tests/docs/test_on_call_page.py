@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from rivya_flows.flows.worker import hosts
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.databases import postgres_server
 from support.engine_runs import accounts_agree, customer
@@ -83,8 +82,8 @@ def test_a_suspended_run_is_restored_and_goes_on_without_a_second_purchase(
     do("dropdb -U postgres --force rivya", "rm -r assets")
     do(*restore)
 
-    async def pick(question: Question) -> Choice:
-        return Choice((question.choices[0],))
+    async def pick(question: Question) -> Answer:
+        return Answer((question.choices[0],))
 
     asyncio.run(studio.execute("run-1", ask=pick))
     assert studio.receipt("run-1")["status"] == "completed"

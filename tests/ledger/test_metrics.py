@@ -16,8 +16,7 @@ from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
 from rivya_flows.app.webhook_receiver import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
     AnswerGiven,
@@ -339,8 +338,8 @@ def test_a_scrape_says_since_when_a_question_waits_and_what_the_wallet_had(studi
         assert told["rivya_flows_wallet_credits", "sandbox:test", "none"] == 998
         assert told["rivya_flows_wallet_read_timestamp_seconds", "sandbox:test", "none"] >= before
 
-        async def pick(question: Question) -> Choice:
-            return Choice((question.choices[0],))
+        async def pick(question: Question) -> Answer:
+            return Answer((question.choices[0],))
 
         asyncio.run(studio.execute("run-1", ask=pick))
         told = samples(StoreMetrics(home.journal.engine))

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.runner import Asker
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import QuestionAsked
 from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, waiting_runs
 from rivya_sandbox.service.serve import running
@@ -77,9 +76,9 @@ def test_a_suspended_run_is_overdue_from_its_deadline_on(studio: Studio) -> None
 
 
 def test_a_run_whose_open_question_has_no_deadline_is_not_overdue(studio: Studio) -> None:
-    answers = iter([Choice(("neon",)), None])
+    answers = iter([Answer(("neon",)), None])
 
-    async def ask(question: Question) -> Choice | None:
+    async def ask(question: Question) -> Answer | None:
         return next(answers)
 
     execute(studio, ask)
@@ -90,9 +89,9 @@ def test_a_run_whose_open_question_has_no_deadline_is_not_overdue(studio: Studio
 def test_a_running_or_completed_run_is_not_overdue(studio: Studio) -> None:
     seen: list[tuple[str, ...]] = []
 
-    async def ask(question: Question) -> Choice | None:
+    async def ask(question: Question) -> Answer | None:
         seen.extend((overdue(studio, FAR), suspended(studio)))
-        return Choice(("neon",))
+        return Answer(("neon",))
 
     execute(studio, ask)
     assert seen == [()] * 4

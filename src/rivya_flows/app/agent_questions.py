@@ -16,13 +16,12 @@ from rivya_flows.app.agent_results import (
 from rivya_flows.app.report import RunReport
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.media.decoding import poster
-from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
-from rivya_flows.planning.questions.presentation import readable, title
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.presentation import readable
+from rivya_flows.planning.questions.question import BUDGET, Answer, Question
 from rivya_flows.planning.questions.reading_answers import read_answers
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.printable import printable
 from rivya_flows.store.assets import AssetStore
 
@@ -52,7 +51,7 @@ def answers_of(
         )
     state = replay(entry.event for entry in entries)
     questions = answerable(state)
-    question = next((one for one in questions if printable(name_of(one)) == step), None)
+    question = next((one for one in questions if printable(one.label) == step), None)
     name, picked = step, tuple(keys or ())
     if question is not None:
         if question.step == BUDGET and picked != ("no",):
@@ -61,16 +60,16 @@ def answers_of(
                 f"a person raises it with `rivya-flows resume {run_id} --budget N`",
             )
         spelled = {printable(one): one for one in question.choices}
-        name, picked = name_of(question), tuple(spelled.get(one, one) for one in picked)
+        name, picked = question.label, tuple(spelled.get(one, one) for one in picked)
     by = AnsweredBy(name=BY, channel="agent", at=datetime.now(UTC))
-    return read_answers({name: Choice(picked, note)}, questions, state, by), state.ended
+    return read_answers({name: Answer(picked, note)}, questions, state, by), state.ended
 
 
 def question_of(
     question: Question, report: RunReport, assets: AssetStore, pictures: list[AgentPicture]
 ) -> AgentQuestion:
     """A question; adds small pictures of its candidates to those of the result."""
-    name, shown = name_of(question), []
+    name, shown = question.label, []
     # A spec may write any map as a candidate: what this run has not made or read is not shown.
     known, paths = report.receipt.media, report.media_paths
     candidates = {one.key: one for one in question.candidates}
@@ -96,7 +95,7 @@ def question_of(
         )
     return AgentQuestion(
         step=printable(name),
-        text=bounded(title(question)),
+        text=bounded(question.title),
         pick=question.count,
         choices=shown,
         none_left=question.rounds_left,

@@ -24,16 +24,15 @@ from rivya_flows.app.runner import (
     ignore_rendering,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.planning.questions.open_questions import Choice, name_of
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 
-QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[Choice | None]]
+QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[Answer | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
 
 
@@ -59,7 +58,7 @@ class Observer:
     usual: Callable[[Mapping[str, float]], object] = lambda _: None
     rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
-    answers: Mapping[str, Choice] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
     confirm: Confirm | None = None
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
@@ -71,13 +70,13 @@ SILENT = Observer()  # hears nothing and answers nothing
 class GivenAnswers:
     """Answers that were given ahead by the names of questions, round after round."""
 
-    def __init__(self, answers: Mapping[str, Iterable[Choice]]) -> None:
+    def __init__(self, answers: Mapping[str, Iterable[Answer]]) -> None:
         self.left = {name: [*choices] for name, choices in answers.items()}
         self.refused: list[UsageError] = []
 
-    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Choice | None:
+    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> Answer | None:
         """The next answer to a question; None if there is none, or it does not fit."""
-        waiting = self.left.get(name_of(question))
+        waiting = self.left.get(question.label)
         if not waiting:
             return None
         try:
@@ -138,7 +137,7 @@ def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
     if ask is None:
         return None
 
-    async def answer(question: Question) -> Choice | None:
+    async def answer(question: Question) -> Answer | None:
         return await ask(question, partial(asyncio.to_thread, reporter.write))
 
     return answer

@@ -27,7 +27,7 @@ from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.edit import file_stem
 from rivya_flows.media.embedding import AssetPath
 from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import (
     BroughtFile,
     Event,

@@ -14,7 +14,6 @@ from rivya_flows.assets import assets_in
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Fit, Verdict
-from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -160,7 +159,7 @@ def receipt_of(report: RunReport) -> Receipt:
         credits=made.credits.spent,
         saved=made.credits.saved,
         problems=tuple(troubles(made)),
-        waiting_for={name_of(one): one.choices for one in questions},
+        waiting_for={one.label: one.choices for one in questions},
         folder=report.folder,
         document=made.as_json(),
         wallet=made.wallet,

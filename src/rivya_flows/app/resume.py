@@ -29,13 +29,13 @@ from rivya_flows.ledger.phrases import is_sandbox, total_of
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate
-from rivya_flows.planning.questions.open_questions import Choice, answerable
+from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.presentation import answer_line
+from rivya_flows.planning.questions.question import BUDGET, Answer
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
 from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
@@ -49,7 +49,7 @@ from rivya_flows.store.journal import Journal, RunRow
 class ResumeOptions(RunOptions):
     """What a user asks of a resume; answers are ``STEP=KEY`` texts, or choices by step."""
 
-    answers: Sequence[str] | Mapping[str, Choice] = ()
+    answers: Sequence[str] | Mapping[str, Answer] = ()
     by: str | None = None
     channel: Channel = "command"
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, WalletCredentials
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import Event, RunResumed, Unpaid
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
@@ -22,7 +21,7 @@ if TYPE_CHECKING:  # draws pages, which most runs do not need
 Listener = Callable[[Event, State], None]
 """Called with each event after it was written, and the state after it."""
 
-Asker = Callable[[Question], Awaitable[Choice | None]]
+Asker = Callable[[Question], Awaitable[Answer | None]]
 """Gives a person's choice, which the question allows; None when there is no one to ask."""
 
 

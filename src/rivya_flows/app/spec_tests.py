@@ -34,7 +34,7 @@ from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.model import Receipt, Step
 from rivya_flows.ledger.summary import troubles
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.question import Answer
 from rivya_flows.printable import printable
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
@@ -186,7 +186,7 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         context = replace(opened, runtime=replace(FastClock().runtime, resolve=_no_host))
         asked = GivenAnswers(
             {
-                name: [Choice(one.picked, one.none, None, "python") for one in answers]
+                name: [Answer(one.picked, one.none, None, "python") for one in answers]
                 for name, answers in case.answers.items()
             }
         )

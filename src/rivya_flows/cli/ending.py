@@ -18,10 +18,8 @@ from rivya_flows.ledger.continuing import NO_CREDITS, continuation
 from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs, unanswered
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
-from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.questions.presentation import command
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.reducer import BUDGET
+from rivya_flows.planning.questions.question import BUDGET, Question
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
 
@@ -144,9 +142,9 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
             lines.append(command(run_id, question))
             choices = ()
         for choice in choices:
-            answer = shlex.quote(f"{name_of(question)}={choice}")
+            answer = shlex.quote(f"{question.label}={choice}")
             lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
         if question.rounds_left:
-            none = f"{name_of(question)}=none" + (": NOTE" if question.note_room else "")
+            none = f"{question.label}=none" + (": NOTE" if question.note_room else "")
             lines.append(f"rivya-flows resume {run_id} --answer {shlex.quote(none)}")
     return tuple(lines)

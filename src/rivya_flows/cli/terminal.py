@@ -21,17 +21,15 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import open_jobs
-from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import (
     are_numbered,
     deadline_note,
     how_to_answer,
     readable,
     round_note,
-    title,
 )
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked, read_choice
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
@@ -114,7 +112,7 @@ def _is_terminal() -> bool:
 def _asker(progress: Progress, by: str | None) -> QuestionHandler:
     """Asks at the terminal; an answer names choices by key or number, or is ``none: NOTE``."""
 
-    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Choice | None:
+    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:
         with progress.paused():
             written = await report()
             tell(
@@ -139,7 +137,7 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
     return ask
 
 
-async def _noted(question: Question, choice: Choice) -> Choice | None:
+async def _noted(question: Question, choice: Answer) -> Answer | None:
     """A choice; of none without a note, which buys at once, with the one that is asked for.
 
     None: it was taken back.
@@ -171,7 +169,7 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     widest = min(max(map(len, question.choices), default=0), _WIDEST)
     # A number that is the key of another choice would name that one.
     digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
-    lines = [title(question)]
+    lines = [question.title]
     if again := round_note(question.round, ()):
         lines.append(again)
     if limit := deadline_note(question, until):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rivya_flows.ledger.model import Execution, Purchase, Wait
+from rivya_flows.planning.questions.question import BUDGET
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     CacheAnswered,
@@ -33,7 +34,6 @@ from rivya_flows.planning.queue.events import (
     Stamped,
 )
 from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState
-from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
 _Name = tuple[str, str]

@@ -24,8 +24,7 @@ from pydantic import (
 from rivya_flows.assets import Asset, MediaKind, rendered_as
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import AtDeadline
-from rivya_flows.planning.queue.actions import Candidate
+from rivya_flows.planning.questions.question import AtDeadline, Candidate
 from rivya_flows.planning.queue.events import AnsweredBy, OtherRun, PoolTotal
 
 
@@ -262,6 +261,11 @@ class Choice(Part):
     """In the order of their numbers."""
     earlier: tuple[EarlierCandidate, ...]
     """Candidates of the rounds before."""
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its candidates, in their order."""
+        return [one.key for one in self.candidates]
 
 
 class Item(SparsePart):

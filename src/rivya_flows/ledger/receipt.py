@@ -41,12 +41,11 @@ from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
 from rivya_flows.planning.questions.open_questions import (
     MAX_TEXT,
     answerable,
-    at_deadline,
     candidates_of,
     question_text,
     text_of,
 )
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
@@ -286,7 +285,7 @@ def choice_of(
         waiting=question is not None,
         deadline=deadline and deadline.astimezone(UTC),
         on_timeout=arguments.get("on_timeout") or "fail",
-        then=at_deadline(question) if question and item.phase is Phase.READY else None,
+        then=question.at_deadline if question and item.phase is Phase.READY else None,
         judge=Judge(
             model=judge.get("model"),
             least=judge.get("least") or 0,

@@ -19,7 +19,7 @@ from rivya_flows.planning.questions.presentation import (
     deadline_words,
     round_note,
 )
-from rivya_flows.planning.queue.actions import Candidate
+from rivya_flows.planning.questions.question import Candidate
 from rivya_flows.printable import one_line
 
 DONE = ("completed", "cached")
@@ -189,8 +189,7 @@ def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> 
             lines.append(f"  {one_line(said)}")
         if choice.judge_error:
             lines.append(f"  no scores: {one_line(choice.judge_error)}")
-        keys = [one.key for one in choice.candidates]
-        numbered = choice.waiting and are_numbered(keys)
+        numbered = choice.waiting and are_numbered(choice.keys)
         compared = choice.waiting or choice.judge or choice.mode == "best"
         candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
@@ -201,7 +200,7 @@ def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> 
         if (more := len(candidates) - _MAX_CANDIDATES) > 0:
             lines.append(f"  and {more} more")
         if choice.waiting:
-            answers = {name: blank_answer(keys, choice.count)}
+            answers = {name: blank_answer(choice.keys, choice.count)}
             lines.append(f"  {answering_command(receipt.run_id, answers)}")
     return lines
 

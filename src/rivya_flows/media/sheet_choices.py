@@ -56,7 +56,7 @@ class Asked:
     @property
     def numbered(self) -> bool:
         """Whether its candidates can be told by their numbers."""
-        return are_numbered([one.key for one in self.choice.candidates])
+        return are_numbered(self.choice.keys)
 
     @property
     def tall(self) -> bool:
@@ -66,7 +66,7 @@ class Asked:
     @property
     def blank(self) -> str:
         """What stands for an answer in a command."""
-        keys = [one.key for one in self.choice.candidates]
+        keys = self.choice.keys
         return blank_answer(keys, min(self.choice.count, len(keys) or 1))
 
 

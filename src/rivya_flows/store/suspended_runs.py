@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, delete, func, insert, select
 
-from rivya_flows.planning.questions.open_questions import is_due, open_questions
+from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits
 from rivya_flows.planning.queue.queue import replay
@@ -67,7 +67,7 @@ def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
     last = events[-1]
     if not isinstance(last, RunEnded) or last.status != "suspended":
         return False
-    return any(is_due(one, at) for one in open_questions(replay(events)))
+    return any(one.is_due(at) for one in open_questions(replay(events)))
 
 
 def record_sweep(engine: Engine, at: float) -> None:

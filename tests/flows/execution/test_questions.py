@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.runner import Asker, RunOptions
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import read_choice
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -72,7 +71,7 @@ def answering(*answers: str | None) -> tuple[Asker, list[Question]]:
     asked: list[Question] = []
     left = list(answers)
 
-    async def ask(question: Question) -> Choice | None:
+    async def ask(question: Question) -> Answer | None:
         asked.append(question)
         answer = left.pop(0)
         return None if answer is None else read_choice(question, answer, "ana")
@@ -93,7 +92,7 @@ def test_questions_stand_in_the_journal_before_anyone_is_asked(studio: Studio) -
     start(studio)
     seen: list[list[str]] = []
 
-    async def ask(question: Question) -> Choice | None:
+    async def ask(question: Question) -> Answer | None:
         seen.append([one.step for one in journal(studio) if isinstance(one, QuestionAsked)])
         return None
 
@@ -122,11 +121,11 @@ def test_a_deadline_that_comes_while_a_person_thinks_answers_for_them(studio: St
     start(studio, "0.2s")
     asked: list[str] = []
 
-    async def ask(question: Question) -> Choice | None:
+    async def ask(question: Question) -> Answer | None:
         asked.append(question.step)
         if question.step == "hero":
             await asyncio.Event().wait()
-        return Choice(("neon",))
+        return Answer(("neon",))
 
     # However busy the machine, it has not passed when the question is put.
     began = datetime.now(UTC)

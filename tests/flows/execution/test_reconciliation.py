@@ -14,8 +14,7 @@ from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import ServiceAsked
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.pools import Pool, Pools
@@ -148,8 +147,8 @@ def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     asyncio.run(studio.execute("run-1"))
     studio.run(stills(4), "run-2")  # while the other one waits for an answer
 
-    async def first(question: Question) -> Choice:
-        return Choice(question.choices[:1])
+    async def first(question: Question) -> Answer:
+        return Answer(question.choices[:1])
 
     asyncio.run(studio.execute("run-1", ask=first))
     assert studio.receipt("run-1")["credits"]["unexplained"] == 4

@@ -14,10 +14,9 @@ from rivya_flows.flows.questions.resume_form import (
     empty_response,
     resume_form,
 )
-from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.questions.presentation import digest_of
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import read_form
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import initial_state
 from support.naive_service import frozen
 
@@ -69,7 +68,7 @@ def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
 def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
     schema = resume_form([HERO, BUDGET]).model_json_schema()
     response = {"hero": "neon", "note": "nice"}
-    chosen = {("hero", "", 0): Choice(("neon",), channel="form")}
+    chosen = {("hero", "", 0): Answer(("neon",), channel="form")}
     assert chosen_values(schema, response) == chosen
     both = chosen_values(schema, {**response, "budget": "no"})
     assert both["$budget", "8", 0].picked == ("no",)
@@ -99,7 +98,7 @@ def test_where_rounds_are_left_none_of_these_is_a_choice_with_a_note() -> None:
     assert schema["required"] == ["hero"]
     response = {"hero": "none of these", "hero_note": "warmer", "signed_by": "Ana"}
     assert chosen_values(schema, response) == {
-        ("hero", "", 1): Choice((), "warmer", "Ana", channel="form")
+        ("hero", "", 1): Answer((), "warmer", "Ana", channel="form")
     }
     resume_form([AGAIN]).model_validate(response)
 

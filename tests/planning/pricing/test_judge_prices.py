@@ -6,11 +6,8 @@ from typing import Any
 
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
-from rivya_flows.planning.questions.open_questions import (
-    Choice,
-    given as answer_of,
-    open_questions,
-)
+from rivya_flows.planning.questions.open_questions import open_questions
+from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
 from support.judged_picks import Judging, judged, judged_spec
@@ -103,7 +100,7 @@ def test_a_pick_that_was_rejected_once_may_cost_its_judge_one_time_less() -> Non
     run = judged(mode="human", more="none: {rounds: 2}")
     assert of(run.state).price.max == 6
     [question] = open_questions(run.state)
-    run.feed(answer_of(question, Choice((), "warmer", "Ana", "form"), NOON))
+    run.feed(Answer((), "warmer", "Ana", "form").event(question, NOON))
     assert of(run.state).price.max == 6
     run.run()
     assert of(run.state).price.max == 3

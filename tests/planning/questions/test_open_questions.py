@@ -13,7 +13,7 @@ from rivya_flows.planning.questions.open_questions import (
     open_questions,
     question_asked,
 )
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
 from rivya_flows.planning.queue.events import (
     AnsweredBy,

@@ -11,16 +11,15 @@ from hypothesis import assume, given, strategies as st
 from markdown_it import MarkdownIt
 
 from rivya_flows.assets import Asset
-from rivya_flows.planning.questions.open_questions import Choice, given as entry_of, read_candidates
+from rivya_flows.planning.questions.open_questions import read_candidates
 from rivya_flows.planning.questions.presentation import (
     answer_line,
     deadline_note,
     digest_of,
     form_fields,
     questions_page,
-    title,
 )
-from rivya_flows.planning.queue.actions import NextRound, Question
+from rivya_flows.planning.questions.question import Answer, NextRound, Question
 from rivya_flows.planning.queue.items import Score
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -88,9 +87,9 @@ def test_the_digest_of_a_form_follows_from_questions_and_choices_alone() -> None
 
 
 def test_titles_tell_the_items_of_a_fan_out_apart() -> None:
-    assert title(HERO) == "Which one?"
-    assert title(replace(HERO, key="summer")) == "Which one? (summer)"
-    assert title(BUDGET) == "Raise it to 8?"
+    assert HERO.title == "Which one?"
+    assert replace(HERO, key="summer").title == "Which one? (summer)"
+    assert BUDGET.title == "Raise it to 8?"
 
 
 def test_a_deadline_is_told_with_what_follows() -> None:
@@ -170,7 +169,7 @@ def test_a_form_says_how_to_answer_in_a_form() -> None:
 
 
 def test_keys_with_commas_are_told_apart() -> None:
-    answer = entry_of(HERO, Choice(("neon, 9:16", "neon, 1:1"), name="Ana", channel="form"), NOON)
+    answer = Answer(("neon, 9:16", "neon, 1:1"), name="Ana", channel="form").event(HERO, NOON)
     assert answer_line(answer) == "hero: neon, 9:16; neon, 1:1, by Ana in Prefect's form"
 
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.question import Answer, Question, answer_name
 from rivya_flows.planning.questions.reading_answers import (
     read_answers,
     read_choice,
     read_form,
     refuse_unfit,
 )
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.reducer import initial_state
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -39,8 +39,8 @@ BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
 COMMAND = AnsweredBy(name="ana", channel="command", at=NOON)
 
 
-def form(*picked: str) -> Choice:
-    return Choice(picked, channel="form")
+def form(*picked: str) -> Answer:
+    return Answer(picked, channel="form")
 
 
 def asked() -> Rehearsal:
@@ -63,14 +63,14 @@ def test_answers_of_a_form_become_entries_of_the_journal() -> None:
 @pytest.mark.parametrize(
     ("chosen", "problem"),
     [
-        (Choice(("noir",)), "there is no choice 'noir'"),
-        (Choice(("",)), "there is no choice ''"),
-        (Choice(("neon", "studio")), "2 picked instead of 1"),
-        (Choice(("neon", "neon")), "a choice is named twice"),
-        (Choice(()), "there is no choice 'none'"),
+        (Answer(("noir",)), "there is no choice 'noir'"),
+        (Answer(("",)), "there is no choice ''"),
+        (Answer(("neon", "studio")), "2 picked instead of 1"),
+        (Answer(("neon", "neon")), "a choice is named twice"),
+        (Answer(()), "there is no choice 'none'"),
     ],
 )
-def test_an_answer_that_is_no_choice_is_told_and_left_out(chosen: Choice, problem: str) -> None:
+def test_an_answer_that_is_no_choice_is_told_and_left_out(chosen: Answer, problem: str) -> None:
     reading = read_form([HERO], asked().state, {("hero", "", 0): chosen})
     assert reading.answers == ()
     assert reading.problems == (f"hero: {problem}; asking again",)
@@ -95,15 +95,9 @@ def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
 
 
 def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
-    assert name_of(BUDGET) == "budget"
-    assert (
-        name_of(AnswerGiven(step="$budget", key="8", answer="no", by=AnsweredBy(channel="form")))
-        == "budget"
-    )
-    assert (
-        name_of(AnswerGiven(step="hero", key="a", answer="x", by=AnsweredBy(channel="form")))
-        == "hero[a]"
-    )
+    assert BUDGET.label == "budget"
+    assert answer_name("$budget", "8") == "budget"
+    assert answer_name("hero", "a") == "hero[a]"
 
 
 def test_an_answer_fits_the_open_question() -> None:
@@ -158,18 +152,18 @@ PICKS = (
 @pytest.mark.parametrize(
     ("name", "choice", "message", "hint"),
     [
-        ("hero", Choice(("nean",)), "hero: there is no choice 'nean'", "did you mean 'neon'?"),
-        ("hero", Choice(("1",)), "hero: there is no choice '1'", "one of: studio, neon"),
-        ("hero", Choice(()), "hero: there is no choice 'none'", "one of: studio, neon"),
-        ("hero[neon]", Choice(("neon",)), "does not ask for 'hero[neon]'", "hero, place"),
-        ("stills", Choice(("neon",)), "does not ask for 'stills'", "it asks for: hero"),
-        ("pair", Choice(("neon",)), "does not ask for 'pair'", "pair[s], pair[l]"),
-        ("pair[s]", Choice(("neon",)), "1 picked instead of 2", "2 of: studio, neon"),
-        ("budget", Choice(("yes",)), "does not ask for 'budget'", "it asks for: hero"),
+        ("hero", Answer(("nean",)), "hero: there is no choice 'nean'", "did you mean 'neon'?"),
+        ("hero", Answer(("1",)), "hero: there is no choice '1'", "one of: studio, neon"),
+        ("hero", Answer(()), "hero: there is no choice 'none'", "one of: studio, neon"),
+        ("hero[neon]", Answer(("neon",)), "does not ask for 'hero[neon]'", "hero, place"),
+        ("stills", Answer(("neon",)), "does not ask for 'stills'", "it asks for: hero"),
+        ("pair", Answer(("neon",)), "does not ask for 'pair'", "pair[s], pair[l]"),
+        ("pair[s]", Answer(("neon",)), "1 picked instead of 2", "2 of: studio, neon"),
+        ("budget", Answer(("yes",)), "does not ask for 'budget'", "it asks for: hero"),
     ],
 )
 def test_an_answer_that_the_plan_rules_out_is_refused_before_the_run(
-    name: str, choice: Choice, message: str, hint: str
+    name: str, choice: Answer, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
         refuse_unfit({name: choice}, initial_state(frozen(PICKS)).plan)
@@ -179,13 +173,13 @@ def test_an_answer_that_the_plan_rules_out_is_refused_before_the_run(
 
 def test_an_answer_that_may_fit_is_left_to_the_run() -> None:
     plan = initial_state(frozen(PICKS)).plan
-    known = {"hero": Choice(("neon",)), "pair[l]": Choice(("neon", "studio"))}
-    refuse_unfit({**known, "place": Choice(("Rome",))}, plan)
+    known = {"hero": Answer(("neon",)), "pair[l]": Answer(("neon", "studio"))}
+    refuse_unfit({**known, "place": Answer(("Rome",))}, plan)
     pausing = PICKS + "budget: {credits: 90, on_exceed: pause}\n"
     plan = initial_state(frozen(pausing)).plan
-    refuse_unfit({"budget": Choice(("no",))}, plan)
+    refuse_unfit({"budget": Answer(("no",))}, plan)
     with pytest.raises(UsageError, match="no choice 'maybe'"):
-        refuse_unfit({"budget": Choice(("maybe",))}, plan)
+        refuse_unfit({"budget": Answer(("maybe",))}, plan)
 
 
 def test_of_many_choices_a_hint_names_the_first() -> None:
@@ -244,7 +238,7 @@ def test_a_line_names_choices_by_key_or_number(
 )
 def test_a_line_rejects_all_with_a_note(text: str, note: str) -> None:
     question = replace(AGAIN, choices=("studio", "neon"))
-    assert read_choice(question, text, "ana") == Choice((), note, "ana")
+    assert read_choice(question, text, "ana") == Answer((), note, "ana")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +276,7 @@ def test_who_answers_is_one_short_printable_line() -> None:
 def test_an_answer_has_who_gave_it_and_when() -> None:
     [answer] = read_answers(["hero=2"], [HERO], asked().state, COMMAND)
     assert (answer.by, answer.picked) == (COMMAND, ("neon",))
-    many = {"hero": Choice(("neon", "studio"))}
+    many = {"hero": Answer(("neon", "studio"))}
     [answer] = read_answers(many, [replace(HERO, count=2)], asked().state, COMMAND)
     assert (answer.answer, answer.picked) == ("neon", ("neon", "studio"))
 

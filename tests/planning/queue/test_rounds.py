@@ -14,13 +14,8 @@ from hypothesis import given, settings, strategies as st
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
-from rivya_flows.planning.questions.open_questions import (
-    Choice,
-    answerable,
-    given as answer_of,
-    open_questions,
-    question_asked,
-)
+from rivya_flows.planning.questions.open_questions import answerable, open_questions, question_asked
+from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.questions.reading_answers import checked, read_answers, read_form
 from rivya_flows.planning.queue.event_codec import unique_name
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft
@@ -70,8 +65,8 @@ def asked(spec: str = SPEC, on_timeout: str = "first", **service: Any) -> Rehear
 def say(run: Rehearsal, *picked: str, note: str = "", name: str = "ana") -> None:
     """Answer the open question, and go on until the next one."""
     [question] = open_questions(run.state)
-    choice = checked(question, Choice(picked, note, name, "form"))
-    run.feed(answer_of(question, choice, NOON))
+    choice = checked(question, Answer(picked, note, name, "form"))
+    run.feed(choice.event(question, NOON))
     run.run()
 
 
@@ -239,7 +234,7 @@ def test_each_round_has_a_question_and_a_deadline_of_its_own() -> None:
 def test_a_form_of_an_earlier_round_changes_nothing() -> None:
     run = asked()
     say(run)
-    stale = {("hero", "", 0): Choice(("neon",), channel="form")}
+    stale = {("hero", "", 0): Answer(("neon",), channel="form")}
     reading = read_form(open_questions(run.state), run.state, stale, NOON)
     assert reading.answers == ()
     assert reading.problems == ("hero is no longer asked; 'neon' changes nothing",)
@@ -388,7 +383,7 @@ def test_what_a_judge_picks_after_a_person_rejected_all_is_picked_by_the_judge()
     run.take_up()
     run.run()
     [question] = answerable(run.state)
-    run.feed(answer_of(question, Choice((), "warmer", "Ana", "command"), NOON))
+    run.feed(Answer((), "warmer", "Ana", "command").event(question, NOON))
     service.scores = {"neon": 9}
     run.take_up()
     run.run()
@@ -411,8 +406,8 @@ def test_wherever_the_process_dies_each_round_is_bought_once() -> None:
         cut = False
         for picked, note in (((), "warmer"), ((), ""), (("neon",), "")):
             [question] = open_questions(run.state)
-            choice = checked(question, Choice(picked, note))
-            run.feed(answer_of(question, choice, NOON))
+            choice = checked(question, Answer(picked, note))
+            run.feed(choice.event(question, NOON))
             steps = 0
             while steps < crash and run.advance(0):
                 steps += 1
@@ -440,7 +435,7 @@ def test_in_any_order_nothing_is_bought_twice_and_every_prompt_has_its_notes(see
             picked = () if none else (chance.choice(question.choices),)
             note = chance.choice(["", "warmer", "no dust"]) if none else ""
             said += [note] if none else []
-            run.feed(answer_of(question, Choice(picked, note), NOON))
+            run.feed(Answer(picked, note).event(question, NOON))
             run.run(chance, chance.randrange(60))
     for number, copy in enumerate(COPIES, start=1):
         notes = [note for note in said[:number] if note]

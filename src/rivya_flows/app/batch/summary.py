@@ -21,7 +21,7 @@ from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.ledger.reconciliation import without_others
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.printable import spreadsheet_text

@@ -6,27 +6,19 @@ Reads no clock: the time comes in events.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from rivya_flows.assets import as_asset
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.wording import cut
 from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.actions import Candidate, NextRound, Question
-from rivya_flows.planning.queue.events import (
-    AnsweredBy,
-    AnswerGiven,
-    Channel,
-    ItemFailed,
-    QuestionAsked,
-)
+from rivya_flows.planning.questions.question import Answer, Candidate, NextRound, Question
+from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
-from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.answers import TURNS
@@ -80,36 +72,12 @@ def question_asked(
     return QuestionAsked(step=step, key=key, at=at, deadline=deadline, after=after, round=number)
 
 
-def is_due(question: Question, at: datetime) -> bool:
-    """Whether the deadline of a question has passed."""
-    return question.deadline is not None and question.deadline <= at
-
-
-AtDeadline = Literal["first", "judge", "regenerate", "fail"]
-"""What a deadline does: it takes the first candidates or what the judge proposes, has them bought
-again, or fails the pick."""
-
-
-def at_deadline(question: Question) -> AtDeadline:
-    """What the deadline of a pick does as things stand."""
-    if question.on_timeout == "first" and question.choices:
-        return "first"
-    if question.on_timeout == "judge":
-        if question.proposal:
-            return "judge"
-        again = question.on_none == "regenerate" and question.rounds_left
-        if again and question.judge_error is None:
-            return "regenerate"
-    return "fail"
-
-
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
-    then = at_deadline(question)
+    then = question.at_deadline
     if then != "fail":
         picked = {"first": question.choices[: question.count], "judge": question.proposal}
-        choice = Choice(picked.get(then, ()), channel="deadline")
-        return given(question, choice, question.deadline)
+        return Answer(picked.get(then, ()), channel="deadline").event(question, question.deadline)
     message = "nobody answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
     if question.on_timeout == "judge":
@@ -125,60 +93,6 @@ def first_deadline(questions: Sequence[Question]) -> datetime | None:
 def utc_minute(at: datetime) -> str:
     """A UTC time as text: ``2026-11-25 12:00 UTC``."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def name_of(question: Question | AnswerGiven) -> str:
-    """The name that people and ``--answer`` use: ``step``, ``step[key]`` or ``budget``."""
-    return answer_name(question.step, question.key)
-
-
-def writable(text: str) -> str:
-    """The text as UTF-8 can encode it: a lone surrogate, as a model may send, becomes its escape."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def choices_of(question: Question) -> dict[str, str]:
-    """The choices by their spelling in a form."""
-    return {writable(choice): choice for choice in question.choices}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a person chose, whatever the channel.
-
-    Attributes:
-        picked: Keys, in the order of choice; empty for none of them.
-        name: Who chose; None if nobody said.
-    """
-
-    picked: tuple[str, ...]
-    note: str = ""
-    name: str | None = None
-    channel: Channel = "terminal"
-
-    def __str__(self) -> str:
-        """As ``--answer`` takes it."""
-        return ", ".join(self.picked) or "none" + (f": {self.note}" if self.note else "")
-
-
-def given(question: Question, choice: Choice, at: datetime | None) -> AnswerGiven:
-    """The journal entry of a choice, which must be one that `checked` has returned."""
-    step, key, number = question.name
-    return AnswerGiven(
-        step=step,
-        key=key,
-        answer=choice.picked[0] if choice.picked else "",
-        picked=() if step == BUDGET else choice.picked,
-        none=not choice.picked,
-        note=choice.note,
-        round=number,
-        by=AnsweredBy(name=choice.name, channel=choice.channel, at=at),
-    )
-
-
-def answer_name(step: str, key: str) -> str:
-    """The name of a question in ``--answer``, as `name_of`."""
-    return "budget" if step == BUDGET else label(step, key)
 
 
 def _asks(item: ItemState) -> bool:

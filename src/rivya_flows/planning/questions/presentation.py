@@ -20,16 +20,15 @@ from rivya_flows.language.canonical import digest
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import listed
 from rivya_flows.planning.pricing.estimate import most_left
-from rivya_flows.planning.questions.open_questions import (
-    at_deadline,
-    choices_of,
-    name_of,
-    utc_minute,
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.question import (
+    BUDGET,
+    Candidate,
+    Question,
+    answer_name,
     writable,
 )
-from rivya_flows.planning.queue.actions import Candidate, Question
 from rivya_flows.planning.queue.events import AnswerGiven
-from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
 Address = Callable[[Asset], str | None]
@@ -52,17 +51,11 @@ CHANNELS = {
 """The ways in which people answer, as words."""
 
 
-def title(question: Question) -> str:
-    """The text above the choices; an item of a fan-out adds its key."""
-    asks_often = question.key and question.step != BUDGET
-    return writable(f"{question.text} ({question.key})" if asks_often else question.text)
-
-
 def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_minute) -> str:
     """The deadline, `shown` so, and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    then = deadline_words(at_deadline(question), question.count)
+    then = deadline_words(question.at_deadline, question.count)
     return f"Open until {shown(question.deadline)}; after that {then}."
 
 
@@ -92,16 +85,16 @@ def answer_line(answer: AnswerGiven) -> str:
     if answer.none:
         told = "none of these" + (f" ({answer.note})" if answer.note else "")
     if answer.by.channel == "deadline":
-        return f"{name_of(answer)}: {told}, after its deadline"
+        return f"{answer_name(answer.step, answer.key)}: {told}, after its deadline"
     by = f"by {answer.by.name} " if answer.by.name else ""
-    return f"{name_of(answer)}: {told}, {by}{CHANNELS[answer.by.channel]}"
+    return f"{answer_name(answer.step, answer.key)}: {told}, {by}{CHANNELS[answer.by.channel]}"
 
 
 def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
     """The questions by their field names, unique and not `taken`, which come from `name_of`."""
     named: dict[str, Question] = {}
     for question in questions:
-        stem = re.sub(r"[^a-z0-9]+", "_", name_of(question).lower()).strip("_") or "pick"
+        stem = re.sub(r"[^a-z0-9]+", "_", question.label.lower()).strip("_") or "pick"
         name, number = stem, 1
         while name in named or name in taken:
             number += 1
@@ -112,7 +105,7 @@ def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> di
 
 def digest_of(questions: Sequence[Question]) -> str:
     """A digest of 12 hex digits that depends on the questions and their choices alone."""
-    asked = sorted([one.step, writable(one.key), list(choices_of(one))] for one in questions)
+    asked = sorted([one.step, writable(one.key), list(one.spellings)] for one in questions)
     return digest(asked)[:12]
 
 
@@ -138,7 +131,7 @@ def _parts(
     address: Address,
     small: Address,
 ) -> Iterator[str]:
-    yield f"### {text(title(question))}"
+    yield f"### {text(question.title)}"
     if question.round:
         yield f"**{text(round_note(question.round, _notes(state, question)))}**"
     if limit := deadline_note(question):
@@ -171,7 +164,7 @@ def command(run_id: str, question: Question) -> str:
     """The command that answers a question, with ``NUMBER`` or ``KEY`` for the candidate."""
     blank = blank_answer(question.choices, question.count)
     answer = "yes" if question.step == BUDGET else blank
-    return answering_command(run_id, {name_of(question): answer})
+    return answering_command(run_id, {question.label: answer})
 
 
 def _heading(one: Candidate, *, numbered: bool) -> str:

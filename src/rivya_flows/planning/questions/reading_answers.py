@@ -12,24 +12,20 @@ from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.plan import RunPlan, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import with_followed_items
-from rivya_flows.planning.questions.open_questions import (
-    MAX_NAME,
-    MAX_NOTE,
-    Choice,
+from rivya_flows.planning.questions.open_questions import MAX_NAME, MAX_NOTE, question_of
+from rivya_flows.planning.questions.question import (
+    BUDGET,
+    Answer,
+    Question,
+    QuestionName,
     answer_name,
-    choices_of,
-    given,
-    name_of,
-    question_of,
     writable,
 )
-from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
     AnswerGiven,
     Channel,
 )
-from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
 from rivya_flows.steps.pick import PickWith
@@ -38,13 +34,13 @@ _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
 
 
-def checked(question: Question, choice: Choice) -> Choice:
+def checked(question: Question, choice: Answer) -> Answer:
     """The choice with its note and name on one line each.
 
     Raises:
         UsageError: The question does not allow it.
     """
-    name = name_of(question)
+    name = question.label
     if not choice.picked:
         if not question.rounds_left:
             raise _no_more(question)
@@ -91,7 +87,7 @@ def signature(name: str | None) -> str | None:
 
 def read_choice(
     question: Question, text: str, name: str | None = None, channel: Channel = "terminal"
-) -> Choice:
+) -> Answer:
     """What a line means: keys or numbers, with commas between them, or ``none: NOTE``.
 
     A key wins over a number, and both over ``none``.
@@ -107,8 +103,8 @@ def read_choice(
             question.rounds_left or question.round
         ):
             raise
-        return checked(question, Choice((), none[1] or "", name, channel))
-    return checked(question, Choice(picked, "", name, channel))
+        return checked(question, Answer((), none[1] or "", name, channel))
+    return checked(question, Answer(picked, "", name, channel))
 
 
 def _named(question: Question, text: str) -> Iterator[str]:
@@ -151,7 +147,7 @@ def _no_choice(question: Question, text: str) -> UsageError:
     near = nearest(text, question.choices)
     hint = f"did you mean {near!r}? " if near else ""
     return UsageError(
-        f"{name_of(question)}: there is no choice {text!r}",
+        f"{question.label}: there is no choice {text!r}",
         f"{hint}one of: {_choices(question)}{none}",
     )
 
@@ -160,7 +156,7 @@ def _no_more(question: Question) -> UsageError:
     if not question.round:
         return _no_choice(question, "none")
     return UsageError(
-        f"{name_of(question)}: its candidates cannot be bought again any more",
+        f"{question.label}: its candidates cannot be bought again any more",
         f"one of: {_choices(question)}",
     )
 
@@ -176,7 +172,7 @@ class FormAnswers:
 def read_form(
     questions: Sequence[Question],
     state: State,
-    chosen: Mapping[QuestionName, Choice],
+    chosen: Mapping[QuestionName, Answer],
     at: datetime | None = None,
 ) -> FormAnswers:
     """Reads what was chosen in a form, in its spelling; answers in the journal stay as they are.
@@ -196,18 +192,18 @@ def read_form(
         elif question is None:
             problems.append(f"{name} is no longer asked; {str(choice)!r} changes nothing")
         else:
-            spelled = choices_of(question)
+            spelled = question.spellings
             picked = tuple(spelled.get(one, one) for one in choice.picked)
             try:
                 choice = checked(question, replace(choice, picked=picked))
-                answers.append(given(question, choice, at))
+                answers.append(choice.event(question, at))
             except UsageError as error:
                 problems.append(f"{error.message}; asking again")
     return FormAnswers(tuple(answers), tuple(problems))
 
 
 def read_answers(
-    written: Sequence[str] | Mapping[str, Choice],
+    written: Sequence[str] | Mapping[str, Answer],
     questions: Sequence[Question],
     state: State,
     by: AnsweredBy,
@@ -224,7 +220,7 @@ def read_answers(
     return tuple(answers.values())
 
 
-def _pairs(written: Sequence[str] | Mapping[str, Choice]) -> Iterator[tuple[str, str | Choice]]:
+def _pairs(written: Sequence[str] | Mapping[str, Answer]) -> Iterator[tuple[str, str | Answer]]:
     if isinstance(written, Mapping):
         yield from written.items()
         return
@@ -236,16 +232,16 @@ def _pairs(written: Sequence[str] | Mapping[str, Choice]) -> Iterator[tuple[str,
 
 
 def _read_answer(
-    name: str, answer: str | Choice, questions: Sequence[Question], state: State, by: AnsweredBy
+    name: str, answer: str | Answer, questions: Sequence[Question], state: State, by: AnsweredBy
 ) -> AnswerGiven | None:
     # A step may be named `budget` too; then the step is meant.
     for question in sorted(questions, key=lambda one: one.step == BUDGET):
-        if name_of(question) == name:
+        if question.label == name:
             if isinstance(answer, str):
                 choice = read_choice(question, answer, by.name, by.channel)
             else:
                 choice = checked(question, replace(answer, name=by.name, channel=by.channel))
-            return given(question, choice, by.at)
+            return choice.event(question, by.at)
     known = state.answers.get(name)
     if known is not None and _is_same(known, answer, state):
         return None
@@ -255,10 +251,10 @@ def _read_answer(
             "it stays, since a purchase may depend on it; to be asked again and keep what was bought:"
             f" rivya-flows fork {state.run_id} --from {known.step}",
         )
-    raise _not_asked(name, [name_of(question) for question in questions])
+    raise _not_asked(name, [question.label for question in questions])
 
 
-def refuse_unfit(answers: Mapping[str, Choice], plan: RunPlan) -> None:
+def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
     """Refuses answers that no question of a run will take, as far as its plan says before it.
 
     The candidates of a pick are known where they are the items of a step whose keys are known.
@@ -313,7 +309,7 @@ def _not_asked(name: str, asked: Sequence[str]) -> UsageError:
     )
 
 
-def _is_same(known: AnswerGiven, answer: str | Choice, state: State) -> bool:
+def _is_same(known: AnswerGiven, answer: str | Answer, state: State) -> bool:
     """Whether an answer says what the journal says already: whoever repeats a command of a killed
     process may have named a candidate by its number.
     """

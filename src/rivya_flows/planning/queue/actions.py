@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
+from typing import Any, Literal
 
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.prices import price_of
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.steps.request import Route
 
@@ -126,105 +122,6 @@ class Expire:
     """Journal what passed deadlines decide."""
 
     events: tuple[AnswerGiven | ItemFailed, ...]
-
-
-class NextRound(NamedTuple):
-    """What another round of a pick buys.
-
-    Attributes:
-        items: How many candidates.
-        least, most: Their credits, and those of their judge; `most` is None without an upper bound.
-    """
-
-    items: int
-    least: int
-    most: int | None
-
-    def __str__(self) -> str:
-        return f"{self.items} again for {price_of(self.least, self.most)}"
-
-
-QuestionName = tuple[str, str, int]
-"""Step, key, and how often the candidates had been bought again."""
-
-
-class Candidate(BaseModel):
-    """An item that can be picked, as its question and the receipt have it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-    n: int
-    """Its number in the list."""
-    key: str
-    """The item."""
-    sha256: str | None
-    """Of its medium, in hex; null for a text."""
-    text: str | None
-    """Of a candidate without a medium: its text, or its JSON."""
-    credits: int | None
-    """What it cost."""
-    score: int | float | None
-    """What the judge gives it, 0 to 10; with `best`, the value of `by`."""
-    reason: str | None
-    """In the words of the judge."""
-    picked: bool = False
-    """It was picked."""
-    proposed: bool = False
-    """The judge would pick it."""
-    asset: SkipJsonSchema[Asset | None] = Field(default=None, exclude=True)
-    """Its medium; not in a receipt."""
-    place: SkipJsonSchema[str] = Field(default="", exclude=True)
-    """Path or URL of its medium, as its item has it; not in a receipt."""
-    task_id: SkipJsonSchema[str | None] = Field(default=None, exclude=True)
-    """Its job; not in a receipt."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question.
-
-    Attributes:
-        text: The question.
-        choices: Valid answers.
-        candidates: Of a pick, the items to choose from.
-        timeout_seconds: How long it stays open after it was first asked; None is for ever.
-        on_timeout: Take the first candidates after that, or the judge's, or fail the pick.
-        deadline: When it closes; None before it is asked, and if it never closes.
-        count: How many candidates to pick.
-        round: How often the candidates have been bought again.
-        rounds_left: How often they still may be; 0: some of them must be picked.
-        again: What such a round buys; None if none is left.
-        note_room: Characters that a note for the next round may have.
-        sign: Whether a form must give a name.
-        proposal: What the judge would pick; empty if nothing is good enough.
-        judge_error: Why its judge gave no usable scores.
-        shortfall: Why `proposal` is empty, for the message of a deadline.
-        on_none: What a deadline does where the judge proposes nothing.
-    """
-
-    step: str
-    key: str
-    text: str
-    choices: tuple[str, ...]
-    candidates: tuple[Candidate, ...] = field(default=(), hash=False)
-    timeout_seconds: float | None = None
-    on_timeout: Literal["first", "judge", "fail"] = "fail"
-    deadline: datetime | None = None
-    count: int = 1
-    round: int = 0
-    rounds_left: int = 0
-    again: NextRound | None = None
-    note_room: int = 0
-    sign: bool = False
-    proposal: tuple[str, ...] = ()
-    judge_error: str | None = None
-    shortfall: str = ""
-    on_none: Literal["fail", "regenerate"] = "fail"
-
-    @property
-    def name(self) -> QuestionName:
-        """What tells it from all other questions of a run."""
-        return (self.step, self.key, self.round)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,7 @@ from rivya_flows.planning.expansion.item_arguments import (
 )
 from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import (
-    busy,
-    decide_at_deadline,
-    is_due,
-    open_questions,
-)
+from rivya_flows.planning.questions.open_questions import busy, decide_at_deadline, open_questions
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -185,7 +180,7 @@ def _finish(state: State) -> list[Action]:
         return []
     if questions := open_questions(state):
         # Deadlines first: more items may run then, and ask in the same form.
-        if due := tuple(one for one in questions if is_due(one, state.now)):
+        if due := tuple(one for one in questions if one.is_due(state.now)):
             state.asking = due
             return [Expire(tuple(map(decide_at_deadline, due)))]
         if state.left:

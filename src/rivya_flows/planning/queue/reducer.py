@@ -10,6 +10,7 @@ from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.expansion.item_arguments import claim
 from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.question import BUDGET
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
@@ -218,10 +219,6 @@ def _answer(state: State, event: AnswerGiven) -> None:
         state.cap = cap_asked(event.key)
     else:
         state.refused_cap = cap_asked(event.key)
-
-
-BUDGET = "$budget"
-"""Step name of the budget question; no step can have it."""
 
 
 OF_POOL = "pool "

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.actions import QuestionName
+from rivya_flows.planning.questions.question import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
 from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Purchase, uncertain

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from typing import Literal
 
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.names import idempotency_key, label, trace_name
 from rivya_flows.planning.pricing.least_price import least_left
 from rivya_flows.planning.pricing.quoted_prices import quoted_price, reserve_of
+from rivya_flows.planning.questions.question import BUDGET, Question
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
     Buy,
-    Question,
     ReadBalance,
     UploadMedium,
     Work,
@@ -27,7 +28,7 @@ from rivya_flows.planning.queue.actions import (
 from rivya_flows.planning.queue.events import Unpaid
 from rivya_flows.planning.queue.forks import is_made_again
 from rivya_flows.planning.queue.items import ItemState, Phase, Purchase
-from rivya_flows.planning.queue.reducer import BUDGET, budget_key
+from rivya_flows.planning.queue.reducer import budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
 from rivya_flows.steps import answers as structured_output
 from rivya_flows.steps.chat import chat_body
@@ -215,17 +216,28 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     return price.max is None and state.steps[step_id].tally.phases[Phase.BUYING] > 0
 
 
-def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
-    """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed.
+Limit = Literal["budget", "wallet"] | PoolLimit
+"""What credits may not exceed: the cap of the run, the balance, or what a pool allows."""
+
+
+def _exceeded(state: State, committed: int, *, all_left: bool) -> Limit | None:
+    """The limit that does not cover so many credits of this run; None if all do.
 
     The balance counts for all that is left; a single purchase is refused by the service itself.
     """
-    limit, is_open = state.pool, state.tally.open > 0
-    over = _is_over_cap(state, committed) or (all_left and _is_over_funds(state, committed))
-    if not over and limit is not None and committed > limit.most:
-        # Credits may have come back unseen: with nothing open the pool is asked once more.
-        over = is_open or limit.sure
-    if not over:
+    if state.cap is not None and committed > state.cap:
+        return "budget"
+    if all_left and state.funds is not None and committed > state.funds:
+        return "wallet"
+    return state.pool if state.pool is not None and committed > state.pool.most else None
+
+
+def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
+    """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed."""
+    limit, is_open = _exceeded(state, committed, all_left=all_left), state.tally.open > 0
+    # Credits may have come back unseen: with nothing open the pool is asked once more.
+    asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
+    if limit is None or asks:
         return "buy"
     return "wait" if is_open else "over"
 
@@ -246,43 +258,32 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
     return Rest(least, verdict == "over"), verdict
 
 
-def _is_over_cap(state: State, committed: int) -> bool:
-    return state.cap is not None and committed > state.cap
-
-
-def _is_over_funds(state: State, committed: int) -> bool:
-    return state.funds is not None and committed > state.funds
-
-
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> None:
     """Fail an item that does not fit, unless a person is to be asked for more."""
     rest = state.rest if state.rest is not None and state.rest.is_over else None
     needed = reserve if rest is None else rest.least or 0
-    over_cap = _is_over_cap(state, state.committed + needed)
-    short = bool(rest) and not over_cap and _is_over_funds(state, state.committed + needed)
-    limit = None if over_cap or short else state.pool
+    limit = _exceeded(state, state.committed + needed, all_left=rest is not None)
+    pool = limit if isinstance(limit, PoolLimit) else None
     budget = state.plan.workflow.budget
-    pauses = budget is not None and budget.on_exceed == "pause" and not short
-    if pauses and (state.refused_cap is None if limit is None else not limit.declined):
+    pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
+    if pauses and (state.refused_cap is None if pool is None else not pool.declined):
         return  # stays ready; `budget_question` asks when nothing else runs
-    if limit is not None:
-        left = f"the pool {limit.name} has {_left(state, limit)} left{_until(limit)}"
-    elif short:
+    if pool is not None:
+        left = f"the pool {pool.name} has {_left(state, pool)} left{_until(pool)}"
+    elif limit == "wallet":
         left = (
             f"the wallet has {max(0, (state.funds or 0) - state.spent)}: add credits, then resume"
         )
     else:
         left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
-    needs = f"needs {_credits(needed)}"
-    if rest is not None:
-        needs = f"not bought: all that is left needs at least {_credits(needed)}"
+    needs = "needs" if rest is None else "not bought: all that is left needs at least"
     item = replace(
         item,
         phase=Phase.FAILED,
         gated=False,
-        code="insufficient_credits" if short else "over_budget",
-        reason=f"{needs}; {left}",
-        pool=None if limit is None else limit.name,
+        code="insufficient_credits" if limit == "wallet" else "over_budget",
+        reason=f"{needs} {_credits(needed)}; {left}",
+        pool=None if pool is None else pool.name,
         unpaid=rest is not None,
     )
     state.change(step_id, item)
@@ -335,8 +336,8 @@ def budget_question(state: State) -> Question | None:
     dearer = sum(reserve - least for _, reserve, least in needs)
     if (rest := state.rest) is not None and rest.is_over:
         what, joint = "All that is left needs at least", ". "
+        most: int | None = rest.least or 0
         more = (rest.least or 0) + dearer
-        is_over = _is_over_cap(state, state.spent + (rest.least or 0))
     else:
         what = ", ".join(
             step_id if count == 1 else f"{count} {step_id}"
@@ -344,7 +345,8 @@ def budget_question(state: State) -> Question | None:
         )
         what += " needs" if len(needs) == 1 else " need"
         more, joint = sum(reserve for _, reserve, _ in needs), "; "
-        is_over = any(_is_over_cap(state, state.spent + reserve) for _, reserve, _ in needs)
+        most = max((reserve for _, reserve, _ in needs), default=None)
+    is_over = most is not None and state.cap is not None and state.spent + most > state.cap
     if is_over and state.refused_cap is None:
         follows = max(0, least_left(state) + dearer - more)
         cap = state.spent + more + follows

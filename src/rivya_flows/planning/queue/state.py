@@ -17,7 +17,7 @@ from rivya_flows.language.step_groups import Part
 from rivya_flows.language.workflow import WARN_AT, Step
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, note_price
-from rivya_flows.planning.queue.actions import Question, QuestionName
+from rivya_flows.planning.questions.question import Question, QuestionName
 from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase, Tally
 from rivya_flows.steps.pick import PickWith

@@ -18,8 +18,7 @@ from rivya_flows.client.types import ChatMessage
 from rivya_flows.errors import BudgetError
 from rivya_flows.flows.server.limits import ModelSlots
 from rivya_flows.ledger.continuing import continuation
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import Event, Unpaid
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.pools import Pool, Pools
@@ -219,9 +218,9 @@ def test_a_budget_that_pauses_asks_once_and_buys_what_was_agreed(
 ) -> None:
     asked: list[str] = []
 
-    async def ask(question: Question) -> Choice:
+    async def ask(question: Question) -> Answer:
         asked.append(question.key)
-        return Choice(("yes",))
+        return Answer(("yes",))
 
     studio = customer(friendly, tmp_path)
     top = "budget: {credits: 3, on_exceed: pause}"
@@ -280,11 +279,11 @@ def test_over_a_pool_a_run_that_pauses_begins_and_asks(friendly: Sandbox, tmp_pa
         pools.set(Pool("all", {}, credits=2))
     asked: list[str] = []
 
-    async def ask(question: Question) -> Choice:
+    async def ask(question: Question) -> Answer:
         asked.append(question.text.partition(" left")[0])
         with studio.context(Bomb()) as context:
             Pools(context.journal.engine).set(Pool("all", {}, credits=2 + len(asked)))
-        return Choice(("yes",))
+        return Answer(("yes",))
 
     receipt = run(studio, stills(4, top="budget: {credits: 9, on_exceed: pause}"), ask=ask)
     assert (receipt["status"], asked) == ("completed", ["The pool all has 0 credits"] * 2)
@@ -298,9 +297,9 @@ def test_a_sum_that_was_refused_can_be_agreed_to_after_a_resume_that_allowed_les
     asked: list[str] = []
 
     def say(answer: str, wish: RunOptions) -> dict[str, Any]:
-        async def ask(question: Question) -> Choice:
+        async def ask(question: Question) -> Answer:
             asked.append(question.text)
-            return Choice((answer,))
+            return Answer((answer,))
 
         asyncio.run(studio.execute("run-1", wish, ask=ask))
         return studio.receipt("run-1")

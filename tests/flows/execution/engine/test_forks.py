@@ -10,9 +10,8 @@ import pytest
 
 from rivya_flows.app.prepare import Prepared
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.actions import Question
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order, stills
@@ -85,17 +84,17 @@ def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
     return customer(shared_sandbox, tmp_path)
 
 
-async def second(question: Question) -> Choice | None:
+async def second(question: Question) -> Answer | None:
     """Picks the second candidate."""
-    return checked(question, Choice((question.choices[1],), name="ana"))
+    return checked(question, Answer((question.choices[1],), name="ana"))
 
 
-async def other_round(question: Question) -> Choice | None:
+async def other_round(question: Question) -> Answer | None:
     """Rejects the first candidates, then picks the second one."""
-    return checked(question, Choice((), "warmer")) if not question.round else await second(question)
+    return checked(question, Answer((), "warmer")) if not question.round else await second(question)
 
 
-async def nobody(question: Question) -> Choice | None:
+async def nobody(question: Question) -> Answer | None:
     raise AssertionError(f"asked: {question}")
 
 

@@ -13,8 +13,7 @@ import pytest
 
 from rivya_flows.app.runner import RunOptions
 from rivya_flows.client.types import ChatMessage
-from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CHAT, executed, started
 from support.engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, order
@@ -106,9 +105,9 @@ def test_a_person_is_asked_with_the_scores_and_the_judge_is_bought_once(
     assert accounts_agree(studio, sandbox.data, "run-1") == 4
     assert executed(studio)["credits"]["spent"] == 4
 
-    async def ask(question: Question) -> Choice:
+    async def ask(question: Question) -> Answer:
         assert question.proposal == ("neon", "noir")
-        return Choice(("noir", "neon"))
+        return Answer(("noir", "neon"))
 
     asyncio.run(studio.execute("run-1", ask=ask))
     assert studio.receipt("run-1")["status"] == "completed"

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.queue.events import Event, JobEnded
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.leases import Leases
@@ -136,11 +136,11 @@ def test_a_second_driver_is_refused_while_the_first_one_drives(
 ) -> None:
     refusals: list[str] = []
 
-    async def meddle(_: Any) -> Choice:
+    async def meddle(_: Any) -> Answer:
         with pytest.raises(StoreError) as refused:
             await studio.execute("run-1")
         refusals.append(str(refused.value))
-        return Choice(("0",))
+        return Answer(("0",))
 
     async def drive() -> None:
         text = stills(2).replace("outputs:\n  pictures: ${{ steps.stills.assets }}", "")

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.questions.open_questions import Choice
+from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseIntended, QuestionAsked
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, accounts_agree, customer
@@ -43,9 +42,9 @@ outputs:
 """
 COST = 2 + 2 + 2 + 3
 PERSON = {
-    0: Choice((), "warmer light", "ana"),
-    1: Choice((), "", "ana"),
-    2: Choice(("neon", "studio"), name="ben"),
+    0: Answer((), "warmer light", "ana"),
+    1: Answer((), "", "ana"),
+    2: Answer(("neon", "studio"), name="ben"),
 }
 
 
@@ -54,7 +53,7 @@ def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
     return customer(shared_sandbox, tmp_path)
 
 
-async def answer(question: Question) -> Choice | None:
+async def answer(question: Question) -> Answer | None:
     """What the person says to the candidates of each round."""
     return checked(question, PERSON[question.round])
 

@@ -1,0 +1,196 @@
+"""A question of a run, and its answer, as every place that asks or shows them has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from rivya_flows.assets import Asset
+from rivya_flows.catalogue.prices import price_of
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
+
+BUDGET = "$budget"
+"""Step name of the budget question; no step can have it."""
+
+QuestionName = tuple[str, str, int]
+"""Step, key, and how often the candidates had been bought again."""
+
+AtDeadline = Literal["first", "judge", "regenerate", "fail"]
+"""What a deadline does: it takes the first candidates or what the judge proposes, has them bought
+again, or fails the pick."""
+
+
+class NextRound(NamedTuple):
+    """What another round of a pick buys.
+
+    Attributes:
+        items: How many candidates.
+        least, most: Their credits, and those of their judge; `most` is None without an upper bound.
+    """
+
+    items: int
+    least: int
+    most: int | None
+
+    def __str__(self) -> str:
+        return f"{self.items} again for {price_of(self.least, self.most)}"
+
+
+class Candidate(BaseModel):
+    """An item that can be picked, as its question and the receipt have it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    n: int
+    """Its number in the list."""
+    key: str
+    """The item."""
+    sha256: str | None
+    """Of its medium, in hex; null for a text."""
+    text: str | None
+    """Of a candidate without a medium: its text, or its JSON."""
+    credits: int | None
+    """What it cost."""
+    score: int | float | None
+    """What the judge gives it, 0 to 10; with `best`, the value of `by`."""
+    reason: str | None
+    """In the words of the judge."""
+    picked: bool = False
+    """It was picked."""
+    proposed: bool = False
+    """The judge would pick it."""
+    asset: SkipJsonSchema[Asset | None] = Field(default=None, exclude=True)
+    """Its medium; not in a receipt."""
+    place: SkipJsonSchema[str] = Field(default="", exclude=True)
+    """Path or URL of its medium, as its item has it; not in a receipt."""
+    task_id: SkipJsonSchema[str | None] = Field(default=None, exclude=True)
+    """Its job; not in a receipt."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        text: The question.
+        choices: Valid answers.
+        candidates: Of a pick, the items to choose from.
+        timeout_seconds: How long it stays open after it was first asked; None is for ever.
+        on_timeout: Take the first candidates after that, or the judge's, or fail the pick.
+        deadline: When it closes; None before it is asked, and if it never closes.
+        count: How many candidates to pick.
+        round: How often the candidates have been bought again.
+        rounds_left: How often they still may be; 0: some of them must be picked.
+        again: What such a round buys; None if none is left.
+        note_room: Characters that a note for the next round may have.
+        sign: Whether a form must give a name.
+        proposal: What the judge would pick; empty if nothing is good enough.
+        judge_error: Why its judge gave no usable scores.
+        shortfall: Why `proposal` is empty, for the message of a deadline.
+        on_none: What a deadline does where the judge proposes nothing.
+    """
+
+    step: str
+    key: str
+    text: str
+    choices: tuple[str, ...]
+    candidates: tuple[Candidate, ...] = field(default=(), hash=False)
+    timeout_seconds: float | None = None
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    deadline: datetime | None = None
+    count: int = 1
+    round: int = 0
+    rounds_left: int = 0
+    again: NextRound | None = None
+    note_room: int = 0
+    sign: bool = False
+    proposal: tuple[str, ...] = ()
+    judge_error: str | None = None
+    shortfall: str = ""
+    on_none: Literal["fail", "regenerate"] = "fail"
+
+    @property
+    def name(self) -> QuestionName:
+        """What tells it from all other questions of a run."""
+        return (self.step, self.key, self.round)
+
+    @property
+    def label(self) -> str:
+        """The name that people and ``--answer`` use: ``step``, ``step[key]`` or ``budget``."""
+        return answer_name(self.step, self.key)
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """The choices by their spelling in a form."""
+        return {writable(choice): choice for choice in self.choices}
+
+    @property
+    def title(self) -> str:
+        """The text above the choices; an item of a fan-out adds its key."""
+        asks_often = self.key and self.step != BUDGET
+        return writable(f"{self.text} ({self.key})" if asks_often else self.text)
+
+    @property
+    def at_deadline(self) -> AtDeadline:
+        """What the deadline of a pick does as things stand."""
+        if self.on_timeout == "first" and self.choices:
+            return "first"
+        if self.on_timeout == "judge":
+            if self.proposal:
+                return "judge"
+            again = self.on_none == "regenerate" and self.rounds_left
+            if again and self.judge_error is None:
+                return "regenerate"
+        return "fail"
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether its deadline has passed."""
+        return self.deadline is not None and self.deadline <= at
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person answers, whatever the channel.
+
+    Attributes:
+        picked: Keys, in the order of choice; empty for none of them.
+        name: Who answers; None if nobody said.
+    """
+
+    picked: tuple[str, ...]
+    note: str = ""
+    name: str | None = None
+    channel: Channel = "terminal"
+
+    def __str__(self) -> str:
+        """As ``--answer`` takes it."""
+        return ", ".join(self.picked) or "none" + (f": {self.note}" if self.note else "")
+
+    def event(self, question: Question, at: datetime | None) -> AnswerGiven:
+        """Its journal entry; it must be one that `checked` has returned."""
+        step, key, number = question.name
+        return AnswerGiven(
+            step=step,
+            key=key,
+            answer=self.picked[0] if self.picked else "",
+            picked=() if step == BUDGET else self.picked,
+            none=not self.picked,
+            note=self.note,
+            round=number,
+            by=AnsweredBy(name=self.name, channel=self.channel, at=at),
+        )
+
+
+def answer_name(step: str, key: str) -> str:
+    """The name of a question in ``--answer``, as `Question.label`."""
+    return "budget" if step == BUDGET else label(step, key)
+
+
+def writable(text: str) -> str:
+    """The text as UTF-8 can encode it: a lone surrogate, as a model may send, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
