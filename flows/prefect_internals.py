@@ -11,10 +11,8 @@ Importing this module does not import Prefect: a server starts while Prefect is 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
-import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -187,12 +185,6 @@ def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> Deployment
     return None
 
 
-_BY_THE_UI = re.compile(
-    "(Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic"
-    "|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-"
-)
-
-
 async def dates_of(
     schedule: SCHEDULE_TYPES, most: int, begin: datetime, end: datetime | None = None
 ) -> list[datetime]:
@@ -209,25 +201,6 @@ async def dates_of(
         datetime.fromtimestamp(one.timestamp(), begin.tzinfo)
         for one in await of_server.get_dates(most, begin, end)
     ]
-
-
-def is_made_up(name: str) -> bool:
-    """Whether Prefect made up the name of a flow run, so that nobody has typed it.
-
-    Read from utilities/names.py: the server joins two words of `coolname`. Read from the form of
-    server/ui-v2: an adjective of these with a capital letter, and an animal. If it changes, runs keep
-    the names that Prefect makes up.
-    """
-    first, _, second = name.partition("-")
-    return _BY_THE_UI.match(name) is not None or {first, second} <= _made_up_words()
-
-
-@functools.cache
-def _made_up_words() -> frozenset[str]:
-    from coolname import data  # Prefect's dependency
-
-    lists: dict[str, Any] = data.config
-    return frozenset(word for one in lists.values() for word in one.get("words", ()))
 
 
 # --- Flow runs and task runs ----------------------------------------------------------------------
