@@ -86,7 +86,7 @@ def _end_runs(worker: ManagedProcess, prefect: PrefectBackend) -> int:
     """
     executing = {
         process: environment[_FLOW_RUN]
-        for process, environment in supervisor.environments(worker.mark).items()
+        for process, environment in supervisor.marked(worker.mark).items()
         if _FLOW_RUN in environment and process != worker.process
     }
     grace = GRACE_SECONDS["worker"]
