@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -111,6 +111,13 @@ def is_idle(home: Path, *, end: bool = False) -> bool:
 def end_idle(home: Path) -> bool:
     """End a server that waits for its next user; whether there was one."""
     return is_idle(home, end=True) and wait_until(lambda: not lives(home), END_SECONDS)
+
+
+@contextlib.contextmanager
+def kept_from_runs(home: Path) -> Iterator[bool]:
+    """Whether no run uses the server of `up`; then none begins to in the block."""
+    with (home / USERS).open("a+b") as users:
+        yield try_lock(users)
 
 
 def main() -> None:

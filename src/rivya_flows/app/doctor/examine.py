@@ -20,10 +20,10 @@ from pathlib import Path
 from rivya_flows.app.doctor import places
 from rivya_flows.app.doctor.checks import Check, ok, problem, run_checks, warning
 from rivya_flows.app.doctor.places import KeyReader
+from rivya_flows.app.live_guard import account
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
 from rivya_flows.app.signing import signer_of
-from rivya_flows.app.up.options import account
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import EXTRAS, install, missing

@@ -1,34 +1,58 @@
-"""Starts the missing parts of `up`, each after those that it needs."""
+"""Starts the missing parts of `up`, each after those that it needs.
+
+Prefect is imported while its server starts: importing this module does not.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rivya_flows.app.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
+from rivya_flows.app.live_guard import (
+    account,
+    agree_to_spending,
+    buys_elsewhere,
+    check_key,
+    refuse_unknown_names,
+    source,
+)
 from rivya_flows.app.processes import registry, supervisor
+from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
+    MARK,
     READY_SECONDS,
-    Output,
     ProcessSpec,
     StartedProcess,
     former,
     start,
+    wait_until,
 )
-from rivya_flows.app.up.options import (
-    PrefectBackend,
+from rivya_flows.app.shared_store_checks import this_machine
+from rivya_flows.environment import variables
+from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
+from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
+from rivya_flows.flows.server.follower import followed
+from rivya_flows.flows.server.local_api import left_running, server_auth
+from rivya_flows.flows.server.server_process import LOCK, is_idle, start_server
+from rivya_flows.flows.up.end import GRACE_SECONDS, end_parts
+from rivya_flows.flows.up.options import (
+    HEARTBEAT_SECONDS,
     UpOptions,
     UpStatus,
     hashed_settings,
@@ -36,46 +60,83 @@ from rivya_flows.app.up.options import (
     watcher_environment,
     working_environment,
 )
-from rivya_flows.app.up.parts import GRACE_SECONDS, end_parts
-from rivya_flows.errors import UsageError
-from rivya_flows.extras import need
+
+if TYPE_CHECKING:
+    from rivya_flows.flows.deployment.desired import GivenSpecs
 
 PREFECT_PORT = 4200  # where people look for a Prefect server
 RUN_WAIT_SECONDS = 20.0
-_LOOK_SECONDS = 0.2
+_QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 
 
 def bring_up(
     options: UpOptions,
-    prefect: PrefectBackend,
     tell: Callable[[str], None],
     *,
     run_wait_seconds: float = RUN_WAIT_SECONDS,
 ) -> UpStatus:
     """Start the parts that do not run; parts that run stay as they are."""
     with registry.guarded(options.data):
-        starter = _Starter(options, prefect, tell, run_wait_seconds, UpStatus(options.data))
+        starter = _Starter(options, tell, run_wait_seconds, UpStatus(options.data))
         try:
             starter.start_all()
         except BaseException:
             new = [starter.status.parts[name] for name in starter.status.started]
             with _undisturbed():
-                end_parts(options.data, new, prefect, lambda _: None)
+                end_parts(options.data, new, lambda _: None)
             raise
         return starter.status
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
+
+    specs: GivenSpecs | None = None
+    names_service: bool = False
+
+
+def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
+    """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
+    if options.restarts:
+        return Checked()
+    worker = registry.read(options.data).part("worker")
+    if worker and worker.account != account(options.buyer, worker.mark):
+        raise buys_elsewhere(worker, source(options.buyer), "up")
+    if not options.rehearses:
+        refuse_unknown_names()
+    return asyncio.run(_agreed(options, tell))
+
+
+async def _agreed(options: UpOptions, tell: Callable[[str], None]) -> Checked:
+    specs, named = None, False
+    if options.specs:
+        from rivya_flows.catalogue.snapshot import shipped
+        from rivya_flows.flows.deployment.desired import read_specs
+        from rivya_flows.flows.deployment.spending import deployed_spending
+
+        specs = read_specs(options.specs, shipped())
+        found = await deployed_spending(specs, datetime.now(UTC))
+        named = await agree_to_spending(
+            found, options.settings, tell, options.confirm, rehearses=options.rehearses
+        )
+    if not (named or options.rehearses):
+        await check_key(options.settings, tell)
+    return Checked(specs, named)
 
 
 @dataclass
 class _Starter:
     options: UpOptions
-    prefect: PrefectBackend
     tell: Callable[[str], None]
     run_wait_seconds: float
     status: UpStatus
+    worker: str = field(default_factory=lambda: f"up@{this_machine()}")
+    """Its name has the machine, so that others can tell where runs are executed."""
 
     def start_all(self) -> None:
-        options, prefect = self.options, self.prefect
-        prefect.check(options, self.tell)
+        options = self.options
+        checked = check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
@@ -83,73 +144,107 @@ class _Starter:
             _ = self._receiver_port  # refused before anything ends or starts
         options.prefect_home.mkdir(parents=True, exist_ok=True)
         server, sandbox = self._server(), self._sandbox()
-        prefect.load()  # while they start
+        with pointed_at(_QUIET):  # while they start
+            importlib.import_module("rivya_flows.flows.deployment.provisioning")
         self._await_server(server)
         if sandbox is not None:
-            sandbox.await_ready(lambda: serving(options.sandbox_folder) is not None)
-        with prefect.connected() as client:
+            sandbox.await_ready(lambda: serving(self._sandbox_folder) is not None)
+        api_url, home = f"{self.status.url('server')}/api", options.prefect_home
+        client = client_environment(api_url, home, variables(), auth=server_auth(home))
+        with pointed_at(_QUIET | client):
             receiver = self._receiver(client)  # first: the forms name its address
-            self.status.deployments = prefect.provision(options, self.tell)
+            self.status.deployments = asyncio.run(self._provision(checked))
             since = datetime.now(UTC)
             worker = self._worker(client)
             if receiver is not None:
                 self._await_receiver(receiver)
             if worker is not None:
-                worker.await_ready(lambda: prefect.worker_is_online(since))
+                worker.await_ready(lambda: self._worker_is_online(since))
         self._watcher()
+
+    async def _provision(self, checked: Checked) -> tuple[str, ...]:
+        """Create work pool, automations, waker and deployments; gives their names, as ``flow/deployment``."""
+        from rivya_flows.flows.deployment.provisioning import agree_to_others, provision
+
+        options = self.options
+        if not options.restarts and not options.rehearses:
+            await agree_to_others(
+                *(checked.specs, options.settings, self.tell, options.confirm),
+                names_service=not checked.names_service,
+            )
+        return await provision(
+            options.specs, checked.specs, options.settings, heartbeat_seconds=HEARTBEAT_SECONDS
+        )
 
     # --- the parts: each returns the process if it has just been started, else None ---
 
     def _server(self) -> StartedProcess | None:
         options = self.options
         found, mark = self._find("server")
+        days = options.settings.rivya_flows_keep_flow_runs_days
         wanted = {"--postgres": options.postgres or "", "--redis": options.redis or ""}
-        days = f"{options.settings.rivya_flows_keep_flow_runs_days:g}"
-        wanted["RIVYA_FLOWS_KEEP_FLOW_RUNS_DAYS"] = days
+        wanted["RIVYA_FLOWS_KEEP_FLOW_RUNS_DAYS"] = f"{days:g}"
         if found is not None:
-            same_port = options.port in (None, 0, urlsplit(found.url).port)
-            self._keep(found, wanted, () if same_port else ("--port",))
+            self._keep(found, wanted, ("--port", options.port))
             return None
         port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         # They know neither the URL nor the password of the new server.
         clients = [self._find(name)[0] for name in ("worker", "receiver")]
-        living = [one for one in clients if one is not None]
-        end_parts(options.data, living, self.prefect, self.tell)
-        log = self._log("server")
-        deadline = time.monotonic() + self.run_wait_seconds
-        started = self.prefect.start(options, port, mark, log)
-        if started is None:
+        end_parts(options.data, [one for one in clients if one is not None], self.tell)
+        environment = server_environment(
+            *(options.prefect_home, port, variables()),
+            database_url=options.postgres,
+            redis_url=options.redis,
+            keep_flow_runs_days=days,
+        )
+        log, started = self._log("server"), list[StartedProcess]()
+
+        def begins() -> bool:
+            """Start it, unless a run has a server of its own, which ends if it is idle."""
+            with (options.prefect_home / "start.lock").open("a") as starting:
+                if try_lock(starting) and not is_idle(options.prefect_home, end=True):
+                    one = start_server(
+                        *(options.prefect_home, port, environment | {MARK: mark}, log),
+                        ends_with_users=False,
+                    )
+                    started.extend([one] if one else [])
+            return bool(started)
+
+        if not begins():
             self.tell("waiting until the Prefect server of a run ends")
-        while started is None:
-            if time.monotonic() > deadline:
+            if not wait_until(begins, self.run_wait_seconds):
                 raise UsageError(
                     "a run in this data folder uses its own Prefect server",
                     "wait until it ends, then run `up` again",
                 )
-            time.sleep(_LOOK_SECONDS)
-            started = self.prefect.start(options, port, mark, log)
-        return self._record("server", started, mark, wanted, port)
+        return self._record("server", started[0], mark, wanted, port)
 
     def _await_server(self, started: StartedProcess | None) -> None:
+        def serves() -> bool:
+            return left_running(self.options.data) is not None
+
         if started is not None:
-            started.await_ready(self.prefect.answers)
+            started.await_ready(serves)
         # An `up` that was killed may have started it just before.
-        if not supervisor.wait_until(self.prefect.answers, READY_SECONDS):
+        if not wait_until(serves, READY_SECONDS):
             raise UsageError(
                 f"the server at {self.status.url('server')} does not answer as the one of"
                 " this data folder",
                 "end it with `rivya-flows down`, then run `up` again",
             )
 
+    @property
+    def _sandbox_folder(self) -> Path:
+        return self.options.data / "sandbox"
+
     def _sandbox(self) -> StartedProcess | None:
         if not self.options.sandbox:
             return None
         found, mark = self._find("sandbox")
-        environment = marked_environment(self.options.variables, mark)
+        environment, folder = marked_environment(self.options.variables, mark), self._sandbox_folder
         if found is not None:
             self._keep(found, environment)
             return None
-        folder = self.options.sandbox_folder
         if url := serving(folder):
             # A person or a run started it: it may end at any time, and `down` must not end it.
             self.tell(f"sandbox: uses the one that serves already at {url}")
@@ -166,19 +261,17 @@ class _Starter:
         found, mark = self._find("receiver")
         environment = working_environment(options, mark, client, public_url="", webhooks=False)
         if found is not None:
-            same_port = options.receiver_port in (None, 0, urlsplit(found.url).port)
-            self._keep(found, environment, () if same_port else ("--receiver-port",))
+            self._keep(found, environment, ("--receiver-port", options.receiver_port))
             return None
         if options.sandbox:
             # A sandbox that somebody else started may refuse to send to this machine.
             registers = "sandbox" in self.status.parts
         else:
-            url = options.settings.rivya_flows_public_url or ""
-            registers = url.startswith("https://")
+            registers = (options.settings.rivya_flows_public_url or "").startswith("https://")
         port = self._receiver_port
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
-        command = self.prefect.followed("rivya_flows.cli.main", *listen, *register)
+        command = self._followed("rivya_flows.cli.main", *listen, *register)
         return self._start("receiver", command, environment, mark, port, registers=registers)
 
     @cached_property
@@ -210,6 +303,10 @@ class _Starter:
             raise
 
     def _worker(self, client: Mapping[str, str]) -> StartedProcess | None:
+        from rivya_flows.flows.deploy_blocks import WORK_POOL
+        from rivya_flows.flows.deployment.provisioning import requeue_unfinished
+        from rivya_flows.flows.deployment.work_pools import runs_at_once
+
         found, mark = self._find("worker")
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
         environment = working_environment(
@@ -219,10 +316,20 @@ class _Starter:
             self._keep(found, environment)
             return None
         # `_forget_dead` has ended everything of an earlier worker.
-        if left := self.prefect.requeue_left():
+        if left := asyncio.run(requeue_unfinished(WORK_POOL, self.worker)):
             self.tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
-        command = self.prefect.worker_command(self.options.settings.rivya_flows_worker_limit)
+        limit = self.options.settings.rivya_flows_worker_limit
+        limit = limit or asyncio.run(runs_at_once(WORK_POOL))
+        # Of the type that its work pool has.
+        named = ("--pool", WORK_POOL, "--limit", str(limit), "--name", self.worker)
+        command = self._followed("prefect", "worker", "start", *named)
         return self._start("worker", command, environment, mark)
+
+    def _worker_is_online(self, since: datetime) -> bool:
+        from rivya_flows.flows.deploy_blocks import WORK_POOL
+        from rivya_flows.flows.deployment.work_pools import workers_online
+
+        return self.worker in asyncio.run(workers_online(WORK_POOL, since=since))
 
     def _watcher(self) -> None:
         options = self.options
@@ -247,18 +354,16 @@ class _Starter:
         with os.fdopen(write, "w") as pipe:
             json.dump(wanted, pipe)
         try:
-            spec = ProcessSpec(
-                "watcher",
-                (*self.prefect.watcher_command(), str(read)),
-                environment,
-                self._log("watcher"),
-                options.prefect_home,
-                descriptors=(read,),
+            command = ("rivya_flows.flows.up.watcher", str(read))
+            self._start(
+                "watcher", command, environment, mark, compared=compared, descriptors=(read,)
             )
-            started = start(spec)
         finally:
             os.close(read)
-        self._record("watcher", started, mark, compared, None)
+
+    def _followed(self, *command: str) -> tuple[str, ...]:
+        """The command that runs a module, and ends it with the server."""
+        return followed(self.options.prefect_home / LOCK, *command)
 
     # --- the record ---
 
@@ -271,12 +376,17 @@ class _Starter:
         return registry.read(self.options.data).ports.get(name)
 
     def _keep(
-        self, part: ManagedProcess, environment: Mapping[str, str], others: tuple[str, ...] = ()
+        self,
+        part: ManagedProcess,
+        environment: Mapping[str, str],
+        port: tuple[str, int | None] = ("", None),
     ) -> None:
-        """Note a part that runs, and which settings are wanted otherwise; `others` are."""
+        """Note a part that runs, and which settings are wanted otherwise, also the port of an option."""
         self.status.parts[part.name] = part
         differing = part.settings.items() ^ hashed_settings(environment, part.mark).items()
-        if names := sorted({*others, *(name for name, _ in differing)}):
+        option, wanted = port
+        moved = {option} if wanted and wanted != urlsplit(part.url).port else set[str]()
+        if names := sorted(moved | {name for name, _ in differing}):
             self.status.differing[part.name] = names
 
     def _start(
@@ -288,13 +398,20 @@ class _Starter:
         port: int | None = None,
         *,
         registers: bool = False,
+        compared: Mapping[str, str] | None = None,
+        descriptors: tuple[int, ...] = (),
     ) -> StartedProcess:
-        # The sandbox prints its new key, once; nobody needs it.
-        output: Output = "discard" if name == "sandbox" else "log"
-        # Programs read .env and prefect.toml of the current folder.
-        folder = self.options.prefect_home
-        started = start(ProcessSpec(name, command, environment, self._log(name), folder, output))
-        return self._record(name, started, mark, environment, port, registers=registers)
+        spec = ProcessSpec(
+            *(name, command, environment, self._log(name)),
+            # Programs read .env and prefect.toml of the current folder.
+            folder=self.options.prefect_home,
+            # The sandbox prints its new key, once; nobody needs it.
+            output="discard" if name == "sandbox" else "log",
+            descriptors=descriptors,
+        )
+        return self._record(
+            name, start(spec), mark, compared or environment, port, registers=registers
+        )
 
     def _record(
         self,
@@ -320,8 +437,8 @@ class _Starter:
             settings=hashed_settings(wanted, mark),
             registered=registers,
             rehearses=self.options.rehearses,
-            account=self.options.account(mark),
-            source=self.options.source,
+            account=account(self.options.buyer, mark),
+            source=source(self.options.buyer),
         )
         registry.add(self.options.data, part)
         self.status.parts[name] = part
@@ -334,7 +451,7 @@ class _Starter:
         dead = [part for part in registry.read(self.options.data).parts if not part.lives]
         for part in dead:
             self.tell(f"{part.name}: died; restarting")
-        end_parts(self.options.data, dead, self.prefect, lambda _: None)
+        end_parts(self.options.data, dead, lambda _: None)
 
     def _log(self, name: str) -> Path:
         """The log of a part; that of its last process is kept beside it."""

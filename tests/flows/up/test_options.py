@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.app.processes.supervisor import MARK
-from rivya_flows.app.up.options import (
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.up.options import (
     UpOptions,
     database_url,
     hashed_settings,
@@ -14,7 +15,6 @@ from rivya_flows.app.up.options import (
     messages_url,
     working_environment,
 )
-from rivya_flows.errors import UsageError
 from rivya_flows.settings import Settings
 
 CLIENT = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
