@@ -85,20 +85,20 @@ class UpOptions:
         return self.data / "prefect"
 
 
-def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
+def watcher_environment(options: UpOptions) -> dict[str, str]:
     """The environment of the watcher: that of `up`, whatever folder it was called in."""
     specs = {} if options.spec_folder is None else {"RIVYA_FLOWS_SPECS": str(options.spec_folder)}
     data = {"RIVYA_FLOWS_DATA": str(options.data.absolute()), "DO_NOT_TRACK": "1"}
-    return {**options.variables, **data, **specs, MARK: mark}
+    return {**options.variables, **data, **specs}
 
 
-def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:
+def keyless_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment of a part that gets no key and no setting of the user."""
-    return machine_environment(variables) | {"DO_NOT_TRACK": "1", MARK: mark}
+    return machine_environment(variables) | {"DO_NOT_TRACK": "1"}
 
 
 def working_environment(
-    options: UpOptions, mark: str, client: Mapping[str, str], *, public_url: str, webhooks: bool
+    options: UpOptions, client: Mapping[str, str], *, public_url: str, webhooks: bool
 ) -> dict[str, str]:
     """The environment of the worker and the receiver: our settings, and one Prefect server.
 
@@ -132,7 +132,6 @@ def working_environment(
     return {
         **others,
         "DO_NOT_TRACK": "1",
-        MARK: mark,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS,

@@ -56,7 +56,7 @@ from rivya_flows.flows.up.options import (
     UpOptions,
     UpStatus,
     hashed_settings,
-    marked_environment,
+    keyless_environment,
     watcher_environment,
     working_environment,
 )
@@ -133,33 +133,31 @@ class _Starter:
     status: UpStatus
     worker: str = field(default_factory=lambda: f"up@{this_machine()}")
     """Its name has the machine, so that others can tell where runs are executed."""
+    starting: list[tuple[StartedProcess, Callable[[], bool]]] = field(default_factory=list)
+    """What was started and is not yet waited for, and whether it is ready."""
 
     def start_all(self) -> None:
-        options = self.options
+        options, home = self.options, self.options.prefect_home
         checked = check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
-        if self._find("receiver")[0] is None:
+        if self._living("receiver") is None:
             _ = self._receiver_port  # refused before anything ends or starts
-        options.prefect_home.mkdir(parents=True, exist_ok=True)
-        server, sandbox = self._server(), self._sandbox()
+        home.mkdir(parents=True, exist_ok=True)
+        self._server()
+        self._sandbox()
         with pointed_at(_QUIET):  # while they start
             importlib.import_module("rivya_flows.flows.deployment.provisioning")
-        self._await_server(server)
-        if sandbox is not None:
-            sandbox.await_ready(lambda: serving(self._sandbox_folder) is not None)
-        api_url, home = f"{self.status.url('server')}/api", options.prefect_home
-        client = client_environment(api_url, home, variables(), auth=server_auth(home))
+        self._await_server()
+        client = client_environment(
+            f"{self.status.url('server')}/api", home, variables(), auth=server_auth(home)
+        )
         with pointed_at(_QUIET | client):
-            receiver = self._receiver(client)  # first: the forms name its address
+            self._receiver(client)  # first: the forms name its address
             self.status.deployments = asyncio.run(self._provision(checked))
-            since = datetime.now(UTC)
-            worker = self._worker(client)
-            if receiver is not None:
-                self._await_receiver(receiver)
-            if worker is not None:
-                worker.await_ready(lambda: self._worker_is_online(since))
+            self._worker(client)
+            self._await_clients()
         self._watcher()
 
     async def _provision(self, checked: Checked) -> tuple[str, ...]:
@@ -176,39 +174,34 @@ class _Starter:
             options.specs, checked.specs, options.settings, heartbeat_seconds=HEARTBEAT_SECONDS
         )
 
-    # --- the parts: each returns the process if it has just been started, else None ---
+    # --- the parts, each started unless it runs ---
 
-    def _server(self) -> StartedProcess | None:
-        options = self.options
-        found, mark = self._find("server")
+    def _server(self) -> None:
+        options, home = self.options, self.options.prefect_home
         days = options.settings.rivya_flows_keep_flow_runs_days
         wanted = {"--postgres": options.postgres or "", "--redis": options.redis or ""}
         wanted["RIVYA_FLOWS_KEEP_FLOW_RUNS_DAYS"] = f"{days:g}"
-        if found is not None:
-            self._keep(found, wanted, ("--port", options.port))
-            return None
+        if self._runs("server", wanted, "--port", options.port):
+            return
         port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         # They know neither the URL nor the password of the new server.
-        clients = [self._find(name)[0] for name in ("worker", "receiver")]
+        clients = [self._living(name) for name in ("worker", "receiver")]
         end_parts(options.data, [one for one in clients if one is not None], self.tell)
-        environment = server_environment(
-            *(options.prefect_home, port, variables()),
+        environment = {MARK: uuid.uuid4().hex} | server_environment(
+            *(home, port, variables()),
             database_url=options.postgres,
             redis_url=options.redis,
             keep_flow_runs_days=days,
         )
-        log, started = self._log("server"), list[StartedProcess]()
+        log, begun = self._log("server"), list[StartedProcess]()
 
         def begins() -> bool:
             """Start it, unless a run has a server of its own, which ends if it is idle."""
-            with (options.prefect_home / "start.lock").open("a") as starting:
-                if try_lock(starting) and not is_idle(options.prefect_home, end=True):
-                    one = start_server(
-                        *(options.prefect_home, port, environment | {MARK: mark}, log),
-                        ends_with_users=False,
-                    )
-                    started.extend([one] if one else [])
-            return bool(started)
+            with (home / "start.lock").open("a") as starting:
+                if try_lock(starting) and not is_idle(home, end=True):
+                    started = start_server(home, port, environment, log, ends_with_users=False)
+                    begun.extend([started] if started else [])
+            return bool(begun)
 
         if not begins():
             self.tell("waiting until the Prefect server of a run ends")
@@ -217,52 +210,45 @@ class _Starter:
                     "a run in this data folder uses its own Prefect server",
                     "wait until it ends, then run `up` again",
                 )
-        return self._record("server", started[0], mark, wanted, port)
+        self._record("server", begun[0], self._serves, wanted, port)
 
-    def _await_server(self, started: StartedProcess | None) -> None:
-        def serves() -> bool:
-            return left_running(self.options.data) is not None
+    def _serves(self) -> bool:
+        return left_running(self.options.data) is not None
 
-        if started is not None:
-            started.await_ready(serves)
+    def _await_server(self) -> None:
+        """Wait until server and sandbox serve."""
+        self._await_started()
         # An `up` that was killed may have started it just before.
-        if not wait_until(serves, READY_SECONDS):
+        if not wait_until(self._serves, READY_SECONDS):
             raise UsageError(
                 f"the server at {self.status.url('server')} does not answer as the one of"
                 " this data folder",
                 "end it with `rivya-flows down`, then run `up` again",
             )
 
-    @property
-    def _sandbox_folder(self) -> Path:
-        return self.options.data / "sandbox"
-
-    def _sandbox(self) -> StartedProcess | None:
-        if not self.options.sandbox:
-            return None
-        found, mark = self._find("sandbox")
-        environment, folder = marked_environment(self.options.variables, mark), self._sandbox_folder
-        if found is not None:
-            self._keep(found, environment)
-            return None
+    def _sandbox(self) -> None:
+        environment, folder = (
+            keyless_environment(self.options.variables),
+            self.options.data / "sandbox",
+        )
+        if not self.options.sandbox or self._runs("sandbox", environment):
+            return
         if url := serving(folder):
             # A person or a run started it: it may end at any time, and `down` must not end it.
             self.tell(f"sandbox: uses the one that serves already at {url}")
             self.status.other_sandbox = url
-            return None
+            return
         folder.mkdir(parents=True, exist_ok=True)
         port = choose_port(None, last_port(folder))
         options = ("--port", str(port), *LOCAL_WEBHOOKS)  # the receiver is on this machine
         command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
-        return self._start("sandbox", command, environment, mark, port)
+        self._start("sandbox", command, environment, lambda: serving(folder) is not None, port)
 
-    def _receiver(self, client: Mapping[str, str]) -> StartedProcess | None:
+    def _receiver(self, client: Mapping[str, str]) -> None:
         options = self.options
-        found, mark = self._find("receiver")
-        environment = working_environment(options, mark, client, public_url="", webhooks=False)
-        if found is not None:
-            self._keep(found, environment, ("--receiver-port", options.receiver_port))
-            return None
+        environment = working_environment(options, client, public_url="", webhooks=False)
+        if self._runs("receiver", environment, "--receiver-port", options.receiver_port):
+            return
         if options.sandbox:
             # A sandbox that somebody else started may refuse to send to this machine.
             registers = "sandbox" in self.status.parts
@@ -272,7 +258,10 @@ class _Starter:
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
         command = self._followed("rivya_flows.cli.main", *listen, *register)
-        return self._start("receiver", command, environment, mark, port, registers=registers)
+        healthy = f"http://127.0.0.1:{port}/healthz"
+        self._start(
+            *("receiver", command, environment, lambda: answers(healthy), port), registers=registers
+        )
 
     @cached_property
     def _receiver_port(self) -> int:
@@ -282,8 +271,7 @@ class _Starter:
         forms with the new one.
         """
         options, last = self.options, self._last_port("receiver")
-        others = ("server", "worker")
-        is_named = options.restarts or all(self._find(name)[0] is not None for name in others)
+        is_named = options.restarts or all(map(self._living, ("server", "worker")))
         moves = not (is_named or options.settings.rivya_flows_public_url)
         port = choose_port(
             options.receiver_port, last, RECEIVER_PORT, option="--receiver-port", moves=moves
@@ -293,28 +281,15 @@ class _Starter:
             self.tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
         return port
 
-    def _await_receiver(self, started: StartedProcess) -> None:
-        try:
-            started.await_ready(lambda: answers(f"{self.status.url('receiver')}/healthz"))
-        except UsageError as error:
-            if self.status.webhooks and not self.options.sandbox:
-                hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
-                raise UsageError(error.message, hint) from error
-            raise
-
-    def _worker(self, client: Mapping[str, str]) -> StartedProcess | None:
+    def _worker(self, client: Mapping[str, str]) -> None:
         from rivya_flows.flows.deploy_blocks import WORK_POOL
         from rivya_flows.flows.deployment.provisioning import requeue_unfinished
-        from rivya_flows.flows.deployment.work_pools import runs_at_once
+        from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
 
-        found, mark = self._find("worker")
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
-        environment = working_environment(
-            self.options, mark, client, public_url=url, webhooks=webhooks
-        )
-        if found is not None:
-            self._keep(found, environment)
-            return None
+        environment = working_environment(self.options, client, public_url=url, webhooks=webhooks)
+        if self._runs("worker", environment):
+            return
         # `_forget_dead` has ended everything of an earlier worker.
         if left := asyncio.run(requeue_unfinished(WORK_POOL, self.worker)):
             self.tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
@@ -323,31 +298,43 @@ class _Starter:
         # Of the type that its work pool has.
         named = ("--pool", WORK_POOL, "--limit", str(limit), "--name", self.worker)
         command = self._followed("prefect", "worker", "start", *named)
-        return self._start("worker", command, environment, mark)
+        since = datetime.now(UTC)
 
-    def _worker_is_online(self, since: datetime) -> bool:
-        from rivya_flows.flows.deploy_blocks import WORK_POOL
-        from rivya_flows.flows.deployment.work_pools import workers_online
+        def is_online() -> bool:
+            return self.worker in asyncio.run(workers_online(WORK_POOL, since=since))
 
-        return self.worker in asyncio.run(workers_online(WORK_POOL, since=since))
+        self._start("worker", command, environment, is_online)
+
+    def _await_clients(self) -> None:
+        try:
+            self._await_started()
+        except UsageError as error:
+            receiver, _ = self.starting[0]
+            if (
+                receiver.spec.name == "receiver"
+                and self.status.webhooks
+                and not self.options.sandbox
+            ):
+                hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
+                raise UsageError(error.message, hint) from error
+            raise
 
     def _watcher(self) -> None:
-        options = self.options
-        found, mark = self._find("watcher")
+        options, data = self.options, self.options.data
         # What it cannot read in its environment.
         wanted = {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
-        environment = watcher_environment(options, mark)
+        environment = watcher_environment(options)
         compared = environment | {f"--{name}": str(value) for name, value in wanted.items()}
-        if found is not None and (found.pid == os.getpid() or not options.foreground):
-            self._keep(found, compared)
+        found = self._living("watcher")
+        if found is not None and options.foreground and found.pid != os.getpid():
+            supervisor.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
+        if self._runs("watcher", compared):
             return
         if options.foreground:
-            if found is not None:
-                supervisor.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
             myself = supervisor.known(os.getpid())
             assert myself is not None
-            part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark=mark)
-            registry.add(options.data, part)
+            part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark="")
+            registry.add(data, part)
             self.status.parts["watcher"] = part
             return
         read, write = os.pipe()
@@ -355,9 +342,7 @@ class _Starter:
             json.dump(wanted, pipe)
         try:
             command = ("rivya_flows.flows.up.watcher", str(read))
-            self._start(
-                "watcher", command, environment, mark, compared=compared, descriptors=(read,)
-            )
+            self._start("watcher", command, environment, compared=compared, descriptors=(read,))
         finally:
             os.close(read)
 
@@ -367,64 +352,62 @@ class _Starter:
 
     # --- the record ---
 
-    def _find(self, name: str) -> tuple[ManagedProcess | None, str]:
-        """The living part of this name and its mark, or None and a new mark."""
-        found = registry.read(self.options.data).part(name)
-        return found, found.mark if found else uuid.uuid4().hex
+    def _living(self, name: str) -> ManagedProcess | None:
+        return registry.read(self.options.data).part(name)
 
     def _last_port(self, name: str) -> int | None:
         return registry.read(self.options.data).ports.get(name)
 
-    def _keep(
-        self,
-        part: ManagedProcess,
-        environment: Mapping[str, str],
-        port: tuple[str, int | None] = ("", None),
-    ) -> None:
-        """Note a part that runs, and which settings are wanted otherwise, also the port of an option."""
-        self.status.parts[part.name] = part
-        differing = part.settings.items() ^ hashed_settings(environment, part.mark).items()
-        option, wanted = port
-        moved = {option} if wanted and wanted != urlsplit(part.url).port else set[str]()
-        if names := sorted(moved | {name for name, _ in differing}):
-            self.status.differing[part.name] = names
+    def _runs(
+        self, name: str, wanted: Mapping[str, str], option: str = "", port: int | None = None
+    ) -> bool:
+        """Whether a part runs; notes it, and which settings are wanted otherwise, also the port of an option."""
+        part = self._living(name)
+        if part is None:
+            return False
+        self.status.parts[name] = part
+        differing = part.settings.items() ^ hashed_settings(wanted, part.mark).items()
+        names = {name for name, _ in differing}
+        if port and port != urlsplit(part.url).port:
+            names.add(option)
+        if names:
+            self.status.differing[name] = sorted(names)
+        return True
 
     def _start(
         self,
         name: str,
         command: tuple[str, ...],
         environment: Mapping[str, str],
-        mark: str,
+        ready: Callable[[], bool] = lambda: True,
         port: int | None = None,
         *,
         registers: bool = False,
         compared: Mapping[str, str] | None = None,
         descriptors: tuple[int, ...] = (),
-    ) -> StartedProcess:
+    ) -> None:
         spec = ProcessSpec(
-            *(name, command, environment, self._log(name)),
+            *(name, command, {**environment, MARK: uuid.uuid4().hex}, self._log(name)),
             # Programs read .env and prefect.toml of the current folder.
             folder=self.options.prefect_home,
             # The sandbox prints its new key, once; nobody needs it.
             output="discard" if name == "sandbox" else "log",
             descriptors=descriptors,
         )
-        return self._record(
-            name, start(spec), mark, compared or environment, port, registers=registers
-        )
+        self._record(name, start(spec), ready, compared or environment, port, registers=registers)
 
     def _record(
         self,
         name: str,
         started: StartedProcess,
-        mark: str,
+        ready: Callable[[], bool],
         wanted: Mapping[str, str],
         port: int | None,
         *,
         registers: bool = False,
-    ) -> StartedProcess:
+    ) -> None:
         """Record a part before anything else happens to it, so that `down` finds it."""
-        process = supervisor.known(started.handle.pid)
+        process, mark = supervisor.known(started.handle.pid), started.spec.environment[MARK]
         if process is None:
             raise started.failed("ended at once")
         part = ManagedProcess(
@@ -443,8 +426,15 @@ class _Starter:
         registry.add(self.options.data, part)
         self.status.parts[name] = part
         self.status.started.append(name)
+        self.starting.append((started, ready))
         self.tell(f"starting {name}")
-        return started
+
+    def _await_started(self) -> None:
+        """Wait for what was started; one that does not start is left as the first of `starting`."""
+        while self.starting:
+            started, ready = self.starting[0]
+            started.await_ready(ready)
+            del self.starting[0]
 
     def _forget_dead(self) -> None:
         """Remove dead parts from the record, and end what they started."""

@@ -136,7 +136,7 @@ def test_processes_of_up_get_settings_and_the_path_of_secrets_and_no_other_varia
     options = UpOptions(
         settings=read_settings(), variables=variables_for_children(), sandbox=False, specs=()
     )
-    made = working_environment(options, "m", {}, public_url="", webhooks=False)
+    made = working_environment(options, {}, public_url="", webhooks=False)
     assert made["RIVYA_API_KEY"] == "k"
     assert made.get("PYTHONPATH") == os.environ.get("PYTHONPATH")
     assert not {"HOOK", "LD_PRELOAD"} & made.keys()

@@ -83,15 +83,6 @@ class StartedProcess:
     def failed(self, what: str) -> UsageError:
         return start_error(self.spec.name, what, self.spec.log)
 
-    def end(self, *, grace_seconds: float) -> None:
-        """End its process group: SIGTERM, then SIGKILL after `grace_seconds`."""
-        for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, None)):
-            if self.exit_code is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.handle.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.handle.wait(seconds)
-
 
 def start(spec: ProcessSpec) -> StartedProcess:
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
