@@ -47,7 +47,7 @@ def doctor(
     for check in checks:
         lines.append(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
         lines += [f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}"] if check.hint else []
-    document = {"ok": healthy, "checks": [check.as_json() for check in checks]}
+    document = {"ok": healthy, "checks": [vars(check) for check in checks]}
     show_result(*lines, document=document, as_json=as_json)
     return 0 if healthy else 1
 
