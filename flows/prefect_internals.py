@@ -315,6 +315,16 @@ async def send_event(event: Event) -> None:
         answer.raise_for_status()
 
 
+def _senders() -> tuple[Any, ...]:
+    """The classes of the threads that send events and logs; none while Prefect is not imported."""
+    if "prefect.events.worker" not in sys.modules:
+        return ()
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    return EventsWorker, APILogWorker
+
+
 async def send_pending(seconds: float) -> None:
     """Sends the events and logs that Prefect's threads in this process still hold.
 
@@ -322,12 +332,7 @@ async def send_pending(seconds: float) -> None:
     is drained by `drain_all`, and warns on the logger of its class name about what it still holds.
     If it changes, the last events and log lines of a run are lost.
     """
-    if "prefect.events.worker" not in sys.modules:
-        return
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    for worker in (EventsWorker, APILogWorker):
+    for worker in _senders():
         logger = logging.getLogger(worker.__name__)
         level = logger.level
         logger.setLevel(logging.ERROR)
@@ -346,13 +351,7 @@ def drop_pending() -> None:
     other, and the process would not exit before. Read from _internal/concurrency/services.py:
     a service ends when its task is cancelled. If it changes, such a process exits late.
     """
-    if "prefect.events.worker" not in sys.modules:
-        return
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    workers: list[Any] = [EventsWorker, APILogWorker]
-    for service in [one for worker in workers for one in worker._instances.values()]:
+    for service in [one for worker in _senders() for one in worker._instances.values()]:
         if service._task is not None and service._loop is not None:
             with suppress(RuntimeError):  # its loop has ended
                 service._loop.call_soon_threadsafe(service._task.cancel)
