@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import os
 import signal
@@ -17,19 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rivya_flows.app.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
-from rivya_flows.app.live_guard import (
-    account,
-    agree_to_spending,
-    buys_elsewhere,
-    check_key,
-    refuse_unknown_names,
-    source,
-)
+from rivya_flows.app.live_guard import account, source
 from rivya_flows.app.processes import registry, supervisor
+from rivya_flows.app.processes.bound import with_server
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.app.processes.registry import ManagedProcess
@@ -47,12 +39,10 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.follower import followed
 from rivya_flows.flows.server.local_api import left_running, server_auth
 from rivya_flows.flows.server.server_process import LOCK, is_idle, start_server
 from rivya_flows.flows.up.end import GRACE_SECONDS, end_parts
 from rivya_flows.flows.up.options import (
-    HEARTBEAT_SECONDS,
     UpOptions,
     UpStatus,
     hashed_settings,
@@ -60,9 +50,6 @@ from rivya_flows.flows.up.options import (
     watcher_environment,
     working_environment,
 )
-
-if TYPE_CHECKING:
-    from rivya_flows.flows.deployment.desired import GivenSpecs
 
 PREFECT_PORT = 4200  # where people look for a Prefect server
 RUN_WAIT_SECONDS = 20.0
@@ -88,43 +75,6 @@ def bring_up(
         return starter.status
 
 
-@dataclass(frozen=True)
-class Checked:
-    """Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
-
-    specs: GivenSpecs | None = None
-    names_service: bool = False
-
-
-def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
-    """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
-    if options.restarts:
-        return Checked()
-    worker = registry.read(options.data).part("worker")
-    if worker and worker.account != account(options.buyer, worker.mark):
-        raise buys_elsewhere(worker, source(options.buyer), "up")
-    if not options.rehearses:
-        refuse_unknown_names()
-    return asyncio.run(_agreed(options, tell))
-
-
-async def _agreed(options: UpOptions, tell: Callable[[str], None]) -> Checked:
-    specs, named = None, False
-    if options.specs:
-        from rivya_flows.catalogue.snapshot import shipped
-        from rivya_flows.flows.deployment.desired import read_specs
-        from rivya_flows.flows.deployment.spending import deployed_spending
-
-        specs = read_specs(options.specs, shipped())
-        found = await deployed_spending(specs, datetime.now(UTC))
-        named = await agree_to_spending(
-            found, options.settings, tell, options.confirm, rehearses=options.rehearses
-        )
-    if not (named or options.rehearses):
-        await check_key(options.settings, tell)
-    return Checked(specs, named)
-
-
 @dataclass
 class _Starter:
     options: UpOptions
@@ -138,7 +88,11 @@ class _Starter:
 
     def start_all(self) -> None:
         options, home = self.options, self.options.prefect_home
-        checked = check(options, self.tell)
+        checked = None
+        if not options.restarts:
+            with pointed_at(_QUIET):
+                from rivya_flows.flows.up.provisioning import check
+            checked = check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
@@ -148,31 +102,18 @@ class _Starter:
         self._server()
         self._sandbox()
         with pointed_at(_QUIET):  # while they start
-            importlib.import_module("rivya_flows.flows.deployment.provisioning")
+            from rivya_flows.flows.up.provisioning import Checked, provision
         self._await_server()
         client = client_environment(
             f"{self.status.url('server')}/api", home, variables(), auth=server_auth(home)
         )
         with pointed_at(_QUIET | client):
             self._receiver(client)  # first: the forms name its address
-            self.status.deployments = asyncio.run(self._provision(checked))
+            made = asyncio.run(provision(options, checked or Checked(), self.tell))
+            self.status.deployments = made
             self._worker(client)
             self._await_clients()
         self._watcher()
-
-    async def _provision(self, checked: Checked) -> tuple[str, ...]:
-        """Create work pool, automations, waker and deployments; gives their names, as ``flow/deployment``."""
-        from rivya_flows.flows.deployment.provisioning import agree_to_others, provision
-
-        options = self.options
-        if not options.restarts and not options.rehearses:
-            await agree_to_others(
-                *(checked.specs, options.settings, self.tell, options.confirm),
-                names_service=not checked.names_service,
-            )
-        return await provision(
-            options.specs, checked.specs, options.settings, heartbeat_seconds=HEARTBEAT_SECONDS
-        )
 
     # --- the parts, each started unless it runs ---
 
@@ -211,6 +152,11 @@ class _Starter:
                     "wait until it ends, then run `up` again",
                 )
         self._record("server", begun[0], self._serves, wanted, port)
+
+    @property
+    def _lock(self) -> Path:
+        """What the server holds while it lives."""
+        return self.options.prefect_home / LOCK
 
     def _serves(self) -> bool:
         return left_running(self.options.data) is not None
@@ -257,7 +203,7 @@ class _Starter:
         port = self._receiver_port
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
-        command = self._followed("rivya_flows.cli.main", *listen, *register)
+        command = with_server(self._lock, "rivya_flows.cli.main", *listen, *register)
         healthy = f"http://127.0.0.1:{port}/healthz"
         self._start(
             *("receiver", command, environment, lambda: answers(healthy), port), registers=registers
@@ -283,8 +229,8 @@ class _Starter:
 
     def _worker(self, client: Mapping[str, str]) -> None:
         from rivya_flows.flows.deploy_blocks import WORK_POOL
-        from rivya_flows.flows.deployment.provisioning import requeue_unfinished
         from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
+        from rivya_flows.flows.up.provisioning import requeue_unfinished
 
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
         environment = working_environment(self.options, client, public_url=url, webhooks=webhooks)
@@ -297,7 +243,7 @@ class _Starter:
         limit = limit or asyncio.run(runs_at_once(WORK_POOL))
         # Of the type that its work pool has.
         named = ("--pool", WORK_POOL, "--limit", str(limit), "--name", self.worker)
-        command = self._followed("prefect", "worker", "start", *named)
+        command = with_server(self._lock, "prefect", "worker", "start", *named)
         since = datetime.now(UTC)
 
         def is_online() -> bool:
@@ -345,10 +291,6 @@ class _Starter:
             self._start("watcher", command, environment, compared=compared, descriptors=(read,))
         finally:
             os.close(read)
-
-    def _followed(self, *command: str) -> tuple[str, ...]:
-        """The command that runs a module, and ends it with the server."""
-        return followed(self.options.prefect_home / LOCK, *command)
 
     # --- the record ---
 

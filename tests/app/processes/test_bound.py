@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from rivya_flows.app.processes import supervisor
+from rivya_flows.app.processes.bound import with_server
 from rivya_flows.app.processes.supervisor import MARK
-from rivya_flows.flows.server.follower import followed
 from rivya_flows.flows.server.server_process import LOCK
 
 
-def test_a_follower_kills_its_module_and_all_its_children_when_the_server_dies(
+def test_a_module_is_killed_with_all_its_children_when_the_server_dies(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "orders.py").write_text(
@@ -25,7 +25,7 @@ def test_a_follower_kills_its_module_and_all_its_children_when_the_server_dies(
     with (tmp_path / LOCK).open("w") as server:
         fcntl.flock(server, fcntl.LOCK_EX)
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", *followed(tmp_path / LOCK, "orders")],
+            [sys.executable, "-P", "-m", *with_server(tmp_path / LOCK, "orders")],
             env={**os.environ, MARK: mark, "PYTHONPATH": str(tmp_path)},
             stdout=subprocess.PIPE,
         )
