@@ -14,6 +14,7 @@ The server runs four of them, for flow runs with our tag only:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -223,11 +224,10 @@ async def ensure(
     return "changed"
 
 
-def comparable(automation: AutomationCore) -> dict[str, Any]:
-    """What we set of an automation, in the same order for the same content."""
+def comparable(automation: AutomationCore) -> str:
+    """What we set of an automation, as JSON, in the same order for the same content."""
     ours = {"name", "description", "enabled", "tags", "trigger", "actions"}
-    found: dict[str, Any] = _in_order(automation.model_dump(mode="json", include=ours))
-    return found
+    return json.dumps(_in_order(automation.model_dump(mode="json", include=ours)), sort_keys=True)
 
 
 def _in_order(value: Any) -> Any:
