@@ -18,7 +18,6 @@ from pathlib import Path
 from rivya_flows.app.processes.bound import with_users
 from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock
 from rivya_flows.app.processes.supervisor import (
-    ProcessSpec,
     StartedProcess,
     is_json,
     start,
@@ -59,7 +58,7 @@ def start_server(
         lock.truncate()
         kind = kind_of(environment) if ends_with_users else STAYS
         command = (_MODULE, f"{port} {kind}", str(descriptor))
-        spec = ProcessSpec(
+        return start(
             "prefect server",
             with_users(home / USERS, *command) if ends_with_users else command,
             environment,
@@ -67,7 +66,6 @@ def start_server(
             folder=home,  # Prefect reads .env and prefect.toml of the current folder
             descriptors=(descriptor,),  # it stays locked until the child ends
         )
-        return start(spec)
 
 
 def kind_of(environment: Mapping[str, str]) -> str:

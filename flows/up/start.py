@@ -28,7 +28,6 @@ from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
     MARK,
     READY_SECONDS,
-    ProcessSpec,
     StartedProcess,
     former,
     start,
@@ -128,7 +127,8 @@ class _Starter:
         # They know neither the URL nor the password of the new server.
         clients = [self._living(name) for name in ("worker", "receiver")]
         end_parts(options.data, [one for one in clients if one is not None], self.tell)
-        environment = {MARK: uuid.uuid4().hex} | server_environment(
+        mark = uuid.uuid4().hex
+        environment = {MARK: mark} | server_environment(
             *(home, port, variables()),
             database_url=options.postgres,
             redis_url=options.redis,
@@ -151,7 +151,7 @@ class _Starter:
                     "a run in this data folder uses its own Prefect server",
                     "wait until it ends, then run `up` again",
                 )
-        self._record("server", begun[0], self._serves, wanted, port)
+        self._record("server", begun[0], mark, self._serves, wanted, port)
 
     @property
     def _lock(self) -> Path:
@@ -256,11 +256,7 @@ class _Starter:
             self._await_started()
         except UsageError as error:
             receiver, _ = self.starting[0]
-            if (
-                receiver.spec.name == "receiver"
-                and self.status.webhooks
-                and not self.options.sandbox
-            ):
+            if receiver.name == "receiver" and self.status.webhooks and not self.options.sandbox:
                 hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
                 raise UsageError(error.message, hint) from error
             raise
@@ -328,20 +324,22 @@ class _Starter:
         compared: Mapping[str, str] | None = None,
         descriptors: tuple[int, ...] = (),
     ) -> None:
-        spec = ProcessSpec(
-            *(name, command, {**environment, MARK: uuid.uuid4().hex}, self._log(name)),
+        mark = uuid.uuid4().hex
+        started = start(
+            *(name, command, {**environment, MARK: mark}, self._log(name)),
             # Programs read .env and prefect.toml of the current folder.
             folder=self.options.prefect_home,
             # The sandbox prints its new key, once; nobody needs it.
             output="discard" if name == "sandbox" else "log",
             descriptors=descriptors,
         )
-        self._record(name, start(spec), ready, compared or environment, port, registers=registers)
+        self._record(name, started, mark, ready, compared or environment, port, registers=registers)
 
     def _record(
         self,
         name: str,
         started: StartedProcess,
+        mark: str,
         ready: Callable[[], bool],
         wanted: Mapping[str, str],
         port: int | None,
@@ -349,7 +347,7 @@ class _Starter:
         registers: bool = False,
     ) -> None:
         """Record a part before anything else happens to it, so that `down` finds it."""
-        process, mark = supervisor.known(started.handle.pid), started.spec.environment[MARK]
+        process = supervisor.known(started.handle.pid)
         if process is None:
             raise started.failed("ended at once")
         part = ManagedProcess(
@@ -358,7 +356,7 @@ class _Starter:
             birth=process.birth,
             mark=mark,
             url=f"http://127.0.0.1:{port}" if port else "",
-            log=str(started.spec.log),
+            log=str(started.log),
             settings=hashed_settings(wanted, mark),
             registered=registers,
             rehearses=self.options.rehearses,

@@ -11,7 +11,7 @@ from typing import Any
 
 from rivya_flows.app.prepare import Prepared, RunRequest
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.supervisor import ProcessSpec, start
+from rivya_flows.app.processes.supervisor import start
 from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.spec_file import SpecFile, read_spec
@@ -134,7 +134,7 @@ def continue_run(data: Path, run_id: str) -> None:
         if not try_lock(lock):
             raise UsageError(f"{run_id} is at work", "call `status`, and try again")
         log, held = log_of(data, run_id), (lock.fileno(),)
-        start(ProcessSpec(run_id, command, variables(), log, descriptors=held))
+        start(run_id, command, variables(), log, descriptors=held)
 
 
 def is_at_work(data: Path, run_id: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
+from rivya_flows.app.processes.supervisor import StartedProcess, start
 from rivya_flows.errors import UsageError
 
 
@@ -13,7 +13,7 @@ def started(place: Path, program: str, **options: object) -> StartedProcess:
     (place / "child.py").write_text(program)
     environment = {"PYTHONPATH": str(place), "PATH": os.environ["PATH"], "GIVEN": "yes"}
     fields = {"name": "child", "command": ("child",), "environment": environment}
-    return start(ProcessSpec(**{**fields, "log": place / "log", **options}))  # type: ignore[arg-type]  # a test's own options
+    return start(**{**fields, "log": place / "log", **options})  # type: ignore[arg-type]  # a test's own options
 
 
 def test_a_process_gets_its_environment_and_nothing_else(tmp_path: Path) -> None:

@@ -34,29 +34,11 @@ _handles: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
-class ProcessSpec:
-    """A local process to start.
-
-    Attributes:
-        log: Receives standard error; an older log is overwritten.
-        folder: Its current folder; None is that of this process.
-        output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    log: Path
-    folder: Path | None = None
-    output: Output = "log"
-    descriptors: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
 class StartedProcess:
     """A child process, the leader of a process group of its own."""
 
-    spec: ProcessSpec
+    name: str
+    log: Path
     handle: subprocess.Popen[bytes]
 
     @property
@@ -81,27 +63,43 @@ class StartedProcess:
             raise self.failed(f"was not ready within {timeout_seconds:g} s")
 
     def failed(self, what: str) -> UsageError:
-        return start_error(self.spec.name, what, self.spec.log)
+        return start_error(self.name, what, self.log)
 
 
-def start(spec: ProcessSpec) -> StartedProcess:
+def start(
+    name: str,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    folder: Path | None = None,
+    output: Output = "log",
+    descriptors: tuple[int, ...] = (),
+) -> StartedProcess:
+    """Start a module.
+
+    Args:
+        log: Receives standard error; an older log is overwritten.
+        folder: Its current folder; None is that of this process.
+        output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
+    """
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
-    spec.log.open("wb").close()
-    with spec.log.open("ab") as log:  # appends: `keep_small` empties it meanwhile
+    log.open("wb").close()
+    with log.open("ab") as errors:  # appends: `keep_small` empties it meanwhile
         handle = subprocess.Popen(
             # -P: no modules from the current folder, which may be a stranger's.
-            [sys.executable, "-P", "-m", *spec.command],
-            cwd=spec.folder,
-            env=dict(spec.environment),
+            [sys.executable, "-P", "-m", *command],
+            cwd=folder,
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=outputs.get(spec.output, log),
-            stderr=log,
-            pass_fds=spec.descriptors,
+            stdout=outputs.get(output, errors),
+            stderr=errors,
+            pass_fds=descriptors,
             umask=UMASK,  # its files hold what runs were given
             start_new_session=True,  # Ctrl-C is for the command, which ends the process if it may
         )
     _handles.append(handle)
-    return StartedProcess(spec, handle)
+    return StartedProcess(name, log, handle)
 
 
 def last_lines(log: Path, count: int = 12) -> str:
