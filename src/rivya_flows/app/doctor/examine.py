@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def examine(
     settings: Settings,
     *,
     with_key: KeyReader,
-    prefect_checks: Callable[[Settings], Iterable[Check]],
+    prefect_checks: Callable[[Settings], Checks],
     live: bool = False,
     wrong: UsageError | None = None,
 ) -> list[Check]:
@@ -81,7 +81,7 @@ def examine(
                 silent.append(error)
         raise UsageError("not checked: the Prefect server does not say the key", silent[0].hint)
 
-    def of_prefect() -> Iterable[Check]:
+    def of_prefect() -> Checks:
         return [problem("prefect server", str(one), one.hint) for one in silent] or prefect_checks(
             settings
         )
