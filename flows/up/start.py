@@ -173,10 +173,8 @@ class _Starter:
             )
 
     def _sandbox(self) -> None:
-        environment, folder = (
-            keyless_environment(self.options.variables),
-            self.options.data / "sandbox",
-        )
+        environment = keyless_environment(self.options.variables)
+        folder = self.options.data / "sandbox"
         if not self.options.sandbox or self._runs("sandbox", environment):
             return
         if url := serving(folder):
