@@ -9,13 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterTags,
-    FlowFilter,
-    FlowFilterId,
-    FlowFilterName,
-)
+from prefect.client.schemas.filters import DeploymentFilter, FlowFilter
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
@@ -62,28 +56,21 @@ async def read_existing(
     client: PrefectClient, flows: Iterable[str]
 ) -> dict[str, ExistingDeployment]:
     """All deployments with our tag and all of these flows, by name."""
-    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
-    named = FlowFilter(name=FlowFilterName(any_=sorted(flows)))
-    found = {
-        one.id: one
-        for one in [
-            *await read_all(
-                lambda at: client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=at)
-            ),
-            *await read_all(
-                lambda at: client.read_deployments(flow_filter=named, limit=PAGE, offset=at)
-            ),
-        ]
-    }
-    ids = sorted({one.flow_id for one in found.values()}, key=str)
+    tagged = DeploymentFilter.model_validate({"tags": {"all_": [OWNER_TAG]}})
+    named = FlowFilter.model_validate({"name": {"any_": sorted(flows)}})
+    found = await read_all(
+        lambda at: client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=at)
+    )
+    found += await read_all(
+        lambda at: client.read_deployments(flow_filter=named, limit=PAGE, offset=at)
+    )
+    ids = sorted({str(one.flow_id) for one in found})
     names: dict[UUID, str] = {}
     for start in range(0, len(ids), PAGE):
-        some = FlowFilter(id=FlowFilterId(any_=ids[start : start + PAGE]))
+        some = FlowFilter.model_validate({"id": {"any_": ids[start : start + PAGE]}})
         names |= {one.id: one.name for one in await client.read_flows(flow_filter=some)}
     existing = [
-        ExistingDeployment(names[one.flow_id], one)
-        for one in found.values()
-        if one.flow_id in names
+        ExistingDeployment(names[one.flow_id], one) for one in found if one.flow_id in names
     ]
     return {one.name: one for one in existing}
 
