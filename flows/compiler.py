@@ -19,13 +19,7 @@ from rivya_flows.errors import LeaseLostError, RivyaFlowsError
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.prefect_internals import is_made_up
-from rivya_flows.flows.run_form import (
-    CREDENTIALS,
-    docstring_of,
-    inputs_from,
-    run_name,
-    signature_of,
-)
+from rivya_flows.flows.run_form import CREDENTIALS, inputs_from, run_name, signature_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
@@ -259,7 +253,7 @@ def compile_flow(
     # Prefect finds a flow again by module and qualified name, and reads the form off the rest.
     campaign.__module__ = ENTRYPOINT_MODULE
     campaign.__name__ = campaign.__qualname__ = attribute or attribute_of(workflow.name)
-    campaign.__doc__ = docstring_of(workflow)
+    campaign.__doc__ = one_line(workflow.title or workflow.name)
     campaign.__signature__ = signature_of(workflow)  # type: ignore[attr-defined]  # read by inspect
 
     return CampaignFlow(

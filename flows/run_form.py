@@ -1,7 +1,7 @@
-"""The run form: a workflow's inputs as the signature and docstring that Prefect reads.
+"""The run form: a workflow's inputs as the signature that Prefect reads.
 
-Prefect reads types and limits from annotations, defaults from plain values, and descriptions from a
-Google docstring; a `pydantic.Field` as default would reach the running flow as a value.
+Prefect reads types, limits and words from annotations and defaults from plain values; a `pydantic.Field`
+as default would reach the running flow as a value.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _WALLET = Annotated[
     Field(
         json_schema_extra={
             "title": "Wallet",
+            "description": "The credentials to buy with; None: the key of the worker.",
             # The server refuses a key itself, which it would store as text; a saved block is a reference.
             "not": {"type": "object", "required": ["api_key"]},
         }
     ),
 ]
-_ABOUT_WALLET = "The credentials to buy with; None: the key of the worker."
 
 _ADVICE = {
     "file": "An http(s) URL, or the id of an uploaded file.",
@@ -85,32 +85,18 @@ def parameter_names(workflow: Workflow) -> dict[str, str]:
 def signature_of(workflow: Workflow) -> inspect.Signature:
     """Keyword-only parameters with annotations and plain defaults: the inputs, then `credentials`."""
     names = parameter_names(workflow)
+    parameters = {
+        names[name]: (_default(given), _annotation(name, given))
+        for name, given in workflow.inputs.items()
+    }
+    parameters[CREDENTIALS] = (None, _WALLET)
+    kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Signature(
         [
-            inspect.Parameter(
-                names[name],
-                inspect.Parameter.KEYWORD_ONLY,
-                default=_default(given),
-                annotation=_annotation(name, given),
-            )
-            for name, given in workflow.inputs.items()
-        ]
-        + [
-            inspect.Parameter(
-                CREDENTIALS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_WALLET
-            )
+            inspect.Parameter(name, kind, default=default, annotation=annotation)
+            for name, (default, annotation) in parameters.items()
         ]
     )
-
-
-def docstring_of(workflow: Workflow) -> str:
-    """A Google docstring: the title, then a line for each described input."""
-    names = parameter_names(workflow)
-    lines = [_one_line(workflow.title or workflow.name)]
-    described = {names[name]: _description(given) for name, given in workflow.inputs.items()}
-    described[CREDENTIALS] = _ABOUT_WALLET
-    arguments = [f"    {name}: {words}" for name, words in described.items() if words]
-    return "\n".join([*lines, "", "Args:", *arguments])
 
 
 def shown_form(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
@@ -197,6 +183,8 @@ def _annotation(name: str, given: Input) -> Any:
     bare: Any
     limits: dict[str, Any] = {}
     shown: dict[str, Any] = {"title": given.title or name.replace("_", " ").capitalize()}
+    if words := _description(given):
+        shown["description"] = words
     if given.type == "list":
         bare = list[_member(given)]  # type: ignore[misc]  # known at run time only
         limits = _limits(given, "min_length", "max_length", whole=True)
