@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
@@ -25,6 +24,7 @@ from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.markdown import paragraphs
 from rivya_flows.printable import one_line, printable
+from rivya_flows.store.deployments import DeployedSpec
 
 if TYPE_CHECKING:  # a run has no deployment to make
     from prefect.deployments.runner import RunnerDeployment
@@ -137,11 +137,6 @@ _CANCELLED = "the run was cancelled; bought jobs continue"
 
 async def _tell_nobody(error: Exception, status: str) -> None:
     """A command tells its user itself."""
-
-
-def spec_version(spec_text: str) -> str:
-    """The version of a flow: changes with the spec's text and with nothing else."""
-    return "sha256:" + hashlib.sha256(spec_text.encode()).hexdigest()[:12]
 
 
 def attribute_of(name: str) -> str:
@@ -259,7 +254,7 @@ def compile_flow(
     return CampaignFlow(
         campaign,
         name=workflow.name,
-        version=version or spec_version(spec_text),
+        version=version or DeployedSpec(workflow.name, spec_text).version,
         description=paragraphs(workflow.description or workflow.title or workflow.name),
         flow_run_name=name_of_this_run,
         # Attempts must not multiply: the journal alone knows what is already bought.
