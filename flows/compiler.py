@@ -128,7 +128,8 @@ def _of_module(options: dict[str, Any]) -> dict[str, Any]:
 
 
 Execute = Callable[..., Awaitable[Outcome]]
-"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run."""
+"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run: with the given
+inputs by their own names, and the wallet of the credentials, or None for the key of the process."""
 
 Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
 
@@ -204,15 +205,8 @@ def compile_flow(
     """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
     Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
-    `RunEndedError` for a run that did not complete.
-
-    Args:
-        attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
-        version: Of the flow; None derives it from the text.
-        execute: Does the run. It gets the given inputs by their own names, and fills in the
-            defaults; and the wallet of the credentials, or None for the key of the process.
-        announce: Called in the flow run with the error that ends it, if `execute` raises one, and
-            with the status.
+    `RunEndedError` for a run that did not complete. `attribute` and `version` of None come from name
+    and text. `announce` gets the error that ends the run, if `execute` raises one.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:

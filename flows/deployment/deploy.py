@@ -245,11 +245,9 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
     if not options.single_machine:
         for pool in pools:
             machines |= await machines_of(pool)
-    found = unshared(settings, machines)
-    if found:
-        hints = "; ".join(f"for {one.setting}: {one.hint}" for one in found)
+    if found := unshared(settings, machines):
         alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
-        raise UsageError("; ".join(map(str, found)), hints + alone)
+        raise UsageError(found[0], found[1] + alone)
 
 
 async def _read_pools(

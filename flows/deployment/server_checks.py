@@ -144,14 +144,8 @@ async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator
 
 
 async def _sharing(settings: Settings, pool: str) -> Check:
-    machines = await machines_of(pool)
-    found = unshared(settings, {*machines, this_machine()})
-    if found:
-        return problem(
-            "sharing",
-            f"{pool}: " + "; ".join(map(str, found)),
-            "; ".join(f"for {one.setting}: {one.hint}" for one in found),
-        )
+    if found := unshared(settings, {*await machines_of(pool), this_machine()}):
+        return problem("sharing", f"{pool}: {found[0]}", found[1])
     return ok("sharing", f"the workers of {pool} reach the store and the media")
 
 

@@ -82,16 +82,10 @@ async def post_callback(
     runtime: Runtime | None = None,
     transport: Any = None,
 ) -> int:
-    """Posts a JSON body until the receiver accepts it; returns the status, 2xx.
+    """Posts a JSON body, signed if there is a secret, until the receiver accepts it; returns the status, 2xx.
 
     Args:
-        url: http or https; redirects are not followed.
-        body: The exact bytes.
-        secret: Signs each attempt; None sends no signature.
-        retry: How often to repeat a failed attempt.
-        allow_private: Allow this machine and private networks too.
         seconds: For one attempt, from the name look-up to the head of the response.
-        runtime: For tests, as `transport`.
         transport: Answers instead of the network.
 
     Raises:
