@@ -77,17 +77,18 @@ def listen(
     Each new event goes to Prefect, where it wakes the run that waits for the job. Set
     RIVYA_FLOWS_WEBHOOKS=true for the runs, so that they rely on it.
     """
-    from rivya_flows.app.webhook_receiver import ListenOptions, serve_receiver
+    from rivya_flows.app.webhook_receiver import serve_receiver
 
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")
-    secrets = tuple(_read_secret(name) for name in named)
-    wanted = ListenOptions(host, port, secrets, registers, sandbox)
     found = settings()
     serving = serve_receiver(
         found,
-        wanted,
+        host,
+        port,
         lambda ready: _announce(ready, as_json=as_json),
+        more_secrets=tuple(_read_secret(name) for name in named),
+        registers=registers,
         events=lambda: _events(found),
         service=lambda: at_home(sandbox=sandbox),
     )
