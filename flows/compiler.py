@@ -145,6 +145,10 @@ def attribute_of(name: str) -> str:
     return name.replace("-", "_")
 
 
+_COMPLETED = {"completed": "Completed", "suspended": "AwaitingAnswer", "skipped": "Skipped"}
+"""The state's name by the run's status."""
+
+
 def end_state(outcome: Outcome) -> State[Any]:
     """The flow run's last state; `outcome_of` gives the outcome back.
 
@@ -152,18 +156,11 @@ def end_state(outcome: Outcome) -> State[Any]:
     a deployment can be suspended, and then `execute` has suspended it and not returned.
     """
     words = one_line(outcome.sentence)  # Prefect logs it
-    match outcome.status:
-        case "completed":
-            return Completed(message=words, data=outcome)
-        case "suspended":
-            return Completed(name="AwaitingAnswer", message=words, data=outcome)
-        case "skipped":
-            return Completed(name="Skipped", message=words, data=outcome)
-        case "cancelled":
-            return Cancelled(message=words, data=RunEndedError(outcome))
-        case _:
-            # Prefect can raise the data of a failed state only if it is an exception.
-            return Failed(message=words, data=RunEndedError(outcome))
+    if outcome.status in _COMPLETED:
+        return Completed(name=_COMPLETED[outcome.status], message=words, data=outcome)
+    ended = Cancelled if outcome.status == "cancelled" else Failed
+    # Prefect can raise the data of a failed state only if it is an exception.
+    return ended(message=words, data=RunEndedError(outcome))
 
 
 def failed(error: Exception) -> State[Any]:

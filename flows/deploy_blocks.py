@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import yaml
+from pydantic import JsonValue
 
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.flows.run_form import parameter_names
 from rivya_flows.language.trigger_values import for_prefect
-from rivya_flows.language.workflow import Deploy, Schedule, Workflow, WorkPool
+from rivya_flows.language.workflow import Deploy, Schedule, Trigger, Workflow, WorkPool
 from rivya_flows.planning.markdown import paragraphs
 
 WORK_POOL = "campaigns"
@@ -53,31 +53,54 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
     return _HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
 
 
-def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
+def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, JsonValue]:
     """One entry of ``deployments`` in ``prefect.yaml``.
 
     Without `catchup`, which Prefect does not know: a run reads it from its spec. A checked spec has
     no ``{{`` here, which Prefect would fill in.
     """
-    entry: dict[str, Any] = {
+    schedules: list[JsonValue] = [
+        {"slug": slug_of(number), **schedule.model_dump(exclude_none=True, exclude={"catchup"})}
+        for number, schedule in enumerate(deploy.schedules)
+    ]
+    triggers: list[JsonValue] = [
+        {
+            "type": "event",
+            "name": trigger_name(workflow, deploy, number),
+            "enabled": one.active,
+            "match": {name: _listed(value) for name, value in one.match.items()},
+            "expect": [one.event],
+            "parameters": trigger_parameters(workflow, one),
+        }
+        for number, one in enumerate(deploy.triggers)
+    ]
+    limit: JsonValue = deploy.concurrency_limit
+    if limit is not None and deploy.when_busy != "wait":
+        limit = {"limit": limit, "collision_strategy": collision_of(deploy)}
+    pool = deploy.work_pool or WorkPool(name=WORK_POOL)
+    more: dict[str, JsonValue] = {
+        "work_queue_name": pool.queue,
+        "job_variables": {**pool.resources},
+    }
+    entry: dict[str, JsonValue] = {
         "name": deploy.name,
         "entrypoint": entrypoint_of(workflow),
         # The flow's own version, the spec's hash; in a clone Prefect would use the commit's.
         "version_type": "prefect:simple",
         "description": deploy.description and paragraphs(deploy.description),
-        "tags": tags_of(deploy),
+        "tags": [*tags_of(deploy)],
         "parameters": parameters_of(workflow, deploy.inputs),
         "enforce_parameter_schema": True,
-        "schedules": [
-            {"slug": slug_of(number), **schedule.model_dump(exclude_none=True, exclude={"catchup"})}
-            for number, schedule in enumerate(deploy.schedules)
-        ],
-        "triggers": [trigger_of(workflow, deploy, number) for number in range(len(deploy.triggers))]
-        or None,
-        "concurrency_limit": _limit(deploy),
-        "work_pool": _pool(deploy),
+        "schedules": schedules,
+        "triggers": triggers or None,
+        "concurrency_limit": limit,
+        "work_pool": {"name": pool.name, **{key: one for key, one in more.items() if one}},
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _listed(value: str | tuple[str, ...]) -> JsonValue:
+    return value if isinstance(value, str) else [*value]
 
 
 def first_block(workflow: Workflow) -> str:
@@ -98,28 +121,21 @@ def tags_of(deploy: Deploy) -> list[str]:
     return [OWNER_TAG, *dict.fromkeys(tag for tag in deploy.tags if tag != OWNER_TAG)]
 
 
-def parameters_of(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_of(workflow: Workflow, inputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Values of inputs by the names of their parameters."""
     names = parameter_names(workflow)
     return {names.get(name, name): value for name, value in inputs.items()}
 
 
-def trigger_of(workflow: Workflow, deploy: Deploy, number: int) -> dict[str, Any]:
-    """A trigger of a deployment, counted from 0, as in ``prefect.yaml``."""
-    trigger = deploy.triggers[number]
+def trigger_name(workflow: Workflow, deploy: Deploy, number: int) -> str:
+    """The name of the automation of a trigger, counted from 0."""
+    return f"{workflow.name}/{deploy.name}: trigger {number + 1}"
+
+
+def trigger_parameters(workflow: Workflow, trigger: Trigger) -> dict[str, JsonValue]:
+    """What Prefect starts a run with on the event of a trigger."""
     values = {name: for_prefect(value) for name, value in trigger.inputs.items()}
-    labels = {
-        label: list(value) if isinstance(value, tuple) else value
-        for label, value in trigger.match.items()
-    }
-    return {
-        "type": "event",
-        "name": f"{workflow.name}/{deploy.name}: trigger {number + 1}",  # of its automation
-        "enabled": trigger.active,
-        "match": labels,
-        "expect": [trigger.event],
-        "parameters": parameters_of(workflow, values),
-    }
+    return parameters_of(workflow, values)
 
 
 _SLUG = re.compile(r"schedule-([1-9][0-9]*)")
@@ -147,15 +163,3 @@ def schedule_of(workflow: Workflow, deployment_name: str, slug: str) -> Schedule
 def collision_of(deploy: Deploy) -> str:
     """Prefect's name for what happens to a run over the limit."""
     return "ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW"
-
-
-def _pool(deploy: Deploy) -> dict[str, Any]:
-    pool = deploy.work_pool or WorkPool(name=WORK_POOL)
-    more = {"work_queue_name": pool.queue, "job_variables": pool.resources}
-    return {"name": pool.name, **{key: value for key, value in more.items() if value}}
-
-
-def _limit(deploy: Deploy) -> int | dict[str, Any] | None:
-    if deploy.concurrency_limit is None or deploy.when_busy == "wait":
-        return deploy.concurrency_limit
-    return {"limit": deploy.concurrency_limit, "collision_strategy": collision_of(deploy)}

@@ -32,14 +32,16 @@ from rivya_flows.flows.deployment.desired import (
     desired_deployments,
     read_specs,
 )
-from rivya_flows.flows.deployment.existing import (
+from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.flows.deployment.sync import (
+    Change,
     ExistingDeployment,
     delete_orphans,
     read_existing,
+    reconcile,
+    remove,
     unspecified,
 )
-from rivya_flows.flows.deployment.spending import deployed_spending
-from rivya_flows.flows.deployment.sync import Change, reconcile, remove
 from rivya_flows.flows.deployment.work_pools import (
     deploy_waker,
     ensure_work_pool,

@@ -35,7 +35,8 @@ from rivya_flows.flows.deploy_blocks import (
     parameters_of,
     slug_of,
     tags_of,
-    trigger_of,
+    trigger_name,
+    trigger_parameters,
 )
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
@@ -95,25 +96,28 @@ class DesiredDeployment:
 
     def automations(self, deployment_id: UUID) -> dict[str, AutomationCore]:
         """The automations of its triggers by name."""
-        found = {}
-        for number, written in enumerate(self.deploy.triggers):
-            one = trigger_of(self.workflow, self.deploy, number)
-            run = RunDeployment(
-                source="selected", deployment_id=deployment_id, parameters=one["parameters"]
-            )
-            found[one["name"]] = AutomationCore(
-                name=one["name"],
-                description=f"Runs {self.name} on the event {written.event}.",
-                enabled=one["enabled"],
+        made = [
+            AutomationCore(
+                name=trigger_name(self.workflow, self.deploy, number),
+                description=f"Runs {self.name} on the event {one.event}.",
+                enabled=one.active,
                 tags=[OWNER_TAG],
                 trigger=EventTrigger(
-                    expect=set(one["expect"]),
-                    match=ResourceSpecification(one["match"]),
+                    expect={one.event},
+                    match=ResourceSpecification.model_validate(one.match),
                     posture=Posture.Reactive,  # the default, but an update requires it
                 ),
-                actions=[run],
+                actions=[
+                    RunDeployment(
+                        source="selected",
+                        deployment_id=deployment_id,
+                        parameters=trigger_parameters(self.workflow, one),
+                    )
+                ],
             )
-        return found
+            for number, one in enumerate(self.deploy.triggers)
+        ]
+        return {one.name: one for one in made}
 
     def fields(self, there: DeploymentResponse | None) -> DeploymentUpdate:
         """What else Prefect gets, with what stays of the deployment that is there."""

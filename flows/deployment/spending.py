@@ -20,9 +20,8 @@ from rivya_flows.app.spec_file import file_of, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs
-from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
 from rivya_flows.flows.deployment.schedules import dates_from
-from rivya_flows.flows.deployment.sync import automations_of
+from rivya_flows.flows.deployment.sync import ExistingDeployment, automations_of, read_existing
 from rivya_flows.language.workflow import Deploy, Schedule, Step, Workflow
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.deployments import deployed_spec

@@ -1,4 +1,4 @@
-"""Brings a deployment on the server, its schedules and its triggers to what the spec says.
+"""The deployments on a Prefect server: read, and brought to what the specs say.
 
 Sends only what differs: an update makes the server drop the runs that it has planned, and a run due
 at that moment is lost.
@@ -6,26 +6,110 @@ at that moment is lost.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.filters import DeploymentFilter, FlowFilter
 from prefect.client.schemas.objects import DeploymentSchedule, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.flows.deploy_blocks import is_ours
+from rivya_flows.flows.deploy_blocks import (
+    COLLECTION_VARIABLE,
+    OWNER_TAG,
+    SPEC_VARIABLE,
+    is_ours,
+)
 from rivya_flows.flows.deployment.desired import DesiredDeployment, names_set
-from rivya_flows.flows.deployment.existing import ExistingDeployment
-from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
+from rivya_flows.flows.paging import PAGE, flow_runs_with, read_all, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
+
+
+@dataclass(frozen=True)
+class ExistingDeployment:
+    """A deployment on the server and the name of its flow."""
+
+    flow: str
+    deployment: DeploymentResponse
+
+    @property
+    def name(self) -> str:
+        """As Prefect names it: ``flow/deployment``."""
+        return f"{self.flow}/{self.deployment.name}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether `deploy` made it. The waker, and what `prefect deploy` made, have our tag and name no spec."""
+        return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._environment
+
+    @property
+    def spec_hash(self) -> str:
+        """The hash of its spec; only of one that is ours."""
+        return str(self._environment[SPEC_VARIABLE])
+
+    @property
+    def collection(self) -> str | None:
+        """The collection of its spec; None if it names none."""
+        found = self._environment.get(COLLECTION_VARIABLE)
+        return found if isinstance(found, str) else None
+
+    @property
+    def _environment(self) -> Mapping[str, Any]:
+        found = (self.deployment.job_variables or {}).get("env")
+        return found if isinstance(found, Mapping) else {}
+
+
+async def read_existing(
+    client: PrefectClient, flows: Iterable[str]
+) -> dict[str, ExistingDeployment]:
+    """All deployments with our tag and all of these flows, by name."""
+    tagged = DeploymentFilter.model_validate({"tags": {"all_": [OWNER_TAG]}})
+    named = FlowFilter.model_validate({"name": {"any_": sorted(flows)}})
+    found = await read_all(
+        lambda at: client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=at)
+    )
+    found += await read_all(
+        lambda at: client.read_deployments(flow_filter=named, limit=PAGE, offset=at)
+    )
+    ids = sorted({str(one.flow_id) for one in found})
+    names: dict[UUID, str] = {}
+    for start in range(0, len(ids), PAGE):
+        some = FlowFilter.model_validate({"id": {"any_": ids[start : start + PAGE]}})
+        names |= {one.id: one.name for one in await client.read_flows(flow_filter=some)}
+    existing = [
+        ExistingDeployment(names[one.flow_id], one) for one in found if one.flow_id in names
+    ]
+    return {one.name: one for one in existing}
+
+
+@dataclass(frozen=True)
+class Unspecified:
+    """Our deployments that none of the given specs has; `unsure`: only a part of its collection was given."""
+
+    stale: tuple[str, ...]
+    unsure: tuple[str, ...]
+
+
+def unspecified(
+    existing: Iterable[ExistingDeployment],
+    desired: Collection[str],
+    flows: Collection[str],
+    given: Collection[str],
+    covered: Collection[str],
+) -> Unspecified:
+    ours = [one for one in existing if one.is_ours and one.name not in desired]
+    stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
+    unsure = {one.name for one in ours if one.collection in given} - stale
+    return Unspecified(tuple(sorted(stale)), tuple(sorted(unsure)))
+
 
 There = TypeVar("There")
 Wanted = TypeVar("Wanted")
@@ -217,3 +301,31 @@ async def remove(client: PrefectClient, stale: ExistingDeployment) -> None:
         # Paused first: a scheduler that reads it from here on plans no run of it.
         await client.pause_deployment(deployment_id)
         await client.delete_deployment(deployment_id)
+
+
+_PLANNED = "auto-scheduled"
+"""The tag that the server gives to the runs of a schedule."""
+
+
+async def delete_orphans(client: PrefectClient) -> None:
+    """Deletes runs that were planned for our deployments and whose deployment is gone.
+
+    The server deletes them with the deployment, but its scheduler may store some after that, and a worker
+    would take them at their time.
+    """
+    planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
+    waiting = [run for run in await read_flow_runs(client, planned) if run.run_count == 0]
+    deployments = {run.deployment_id for run in waiting if run.deployment_id is not None}
+    gone = {one for one in deployments if not await _exists(client, one)}
+    for run in waiting:
+        if run.deployment_id in gone:
+            with suppress(ObjectNotFound):  # somebody was faster
+                await client.delete_flow_run(run.id)
+
+
+async def _exists(client: PrefectClient, deployment_id: UUID) -> bool:
+    try:
+        await client.read_deployment(deployment_id)
+    except ObjectNotFound:
+        return False
+    return True

@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from rivya_flows.app.publishing import addresses_of, report_of, still_of
+from rivya_flows.app.publishing import addresses_of, report_of, stills_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.client.types import ChatCompletion
@@ -34,7 +33,6 @@ from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.provenance import media_of
 from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE
-from rivya_flows.media.decoding import poster
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
@@ -57,9 +55,10 @@ class Page:
         self._campaign = campaign
         self._writer = writer
         self._nodes = 0
-        self._posters: dict[str, str | None] = {}
         self._media: dict[str, Asset] = {}
         self._address = addresses_of(context, self._media)
+        sides = {"image": SMALL_SIDE, "video": POSTER_SIDE}
+        self._poster = stills_of(context, self._media, sides)
 
     def show_plan(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices before anything is bought."""
@@ -146,17 +145,6 @@ class Page:
         if self._writer is not None:
             key = artifact_key(self._campaign, name)
             self._writer.put(key, draw, once=once, changes=changes)
-
-    def _poster(self, asset: Asset) -> str | None:
-        """The URL of a film's still or of a small picture, stored beside the media; None without."""
-        digest = asset.sha256
-        if digest not in self._media or not self._context.settings.rivya_flows_public_url:
-            return None
-        if digest not in self._posters:
-            side = POSTER_SIDE if asset.kind == "video" else SMALL_SIDE
-            draw = partial(poster, side=side)
-            self._posters[digest] = still_of(self._context, digest, draw)
-        return self._posters[digest]
 
 
 @contextlib.asynccontextmanager

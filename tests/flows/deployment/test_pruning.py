@@ -7,7 +7,7 @@ from uuid import uuid4
 from prefect.client.schemas.responses import DeploymentResponse
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.existing import ExistingDeployment, unspecified
+from rivya_flows.flows.deployment.sync import ExistingDeployment, unspecified
 
 
 def existing(
