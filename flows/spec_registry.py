@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.app.spec_file import SpecFile, file_of, load_spec, read_spec, specs_at
+from rivya_flows.app.spec_file import SpecFile, deployed_file, load_spec, read_spec, specs_at
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
@@ -151,7 +151,7 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
         )
     if attribute_of(spec.name) != attribute:
         raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
-    read = file_of(spec)
+    read = deployed_file(spec)
     workflow = load_spec(read, shipped())
     return _flow(attribute, workflow, spec.text, read, spec.version, _edits(attribute, spec))
 

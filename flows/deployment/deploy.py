@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
@@ -25,7 +25,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, JobVariables, first_block
 from rivya_flows.flows.deployment.desired import (
     DesiredDeployment,
     GivenSpecs,
@@ -79,7 +79,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
-    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    job_variables: JobVariables = field(default_factory=JobVariables)
     sources: GivenSpecs | None = None
 
 
@@ -192,7 +192,7 @@ async def _deploy(
         with closing(Journal(settings.store_url)) as journal:
             for spec in {one.spec.hash: one.spec for one in desired}.values():
                 keep_spec(journal.engine, spec)
-    gone = unspecified(
+    stale, unsure = unspecified(
         existing.values(),
         {one.name for one in desired},
         set(sources.specs),
@@ -214,7 +214,7 @@ async def _deploy(
 
     changes = await _bounded(desired, reconciled)
     if options.prune:
-        changes += await _bounded([existing[name] for name in gone.stale], removed)
+        changes += await _bounded([existing[name] for name in stale], removed)
         if not options.dry:
             await delete_orphans(client)
     moved = None
@@ -226,8 +226,8 @@ async def _deploy(
         moved = await deploy_waker(sorted(pools, key=lambda one: one != default))
     return Deployed(
         changes=changes,
-        left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
-        stale=() if options.prune else gone.stale,
+        left=unsure if options.prune else tuple(sorted({*stale, *unsure})),
+        stale=() if options.prune else stale,
         without={
             name: first_block(one.workflow)
             for name, one in sources.specs.items()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +28,7 @@ from rivya_flows.flows.deploy_blocks import (
     SET_VARIABLE,
     SPEC_VARIABLE,
     WORK_POOL,
+    JobVariables,
     collision_of,
     entrypoint_of,
     parameters_of,
@@ -76,7 +75,7 @@ class DesiredDeployment:
     collection: str
     price: str = ""
     upload_page: str | None = None
-    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    job_variables: JobVariables = field(default_factory=JobVariables)
 
     @property
     def name(self) -> str:
@@ -140,6 +139,7 @@ class DesiredDeployment:
         limit = deploy.concurrency_limit
         collision = ConcurrencyLimitStrategy(collision_of(deploy))
         queue = deploy.work_pool.queue if deploy.work_pool else None
+        variables = self.all_job_variables(there)
         made = DeploymentUpdate(
             version=self.spec.version,
             description="\n\n".join(filter(None, described)),
@@ -156,35 +156,25 @@ class DesiredDeployment:
             enforce_parameter_schema=True,
             concurrency_limit=limit,
             concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
-            job_variables=self.all_job_variables(there),
+            job_variables={**variables.others, "env": {**variables.env}},
         )
-        if queue or _QUEUE in names_set(there.job_variables if there else {}):
+        if queue or _QUEUE in JobVariables.of(there).of_spec:
             made.work_queue_name = queue or "default"
         return made
 
-    def all_job_variables(self, there: DeploymentResponse | None) -> dict[str, Any]:
+    def all_job_variables(self, there: DeploymentResponse | None) -> JobVariables:
         """Those given now over those of the spec over those that are there and that no spec set."""
-        pool = self.deploy.work_pool
+        pool, given, before = self.deploy.work_pool, self.job_variables, JobVariables.of(there)
         own = pool.resources if pool else {}
-        before = there.job_variables if there else {}
-        kept = {
-            name: value for name, value in before.items() if name not in (*names_set(before), "env")
-        }
-        env = {**(before.get("env") or {}), **self.job_variables.get("env", {})}
+        kept = {name: one for name, one in before.others.items() if name not in before.of_spec}
+        env = {**before.env, **given.env}
         env |= {SPEC_VARIABLE: self.spec.hash, COLLECTION_VARIABLE: self.collection}
         env.pop(SET_VARIABLE, None)
-        names = [name for name in own if name not in self.job_variables]
+        names = [name for name in own if name not in given.others]
         names += [_QUEUE] if pool and pool.queue else []
         if names:
             env[SET_VARIABLE] = json.dumps(sorted(names))
-        return {**kept, **own, **self.job_variables, "env": env}
-
-
-def names_set(job_variables: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of what a spec set; none if somebody changed the variable that has them."""
-    with suppress(AttributeError, KeyError, TypeError, ValueError):
-        return tuple(map(str, json.loads(job_variables["env"][SET_VARIABLE])))
-    return ()
+        return JobVariables({**kept, **own, **given.others}, env)
 
 
 async def _never(**_: object) -> Any:
@@ -258,7 +248,7 @@ def desired_deployments(
     *,
     work_pool: str | None,
     upload_page: str | None = None,
-    job_variables: Mapping[str, Any] = MappingProxyType({}),
+    job_variables: JobVariables | None = None,
 ) -> list[DesiredDeployment]:
     """The deployments of the specs; puts the media that the specs name into the asset store."""
     problems: list[Diagnostic] = []
@@ -285,7 +275,7 @@ def desired_deployments(
                 collection=source.collection,
                 price=_price(source, deploy, catalogue, assets),
                 upload_page=upload_page,
-                job_variables=job_variables,
+                job_variables=job_variables or JobVariables(),
             )
             for deploy in source.workflow.deploy
         ]

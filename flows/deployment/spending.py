@@ -16,7 +16,7 @@ from prefect.client.schemas.schedules import (
 from prefect.events.schemas.automations import EventTrigger
 
 from rivya_flows.app.live_guard import DeployedSpending, Start
-from rivya_flows.app.spec_file import file_of, load_spec
+from rivya_flows.app.spec_file import deployed_file, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs
@@ -76,7 +76,7 @@ def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None
     if spec is None:
         return None
     with suppress(SpecError):
-        return load_spec(file_of(spec), shipped())
+        return load_spec(deployed_file(spec), shipped())
     return None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -25,9 +25,10 @@ from rivya_flows.flows.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
     SPEC_VARIABLE,
+    JobVariables,
     is_ours,
 )
-from rivya_flows.flows.deployment.desired import DesiredDeployment, names_set
+from rivya_flows.flows.deployment.desired import DesiredDeployment
 from rivya_flows.flows.paging import PAGE, flow_runs_with, read_all, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
@@ -48,23 +49,21 @@ class ExistingDeployment:
     @property
     def is_ours(self) -> bool:
         """Whether `deploy` made it. The waker, and what `prefect deploy` made, have our tag and name no spec."""
-        return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._environment
+        return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._env
 
     @property
     def spec_hash(self) -> str:
         """The hash of its spec; only of one that is ours."""
-        return str(self._environment[SPEC_VARIABLE])
+        return self._env[SPEC_VARIABLE]
 
     @property
     def collection(self) -> str | None:
         """The collection of its spec; None if it names none."""
-        found = self._environment.get(COLLECTION_VARIABLE)
-        return found if isinstance(found, str) else None
+        return self._env.get(COLLECTION_VARIABLE)
 
     @property
-    def _environment(self) -> Mapping[str, Any]:
-        found = (self.deployment.job_variables or {}).get("env")
-        return found if isinstance(found, Mapping) else {}
+    def _env(self) -> Mapping[str, str]:
+        return JobVariables.of(self.deployment).env
 
 
 async def read_existing(
@@ -90,25 +89,20 @@ async def read_existing(
     return {one.name: one for one in existing}
 
 
-@dataclass(frozen=True)
-class Unspecified:
-    """Our deployments that none of the given specs has; `unsure`: only a part of its collection was given."""
-
-    stale: tuple[str, ...]
-    unsure: tuple[str, ...]
-
-
 def unspecified(
     existing: Iterable[ExistingDeployment],
     desired: Collection[str],
     flows: Collection[str],
     given: Collection[str],
     covered: Collection[str],
-) -> Unspecified:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Our deployments that none of the given specs has: those that are stale, and those of collections of
+    which only a part was given.
+    """
     ours = [one for one in existing if one.is_ours and one.name not in desired]
     stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
     unsure = {one.name for one in ours if one.collection in given} - stale
-    return Unspecified(tuple(sorted(stale)), tuple(sorted(unsure)))
+    return tuple(sorted(stale)), tuple(sorted(unsure))
 
 
 There = TypeVar("There")
@@ -192,7 +186,7 @@ async def reconcile(
         id=there.id if there else None,
         version=desired.spec.version,
         work_pool=desired.work_pool,
-        job_variables=names_set(fields.job_variables or {}),
+        job_variables=desired.all_job_variables(there).of_spec,
     )
     if not dry and there is None:
         flow_id = await client.create_flow_from_name(desired.workflow.name)

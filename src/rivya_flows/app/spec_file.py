@@ -157,7 +157,7 @@ def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
     )
 
 
-def file_of(spec: DeployedSpec) -> SpecFile:
+def deployed_file(spec: DeployedSpec) -> SpecFile:
     """A deployed spec as if it was read."""
     return SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
 
