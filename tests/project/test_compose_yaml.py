@@ -156,7 +156,7 @@ def test_what_runs_campaigns_shares_its_store_and_media(
         monkeypatch.setenv(variable, value)
     settings = Settings()
     assert settings.rivya_api_key is None  # the block holds it
-    assert unshared(settings, {"one", "another"}) == ()
+    assert unshared(settings, {"one", "another"}) is None
     assert settings.store_url.startswith("postgresql://")
     assert settings.assets_url.startswith("s3://")
 
