@@ -18,7 +18,7 @@ from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.assets import assets_in
 from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import credits_of, other_runs
-from rivya_flows.ledger.reconciliation import without_others
+from rivya_flows.ledger.reconciliation import explained
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
@@ -50,17 +50,17 @@ class WalletChange:
     @property
     def unexplained(self) -> int | None:
         """Credits that no run of the store spent, negative if credits were added; None if unknown."""
-        if self.after is None:
-            return None
-        others = sum(one.most for one in self.other_runs)
-        return without_others(self.before - self.after - self.spent, others)
+        return self._explained[0]
 
     @property
     def others(self) -> int:
         """Credits that other runs of the store spent, as far as it explains the wallet."""
-        if self.after is None or self.unexplained is None:
-            return 0
-        return self.before - self.after - self.spent - self.unexplained
+        return self._explained[1]
+
+    @property
+    def _explained(self) -> tuple[int | None, int]:
+        most = sum(one.most for one in self.other_runs)
+        return explained(self.before, self.after, self.spent, most)
 
     @property
     def warning(self) -> str | None:
