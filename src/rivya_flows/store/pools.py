@@ -65,28 +65,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class PoolState:
-    """A pool at one service, in the current period.
+    """What one service has taken of a pool in the current period.
 
-    Attributes:
-        spent: Credits that are reserved or were charged; more than the pool has if the service
-            charged more than was reserved, or the pool was made smaller.
-        until: End of the period, UTC; None for one that covers all time.
+    It is more than the pool has if the service charged more than was reserved, or the pool was made
+    smaller.
     """
 
     pool: Pool
     service: str
-    spent: int
-    until: datetime | None
-
-    @property
-    def left(self) -> int:
-        """Credits that purchases may still reserve."""
-        return max(0, self.pool.credits - self.spent)
-
-    @property
-    def is_soft_passed(self) -> bool:
-        """Whether more is spent than its soft limit."""
-        return self.pool.soft is not None and self.spent > self.pool.soft
+    total: PoolTotal
 
 
 class Pools:
@@ -140,24 +127,18 @@ class Pools:
                 if row.pool in starts and row.period_start == starts[row.pool][0]:
                     found[row.pool][service or row.service] = row.credits
         return tuple(
-            PoolState(pool, at, spent, starts[pool.name][1])
+            PoolState(pool, at, _total(pool, spent, starts[pool.name][1]))
             for pool in pools
             for at, spent in (found[pool.name] or {service or "": 0}).items()
         )
 
     def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
         """The pools that cover a run with these labels, as a service has used them, by name."""
-        return tuple(
-            PoolTotal(
-                name=pool.name,
-                credits=pool.credits,
-                soft=pool.soft,
-                spent=state.spent,
-                until=state.until,
-            )
-            for state in self.states(service)
-            if (pool := state.pool).covers(labels)
-        )
+        return tuple(one.total for one in self.states(service) if one.pool.covers(labels))
+
+
+def _total(pool: Pool, spent: int, until: datetime | None) -> PoolTotal:
+    return PoolTotal(name=pool.name, credits=pool.credits, soft=pool.soft, spent=spent, until=until)
 
 
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:

@@ -130,21 +130,27 @@ class PricedBatch:
             spent = f", {batch.spent} of it spent" if batch.spent else ""
             yield from _shortage(batch.rows, batch.free, f"the budget is {batch.budget}{spent}")
         for state in self.pools:
-            name, soft = state.pool.name, state.pool.soft
+            pool, name = state.total, state.pool.name
             rows = [row for row in batch.rows if name in row.pools]
-            left = f"the pool {name} has {state.left} of {state.pool.credits} left"
-            short = [*_shortage(rows, state.left, left)]
+            left = f"the pool {name} has {pool.left} of {pool.credits} left"
+            short = [*_shortage(rows, pool.left, left)]
             yield from short
             more = sum(row.price for row in rows)
-            if more and not short and soft is not None and (after := state.spent + more) > soft:
-                yield f"the pool {name} will have spent {after} credits; its soft limit is {soft}"
+            after = pool.model_copy(update={"spent": pool.spent + more})
+            if more and not short and after.is_soft_passed:
+                yield (
+                    f"the pool {name} will have spent {after.spent} credits; its soft limit is"
+                    f" {pool.soft}"
+                )
 
     def spending(self) -> Spending:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
         covering = [one for one in self.pools if all(one.pool.name in row.pools for row in due)]
-        caps: dict[str, int | None] = dict(pool_cap(one.pool.name, one.left) for one in covering)
+        caps: dict[str, int | None] = dict(
+            pool_cap(one.pool.name, one.total.left) for one in covering
+        )
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
         return Spending(self.least, self.most, self.balance, caps)
@@ -271,7 +277,7 @@ def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
         covering = (one for one in pools if one.pool.covers(labels[row_state.run_id]))
         names = frozenset(one.pool.name for one in covering)
         states[number] = replace(row_state, pools=names)
-    left = {one.pool.name: one.left for one in pools}
+    left = {one.pool.name: one.total.left for one in pools}
     batch = Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left)
     remade = {row.run_id for row in read.rows if row.removed} & fresh.keys()
     again = tuple(row for row in batch.rows if row.run_id in remade)

@@ -420,6 +420,11 @@ class PoolTotal(Entry):
         """Credits that can still be bought for."""
         return max(0, self.credits - self.spent)
 
+    @property
+    def is_soft_passed(self) -> bool:
+        """Whether more is spent than its soft limit."""
+        return self.soft is not None and self.spent > self.soft
+
 
 MOST_OTHER_RUNS = 20
 
