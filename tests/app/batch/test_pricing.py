@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.batch.pricing import PricedBatch, ReadBatch, price_rows
-from rivya_flows.app.batch.rows import batch_id_of, read_rows
+from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows
 from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, SpecError
@@ -56,7 +56,7 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
 
 
 def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> PricedBatch:
-    rows = [RowState(f"run-{n}", f"row {n}", *price) for n, price in enumerate(prices, 1)]
+    rows = [RowState(BatchRow(f"run-{n}", f"row {n}"), *price) for n, price in enumerate(prices, 1)]
     return PricedBatch(Batch(tuple(rows), budget), {})
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.ledger.phrases import credits_of
 
 Status = Literal[
@@ -51,8 +52,7 @@ class RowState:
         before: Of `spent`, what was spent before this batch began to run.
     """
 
-    run_id: str
-    name: str
+    row: BatchRow
     least: int
     most: int | None
     spec_cap: int | None = None
@@ -66,6 +66,14 @@ class RowState:
     reason: str | None = None
     before: int = 0
     pools: frozenset[str] = frozenset()
+
+    @property
+    def run_id(self) -> str:
+        return self.row.run_id
+
+    @property
+    def name(self) -> str:
+        return self.row.name
 
     @property
     def price(self) -> int:
