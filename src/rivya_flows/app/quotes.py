@@ -28,6 +28,7 @@ from rivya_flows.ledger.quotes import (
     plan_differences,
     price_differences,
     prices_of,
+    quoted_items,
     signature_of,
     text_differences,
 )
@@ -110,7 +111,7 @@ def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: 
         cache=frozen.cache,
         service=frozen.service,
         wallet=_wallet(context.service),
-        prices=prices_of(frozen.plan, catalogue),
+        prices=prices_of(quoted_items(frozen.plan), catalogue),
         cap=min(tops),
         plan=frozen.plan,
     )
@@ -158,7 +159,8 @@ async def prepare_quote(
             raise
         differences.append(f"its spec is wrong now: {error.diagnostics[0].message}")
     else:
-        differences += plan_differences(quote.plan, ready.frozen.plan, prices)
+        now = quoted_items(ready.frozen.plan)
+        differences += plan_differences(quoted_items(quote.plan), now, prices)
     if differences:
         count = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
         lines = "\n".join([f"{file.path}: the quote does not hold: {count}", *differences])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any, Literal
 
@@ -90,9 +91,33 @@ def signature_of(text: str, secret: str) -> str:
     return hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
 
 
-def prices_of(plan: Mapping[str, Any], catalogue: Catalogue) -> dict[str, ModelPrice]:
-    """The prices of all models that a plan names, by id."""
-    named = {name for _, item in _items(plan) for name in _models(item) if name}
+@dataclass(frozen=True)
+class QuotedItem:
+    """What a quote compares of an item of a plan; `models` with those that it falls back to."""
+
+    models: tuple[str | None, ...]
+    least: int
+    most: int | None
+    cached: bool
+
+
+def quoted_items(plan: Mapping[str, Any]) -> dict[str, QuotedItem]:
+    """The items of the document of a plan, by step and key."""
+    return {
+        label(step["id"], item["key"]): QuotedItem(
+            (item["model"], *item["fallback"]),
+            item["credits"]["min"],
+            item["credits"]["max"],
+            item["cached"],
+        )
+        for step in plan["steps"]
+        for item in step["items"]
+    }
+
+
+def prices_of(items: Mapping[str, QuotedItem], catalogue: Catalogue) -> dict[str, ModelPrice]:
+    """The prices of all models that the items of a plan name, by id."""
+    named = {name for item in items.values() for name in item.models if name}
     return {name: _listed(model) for name in sorted(named) if (model := catalogue.get(name))}
 
 
@@ -122,50 +147,29 @@ def price_differences(was: Mapping[str, ModelPrice], catalogue: Catalogue) -> di
 
 
 def plan_differences(
-    was: Mapping[str, Any], now: Mapping[str, Any], told: Collection[str]
+    was: Mapping[str, QuotedItem], now: Mapping[str, QuotedItem], told: Collection[str]
 ) -> Iterator[str]:
-    """What differs in the items of two plan documents.
+    """What differs in the items of two plans: as quoted, and of this moment.
 
     Args:
-        was: As quoted.
-        now: Of this moment.
         told: Models whose price differs: their items are not named again.
     """
-    before, after = dict(_items(was)), dict(_items(now))
     lines = []
-    for name in dict.fromkeys((*before, *after)):
-        one, other = before.get(name), after.get(name)
-        models = {model for item in (one, other) if item for model in _models(item)}
-        if _compared(one) != _compared(other) and not models & set(told):
+    for name in dict.fromkeys((*was, *now)):
+        one, other = was.get(name), now.get(name)
+        models = {model for item in (one, other) if item for model in item.models}
+        if one != other and not models & set(told):
             lines.append(f"{name}: {_priced(one, other)} → {_priced(other, one)}")
     yield from lines[:MAX_LINES]
     if len(lines) > MAX_LINES:
         yield f"… and {len(lines) - MAX_LINES} more items"
 
 
-def _items(plan: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for step in plan["steps"]:
-        for item in step["items"]:
-            yield label(step["id"], item["key"]), item
-
-
-def _models(item: Mapping[str, Any]) -> tuple[str | None, ...]:
-    return (item["model"], *item["fallback"])
-
-
-def _compared(item: Mapping[str, Any] | None) -> Any:
-    return item and (_models(item), item["credits"], item["cached"])
-
-
-def _priced(item: Mapping[str, Any] | None, beside: Mapping[str, Any] | None) -> str:
+def _priced(item: QuotedItem | None, beside: QuotedItem | None) -> str:
     if item is None:
         return "not in the plan"
-    words = price_of(item["credits"]["min"], item["credits"]["max"])
-    if item["cached"]:
-        words += " (cached)"
-    if beside is not None and _models(beside) != _models(item):
-        words = f"{item['model']}, {words}"
-    return words
+    words = price_of(item.least, item.most) + item.cached * " (cached)"
+    return f"{item.models[0]}, {words}" if beside and beside.models != item.models else words
 
 
 def _listed(model: Model) -> ModelPrice:
