@@ -1,7 +1,7 @@
 """Pools: credits that all runs of a store with certain labels may spend in a period.
 
 The intent of a purchase reserves its credits in the transaction that writes it, so that two
-machines cannot pass a pool together; see `store.charging`.
+machines cannot pass a pool together; see `store.charges`.
 """
 
 from __future__ import annotations

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.snapshot import from_wire
-from rivya_flows.ledger.quotes import (
+from rivya_flows.app.quotes import (
     MAX_LINES,
     Quote,
     plan_differences,
@@ -20,6 +18,8 @@ from rivya_flows.ledger.quotes import (
     signature_of,
     text_differences,
 )
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.snapshot import from_wire
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
