@@ -6,17 +6,23 @@ import json
 from collections import ChainMap, Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, case, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import PoolExceededError
 from rivya_flows.planning.queue.event_codec import parse, purchase_name
 from rivya_flows.planning.queue.events import Event, OfPurchase, OtherRun, PurchaseIntended
 from rivya_flows.store.database import reading, rows
-from rivya_flows.store.pools import Pool, TotalKey, held_pools, period
-from rivya_flows.store.tables import CHARGES, EVENTS, POOL_TOTALS, RUNS, stored_name
+from rivya_flows.store.pools import Pool, TotalKey, held_pools, period, total_row
+from rivya_flows.store.tables import (
+    CHARGES,
+    EVENTS,
+    POOL_TOTALS,
+    RUNS,
+    Row,
+    insert_missing,
+    stored_name,
+)
 
 LONGEST_JOB_SECONDS = 3_600.0
 """What was intended longer before the first balance does not change the wallet after it."""
@@ -210,8 +216,8 @@ class Charging:
         self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
     ) -> None:
         self._connection, self._at = connection, at
-        self._new: dict[_ChargeId, dict[str, Any]] = {}
-        self._changed: dict[_ChargeId, dict[str, Any]] = {}
+        self._new: dict[_ChargeId, Row] = {}
+        self._changed: dict[_ChargeId, Row] = {}
         # Of the runs that a pool covers: the pools, with the service, and earlier charges.
         self._covering: dict[str, list[tuple[Pool, str]]] = {}
         self._charges: dict[_ChargeId, tuple[int, float]] = {}
@@ -259,7 +265,7 @@ class Charging:
                 of_intent = {"step": event.step, "model": model, "at": self._at}
                 self._new[key] = {"run_id": key[0], "purchase": key[1], **of_intent, **row}
             elif key in self._new:
-                self._new[key] |= row
+                self._new[key] = {**self._new[key], **row}
             else:
                 self._changed[key] = {"of_run": key[0], "of_purchase": key[1], **row}
         return None
@@ -315,9 +321,7 @@ def _locked(connection: Connection, key: TotalKey) -> int:
     """A total whose row is locked; a new row begins with 0."""
     found: int | None = connection.scalar(_TOTAL, _parameters(key))
     if found is None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        row = dict(zip(("pool", "service", "period_start"), key, strict=True), credits=0)
-        connection.execute(dialect.insert(POOL_TOTALS).on_conflict_do_nothing(), row)
+        insert_missing(connection, POOL_TOTALS, total_row(key, 0))
         found = connection.scalar(_TOTAL, _parameters(key))
     assert found is not None
     return found

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.store.database import reading, rows, writing
-from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
+from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, Row, lock, stored_name
 
 Period = Literal["day", "week", "month", "total"]
 """Of the calendar in UTC; a week begins on Monday, and ``total`` never ends."""
@@ -94,12 +94,8 @@ class Pools:
         with writing(self._engine) as connection:
             before = _removed(connection, pool.name)
             connection.execute(insert(POOLS), row)
-            totals = [
-                dict(zip(("pool", "service", "period_start"), key, strict=True), credits=credits)
-                for key, credits in _summed(connection, pool).items()
-            ]
-            if totals:
-                connection.execute(insert(POOL_TOTALS), totals)
+            if totals := _summed(connection, pool):
+                connection.execute(insert(POOL_TOTALS), [total_row(*one) for one in totals.items()])
         return before
 
     def remove(self, name: str) -> bool:
@@ -158,9 +154,13 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
 
 def held_pools(connection: Connection) -> list[Pool]:
     """All pools, by name; nothing changes them before the transaction of a writer has ended."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    lock(connection, _LOCK, shared=True)
     return list(map(_pool, connection.execute(_POOLS)))
+
+
+def total_row(key: TotalKey, credits: int) -> Row:
+    """A row of the totals."""
+    return dict(zip(("pool", "service", "period_start"), key, strict=True)) | {"credits": credits}
 
 
 def _check(pool: Pool) -> None:
@@ -184,8 +184,7 @@ def _pool(row: Any) -> Pool:
 
 def _removed(connection: Connection, name: str) -> Pool | None:
     """Deletes a pool and its totals, after all purchases that are being written."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    lock(connection, _LOCK)
     row = connection.execute(select(POOLS).where(POOLS.c.name == name)).first()
     connection.execute(delete(POOLS).where(POOLS.c.name == name))
     connection.execute(delete(POOL_TOTALS).where(POOL_TOTALS.c.pool == name))

@@ -92,6 +92,13 @@ def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
     assert lines == ([] if told is None else [f"the rows need {told}"])
 
 
+def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet() -> None:
+    cheap = RowState(BatchRow("run-1", "row 1"), 2, 2, spec_cap=5)
+    dear = RowState(BatchRow("run-2", "row 2"), 9, 9, spec_cap=5)
+    assert PricedBatch(Batch((cheap, dear), None), {}, balance=2).refused is None
+    assert Batch((cheap, dear), 1).least == 2
+
+
 def test_a_budget_that_covers_no_row_is_refused_before_anything(
     studio: Studio, sandbox: Sandbox
 ) -> None:

@@ -99,7 +99,8 @@ class PricedBatch:
     @property
     def refused(self) -> BudgetError | None:
         """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
-        batch, needed = self.batch, self.least
+        batch = self.batch
+        needed = sum(row.least for row in batch.rows if not row.is_over_spec)
         if batch.budget is not None:
             needed = min(needed, max(0, batch.budget - batch.spent))
         if needed > self.balance:

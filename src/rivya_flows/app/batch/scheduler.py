@@ -81,6 +81,11 @@ class RowState:
         return self.least if self.most is None else self.most
 
     @property
+    def is_over_spec(self) -> bool:
+        """Whether the spec's own budget does not cover what it still needs."""
+        return self.spec_cap is not None and self.spent + self.least > self.spec_cap
+
+    @property
     def held(self) -> int:
         """Credits of the batch's budget that this row occupies."""
         return max(self.spent, self.cap or 0) if self.status == "running" else self.spent
@@ -118,12 +123,13 @@ class Batch:
 
     @property
     def least(self) -> int:
-        """The least budget with which every row can complete, by its price before this batch began."""
-        rest = (
-            row.spent if row.status == "completed" else max(row.spent, row.before + row.least)
+        """The least budget with which each row completes that its spec lets, by its price before this batch began."""
+        return self.removed + sum(
+            row.spent
+            if row.status == "completed" or row.is_over_spec
+            else max(row.spent, row.before + row.least)
             for row in self.rows
         )
-        return self.removed + sum(rest)
 
     @cached_property
     def free(self) -> int:
@@ -206,7 +212,7 @@ def outcome(batch: Batch) -> Literal["completed", "failed", "suspended", "over_b
 
 def _start(batch: Batch, row: RowState) -> RowState:
     """The row running under its cap, waiting for credits that may be freed, or refused."""
-    if row.spec_cap is not None and row.spent + row.least > row.spec_cap:
+    if row.is_over_spec:
         needed = credits_of(row.spent + row.least)
         return _refused(row, f"needs at least {needed}; the spec's budget is {row.spec_cap}")
     for pool in sorted(row.pools):
