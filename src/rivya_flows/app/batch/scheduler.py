@@ -180,15 +180,7 @@ def next_rows(batch: Batch) -> tuple[Batch, tuple[RowState, ...]]:
 def settle(batch: Batch, run_id: str, result: RowResult) -> Batch:
     """The batch after an execution of a row ended."""
     row = next(one for one in batch.rows if one.run_id == run_id)
-    changed = replace(
-        row,
-        status=result.status,
-        spent=result.spent,
-        codes=result.codes,
-        reason=result.reason,
-        cap=None,
-        tried_cap=None,
-    )
+    changed = replace(row, **vars(result), cap=None, tried_cap=None)
     if row.most is None and result.status == "completed":
         batch = replace(batch, open_price=max(batch.open_price or 0, result.spent))
     if stopping := sorted(result.codes & _STOPPING):
@@ -213,15 +205,13 @@ def outcome(batch: Batch) -> Literal["completed", "failed", "suspended", "over_b
 def _start(batch: Batch, row: RowState) -> RowState:
     """The row running under its cap, waiting for credits that may be freed, or refused."""
     if row.is_over_spec:
-        needed = credits_of(row.spent + row.least)
-        return _refused(row, f"needs at least {needed}; the spec's budget is {row.spec_cap}")
+        return _refused(row, row.spent + row.least, f"the spec's budget is {row.spec_cap}")
     for pool in sorted(row.pools):
-        rest = batch.left[pool]
-        if batch.running and row.price > rest:
+        left = batch.left[pool]
+        if batch.running and row.price > left:
             return row  # what runs may cost less
-        if row.least > rest:
-            needed = credits_of(row.least)
-            return _refused(row, f"needs at least {needed}; the pool {pool} has {rest} left")
+        if row.least > left:
+            return _refused(row, row.least, f"the pool {pool} has {left} left")
     if batch.budget is None:
         cap = NO_CAP if row.spec_cap is None else row.spec_cap
         return replace(row, status="running", cap=cap if row.recap else None)
@@ -237,8 +227,7 @@ def _start(batch: Batch, row: RowState) -> RowState:
     if row.least > free:
         if batch.running:
             return row
-        left = f"{free} of {batch.budget} budget credits left"
-        return _refused(row, f"needs at least {credits_of(row.least)}; {left}")
+        return _refused(row, row.least, f"{free} of {batch.budget} budget credits left")
     expected = _expected(batch, row)
     if batch.running and (expected is None or expected > free):
         return row
@@ -250,7 +239,8 @@ def _start(batch: Batch, row: RowState) -> RowState:
     return replace(row, status="running", cap=_capped(row, min(share, free)))
 
 
-def _refused(row: RowState, reason: str) -> RowState:
+def _refused(row: RowState, needed: int, limit: str) -> RowState:
+    reason = f"needs at least {credits_of(needed)}; {limit}"
     return replace(row, status="over_budget", codes=frozenset({"over_budget"}), reason=reason)
 
 
