@@ -12,7 +12,7 @@ from typing import Any
 from rivya_flows.app.prepare import Prepared, RunRequest
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.supervisor import start
-from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
+from rivya_flows.app.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quote, write_quote
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.diagnostics import Diagnostic
@@ -21,7 +21,6 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.quotes import QUOTE_ID, Quote
 from rivya_flows.private import private_folder
 from rivya_flows.store.journal import Journal, RunRow
 

@@ -72,6 +72,7 @@ from rivya_flows.app.execution import SILENT
 from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
 from rivya_flows.app.prepare import RunRequest, prepare_here, verdict
 from rivya_flows.app.processes.supervisor import last_lines, wait_until
+from rivya_flows.app.quotes import Quote
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext
@@ -81,7 +82,6 @@ from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.phrases import credits_of, is_sandbox, total_of
-from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles
 from rivya_flows.private import private_folder
 from rivya_flows.scratch import scratch
