@@ -19,7 +19,7 @@ import pytest
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder_pool, decoding, probe
-from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
+from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS
 from rivya_flows.media.decoder_pool import Decoder
 from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
 from rivya_flows.media.edit import Clip, Composition, Layout, Rendered
@@ -286,7 +286,7 @@ async def outcome(path: Path) -> str:
 
 
 @only_linux
-def test_a_medium_that_ends_the_decoding_of_a_group_fails_alone(
+def test_a_medium_that_ends_its_decoding_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited(monkeypatch, "probe", seconds=2.0)
@@ -304,7 +304,7 @@ def test_a_medium_that_ends_the_decoding_of_a_group_fails_alone(
     assert "c.png: more than 2 s of work" in found[10]
 
 
-def test_a_cancelled_probe_leaves_the_others_of_its_group_alone(tmp_path: Path) -> None:
+def test_a_cancelled_probe_leaves_the_others_alone(tmp_path: Path) -> None:
     good = still(tmp_path / "a.png", (16, 16))
 
     async def all_of_them() -> None:
@@ -337,27 +337,6 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
 
     asyncio.run(both())
     assert ticks > 2
-
-
-def test_a_medium_that_fails_in_a_group_is_decoded_again_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good = still(tmp_path / "a.png", (16, 16))
-    ask = Decoder.ask
-
-    def starved(self: Decoder, request: bytes, limits: Limits, _: object) -> bytes | None:
-        """The first medium of a group takes the memory of the others."""
-        if (count := len(json.loads(request)["media"])) == 1:
-            return ask(self, request, limits)
-        lines = [json.dumps({"error": ["more than 4 bytes of memory", None]})] * count
-        return json.dumps({"signal": None, "answer": "\n".join(lines)}).encode() + b"\n"
-
-    monkeypatch.setattr(Decoder, "ask", starved)
-
-    async def all_of_them() -> list[str]:
-        return await asyncio.gather(*(outcome(good) for _ in range(12)))
-
-    assert asyncio.run(all_of_them()) == ["image"] * 12
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """The process that decodes untrusted media; `decoding` starts it and talks to it.
 
-It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium, or a few small
-ones, under kernel limits, answers and exits, and with it whatever a hostile file did to it. The process
-itself never parses media or answers. Requests and responses are JSON lines; an answer is a line for
-each medium. While one is rendered, lines with its percentage alone precede the response. When its pipe
-closes, as when its parent died, everything ends at once.
+It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium under kernel
+limits, answers and exits, and with it whatever a hostile file did to it. The process itself never parses
+media or answers. Requests, responses and the answers in them are JSON lines. While something is rendered,
+lines with its percentage alone precede the response. When its pipe closes, as when its parent died,
+everything ends at once.
 """
 
 from __future__ import annotations
@@ -78,9 +78,8 @@ def _awaited(pid: int, answers: int, shares: int, request: Mapping[str, Any]) ->
         if 0 in ready:  # the parent never sends a second request early: the pipe has closed
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            for medium in request["media"]:
-                if folder := medium["arguments"].get("folder"):
-                    shutil.rmtree(folder, ignore_errors=True)
+            if folder := request["arguments"].get("folder"):
+                shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
         if shares in ready:  # a byte is a percentage
             percents = os.read(shares, 4096)
@@ -106,13 +105,10 @@ def _work(request: Mapping[str, Any], writes: int, shares: int) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):  # the worker talks through its own pipe alone
             os.dup2(nothing, number)
-        limits = Limits(**request["limits"])
-        _limit(limits)
-        for medium in request["media"]:
-            found = _answer(request["call"], medium, limits, _teller(shares))
-            answer = json.dumps(found).encode() + b"\n"
-            while answer:
-                answer = answer[os.write(writes, answer) :]
+        _limit(Limits(**request["limits"]))
+        answer = json.dumps(_answer(request, _teller(shares))).encode()
+        while answer:
+            answer = answer[os.write(writes, answer) :]
     finally:
         os._exit(0)
 
@@ -152,13 +148,14 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(name, (soft, hard))
 
 
-def _answer(call: str, medium: Mapping[str, Any], limits: Limits, tell: Tell) -> dict[str, Any]:
-    """The result for one medium, or its error; catches all exceptions of decoders."""
-    where = medium["about"]
+def _answer(request: Mapping[str, Any], tell: Tell) -> dict[str, object]:
+    """The result for a medium, or its error; catches all exceptions of decoders."""
+    where = request["about"]
     try:
-        return {"found": _found(call, medium["arguments"], tell)}
+        return {"found": _found(request["call"], request["arguments"], tell)}
     except MemoryError:
-        error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
+        most = request["limits"]["memory_bytes"]
+        error = beyond(where, f"{most:,} bytes of memory", "MAX_MEMORY_BYTES")
     except MediaError as raised:
         error = raised
     except Exception as raised:  # decoders raise anything on broken files

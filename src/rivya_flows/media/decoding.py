@@ -50,16 +50,16 @@ def probe(path: Path) -> Probe:
 
 
 async def probed(path: Path) -> Probe:
-    """Probe a file from an event loop, with others of the moment; cancelling ends the decoding."""
-    found: Probe = await _answer_async(_probe_of(path, gathers=True))
+    """Probe a file from an event loop; cancelling ends the decoding."""
+    found: Probe = await _answer_async(_probe_of(path))
     return found
 
 
-def _probe_of(path: Path, *, gathers: bool = False) -> Call:
+def _probe_of(path: Path) -> Call:
     def read(found: Any) -> Probe:
         return checked_probe(_PROBE.validate_python(found))
 
-    return Call("probe", path, {"path": str(path)}, read, gathers)
+    return Call("probe", path, {"path": str(path)}, read)
 
 
 def poster(path: Path, side: int = POSTER_SIDE, form: _Form = "jpeg") -> bytes | None:
