@@ -98,7 +98,7 @@ def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
     """A request that no medium can lead to stands for all that a decoder may raise."""
     wrong: Any = {}
-    work = Composition((Clip(still(tmp_path / "a.png", (16, 16))),), loudness=wrong)
+    work = Composition((Clip(media=still(tmp_path / "a.png", (16, 16))),), loudness=wrong)
     with pytest.raises(MediaError, match=r"composition: cannot be decoded \(ValidationError\)"):
         asyncio.run(render(work, tmp_path / "out"))
 
@@ -107,7 +107,7 @@ def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path
     path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
     assert path.stat().st_size < 2_000
     with pytest.raises(MediaError, match=r"more than 3,600 s .* MAX_DURATION_SECONDS"):
-        asyncio.run(render(Composition((Clip(path),)), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(media=path),)), tmp_path / "out"))
 
 
 def test_a_sound_of_countless_packets_is_refused(
@@ -135,7 +135,7 @@ def test_what_takes_too_long_on_the_processor_is_ended(
     limited(monkeypatch, "render", cpu_seconds=1)
     path = film_with_a_pause(tmp_path / "a.mkv", 3_000, (320, 180))
     with pytest.raises(MediaError, match=r"more than 1 s of the processor; .*_COMPOSE_CPU_SECONDS"):
-        asyncio.run(render(Composition((Clip(path),)), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(media=path),)), tmp_path / "out"))
     assert [one.name for one in tmp_path.iterdir()] == ["a.mkv"], "nothing half-written is left"
 
 
@@ -152,7 +152,7 @@ def test_what_takes_too_much_memory_is_ended(
 def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited(monkeypatch, "render", file_bytes=500)
     with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
-        asyncio.run(render(Composition((Clip(film(tmp_path / "a.mp4")),)), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(media=film(tmp_path / "a.mp4")),)), tmp_path / "out"))
 
 
 @only_linux
@@ -212,7 +212,7 @@ RENDERS = """
 import asyncio, sys; from pathlib import Path
 from rivya_flows.media.decoding import render
 from rivya_flows.media.edit import Clip, Composition
-made = Composition(clips=(Clip(Path(sys.argv[1])),), formats=("1:1",))
+made = Composition(clips=(Clip(media=Path(sys.argv[1])),), formats=("1:1",))
 asyncio.run(render(made, Path(sys.argv[2])))
 """
 
@@ -377,7 +377,7 @@ def test_posters_of_many_films_are_drawn_at_once(tmp_path: Path) -> None:
 
 def composition(folder: Path, **options: Any) -> Composition:
     """A composition of one small still, without formats: a film of its size."""
-    clip = Clip(still(folder / "still.png", (96, 64)), seconds=0.5)
+    clip = Clip(media=still(folder / "still.png", (96, 64)), seconds=0.5)
     return Composition(clips=(clip,), **options)
 
 
@@ -405,7 +405,7 @@ def test_a_layout_is_a_picture_of_each_format(tmp_path: Path) -> None:
 
 
 def test_a_rendering_that_fails_leaves_no_file(tmp_path: Path) -> None:
-    work = Composition(clips=(Clip(written(tmp_path / "a.mp4", b"no film")),))
+    work = Composition(clips=(Clip(media=written(tmp_path / "a.mp4", b"no film")),))
     with pytest.raises(MediaError, match=r"a\.mp4"):
         asyncio.run(render(work, tmp_path / "out"))
     assert not (tmp_path / "out").exists()

@@ -23,12 +23,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from PIL import Image
-from pydantic import TypeAdapter
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
 from rivya_flows.media.content_credentials import read_credentials
-from rivya_flows.media.edit import Composition, Layout
 from rivya_flows.media.probe import poster, probe
 from rivya_flows.private import UMASK
 
@@ -36,7 +34,6 @@ MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 """Of the answer of one decoding; a longer one is discarded."""
 
 _OPEN_FILES = 64
-_COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 Tell = Callable[[float], None]
 """Takes the share that is done, 0 to 1."""
@@ -177,13 +174,14 @@ def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
         case "credentials":
             found = read_credentials(Path(given["path"]))
             return None if found is None else asdict(found)
-        case "render":
-            from rivya_flows.media.final_cut import render
+        case "render" | "lay_out":
+            from rivya_flows.language.field_types import EVALUATED
+            from rivya_flows.media.edit import COMPOSITION, LAYOUT
+            from rivya_flows.media.final_cut import lay_out, render
 
-            composition = _COMPOSITION.validate_json(given["work"])
-            return asdict(render(composition, Path(given["folder"]), tell))
-        case "lay_out":
-            from rivya_flows.media.final_cut import lay_out
-
-            return asdict(lay_out(_LAYOUT.validate_json(given["work"]), Path(given["folder"])))
+            work, folder = given["work"], Path(given["folder"])
+            if call == "lay_out":
+                return asdict(lay_out(LAYOUT.validate_json(work, context=EVALUATED), folder))
+            composition = COMPOSITION.validate_json(work, context=EVALUATED)
+            return asdict(render(composition, folder, tell))
     raise ValueError(call)

@@ -11,12 +11,10 @@ import asyncio
 import base64
 import contextlib
 import contextvars
-import json
 import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -133,7 +131,8 @@ async def _rendered(
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(progress, share, context=context)
 
-    arguments = {"work": json.dumps(asdict(work), default=str), "folder": str(folder)}
+    dumped = TypeAdapter(type(work)).dump_json(work, warnings=False).decode()
+    arguments = {"work": dumped, "folder": str(folder)}
     call = Call(name, about, arguments, lambda found: found, hears=heard)
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as unless_rendered:
