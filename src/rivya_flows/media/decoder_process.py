@@ -176,12 +176,12 @@ def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
             return None if found is None else asdict(found)
         case "render" | "lay_out":
             from rivya_flows.language.field_types import EVALUATED
-            from rivya_flows.media.edit import COMPOSITION, LAYOUT
-            from rivya_flows.media.final_cut import lay_out, render
+            from rivya_flows.media import edit, final_cut
 
             work, folder = given["work"], Path(given["folder"])
             if call == "lay_out":
-                return asdict(lay_out(LAYOUT.validate_json(work, context=EVALUATED), folder))
-            composition = COMPOSITION.validate_json(work, context=EVALUATED)
-            return asdict(render(composition, folder, tell))
+                layout = edit.LAYOUT.validate_json(work, context=EVALUATED)
+                return asdict(final_cut.lay_out(layout, folder))
+            composition = edit.COMPOSITION.validate_json(work, context=EVALUATED)
+            return asdict(final_cut.render(composition, folder, tell))
     raise ValueError(call)
