@@ -14,8 +14,9 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast, get_args, get_type_hints
 
 import click
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.types import CallToolResult
     from pydantic import BaseModel
 
-    from rivya_flows.app.agent_results import Arguments, Reply
+    from rivya_flows.app.agent_results import Reply
     from rivya_flows.app.agent_tools import AgentTools
 
 MAX_MESSAGE = 16 << 20  # bytes of one message of a client
@@ -58,9 +59,9 @@ class Served(NamedTuple):
 
     title: str
     description: str
-    arguments: type[Arguments]
+    arguments: type[BaseModel]
     result: type[BaseModel]
-    work: Callable[[Any], Awaitable[Reply[Any]]]
+    work: Callable[..., Awaitable[Reply[Any]]]
     hints: Mapping[str, bool]
 
 
@@ -121,40 +122,25 @@ def _end_soon(code: int) -> None:
     end.start()
 
 
-def _own_stdin() -> int:
-    """A descriptor of stdin for the server alone: processes that it starts read nothing."""
-    own = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+def _own_stdin() -> BinaryIO:
+    """Stdin for the server alone: processes that it starts read nothing."""
+    own = os.fdopen(os.dup(0), "rb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     return own
 
 
-async def _lines(descriptor: int) -> AsyncIterator[str]:
-    """The lines of a descriptor, until its end; a thread that waits for one holds up no exit."""
-    loop = asyncio.get_running_loop()
-    read: asyncio.Queue[bytes | None] = asyncio.Queue(8)
+async def _lines(stdin: BinaryIO) -> AsyncIterator[str]:
+    """The lines until the end; a thread that waits for one holds up no exit.
 
-    def pass_on(line: bytes | None) -> None:
-        asyncio.run_coroutine_threadsafe(read.put(line), loop).result()
+    The SDK's own reader has no bound.
+    """
+    from anyio.to_thread import run_sync
 
-    def wait() -> None:
-        rest = bytearray()
-        try:
-            while (piece := os.read(descriptor, 1 << 16)) and len(rest) <= MAX_MESSAGE:
-                *whole, last = piece.split(b"\n")
-                for line in whole:
-                    pass_on(bytes(rest) + line)
-                    rest.clear()
-                rest += last
-            if len(rest) > MAX_MESSAGE:
-                tell(f"error: a message is larger than {MAX_MESSAGE >> 20} MB; the server ends")
-            pass_on(None)
-        except (OSError, RuntimeError):  # the loop has ended
-            return
-
-    threading.Thread(target=wait, name="stdin", daemon=True).start()
-    while (line := await read.get()) is not None:
+    while line := await run_sync(stdin.readline, MAX_MESSAGE + 1, abandon_on_cancel=True):
+        if len(line) > MAX_MESSAGE:
+            tell(f"error: a message is larger than {MAX_MESSAGE >> 20} MB; the server ends")
+            break
         yield line.decode(errors="replace")
     _end_soon(0)
 
@@ -174,12 +160,19 @@ _HINTS = {
 
 def served(tools: AgentTools) -> dict[str, Served]:
     """The tools by name: methods, with their docstring, argument and result."""
+    from pydantic import ConfigDict, create_model
+
     found = {}
     for name, hints in _HINTS.items():
         work = getattr(tools, name)
-        types = get_type_hints(work)
+        types, defaults = get_type_hints(work, include_extras=True), signature(work).parameters
         [result] = get_args(types.pop("return"))
-        [arguments] = types.values()
+        given = {
+            one: (kind, ... if (default := defaults[one].default) is Parameter.empty else default)
+            for one, kind in types.items()
+        }
+        exact = ConfigDict(extra="forbid", frozen=True)
+        arguments = create_model(name, __config__=exact, **cast("Any", given))
         about = " ".join(work.__doc__.split())
         title = name.replace("_", " ").capitalize()
         found[name] = Served(title, about, arguments, result, work, hints)
@@ -253,18 +246,15 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
     from mcp import types
     from pydantic import ValidationError
 
-    from rivya_flows.app.agent_results import bounded
-
     try:
-        reply = await one.work(one.arguments.model_validate(arguments))
+        reply = await one.work(**dict(one.arguments.model_validate(arguments)))
     except ValidationError as error:  # told without the values, which may be long
         wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
         words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
         return _refused(UsageError(words, "see the schema of the tool"))
-    except (RivyaFlowsError, OSError) as error:
-        return _refused(error)
     except Exception as error:
-        if logging.getLogger("rivya_flows.wire").handlers:  # of --verbose
+        expected = isinstance(error, RivyaFlowsError | OSError)
+        if not expected and logging.getLogger("rivya_flows.wire").handlers:  # of --verbose
             tell_traceback(error)
         return _refused(error)
     content: list[types.ContentBlock] = [_text("\n".join(reply.lines))]
@@ -272,9 +262,8 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
         content.append(_text(f"picture {number}: {picture.name}"))
         data = base64.b64encode(picture.jpeg).decode()
         content.append(types.ImageContent(type="image", data=data, mime_type="image/jpeg"))
-    # A path may be no text: what cannot be encoded would end the server.
-    result = bounded(reply.result.model_dump(mode="json"))
-    return types.CallToolResult(content=content, structured_content=result)
+    found = reply.result.model_dump(mode="json")
+    return types.CallToolResult(content=content, structured_content=found)
 
 
 def _refused(error: Exception) -> CallToolResult:
