@@ -5,7 +5,6 @@ Sources: GitHub's docs, "Workflow commands"; SARIF 2.1.0 (OASIS), sections 3.4, 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from rivya_flows.cli.failures import FAILED, WRONG, counted
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.service import catalogue_of, settings
-from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
 from rivya_flows.printable import one_line
 
@@ -152,9 +151,6 @@ def _size(checked: Workflow | SpecWithTests | None) -> str:
 
 Level = Literal["error", "warning"]
 
-_CODES = Path(__file__).with_name("error_codes.json")
-"""The meaning and the fix of each code, which `scripts/reference` takes from docs/reference/errors.md."""
-
 
 def github_command(problem: Diagnostic, level: Level = "error") -> str:
     """A mistake as a workflow command, which GitHub shows at its line."""
@@ -181,8 +177,7 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     found: list[tuple[Diagnostic, Level]] = [(one, "error") for one in problems]
     found += [(one, "warning") for one in warnings]
     codes = list(dict.fromkeys(problem.code for problem, _ in found))
-    known = json.loads(_CODES.read_text("utf-8"))
-    about = [(code, *known.get(code, (code, "See the message."))) for code in codes]
+    about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
     rules = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about
