@@ -45,7 +45,7 @@ from rivya_flows.app.results import plan_of
 from rivya_flows.app.run import ready_to_start, write_start
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
-from rivya_flows.app.runs import open_journal
+from rivya_flows.app.runs import open_assets, open_journal
 from rivya_flows.app.spec_file import specs_at
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.errors import BudgetError, UsageError
@@ -53,9 +53,7 @@ from rivya_flows.ledger.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.ledger.quotes import Quote
 from rivya_flows.ledger.summary import choices, told, troubles
 from rivya_flows.private import private_folder
-from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
-from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import listed_runs
@@ -269,11 +267,10 @@ class AgentTools:
         """Say how far a run is, what it has spent, and what it asks, with small pictures of the
         candidates.
         """
-        with self._journal() as journal, scratch() as copies:
+        with self._journal() as journal, open_assets(self.settings) as assets:
             row = run_inside(self.root, journal, run)
             entries = journal.entries(row.run_id)
             [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
-            assets = AssetStore(self.settings.assets_url, copies)
             # Whose process is at work writes its folder itself.
             folder = None if listed.status == "running" else row.folder
             report = write_report(entries, folder, assets)
@@ -360,9 +357,8 @@ class AgentTools:
     @_in_thread
     def receipt(self, run: _Run) -> Reply[results.AgentReceipt]:
         """Give what a run made so far, with the paths of its files and its credits."""
-        with self._journal() as journal, scratch() as copies:
+        with self._journal() as journal, open_assets(self.settings) as assets:
             row = run_inside(self.root, journal, run)
-            assets = AssetStore(self.settings.assets_url, copies)
             report = write_report(journal.entries(row.run_id), row.folder, assets)
         receipt = report.receipt
         result = results.AgentReceipt(

@@ -14,7 +14,6 @@ from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.cli.service import settings
 from rivya_flows.ledger.phrases import credits_of, other_runs
-from rivya_flows.scratch import scratch
 
 if TYPE_CHECKING:  # heavy, and needed only when the command works
     from rivya_flows.ledger.model import Receipt
@@ -36,7 +35,7 @@ def receipt(
 
     RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
-    from rivya_flows.app.runs import find_run, open_journal
+    from rivya_flows.app.runs import find_run, open_assets, open_journal
     from rivya_flows.ledger.receipt import receipt as receipt_of
     from rivya_flows.store.run_list import listed_runs
 
@@ -49,11 +48,9 @@ def receipt(
     if out is not None:
         from rivya_flows.app.execution import run_folder
         from rivya_flows.app.report import write_report
-        from rivya_flows.store.assets import AssetStore
 
         folder = run_folder(out, row.run_id)
-        with scratch() as copies:
-            assets = AssetStore(chosen.assets_url, copies)
+        with open_assets(chosen) as assets:
             made = write_report(entries, folder, assets).receipt
     else:
         made = receipt_of(entries)

@@ -109,7 +109,7 @@ def compare(
     A and B are their ids or their folders; `last` is the run in which something happened last.
     One run alone is compared with the run that it was forked from.
     """
-    from rivya_flows.app.compare import compare as compare_runs
+    from rivya_flows.app.sheets import compare as compare_runs
     from rivya_flows.cli.terminal import show_page
 
     with as_the_user_wants():

@@ -248,13 +248,11 @@ def prune_cache(
 @contextmanager
 def _opened() -> Iterator[tuple[Journal, AssetStore, Path]]:
     """The journal, the media, and the data folder."""
-    from rivya_flows.app.runs import open_journal
-    from rivya_flows.scratch import scratch
-    from rivya_flows.store.assets import AssetStore
+    from rivya_flows.app.runs import open_assets, open_journal
 
     chosen = settings()
-    with scratch() as copies, open_journal(chosen) as journal:
-        yield journal, AssetStore(chosen.assets_url, copies), chosen.data
+    with open_assets(chosen) as assets, open_journal(chosen) as journal:
+        yield journal, assets, chosen.data
 
 
 def _row(entry: CacheEntry) -> list[str]:
