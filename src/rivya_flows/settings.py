@@ -214,9 +214,7 @@ class Settings(BaseModel):
 def read_settings() -> Settings:
     """The current settings: those of the environment, then what ``.env`` may set.
 
-    Raises:
-        UsageError: ``.env`` sets what it may not, or cannot be read; or a setting has a value that it
-            cannot have, which is not shown: it could be a key in the wrong place.
+    A wrong value is not shown: it could be a key in the wrong place.
     """
     try:
         return settings_with({})
@@ -270,11 +268,7 @@ def takes(name: str) -> str:
 
 
 def read_secret(name: str) -> SecretStr | None:
-    """A secret that a spec names, from the environment or ``.env``; None if it is not set.
-
-    Raises:
-        UsageError: ``.env`` cannot be read.
-    """
+    """A secret that a spec names, from the environment or ``.env``; None if it is not set."""
     own = environment.variables()
     if found := own.get(name):
         return SecretStr(found)
@@ -287,9 +281,6 @@ def variables_for_children() -> dict[str, str]:
 
     From ``.env`` they get the settings that it may set, and its path, to look up secrets of specs.
     Any other variable of it, such as ``PYTHONPATH``, could change what code they run.
-
-    Raises:
-        UsageError: The file cannot be read.
     """
     file = Path(".env")
     folder = {name.upper(): value for name, value in settings_of_folder({}, checked=False).items()}

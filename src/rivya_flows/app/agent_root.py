@@ -161,11 +161,7 @@ def answers_of(
 ) -> tuple[tuple[AnswerGiven, ...], str | None]:
     """The entries of an answer, none where the run knows it already; and how the run has ended.
 
-    Args:
-        keys: Of the choices, as they were shown; None for none of these.
-
-    Raises:
-        UsageError: The run cannot be answered so, or not by an agent.
+    `keys` are those of the choices as they were shown; None for none of these.
     """
     frozen = entries[0].event
     assert isinstance(frozen, RunFrozen)

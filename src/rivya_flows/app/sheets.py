@@ -35,9 +35,6 @@ def sheet_of(settings: Settings, name: str) -> Path:
     Args:
         name: Names the run, see `find_run`, or the batch, by its id or its folder; `last` is the newest run, or the
             batch that it belongs to.
-
-    Raises:
-        UsageError: It is not in the store.
     """
     with open_journal(settings) as journal:
         of_batch = batch_runs(journal, name)
@@ -54,11 +51,7 @@ def sheet_of(settings: Settings, name: str) -> Path:
 
 
 def sheet_folder(settings: Settings, row: RunRow) -> Path:
-    """Where the pages of a run are: its folder; without one, as of a deployment, in the data folder.
-
-    Raises:
-        StoreError: The folder cannot be made.
-    """
+    """Where the pages of a run are: its folder; without one, as of a deployment, in the data folder."""
     return row.folder if row.folder.is_dir() else run_folder(settings.data / "runs", row.run_id)
 
 
@@ -88,10 +81,6 @@ def share(
         file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
             after spec and product.
         title: Of the page; None says what the run is about, and below it the title of the spec.
-
-    Raises:
-        UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
-            finished, or the media are too large.
     """
     if file and file.exists() and file.suffix.lower() != ".html":
         raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")

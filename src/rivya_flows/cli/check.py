@@ -17,12 +17,13 @@ import click
 
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import argument, command, option
-from rivya_flows.cli.failures import FAILED, WRONG, counted
+from rivya_flows.cli.failures import FAILED, WRONG, problems_found
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.service import catalogue_of, settings
 from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
+from rivya_flows.language.wording import counted
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -127,7 +128,7 @@ def _show(
             show(f"{file.path}: ok ({of})")
     problems = [problem for file in files for problem in file.diagnostics]
     if problems:
-        tell(f"error: {counted(len(problems))}", fg="red")
+        tell(f"error: {problems_found(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
 
@@ -146,7 +147,7 @@ def _size(checked: Workflow | SpecWithTests | None) -> str:
         return "a brand"
     tests = getattr(checked, "tests", None)
     count = len(tests.cases) if tests else len(getattr(checked, "all_steps", ()))
-    return f"{count} {'test case' if tests else 'step'}{'' if count == 1 else 's'}"
+    return counted(count, "test case" if tests else "step")
 
 
 Level = Literal["error", "warning"]
@@ -331,7 +332,7 @@ def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
     else:
         for one in problems:
             tell_problem(one)
-        tell(f"error: {counted(len(problems))}", fg="red")
+        tell(f"error: {problems_found(len(problems))}", fg="red")
     return WRONG
 
 
