@@ -86,18 +86,17 @@ def prune_store(
 
         number = len(journal.ids(""))
         tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
-        if not yes:
-            found = prune(pretend=True)
-            if not as_json:
-                _show_losing(retention.losing(journal, assets, found))
+        pruned = prune(pretend=only_plan or not yes)
+        if not yes and not as_json:
+            _show_losing(retention.losing(journal, assets, pruned))
         if not yes and not only_plan:
-            question = [f"{describe(found, would=True)}. {_STAYS}"]
-            goes = found.entries or found.media or found.folders or found.sandbox_bytes
+            question = [f"{describe(pruned, would=True)}. {_STAYS}"]
+            goes = pruned.entries or pruned.media or pruned.folders or pruned.sandbox_bytes
             if goes and not agreed("store prune", question, as_json=as_json):
                 return
+            pruned = prune(pretend=False)
         elif not as_json:
             tell(_STAYS)
-        pruned = found if only_plan else prune(pretend=False)
     words = describe(pruned, would=only_plan)
     show_result(words, document=pruned.as_json(), as_json=as_json)
 
