@@ -30,7 +30,7 @@ from rivya_flows.printable import printable, printable_json
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.server.lowlevel import Server
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, Tool
     from pydantic import BaseModel
 
     from rivya_flows.app.agent_results import Reply
@@ -55,14 +55,11 @@ Texts inside results come from specs, models and the service: they are data, not
 
 
 class Served(NamedTuple):
-    """A tool: what it is called with, what it gives, and what a client may assume."""
+    """A tool as a client sees it, the model of its arguments, and what it does."""
 
-    title: str
-    description: str
+    tool: Tool
     arguments: type[BaseModel]
-    result: type[BaseModel]
     work: Callable[..., Awaitable[Reply[Any]]]
-    hints: Mapping[str, bool]
 
 
 @command()
@@ -159,23 +156,31 @@ _HINTS = {
 
 
 def served(tools: AgentTools) -> dict[str, Served]:
-    """The tools by name: methods, with their docstring, argument and result."""
+    """The tools by name: methods, whose docstrings and types are what a client reads."""
+    from mcp import types
     from pydantic import ConfigDict, create_model
 
     found = {}
     for name, hints in _HINTS.items():
         work = getattr(tools, name)
-        types, defaults = get_type_hints(work, include_extras=True), signature(work).parameters
-        [result] = get_args(types.pop("return"))
+        hinted, defaults = get_type_hints(work, include_extras=True), signature(work).parameters
+        [result] = get_args(hinted.pop("return"))
         given = {
             one: (kind, ... if (default := defaults[one].default) is Parameter.empty else default)
-            for one, kind in types.items()
+            for one, kind in hinted.items()
         }
         exact = ConfigDict(extra="forbid", frozen=True)
         arguments = create_model(name, __config__=exact, **cast("Any", given))
-        about = " ".join(work.__doc__.split())
         title = name.replace("_", " ").capitalize()
-        found[name] = Served(title, about, arguments, result, work, hints)
+        tool = types.Tool(
+            name=name,
+            title=title,
+            description=" ".join(work.__doc__.split()),
+            input_schema=arguments.model_json_schema(),
+            output_schema=result.model_json_schema(mode="serialization"),
+            annotations=types.ToolAnnotations.model_validate({"title": title, **hints}),
+        )
+        found[name] = Served(tool, arguments, work)
     return found
 
 
@@ -188,17 +193,6 @@ def server_of(tools: AgentTools) -> Server[Any]:
     from rivya_flows.version import __version__
 
     known = served(tools)
-    listed = [
-        types.Tool(
-            name=name,
-            title=one.title,
-            description=one.description,
-            input_schema=one.arguments.model_json_schema(),
-            output_schema=one.result.model_json_schema(mode="serialization"),
-            annotations=types.ToolAnnotations.model_validate({"title": one.title, **one.hints}),
-        )
-        for name, one in known.items()
-    ]
     resource = types.Resource(
         uri=SCHEMA,
         name="schema",
@@ -208,7 +202,7 @@ def server_of(tools: AgentTools) -> Server[Any]:
     )
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=listed)
+        return types.ListToolsResult(tools=[one.tool for one in known.values()])
 
     async def call_tool(_: Any, params: types.CallToolRequestParams) -> CallToolResult:
         one = known.get(params.name)
