@@ -150,7 +150,7 @@ class Step(SpecModel):
         cache: The cache mode of this step; the default is that of the spec.
     """
 
-    id: Name
+    id: SkipJsonSchema[Name]
     uses: str
     with_: SerializeAsAny[SpecModel] = Field(alias="with")
     title: str | None = None
@@ -392,10 +392,6 @@ class Workflow(SpecModel):
     def all_steps(self) -> dict[str, Step]:
         """All steps by id, those of `steps` first."""
         return {**self.steps, **self.on_failure, **self.finally_}
-
-
-FOUND = ("includes", "texts", "branding")
-"""Fields of a workflow that are no keys of its file."""
 
 
 class Included(SpecModel):

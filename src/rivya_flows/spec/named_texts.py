@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.field_types import EVALUATED
+from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.subtitles import parse_subtitles
@@ -21,7 +21,7 @@ from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.spec.build_models import model_at
 from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside
-from rivya_flows.spec.normalize import TOP_KEYS, keys_of, normalized_brand
+from rivya_flows.spec.normalize import TOP_KEYS, known_in
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
@@ -107,7 +107,7 @@ def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
             report.add((), "bad-brand", message, "start with `name: Aurora`")
         return None
     report.root = root
-    report.root = tree = normalized_brand(root, (), report)
+    report.root = tree = known_in(Brand, report, root, ())
     return model_at(Brand, plain(tree), (), report)
 
 

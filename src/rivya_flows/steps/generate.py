@@ -26,7 +26,7 @@ from rivya_flows.language.expressions.output_types import (
     has_unknown,
     list_of,
 )
-from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value
+from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys_of
 from rivya_flows.language.wording import an
 from rivya_flows.steps.given import Given, GivenMedia, World, reference_problems
 from rivya_flows.steps.kind import Kind, Names, given_fields
@@ -154,7 +154,7 @@ class Generate(Kind):
         return given_fields({"asset": made, "assets": list_of(made), "task_id": WORDS})
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
-        known = [one.alias or name for name, one in self.takes.model_fields.items()]
+        known = keys_of(self.takes)
         own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
         unknown = [key for key in keys if key not in known][:_MAX_HINTS]
         return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, Literal
 
 from rivya_flows.assets import Asset
@@ -26,7 +25,7 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import ExpressionError, as_text
-from rivya_flows.language.field_types import SpecModel, Takes
+from rivya_flows.language.field_types import SpecModel, Takes, fields_of
 from rivya_flows.language.other_words import own_word
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
@@ -97,9 +96,9 @@ class Given:
         self.written, self.scope = written or {}, scope or {}
         self.problems: list[Diagnostic] = []
         self.is_written, self.is_complete = stage == "written", stage == "complete"
-        for name, meaning in arguments_of(takes):
-            if name in self.values:
-                self.report(_misfits(name, self.values[name], meaning, self.is_written))
+        for name, one in fields_of(takes).items():
+            if one.takes is not None and name in self.values:
+                self.report(_misfits(name, self.values[name], one.takes, self.is_written))
 
     def get(self, name: str) -> Any:
         """A value; None if it is not given."""
@@ -205,17 +204,6 @@ def _is_certain(value: Any) -> bool:
     if isinstance(value, Unknown):
         return value.is_name and value.shape.kind in ("asset", "list")
     return value is not None
-
-
-@cache
-def arguments_of(takes: type[SpecModel]) -> tuple[tuple[str, Takes], ...]:
-    """The arguments of a kind of step whose values are computed, by name as written."""
-    return tuple(
-        (one.alias or name, meaning)
-        for name, one in takes.model_fields.items()
-        for meaning in one.metadata
-        if isinstance(meaning, Takes)
-    )
 
 
 def written_shape(value: Any) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -139,7 +139,6 @@ class Pick(Kind):
     takes = PickWith
     outputs = ("asset", "key", "item", "items", "assets")
     idle = ("retry", *UNPAID)
-    parts: ClassVar[Mapping[str, type[SpecModel]]] = {"judge": JudgeWith, "none": NoneWith}
     reads = ("from",)
     evaluates = ("by",)
     passes_on = True

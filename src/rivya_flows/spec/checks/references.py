@@ -25,7 +25,7 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
-from rivya_flows.language.field_types import Takes, is_evaluated
+from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_groups import written_steps
@@ -141,13 +141,11 @@ def _check_arguments(
 def computed_arguments(kind: Kind) -> tuple[tuple[str, bool], ...]:
     """The arguments with expressions in them, and whether a text in each is sent as it is written."""
     found: list[tuple[str, bool]] = []
-    for name, field in kind.takes.model_fields.items():
-        key = field.alias or name
-        part = kind.parts.get(key)
-        inside = part is not None and any(map(is_evaluated, part.model_fields.values()))
-        if key not in kind.evaluates and (inside or is_evaluated(field)):
-            sent = (one.is_sent for one in field.metadata if isinstance(one, Takes))
-            found.append((key, key in CUT_PARTS or any(sent)))
+    for key, field in fields_of(kind.takes).items():
+        parts = fields_of(field.inner).values() if field.inner else ()
+        if key not in kind.evaluates and any(one.is_evaluated for one in (field, *parts)):
+            is_sent = field.takes is not None and field.takes.is_sent
+            found.append((key, key in CUT_PARTS or is_sent))
     return tuple(found)
 
 
