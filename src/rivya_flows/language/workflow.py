@@ -33,6 +33,8 @@ class Input(SpecModel):
 
     Attributes:
         type: The type of its values.
+        title: Label of the field.
+        description: Help text of the field.
         of: The type of the items of a list.
         values: The choices of an enum.
         default: The value when none is given. A file path is relative to the folder of the spec.
@@ -129,6 +131,7 @@ class Step(SpecModel):
         id: Its key in the file.
         uses: Kind of the step, or the name of a function of your own.
         with_: Its arguments.
+        title: Display name of the step.
         matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
             `include` adds values to them, or further items.
         foreach: A list, or an expression that gives one.

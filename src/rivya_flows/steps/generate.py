@@ -76,7 +76,7 @@ class Generate(Kind):
     takes = GenerateWith
     outputs = ("asset", "assets", "task_id")
     idle = ()
-    route = "generation"
+    buys = True
     row = ("alternative",)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -114,7 +114,7 @@ class Generate(Kind):
             model.id,
             model.category,
             media.media,
-            self.route,
+            "generation",
             price(model, params, prompt),
             content_hash(["generation", *identity], media.media),
             priced_by(model, params, prompt),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, Literal
 
 from rivya_flows.assets import Asset
@@ -128,19 +129,33 @@ class Given:
         """Whether an argument has a value in every run: a literal, or the name of media."""
         return _is_certain(self.values.get(name))
 
-    def models(self, catalogue: Catalogue, uses: str, example: str) -> list[Model]:
-        """The models that `model` may name; others are reported."""
+    def models(
+        self,
+        catalogue: Catalogue,
+        uses: str,
+        example: str,
+        at: tuple[str, ...] = (),
+        instead: str | None = None,
+    ) -> list[Model]:
+        """The models that `model` may name, in a map at a place below `with`; others are reported.
+
+        `instead` is the hint for a model of another kind of step.
+        """
         found: list[Model] = []
-        named = self.values.get("model")
+        holder: Any = reduce(lambda held, key: held[key], at, self.values)
+        named = holder.get("model")
         for one in named.possible if isinstance(named, Unknown) else (named,):
             if one is None or (isinstance(named, Unknown) and isinstance(one, dict | list)):
                 continue
             if not isinstance(one, str):
                 message = f"a model must be an id, not {shown(one)}"
-                self.problem("unknown-model", message, f"write its id, such as {example}", "model")
+                hint = f"write its id, such as {example}"
+                self.problem("unknown-model", message, hint, *at, "model")
                 continue
             wrong = check_model(catalogue, one, uses)
-            self.report(wrong)
+            for refused in wrong:
+                own = instead if instead and refused.code == "wrong-route" else refused.hint
+                self.report([replace(refused, hint=own, path=(*at, *refused.path))])
             found += () if wrong else (catalogue.models[one],)
         return found
 

@@ -27,7 +27,7 @@ from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
 from rivya_flows.steps.given import Given, World
-from rivya_flows.steps.request import ItemRequest, Route, UploadedFile
+from rivya_flows.steps.request import ItemRequest, UploadedFile
 
 UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 """Keys of a step that have no effect where nothing is bought."""
@@ -76,7 +76,7 @@ class Kind:
         idle: Keys of a step that have no effect.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
-        route: Where it buys; None if it is free, or if a request decides.
+        buys: Whether a request of it may buy something of the service.
         takes_brand: Whether a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
@@ -94,7 +94,7 @@ class Kind:
     idle: tuple[str, ...] = ("fallback",)
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
-    route: Route | None = None
+    buys: bool = False
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
@@ -102,11 +102,6 @@ class Kind:
     row: tuple[str, ...] = ()
     is_quick: bool = False
     brackets: tuple[str, str] = ("[", "]")
-
-    @property
-    def buys(self) -> bool:
-        """Whether it may cost credits."""
-        return self.credits > 0 or self.route is not None
 
     @property
     def own_price(self) -> Price:

@@ -141,14 +141,11 @@ class Pick(Kind):
     idle = ("retry", *UNPAID)
     reads = ("from",)
     evaluates = ("by",)
+    buys = True
     passes_on = True
     row = ("choice",)
     is_quick = True
     brackets = ("{{", "}}")
-
-    @property
-    def buys(self) -> bool:
-        return True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         mode, judge, candidates = given.get("mode"), given.get("judge"), given.get("from")
