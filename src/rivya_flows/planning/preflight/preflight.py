@@ -36,7 +36,7 @@ from rivya_flows.planning.expansion.build_requests import (
 from rivya_flows.planning.expansion.expand import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
-from rivya_flows.planning.expansion.run_scope import ended_fields, known_of
+from rivya_flows.planning.expansion.run_scope import known_of, known_scope
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.preflight.fan_out_validation import (
     least_media,
@@ -70,7 +70,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
                     yield step_id, "", reason
             continue
         try:
-            scope = _known_scope(state, space, planned)
+            scope = known_scope(state, planned)
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or its include reports it
         try:
@@ -123,7 +123,7 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
         if not isinstance(planned.step.with_, NotifyWith):
             continue
         try:
-            scope = _known_scope(state, space, planned)
+            scope = known_scope(state, planned)
             for item in _items(state, step_id, space, scope):
                 known = _known_arguments(planned, {**scope, **item.variables})
                 if known is not None:
@@ -177,15 +177,6 @@ def _unfit(state: State, space: Space) -> Iterator[str]:
                 continue  # the run skips what reads it
             except ExpressionError as error:
                 yield str(error)
-
-
-def _known_scope(state: State, space: Space, planned: PlannedStep) -> dict[str, Any]:
-    inputs, known = state.plan.inputs, known_of(state)
-    if space.outer is not None:
-        names = [one for one in planned.reads if not steps_in(space.outer, space.given(one))]
-        inputs = inputs_for(space, names, known)
-    steps = ended_fields(state, planned)
-    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
 
 
 def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
