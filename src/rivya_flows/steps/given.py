@@ -63,12 +63,14 @@ class GivenMedia:
         kinds: Of each medium; None where it is not known.
         is_whole: Whether each is one medium for certain, and there are no others.
         each: The kind of every medium of a list whose length is not known; None if there is none.
+        least: How many such a list has at least.
     """
 
     media: tuple[Medium, ...] = ()
     kinds: tuple[str | None, ...] = ()
     is_whole: bool = True
     each: str | None = None
+    least: int = 0
 
 
 class Given:
@@ -196,8 +198,9 @@ def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> It
         if len(given.media) < len(given.kinds):
             sizes, types = [], []
         yield from check_references(model, given.kinds, sizes, types)
-    elif given.each is not None:
-        for one in check_references(model, [given.each]):
+    elif given.each is not None or given.least:
+        kinds = [given.each, *[None] * (given.least - 1)]
+        for one in check_references(model, kinds, is_whole=not given.least):
             yield replace(one, path=one.path[:1])
     elif is_given and model.references is None:
         yield from check_references(model, ["image"])
@@ -209,8 +212,9 @@ def _of_unknown(value: Unknown) -> GivenMedia:
     shape = value.shape
     if value.is_name and shape.kind in ("asset", "text"):
         return GivenMedia(kinds=(shape.media,))
-    listed = shape.member if value.is_name and shape.kind == "list" else None
-    return GivenMedia(is_whole=False, each=None if listed is None else listed.media)
+    known = (value.is_name or value.made) and shape.kind == "list" and shape.member is not None
+    each = shape.member.media if known and shape.member else None
+    return GivenMedia(is_whole=False, each=each, least=value.made.least if value.made else 0)
 
 
 def _is_certain(value: Any) -> bool:

@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.output_types import (
     TEXT,
     WORDS,
     Shape,
+    Unknown,
     asset,
     joined,
     list_of,
@@ -161,6 +162,13 @@ class Pick(Kind):
                 key = "by" if setting == "best" else setting
                 message = f"`mode: {setting}` needs {key!r}"
                 given.problem("missing-key", message, _NEEDED[key], "mode")
+        made, count = (
+            candidates.made if isinstance(candidates, Unknown) else None,
+            given.get("count"),
+        )
+        if made and isinstance(count, int) and made.most < count:
+            message = f"{count} are to be picked, and {made.step} makes {made.most}"
+            given.problem("wrong-candidates", message, None, "count")
         if not given.is_complete or given.problems:
             return None
         arguments = {**given.values, "from": _candidates(candidates)}

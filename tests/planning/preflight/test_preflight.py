@@ -273,7 +273,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             "uses: generate, with: {model: veo3-1-lite, prompt: x, "
             'references: "${{ steps.stills.assets }}"}',
             {"words": ["a", "b", "c"]},
-            "a: 3 reference files; 'veo3-1-lite' takes 2",
+            "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each.",
             id="more references than a model takes",
         ),
         pytest.param(
