@@ -35,15 +35,14 @@ MAX_NOTE, MAX_NAME = 500, 100
 _JOINT = 3  # the most characters that a note adds to a prompt beside its own
 
 
-def busy(state: State) -> bool:
-    """Whether work of this run is in flight and will bring an event."""
-    return bool(state.reading or state.awaiting or state.tally.in_flight)
-
-
 def open_questions(state: State) -> tuple[Question, ...]:
     """The questions that wait for a person, in plan order; the budget's question comes last."""
-    asked = [question_of(state, name, item) for name, item in state.each() if _asks(item)]
-    over = None if busy(state) else budget_question(state)
+    asked = [
+        question_of(state, name, item)
+        for name, item in state.each()
+        if item.phase is Phase.READY and item.waits_for_person
+    ]
+    over = None if state.busy else budget_question(state)
     return (*asked, over) if over else tuple(asked)
 
 
@@ -93,10 +92,6 @@ def first_deadline(questions: Sequence[Question]) -> datetime | None:
 def utc_minute(at: datetime) -> str:
     """A UTC time as text: ``2026-11-25 12:00 UTC``."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def _asks(item: ItemState) -> bool:
-    return item.phase is Phase.READY and item.waits_for_person
 
 
 def question_text(arguments: Mapping[str, Any], step_id: str, key: str) -> str:

@@ -19,7 +19,7 @@ from rivya_flows.planning.expansion.item_arguments import (
 )
 from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import busy, decide_at_deadline, open_questions
+from rivya_flows.planning.questions.open_questions import decide_at_deadline, open_questions
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -176,7 +176,7 @@ def _close(state: State, step_id: str) -> list[Action]:
 
 def _finish(state: State) -> list[Action]:
     """Ask questions once nothing else runs; end the run once all steps are settled."""
-    if busy(state) or state.asking:
+    if state.busy or state.asking:
         return []
     if questions := open_questions(state):
         # Deadlines first: more items may run then, and ask in the same form.

@@ -275,6 +275,11 @@ class State:
         return made
 
     @property
+    def busy(self) -> bool:
+        """Whether work is in flight that will bring an event."""
+        return bool(self.reading or self.awaiting or self.tally.in_flight)
+
+    @property
     def spent(self) -> int:
         """Credits spent or held, all attempts counted."""
         return self.tally.spent
