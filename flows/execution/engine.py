@@ -311,7 +311,7 @@ class Engine:
 def _needs_service(action: Action) -> bool:
     match action:
         case Buy():
-            return action.route != "function"
+            return action.bought.route != "function"
         case Work():
             kind = known_kind(action.uses)
             return kind is not None and kind.fetches

@@ -57,10 +57,10 @@ async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     An exception leaves the purchase open: only the function knows whether it bought, and a resume
     calls it again with the same arguments under the same key.
     """
-    sent = json.loads(action.body)
-    arguments, key = sent["arguments"], action.idempotency_key
+    sent = json.loads(action.bought.body)
+    arguments, key = sent["arguments"], action.bought.idempotency_key
     outputs = await _called(run, action, sent["model"], arguments, key)
-    yield JobEnded(**_of(action), status="succeeded", final_credits=action.reserve)
+    yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
@@ -88,7 +88,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
     """
     request = run.current().item(action.step, action.key).request
-    paid_model = None if request is None or action.route == "function" else request.model
+    paid_model = None if request is None or action.bought.route == "function" else request.model
     if action.rest is not None:  # first, since purchases of other models wait for that alone
         yield _intent(run, action)
     await run.slots.before_buying(action, paid_model)
@@ -108,13 +108,15 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 def _intent(run: Run, action: Buy) -> PurchaseIntended:
     return PurchaseIntended(
         **_of(action),
-        route=action.route,
-        idempotency_key=action.idempotency_key,
-        body=action.body,
-        reserve=action.reserve,
+        route=action.bought.route,
+        idempotency_key=action.bought.idempotency_key,
+        body=action.bought.body,
+        reserve=action.bought.reserve,
         at=run.clock(),
-        alternative=action.alternative,
-        model=None if action.route == "function" else str(json.loads(action.body)["model"]),
+        alternative=action.bought.alternative,
+        model=None
+        if action.bought.route == "function"
+        else str(json.loads(action.bought.body)["model"]),
         rest=action.rest,
     )
 
@@ -126,7 +128,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     same key. A request that never left raises too, after the intent was closed at 0.
     """
     of = _of(action)
-    if action.route == "function":
+    if action.bought.route == "function":
         async for event in call_paid(run, action):
             yield event
         return
@@ -194,12 +196,14 @@ def _closing(
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     arguments = {
-        "body": action.body,
-        "idempotency_key": action.idempotency_key,
+        "body": action.bought.body,
+        "idempotency_key": action.bought.idempotency_key,
         **run.current().spec(action.step).retry.model_dump(),
     }
     task, stage = (
-        (submit_generation, "buy") if action.route == "generation" else (complete_chat, "chat")
+        (submit_generation, "buy")
+        if action.bought.route == "generation"
+        else (complete_chat, "chat")
     )
     sent: Generation | ChatCompletion = await run.calls(
         task, stage, action.step, action.key, arguments
@@ -224,17 +228,17 @@ def _accepted(action: Buy, job: Generation) -> PurchaseAccepted:
         **_of(action),
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
-        reserved_credits=job.reserved_credits or action.reserve,
+        reserved_credits=job.reserved_credits or action.bought.reserve,
     )
 
 
 def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
-    reserved = (answer.credits and answer.credits.reserved) or action.reserve
+    reserved = (answer.credits and answer.credits.reserved) or action.bought.reserve
     final = answer.credits.final if answer.credits else None
     return ChatAnswered(
         **_of(action),
         completion_id=answer.id,
-        session_id=answer.session_id or json.loads(action.body).get("session_id") or "",
+        session_id=answer.session_id or json.loads(action.bought.body).get("session_id") or "",
         content=answer.message.content,
         usage=answer.usage.model_dump() if answer.usage else {},
         reserved_credits=reserved,

@@ -139,26 +139,26 @@ class NaiveService:
 
     def take(self, buy: Buy) -> int | None:
         """Charges once for a key; None where it refuses."""
-        named = json.loads(buy.body)["model"]
+        named = json.loads(buy.bought.body)["model"]
         if named in self.refusing_models:
             return None
-        if self.chance(buy.idempotency_key, self.refusing, "refuse"):
+        if self.chance(buy.bought.idempotency_key, self.refusing, "refuse"):
             return None
-        known = self.bodies.setdefault(buy.idempotency_key, buy.body)
-        assert known == buy.body, "other bytes under the same key"
+        known = self.bodies.setdefault(buy.bought.idempotency_key, buy.bought.body)
+        assert known == buy.bought.body, "other bytes under the same key"
         model = shipped().models[named]
         return self.charges.setdefault(
-            buy.idempotency_key, int(model.base_credits or 0) + self.extra
+            buy.bought.idempotency_key, int(model.base_credits or 0) + self.extra
         )
 
     def answer(self, buy: Buy) -> tuple[str, str]:
         """The session of a chat and what it answers; a judge scores by the keys of candidates."""
-        body = json.loads(buy.body)
-        session: str = body.get("session_id") or f"s_{buy.idempotency_key}"
+        body = json.loads(buy.bought.body)
+        session: str = body.get("session_id") or f"s_{buy.bought.idempotency_key}"
         told = re.findall(r'^{"candidate": .*}$', body["message"], re.MULTILINE)
         if told:
             self.judged[session] = [json.loads(one)["key"] for one in told]
-        if self.chance(buy.idempotency_key, self.rambling, "ramble"):
+        if self.chance(buy.bought.idempotency_key, self.rambling, "ramble"):
             return session, "hello"
         if session in self.judged:
             scores = [
@@ -266,7 +266,7 @@ class Rehearsal:
     def _buy(self, action: Buy) -> Generator[Event]:
         of = {"step": action.step, "key": action.key, "n": action.n}
         left = None if self.service.pool is None else self.service.pool - self.state.spent
-        needs = max(action.reserve, action.rest or 0)
+        needs = max(action.bought.reserve, action.rest or 0)
         if left is not None and not action.intended and needs > left:
             told = {"needs": needs, "left": max(0, left), "rest": action.rest is not None}
             yield PoolRefused(**of, pool="acme", until=DECEMBER, **told)
@@ -274,26 +274,26 @@ class Rehearsal:
         if not action.intended:
             yield PurchaseIntended(
                 **of,
-                route=action.route,
-                idempotency_key=action.idempotency_key,
-                body=action.body,
-                reserve=action.reserve,
+                route=action.bought.route,
+                idempotency_key=action.bought.idempotency_key,
+                body=action.bought.body,
+                reserve=action.bought.reserve,
                 at=NOON,
-                alternative=action.alternative,
+                alternative=action.bought.alternative,
                 rest=action.rest,
             )
         charged = self.service.take(action)
         if charged is None:
             yield PurchaseRefused(**of, code="validation_failed", message="no", status=400)
-        elif action.route == "generation":
+        elif action.bought.route == "generation":
             yield PurchaseAccepted(
-                **of, task_id=f"task_{action.idempotency_key}", reserved_credits=charged
+                **of, task_id=f"task_{action.bought.idempotency_key}", reserved_credits=charged
             )
         else:
             session, content = self.service.answer(action)
             yield ChatAnswered(
                 **of,
-                completion_id=f"chat_{action.idempotency_key}",
+                completion_id=f"chat_{action.bought.idempotency_key}",
                 session_id=session,
                 content=content,
                 reserved_credits=charged,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
@@ -14,9 +15,11 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
 )
+from rivya_flows.planning.queue.items import Purchase
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, stills
+from support.naive_service import NOON
 
 FAILS_ONCE = "faults: [{on: generation, model: z-image, do: fail, times: 1}]"
 REFUSED = (
@@ -25,7 +28,9 @@ REFUSED = (
 
 
 def buying(step: str, n: int = 1, *, intended: bool = False) -> Buy:
-    return Buy(step, "", n, "generation", f"key-{step}", "{}", 1, intended)
+    status: Literal["planned", "intended"] = "intended" if intended else "planned"
+    bought = Purchase(n, "generation", f"key-{step}", "{}", 1, NOON, status=status)
+    return Buy(step, "", bought)
 
 
 async def settled() -> None:

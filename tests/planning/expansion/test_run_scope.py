@@ -56,7 +56,7 @@ class NoFilms(NaiveService):
     """Refuses all films."""
 
     def take(self, buy: Buy) -> int | None:
-        return None if "veo" in json.loads(buy.body)["model"] else super().take(buy)
+        return None if "veo" in json.loads(buy.bought.body)["model"] else super().take(buy)
 
 
 def run_of(text: str, service: NaiveService, includes: dict[str, str] | None = None) -> Rehearsal:

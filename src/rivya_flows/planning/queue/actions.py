@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rivya_flows.assets import Asset
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
-from rivya_flows.steps.request import Route
+from rivya_flows.planning.queue.items import Purchase
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,24 @@ class Buy:
     """Send a paid POST.
 
     Attributes:
-        intended: The intent is journaled, and an earlier execution may have sent it; otherwise
-            it is journaled first.
-        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        bought: What is sent; journaled first if it is only planned.
         rest: As `PurchaseIntended.rest`.
     """
 
     step: str
     key: str
-    n: int
-    route: Route
-    idempotency_key: str
-    body: str
-    reserve: int
-    intended: bool
-    alternative: int = 0
+    bought: Purchase
     rest: int | None = None
+
+    @property
+    def n(self) -> int:
+        """Its number among the purchases of the item."""
+        return self.bought.n
+
+    @property
+    def intended(self) -> bool:
+        """The intent is journaled, and an earlier execution may have sent it."""
+        return self.bought.status != "planned"
 
 
 @dataclass(frozen=True)

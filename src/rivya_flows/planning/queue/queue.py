@@ -132,17 +132,7 @@ def _resend(state: State, step_id: str, item: ItemState) -> Action:
     assert bought is not None
     # A function gives its outputs when it is called again under its key.
     if bought.status == "intended" or bought.route == "function":
-        return Buy(
-            step_id,
-            item.key,
-            bought.n,
-            bought.route,
-            bought.idempotency_key,
-            bought.body,
-            bought.reserve,
-            intended=True,
-            alternative=bought.alternative,
-        )
+        return Buy(step_id, item.key, bought)
     return _collect(state, step_id, item)
 
 

@@ -153,18 +153,26 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
-    which = item.alternative
     rest: int | None = None
     if asked is not None:
         state.rest = replace(asked, asking=(step_id, item.key))
         # Pools have counted what was intended, and not yet what is only planned.
         rest = state.committed - state.spent + (asked.least or 0)
     # Held from now on, so that the next item of this event sees less of the budget.
-    bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
-    bought = replace(bought, alternative=which)
+    bought = Purchase(
+        n,
+        route,
+        key,
+        body,
+        reserve,
+        state.now,
+        request.priced_by,
+        "planned",
+        alternative=item.alternative,
+    )
     item = replace(item, phase=Phase.BUYING, gated=False, purchases=(*item.purchases, bought))
     state.change(step_id, item)
-    return [Buy(step_id, item.key, n, route, key, body, reserve, False, which, rest)]
+    return [Buy(step_id, item.key, bought, rest)]
 
 
 def _request(
