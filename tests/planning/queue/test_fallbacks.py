@@ -318,8 +318,8 @@ def test_the_bound_on_memory_counts_the_alternatives() -> None:
     rehearsal = chosen("prompt: a lamp")
     rehearsal.take_up()
     item = rehearsal.state.item("stills", "a")
-    assert len(item.alternatives) == 3
-    sizes = sum(one.size for one in item.alternatives)
+    assert len(item.requests) == 3
+    sizes = sum(one.size for one in item.requests)
     assert rehearsal.state.tally.size == sizes
 
 

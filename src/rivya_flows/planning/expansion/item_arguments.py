@@ -245,8 +245,7 @@ def _evaluate_item(
     item = replace(
         item,
         phase=Phase.READY,
-        request=requests[item.alternative],
-        alternatives=tuple(requests) if len(requests) > 1 else (),
+        requests=tuple(requests),
         reason=None,
         code=None,
     )

@@ -379,7 +379,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
     if request is not None:
         again = item.alternative == 0
-        requests = item.alternatives[item.alternative :] or (request,)
+        requests = item.requests[item.alternative :]
     else:
         again, requests = True, _first_requests(state, planned, item.key)
     if requests:

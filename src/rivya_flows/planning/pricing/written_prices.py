@@ -68,8 +68,7 @@ def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: 
 
     `bought` means that a turn of its next chat is under way.
     """
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     one, chats = request.price, len(request.chats)
     turns = max(0, chats * TURNS - item.judge_turns - bought)
     if item.picked is None and (rounds := len(planned.rounds) - item.round) > 0:

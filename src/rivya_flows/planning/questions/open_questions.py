@@ -154,8 +154,7 @@ def _text_in(source: Mapping[str, Any], name: str) -> str | None:
 
 
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     arguments: Mapping[str, Any] = request.arguments
     candidates = candidates_of(item)
     chosen = proposal(item)

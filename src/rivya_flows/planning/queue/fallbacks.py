@@ -32,12 +32,11 @@ def beyond_spec(step: Step, item: ItemState) -> int:
 
 def fallen_back(item: ItemState) -> ItemState | None:
     """The item with its next alternative; None if there is none left."""
-    for number in range(item.alternative + 1, len(item.alternatives)):
+    for number in range(item.alternative + 1, len(item.requests)):
         if not _failed(item, number):
             return replace(
                 item,
                 phase=Phase.READY,
-                request=item.alternatives[number],
                 alternative=number,
                 granted=0,
                 asked_cache=False,
@@ -50,8 +49,8 @@ def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
     if item.request is None or item.request.route != "generation":
         return ()
     again = max(0, item.granted - beyond_spec(step, item))
-    numbers = range(item.alternative + 1, len(item.alternatives))
-    others = (item.alternatives[number] for number in numbers if not _failed(item, number))
+    numbers = range(item.alternative + 1, len(item.requests))
+    others = (item.requests[number] for number in numbers if not _failed(item, number))
     return (*[item.request] * again, *others)
 
 
@@ -83,9 +82,9 @@ def reason_of(item: ItemState, why: str) -> str:
     fell back, each model has its own reason.
     """
     ended = {one.alternative: one for one in item.purchases if one.status in ("failed", "refused")}
-    if item.alternatives and any(ended):
+    if len(item.requests) > 1 and any(ended):
         why = "; ".join(
-            f"{item.alternatives[number].model}: {one.error or 'the job failed':.300}"
+            f"{item.requests[number].model}: {one.error or 'the job failed':.300}"
             for number, one in sorted(ended.items())
         )
     money = _given_back(item)
@@ -113,7 +112,7 @@ def bought_instead(event: Event, state: State) -> str | None:
     closed = next((one for one in item.purchases if one.n == event.n), None)
     if closed is None or closed.alternative == item.alternative:
         return None
-    before, now = (item.alternatives[n].model for n in (closed.alternative, item.alternative))
+    before, now = (item.requests[n].model for n in (closed.alternative, item.alternative))
     how = "refused the request" if isinstance(event, PurchaseRefused) else "failed"
     why = f" ({closed.error:.300})" if closed.error else ""
     again = " with other arguments" if now == before else ""

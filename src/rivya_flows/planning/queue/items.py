@@ -122,7 +122,8 @@ class ItemState:
 
     Attributes:
         repeats: The key of an earlier item if it was given the same one; else None.
-        request: What it does; None until its arguments are evaluated.
+        requests: What it does, as written, then what it falls back to; empty until its arguments are
+            evaluated.
         reason: Why it was skipped or failed.
         code: Stable name of that reason, or None.
         pool: The pool that did not cover its purchase, if it failed for that.
@@ -137,8 +138,7 @@ class ItemState:
         scores: What the judge says of the candidates of this round, in their order.
         judge_error: Why the judge of this round gave no usable scores.
         judge_turns: Answers of the current chat of the judge that could not be used.
-        alternatives: Of a step with `fallback`: its request as written, then what it falls back to.
-        alternative: Which of them `request` is; 0 is as written.
+        alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         files: Downloaded results of its jobs, if the item failed.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
@@ -148,7 +148,7 @@ class ItemState:
     key: str
     variables: Variables = field(hash=False)
     phase: Phase = Phase.WAITING
-    request: ItemRequest | None = field(default=None, hash=False)
+    requests: tuple[ItemRequest, ...] = field(default=(), hash=False)
     purchases: tuple[Purchase, ...] = ()
     outputs: Mapping[str, Any] | None = field(default=None, hash=False)
     reason: str | None = None
@@ -166,7 +166,6 @@ class ItemState:
     scores: tuple[Score, ...] = ()
     judge_error: str | None = None
     judge_turns: int = 0
-    alternatives: tuple[ItemRequest, ...] = field(default=(), hash=False)
     alternative: int = 0
     gated: bool = False
     files: tuple[BroughtFile, ...] = ()
@@ -179,9 +178,14 @@ class ItemState:
         return self.purchases[-1] if self.purchases else None
 
     @property
-    def requests(self) -> tuple[ItemRequest, ...]:
-        """Its request as written, then what it falls back to; empty before it is known."""
-        return self.alternatives or ((self.request,) if self.request else ())
+    def request(self) -> ItemRequest | None:
+        """What it does now; None until its arguments are evaluated."""
+        return self.requests[self.alternative] if self.requests else None
+
+    @property
+    def evaluated(self) -> ItemRequest:
+        """What it does now, of an item whose arguments are evaluated."""
+        return self.requests[self.alternative]
 
     @property
     def size(self) -> int:
@@ -222,7 +226,7 @@ def next_round(item: ItemState, note: str) -> ItemState:
     return replace(
         item,
         phase=Phase.WAITING,
-        request=None,
+        requests=(),
         reason=None,
         code=None,
         round=item.round + 1,

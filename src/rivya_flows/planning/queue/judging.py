@@ -35,23 +35,21 @@ def is_judged(item: ItemState) -> bool:
 
 def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
     """A pick with its request, once its arguments are evaluated; what was scored stays scored."""
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     if item.picked is not None or item.judge_error is not None:
-        return replace(item, request=with_chats(request, (), state.plan.catalogue))
+        return replace(item, requests=(with_chats(request, (), state.plan.catalogue),))
     scores = {one.key: one for one in item.scores}
     chats = chats_about(request, scores)
     request = with_chats(request, chats, state.plan.catalogue)
     # A resume may have added candidates, or taken some away.
     kept = (scores.get(str(one["key"])) for one in request.arguments["from"])
-    item = replace(item, request=request, scores=tuple(one for one in kept if one is not None))
+    item = replace(item, requests=(request,), scores=tuple(one for one in kept if one is not None))
     return _decided(state, step_id, item)
 
 
 def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
     """A pick after an answer of its judge: scored, asked again, or without usable scores."""
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     try:
         found = read_scores(event.content, _keys(request))
     except AnswerError as error:
@@ -63,7 +61,7 @@ def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
         return _unusable(state, item, reason)
     scores = (*item.scores, *(Score(*one) for one in found))
     request = with_chats(request, request.chats[1:], state.plan.catalogue)
-    item = replace(item, phase=Phase.READY, request=request, scores=scores, judge_turns=0)
+    item = replace(item, phase=Phase.READY, requests=(request,), scores=scores, judge_turns=0)
     return _decided(state, event.step, item)
 
 
@@ -112,8 +110,7 @@ def chat_request(state: State, item: ItemState) -> tuple[ItemRequest, str | None
     A chat is repeated in its session as long as it is about the same candidates, and the session
     is there.
     """
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     model = state.plan.catalogue.models[request.model or ""]
     message = judge_message(request.arguments, request.judged(), model.max_prompt_length)
     chat = replace(request, arguments={"message": message, "expect": SCORES})
@@ -155,18 +152,16 @@ def _asks_person(item: ItemState) -> bool:
 
 def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
     """Without scores a person chooses alone; nobody else can."""
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     if not _asks_person(item):
         return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
     request = with_chats(request, (), state.plan.catalogue)
-    return replace(item, phase=Phase.READY, request=request, judge_error=reason)
+    return replace(item, phase=Phase.READY, requests=(request,), judge_error=reason)
 
 
 def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
     """What the scores decide, once all candidates have one."""
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     if request.chats or request.arguments.get("mode") != "judge":
         return item
     if chosen := proposal(item):

@@ -165,7 +165,6 @@ def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) ->
     return replace(
         item,
         phase=Phase.COMPLETED,
-        request=item.requests[served] if item.alternatives else item.request,
         alternative=served,
         outputs=event.outputs,
         asked_cache=True,

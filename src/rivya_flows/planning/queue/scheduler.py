@@ -52,8 +52,7 @@ def start_items(state: State, step_id: str) -> list[Action]:
 
 def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
     """Start an item; it is gated if only its purchase is left to do."""
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     asked = _asked(state, step_id, item, request)
     if asked is not None:
         state.change(step_id, replace(item, phase=Phase.LOOKING))
@@ -148,8 +147,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
         _over_budget(state, step_id, item, reserve)
     if verdict != "buy":
         return []
-    request = item.request
-    assert request is not None
+    request = item.evaluated
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
