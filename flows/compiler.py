@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
@@ -17,7 +18,6 @@ from prefect.types.entrypoint import EntrypointType
 from rivya_flows.errors import LeaseLostError, RivyaFlowsError
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
-from rivya_flows.flows.prefect_internals import is_made_up
 from rivya_flows.flows.run_form import CREDENTIALS, inputs_from, run_name, signature_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # a run has no deployment to make
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
+_MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
+"""A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
 
 
 class Outcome(Protocol):
@@ -226,7 +228,7 @@ def compile_flow(
 
     def name_of_this_run() -> str:
         run = flow_run_here()
-        if run is not None and not is_made_up(run.name):
+        if run is not None and not _MADE_UP.fullmatch(run.name):
             return run.name  # a person gave it, or an earlier execution
         due = run.expected_start_time if run is not None and run.auto_scheduled else None
         given = flow_run.parameters or {}

@@ -16,11 +16,17 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from rivya_flows.app.live_guard import Confirm, agree_to_spending, is_rehearsal
+from rivya_flows.app.live_guard import (
+    Confirm,
+    account,
+    agree_to_spending,
+    buys_elsewhere,
+    is_rehearsal,
+    source,
+)
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
-from rivya_flows.app.up.options import account, buys_elsewhere, source
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
