@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.cli.receipt import wallet
+from rivya_flows.cli.runs import wallet
 from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
