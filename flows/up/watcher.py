@@ -81,7 +81,8 @@ def main() -> None:
     """Watch until SIGTERM, by the options of a descriptor: a list of processes would show their passwords."""
     with os.fdopen(int(sys.argv[1])) as pipe:
         given = json.load(pipe)
-    options = UpOptions(read_settings(), variables_for_children(), specs=(), **given).restarting()
+    settings = read_settings().model_copy(update={"rivya_flows_sandbox": given.pop("sandbox")})
+    options = UpOptions(settings, variables_for_children(), specs=(), **given).restarting()
     signal.signal(signal.SIGTERM, _interrupt)
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(message)s")

@@ -71,10 +71,11 @@ def up(
     from rivya_flows.settings import variables_for_children
 
     found = settings()
+    if sandbox or found.rivya_api_key is None:
+        found = found.model_copy(update={"rivya_flows_sandbox": True})
     wanted = UpOptions(
         settings=found,
         variables=variables_for_children(),
-        sandbox=sandbox or found.rivya_flows_sandbox or found.rivya_api_key is None,
         specs=_spec_paths(named, folder, found.rivya_flows_specs),
         port=port,
         postgres=None if postgres is None else database_url(postgres),
