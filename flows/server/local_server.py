@@ -34,7 +34,7 @@ from rivya_flows.flows.server.environment import (
     pointed_at,
     server_environment,
 )
-from rivya_flows.flows.server.local_api import Loopback, server_auth
+from rivya_flows.flows.server.local_api import Loopback, proven, server_auth
 from rivya_flows.flows.server.server_process import (
     STAYS,
     USERS,
@@ -86,7 +86,7 @@ class LocalServer:
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
-        while not (server := await asyncio.to_thread(self._answering)):
+        while not (server := await asyncio.to_thread(proven, self.home, self.port)):
             if self._process is not None and self._process.exit_code is not None:
                 raise self._failed(f"ended with code {self._process.exit_code}")
             if time.monotonic() > deadline:
@@ -122,11 +122,6 @@ class LocalServer:
         return known is not None and lives(self.home) and server_auth(self.home) == known.auth
 
     # --- joining and leaving -------------------------------------------------------------------
-
-    def _answering(self) -> Loopback | None:
-        """The server, once it answers and proves that it knows the password of the folder."""
-        server = Loopback(self.port, server_auth(self.home))
-        return server if self.port and server.healthy() else None
 
     def _join(self) -> None:
         """Join a running server or start one; does nothing while another process starts or ends it."""
