@@ -7,7 +7,7 @@ import contextvars
 import inspect
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from prefect import task
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.app.asset_ingest import kept
+from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, as_asset, looks_like_asset
 from rivya_flows.errors import LostMediumError, RivyaFlowsError, UsageError
 from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.registry import kind_of
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.files import fetched
-from rivya_flows.tasks.session import PLAIN, session
 
 
 class FunctionError(RivyaFlowsError):
@@ -37,12 +38,13 @@ class FunctionError(RivyaFlowsError):
         return self.message
 
 
-@task(name="function", **PLAIN)
+@task(name="function")
 async def call_function(
+    run: Run,
     name: str,
-    arguments: dict[str, Any],
-    idempotency_key: str = "",
-    timeout_seconds: float | None = None,
+    arguments: Mapping[str, Any],
+    idempotency_key: str,
+    timeout_seconds: float | None,
 ) -> dict[str, Any]:
     """Call a registered function; one that is not a coroutine function runs in a thread.
 
@@ -63,10 +65,10 @@ async def call_function(
         MediaError: A file argument or result is not a medium.
     """
     kind = _known(name)
-    local = {key: await _local(kind, key, value) for key, value in arguments.items()}
+    local = {key: await _local(run, kind, key, value) for key, value in arguments.items()}
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
-        dir=session().scratch, prefix="function-", ignore_cleanup_errors=True
+        dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
     ) as folder:
         try:
             extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
@@ -84,7 +86,7 @@ async def call_function(
             raise
         except Exception as error:  # a foreign function raises anything
             raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error
-        with_assets = await _with_assets(dumped)
+        with_assets = await _with_assets(run.context.assets, dumped)
     try:
         plain: dict[str, Any] = to_jsonable_python(with_assets)
     except PydanticSerializationError as error:
@@ -125,44 +127,44 @@ def _known(name: str) -> Kind:
     return kind
 
 
-async def _local(kind: Kind, key: str, value: Any) -> Any:
+async def _local(run: Run, kind: Kind, key: str, value: Any) -> Any:
     if isinstance(kind, Function) and kind.wants_files(key, value):
-        value = await fetched(value)
-    return await asyncio.to_thread(_local_copies, value)
+        value = await fetched(run, value)
+    return await asyncio.to_thread(_local_copies, run.context.assets, value)
 
 
-def _local_copies(value: Any) -> Any:
+def _local_copies(assets: AssetStore, value: Any) -> Any:
     """Set the path of every asset to a file on this machine."""
     if isinstance(value, list):
-        return [_local_copies(one) for one in value]
+        return [_local_copies(assets, one) for one in value]
     if isinstance(value, dict):
-        changed = {key: _local_copies(one) for key, one in value.items()}
+        changed = {key: _local_copies(assets, one) for key, one in value.items()}
         if looks_like_asset(value):
-            changed["path"] = str(session().assets.local_path(str(value["sha256"])))
+            changed["path"] = str(assets.local_path(str(value["sha256"])))
         return changed
     return value
 
 
-async def _with_assets(value: Any) -> Any:
+async def _with_assets(assets: AssetStore, value: Any) -> Any:
     """Replace every file in a result with an asset."""
     if isinstance(value, Path):
-        return (await kept(session().assets, value)).as_json()
+        return (await kept(assets, value)).as_json()
     if isinstance(value, Asset):
         value = value.model_dump()
-    if (asset := as_asset(value)) and (stored := await asyncio.to_thread(_stored, asset)):
-        rest = {key: await _with_assets(one) for key, one in value.items() if key != "path"}
+    if (asset := as_asset(value)) and (stored := await asyncio.to_thread(_stored, assets, asset)):
+        rest = {key: await _with_assets(assets, one) for key, one in value.items() if key != "path"}
         return {**asset.as_json(), **rest, "path": str(stored)}
     if isinstance(value, list | tuple):
-        return [await _with_assets(one) for one in value]
+        return [await _with_assets(assets, one) for one in value]
     if isinstance(value, dict):
-        return {key: await _with_assets(one) for key, one in value.items()}
+        return {key: await _with_assets(assets, one) for key, one in value.items()}
     return value
 
 
-def _stored(asset: Asset) -> Path | None:
+def _stored(assets: AssetStore, asset: Asset) -> Path | None:
     """The file of an asset that is in the store; None for one that a function invented."""
     try:
-        return session().assets.local_path(asset.sha256)
+        return assets.local_path(asset.sha256)
     except LostMediumError:
         return None
 

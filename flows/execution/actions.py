@@ -8,14 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from prefect import Task
-
-from rivya_flows.assets import Asset, as_asset, looks_like_asset
+from rivya_flows.app.run_context import ServiceConnection
+from rivya_flows.app.runner import OfItem, Run
+from rivya_flows.assets import Asset, MediaKind, as_asset, looks_like_asset
 from rivya_flows.errors import APIError, UsageError
-from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
 from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.questions.open_questions import (
@@ -52,10 +51,8 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import chosen_keys
 from rivya_flows.steps.request import UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
-from rivya_flows.tasks.generations import balance
 from rivya_flows.tasks.media import compose_media, lay_out_media, miss_pick, pick_one
 from rivya_flows.tasks.notify import post_notice
-from rivya_flows.tasks.session import hearing
 
 
 @dataclass
@@ -66,45 +63,44 @@ class _Reading:
     sent: bool = False
 
 
-_LAST: WeakKeyDictionary[asyncio.AbstractEventLoop, _Reading] = WeakKeyDictionary()
+_LAST: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ServiceConnection, _Reading]] = (
+    WeakKeyDictionary()
+)
 
 
 async def read_balance(run: Run, action: ReadBalance) -> AsyncGenerator[Event]:
     """Report the balance; None if the service does not answer, which never stops a run."""
     try:
-        credits = await _shared()
+        credits = await _shared(run)
     except APIError:
         credits = None
     yield BalanceRead(step=action.step, phase=action.phase, credits=credits)
 
 
-async def _shared() -> int:
-    loop = asyncio.get_running_loop()
-    reading = _LAST.get(loop)
+async def _shared(run: Run) -> int:
+    loop, wallet = asyncio.get_running_loop(), run.context.service
+    last = _LAST.setdefault(loop, {})
+    reading = last.get(wallet)
     if reading is None or reading.sent:
         earlier = None if reading is None else reading.task
-        reading = _LAST[loop] = _Reading()
-        reading.task = loop.create_task(_read(reading, earlier))
+        reading = last[wallet] = _Reading()
+        reading.task = loop.create_task(_read(run, reading, earlier))
     assert reading.task is not None  # set when the reading is created
     return await asyncio.shield(reading.task)
 
 
-async def _read(reading: _Reading, earlier: asyncio.Task[int] | None) -> int:
+async def _read(run: Run, reading: _Reading, earlier: asyncio.Task[int] | None) -> int:
     """Read once no other read runs, so that callers in the meantime share the next one."""
     if earlier is not None and not earlier.done():
         await asyncio.wait([earlier])
     reading.sent = True
-    return await balance()
+    return (await run.client.credits.retrieve()).current_credits
 
 
 async def notify(run: Run, action: Work) -> dict[str, Any]:
-    arguments = {
-        "url": str(action.arguments["url"]),
-        "notice": notice(run.current(), action),
-        "secret": action.arguments.get("secret"),
-        **run.current().spec(action.step).retry.model_dump(),
-    }
-    await run.calls(post_notice, "notify", action.step, action.key, arguments)
+    url, secret = str(action.arguments["url"]), action.arguments.get("secret")
+    document = notice(run.state, action)
+    await run.call(post_notice, "notify", action, url, document, secret, run.retry(action.step))
     return {}
 
 
@@ -136,9 +132,7 @@ def _without_paths(value: Any) -> Any:
 
 async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Event]:
     """Upload one medium, once for each model of a run."""
-    done = await _uploaded(
-        run, action, action.source, action.media, action.model, asset=action.asset
-    )
+    done = await _uploaded(run, action, action.source, action.media, action.model, action.asset)
     yield FileUploaded(
         source=action.source,
         media=action.media,
@@ -161,7 +155,7 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
     if isinstance(source, dict):
         source = asset.sha256 if asset else source.get("file_id") or source.get("url")
     media = action.arguments.get("kind") or (asset.kind if asset else "image")
-    done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset=asset)
+    done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset)
     file, kept = done.file, done.asset
     if kept:
         made = {**kept.as_json(), "url": file.url}
@@ -173,45 +167,41 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
 
 async def _uploaded(
     run: Run,
-    action: UploadMedium | Work,
+    of: OfItem,
     source: str,
     media: str,
     model: str | None,
-    *,
     asset: Asset | None,
 ) -> Upload:
-    arguments = {
-        "source": source,
-        "media": media,
-        "model": model,
-        "asset": asset,
-        **run.current().spec(action.step).retry.model_dump(),
-    }
-    done: Upload = await run.calls(upload_file, "upload", action.step, action.key, arguments)
-    return done
+    retry = run.retry(of.step)
+    return await run.call(
+        upload_file, "upload", of, source, cast("MediaKind", media), model, asset, retry
+    )
 
 
 async def _pick(run: Run, action: Work) -> dict[str, Any]:
-    keys = list(chosen_keys(action.arguments))
-    arguments = {"candidates": action.arguments["from"], "keys": keys}
-    picked: dict[str, Any] = await run.calls(pick_one, "pick", action.step, action.key, arguments)
-    return picked
+    keys = chosen_keys(action.arguments)
+    return await run.call(pick_one, "pick", action, action.arguments["from"], keys)
 
 
-async def _rendered(run: Run, action: Work, *, task: Task[..., Any]) -> dict[str, Any]:
-    arguments = {**action.arguments, "timeout_seconds": run.current().spec(action.step).timeout}
-    with hearing(partial(run.rendering, action.step, action.key)):
-        outputs: dict[str, Any] = await run.calls(
-            task, action.uses, action.step, action.key, arguments
-        )
-    return outputs
+async def _compose(run: Run, action: Work) -> dict[str, Any]:
+    timeout, progress = _timeout(run, action), partial(run.rendering, action.step, action.key)
+    return await run.call(compose_media, "compose", action, action.arguments, timeout, progress)
+
+
+async def _lay_out(run: Run, action: Work) -> dict[str, Any]:
+    return await run.call(lay_out_media, "layout", action, action.arguments, _timeout(run, action))
+
+
+def _timeout(run: Run, action: Work) -> float | None:
+    return run.state.spec(action.step).timeout
 
 
 _WORK: dict[str, Callable[[Run, Work], Awaitable[dict[str, Any]]]] = {
     "upload": _upload,
     "pick": _pick,
-    "compose": partial(_rendered, task=compose_media),
-    "layout": partial(_rendered, task=lay_out_media),
+    "compose": _compose,
+    "layout": _lay_out,
     "notify": notify,
 }
 
@@ -219,10 +209,10 @@ _WORK: dict[str, Callable[[Run, Work], Awaitable[dict[str, Any]]]] = {
 async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
     """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
     for question in action.questions:
-        state = run.current()
+        state = run.state
         if question.name not in state.deadlines:
             yield question_asked(question, run.clock(), state.missed.get(question.name))
-    for question in run.current().asking:
+    for question in run.state.asking:
         try:
             choice = await _answer(run, question)
         except TimeoutError:
@@ -243,7 +233,7 @@ async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
     """The event, once a pick that fails by it has failed in Prefect's graph too."""
     if isinstance(event, ItemFailed):
         with suppress(UsageError):
-            await run.calls(miss_pick, "pick", event.step, event.key, {"reason": event.message})
+            await run.call(miss_pick, "pick", event, event.message)
     return event
 
 

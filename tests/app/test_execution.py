@@ -11,7 +11,7 @@ import pytest
 
 from rivya_flows.app.execution import Observer, execute, run_folder
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Execution, RunOptions
+from rivya_flows.app.runner import Run, RunOptions
 from rivya_flows.errors import UsageError
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
@@ -24,9 +24,9 @@ class FakeRunner(BareRunner):
 
     work: Callable[[], Awaitable[object]]
 
-    async def execute(self, execution: Execution) -> RunReport:
+    async def execute(self, run: Run) -> RunReport:
         await self.work()
-        return execution.reporter.write()
+        return run.reporter.write()
 
 
 @pytest.fixture

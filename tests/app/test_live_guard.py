@@ -25,7 +25,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.app.resume import ResumeOptions, resume
 from rivya_flows.app.run import run
 from rivya_flows.app.run_context import ServiceConnection, open_context
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import NotConfirmedError, UsageError
 from rivya_flows.flows.execution.deployment_run import _begin
@@ -205,7 +205,7 @@ class ReachedError(Exception):
 class Unprepared(BareRunner):
     """A runner that only says that it was reached."""
 
-    async def execute(self, execution: Execution) -> RunReport:
+    async def execute(self, run: Run) -> RunReport:
         raise ReachedError
 
 

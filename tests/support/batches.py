@@ -13,7 +13,7 @@ from rivya_flows.app.batch.scheduler import Batch
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.app.prepare import RunRequest
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.planning.queue.events import Event, RunFrozen
 from rivya_flows.planning.queue.state import State
@@ -74,19 +74,19 @@ class EngineRunner(BareRunner):
     studio: Studio
     bombs: Mapping[str, Bomb]
 
-    async def execute(self, execution: Execution) -> RunReport:
-        run_id = execution.reporter.row.run_id
-        frozen = execution.context.journal.entries(run_id)[0].event
+    async def execute(self, run: Run) -> RunReport:
+        run_id = run.reporter.row.run_id
+        frozen = run.context.journal.entries(run_id)[0].event
         assert isinstance(frozen, RunFrozen)
         bomb = self.bombs.get(frozen.inputs["product"])
         await self.studio.execute(
             run_id,
-            execution.options,
+            run.options,
             bomb=bomb,
-            listen=execution.listen,
-            uploads=execution.context.uploads,
+            listen=run.listen,
+            uploads=run.context.uploads,
         )
-        return execution.reporter.write()
+        return run.reporter.write()
 
 
 def batch_options(

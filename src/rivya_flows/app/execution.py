@@ -15,9 +15,9 @@ from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import (
     Asker,
-    Execution,
     Listener,
     Rendering,
+    Run,
     Runner,
     RunOptions,
     ignore_event,
@@ -105,7 +105,7 @@ async def execute(
     try:
         with observer.progress():
             async with runner.started(context.settings, observer.notify):
-                execution = Execution(
+                run = Run(
                     context,
                     reporter,
                     options,
@@ -114,7 +114,7 @@ async def execute(
                     observer.rendering,
                     observer.notify,
                 )
-                return await runner.execute(execution)
+                return await runner.execute(run)
     except asyncio.CancelledError:
         if observer.absorb_cancel is None:
             await in_thread(partial(end_as_cancelled, context, reporter))

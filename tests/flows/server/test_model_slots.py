@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from rivya_flows.app.model_slots import HeldSlots, ModelSlots
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
 from rivya_flows.planning.queue.actions import Buy
 from rivya_flows.planning.queue.events import (
     ItemCompleted,
