@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 from rivya_flows.app.run_context import ServiceConnection
 from rivya_flows.app.runner import OfItem, Run
@@ -63,9 +62,8 @@ class _Reading:
     sent: bool = False
 
 
-_LAST: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ServiceConnection, _Reading]] = (
-    WeakKeyDictionary()
-)
+_READINGS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Reading] = {}
+"""The last one of each wallet, until it is over."""
 
 
 async def read_balance(run: Run, action: ReadBalance) -> AsyncGenerator[Event]:
@@ -78,13 +76,18 @@ async def read_balance(run: Run, action: ReadBalance) -> AsyncGenerator[Event]:
 
 
 async def _shared(run: Run) -> int:
-    loop, wallet = asyncio.get_running_loop(), run.context.service
-    last = _LAST.setdefault(loop, {})
-    reading = last.get(wallet)
+    wallet = (asyncio.get_running_loop(), run.context.service)
+    reading = _READINGS.get(wallet)
     if reading is None or reading.sent:
         earlier = None if reading is None else reading.task
-        reading = last[wallet] = _Reading()
-        reading.task = loop.create_task(_read(run, reading, earlier))
+        reading = new = _READINGS[wallet] = _Reading()
+
+        def forget(_: object) -> None:
+            if _READINGS.get(wallet) is new:
+                del _READINGS[wallet]
+
+        reading.task = asyncio.create_task(_read(run, reading, earlier))
+        reading.task.add_done_callback(forget)
     assert reading.task is not None  # set when the reading is created
     return await asyncio.shield(reading.task)
 
