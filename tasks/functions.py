@@ -8,6 +8,7 @@ import inspect
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -185,29 +186,17 @@ async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, A
     When this is cancelled, as by a timeout, the function runs on: a thread cannot be stopped. Unlike
     with `asyncio.to_thread`, it then keeps neither the event loop nor the process alive.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+    done: Future[Any] = Future()
+    done.set_running_or_notify_cancel()  # from now on it cannot be cancelled
     context = contextvars.copy_context()
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if done.done():
-            return  # cancelled
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
-
     def work() -> None:
-        result: Any = None
-        error: Exception | None = None
         try:
-            result = context.run(call, **arguments)
-        except StopIteration as raised:  # a future refuses this one
-            error = RuntimeError(f"it raised {raised!r}")
-        except BaseException as raised:  # also `SystemExit`, which must not end this process
-            error = raised if isinstance(raised, Exception) else RuntimeError(repr(raised))
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
+            done.set_result(context.run(call, **arguments))
+        except BaseException as raised:
+            # No future takes a `StopIteration`, and a `SystemExit` must not end this process.
+            plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+            done.set_exception(raised if plain else RuntimeError(repr(raised)))
 
     threading.Thread(target=work, name=name, daemon=True).start()
-    return await done
+    return await asyncio.wrap_future(done)

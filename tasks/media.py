@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,18 @@ from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render
 from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
-from rivya_flows.steps.candidates import Candidate, available, pick_outputs
+from rivya_flows.planning.queue.actions import Work
+from rivya_flows.steps.candidates import available, chosen_keys, pick_outputs
 from rivya_flows.tasks.files import fetched
 
 _COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 
 @task(name="compose")
-async def compose_media(
-    run: Run,
-    arguments: Mapping[str, Any],
-    timeout_seconds: float | None = None,
-    progress: Callable[[float], object] = lambda _: None,
-) -> dict[str, Any]:
-    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step.
-
-    Args:
-        timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-        progress: As of `render`.
-    """
-    listed = {key: _listed(arguments.get(key)) for key in ("images", "audio")}
-    given = _without_nulls({"loudness": -16.0, "fit": "hold", **arguments, **listed})
+async def compose_media(run: Run, work: Work) -> dict[str, Any]:
+    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
+    listed = {key: _listed(work.arguments.get(key)) for key in ("images", "audio")}
+    given = _without_nulls({"loudness": -16.0, "fit": "hold", **work.arguments, **listed})
     keys = [key for key in ("clips", "video", "images") if given.get(key)]
     if not keys:
         raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
@@ -54,34 +46,32 @@ async def compose_media(
             made = {**made, "clips": clips, "given_as": key}
         return _COMPOSITION.validate_python(made)
 
-    return await _drawn(run, given, composition_of, timeout_seconds, progress)
+    return await _drawn(run, work, given, composition_of)
 
 
 @task(name="layout")
-async def lay_out_media(
-    run: Run, arguments: Mapping[str, Any], timeout_seconds: float | None = None
-) -> dict[str, Any]:
+async def lay_out_media(run: Run, work: Work) -> dict[str, Any]:
     """Lay pictures and text over a still, once for each format; as `compose_media`."""
-    given = _without_nulls(arguments)
+    given = _without_nulls(work.arguments)
     if "image" not in given:
         raise MediaError("there is no picture: `image` has no medium")
-    return await _drawn(run, given, _LAYOUT.validate_python, timeout_seconds)
+    return await _drawn(run, work, given, _LAYOUT.validate_python)
 
 
 async def _drawn(
     run: Run,
+    work: Work,
     arguments: dict[str, Any],
-    work_of: Callable[[dict[str, Any]], Composition | Layout],
-    timeout_seconds: float | None,
-    progress: Callable[[float], object] = lambda _: None,
+    made_of: Callable[[dict[str, Any]], Composition | Layout],
 ) -> dict[str, Any]:
-    """The outputs of what is drawn; `work_of` gets the arguments with a path for each medium."""
+    """The outputs of what is drawn; `made_of` gets the arguments with a path for each medium."""
+    seconds = run.state.spec(work.step).timeout
     target = run.context.assets.incoming()  # a folder that is not made yet
     try:
         sources = await _sources(run, arguments)
         paths = (path for _, path in sources)
         try:
-            work = replace(work_of(with_media(arguments, lambda _: next(paths))), shrink=run.shrink)
+            film = replace(made_of(with_media(arguments, lambda _: next(paths))), shrink=run.shrink)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -89,16 +79,17 @@ async def _drawn(
                 f"{where}: {first['msg']}", "correct the `with` of the step"
             ) from error
         try:
-            async with asyncio.timeout(timeout_seconds):
-                if isinstance(work, Composition):
-                    made = await render(work, target, progress)
+            async with asyncio.timeout(seconds):
+                if isinstance(film, Composition):
+                    progress = partial(run.rendering, work.step, work.key)
+                    made = await render(film, target, progress)
                 else:
-                    made = await lay_out(work, target)
+                    made = await lay_out(film, target)
         except TimeoutError as error:
-            message = f"the {type(work).__name__.lower()} took longer than {timeout_seconds:g} s"
+            message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
             raise MediaError(message, "raise the step's `timeout`") from error
         kept = await _taken(run, target, made, arguments, [asset for asset, _ in sources])
-        return _outputs(work, made, kept, _lost(made, sources))
+        return _outputs(film, made, kept, _lost(made, sources))
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -138,13 +129,13 @@ async def _taken(
 
 
 def _outputs(
-    work: Composition | Layout, made: Rendered, kept: Mapping[str, Asset], lost: list[str]
+    film: Composition | Layout, made: Rendered, kept: Mapping[str, Asset], lost: list[str]
 ) -> dict[str, Any]:
     found = {name: asset.as_json() for name, asset in kept.items()}
-    is_film = isinstance(work, Composition)
-    names = film_names(work.formats, ".mp4" if is_film else ".png")
+    is_film = isinstance(film, Composition)
+    names = film_names(film.formats, ".mp4" if is_film else ".png")
     first = kept[names[0]]
-    formats = work.formats or [f"{first.width}x{first.height}"]
+    formats = film.formats or [f"{first.width}x{first.height}"]
     clean = [{"clean": found.get(clean_name(name))} if is_film else {} for name in names]
     by = {
         one: {"asset": found[name], **more}
@@ -155,10 +146,10 @@ def _outputs(
         "assets": [found[name] for name in names],
         "by": by,
     }
-    if isinstance(work, Composition):
+    if isinstance(film, Composition):
         cues = {"cues": [cue._asdict() for cue in made.cues], "estimated": made.estimated}
         outputs |= {
-            "captions": work.captions and {**cues, "language": work.captions.language},
+            "captions": film.captions and {**cues, "language": film.captions.language},
             "poster": found.get(POSTER),
             "gif": found.get(GIF),
             "loudness": made.loudness and asdict(made.loudness),
@@ -187,14 +178,13 @@ async def miss_pick(run: Run, reason: str) -> None:
 
 
 @task(name="pick")
-async def pick_one(
-    run: Run, candidates: Sequence[Candidate], keys: Sequence[str]
-) -> dict[str, Any]:
-    """Choose some of several candidates, by their keys in the order of choice.
+async def pick_one(run: Run, work: Work) -> dict[str, Any]:
+    """Choose some of several candidates.
 
     Returns:
         ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
     """
+    candidates, keys = work.arguments["from"], chosen_keys(work.arguments)
     picked = pick_outputs(candidates, keys)
     if picked is None:
         known = ", ".join(str(one.get("key")) for one in available(candidates))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 from rivya_flows.app.run_context import ServiceConnection
 from rivya_flows.app.runner import OfItem, Run
-from rivya_flows.assets import Asset, MediaKind, as_asset, looks_like_asset
+from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
-from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.questions.open_questions import (
     Choice,
     decide_at_deadline,
@@ -45,13 +43,13 @@ from rivya_flows.planning.queue.events import (
     QuestionsLeft,
     RunEnded,
 )
-from rivya_flows.planning.queue.queue import is_failing
-from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.candidates import chosen_keys
 from rivya_flows.steps.request import UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
 from rivya_flows.tasks.media import compose_media, lay_out_media, miss_pick, pick_one
 from rivya_flows.tasks.notify import post_notice
+
+_TASKS = {one.name: one for one in (pick_one, compose_media, lay_out_media, post_notice)}
+"""Free work of a built-in kind."""
 
 
 @dataclass
@@ -66,13 +64,13 @@ _READINGS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Reading] =
 """The last one of each wallet, until it is over."""
 
 
-async def read_balance(run: Run, action: ReadBalance) -> AsyncGenerator[Event]:
-    """Report the balance; None if the service does not answer, which never stops a run."""
+async def read_balance(run: Run, action: ReadBalance) -> BalanceRead:
+    """The balance; None if the service does not answer, which never stops a run."""
     try:
         credits = await _shared(run)
     except APIError:
         credits = None
-    yield BalanceRead(step=action.step, phase=action.phase, credits=credits)
+    return BalanceRead(step=action.step, phase=action.phase, credits=credits)
 
 
 async def _shared(run: Run) -> int:
@@ -100,56 +98,12 @@ async def _read(run: Run, reading: _Reading, earlier: asyncio.Task[int] | None) 
     return (await run.client.credits.retrieve()).current_credits
 
 
-async def notify(run: Run, action: Work) -> dict[str, Any]:
-    url, secret = str(action.arguments["url"]), action.arguments.get("secret")
-    document = notice(run.state, action)
-    await run.call(post_notice, "notify", action, url, document, secret, run.retry(action.step))
-    return {}
-
-
-def notice(state: State, action: Work) -> dict[str, Any]:
-    """The document: the current state of the run, and the `body` of the step."""
-    part = state.planned(action.step).part
-    status = "failed" if is_failing(state) else "completed"
-    return {
-        "run_id": state.run_id,
-        "name": state.plan.workflow.name,
-        "step": action.step,
-        "key": action.key,
-        "status": "running" if part == "steps" else status,
-        "outputs": _without_paths(outputs_of(state).values),
-        "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
-        "body": action.arguments.get("body"),
-    }
-
-
-def _without_paths(value: Any) -> Any:
-    """Remove the paths of assets, which mean nothing on another machine."""
-    if isinstance(value, list):
-        return [_without_paths(one) for one in value]
-    if isinstance(value, dict):
-        left_out = {"path"} if looks_like_asset(value) else set()
-        return {key: _without_paths(value[key]) for key in value if key not in left_out}
-    return value
-
-
-async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Event]:
-    """Upload one medium, once for each model of a run."""
-    done = await _uploaded(run, action, action.source, action.media, action.model, action.asset)
-    yield FileUploaded(
-        source=action.source,
-        media=action.media,
-        model=action.model,
-        file=UploadedFile.model_validate(done.file.model_dump()),
-        asset=done.asset,
-    )
-
-
-async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
-    began = time.monotonic()
-    outputs = await _WORK.get(action.uses, call_free)(run, action)
-    seconds = round(time.monotonic() - began, 3)
-    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs, work_seconds=seconds)
+async def _work(run: Run, action: Work) -> dict[str, Any]:
+    if action.uses == "upload":
+        return await _upload(run, action)
+    if (task := _TASKS.get(action.uses)) is not None:
+        return await run.call(task, action.uses, action, action)
+    return await call_free(run, action)
 
 
 async def _upload(run: Run, action: Work) -> dict[str, Any]:
@@ -182,33 +136,6 @@ async def _uploaded(
     )
 
 
-async def _pick(run: Run, action: Work) -> dict[str, Any]:
-    keys = chosen_keys(action.arguments)
-    return await run.call(pick_one, "pick", action, action.arguments["from"], keys)
-
-
-async def _compose(run: Run, action: Work) -> dict[str, Any]:
-    timeout, progress = _timeout(run, action), partial(run.rendering, action.step, action.key)
-    return await run.call(compose_media, "compose", action, action.arguments, timeout, progress)
-
-
-async def _lay_out(run: Run, action: Work) -> dict[str, Any]:
-    return await run.call(lay_out_media, "layout", action, action.arguments, _timeout(run, action))
-
-
-def _timeout(run: Run, action: Work) -> float | None:
-    return run.state.spec(action.step).timeout
-
-
-_WORK: dict[str, Callable[[Run, Work], Awaitable[dict[str, Any]]]] = {
-    "upload": _upload,
-    "pick": _pick,
-    "compose": _compose,
-    "layout": _lay_out,
-    "notify": notify,
-}
-
-
 async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
     """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
     for question in action.questions:
@@ -227,12 +154,7 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
         yield given(question, choice, run.clock())
 
 
-async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
-    for event in action.events:
-        yield await _decided(run, event)
-
-
-async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
+async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> AnswerGiven | ItemFailed:
     """The event, once a pick that fails by it has failed in Prefect's graph too."""
     if isinstance(event, ItemFailed):
         with suppress(UsageError):
@@ -253,30 +175,35 @@ async def _answer(run: Run, question: Question) -> Choice | None:
 def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
     """The events of an action; the generator resumes only after its last event was written."""
     match action:
-        case ReadBalance():
-            return read_balance(run, action)
-        case UploadMedium():
-            return upload_reference(run, action)
-        case AskCache():
-            return _ask_cache(run, action)
+        case Ask():
+            return ask(run, action)
         case Buy():
             return buy(run, action)
         case Collect():
             return collect(run, action)
-        case Work():
-            return work(run, action)
-        case Ask():
-            return ask(run, action)
+        case _:
+            return _done(run, action)
+
+
+async def _done(
+    run: Run, action: ReadBalance | UploadMedium | AskCache | Work | Expire | EndRun
+) -> AsyncGenerator[Event]:
+    match action:
+        case ReadBalance():
+            yield await read_balance(run, action)
+        case UploadMedium(source=source, media=media, model=model):
+            done = await _uploaded(run, action, source, media, model, action.asset)
+            file = UploadedFile.model_validate(done.file.model_dump())
+            yield FileUploaded(source=source, media=media, model=model, file=file, asset=done.asset)
+        case AskCache():  # the outputs of an equal request, if their media are intact
+            yield await asyncio.to_thread(run.look_up, action)
+        case Work(step=step, key=key):
+            began = time.monotonic()
+            outputs = await _work(run, action)
+            seconds = round(time.monotonic() - began, 3)
+            yield ItemCompleted(step=step, key=key, outputs=outputs, work_seconds=seconds)
         case Expire():
-            return expire(run, action)
+            for event in action.events:
+                yield await _decided(run, event)
         case EndRun():
-            return _end(run, action)
-
-
-async def _ask_cache(run: Run, action: AskCache) -> AsyncGenerator[Event]:
-    """Report the outputs of an equal request, if their media are intact."""
-    yield await asyncio.to_thread(run.look_up, action)
-
-
-async def _end(run: Run, action: EndRun) -> AsyncGenerator[Event]:
-    yield RunEnded(status=action.status, at=run.clock())
+            yield RunEnded(status=action.status, at=run.clock())

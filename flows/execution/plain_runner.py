@@ -69,4 +69,4 @@ async def _call(
     task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
 ) -> T:
     """Calls the function of a task; a callback is taken for delivered."""
-    return cast("T", None) if task is post_notice else await work()
+    return cast("T", {}) if task is post_notice else await work()

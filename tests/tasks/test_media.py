@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +16,8 @@ from rivya_flows.app.signing import Signing, signer_of, verify
 from rivya_flows.assets import as_asset
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import MediaError
+from rivya_flows.planning.queue.actions import Work
+from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.media import compose_media, lay_out_media
@@ -30,7 +34,7 @@ def store(tmp_path: Path) -> AssetStore:
 
 @pytest.fixture
 def run(store: AssetStore, tmp_path: Path) -> Run:
-    return run_of(RivyaClient("key"), store, tmp_path)
+    return limited(run_of(RivyaClient("key"), store, tmp_path), None)
 
 
 def kept(store: AssetStore, path: Path) -> dict[str, Any]:
@@ -38,7 +42,18 @@ def kept(store: AssetStore, path: Path) -> dict[str, Any]:
 
 
 def composed(run: Run, **arguments: Any) -> dict[str, Any]:
-    return asyncio.run(compose_media.fn(run, arguments))
+    return asyncio.run(compose_media.fn(run, Work("spot", "", "compose", arguments)))
+
+
+def laid_out(run: Run, **arguments: Any) -> dict[str, Any]:
+    return asyncio.run(lay_out_media.fn(run, Work("cards", "", "layout", arguments)))
+
+
+def limited(run: Run, seconds: float | None) -> Run:
+    """The run with this timeout of its steps."""
+    step: Any = SimpleNamespace(timeout=seconds)
+    run.state = cast("State", SimpleNamespace(spec=lambda _: step))
+    return run
 
 
 def incoming(store: AssetStore) -> list[Path]:
@@ -51,15 +66,16 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
 ) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     shares: list[float] = []
-    arguments: dict[str, Any] = {
-        "clips": [{"media": hero, "seconds": 0.5, "motion": None}, None],
-        "captions": {"text": "", "cues": CUES, "language": "hi"},
-        "end_card": None,
-        "formats": ["1:1", "16:9"],
-        "extras": ["poster", "gif", "srt", "clean"],
-        "loudness": None,
-    }
-    made = asyncio.run(compose_media.fn(run, arguments, progress=shares.append))
+    run.rendering = lambda _step, _key, share: shares.append(share)
+    made = composed(
+        run,
+        clips=[{"media": hero, "seconds": 0.5, "motion": None}, None],
+        captions={"text": "", "cues": CUES, "language": "hi"},
+        end_card=None,
+        formats=["1:1", "16:9"],
+        extras=["poster", "gif", "srt", "clean"],
+        loudness=None,
+    )
     assert [*made["by"]] == ["1:1", "16:9"]
     assert made["asset"] == made["assets"][0] == made["by"]["1:1"]["asset"]
     assert made["assets"][1] == made["by"]["16:9"]["asset"]
@@ -91,9 +107,7 @@ def test_a_layout_gives_a_picture_of_each_format(
     run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
-    made = asyncio.run(
-        lay_out_media.fn(run, {"image": hero, "formats": ["1:1", "4:5"], "overlays": []})
-    )
+    made = laid_out(run, image=hero, formats=["1:1", "4:5"], overlays=[])
     sizes = {
         name: (one["asset"]["width"], one["asset"]["height"]) for name, one in made["by"].items()
     }
@@ -123,14 +137,14 @@ def test_a_composition_that_is_wrong_says_where(
         composed(run, **{key: hero if one == "HERO" else one for key, one in arguments.items()})
 
 
-@pytest.mark.parametrize("task", [compose_media, lay_out_media])
+@pytest.mark.parametrize("draw", [composed, laid_out])
 def test_what_takes_longer_than_the_timeout_of_its_step_leaves_nothing(
-    task: Any, run: Run, store: AssetStore, tmp_path: Path
+    draw: Callable[..., dict[str, Any]], run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
-    given = {"image": hero} if task is lay_out_media else {"clips": [{"media": hero}]}
+    given = {"image": hero} if draw is laid_out else {"clips": [{"media": hero}]}
     with pytest.raises(MediaError, match=r"took longer than 0\.001 s"):
-        asyncio.run(task.fn(run, {**given, "formats": ["16:9"]}, timeout_seconds=0.001))
+        draw(limited(run, 0.001), **given, formats=["16:9"])
     assert incoming(store) == []
 
 
@@ -148,7 +162,7 @@ def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
     made = [
         composed(run, images=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),
         composed(run, clips=[{"media": hero, "seconds": 0.5}], formats=["1:1"]),
-        asyncio.run(lay_out_media.fn(run, {"image": hero, "formats": ["1:1"]})),
+        laid_out(run, image=hero, formats=["1:1"]),
     ]
     for outputs in made:
         asset = as_asset(outputs["asset"])

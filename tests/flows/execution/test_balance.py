@@ -10,7 +10,6 @@ from rivya_flows.app.runner import Run
 from rivya_flows.client.types import Credits
 from rivya_flows.flows.execution.actions import read_balance
 from rivya_flows.planning.queue.actions import ReadBalance
-from rivya_flows.planning.queue.events import BalanceRead
 from support.task_runs import run_of
 
 
@@ -36,9 +35,7 @@ class Wallet:
 
 
 async def told(run: Run, step: str) -> int | None:
-    [event] = [one async for one in read_balance(run, ReadBalance(step, "after"))]
-    assert isinstance(event, BalanceRead)
-    return event.credits
+    return (await read_balance(run, ReadBalance(step, "after"))).credits
 
 
 def of(wallet: Wallet, folder: Path) -> Run:

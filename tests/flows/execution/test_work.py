@@ -140,12 +140,13 @@ class KilledWhileItRenders(DirectCalls):
         if stage != "compose":
             return await super().__call__(task, stage, step, key, work)
 
-        def die(share: float) -> None:
+        def die(*_: object) -> None:
             rendering.cancel()
 
         assert isinstance(work, partial)
-        *arguments, _ = work.args
-        rendering = asyncio.create_task(work.func(*arguments, die))
+        run, _ = work.args
+        run.rendering = die
+        rendering = asyncio.create_task(work.func(*work.args))
         await asyncio.wait([rendering])
         assert rendering.cancelled()
         self.bomb.exploded = True
