@@ -13,14 +13,13 @@ from rivya_flows.app.batch.scheduler import Batch
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.app.prepare import RunRequest
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Run
+from rivya_flows.app.runner import Run, Runner
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.planning.queue.events import Event, RunFrozen
 from rivya_flows.planning.queue.state import State
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio
-from support.runners import BareRunner
 
 SPEC = """
 version: 1
@@ -64,7 +63,7 @@ class Observer:
 
 
 @dataclass(frozen=True)
-class EngineRunner(BareRunner):
+class EngineRunner(Runner):
     """Executes rows with the engine of a studio, without Prefect.
 
     Attributes:

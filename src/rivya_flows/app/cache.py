@@ -23,16 +23,6 @@ YOUNG = timedelta(days=1)
 """Media younger than this are never deleted: a running run may not have named them yet."""
 
 
-def look_up(
-    results: CacheIndex, assets: AssetStore, cache_key: str
-) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None if there is none, or its media are lost."""
-    found = results.find(cache_key)
-    return (
-        (dict(found.outputs), found.credits) if found and is_intact(assets, found.outputs) else None
-    )
-
-
 def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
     """Whether the store has all media of a result, as they were."""
     try:
@@ -73,8 +63,10 @@ class Reuse:
                     facts = {"run_id": taken.run_id, "alternative": which}
                     return _found(answer, taken.outputs, taken.credits, **facts)
                 self.lost.add((asked.step, asked.key))
-        found = look_up(self._results, self._assets, name) if asked.index else None
-        return _found(answer, *found) if found else answer
+        found = self._results.find(name) if asked.index else None
+        if found and is_intact(self._assets, found.outputs):
+            return _found(answer, found.outputs, found.credits)
+        return answer
 
     def _of(self, run_id: str) -> dict[str, Finished]:
         with self._reading:  # all items of a fork ask at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -19,7 +19,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.client.types import Generation
-from rivya_flows.errors import APIError
+from rivya_flows.errors import APIError, UsageError
 from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunResumed, Unpaid
@@ -205,24 +205,29 @@ class Run:
 
 
 class Runner(Protocol):
-    """Executes runs in this process."""
+    """Executes runs in this process; what a subclass leaves out needs no Prefect."""
 
     async def with_key(self, settings: Settings) -> Settings:
         """The settings, with the key of a secret block where they have none and name a server."""
+        return settings
 
     async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
         """The wallet whose credentials have that name on the Prefect server."""
+        raise UsageError(f"the wallet {name!r} cannot be used in a test", "leave out its name")
 
     def started(
-        self, settings: Settings, notify: Callable[[str], object] = ...
+        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AbstractAsyncContextManager[None]:
         """Runs what `execute` needs, for any number of executions at once."""
+        return nullcontext()
 
     async def execute(self, run: Run) -> RunReport:
         """Executes a run to its end, while `started` lasts."""
 
     async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
         """Tells people, as they asked for, how a batch ended; never raises."""
+        return
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""
+        return
