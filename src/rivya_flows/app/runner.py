@@ -111,15 +111,8 @@ class RunOptions:
     unpaid: Unpaid | None = None
 
     def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
-        return RunResumed(
-            at=datetime.now(UTC),
-            resend_hours=resend_hours,
-            budget=self.budget,
-            regenerate=self.regenerate,
-            resubmit=self.resubmit,
-            unpaid=self.unpaid,
-            trace_id=trace_id,
-        )
+        """The event that begins the execution; it has no use for what a subclass adds."""
+        return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
 @dataclass
